@@ -1,0 +1,292 @@
+/*
+ * Linux system calls for bun:ffi, and the only code that knows a struct's layout.
+ *
+ * Every function returns >= 0, or -errno read in the same breath. No header and no libc file is needed:
+ * Bun's cc injects dlsym() into the unit, and init() looks up the rest. LP64 little-endian: x86-64 and arm64,
+ * glibc and musl, whose structs below agree byte for byte.
+ */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long size;
+
+extern void *dlsym(void *handle, const char *name);
+
+/* libc, looked up by init(): type, name, arguments. */
+#define LIBC(X)                                                 \
+  X(int, epoll_create1, (int))                                  \
+  X(int, epoll_ctl, (int, int, int, void *))                    \
+  X(int, epoll_wait, (int, void *, int, int))                   \
+  X(int, socket, (int, int, int))                               \
+  X(int, socketpair, (int, int, int, int *))                    \
+  X(int, bind, (int, const void *, u32))                        \
+  X(int, listen, (int, int))                                    \
+  X(int, accept4, (int, void *, u32 *, int))                    \
+  X(int, connect, (int, const void *, u32))                     \
+  X(long, recvfrom, (int, void *, size, int, void *, u32 *))    \
+  X(long, sendto, (int, const void *, size, int, const void *, u32)) \
+  X(long, recvmsg, (int, void *, int))                          \
+  X(long, sendmsg, (int, const void *, int))                    \
+  X(int, shutdown, (int, int))                                  \
+  X(int, getsockopt, (int, int, int, void *, u32 *))            \
+  X(int, setsockopt, (int, int, int, const void *, u32))        \
+  X(int, getsockname, (int, void *, u32 *))                     \
+  X(int, getpeername, (int, void *, u32 *))                     \
+  X(long, read, (int, void *, size))                            \
+  X(long, write, (int, const void *, size))                     \
+  X(int, close, (int))                                          \
+  X(int, fcntl, (int, int, ...))                                \
+  X(int, eventfd, (u32, int))                                   \
+  X(int, sigaction, (int, const void *, void *))                \
+  X(int, inet_pton, (int, const char *, void *))                \
+  X(const char *, inet_ntop, (int, const void *, char *, u32))  \
+  X(int, getaddrinfo, (const char *, const char *, const void *, void **)) \
+  X(void, freeaddrinfo, (void *))
+
+#define DECLARE(type, name, arguments) static type(*c_##name) arguments;
+#define LOOK_UP(type, name, arguments) \
+  if (!(c_##name = dlsym(0, #name))) return -1;
+
+static int *(*c_errno)(void);
+LIBC(DECLARE)
+
+int init(void) {
+  if (!(c_errno = dlsym(0, "__errno_location"))) return -1;
+  LIBC(LOOK_UP)
+  return 0;
+}
+
+static int result(long n) { return n < 0 ? -*c_errno() : (int)n; }
+
+/* ---- epoll(7) ---- */
+
+/* 12 bytes on x86-64, where the kernel packs it; 16 elsewhere. */
+struct epoll_event {
+  u32 events;
+#ifndef __x86_64__
+  u32 padding;
+#endif
+  int fd;    /* data, low half: what the caller registered it under */
+  u32 token; /* data, high half: the caller's own number */
+};
+
+int epoll_create1(int flags) { return result(c_epoll_create1(flags)); }
+
+int epoll_ctl(int epfd, int op, int fd, u32 events, u32 token) {
+  struct epoll_event event;
+  event.events = events;
+  event.fd = fd;
+  event.token = token;
+  return result(c_epoll_ctl(epfd, op, fd, &event));
+}
+
+/* Fill `out` (16 bytes for each of `max`) with triples of 32-bit numbers: events, fd, token. */
+int epoll_wait(int epfd, u32 *out, int max, int timeout) {
+  int n = result(c_epoll_wait(epfd, out, max, timeout));
+#ifndef __x86_64__
+  struct epoll_event *event = (struct epoll_event *)out;
+  int i;
+  for (i = 0; i < n; i++) { /* in place: a triple never overtakes the struct that it is read from */
+    u32 events = event[i].events, fd = (u32)event[i].fd, token = event[i].token;
+    out[3 * i] = events;
+    out[3 * i + 1] = fd;
+    out[3 * i + 2] = token;
+  }
+#endif
+  return n;
+}
+
+/* ---- sockets ---- */
+
+/* How an address crosses over: its length, then the sockaddr. */
+struct address {
+  u32 length;
+  u8 sockaddr[128];
+};
+
+int socket(int family, int type, int protocol) { return result(c_socket(family, type, protocol)); }
+
+int socketpair(int family, int type, int protocol, int *fds) {
+  return result(c_socketpair(family, type, protocol, fds));
+}
+
+int bind(int fd, struct address *address) { return result(c_bind(fd, address->sockaddr, address->length)); }
+
+int listen(int fd, int backlog) { return result(c_listen(fd, backlog)); }
+
+int accept4(int fd, struct address *peer, int flags) {
+  peer->length = sizeof peer->sockaddr;
+  return result(c_accept4(fd, peer->sockaddr, &peer->length, flags));
+}
+
+int connect(int fd, struct address *address) { return result(c_connect(fd, address->sockaddr, address->length)); }
+
+int recv(int fd, u8 *bytes, int offset, int length, int flags) {
+  return result(c_recvfrom(fd, bytes + offset, length, flags, 0, 0));
+}
+
+int send(int fd, const u8 *bytes, int offset, int length, int flags) {
+  return result(c_sendto(fd, bytes + offset, length, flags, 0, 0));
+}
+
+int recvfrom(int fd, u8 *bytes, int offset, int length, int flags, struct address *from) {
+  from->length = sizeof from->sockaddr;
+  return result(c_recvfrom(fd, bytes + offset, length, flags, from->sockaddr, &from->length));
+}
+
+int sendto(int fd, const u8 *bytes, int offset, int length, int flags, struct address *to) {
+  return result(c_sendto(fd, bytes + offset, length, flags, to->sockaddr, to->length));
+}
+
+struct iovec {
+  u8 *base;
+  size length;
+};
+
+struct msghdr { /* musl's 32-bit iovlen and controllen, each with its padding, read the same */
+  void *name;
+  u32 namelen;
+  struct iovec *iov;
+  size iovlen;
+  void *control;
+  size controllen;
+  int flags;
+};
+
+/* `control` is the ancillary data, see cmsg(3); `to` may have length 0: no address. */
+int sendmsg(int fd, u8 *bytes, int length, struct address *to, u8 *control, int controllen, int flags) {
+  struct iovec part = {bytes, length};
+  struct msghdr message = {to->length ? to->sockaddr : 0, to->length, &part, 1, controllen ? control : 0, controllen, 0};
+  return result(c_sendmsg(fd, &message, flags));
+}
+
+/* out[0]: bytes of ancillary data; out[1]: the flags that came back (MSG_TRUNC, MSG_CTRUNC, ...). */
+int recvmsg(int fd, u8 *bytes, int length, struct address *from, u8 *control, int controllen, int *out, int flags) {
+  struct iovec part = {bytes, length};
+  struct msghdr message = {from->sockaddr, sizeof from->sockaddr, &part, 1, controllen ? control : 0, controllen, 0};
+  int n = result(c_recvmsg(fd, &message, flags));
+  from->length = message.namelen;
+  out[0] = (int)message.controllen;
+  out[1] = message.flags;
+  return n;
+}
+
+int shutdown(int fd, int how) { return result(c_shutdown(fd, how)); }
+
+/* Returns how many bytes of `value` the kernel wrote. */
+int getsockopt(int fd, int level, int name, u8 *value, int length) {
+  u32 written = length;
+  int n = result(c_getsockopt(fd, level, name, value, &written));
+  return n < 0 ? n : (int)written;
+}
+
+int setsockopt(int fd, int level, int name, const u8 *value, int length) {
+  return result(c_setsockopt(fd, level, name, value, length));
+}
+
+int getsockname(int fd, struct address *address) {
+  address->length = sizeof address->sockaddr;
+  return result(c_getsockname(fd, address->sockaddr, &address->length));
+}
+
+int getpeername(int fd, struct address *address) {
+  address->length = sizeof address->sockaddr;
+  return result(c_getpeername(fd, address->sockaddr, &address->length));
+}
+
+/* ---- names: inet_pton(3), inet_ntop(3), getaddrinfo(3) ---- */
+
+int inet_pton(int family, const char *text, u8 *out, int offset) { return c_inet_pton(family, text, out + offset); }
+
+int inet_ntop(int family, const u8 *from, int offset, char *text, int length) {
+  return c_inet_ntop(family, from + offset, text, length) ? 0 : result(-1);
+}
+
+struct addrinfo {
+  int flags, family, socktype, protocol;
+  u32 addrlen;
+  u8 *addr;
+  char *canonname;
+  struct addrinfo *next;
+};
+
+/* Write up to `max` addresses of a host for stream sockets; returns how many, or a (negative) EAI_ code. */
+int getaddrinfo(const char *host, struct address *out, int max) {
+  struct addrinfo hints = {0, 0, 1 /* SOCK_STREAM */}, *list = 0, *each;
+  int n = 0, i, error = c_getaddrinfo(host, 0, &hints, (void **)&list);
+  if (error) return error < 0 ? error : -error;
+  for (each = list; each && n < max; each = each->next) {
+    if (each->addrlen > sizeof out->sockaddr) continue;
+    out[n].length = each->addrlen;
+    for (i = 0; i < (int)each->addrlen; i++) out[n].sockaddr[i] = each->addr[i];
+    n++;
+  }
+  c_freeaddrinfo(list);
+  return n;
+}
+
+/* ---- any descriptor ---- */
+
+int read(int fd, u8 *bytes, int offset, int length) { return result(c_read(fd, bytes + offset, length)); }
+
+int write(int fd, const u8 *bytes, int offset, int length) { return result(c_write(fd, bytes + offset, length)); }
+
+int close(int fd) { return result(c_close(fd)); }
+
+int fcntl(int fd, int command, int argument) { return result(c_fcntl(fd, command, argument)); }
+
+int eventfd(int initial, int flags) { return result(c_eventfd(initial, flags)); }
+
+/* ---- signals: a handler that writes an eventfd, so that whichever thread takes the signal, epoll_wait wakes ---- */
+
+struct sigaction { /* as libc has it, the same in glibc and musl */
+  void (*handler)(int, void *, void *);
+  size mask[16];
+  int flags;
+  void (*restorer)(void);
+};
+
+enum { SIGNALS = 32, SA_SIGINFO = 4, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000 };
+
+static struct sigaction previous[SIGNALS];
+static u8 previous_is_set[SIGNALS];
+static int caught[SIGNALS]; /* how often since it was last asked */
+static int wake_fd[SIGNALS];
+
+static void on_signal(int signal, void *info, void *context) {
+  size one = 1;
+  int saved = *c_errno();
+  void (*next)(int, void *, void *) = previous[signal].handler;
+  caught[signal]++;
+  c_write(wake_fd[signal], &one, sizeof one);
+  if ((size)next > 1) next(signal, info, context); /* not SIG_DFL, not SIG_IGN: whoever listened before us still hears it */
+  *c_errno() = saved;
+}
+
+/* Count `signal` and write to the eventfd `fd` from now on, until signal_release(). */
+int signal_catch(int signal, int fd) {
+  struct sigaction action = {on_signal};
+  if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */
+  if (previous_is_set[signal]) return -16;         /* EBUSY: it would come to call itself */
+  action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  caught[signal] = 0;
+  wake_fd[signal] = fd;
+  if (c_sigaction(signal, &action, &previous[signal]) < 0) return result(-1);
+  return previous_is_set[signal] = 1, 0;
+}
+
+/* Put back what signal_catch() found. */
+int signal_release(int signal) {
+  if (signal < 1 || signal >= SIGNALS || !previous_is_set[signal]) return -22;
+  previous_is_set[signal] = 0;
+  return result(c_sigaction(signal, &previous[signal], 0));
+}
+
+/* How often `signal` came since the last call. */
+int signal_take(int signal) {
+  int n;
+  if (signal < 1 || signal >= SIGNALS) return -22;
+  n = caught[signal];
+  caught[signal] -= n;
+  return n;
+}

@@ -1,0 +1,177 @@
+// The kernel's numbers, spelled as in its headers, and masks printed by name. The same on x86-64 and arm64.
+
+// epoll(7), <sys/epoll.h>
+
+/** There is data to read, a connection to accept, or the end of the stream. */
+export const EPOLLIN = 0x001;
+/** There is urgent (out-of-band) data, or an exceptional condition. */
+export const EPOLLPRI = 0x002;
+/** Writing will not block. */
+export const EPOLLOUT = 0x004;
+/** An error; always reported, never asked for. */
+export const EPOLLERR = 0x008;
+/** Both directions are shut; always reported, never asked for. */
+export const EPOLLHUP = 0x010;
+/** Never returned by epoll; poll(2)'s mark for a bad descriptor. */
+export const EPOLLNVAL = 0x020;
+export const EPOLLRDNORM = 0x040;
+export const EPOLLRDBAND = 0x080;
+export const EPOLLWRNORM = 0x100;
+export const EPOLLWRBAND = 0x200;
+/** Ignored by the kernel. */
+export const EPOLLMSG = 0x400;
+/** The peer shut its writing half. */
+export const EPOLLRDHUP = 0x2000;
+/** Set by io_uring on wake-ups of its own. */
+export const EPOLL_URING_WAKE = 0x08000000;
+/** Wake one, not all, of several epolls that watch the same descriptor. Only with ADD. */
+export const EPOLLEXCLUSIVE = 0x10000000;
+/** Keep the system awake while the event is handled; needs CAP_BLOCK_SUSPEND. */
+export const EPOLLWAKEUP = 0x20000000;
+/** Report once, then stay silent until `modify`. */
+export const EPOLLONESHOT = 0x40000000;
+/** Report changes (edge-triggered), not states. 2147483648: in JavaScript `1 << 31` is negative. */
+export const EPOLLET = 0x80000000;
+
+export const EPOLL_CLOEXEC = 0x80000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+
+// socket(2)
+
+export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
+
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+
+export const SOMAXCONN = 4096;
+
+// socket(7), getsockopt(2)
+
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+export const SO_ERROR = 4;
+export const SO_BROADCAST = 6;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const SO_PASSCRED = 16;
+export const SO_PEERCRED = 17;
+export const SO_ACCEPTCONN = 30;
+export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
+
+export const IPPROTO_IP = 0;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_IPV6 = 41;
+
+export const IPV6_V6ONLY = 26;
+
+// tcp(7)
+
+export const TCP_NODELAY = 1;
+export const TCP_CORK = 3;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const TCP_DEFER_ACCEPT = 9;
+export const TCP_INFO = 11;
+export const TCP_USER_TIMEOUT = 18;
+export const TCP_FASTOPEN = 23;
+
+// recv(2), send(2)
+
+export const MSG_OOB = 0x1;
+export const MSG_PEEK = 0x2;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
+export const MSG_WAITALL = 0x100;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_MORE = 0x8000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+// fcntl(2), eventfd(2)
+
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
+export const O_NONBLOCK = 0x800;
+export const EFD_NONBLOCK = 0x800;
+export const EFD_CLOEXEC = 0x80000;
+
+// signal(7)
+
+export const SIGINT = 2;
+export const SIGTERM = 15;
+
+const maskNames: readonly (readonly [mask: number, name: string])[] = [
+  [EPOLLIN, "EPOLLIN"],
+  [EPOLLPRI, "EPOLLPRI"],
+  [EPOLLOUT, "EPOLLOUT"],
+  [EPOLLERR, "EPOLLERR"],
+  [EPOLLHUP, "EPOLLHUP"],
+  [EPOLLNVAL, "EPOLLNVAL"],
+  [EPOLLRDNORM, "EPOLLRDNORM"],
+  [EPOLLRDBAND, "EPOLLRDBAND"],
+  [EPOLLWRNORM, "EPOLLWRNORM"],
+  [EPOLLWRBAND, "EPOLLWRBAND"],
+  [EPOLLMSG, "EPOLLMSG"],
+  [EPOLLRDHUP, "EPOLLRDHUP"],
+  [EPOLL_URING_WAKE, "EPOLL_URING_WAKE"],
+  [EPOLLEXCLUSIVE, "EPOLLEXCLUSIVE"],
+  [EPOLLWAKEUP, "EPOLLWAKEUP"],
+  [EPOLLONESHOT, "EPOLLONESHOT"],
+  [EPOLLET, "EPOLLET"],
+];
+
+/**
+ * Print a mask by name.
+ *
+ * @param mask any 32-bit number; negative ones, which `|` gives with EPOLLET, are read as unsigned
+ * @returns the names joined by `|`, unknown bits in hex at the end; `"0"` for an empty mask
+ * @example
+ * ```ts
+ * formatMask(EPOLLIN | EPOLLRDHUP); // "EPOLLIN|EPOLLRDHUP"
+ * ```
+ */
+export function formatMask(mask: number): string {
+  let rest = mask >>> 0;
+  const names: string[] = [];
+  for (const [bit, name] of maskNames) {
+    if ((rest & bit) === 0) continue;
+    names.push(name);
+    rest = (rest & ~bit) >>> 0;
+  }
+  if (rest !== 0) names.push(`0x${rest.toString(16)}`);
+  return names.length === 0 ? "0" : names.join("|");
+}
+
+/**
+ * Print an event list as Python shows it, masks by name.
+ *
+ * @example
+ * ```ts
+ * formatEvents([[5, EPOLLIN]]); // "[(5, EPOLLIN)]"
+ * ```
+ */
+export function formatEvents(events: Iterable<readonly [fd: number, mask: number]>): string {
+  return `[${Array.from(events, ([fd, mask]) => `(${fd}, ${formatMask(mask)})`).join(", ")}]`;
+}

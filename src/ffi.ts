@@ -1,0 +1,201 @@
+// The only importer of bun:ffi: compiles native/shim.c on first use and gives out its functions as the typed table `Sys`.
+
+import source from "../native/shim.c" with { type: "text" };
+
+/** Bytes whose address goes to the kernel for the time of one call. */
+type Bytes = Uint8Array | Int32Array;
+
+/**
+ * The system calls. Each returns `>= 0`, or `-errno`; nothing here throws or allocates.
+ *
+ * Memory is passed as a view on every call and never as a kept address: that is as fast, holds the buffer for the
+ * time of the call, and cannot go stale (a kept `ptr()` of a small typed array can, oven-sh/bun#32054).
+ * An `address` is 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
+ */
+export interface Sys {
+  epoll_create1(flags: number): number;
+  /** `token` comes back with each event; 32 bits. */
+  epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
+  /** Fill `out` (16 bytes for each of `max`) with triples events, fd, token. */
+  epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
+  bind(fd: number, address: Bytes): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, peer: Bytes, flags: number): number;
+  connect(fd: number, address: Bytes): number;
+  recv(fd: number, bytes: Bytes, offset: number, length: number, flags: number): number;
+  send(fd: number, bytes: Bytes, offset: number, length: number, flags: number): number;
+  recvfrom(fd: number, bytes: Bytes, offset: number, length: number, flags: number, from: Bytes): number;
+  sendto(fd: number, bytes: Bytes, offset: number, length: number, flags: number, to: Bytes): number;
+  sendmsg(
+    fd: number,
+    bytes: Bytes,
+    length: number,
+    to: Bytes,
+    control: Bytes,
+    controlLength: number,
+    flags: number,
+  ): number;
+  /** `out` receives the length of the ancillary data and the flags. */
+  recvmsg(
+    fd: number,
+    bytes: Bytes,
+    length: number,
+    from: Bytes,
+    control: Bytes,
+    controlLength: number,
+    out: Int32Array,
+    flags: number,
+  ): number;
+  shutdown(fd: number, how: number): number;
+  /** Returns how many bytes of `value` were written. */
+  getsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
+  getsockname(fd: number, address: Bytes): number;
+  getpeername(fd: number, address: Bytes): number;
+  /** 1 if `text` (NUL-terminated) is an address of that family, else 0. */
+  inet_pton(family: number, text: Bytes, out: Bytes, offset: number): number;
+  inet_ntop(family: number, from: Bytes, offset: number, text: Bytes, length: number): number;
+  /** How many addresses of `host` (NUL-terminated) were written to `out`, or an EAI_ code. */
+  getaddrinfo(host: Bytes, out: Bytes, max: number): number;
+  read(fd: number, bytes: Bytes, offset: number, length: number): number;
+  write(fd: number, bytes: Bytes, offset: number, length: number): number;
+  close(fd: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  eventfd(initial: number, flags: number): number;
+  /** Count a signal, and write to the eventfd `fd` when it comes, whichever thread takes it. */
+  signal_catch(signal: number, fd: number): number;
+  signal_release(signal: number): number;
+  /** How often the signal came since the last call. */
+  signal_take(signal: number): number;
+}
+
+type Argument = "i32" | "buffer";
+const int = "i32";
+const bytes = "buffer";
+
+/** What each function of the shim takes, for the FFI; all return a 32-bit integer. */
+const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
+  epoll_create1: [int],
+  epoll_ctl: [int, int, int, int, int],
+  epoll_wait: [int, bytes, int, int],
+  socket: [int, int, int],
+  socketpair: [int, int, int, bytes],
+  bind: [int, bytes],
+  listen: [int, int],
+  accept4: [int, bytes, int],
+  connect: [int, bytes],
+  recv: [int, bytes, int, int, int],
+  send: [int, bytes, int, int, int],
+  recvfrom: [int, bytes, int, int, int, bytes],
+  sendto: [int, bytes, int, int, int, bytes],
+  sendmsg: [int, bytes, int, bytes, bytes, int, int],
+  recvmsg: [int, bytes, int, bytes, bytes, int, bytes, int],
+  shutdown: [int, int],
+  getsockopt: [int, int, int, bytes, int],
+  setsockopt: [int, int, int, bytes, int],
+  getsockname: [int, bytes],
+  getpeername: [int, bytes],
+  inet_pton: [int, bytes, bytes, int],
+  inet_ntop: [int, bytes, int, bytes, int],
+  getaddrinfo: [bytes, bytes, int],
+  read: [int, bytes, int, int],
+  write: [int, bytes, int, int],
+  close: [int],
+  fcntl: [int, int, int],
+  eventfd: [int, int],
+  signal_catch: [int, int],
+  signal_release: [int],
+  signal_take: [int],
+};
+
+let table: Sys | undefined;
+
+/**
+ * The system calls of this machine's kernel; compiles the shim when first called (some milliseconds, once a thread).
+ *
+ * @throws {Error} with one sentence that says what is missing, anywhere but in Bun >= 1.4 on Linux, x86-64 or arm64
+ */
+export function hostSys(): Sys {
+  return (table ??= compile());
+}
+
+function compile(): Sys {
+  const { cc, dlopen, linkSymbols } = bunFfi();
+  const symbols: Record<string, { args: readonly Argument[]; returns: "i32" }> = {
+    init: { args: [], returns: "i32" },
+  };
+  for (const [name, args] of Object.entries(signatures)) symbols[name] = { args, returns: "i32" };
+
+  // cc wants a file, and in a bundle or a compiled program there is none: a memfd is one everywhere, /tmp or not.
+  const libc = dlopen("libc.so.6", {
+    memfd_create: { args: ["buffer", "u32"], returns: "i32" },
+    write: { args: ["i32", "buffer", "u64"], returns: "i64" },
+    close: { args: ["i32"], returns: "i32" },
+  });
+  try {
+    const text = new TextEncoder().encode(source);
+    const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
+    if (fd < 0) throw new Error("epoll-hello: memfd_create failed: there is no room for the shim's source");
+    try {
+      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
+        throw new Error("epoll-hello: cannot write the shim's source to memory");
+      }
+      // Its own flags also keep BUN_TCC_OPTIONS out. The handle is never closed: its code is in use for good.
+      const compiled = cc({
+        source: `/proc/self/fd/${fd}`,
+        flags: ["-nostdlib", "-nostdinc"],
+        symbols: inCcTypes(symbols),
+      });
+      return link(compiled.symbols, symbols, linkSymbols);
+    } finally {
+      libc.symbols.close?.(fd);
+    }
+  } finally {
+    libc.close();
+  }
+}
+
+/** cc's own wrappers know "ptr" but not "buffer"; they are never called, only their addresses taken. */
+function inCcTypes(symbols: Record<string, { args: readonly Argument[]; returns: "i32" }>): object {
+  return Object.fromEntries(
+    Object.entries(symbols).map(([name, { args, returns }]) => [
+      name,
+      { args: args.map((type) => (type === "buffer" ? "ptr" : type)), returns },
+    ]),
+  );
+}
+
+/** The same addresses through linkSymbols, whose calls the engine inlines; cc's own take three times as long. */
+function link(
+  compiled: Record<string, { ptr: number }>,
+  symbols: Record<string, object>,
+  linkSymbols: BunFfi["linkSymbols"],
+): Sys {
+  const linked = linkSymbols(
+    Object.fromEntries(
+      Object.entries(symbols).map(([name, signature]) => [name, { ...signature, ptr: compiled[name]?.ptr }]),
+    ),
+  ).symbols;
+  if (linked.init?.() !== 0) throw new Error("epoll-hello: this libc lacks a function that the shim needs");
+  return linked as unknown as Sys;
+}
+
+/** As much of bun:ffi as is used here, so that no published type needs Bun's. */
+interface BunFfi {
+  cc(options: object): { symbols: Record<string, { ptr: number }> };
+  dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
+  linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
+}
+
+/** Not an `import` statement: that would fail while this module loads, where Bun is not there to explain it. */
+function bunFfi(): BunFfi {
+  const { platform, arch, versions } = process;
+  const here = `this is ${versions.bun === undefined ? `Node.js ${versions.node}` : `Bun ${versions.bun}`} on ${platform} ${arch}`;
+  const [major = 0, minor = 0] = (versions.bun ?? "0.0").split(".").map(Number);
+  if (platform !== "linux") throw new Error(`epoll-hello needs Linux, where epoll is; ${here}.`);
+  if (major < 1 || (major === 1 && minor < 4)) throw new Error(`epoll-hello needs Bun 1.4 or newer; ${here}.`);
+  if (arch !== "x64" && arch !== "arm64") throw new Error(`epoll-hello needs x86-64 or arm64; ${here}.`);
+  return process.getBuiltinModule("bun:ffi" as "module") as unknown as BunFfi;
+}

@@ -1,0 +1,14 @@
+// The face of the package: exports only.
+
+export type { Address, AddressLike, InternetAddress, UnixAddress } from "./address.ts";
+export * from "./constants.ts";
+export { Epoll } from "./epoll.ts";
+export { ClosedError, ErrnoError, LookupError } from "./errno.ts";
+export { EventList } from "./events.ts";
+export type { FdLike } from "./fd.ts";
+export type { StaticResponse } from "./http/reply.ts";
+export type { RequestInfo } from "./http/static.ts";
+export type { EpollServerOptions, ServerWarning } from "./server/options.ts";
+export { EpollServer, type ServerStats } from "./server/server.ts";
+export type { StopSignal } from "./server/signals.ts";
+export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";

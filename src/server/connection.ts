@@ -1,0 +1,107 @@
+// One connection: its descriptor, what is still to be sent, and what it waits for. The loop makes its system calls.
+
+import { Buffer } from "node:buffer";
+import { type Address, decodeAddress } from "../address.ts";
+import type { Sys } from "../ffi.ts";
+import type { Channel } from "../protocol.ts";
+import type { DeadlineQueue } from "./deadlines.ts";
+
+/** The mask of a connection that epoll does not watch (yet). */
+export const UNWATCHED = -1;
+
+/** Chunks up to this many bytes in all are joined, to go out with one send. */
+const JOIN_BYTES = 65_536;
+
+interface Chunk {
+  bytes: Uint8Array;
+  length: number;
+}
+
+export class Connection implements Channel {
+  readonly fd: number;
+  /** Comes back with each event: an event with another token is not this connection's, though its number be the same. */
+  readonly token: number;
+  /** The mask that epoll has, or UNWATCHED. */
+  interest: number = UNWATCHED;
+
+  // Output: the chunk that is being sent, and those behind it.
+  output: Uint8Array | undefined;
+  outputStart: number = 0;
+  outputEnd: number = 0;
+  pending: number = 0;
+  #more: Chunk[] | undefined;
+
+  isFinished: boolean = false;
+  isPeerDone: boolean = false;
+  /** Our half is shut; what still comes is read and thrown away. */
+  isLingering: boolean = false;
+  lingered: number = 0;
+
+  // The protocol's.
+  state: unknown = undefined;
+  messages: number = 0;
+  isMidMessage: boolean = false;
+  isHeldBack: boolean = false;
+
+  // The deadline queue's.
+  queue: DeadlineQueue | undefined;
+  earlier: Connection | undefined;
+  later: Connection | undefined;
+  waitingSinceMs: number = 0;
+
+  readonly #sys: Sys;
+  #peer: Uint8Array | Address;
+
+  /** @param peer as accept4 wrote it; copied, and decoded when asked for */
+  constructor(sys: Sys, fd: number, token: number, peer: Uint8Array) {
+    this.#sys = sys;
+    this.fd = fd;
+    this.token = token;
+    this.#peer = peer.slice(0, 4 + (peer[0] as number)); // no sockaddr is longer than 128 bytes
+  }
+
+  get peer(): Address {
+    if (this.#peer instanceof Uint8Array) this.#peer = decodeAddress(this.#sys, this.#peer);
+    return this.#peer;
+  }
+
+  write(bytes: Uint8Array, length: number = bytes.byteLength): void {
+    if (length === 0) return;
+    this.pending += length;
+    if (this.output === undefined) {
+      this.output = bytes;
+      this.outputStart = 0;
+      this.outputEnd = length;
+    } else {
+      (this.#more ??= []).push({ bytes, length });
+    }
+  }
+
+  finish(isPeerDone: boolean): void {
+    this.isFinished = true;
+    this.isPeerDone = isPeerDone;
+  }
+
+  /** Join small chunks, so that one send takes them all. */
+  join(): void {
+    if (this.#more === undefined || this.output === undefined || this.pending > JOIN_BYTES) return;
+    const chunks = [this.output.subarray(this.outputStart, this.outputEnd)];
+    for (const { bytes, length } of this.#more) chunks.push(bytes.subarray(0, length));
+    this.output = Buffer.concat(chunks);
+    this.outputStart = 0;
+    this.outputEnd = this.output.byteLength;
+    this.#more = undefined;
+  }
+
+  /** The kernel took `count` bytes of the first chunk. */
+  sent(count: number): void {
+    this.pending -= count;
+    this.outputStart += count;
+    if (this.outputStart < this.outputEnd) return;
+    const next = this.#more?.shift();
+    if (this.#more?.length === 0) this.#more = undefined;
+    this.output = next?.bytes;
+    this.outputStart = 0;
+    this.outputEnd = next?.length ?? 0;
+  }
+}

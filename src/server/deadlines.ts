@@ -1,0 +1,53 @@
+// Who has waited too long: connections in the order in which their time runs out, with no timer object each.
+
+import type { Connection } from "./connection.ts";
+
+/**
+ * Connections that all wait equally long, the one that waits longest first.
+ *
+ * A connection is in one queue at most; `push` takes it out of wherever it was. All of it is O(1): the wait being the
+ * same for all, the order of arrival is the order of the deadlines.
+ */
+export class DeadlineQueue {
+  readonly timeoutMs: number;
+  #first: Connection | undefined;
+  #last: Connection | undefined;
+
+  constructor(timeoutMs: number) {
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** Start the connection's wait now, or start it anew. */
+  push(connection: Connection, nowMs: number): void {
+    connection.waitingSinceMs = nowMs;
+    if (this.#last === connection) return;
+    connection.queue?.remove(connection);
+    connection.queue = this;
+    connection.earlier = this.#last;
+    if (this.#last === undefined) this.#first = connection;
+    else this.#last.later = connection;
+    this.#last = connection;
+  }
+
+  /** The connection waits no longer. */
+  remove(connection: Connection): void {
+    if (connection.queue !== this) return;
+    const { earlier, later } = connection;
+    if (earlier === undefined) this.#first = later;
+    else earlier.later = later;
+    if (later === undefined) this.#last = earlier;
+    else later.earlier = earlier;
+    connection.queue = connection.earlier = connection.later = undefined;
+  }
+
+  /** The connection whose time is over, if there is one. */
+  expired(nowMs: number): Connection | undefined {
+    const first = this.#first;
+    return first !== undefined && nowMs - first.waitingSinceMs >= this.timeoutMs ? first : undefined;
+  }
+
+  /** When the next one's time is over; Infinity if nobody waits. */
+  get nextMs(): number {
+    return this.#first === undefined ? Infinity : this.#first.waitingSinceMs + this.timeoutMs;
+  }
+}

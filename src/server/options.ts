@@ -1,0 +1,144 @@
+// What an EpollServer can be told, what it does untold, and what it refuses to be told.
+
+import { checkPort } from "../address.ts";
+import { SOMAXCONN } from "../constants.ts";
+import type { StaticResponse } from "../http/reply.ts";
+import type { RequestInfo } from "../http/static.ts";
+
+/** Something that the server copes with, and its owner may want to know. */
+export interface ServerWarning {
+  /** What it is about: `"EMFILE"`, … */
+  readonly code: string;
+  /** A sentence: what happened, what the server does, and what to do about it. */
+  readonly message: string;
+}
+
+export interface EpollServerOptions {
+  /** Where to listen: a name or an address. `"localhost"` is 127.0.0.1 and ::1, `"::"` is everything. */
+  hostname?: string | undefined;
+  /** 0, the default, takes any free port: read it back from `server.port`. */
+  port?: number | undefined;
+  /** Listen on a unix(7) socket instead: a path, or `"\0name"`. */
+  unix?: string | undefined;
+  /** How many connections may wait to be accepted, capped by net.core.somaxconn. 4096 unless given. */
+  backlog?: number | undefined;
+  /** Let several servers share the port (SO_REUSEPORT). */
+  reusePort?: boolean | undefined;
+  /** Keep connections open for further requests. `false` with `eager: false`: the document's loop to the letter. */
+  keepAlive?: boolean | undefined;
+  /** Try the next system call at once, and go to epoll only on EAGAIN. */
+  eager?: boolean | undefined;
+  /** The reply to every request: a text, bytes, or status, headers and body. `"Hello from Epoll server!"` unless given. */
+  response?: string | Uint8Array | StaticResponse | undefined;
+  /** How many connections may be open; others wait to be accepted. No limit but that of descriptors unless given. */
+  maxConnections?: number | undefined;
+  /** How long a request's head may be; over it: 431. 16384 unless given. */
+  maxHeaderBytes?: number | undefined;
+  /** How long a request's head may take, from the connection's start or its first byte; over it: 408. 10000 unless given. */
+  headerTimeoutMs?: number | undefined;
+  /** How long an open connection may be silent between two requests. 60000 unless given. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a client may take none of its reply. 30000 unless given. */
+  writeTimeoutMs?: number | undefined;
+  /** Called for each request as it is answered. */
+  onRequest?: ((request: RequestInfo) => void) | undefined;
+  /** Called when the server copes with trouble: once for each time that it begins. */
+  onWarning?: ((warning: ServerWarning) => void) | undefined;
+}
+
+/** The options with all defaults, checked. */
+export interface Settings {
+  hostname: string;
+  port: number;
+  unix: string | undefined;
+  backlog: number;
+  reusePort: boolean;
+  keepAlive: boolean;
+  eager: boolean;
+  response: StaticResponse;
+  maxConnections: number;
+  maxHeaderBytes: number;
+  headerTimeoutMs: number;
+  idleTimeoutMs: number;
+  writeTimeoutMs: number;
+  onRequest: ((request: RequestInfo) => void) | undefined;
+  onWarning: ((warning: ServerWarning) => void) | undefined;
+}
+
+const defaults: Settings = {
+  hostname: "localhost",
+  port: 0,
+  unix: undefined,
+  backlog: SOMAXCONN,
+  reusePort: false,
+  keepAlive: true,
+  eager: true,
+  response: { headers: { "Content-Type": "text/plain" }, body: "Hello from Epoll server!" },
+  maxConnections: Infinity,
+  maxHeaderBytes: 16_384,
+  headerTimeoutMs: 10_000,
+  idleTimeoutMs: 60_000,
+  writeTimeoutMs: 30_000,
+  onRequest: undefined,
+  onWarning: undefined,
+};
+
+/**
+ * Fill in the defaults.
+ *
+ * @throws {TypeError} if an option is not known, or of another type
+ * @throws {RangeError} if a number is out of range
+ */
+export function settle(options: EpollServerOptions): Settings {
+  if (typeof options !== "object" || options === null) throw new TypeError("EpollServer takes an object of options");
+  for (const name of Object.keys(options)) {
+    if (!(name in defaults)) throw new TypeError(`EpollServer has no option ${JSON.stringify(name)}`);
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const settings: Settings = { ...defaults, ...given };
+  checkPort(settings.port);
+  text("hostname", settings.hostname);
+  if (settings.hostname === "" || settings.hostname.includes("\0")) {
+    throw new RangeError('hostname is a name or an address; "::" and "0.0.0.0" listen everywhere');
+  }
+  if (settings.unix !== undefined) {
+    text("unix", settings.unix);
+    if (settings.unix === "") throw new RangeError("unix is the path of a socket, and not empty");
+    if ("port" in given || "hostname" in given) throw new TypeError("give either unix, or hostname and port");
+    if (settings.reusePort) throw new TypeError("reusePort is for ports, not for unix sockets");
+  }
+  whole("backlog", settings.backlog, 1);
+  if (settings.maxConnections !== Infinity) whole("maxConnections", settings.maxConnections, 1);
+  whole("maxHeaderBytes", settings.maxHeaderBytes, 16);
+  for (const name of ["headerTimeoutMs", "idleTimeoutMs", "writeTimeoutMs"] as const) duration(name, settings[name]);
+  for (const name of ["reusePort", "keepAlive", "eager"] as const) {
+    if (typeof settings[name] !== "boolean") throw new TypeError(`${name} is true or false`);
+  }
+  for (const name of ["onRequest", "onWarning"] as const) {
+    const callback = settings[name];
+    if (callback !== undefined && typeof callback !== "function") throw new TypeError(`${name} is a function`);
+  }
+  const { response } = options;
+  if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
+  else if (typeof settings.response !== "object") {
+    throw new TypeError("response is a string, bytes, or { status, headers, body }");
+  }
+  return settings;
+}
+
+function text(name: string, value: unknown): void {
+  if (typeof value !== "string") throw new TypeError(`${name} is a string, not ${typeof value}`);
+}
+
+function whole(name: string, value: number, least: number): void {
+  if (typeof value !== "number") throw new TypeError(`${name} is a number, not ${typeof value}`);
+  if (!Number.isInteger(value) || value < least || value > 0x7fffffff) {
+    throw new RangeError(`${name} is a whole number from ${least} up, not ${value}`);
+  }
+}
+
+function duration(name: string, value: number): void {
+  if (typeof value !== "number" || Number.isNaN(value)) throw new TypeError(`${name} is a number of milliseconds`);
+  if (value <= 0)
+    throw new RangeError(`${name} is a number of milliseconds above 0 (Infinity: no limit), not ${value}`);
+}

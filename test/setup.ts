@@ -1,0 +1,5 @@
+// Loaded before every test file.
+
+import { setDefaultTimeout } from "bun:test";
+
+setDefaultTimeout(60_000);
