@@ -140,12 +140,14 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
 /** Whether a path is a socket that nobody listens on any more, left by a server that was killed. */
 function isLeftOver(sys: Sys, path: string): boolean {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
-  using probe = newSocket(sys, AF_UNIX);
+  const probe = newSocket(sys, AF_UNIX); // not `using`: Node must be able to read this file, to be told what is missing
   try {
     probe.connect({ path });
     return false;
   } catch (error) {
     return isErrno(error, "ECONNREFUSED");
+  } finally {
+    probe.close();
   }
 }
 

@@ -1,0 +1,102 @@
+// The command line: what may be written, and what it means for the server. What is wrong with it is a UsageError.
+
+import { stripVTControlCharacters } from "node:util";
+import { type ArgsDef, defineCommand, parseArgs, renderUsage } from "citty";
+import packageJson from "../../package.json" with { type: "json" };
+import type { EpollServerOptions } from "../index.ts";
+
+export const version: string = packageJson.version;
+export const DEFAULT_PORT = 8800;
+
+/** The command line is wrong: exit 2. The message says what to write instead. */
+export class UsageError extends Error {
+  override readonly name: string = "UsageError";
+}
+
+/** What the command line asks for. */
+export type Request =
+  | { kind: "help" }
+  | { kind: "version" }
+  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean };
+
+const flags = {
+  port: { type: "string", valueHint: "PORT", description: `TCP port to listen on (${DEFAULT_PORT}); 0: any free one` },
+  host: {
+    type: "string",
+    valueHint: "HOST",
+    description: "name or address to listen on (localhost: 127.0.0.1 and ::1)",
+  },
+  unix: { type: "string", valueHint: "PATH", description: "listen on a unix socket instead; @NAME: an abstract one" },
+  classic: { type: "boolean", description: "the document's loop to the letter: no keep-alive, one call per event" },
+  backlog: { type: "string", valueHint: "N", description: "connections that may wait to be accepted (4096)" },
+  quiet: { type: "boolean", description: "print warnings and errors only" },
+  help: { type: "boolean", alias: "h", description: "print this and exit" },
+  version: { type: "boolean", alias: "v", description: "print the version and exit" },
+} as const satisfies ArgsDef;
+
+const command = defineCommand({
+  meta: { name: "epoll-hello", version, description: "A web server on one Linux epoll loop" },
+  args: flags,
+});
+
+/** The text of `--help`, in colour only where colour is welcome. */
+export async function usage(): Promise<string> {
+  const text = await renderUsage(command);
+  return process.stdout.isTTY && !process.env["NO_COLOR"] ? text : stripVTControlCharacters(text);
+}
+
+/** @throws {UsageError} */
+export function readArguments(rawArguments: string[]): Request {
+  const given = parseArgs(rawArguments, flags);
+  if (given.help) return { kind: "help" };
+  if (given.version) return { kind: "version" };
+  refuseUnknown(rawArguments, given);
+  const { port, host, unix, backlog } = given;
+  if (unix !== undefined && (port !== undefined || host !== undefined)) {
+    throw new UsageError("--unix does not go with --port or --host: give one or the other");
+  }
+  const options: EpollServerOptions = given.classic ? { keepAlive: false, eager: false } : {};
+  if (backlog !== undefined) options.backlog = wholeNumber("--backlog", backlog, 1, 0x7fffffff);
+  if (unix === undefined) {
+    options.port = port === undefined ? DEFAULT_PORT : wholeNumber("--port", port, 0, 65535);
+    options.hostname = nonEmpty("--host", host ?? "localhost");
+  } else {
+    options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
+  }
+  return { kind: "serve", options, isQuiet: given.quiet === true };
+}
+
+/** citty lets through what it does not know; someone who mistyped a flag wants to hear of it. */
+function refuseUnknown(rawArguments: readonly string[], given: { _: string[] }): void {
+  const known = new Map<string, { type: string }>(Object.entries(flags));
+  for (const name of Object.keys(given)) {
+    if (name === "_" || name === "h" || name === "v" || known.has(name)) continue;
+    const written = rawArguments.includes(`--no-${name}`) ? `no-${name}` : name;
+    throw new UsageError(`unknown flag ${name.length === 1 ? "-" : "--"}${written}`);
+  }
+  for (const [name, { type }] of known) {
+    if (type === "boolean" && rawArguments.some((argument) => argument.startsWith(`--${name}=`))) {
+      throw new UsageError(`--${name} takes no value`);
+    }
+    const value = (given as Record<string, unknown>)[name];
+    if (type === "string" && typeof value === "string" && value.startsWith("--")) {
+      throw new UsageError(`--${name} needs a value, and ${value} is a flag`);
+    }
+  }
+  const [word] = given._;
+  if (word !== undefined) {
+    throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in --port 8800`);
+  }
+}
+
+function wholeNumber(flag: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : -1;
+  if (value >= least && value <= most) return value;
+  const got = text === "" ? "nothing" : JSON.stringify(text);
+  throw new UsageError(`${flag} takes a whole number from ${least} to ${most}, not ${got}`);
+}
+
+function nonEmpty(flag: string, text: string): string {
+  if (text === "" || text.includes("\0")) throw new UsageError(`${flag} needs a value`);
+  return text;
+}

@@ -1,0 +1,91 @@
+// epoll-hello --port 8800: serve, a line for each request, until a signal comes.
+
+import { createConsola } from "consola";
+import {
+  type Address,
+  EpollServer,
+  type EpollServerOptions,
+  ErrnoError,
+  LookupError,
+  type RequestInfo,
+  type ServerStats,
+} from "../index.ts";
+import { formatEndpoint } from "../errno.ts";
+import { UsageError } from "./arguments.ts";
+import { printable, printLine } from "./print.ts";
+
+/** 128 + SIGINT: what a shell expects of a program that Ctrl-C ended. SIGTERM is how servers are asked to stop: 0. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
+
+const log = createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
+
+/** Serve until stopped; returns the exit code. */
+export function serve(options: EpollServerOptions, isQuiet: boolean): number {
+  const server = listen({
+    ...options,
+    ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
+    onWarning: ({ message }) => log.warn(message),
+  });
+  if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
+  const signal = server.run();
+  if (!isQuiet) printLine(describeStats(server.stats));
+  return signal === undefined ? 0 : EXIT_CODES[signal];
+}
+
+/** @throws {UsageError} if there is no such host, or no such path could be */
+function listen(options: EpollServerOptions): EpollServer {
+  try {
+    return new EpollServer(options);
+  } catch (error) {
+    const host = JSON.stringify(options.hostname);
+    if (error instanceof LookupError) {
+      throw new UsageError(`--host ${host} has no address (${error.message}): give a name or address of this machine`);
+    }
+    if (error instanceof ErrnoError && error.code === "EADDRNOTAVAIL") {
+      throw new UsageError(`--host ${host} is not an address of this machine: try localhost, or 0.0.0.0 for all`);
+    }
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** The sentence to show for an error that ends the program, with a hint where one is known. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof ErrnoError)) return error.message;
+  const hint = error.address === undefined ? undefined : hints[error.code];
+  return hint === undefined ? error.message : `${error.message}\n${hint}`;
+}
+
+const hints: Record<string, string> = {
+  EADDRINUSE: "Another program listens there: stop it, or choose another (--port 0 takes any free port).",
+  EACCES: "It is forbidden here: ports below 1024 need root, a socket's path needs a directory you may write to.",
+  EPERM: "It is forbidden here.",
+  ENOENT: "The directory for the socket does not exist: create it first.",
+  ENOTDIR: "A part of the path is no directory.",
+};
+
+export function showError(message: string): void {
+  log.error(message);
+}
+
+function describeRequest({ line, status, peer }: RequestInfo): string {
+  return `${describe(peer)}  ${printable(line)}  ${status}`;
+}
+
+function describeStats({ requests, accepted }: ServerStats): string {
+  return `served ${count(requests, "request")} on ${count(accepted, "connection")}`;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+function describeAll(addresses: readonly Address[]): string {
+  return addresses.map(describe).join(" and ");
+}
+
+function describe(address: Address): string {
+  if ("path" in address) return address.path === "" ? "unix" : formatEndpoint(address.path);
+  return formatEndpoint(address.address, address.port);
+}
