@@ -67,12 +67,12 @@ export class Reply {
   }
 
   /** The reply that keeps an HTTP/1.1 connection open. */
-  get plain(): Buffer {
+  get plain(): Uint8Array {
     return (this.#plain ??= this.#serialise("", false));
   }
 
   /** `plain`, as often as fits into a buffer to send at once; at least once. */
-  get batch(): Buffer {
+  get batch(): Uint8Array {
     if (this.#batch !== undefined) return this.#batch;
     const { plain } = this;
     const count = Math.max(1, Math.floor(BATCH_BYTES / plain.length));
@@ -80,7 +80,7 @@ export class Reply {
   }
 
   /** The reply with a Connection field, or to HEAD: without its body. */
-  variant(connection: ConnectionField, isHead: boolean): Buffer {
+  variant(connection: ConnectionField, isHead: boolean): Uint8Array {
     const key = isHead ? `HEAD ${connection}` : connection;
     let bytes = this.#serialised.get(key);
     if (bytes === undefined) this.#serialised.set(key, (bytes = this.#serialise(connection, isHead)));

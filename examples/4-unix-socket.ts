@@ -1,0 +1,14 @@
+// curl --unix-socket /tmp/epoll-hello.sock http://localhost/
+//
+// The server on a unix socket: a path, or "\0name" for one without a file. The file goes when the server stops, and one
+// that a killed server left behind is replaced.
+
+import { EpollServer } from "epoll-hello";
+
+const server = new EpollServer({
+  unix: process.argv[2] ?? "/tmp/epoll-hello.sock",
+  response: { headers: { "Content-Type": "application/json" }, body: '{"hello":"from a unix socket"}\n' },
+});
+console.log(`listening on ${server.url}`);
+server.run();
+console.log(`served ${server.stats.requests} requests`);

@@ -1,0 +1,22 @@
+// echo hi > /dev/udp/127.0.0.1/8805        (or: echo hi | nc -u -w1 127.0.0.1 8805)
+//
+// Datagrams: one socket serves everyone. Each wake-up answers all that waits.
+
+import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "epoll-hello";
+
+const socket = new Socket(AF_INET, SOCK_DGRAM);
+socket.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 8805) });
+console.log("listening on", socket.getsockname());
+
+const epoll = new Epoll();
+epoll.register(socket, EPOLLIN);
+
+for (;;) {
+  epoll.poll();
+  for (let datagram; (datagram = socket.recvfrom(65_536)) !== null; ) {
+    const { data, address } = datagram;
+    if (!("port" in address)) continue;
+    console.log(`${data.length} bytes from ${address.address}:${address.port}`);
+    socket.sendto(data, address); // a datagram that does not fit now is dropped, as UDP may
+  }
+}

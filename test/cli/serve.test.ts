@@ -1,0 +1,124 @@
+// epoll-hello serves: where it says it listens, a line per request, and what it says in the end.
+
+import { expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { cli, type Program, start } from "../support/programs.ts";
+
+const SENTENCE = "Hello from Epoll server!";
+
+async function serve(...flags: string[]): Promise<{ program: Program; port: number }> {
+  const program = start(["bun", cli, "--port", "0", ...flags]);
+  const [, port] = await program.output(/^listening on http:\/\/\S+:(\d+) /m);
+  return { program, port: Number(port) };
+}
+
+test("it answers with the document's sentence, and prints a line for each request", async () => {
+  const { program, port } = await serve();
+  const response = await fetch(`http://127.0.0.1:${port}/some/path?a=b`);
+  expect(await response.text()).toBe(SENTENCE);
+  await program.output(/^127\.0\.0\.1:\d+ {2}GET \/some\/path\?a=b HTTP\/1\.1 {2}200$/m);
+});
+
+const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === "::1"));
+
+test.skipIf(!hasIPv6)("localhost answers on 127.0.0.1 and on ::1, with one port", async () => {
+  const { port } = await serve();
+  for (const host of ["127.0.0.1", "[::1]", "localhost"]) {
+    expect(await (await fetch(`http://${host}:${port}/`)).text()).toBe(SENTENCE);
+  }
+});
+
+test("--host listens there and nowhere else", async () => {
+  const { program, port } = await serve("--host", "127.0.0.2");
+  expect(program.stdout).toContain(`http://127.0.0.2:${port} (127.0.0.2:${port})`);
+  expect(await (await fetch(`http://127.0.0.2:${port}/`)).text()).toBe(SENTENCE);
+  await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+});
+
+test("--unix listens on a path, and removes it in the end", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const unix = join(directory, "server.sock");
+    const program = start(["bun", cli, "--unix", unix]);
+    await program.output(/^listening on unix:/m);
+    expect(await (await fetch("http://localhost/", { unix })).text()).toBe(SENTENCE);
+    await program.output(/^unix {2}GET \/ HTTP\/1\.1 {2}200$/m);
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+    expect(existsSync(unix)).toBe(false);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("--classic closes after each reply, as the document's loop does", async () => {
+  const { port } = await serve("--classic");
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await response.text()).toBe(SENTENCE);
+  expect(response.headers.get("connection")).toBe("close");
+});
+
+test("--quiet prints nothing", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const unix = join(directory, "server.sock");
+    const program = start(["bun", cli, "--unix", unix, "--quiet"]);
+    while (!existsSync(unix)) await Bun.sleep(1);
+    // The file is there with bind, some moments before listen: try until it is heard.
+    let text: string | undefined;
+    while (text === undefined)
+      text = await fetch("http://localhost/", { unix }).then(
+        (r) => r.text(),
+        () => undefined,
+      );
+    expect(text).toBe(SENTENCE);
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+    expect(program.stdout + program.stderr).toBe("");
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 0],
+] as const) {
+  test(`${signal} ends it with ${code}, and it says what it served`, async () => {
+    const { program, port } = await serve();
+    await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    program.kill(signal);
+    expect(await program.exited).toBe(code);
+    expect(program.stdout).toEndWith("served 1 request on 1 connection\n");
+    expect(program.stderr).toBe("");
+  });
+}
+
+test("what a client sends cannot reach the terminal as it is", async () => {
+  const { program, port } = await serve();
+  const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
+  socket.write(Buffer.from("GET /\x1b[31m\x07\xff HTTP/1.1\r\n\r\n", "latin1"));
+  await program.output(/GET \/\\x1b\[31m\\x07\\xff HTTP\/1\.1 {2}200\n/);
+  socket.end();
+});
+
+test("repeated lines are all printed", async () => {
+  const { program, port } = await serve();
+  for (let i = 0; i < 20; i++) await (await fetch(`http://127.0.0.1:${port}/same`)).text();
+  program.kill("SIGTERM");
+  await program.exited;
+  expect(program.stdout.match(/GET \/same /g)).toHaveLength(20);
+});
+
+test("a reader that goes away does not end the server", async () => {
+  const program = start(["sh", "-c", `"$0" "$1" --port 0 | head -n 1`, process.execPath, cli]);
+  const [, port] = await program.output(/:(\d+) \(/);
+  for (let i = 0; i < 3; i++) {
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe(SENTENCE);
+  }
+  const pids = await Bun.$`pgrep -P ${program.pid}`.text();
+  for (const pid of pids.trim().split("\n")) process.kill(Number(pid), "SIGTERM");
+  expect(await program.exited).toBe(0);
+});

@@ -1,0 +1,79 @@
+// The house keeps its shape: imports point down, one file knows the FFI, and the command's libraries stay in the command.
+
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { root } from "../support/programs.ts";
+
+/** From the ground up: a file may import from its own floor and those before it. */
+const floors: string[][] = [
+  ["../native/shim.c", "../package.json"],
+  ["ffi.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
+  ["address.ts", "events.ts"],
+  ["epoll.ts", "socket.ts"],
+  ["protocol.ts"],
+  ["http/"],
+  ["server/"],
+  ["index.ts"],
+  ["cli/"],
+];
+
+interface Import {
+  file: string;
+  from: string;
+}
+
+const files = [...new Bun.Glob("**/*.ts").scanSync(join(root, "src"))].filter((file) => !file.endsWith(".d.ts")).sort();
+const imports: Import[] = files.flatMap((file) =>
+  [...readFileSync(join(root, "src", file), "utf8").matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)"/gm)].map(
+    ([, from = ""]) => ({ file, from: from.startsWith(".") ? normalize(join(dirname(file), from)) : from }),
+  ),
+);
+
+function floorOf(file: string): number {
+  const floor = floors.findIndex((rooms) =>
+    rooms.some((room) => file === room || (room.endsWith("/") && file.startsWith(room))),
+  );
+  if (floor < 0) throw new Error(`${file} is on no floor: give it one`);
+  return floor;
+}
+
+test("every file has a floor, and every floor is used", () => {
+  const used = new Set(
+    [...files, ...imports.map(({ from }) => from).filter((from) => from.startsWith("../"))].map(floorOf),
+  );
+  expect(used.size).toBe(floors.length);
+});
+
+test("imports point down", () => {
+  const up = imports.filter(({ file, from }) => /\.(ts|c|json)$/.test(from) && floorOf(from) > floorOf(file));
+  expect(up).toEqual([]);
+});
+
+test("only ffi.ts knows bun:ffi and the shim", () => {
+  const knowing = files.filter((file) => /bun:ffi"|shim\.c"/.test(readFileSync(join(root, "src", file), "utf8")));
+  expect(knowing).toEqual(["ffi.ts"]);
+});
+
+test("only the command imports packages", () => {
+  const packages = imports.filter(({ from }) => !from.endsWith(".ts") && !/^(node:|\.\.\/)/.test(from));
+  expect(packages.length).toBeGreaterThan(0);
+  expect(packages.filter(({ file }) => !file.startsWith("cli/"))).toEqual([]);
+});
+
+test("every file says in its first line what it is", () => {
+  const silent = files.filter((file) => {
+    const text = readFileSync(join(root, "src", file), "utf8").replace(/^#!.*\n/, "");
+    return !/^\/\/ .{20,}[.:!?]\n|^\/\/ .{20,},?\n/.test(text);
+  });
+  expect(silent).toEqual([]);
+});
+
+test("the index only exports", () => {
+  const statements = readFileSync(join(root, "src", "index.ts"), "utf8")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("//"));
+  expect(statements.filter((line) => !/^(export .* from|  \w|} from)/.test(line))).toEqual(
+    statements.filter((line) => line === "export {"),
+  );
+});

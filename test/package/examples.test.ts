@@ -1,0 +1,99 @@
+// Each example runs as it stands, does what its first comment says, and stays short.
+
+import { expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "../../src/index.ts";
+import { root, run, start } from "../support/programs.ts";
+
+const examples = join(root, "examples");
+
+test("each is numbered, at most 60 lines long, and starts with what to try", () => {
+  const names = readdirSync(examples);
+  expect(names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b)).toEqual(names.map((_, i) => i + 1));
+  for (const name of names) {
+    const lines = readFileSync(join(examples, name), "utf8").trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(60);
+    expect(lines[0]).toMatch(/^\/\/ (curl|nc|echo|bun) /);
+  }
+});
+
+test("1-hello answers", async () => {
+  const program = start(["bun", join(examples, "1-hello.ts"), "0"]);
+  const [, url = ""] = await program.output(/listening on (\S+)/);
+  expect(await (await fetch(`${url}/you`)).text()).toBe("Hello from Epoll server!");
+  program.kill("SIGINT");
+  await program.exited;
+  expect(program.stdout).toMatch(/GET "\/you"\nstopped by SIGINT after 1 requests\n$/);
+});
+
+test("2-echo gives back what it is sent, more than the kernel buffers too", async () => {
+  const program = start(["bun", join(examples, "2-echo.ts"), "0"]);
+  const [, port] = await program.output(/port: (\d+)/);
+  const sent = Buffer.alloc(4_000_000, "0123456789abcdef");
+  let received = 0;
+  const done = Promise.withResolvers<void>();
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(port),
+    socket: {
+      data(_, bytes) {
+        if (!sent.subarray(received, received + bytes.length).equals(bytes)) done.reject(new Error("other bytes"));
+        received += bytes.length;
+        if (received === sent.length) done.resolve();
+      },
+      drain: send,
+      close: () => done.reject(new Error("closed")),
+    },
+  });
+  let offset = 0;
+  function send(): void {
+    offset += client.write(sent.subarray(offset));
+  }
+  send();
+  await done.promise;
+  client.end();
+});
+
+test("3-edge-triggered shows edge silent where level is not", async () => {
+  const { code, stdout } = await run(["bun", join(examples, "3-edge-triggered.ts")]);
+  expect(code).toBe(0);
+  expect(stdout.match(/three are left: +(.*)/g)).toEqual([
+    "three are left:         [(fd, EPOLLIN)]",
+    "three are left:         []",
+  ]);
+});
+
+test("4-unix-socket answers", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const unix = join(directory, "example.sock");
+    const program = start(["bun", join(examples, "4-unix-socket.ts"), unix]);
+    await program.output(/listening on unix:/);
+    const response = await fetch("http://localhost/", { unix });
+    expect(await response.json()).toEqual({ hello: "from a unix socket" });
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("5-udp answers each datagram", async () => {
+  const program = start(["bun", join(examples, "5-udp.ts"), "0"]);
+  const [, port] = await program.output(/port: (\d+)/);
+  const socket = new Socket(AF_INET, SOCK_DGRAM);
+  const epoll = new Epoll();
+  try {
+    epoll.register(socket, EPOLLIN);
+    for (const text of ["one", "two", ""]) {
+      socket.sendto(text, { address: "127.0.0.1", port: Number(port) });
+      expect(epoll.poll(10_000)).toEqual([[socket.fileno(), EPOLLIN]]);
+      expect(Buffer.from(socket.recvfrom(100)?.data ?? "none").toString()).toBe(text);
+    }
+  } finally {
+    epoll.close();
+    socket.close();
+  }
+});

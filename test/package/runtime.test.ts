@@ -1,0 +1,156 @@
+// The shim compiles wherever the package runs: from source, bundled, compiled into one file, in Workers, in a bare root.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { root, run } from "../support/programs.ts";
+
+const app = join(root, "test", "support", "hello-client.ts");
+const index = JSON.stringify(join(root, "src", "index.ts"));
+const saw = { code: 0, stdout: "[(fd, EPOLLIN)] Hello from Epoll server!\n", stderr: "" };
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function script(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+test("bun run", async () => {
+  expect(await run(["bun", "run", app])).toEqual(saw);
+});
+
+test("bun test", async () => {
+  const path = script(
+    "some.test.ts",
+    `import { expect, test } from "bun:test";
+     import { Epoll } from ${index};
+     test("it works", () => { using epoll = new Epoll(); expect(epoll.poll(0)).toEqual([]); });`,
+  );
+  const { code, stderr } = await run(["bun", "test", path], { cwd: directory });
+  expect(stderr).toContain("1 pass");
+  expect(code).toBe(0);
+});
+
+test("bun build, run from another folder", async () => {
+  const outfile = join(directory, "bundle", "app.js");
+  expect((await run(["bun", "build", app, "--target=bun", "--outfile", outfile])).code).toBe(0);
+  expect(await run(["bun", outfile], { cwd: "/" })).toEqual(saw);
+});
+
+test("bun build --compile, run from another folder", async () => {
+  const outfile = join(directory, "compiled");
+  expect((await run(["bun", "build", app, "--compile", "--outfile", outfile])).code).toBe(0);
+  expect(await run([outfile], { cwd: "/" })).toEqual(saw);
+});
+
+const isRoot = process.getuid?.() === 0;
+const unshare = ["unshare", isRoot ? "--mount" : "--map-root-user", ...(isRoot ? [] : ["--mount"])];
+const canUnshare = (await run([...unshare, "true"]).catch(() => ({ code: 1 }))).code === 0;
+
+// Without a /proc, Bun itself does not start.
+test.skipIf(!canUnshare)("a root that holds nothing but bun and libc, and /proc", async () => {
+  const bare = join(directory, "root");
+  mkdirSync(join(bare, "proc"), { recursive: true });
+  const bun = realpathSync(process.execPath);
+  const { stdout } = await run(["ldd", bun]);
+  for (const [library] of stdout.matchAll(/\/\S+/g)) {
+    mkdirSync(join(bare, dirname(library)), { recursive: true });
+    copyFileSync(library, join(bare, library));
+  }
+  copyFileSync(bun, join(bare, "bun"));
+  expect((await run(["bun", "build", app, "--target=bun", "--outfile", join(bare, "app.js")])).code).toBe(0);
+  const mountAndRun = 'mount --rbind /proc "$0/proc" && exec chroot "$0" /bun /app.js';
+  expect(await run([...unshare, "sh", "-c", mountAndRun, bare])).toEqual(saw);
+});
+
+test("in six Workers at once", async () => {
+  const worker = script(
+    "worker.ts",
+    `import { Epoll } from ${index};
+     using epoll = new Epoll();
+     postMessage(epoll.poll(0).length);`,
+  );
+  const main = script(
+    "workers.ts",
+    `const answers = Array.from({ length: 6 }, () => new Promise((resolve, reject) => {
+       const worker = new Worker(${JSON.stringify(worker)});
+       worker.onmessage = ({ data }) => { resolve(data); worker.terminate(); };
+       worker.onerror = reject;
+     }));
+     console.log(JSON.stringify(await Promise.all(answers)));`,
+  );
+  expect(await run(["bun", main])).toEqual({ code: 0, stdout: "[0,0,0,0,0,0]\n", stderr: "" });
+});
+
+test("whatever BUN_TCC_OPTIONS says", async () => {
+  const env = { BUN_TCC_OPTIONS: "-nonsense -DEPOLLIN=77 -include /nonexistent.h" };
+  expect(await run(["bun", app], { env })).toEqual(saw);
+});
+
+test("on first use, and not on import", async () => {
+  const path = script(
+    "lazy.ts",
+    `const asked = [];
+     const real = process.getBuiltinModule;
+     process.getBuiltinModule = (name) => (asked.push(name), real.call(process, name));
+     const { Epoll, Socket } = await import(${index});
+     const before = asked.includes("bun:ffi");
+     new Epoll().close();
+     new Socket().close();
+     console.log(before, asked.filter((name) => name === "bun:ffi").length);`,
+  );
+  expect(await run(["bun", path])).toEqual({ code: 0, stdout: "false 1\n", stderr: "" });
+});
+
+for (const [what, change, sentence] of [
+  [
+    "macOS",
+    'Object.defineProperty(process, "platform", { value: "darwin" })',
+    /^epoll-hello needs Linux, where epoll is; this is Bun .* on darwin .*\.$/,
+  ],
+  [
+    "Windows",
+    'Object.defineProperty(process, "platform", { value: "win32" })',
+    /^epoll-hello needs Linux, where epoll is; this is Bun .* on win32 .*\.$/,
+  ],
+  [
+    "an old Bun",
+    'Object.defineProperty(process.versions, "bun", { value: "1.3.9" })',
+    /^epoll-hello needs Bun 1\.4 or newer; this is Bun 1\.3\.9 on linux .*\.$/,
+  ],
+  [
+    "a processor that it does not know",
+    'Object.defineProperty(process, "arch", { value: "riscv64" })',
+    /^epoll-hello needs x86-64 or arm64; this is Bun .* on linux riscv64\.$/,
+  ],
+] as const) {
+  test(`on ${what} the import succeeds, and the first use says in a sentence what is missing`, async () => {
+    const path = script(
+      "elsewhere.ts",
+      `${change};
+       const { Epoll, EPOLLIN } = await import(${index});
+       try { new Epoll(); } catch (error) { console.log(error.message); }`,
+    );
+    const { stdout } = await run(["bun", path]);
+    expect(stdout.trimEnd()).toMatch(sentence);
+  });
+}
+
+test("the command on a foreign system: the same sentence, exit 1", async () => {
+  const path = script(
+    "command.ts",
+    `Object.defineProperty(process, "platform", { value: "darwin" });
+     process.argv.length = 2;
+     await import(${JSON.stringify(join(root, "src", "cli", "main.ts"))});`,
+  );
+  const { code, stderr } = await run(["bun", path]);
+  expect(stderr).toContain("epoll-hello needs Linux");
+  expect(code).toBe(1);
+});

@@ -1,0 +1,107 @@
+// The package as it is published: packed, installed into an empty folder, and used from there.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { root, run, start } from "../support/programs.ts";
+
+let directory: string; // of everything here
+let folder: string; // where the package is installed
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  // Packed from a copy: the build must not write into the tree that the tests run in.
+  const copy = join(directory, "copy");
+  for (const name of readdirSync(root)) {
+    if (/^(\.git|dist|node_modules)$/.test(name)) continue;
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  const packed = await run(["bun", "pm", "pack", "--destination", directory], { cwd: copy });
+  expect(packed).toMatchObject({ code: 0 });
+
+  folder = join(directory, "empty");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), "{}");
+  const tarball = readdirSync(directory).find((name) => name.endsWith(".tgz")) ?? "none was packed";
+  const installed = await run(["bun", "add", join(directory, tarball)], { cwd: folder });
+  expect(installed).toMatchObject({ code: 0 });
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test("it holds what it needs, and nothing else", () => {
+  const files = [...new Bun.Glob("**/*").scanSync(join(folder, "node_modules", "epoll-hello"))];
+  expect(files).toContain("native/shim.c");
+  expect(files).toContain("dist/index.d.ts");
+  expect(files).toContain("dist/index.js");
+  expect(files).toContain("src/cli/main.ts");
+  for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) expect(files).toContain(name);
+  expect(files.filter((file) => /test|example|bench|node_modules|\.ci/.test(file))).toEqual([]);
+});
+
+test("bunx epoll-hello serves", async () => {
+  const program = start(["bun", "x", "--no-install", "epoll-hello", "--port", "0"], { cwd: folder });
+  const [, url = ""] = await program.output(/^listening on (\S+)/m);
+  expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
+  const pids = (await Bun.$`pgrep -P ${program.pid}`.nothrow().text()).trim().split("\n").filter(Boolean);
+  for (const pid of pids.length > 0 ? pids.map(Number) : [program.pid]) process.kill(pid, "SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
+test("an app imports it", async () => {
+  writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
+  expect(await run(["bun", "app.ts"], { cwd: folder })).toEqual({
+    code: 0,
+    stdout: "[(fd, EPOLLIN)] Hello from Epoll server!\n",
+    stderr: "",
+  });
+});
+
+test("an app that imports it compiles into one file", async () => {
+  writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
+  expect((await run(["bun", "build", "--compile", "app.ts", "--outfile", "app"], { cwd: folder })).code).toBe(0);
+  expect((await run([join(folder, "app")], { cwd: "/" })).stdout).toContain("Hello from Epoll server!");
+});
+
+test("its types hold for a strict app that has no types of Bun's or Node's", async () => {
+  writeFileSync(
+    join(folder, "typed.ts"),
+    `import { type Address, Epoll, EPOLLIN, EpollServer, ErrnoError, EventList, Socket } from "epoll-hello";
+     export function use(): [fd: number, mask: number][] {
+       using epoll = new Epoll();
+       epoll.register(new Socket(), EPOLLIN);
+       const events = new EventList(8);
+       const n: number = epoll.pollInto(events, 10);
+       const server = new EpollServer({ port: n, onRequest: ({ target }) => void target.length });
+       const address: Address = server.address;
+       const signal: "SIGINT" | "SIGTERM" | undefined = server.run();
+       // @ts-expect-error: not an option
+       new EpollServer({ prot: 1 });
+       // @ts-expect-error: the constructor's second half is internal
+       new Epoll(3);
+       if (signal === undefined || !("port" in address)) throw new ErrnoError(9, "close");
+       return epoll.poll();
+     }`,
+  );
+  const options = ["--strict", "--noEmit", "--target", "esnext", "--types", "", "--skipLibCheck", "false"];
+  for (const kind of [
+    ["--module", "preserve", "--moduleResolution", "bundler"],
+    ["--module", "nodenext", "--moduleResolution", "nodenext"],
+  ]) {
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+    const { stdout, code } = await run(["bun", tsc, ...options, ...kind, "typed.ts"], { cwd: folder });
+    expect(stdout).toBe("");
+    expect(code).toBe(0);
+  }
+});
+
+test.skipIf(Bun.which("node") === null)("Node imports it, and is told at the first use what is missing", async () => {
+  const text = `import("epoll-hello").then(({ Epoll, EPOLLIN }) => {
+    console.log(EPOLLIN);
+    try { new Epoll() } catch (error) { console.log(error.message) }
+  })`;
+  const { stdout } = await run(["node", "-e", text], { cwd: folder });
+  expect(stdout).toMatch(/^1\nepoll-hello needs Bun 1\.4 or newer; this is Node\.js .* on linux .*\.\n$/);
+});

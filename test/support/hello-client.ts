@@ -1,0 +1,21 @@
+// A program that uses the package as an app would, for the tests that run it in many places: prints what it saw.
+
+import { AF_UNIX, Epoll, EPOLLIN, EpollServer, formatEvents, socketpair } from "epoll-hello";
+
+const epoll = new Epoll();
+const [here, there] = socketpair(AF_UNIX);
+epoll.register(here, EPOLLIN);
+there.send("hi");
+const seen = formatEvents(epoll.poll(1000)).replace(String(here.fileno()), "fd");
+for (const each of [here, there, epoll]) each.close();
+
+const server = new EpollServer({ port: 0 });
+const reply = fetch(`http://127.0.0.1:${server.port}/`).then((response) => response.text());
+let text: string | undefined;
+void reply.then((value) => (text = value));
+while (text === undefined) {
+  server.tick(10);
+  await Bun.sleep(0);
+}
+await server.stop();
+console.log(`${seen} ${text}`);
