@@ -34,7 +34,7 @@ const UNIX_PATH_MAX = 108;
 
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a path may start with what looks like one
 
 /** A buffer for an address to be written into. */
 export function addressBuffer(): Uint8Array {
@@ -67,9 +67,10 @@ export function encodeAddress(sys: Sys, to: AddressLike, family: number): Uint8A
     return buffer;
   }
   if (family === AF_INET6) {
-    const [text = "", zone] = (to.address ?? "::").split("%", 2);
-    encodeText(sys, AF_INET6, text, buffer, START + 8);
-    view.setUint32(START + 24, to.scopeId ?? (zone === undefined ? 0 : scopeOf(zone)), true);
+    const text = to.address ?? "::";
+    const zone = typeof text === "string" ? text.indexOf("%") : -1;
+    encodeText(sys, AF_INET6, zone < 0 ? text : text.slice(0, zone), buffer, START + 8);
+    view.setUint32(START + 24, checkScopeId(to.scopeId ?? (zone < 0 ? 0 : scopeOf(text.slice(zone + 1)))), true);
     view.setUint32(0, 28, true);
     return buffer;
   }
@@ -112,11 +113,25 @@ export function familyOf(sys: Sys, host: string): number {
 
 /** @throws {RangeError} unless it is a whole number from 0 to 65535 */
 export function checkPort(port: number): number {
-  if (typeof port !== "number") throw new TypeError(`a port is a number from 0 to 65535, not ${JSON.stringify(port)}`);
+  if (typeof port !== "number") {
+    const given: unknown = port;
+    const text = typeof given === "bigint" ? `${given}n` : JSON.stringify(given);
+    throw new TypeError(`a port is a number from 0 to 65535, not ${text}`);
+  }
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`a port is a whole number from 0 to 65535, not ${port}`);
   }
   return port;
+}
+
+function checkScopeId(scopeId: number): number {
+  if (typeof scopeId !== "number") {
+    throw new TypeError('a scope id is a number: write an interface\'s name into the address, as in "fe80::1%eth0"');
+  }
+  if (!Number.isInteger(scopeId) || scopeId < 0 || scopeId > 0xffffffff) {
+    throw new RangeError(`a scope id is a whole number from 0 to 4294967295, not ${scopeId}`);
+  }
+  return scopeId;
 }
 
 function encodePath(path: string, buffer: Uint8Array): number {
@@ -150,9 +165,11 @@ function decodeText(sys: Sys, family: number, buffer: Uint8Array, offset: number
 }
 
 function scopeOf(zone: string): number {
-  if (/^\d+$/.test(zone)) return Number(zone);
-  for (const address of networkInterfaces()[zone] ?? []) {
-    if (address.family === "IPv6" && address.scopeid !== undefined) return address.scopeid;
-  }
+  if (/^\d+$/.test(zone) && Number(zone) <= 0xffffffff) return Number(zone);
+  const interfaces = networkInterfaces();
+  const addresses = (Object.hasOwn(interfaces, zone) ? interfaces[zone] : undefined) ?? [];
+  // Its global addresses have scope 0; the one that is not 0 is the interface's, and its link-local address has that.
+  const scopeIds = addresses.filter((address) => address.family === "IPv6").map((address) => address.scopeid ?? 0);
+  if (scopeIds.length > 0) return Math.max(...scopeIds);
   throw new RangeError(`there is no network interface ${JSON.stringify(zone)} with an IPv6 address`);
 }

@@ -21,15 +21,20 @@ export const ENOTCONN = 107;
 export const EINPROGRESS = 115;
 
 const names = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+// node:os lacks some that sockets can give, ESOCKTNOSUPPORT and EHOSTDOWN among them; libuv's table has those.
+for (const [number, [name]] of getSystemErrorMap()) if (!names.has(-number)) names.set(-number, name);
+names.set(109, "ETOOMANYREFS"); // and this one neither has
 names.set(EAGAIN, "EAGAIN"); // not its alias EWOULDBLOCK
 names.set(95, "EOPNOTSUPP"); // not its alias ENOTSUP
 
 // libuv's sentences, which Node prints, lack these, which sockets and epoll can give.
 const missing = new Map([
+  ["EDOM", "numerical argument out of domain"],
   ["EINPROGRESS", "operation now in progress"],
   ["ENETRESET", "connection reset by network"],
   ["EDQUOT", "disk quota exceeded"],
   ["ENOLINK", "link has been severed"],
+  ["ETOOMANYREFS", "too many references: cannot splice"],
 ]);
 
 /** The symbol of an errno, such as `"EAGAIN"` for 11. */
@@ -80,7 +85,7 @@ export class ErrnoError extends Error {
     super(
       address === undefined
         ? `${code}: ${message}, ${syscall}${suffix}`
-        : `${syscall} ${code}: ${message} ${formatEndpoint(address, port)}${suffix}`,
+        : `${syscall} ${code}: ${message} ${formatEndpoint(address, port || undefined)}${suffix}`,
     );
     this.code = code;
     this.errno = -errno;

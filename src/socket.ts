@@ -72,7 +72,7 @@ export class Socket implements Disposable {
     this.#sys = sys;
     this.family = family;
     this.type = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
-    this.#fd = fd ?? check(sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
+    this.#fd = fd ?? open(sys, family, type, protocol);
   }
 
   /**
@@ -118,8 +118,8 @@ export class Socket implements Disposable {
    * Accept connections from now on.
    *
    * @param backlog how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn
-   * @throws {ErrnoError} EADDRINUSE; EOPNOTSUPP if this is no stream socket; EINVAL if it is connected; EDESTADDRREQ if a
-   *   unix socket is not bound
+   * @throws {ErrnoError} EADDRINUSE; EOPNOTSUPP if this is no stream socket; EINVAL if it is connected, or if a unix socket
+   *   is not bound
    * @see listen(2)
    */
   listen(backlog: number = SOMAXCONN): void {
@@ -171,9 +171,10 @@ export class Socket implements Disposable {
    * @see recv(2)
    */
   recv(size: number, flags: number = 0): Uint8Array | null {
+    const fd = this.#open("recv");
     const buffer = receiveBuffer(size);
-    const n = this.recvInto(buffer, flags);
-    return n === WOULD_BLOCK ? null : buffer.subarray(0, n);
+    const n = retry(() => this.#sys.recv(fd, buffer, 0, size, flags));
+    return n === -EAGAIN ? null : buffer.subarray(0, check(n, "recv", fd));
   }
 
   /**
@@ -184,7 +185,8 @@ export class Socket implements Disposable {
    * @see recv(2)
    */
   recvInto(buffer: Uint8Array, flags: number = 0): number {
-    const fd = this.#open("recv");
+    const fd = this.#open("recvInto");
+    if (!(buffer instanceof Uint8Array)) throw new TypeError("a buffer is a Buffer or a Uint8Array");
     const n = retry(() => this.#sys.recv(fd, buffer, 0, lengthOf(buffer), flags));
     return n === -EAGAIN ? WOULD_BLOCK : check(n, "recv", fd);
   }
@@ -246,6 +248,7 @@ export class Socket implements Disposable {
    */
   sendmsg(buffers: readonly (Uint8Array | string)[], flags: number = 0, address?: AddressLike): number {
     const fd = this.#open("sendmsg");
+    if (!Array.isArray(buffers)) throw new TypeError("sendmsg takes an array of buffers: [data]");
     const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
     const to = address === undefined ? NO_ADDRESS : encodeAddress(this.#sys, address, this.family);
     const n = retry(() => this.#sys.sendmsg(fd, bytes, lengthOf(bytes), to, NO_BYTES, 0, flags | MSG_NOSIGNAL));
@@ -281,6 +284,7 @@ export class Socket implements Disposable {
    */
   shutdown(how: number): void {
     const fd = this.#open("shutdown");
+    if (!Number.isInteger(how)) throw new TypeError("shutdown takes SHUT_RD, SHUT_WR or SHUT_RDWR");
     check(this.#sys.shutdown(fd, how), "shutdown", fd);
   }
 
@@ -293,7 +297,7 @@ export class Socket implements Disposable {
    */
   setsockopt(level: number, name: number, value: number | boolean | Uint8Array): void {
     const fd = this.#open("setsockopt");
-    const bytes = value instanceof Uint8Array ? value : int32(Number(value));
+    const bytes = value instanceof Uint8Array ? value : int32(toInt(value));
     check(this.#sys.setsockopt(fd, level, name, bytes, bytes.byteLength), "setsockopt", fd);
   }
 
@@ -384,8 +388,19 @@ export function socketpair(
 ): [Socket, Socket] {
   const sys = hostSys();
   const fds = new Int32Array(new ArrayBuffer(8));
+  checkKind(family, type, protocol);
   check(sys.socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, fds), "socketpair");
   return [new Socket(family, type, protocol, fds[0], sys), new Socket(family, type, protocol, fds[1], sys)];
+}
+
+function open(sys: Sys, family: number, type: number, protocol: number): number {
+  checkKind(family, type, protocol);
+  return check(sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
+}
+
+function checkKind(family: number, type: number, protocol: number): void {
+  if (Number.isInteger(family) && Number.isInteger(type) && Number.isInteger(protocol)) return;
+  throw new TypeError("family, type and protocol are numbers: AF_INET, SOCK_STREAM, 0");
 }
 
 /** Call again as long as a signal interrupts; such a call had done nothing yet. */
@@ -406,6 +421,15 @@ function int32(value: number): Int32Array {
   const array = new Int32Array(new ArrayBuffer(4));
   array[0] = value;
   return array;
+}
+
+function toInt(value: number | boolean): number {
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value !== "number") throw new TypeError("an option's value is a number, a boolean or a Uint8Array");
+  if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
+    throw new RangeError(`an option's value is a whole number of 32 bits, not ${value}`);
+  }
+  return value;
 }
 
 function receiveBuffer(size: number): Uint8Array {

@@ -51,3 +51,40 @@ export class DeadlineQueue {
     return this.#first === undefined ? Infinity : this.#first.waitingSinceMs + this.timeoutMs;
   }
 }
+
+export interface Timeouts {
+  headerTimeoutMs: number;
+  idleTimeoutMs: number;
+  writeTimeoutMs: number;
+}
+
+/** How long a connection that was told to end may go on sending. */
+const LINGER_MS = 2_000;
+
+/** All that a connection can wait for. */
+export class Deadlines {
+  /** For a request's head, from the connection's start or the head's first byte. */
+  readonly awaitingHead: DeadlineQueue;
+  /** For a next request. */
+  readonly idle: DeadlineQueue;
+  /** For the peer to take what is sent. */
+  readonly awaitingRoom: DeadlineQueue;
+  /** For the peer's end. */
+  readonly lingering: DeadlineQueue = new DeadlineQueue(LINGER_MS);
+
+  constructor({ headerTimeoutMs, idleTimeoutMs, writeTimeoutMs }: Timeouts) {
+    this.awaitingHead = new DeadlineQueue(headerTimeoutMs);
+    this.idle = new DeadlineQueue(idleTimeoutMs);
+    this.awaitingRoom = new DeadlineQueue(writeTimeoutMs);
+  }
+
+  /** When the next connection's time is over; Infinity if nobody waits. */
+  get nextMs(): number {
+    return Math.min(this.awaitingHead.nextMs, this.idle.nextMs, this.awaitingRoom.nextMs, this.lingering.nextMs);
+  }
+
+  /** Nothing of a request has come that is not answered. */
+  owesNothing({ queue, isMidMessage }: Connection): boolean {
+    return queue === this.idle || (queue === this.awaitingHead && !isMidMessage);
+  }
+}

@@ -1,0 +1,127 @@
+// The gate: whether new connections are accepted just now. It shuts when there is no room for them, and opens by itself.
+
+import { EPOLLIN } from "../constants.ts";
+import type { Epoll } from "../epoll.ts";
+import {
+  EAGAIN,
+  ECONNABORTED,
+  EINTR,
+  EMFILE,
+  ENFILE,
+  ENOBUFS,
+  ENOMEM,
+  EPROTO,
+  ErrnoError,
+  errnoMessage,
+  errnoName,
+} from "../errno.ts";
+import type { Listener } from "./listeners.ts";
+import type { ServerWarning } from "./options.ts";
+
+/** After descriptors ran out: when to try again, if no connection of our own closes before. */
+const RETRY_MS = 100;
+
+/** The listeners' token with epoll. */
+export const LISTENER = 0;
+
+// accept(2): errors of the connection that waited, not of the listener; the next may be fine. Also EPERM (a firewall), ENONET,
+// ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+const passing = new Set([ECONNABORTED, EPROTO, EINTR, 1, 64, 92, 95, 100, 101, 110, 112, 113]);
+const exhausted = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+
+export interface GateOptions {
+  maxConnections: number;
+  onWarning: ((warning: ServerWarning) => void) | undefined;
+}
+
+export class Gate {
+  /** When to open it again though no connection has closed. */
+  retryAtMs: number = Infinity;
+  /** For good. */
+  closed: boolean = false;
+
+  readonly #epoll: Epoll;
+  readonly #listeners: readonly Listener[];
+  readonly #options: GateOptions;
+  #isRegistered = false;
+  #isOpen = false;
+  #isExhausted = false;
+
+  constructor(epoll: Epoll, listeners: readonly Listener[], options: GateOptions) {
+    this.#epoll = epoll;
+    this.#listeners = listeners;
+    this.#options = options;
+  }
+
+  /** Ask epoll for connections that wait. */
+  open(): void {
+    this.retryAtMs = Infinity;
+    if (this.#isOpen || this.closed) return;
+    this.#isOpen = true;
+    for (const { socket } of this.#listeners) {
+      if (this.#isRegistered) this.#epoll.modify(socket, EPOLLIN, LISTENER);
+      else this.#epoll.register(socket, EPOLLIN, LISTENER);
+    }
+    this.#isRegistered = true;
+  }
+
+  /** Whether another connection may be accepted; if not, the gate shuts. */
+  hasRoom(open: number): boolean {
+    if (open < this.#options.maxConnections) return true;
+    this.#shut();
+    return false;
+  }
+
+  /** A connection has closed. */
+  roomIsBack(open: number): void {
+    if (!this.#isOpen && open < this.#options.maxConnections) this.open();
+  }
+
+  /** Whether a failed accept says nothing of the next one. */
+  isPassing(errno: number): boolean {
+    return passing.has(errno);
+  }
+
+  succeeded(): void {
+    this.#isExhausted = false;
+  }
+
+  /**
+   * accept4 failed. EAGAIN: nobody waits. Without room, the gate shuts for a moment; that is said once, until a connection is
+   * accepted again.
+   *
+   * @throws {ErrnoError} if there is no use in going on
+   */
+  failed(errno: number, open: number, nowMs: number): void {
+    if (errno === EAGAIN) return;
+    if (!exhausted.has(errno)) throw new ErrnoError(errno, "accept4");
+    this.#shut();
+    this.retryAtMs = nowMs + RETRY_MS;
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    const code = errnoName(errno);
+    this.#options.onWarning?.({
+      code,
+      message:
+        `${code}: ${errnoMessage(errno)}: with ${open} connections open no more can be accepted; ` +
+        `new ones wait until one closes (raise the limit with ulimit -n, or set maxConnections below it)`,
+    });
+  }
+
+  /** Close the listening sockets. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.retryAtMs = Infinity;
+    for (const listener of this.#listeners) {
+      if (!this.#epoll.closed) this.#epoll.unregister(listener.socket);
+      listener.close();
+    }
+  }
+
+  #shut(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    for (const { socket } of this.#listeners) this.#epoll.modify(socket, 0, LISTENER);
+  }
+}

@@ -1,0 +1,386 @@
+// The run loop: the document's, one lap at a time. It accepts, receives, sends and closes; what the bytes mean is a protocol's.
+
+import { Buffer } from "node:buffer";
+import { addressBuffer } from "../address.ts";
+import type { Clock } from "../clock.ts";
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  MSG_NOSIGNAL,
+  SHUT_RDWR,
+  SHUT_WR,
+  SO_LINGER,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "../constants.ts";
+import { Epoll } from "../epoll.ts";
+import { EAGAIN, EINTR, ErrnoError } from "../errno.ts";
+import { EventList } from "../events.ts";
+import type { FdLike } from "../fd.ts";
+import type { Sys } from "../ffi.ts";
+import type { Protocol } from "../protocol.ts";
+import { Connection, UNWATCHED } from "./connection.ts";
+import { Deadlines, type Timeouts } from "./deadlines.ts";
+import { Gate, LISTENER } from "./gate.ts";
+import type { Listener } from "./listeners.ts";
+import type { ServerWarning } from "./options.ts";
+
+export interface LoopOptions extends Timeouts {
+  /** Try the next system call at once, and go to epoll only on EAGAIN. */
+  eager: boolean;
+  maxConnections: number;
+  onWarning: ((warning: ServerWarning) => void) | undefined;
+}
+
+// A registration's token: what kind it is (LISTENER: 0), or from FIRST_CONNECTION on, whose it is.
+const WAKE_UP = 1;
+const FIRST_CONNECTION = 2;
+const LAST_TOKEN = 0xffffffff;
+
+const MAX_EVENTS = 1024;
+/** How many connections one wake-up accepts: then it is the others' turn. */
+const ACCEPT_BURST = 64;
+const RECEIVE_BYTES = 65_536;
+/** What the document's program reads at once. */
+const CLASSIC_RECEIVE_BYTES = 1024;
+/** What is read and thrown away of a connection that was told to end. */
+const LINGER_BYTES = 1_048_576;
+const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
+
+export class Loop {
+  // What it has done so far.
+  accepted: number = 0;
+  /** Connections open now. */
+  open: number = 0;
+  bytesIn: number = 0;
+  bytesOut: number = 0;
+  timeouts: number = 0;
+  broken: number = 0;
+
+  readonly #sys: Sys;
+  readonly #clock: Clock;
+  readonly #protocol: Protocol;
+  readonly #options: LoopOptions;
+  readonly #epoll: Epoll;
+  readonly #gate: Gate;
+  readonly #events = new EventList(MAX_EVENTS);
+  readonly #received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
+  readonly #receiveBytes: number;
+  readonly #peer = addressBuffer();
+
+  /** By descriptor. */
+  readonly #connections: (Connection | undefined)[] = [];
+  #token = FIRST_CONNECTION;
+  readonly #deadlines: Deadlines;
+  #nowMs: number;
+
+  #onWakeUp: (() => void) | undefined;
+  #isStopping = false;
+  #cutAtMs = Infinity;
+
+  /** The listeners are taken over: closed with the loop, or if it cannot be made. */
+  constructor(sys: Sys, clock: Clock, listeners: readonly Listener[], protocol: Protocol, options: LoopOptions) {
+    this.#sys = sys;
+    this.#clock = clock;
+    this.#protocol = protocol;
+    this.#options = options;
+    this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
+    this.#deadlines = new Deadlines(options);
+    this.#nowMs = clock.now();
+    try {
+      this.#epoll = new Epoll(undefined, sys);
+    } catch (error) {
+      for (const listener of listeners) listener.close();
+      throw error;
+    }
+    this.#gate = new Gate(this.#epoll, listeners, options);
+    this.#gate.open();
+  }
+
+  /** All is closed. */
+  get closed(): boolean {
+    return this.#epoll.closed;
+  }
+
+  /** Watch a descriptor that ends a wait, and call back when it is readable. */
+  onWakeUp(fd: FdLike, callback: () => void): void {
+    this.#epoll.register(fd, EPOLLIN, WAKE_UP);
+    this.#onWakeUp = callback;
+  }
+
+  /**
+   * Wait for events, handle each, and see whose time is over.
+   *
+   * @param timeoutMs how long to wait at most; negative: until something happens
+   * @returns how many events there were
+   */
+  lap(timeoutMs: number): number {
+    const events = this.#events;
+    const n = this.#epoll.pollInto(events, this.#untilNextDeadline(timeoutMs));
+    this.#nowMs = this.#clock.now();
+    this.#protocol.lap(this.#nowMs);
+    for (let i = 0; i < n; i++) {
+      const fd = events.fd(i);
+      const mask = events.mask(i);
+      const token = events.token(i);
+      if (token === LISTENER) {
+        this.#accept(fd);
+      } else if (token === WAKE_UP) {
+        this.#onWakeUp?.();
+      } else {
+        const connection = this.#connections[fd];
+        // An earlier event of this lap may have closed it, and the number may be another's already.
+        if (connection?.token !== token) this.#forget(fd);
+        else if (mask & EPOLLIN) this.#receive(connection);
+        else if (mask & EPOLLOUT) this.#send(connection);
+        else if (mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
+      }
+    }
+    this.#expire();
+    if (this.#isStopping) this.#drain();
+    return n;
+  }
+
+  /** Accept no more, let what has begun finish, and cut at `atMs` what has not; laps must go on until it is closed. */
+  stop(atMs: number): void {
+    this.#cutAtMs = Math.min(this.#cutAtMs, atMs);
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#protocol.stop();
+  }
+
+  /** Close all that is open, now. Closing twice is fine. */
+  close(): void {
+    if (this.closed) return;
+    for (const connection of this.#connections) if (connection !== undefined) this.#release(connection);
+    this.#epoll.close();
+    this.#gate.close();
+  }
+
+  // ---- the document's four branches ----
+
+  /** EPOLLIN on a listening socket: connections wait to be accepted. */
+  #accept(listener: number): void {
+    const { eager } = this.#options;
+    for (let left = eager ? ACCEPT_BURST : 1; left > 0; left--) {
+      if (!this.#gate.hasRoom(this.open)) return;
+      const fd = this.#sys.accept4(listener, this.#peer, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        if (this.#gate.isPassing(-fd)) continue;
+        return this.#gate.failed(-fd, this.open, this.#nowMs);
+      }
+      this.#gate.succeeded();
+      const connection = this.#adopt(fd);
+      if (eager) this.#receive(connection);
+      else this.#watch(connection, EPOLLIN);
+    }
+  }
+
+  /** EPOLLIN: there are bytes, or the end of them. */
+  #receive(connection: Connection): void {
+    const n = this.#sys.recv(connection.fd, this.#received, 0, this.#receiveBytes, 0);
+    if (n > 0) {
+      this.bytesIn += n;
+      if (connection.isLingering) this.#discard(connection, n);
+      else this.#understand(connection, n);
+    } else if (n === 0) {
+      this.#release(connection); // nothing is owed: while a reply is, input is not looked at
+    } else if (n === -EAGAIN || n === -EINTR) {
+      this.#watch(connection, EPOLLIN);
+    } else {
+      this.#broke(connection);
+    }
+  }
+
+  /** EPOLLOUT: there is room to send. */
+  #send(connection: Connection): void {
+    connection.join();
+    do {
+      const { fd, output, outputStart, outputEnd } = connection;
+      const wanted = outputEnd - outputStart;
+      const n = this.#sys.send(fd, output as Uint8Array, outputStart, wanted, MSG_NOSIGNAL);
+      if (n === -EAGAIN || n === -EINTR) break;
+      if (n < 0) return this.#broke(connection);
+      this.bytesOut += n;
+      connection.sent(n);
+      if (n < wanted) break;
+    } while (connection.output !== undefined && this.#options.eager);
+    if (connection.output === undefined) this.#next(connection);
+    else this.#awaitRoom(connection);
+  }
+
+  /** EPOLLHUP, and nothing to read or send any more. */
+  #hungUp(connection: Connection, mask: number): void {
+    if (connection.isFinished && (mask & EPOLLERR) === 0) this.#release(connection);
+    else this.#broke(connection);
+  }
+
+  // ---- what follows ----
+
+  /** Let the protocol see what was received, and do what it asks for. */
+  #understand(connection: Connection, length: number): void {
+    try {
+      this.#protocol.receive(connection, this.#received, length);
+    } catch (error) {
+      this.#abort(connection);
+      throw error;
+    }
+    if (connection.output === undefined) this.#next(connection);
+    else if (this.#options.eager) this.#send(connection);
+    else this.#awaitRoom(connection);
+  }
+
+  /** Nothing is left to send: go on with input that was kept back, close, or wait for more. */
+  #next(connection: Connection): void {
+    if (connection.isHeldBack) {
+      this.#protocol.drain(connection);
+      if (connection.output !== undefined) return this.#awaitRoom(connection); // the others' turn first
+    }
+    if (connection.isFinished) return this.#finish(connection);
+    if (!this.#watch(connection, EPOLLIN)) return;
+    const { awaitingHead, idle } = this.#deadlines;
+    if (!connection.isMidMessage && connection.messages > 0) idle.push(connection, this.#nowMs);
+    else if (connection.queue !== awaitingHead) awaitingHead.push(connection, this.#nowMs);
+  }
+
+  /** There is more to send than the kernel has room for. */
+  #awaitRoom(connection: Connection): void {
+    if (this.#watch(connection, EPOLLOUT)) this.#deadlines.awaitingRoom.push(connection, this.#nowMs);
+  }
+
+  /** All is sent and it shall close: say so to the peer, and wait until it has heard. */
+  #finish(connection: Connection): void {
+    if (!this.#options.eager) {
+      if (!this.#watch(connection, 0)) return; // EPOLLHUP is reported all the same
+      this.#sys.shutdown(connection.fd, SHUT_RDWR); // ENOTCONN: the peer has reset it, and EPOLLHUP comes too
+    } else if (connection.isPeerDone) {
+      return this.#release(connection);
+    } else {
+      // Closing with unread input would reset the connection, and the reply might be lost with it: RFC 9112, 9.6.
+      this.#sys.shutdown(connection.fd, SHUT_WR);
+      connection.isLingering = true;
+      if (!this.#watch(connection, EPOLLIN)) return;
+    }
+    this.#deadlines.lingering.push(connection, this.#nowMs);
+  }
+
+  /** Read on after our last byte, so that the peer is not reset before it has read it; within a bound. */
+  #discard(connection: Connection, length: number): void {
+    connection.lingered += length;
+    if (connection.lingered > LINGER_BYTES) this.#release(connection);
+  }
+
+  // ---- a connection's registration and end ----
+
+  #adopt(fd: number): Connection {
+    this.accepted++;
+    this.open++;
+    const connection = new Connection(this.#sys, fd, this.#token, this.#peer);
+    this.#token = this.#token === LAST_TOKEN ? FIRST_CONNECTION : this.#token + 1;
+    while (this.#connections.length <= fd) this.#connections.push(undefined); // no holes
+    this.#connections[fd] = connection;
+    this.#deadlines.awaitingHead.push(connection, this.#nowMs);
+    return connection;
+  }
+
+  /** Have epoll watch for `mask`, by a system call only if that is a change; if it cannot, the connection ends: false. */
+  #watch(connection: Connection, mask: number): boolean {
+    if (connection.interest === mask) return true;
+    try {
+      if (connection.interest === UNWATCHED) this.#epoll.register(connection.fd, mask, connection.token);
+      else this.#epoll.modify(connection.fd, mask, connection.token);
+      connection.interest = mask;
+      return true;
+    } catch (error) {
+      this.#abort(connection);
+      if (!(error instanceof ErrnoError)) throw error;
+      this.#options.onWarning?.({ code: error.code, message: error.message }); // ENOSPC, ENOMEM: it cannot be served
+      return false;
+    }
+  }
+
+  #broke(connection: Connection): void {
+    this.broken++;
+    this.#release(connection);
+  }
+
+  /** Close at once and tell the peer so with a reset; what was not sent is lost. */
+  #abort(connection: Connection): void {
+    this.#sys.setsockopt(connection.fd, SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE, RESET_ON_CLOSE.length);
+    this.#release(connection);
+  }
+
+  /** Unregister and close. The one place where a connection ends. */
+  #release(connection: Connection): void {
+    const { fd } = connection;
+    if (this.#connections[fd] !== connection) return;
+    this.#connections[fd] = undefined;
+    this.open--;
+    connection.queue?.remove(connection);
+    // Not left to close(): a duplicate elsewhere (a child between fork and exec) would keep the registration alive.
+    if (connection.interest !== UNWATCHED) this.#epoll.unregister(fd);
+    this.#sys.close(fd);
+    this.#gate.roomIsBack(this.open);
+  }
+
+  /** An event of nobody's: end its registration if there is one, lest it come again for ever. */
+  #forget(fd: number): void {
+    if (this.#connections[fd] !== undefined) return; // the number's new owner has one
+    try {
+      this.#epoll.unregister(fd);
+    } catch {
+      // closed in this lap: the usual case
+    }
+  }
+
+  // ---- time ----
+
+  #untilNextDeadline(timeoutMs: number): number {
+    const next = Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs);
+    if (next === Infinity) return timeoutMs;
+    const left = Math.max(0, next - this.#clock.now());
+    return timeoutMs < 0 ? left : Math.min(left, timeoutMs);
+  }
+
+  #expire(): void {
+    const { awaitingHead, idle, awaitingRoom, lingering } = this.#deadlines;
+    const now = this.#nowMs;
+    for (let late; (late = awaitingHead.expired(now)) !== undefined;) this.#headTimedOut(late);
+    for (let late; (late = idle.expired(now)) !== undefined;) this.#timedOut(late);
+    for (let late; (late = awaitingRoom.expired(now)) !== undefined;) this.#timedOut(late);
+    for (let late; (late = lingering.expired(now)) !== undefined;) this.#release(late);
+    if (now >= this.#gate.retryAtMs) this.#gate.open();
+  }
+
+  #headTimedOut(connection: Connection): void {
+    this.timeouts++;
+    this.#protocol.timeout(connection);
+    if (connection.output === undefined) this.#release(connection);
+    else this.#send(connection);
+  }
+
+  #timedOut(connection: Connection): void {
+    this.timeouts++;
+    if (connection.pending > 0) this.#abort(connection); // or the kernel would go on trying
+    else this.#release(connection);
+  }
+
+  // ---- the end ----
+
+  /** After each lap while stopping. The first has handled all that had come; then the listeners close. */
+  #drain(): void {
+    if (!this.#gate.closed) {
+      this.#gate.close();
+      for (const connection of this.#connections) {
+        if (connection !== undefined && this.#deadlines.owesNothing(connection)) this.#release(connection);
+      }
+    }
+    if (this.#nowMs >= this.#cutAtMs) {
+      for (const connection of this.#connections) if (connection !== undefined) this.#abort(connection);
+    }
+    if (this.open === 0) this.close();
+  }
+}
