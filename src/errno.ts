@@ -52,8 +52,6 @@ export interface ErrnoDetails {
   fd?: number | undefined;
   address?: string | undefined;
   port?: number | undefined;
-  /** A sentence to put behind the message: what to do about it. */
-  hint?: string | undefined;
 }
 
 /**
@@ -78,15 +76,11 @@ export class ErrnoError extends Error {
   declare readonly port?: number;
 
   /** @param errno the positive number, as in errno(3) */
-  constructor(errno: number, syscall: string, { fd, address, port, hint }: ErrnoDetails = {}) {
+  constructor(errno: number, syscall: string, { fd, address, port }: ErrnoDetails = {}) {
     const code = errnoName(errno);
     const message = errnoMessage(errno);
-    const suffix = hint === undefined ? "" : ` (${hint})`;
-    super(
-      address === undefined
-        ? `${code}: ${message}, ${syscall}${suffix}`
-        : `${syscall} ${code}: ${message} ${formatEndpoint(address, port || undefined)}${suffix}`,
-    );
+    const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
+    super(address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`);
     this.code = code;
     this.errno = -errno;
     this.syscall = syscall;
@@ -113,7 +107,7 @@ export function check(result: number, syscall: string, fd?: number): number {
   return result;
 }
 
-/** `127.0.0.1:80`, `[::1]:80`, or a path as it is (an abstract one with `@` for its NUL). */
+/** For people and URLs: `127.0.0.1:80`, `[::1]:80`, or a path as it is (an abstract one with `@` for its NUL). */
 export function formatEndpoint(address: string, port?: number): string {
   if (port === undefined) return address.replaceAll("\0", "@");
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

@@ -1,9 +1,11 @@
 // What people look with: curl and a real browser show the document's sentence, in the document's own loop too.
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { hasBrowser, openBrowser } from "../support/browser.ts";
 import { openFds } from "../support/fds.ts";
 import { cli, run, start } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
 
 const SENTENCE = "Hello from Epoll server!";
 const modes = [[], ["--classic"]];

@@ -1,10 +1,12 @@
 // epoll-hello serves: where it says it listens, a line per request, and what it says in the end.
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { cli, type Program, start } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
 
 const SENTENCE = "Hello from Epoll server!";
 

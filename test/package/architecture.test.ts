@@ -1,9 +1,11 @@
 // The house keeps its shape: imports point down, one file knows the FFI, and the command's libraries stay in the command.
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { root } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
 
 /** From the ground up: a file may import from its own floor and those before it. */
 const floors: string[][] = [
@@ -76,4 +78,12 @@ test("the index only exports", () => {
   expect(statements.filter((line) => !/^(export .* from|  \w|} from)/.test(line))).toEqual(
     statements.filter((line) => line === "export {"),
   );
+});
+
+test("every test file gives its tests a minute: a slow machine is no failure", () => {
+  const tests = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)];
+  const hasty = tests.filter(
+    (file) => !readFileSync(join(root, file), "utf8").includes("\nsetDefaultTimeout(60_000);"),
+  );
+  expect(hasty).toEqual([]); // Bun ignores a timeout in bunfig.toml, and one set by a preloaded file from the second on
 });

@@ -33,7 +33,7 @@ export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposa
       "--remote-debugging-port=0",
       "about:blank",
     ],
-    { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+    { env: { ...process.env, TMPDIR: profile }, stdin: "ignore", stdout: "ignore", stderr: "pipe" },
   );
   let said = "";
   let address: string | undefined;

@@ -1,5 +1,0 @@
-// Loaded before every test file.
-
-import { setDefaultTimeout } from "bun:test";
-
-setDefaultTimeout(60_000);
