@@ -18,7 +18,7 @@ for (const mask of [EPOLLIN, EPOLLIN | EPOLLET]) {
   there.send("!");
   console.log("  another was sent:      ", show(epoll.poll(0)));
   let rest = 0;
-  for (let data; (data = here.recv(2)) !== null; ) rest += data.length;
+  for (let data; (data = here.recv(2)) !== null;) rest += data.length;
   console.log("  the rest is read:      ", rest);
   console.log("  nothing is left:       ", show(epoll.poll(0)));
 

@@ -13,7 +13,7 @@ epoll.register(socket, EPOLLIN);
 
 for (;;) {
   epoll.poll();
-  for (let datagram; (datagram = socket.recvfrom(65_536)) !== null; ) {
+  for (let datagram; (datagram = socket.recvfrom(65_536)) !== null;) {
     const { data, address } = datagram;
     if (!("port" in address)) continue;
     console.log(`${data.length} bytes from ${address.address}:${address.port}`);
