@@ -275,11 +275,13 @@ int signal_catch(int signal, int fd) {
   return previous_is_set[signal] = 1, 0;
 }
 
-/* Put back what signal_catch() found. */
+/* Put back what signal_catch() found, unless somebody has listened since: then it is theirs. */
 int signal_release(int signal) {
+  struct sigaction now;
   if (signal < 1 || signal >= SIGNALS || !previous_is_set[signal]) return -22;
   previous_is_set[signal] = 0;
-  return result(c_sigaction(signal, &previous[signal], 0));
+  if (c_sigaction(signal, 0, &now) < 0) return result(-1);
+  return now.handler == on_signal ? result(c_sigaction(signal, &previous[signal], 0)) : 0;
 }
 
 /* How often `signal` came since the last call. */

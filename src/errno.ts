@@ -1,7 +1,7 @@
 // A failed system call as an Error, with Node's fields and message shapes; and the one place that turns -errno into it.
 
 import { constants } from "node:os";
-import { getSystemErrorMap } from "node:util";
+import * as util from "node:util";
 
 export const EINTR = 4;
 export const EAGAIN = 11;
@@ -20,9 +20,12 @@ export const ENOBUFS = 105;
 export const ENOTCONN = 107;
 export const EINPROGRESS = 115;
 
+// Not imported by name: an old Bun lacks it, and must get as far as the sentence that says what is missing.
+const systemErrors: Map<number, [name: string, message: string]> = util.getSystemErrorMap?.() ?? new Map();
+
 const names = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 // node:os lacks some that sockets can give, ESOCKTNOSUPPORT and EHOSTDOWN among them; libuv's table has those.
-for (const [number, [name]] of getSystemErrorMap()) if (!names.has(-number)) names.set(-number, name);
+for (const [number, [name]] of systemErrors) if (!names.has(-number)) names.set(-number, name);
 names.set(109, "ETOOMANYREFS"); // and this one neither has
 names.set(EAGAIN, "EAGAIN"); // not its alias EWOULDBLOCK
 names.set(95, "EOPNOTSUPP"); // not its alias ENOTSUP
@@ -44,7 +47,7 @@ export function errnoName(errno: number): string {
 
 /** What an errno means, in libuv's words: `"bad file descriptor"` for 9. */
 export function errnoMessage(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[1] ?? missing.get(errnoName(errno)) ?? "unknown error";
+  return systemErrors.get(-errno)?.[1] ?? missing.get(errnoName(errno)) ?? "unknown error";
 }
 
 /** What a call was about, for its error. */

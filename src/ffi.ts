@@ -137,7 +137,7 @@ function compile(): Sys {
   try {
     const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
-    if (fd < 0) throw new Error("epoll-hello: memfd_create failed: there is no room for the shim's source");
+    if (fd < 0) throw new Error("epoll-hello: memfd_create failed: is the limit of open files reached?");
     try {
       if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
         throw new Error("epoll-hello: cannot write the shim's source to memory");

@@ -1,5 +1,7 @@
 // The face of the package: exports only.
 
+/// <reference lib="esnext.disposable" preserve="true" />
+
 export type { Address, AddressLike, InternetAddress, UnixAddress } from "./address.ts";
 export * from "./constants.ts";
 export { Epoll } from "./epoll.ts";

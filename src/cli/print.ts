@@ -1,26 +1,74 @@
 // Lines on standard output, written at once: while the loop blocks the thread, nothing that waits for Bun's loop gets out.
 
 import { writeSync } from "node:fs";
+import { Epoll, EPOLLOUT, ErrnoError } from "../index.ts";
 
 const STDOUT = 1;
-let isGone = false;
+/** A pipe that epoll calls writable takes this much without waiting (PIPE_BUF, see pipe(7)). */
+const WRITE_BYTES = 4096;
+/** What is kept for a reader who is slow; a server does not stop for one. */
+const QUEUE_BYTES = 1_048_576;
+const FLUSH_MS = 1_000;
 
-/** Write a line. A slow reader is waited for; one that has gone away (`| head`) gets no more. */
+let queue: Buffer[] = [];
+let queued = 0;
+let skipped = 0;
+let isGone = false;
+let room: Epoll | undefined;
+
+/** Write a line, now or when there is room: it never waits. Beyond a bound, lines are counted instead of kept. */
 export function printLine(line: string): void {
-  let bytes = Buffer.from(`${line}\n`);
-  while (!isGone && bytes.length > 0) {
+  if (queued >= QUEUE_BYTES) {
+    skipped++;
+    return;
+  }
+  if (skipped > 0) line = `(${skipped} lines were left out: standard output is not being read)\n${line}`;
+  skipped = 0;
+  const bytes = Buffer.from(`${line}\n`);
+  queue.push(bytes);
+  queued += bytes.length;
+  write(0);
+}
+
+/** Write what is left, and wait a moment for it if need be. */
+export function flushLines(): void {
+  write(FLUSH_MS);
+}
+
+function write(timeoutMs: number): void {
+  while (queued > 0 && !isGone && hasRoom(timeoutMs)) {
+    const bytes = Buffer.concat(queue);
     try {
-      bytes = bytes.subarray(writeSync(STDOUT, bytes));
+      const written = writeSync(STDOUT, bytes, 0, Math.min(bytes.length, WRITE_BYTES));
+      queued = bytes.length - written;
+      queue = queued > 0 ? [bytes.subarray(written)] : [];
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") Bun.sleepSync(1);
-      else isGone = true;
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return;
+      isGone = true; // EPIPE: the reader has gone away, as in `| head`
     }
+  }
+  if (isGone) {
+    queue = [];
+    queued = 0;
+  }
+}
+
+function hasRoom(timeoutMs: number): boolean {
+  try {
+    if (room === undefined) {
+      room = new Epoll();
+      room.register(STDOUT, EPOLLOUT);
+    }
+    return room.poll(timeoutMs, 1).length > 0;
+  } catch (error) {
+    if (error instanceof ErrnoError) return true; // EPERM: a file, which never makes anyone wait
+    throw error;
   }
 }
 
 /** Make what a client sent harmless for a terminal: control and non-ASCII bytes as `\x1b`; and not longer than a line. */
 export function printable(text: string, most = 200): string {
-  const cut = text.length > most ? `${text.slice(0, most)}…` : text;
+  const cut = text.length > most ? `${text.slice(0, most)}...` : text;
   // oxlint-disable-next-line no-control-regex -- exactly those
-  return cut.replace(/[\x00-\x1f\x7f-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return cut.replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

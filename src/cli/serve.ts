@@ -12,7 +12,7 @@ import {
 } from "../index.ts";
 import { formatEndpoint } from "../errno.ts";
 import { UsageError } from "./arguments.ts";
-import { printable, printLine } from "./print.ts";
+import { flushLines, printable, printLine } from "./print.ts";
 
 /** 128 + SIGINT: what a shell expects of a program that Ctrl-C ended. SIGTERM is how servers are asked to stop: 0. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
@@ -26,9 +26,12 @@ export function serve(options: EpollServerOptions, isQuiet: boolean): number {
     ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
     onWarning: ({ message }) => log.warn(message),
   });
-  if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
-  const signal = server.run();
+  const signal = server.run(() => {
+    // Not before: whoever reads this line may send a signal at once.
+    if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
+  });
   if (!isQuiet) printLine(describeStats(server.stats));
+  flushLines();
   return signal === undefined ? 0 : EXIT_CODES[signal];
 }
 
@@ -58,7 +61,7 @@ export function explain(error: unknown): string {
 }
 
 const hints: Record<string, string> = {
-  EADDRINUSE: "Another program listens there: stop it, or choose another (--port 0 takes any free port).",
+  EADDRINUSE: "Something is there already: stop it, or choose another place (--port 0 takes any free port).",
   EACCES: "It is forbidden here: ports below 1024 need root, a socket's path needs a directory you may write to.",
   EPERM: "It is forbidden here.",
   ENOENT: "The directory for the socket does not exist: create it first.",

@@ -1,5 +1,7 @@
 // The head of a request, as far as a server with one reply needs it: where it ends, and whether another may follow.
 
+import { Buffer } from "node:buffer";
+
 const LF = 10;
 const CR = 13;
 
@@ -38,12 +40,13 @@ const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.([01])\r?$/;
 const bodyField = /^(?:content-length[ \t]*:(?![ \t]*0[ \t]*\r?$)|transfer-encoding[ \t]*:|upgrade[ \t]*:)/im;
 const connectionField = /^connection[ \t]*:(.*)$/gim;
 
-const latin1 = new TextDecoder("latin1");
-
-/** Read a complete head. Anything that is not plainly a request without a body is answered as the last one. */
+/** Read a head. Anything that is not plainly a request without a body is answered as the last one. */
 export function parseHead(bytes: Uint8Array): RequestHead {
-  const text = latin1.decode(bytes);
-  const end = text.indexOf("\n");
+  // Each byte a character, which TextDecoder's "latin1" is not; without empty lines before it: RFC 9112, 2.2.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    .toString("latin1")
+    .replace(/^[\r\n]+/, "");
+  const end = text.includes("\n") ? text.indexOf("\n") : text.length;
   const match = requestLine.exec(text.slice(0, end));
   if (match === null) {
     const line = text.slice(0, end).replace(/\r$/, "");
@@ -57,7 +60,8 @@ export function parseHead(bytes: Uint8Array): RequestHead {
       value.split(",").map((option) => option.trim().toLowerCase()),
     ),
   );
-  const wantsMore = minor === "1" ? !options.has("close") : options.has("keep-alive") && !options.has("close");
+  const isLast = options.has("close");
+  const wantsMore = minor === "1" ? !isLast : options.has("keep-alive") && !isLast;
   const hasBody = method === "CONNECT" || bodyField.test(fields);
   return {
     line: `${method} ${target} HTTP/1.${minor}`,
@@ -65,6 +69,6 @@ export function parseHead(bytes: Uint8Array): RequestHead {
     target,
     version: `HTTP/1.${minor}`,
     keepAlive: wantsMore && !hasBody,
-    isLast: !wantsMore && !hasBody,
+    isLast: isLast && !hasBody,
   };
 }

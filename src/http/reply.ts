@@ -17,6 +17,7 @@ export interface StaticResponse {
 export type ConnectionField = "" | "keep-alive" | "close";
 
 const BATCH_BYTES = 65_536;
+const MAX_BODY_BYTES = 0x7fff0000; // head and body go out as one, with 32-bit offsets
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const serversOwn = new Set(["date", "content-length", "connection", "transfer-encoding"]);
 
@@ -42,13 +43,25 @@ export class Reply {
    * @throws {RangeError} if the status is none for a final reply
    * @throws {TypeError} if a header's name or value cannot be sent, or is the server's own
    */
-  constructor({ status = 200, headers = {}, body = "" }: StaticResponse, clock: Clock) {
+  constructor(response: StaticResponse, clock: Clock) {
+    const { status = 200, headers = {}, body = "" } = response;
+    for (const name of Object.keys(response)) {
+      if (name !== "status" && name !== "headers" && name !== "body") {
+        throw new TypeError(`a response has status, headers and body, and no ${JSON.stringify(name)}`);
+      }
+    }
     if (!Number.isInteger(status) || status < 200 || status > 599) {
       throw new RangeError(`a response's status is a whole number from 200 to 599, not ${String(status)}`);
     }
     if (typeof body !== "string" && !(body instanceof Uint8Array)) {
       throw new TypeError("a response's body is a string, a Buffer or a Uint8Array");
     }
+    if (Object.getPrototypeOf(headers) !== Object.prototype && Object.getPrototypeOf(headers) !== null) {
+      throw new TypeError(
+        "a response's headers are an object of names and values, such as Object.fromEntries(headers)",
+      );
+    }
+    if (Buffer.byteLength(body) > MAX_BODY_BYTES) throw new RangeError("a response's body has less than 2 GiB");
     this.status = status;
     this.#clock = clock;
     this.#body = Buffer.from(body);

@@ -50,7 +50,7 @@ interface Held {
 export class StaticProtocol implements Protocol {
   /** Requests answered. */
   requests: number = 0;
-  /** Heads refused as too long. */
+  /** Requests refused: their head was too long, or did not become complete in time. */
   refused: number = 0;
 
   readonly #reply: Reply;
@@ -107,8 +107,9 @@ export class StaticProtocol implements Protocol {
   }
 
   timeout(channel: Channel): void {
-    if (channel.isMidMessage) channel.write(this.#refusals[408].variant("close", false));
-    channel.finish(false);
+    const held = channel.state as Held | undefined;
+    if (channel.isMidMessage && held !== undefined) this.#refuse(channel, 408, held.bytes.subarray(0, held.length));
+    else channel.finish(false);
   }
 
   stop(): void {
@@ -145,7 +146,7 @@ export class StaticProtocol implements Protocol {
       const end = findHeadEnd(bytes, Math.max(position, searched), length);
       if ((end < 0 ? length : end) - position > this.#maxHeaderBytes) {
         this.#writePlain(channel, plain);
-        this.#refuse(channel);
+        this.#refuse(channel, 431, bytes.subarray(position, length));
         return length;
       }
       if (end < 0) break;
@@ -175,22 +176,29 @@ export class StaticProtocol implements Protocol {
     }
   }
 
-  #writeOther(channel: Channel, { method, keepAlive, isLast }: RequestHead, isAll: boolean): void {
+  #writeOther(channel: Channel, { method, version, keepAlive, isLast }: RequestHead, isAll: boolean): void {
     const staysOpen = keepAlive && this.#keepAlive;
-    channel.write(this.#reply.variant(staysOpen ? "keep-alive" : "close", method === "HEAD"));
+    // That it stays open, HTTP/1.1 takes for granted and HTTP/1.0 wants to hear.
+    const field = !staysOpen ? "close" : version === "HTTP/1.1" ? "" : "keep-alive";
+    channel.write(this.#reply.variant(field, method === "HEAD"));
     if (!staysOpen) channel.finish(isLast && isAll);
   }
 
-  #refuse(channel: Channel): void {
+  #refuse(channel: Channel, status: 408 | 431, head: Uint8Array): void {
     this.refused++;
-    channel.write(this.#refusals[431].variant("close", false));
+    channel.write(this.#refusals[status].variant("close", false));
     channel.finish(false);
+    if (this.#onRequest !== undefined) this.#report(channel, parseHead(head), status);
   }
 
-  #count(channel: Channel, { line, method, target, version }: RequestHead): void {
+  #count(channel: Channel, head: RequestHead): void {
     channel.messages++;
     this.requests++;
-    this.#onRequest?.({ line, method, target, version, status: this.#reply.status, peer: channel.peer });
+    if (this.#onRequest !== undefined) this.#report(channel, head, this.#reply.status);
+  }
+
+  #report({ peer }: Channel, { line, method, target, version }: RequestHead, status: number): void {
+    this.#onRequest?.({ line, method, target, version, status, peer });
   }
 
   #remember(bytes: Uint8Array, head: RequestHead): void {

@@ -30,6 +30,7 @@ export class Connection implements Channel {
   outputEnd: number = 0;
   pending: number = 0;
   #more: Chunk[] | undefined;
+  #nextChunk = 0; // of `more`
 
   isFinished: boolean = false;
   isPeerDone: boolean = false;
@@ -40,6 +41,8 @@ export class Connection implements Channel {
   // The protocol's.
   state: unknown = undefined;
   messages: number = 0;
+  /** How many there were when the wait for the next head began. */
+  messagesBefore: number = 0;
   isMidMessage: boolean = false;
   isHeldBack: boolean = false;
 
@@ -84,13 +87,19 @@ export class Connection implements Channel {
 
   /** Join small chunks, so that one send takes them all. */
   join(): void {
-    if (this.#more === undefined || this.output === undefined || this.pending > JOIN_BYTES) return;
-    const chunks = [this.output.subarray(this.outputStart, this.outputEnd)];
-    for (const { bytes, length } of this.#more) chunks.push(bytes.subarray(0, length));
-    this.output = Buffer.concat(chunks);
+    const { output } = this;
+    if (this.#more === undefined || output === undefined) return;
+    const parts = [output.subarray(this.outputStart, this.outputEnd)];
+    let size = this.outputEnd - this.outputStart;
+    for (let chunk; (chunk = this.#more[this.#nextChunk]) !== undefined; this.#nextChunk++) {
+      if (size + chunk.length > JOIN_BYTES) break;
+      parts.push(chunk.bytes.subarray(0, chunk.length));
+      size += chunk.length;
+    }
+    if (parts.length === 1) return;
+    this.output = Buffer.concat(parts, size);
     this.outputStart = 0;
-    this.outputEnd = this.output.byteLength;
-    this.#more = undefined;
+    this.outputEnd = size;
   }
 
   /** The kernel took `count` bytes of the first chunk. */
@@ -98,8 +107,11 @@ export class Connection implements Channel {
     this.pending -= count;
     this.outputStart += count;
     if (this.outputStart < this.outputEnd) return;
-    const next = this.#more?.shift();
-    if (this.#more?.length === 0) this.#more = undefined;
+    const next = this.#more?.[this.#nextChunk++];
+    if (next === undefined) {
+      this.#more = undefined;
+      this.#nextChunk = 0;
+    }
     this.output = next?.bytes;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;

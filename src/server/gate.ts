@@ -82,21 +82,24 @@ export class Gate {
     return passing.has(errno);
   }
 
-  succeeded(): void {
-    this.#isExhausted = false;
+  /** Every accept fails, for reasons that should pass: try again in a moment. */
+  rest(nowMs: number): void {
+    this.#shut();
+    this.retryAtMs = nowMs + RETRY_MS;
   }
 
   /**
-   * accept4 failed. EAGAIN: nobody waits. Without room, the gate shuts for a moment; that is said once, until a connection is
-   * accepted again.
+   * accept4 failed. EAGAIN: nobody waits. Without room, the gate shuts for a moment; that is said once, until nobody waits.
    *
    * @throws {ErrnoError} if there is no use in going on
    */
   failed(errno: number, open: number, nowMs: number): void {
-    if (errno === EAGAIN) return;
+    if (errno === EAGAIN) {
+      this.#isExhausted = false;
+      return;
+    }
     if (!exhausted.has(errno)) throw new ErrnoError(errno, "accept4");
-    this.#shut();
-    this.retryAtMs = nowMs + RETRY_MS;
+    this.rest(nowMs);
     if (this.#isExhausted) return;
     this.#isExhausted = true;
     const code = errnoName(errno);
@@ -113,9 +116,12 @@ export class Gate {
     if (this.closed) return;
     this.closed = true;
     this.retryAtMs = Infinity;
-    for (const listener of this.#listeners) {
-      if (!this.#epoll.closed) this.#epoll.unregister(listener.socket);
-      listener.close();
+    for (const { socket, close } of this.#listeners) {
+      try {
+        if (this.#isRegistered && !this.#epoll.closed) this.#epoll.unregister(socket);
+      } finally {
+        close();
+      }
     }
   }
 

@@ -88,7 +88,7 @@ function openInternet(sys: Sys, address: InternetAddress, { backlog, reusePort }
     socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); // bind though old connections of the port are in TIME_WAIT
     if (reusePort) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
     // "::" takes IPv4 too, whatever the system's default; any other address is one family's anyway.
-    if (family === AF_INET6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, address.address !== "::");
+    if (family === AF_INET6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, !/^[0:.]+$/.test(address.address));
     socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // accepted connections inherit it
     socket.bind(address);
     listen(socket, backlog, address);

@@ -46,6 +46,9 @@ const ACCEPT_BURST = 64;
 const RECEIVE_BYTES = 65_536;
 /** What the document's program reads at once. */
 const CLASSIC_RECEIVE_BYTES = 1024;
+/** How long a stop goes on handling what had come before it, if more and more comes. */
+const GATHER_MS = 1_000;
+const LONGEST_WAIT_MS = 0x7fffffff; // epoll_wait takes an int
 /** What is read and thrown away of a connection that was told to end. */
 const LINGER_BYTES = 1_048_576;
 const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
@@ -79,6 +82,7 @@ export class Loop {
 
   #onWakeUp: (() => void) | undefined;
   #isStopping = false;
+  #gatherUntilMs = 0;
   #cutAtMs = Infinity;
 
   /** The listeners are taken over: closed with the loop, or if it cannot be made. */
@@ -90,14 +94,17 @@ export class Loop {
     this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
     this.#deadlines = new Deadlines(options);
     this.#nowMs = clock.now();
+    let epoll: Epoll | undefined;
     try {
-      this.#epoll = new Epoll(undefined, sys);
+      epoll = new Epoll(undefined, sys);
+      this.#gate = new Gate(epoll, listeners, options);
+      this.#gate.open();
     } catch (error) {
+      epoll?.close();
       for (const listener of listeners) listener.close();
       throw error;
     }
-    this.#gate = new Gate(this.#epoll, listeners, options);
-    this.#gate.open();
+    this.#epoll = epoll;
   }
 
   /** All is closed. */
@@ -139,8 +146,8 @@ export class Loop {
         else if (mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
       }
     }
-    this.#expire();
-    if (this.#isStopping) this.#drain();
+    if (n < MAX_EVENTS) this.#expire(); // else some wait for us, and not we for them
+    if (this.#isStopping) this.#drain(n);
     return n;
   }
 
@@ -149,15 +156,19 @@ export class Loop {
     this.#cutAtMs = Math.min(this.#cutAtMs, atMs);
     if (this.#isStopping) return;
     this.#isStopping = true;
+    this.#gatherUntilMs = Math.min(atMs, this.#clock.now() + GATHER_MS);
     this.#protocol.stop();
   }
 
   /** Close all that is open, now. Closing twice is fine. */
   close(): void {
     if (this.closed) return;
-    for (const connection of this.#connections) if (connection !== undefined) this.#release(connection);
-    this.#epoll.close();
-    this.#gate.close();
+    try {
+      this.#cut();
+    } finally {
+      this.#gate.close();
+      this.#epoll.close();
+    }
   }
 
   // ---- the document's four branches ----
@@ -165,18 +176,24 @@ export class Loop {
   /** EPOLLIN on a listening socket: connections wait to be accepted. */
   #accept(listener: number): void {
     const { eager } = this.#options;
-    for (let left = eager ? ACCEPT_BURST : 1; left > 0; left--) {
+    let accepted = 0;
+    for (let left = ACCEPT_BURST; left > 0; left--) {
       if (!this.#gate.hasRoom(this.open)) return;
       const fd = this.#sys.accept4(listener, this.#peer, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         if (this.#gate.isPassing(-fd)) continue;
         return this.#gate.failed(-fd, this.open, this.#nowMs);
       }
-      this.#gate.succeeded();
+      accepted++;
       const connection = this.#adopt(fd);
-      if (eager) this.#receive(connection);
-      else this.#watch(connection, EPOLLIN);
+      if (eager) {
+        this.#receive(connection);
+      } else {
+        this.#watch(connection, EPOLLIN);
+        return;
+      }
     }
+    if (accepted === 0) this.#gate.rest(this.#nowMs);
   }
 
   /** EPOLLIN: there are bytes, or the end of them. */
@@ -197,17 +214,17 @@ export class Loop {
 
   /** EPOLLOUT: there is room to send. */
   #send(connection: Connection): void {
-    connection.join();
-    do {
+    while (connection.output !== undefined) {
+      connection.join();
       const { fd, output, outputStart, outputEnd } = connection;
       const wanted = outputEnd - outputStart;
-      const n = this.#sys.send(fd, output as Uint8Array, outputStart, wanted, MSG_NOSIGNAL);
+      const n = this.#sys.send(fd, output, outputStart, wanted, MSG_NOSIGNAL);
       if (n === -EAGAIN || n === -EINTR) break;
       if (n < 0) return this.#broke(connection);
       this.bytesOut += n;
       connection.sent(n);
-      if (n < wanted) break;
-    } while (connection.output !== undefined && this.#options.eager);
+      if (n < wanted || !this.#options.eager) break;
+    }
     if (connection.output === undefined) this.#next(connection);
     else this.#awaitRoom(connection);
   }
@@ -222,32 +239,44 @@ export class Loop {
 
   /** Let the protocol see what was received, and do what it asks for. */
   #understand(connection: Connection, length: number): void {
-    try {
-      this.#protocol.receive(connection, this.#received, length);
-    } catch (error) {
-      this.#abort(connection);
-      throw error;
-    }
+    this.#consult(connection, length);
     if (connection.output === undefined) this.#next(connection);
     else if (this.#options.eager) this.#send(connection);
     else this.#awaitRoom(connection);
   }
 
+  /** Have the protocol take what was received, or (0) what was kept back. If it throws, its connection is lost. */
+  #consult(connection: Connection, length: number): void {
+    try {
+      if (length > 0) this.#protocol.receive(connection, this.#received, length);
+      else this.#protocol.drain(connection);
+    } catch (error) {
+      this.#abort(connection);
+      throw error;
+    }
+  }
+
   /** Nothing is left to send: go on with input that was kept back, close, or wait for more. */
   #next(connection: Connection): void {
     if (connection.isHeldBack) {
-      this.#protocol.drain(connection);
+      this.#consult(connection, 0);
       if (connection.output !== undefined) return this.#awaitRoom(connection); // the others' turn first
     }
     if (connection.isFinished) return this.#finish(connection);
     if (!this.#watch(connection, EPOLLIN)) return;
     const { awaitingHead, idle } = this.#deadlines;
-    if (!connection.isMidMessage && connection.messages > 0) idle.push(connection, this.#nowMs);
-    else if (connection.queue !== awaitingHead) awaitingHead.push(connection, this.#nowMs);
+    const { isMidMessage, messages, messagesBefore, queue } = connection;
+    if (!isMidMessage && messages > 0) {
+      idle.push(connection, this.#nowMs);
+    } else if (queue !== awaitingHead || messages !== messagesBefore) {
+      connection.messagesBefore = messages; // another head than the one that was waited for
+      awaitingHead.push(connection, this.#nowMs);
+    }
   }
 
   /** There is more to send than the kernel has room for. */
   #awaitRoom(connection: Connection): void {
+    connection.isPeerDone = false; // much is under way: it shall not be lost to a stray byte
     if (this.#watch(connection, EPOLLOUT)) this.#deadlines.awaitingRoom.push(connection, this.#nowMs);
   }
 
@@ -321,27 +350,31 @@ export class Loop {
     this.open--;
     connection.queue?.remove(connection);
     // Not left to close(): a duplicate elsewhere (a child between fork and exec) would keep the registration alive.
-    if (connection.interest !== UNWATCHED) this.#epoll.unregister(fd);
+    if (connection.interest !== UNWATCHED) this.#unregister(fd);
     this.#sys.close(fd);
     this.#gate.roomIsBack(this.open);
   }
 
   /** An event of nobody's: end its registration if there is one, lest it come again for ever. */
   #forget(fd: number): void {
-    if (this.#connections[fd] !== undefined) return; // the number's new owner has one
+    if (this.#connections[fd] === undefined) this.#unregister(fd); // else the number's new owner has one
+  }
+
+  #unregister(fd: number): void {
     try {
       this.#epoll.unregister(fd);
-    } catch {
-      // closed in this lap: the usual case
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error; // it is not registered: as it should be
     }
   }
 
   // ---- time ----
 
   #untilNextDeadline(timeoutMs: number): number {
+    if (this.#isStopping && !this.#gate.closed) return 0; // only what has come already
     const next = Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs);
     if (next === Infinity) return timeoutMs;
-    const left = Math.max(0, next - this.#clock.now());
+    const left = Math.min(Math.max(0, next - this.#clock.now()), LONGEST_WAIT_MS);
     return timeoutMs < 0 ? left : Math.min(left, timeoutMs);
   }
 
@@ -350,7 +383,7 @@ export class Loop {
     const now = this.#nowMs;
     for (let late; (late = awaitingHead.expired(now)) !== undefined;) this.#headTimedOut(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#timedOut(late);
-    for (let late; (late = awaitingRoom.expired(now)) !== undefined;) this.#timedOut(late);
+    for (let late; (late = awaitingRoom.expired(now)) !== undefined;) this.#roomTimedOut(late);
     for (let late; (late = lingering.expired(now)) !== undefined;) this.#release(late);
     if (now >= this.#gate.retryAtMs) this.#gate.open();
   }
@@ -362,25 +395,40 @@ export class Loop {
     else this.#send(connection);
   }
 
+  /** EPOLLOUT comes when a good part of the kernel's buffer is free; a slow reader may have made less room than that. */
+  #roomTimedOut(connection: Connection): void {
+    const { pending } = connection;
+    this.#send(connection);
+    if (connection.pending < pending || this.#connections[connection.fd] !== connection) return;
+    this.timeouts++;
+    this.#abort(connection); // or the kernel would go on trying
+  }
+
   #timedOut(connection: Connection): void {
     this.timeouts++;
-    if (connection.pending > 0) this.#abort(connection); // or the kernel would go on trying
-    else this.#release(connection);
+    this.#release(connection);
   }
 
   // ---- the end ----
 
-  /** After each lap while stopping. The first has handled all that had come; then the listeners close. */
-  #drain(): void {
-    if (!this.#gate.closed) {
+  /** After each lap while stopping: first handle all that has come, then close the listeners, then see to the rest. */
+  #drain(events: number): void {
+    if (!this.#gate.closed && (events === 0 || this.#nowMs >= this.#gatherUntilMs)) {
       this.#gate.close();
       for (const connection of this.#connections) {
         if (connection !== undefined && this.#deadlines.owesNothing(connection)) this.#release(connection);
       }
     }
-    if (this.#nowMs >= this.#cutAtMs) {
-      for (const connection of this.#connections) if (connection !== undefined) this.#abort(connection);
+    if (this.#nowMs >= this.#cutAtMs) this.#cut();
+    if (this.#gate.closed && this.open === 0) this.close();
+  }
+
+  /** End every connection, and let those notice that were still owed something. */
+  #cut(): void {
+    for (const connection of this.#connections) {
+      if (connection === undefined) continue;
+      if (connection.pending > 0 || connection.isMidMessage) this.#abort(connection);
+      else this.#release(connection);
     }
-    if (this.open === 0) this.close();
   }
 }

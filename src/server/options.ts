@@ -40,7 +40,7 @@ export interface EpollServerOptions {
   idleTimeoutMs?: number | undefined;
   /** How long a client may take none of its reply. 30000 unless given. */
   writeTimeoutMs?: number | undefined;
-  /** Called for each request as it is answered. */
+  /** Called for each request as it is answered, or refused with 408 or 431. */
   onRequest?: ((request: RequestInfo) => void) | undefined;
   /** Called when the server copes with trouble: once for each time that it begins. */
   onWarning?: ((warning: ServerWarning) => void) | undefined;
@@ -92,7 +92,7 @@ const defaults: Settings = {
 export function settle(options: EpollServerOptions): Settings {
   if (typeof options !== "object" || options === null) throw new TypeError("EpollServer takes an object of options");
   for (const name of Object.keys(options)) {
-    if (!(name in defaults)) throw new TypeError(`EpollServer has no option ${JSON.stringify(name)}`);
+    if (!Object.hasOwn(defaults, name)) throw new TypeError(`EpollServer has no option ${JSON.stringify(name)}`);
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings: Settings = { ...defaults, ...given };
@@ -120,7 +120,7 @@ export function settle(options: EpollServerOptions): Settings {
   }
   const { response } = options;
   if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
-  else if (typeof settings.response !== "object") {
+  else if (Object.prototype.toString.call(settings.response) !== "[object Object]") {
     throw new TypeError("response is a string, bytes, or { status, headers, body }");
   }
   return settings;

@@ -102,22 +102,28 @@ export class EpollServer implements AsyncDisposable {
   /**
    * Serve until stopped: by SIGINT or SIGTERM, or by `stop` from a callback. Blocks the thread; signals are caught on the
    * main thread only, and their dispositions put back afterwards. A first signal lets what has begun finish, a second cuts it
-   * short. If a callback throws, everything is closed and the error is this method's.
+   * short. If a callback throws, everything is closed and the error is this method's. A listener that is added to one of the
+   * signals from a callback, by `process.on`, takes its place.
    *
+   * @param onRunning called once signals are caught, before the first wait: the moment to say that it serves
    * @returns the signal that stopped it
    * @throws {ClosedError} if the server was stopped already
    */
-  run(): StopSignal | undefined {
+  run(onRunning?: () => void): StopSignal | undefined {
     this.#assertUsable("run");
     let signals: StopSignals | undefined;
     this.#isRunning = true;
     try {
       if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions are the process's, not a Worker's
+      onRunning?.();
       while (!this.closed) this.#lap(-1);
     } finally {
       this.#isRunning = false;
-      this.#close();
-      signals?.close();
+      try {
+        this.#close();
+      } finally {
+        signals?.close();
+      }
     }
     return this.#stopSignal;
   }
@@ -170,14 +176,19 @@ export class EpollServer implements AsyncDisposable {
 
   #catchSignals(): StopSignals {
     const signals = new StopSignals(this.#sys);
-    this.#loop.onWakeUp(signals, () => {
-      for (const signal of signals.take()) {
-        const isFirst = this.#stopSignal === undefined;
-        this.#stopSignal ??= signal;
-        void this.stop(isFirst ? {} : { graceMs: 0 });
-      }
-    });
-    return signals;
+    try {
+      this.#loop.onWakeUp(signals, () => {
+        for (const signal of signals.take()) {
+          const isFirst = this.#stopSignal === undefined;
+          this.#stopSignal ??= signal;
+          void this.stop(isFirst ? {} : { graceMs: 0 });
+        }
+      });
+      return signals;
+    } catch (error) {
+      signals.close();
+      throw error;
+    }
   }
 
   async #lapUntilClosed(): Promise<void> {
@@ -193,8 +204,11 @@ export class EpollServer implements AsyncDisposable {
   }
 
   #close(): void {
-    this.#loop.close();
-    this.#stopped?.resolve();
+    try {
+      this.#loop.close();
+    } finally {
+      this.#stopped?.resolve();
+    }
   }
 
   #assertUsable(method: string): void {
