@@ -118,10 +118,11 @@ export class Gate {
     this.retryAtMs = Infinity;
     for (const { socket, close } of this.#listeners) {
       try {
-        if (this.#isRegistered && !this.#epoll.closed) this.#epoll.unregister(socket);
-      } finally {
-        close();
+        this.#epoll.unregister(socket);
+      } catch (error) {
+        if (!(error instanceof ErrnoError)) throw error; // it is not registered: as it should be
       }
+      close();
     }
   }
 

@@ -165,8 +165,8 @@ export class Loop {
     if (this.closed) return;
     try {
       this.#cut();
-    } finally {
       this.#gate.close();
+    } finally {
       this.#epoll.close();
     }
   }

@@ -1,0 +1,249 @@
+// How it ends: what had come is answered, what has begun is finished, nothing new is begun, and nothing is left.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ClosedError, EpollServer, ErrnoError } from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { root, run } from "../support/programs.ts";
+import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+const modes = [{}, { eager: false }, { keepAlive: false }, { eager: false, keepAlive: false }];
+
+for (const mode of modes) {
+  const name = JSON.stringify(mode);
+
+  test(`requests that had come before the stop are answered ${name}`, () =>
+    leavesNoFd(() => {
+      using stage = new Stage(mode);
+      const clients = Array.from({ length: 150 }, () => stage.client(GET)); // not even accepted
+      void stage.server.stop();
+      for (const client of clients) {
+        expect(stage.receive(client, complete)).toContain("\r\nConnection: close\r\n");
+        client.close();
+      }
+      stage.settle();
+      expect(stage.server.closed).toBe(true);
+    }));
+
+  test(`half a request is waited for, and answered ${name}`, () =>
+    leavesNoFd(() => {
+      using stage = new Stage(mode);
+      const client = stage.client(GET.slice(0, 10));
+      stage.settle();
+      void stage.server.stop();
+      stage.settle();
+      expect(stage.server.closed).toBe(false);
+      client.send(GET.slice(10));
+      expect(stage.receive(client, complete)).toContain("\r\nConnection: close\r\n");
+      client.close();
+      stage.settle();
+      expect(stage.server.closed).toBe(true);
+    }));
+}
+
+test("a connection between two requests is closed at once", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    const client = stage.client(GET);
+    stage.receive(client, complete);
+    void stage.server.stop();
+    stage.settle();
+    expect(stage.server.closed).toBe(true);
+    expect(stage.fate(client)).toBe("end");
+  }));
+
+test("nobody new is let in", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    stage.client(GET.slice(0, 10));
+    stage.settle();
+    void stage.server.stop();
+    stage.settle();
+    expect(stage.server.closed).toBe(false);
+    const client = stage.client();
+    expect(() => client.send(GET)).toThrow(ErrnoError);
+  }));
+
+test("graceMs is how long it waits for what has begun; then it is cut", () =>
+  leavesNoFd(() => {
+    using stage = new Stage({ headerTimeoutMs: Infinity });
+    const client = stage.client(GET.slice(0, 10));
+    stage.settle();
+    void stage.server.stop({ graceMs: 500 });
+    stage.clock.ms += 499;
+    stage.settle();
+    expect(stage.server.closed).toBe(false);
+    stage.clock.ms += 1;
+    stage.server.tick(0);
+    expect(stage.server.closed).toBe(true);
+    expect(stage.fate(client)).toBe("reset");
+  }));
+
+test("a second stop can only shorten the wait", () =>
+  leavesNoFd(() => {
+    using stage = new Stage({ headerTimeoutMs: Infinity });
+    stage.client(GET.slice(0, 10));
+    stage.settle();
+    const first = stage.server.stop({ graceMs: 500 });
+    expect(stage.server.stop({ graceMs: 0 })).toBe(first);
+    stage.settle();
+    expect(stage.server.closed).toBe(true);
+  }));
+
+test("without run or tick it gets there by itself", () =>
+  leavesNoFd(async () => {
+    const server = new EpollServer();
+    await server.stop();
+    expect(server.closed).toBe(true);
+    await server.stop();
+  }));
+
+test("await using stops it", () =>
+  leavesNoFd(async () => {
+    let server: EpollServer;
+    {
+      await using inner = new EpollServer();
+      server = inner;
+      expect(server.closed).toBe(false);
+    }
+    expect(server.closed).toBe(true);
+  }));
+
+test("stop before run: run returns at once", () =>
+  leavesNoFd(async () => {
+    const server = new EpollServer();
+    const stopped = server.stop({ graceMs: Infinity });
+    expect(server.run()).toBeUndefined();
+    await stopped;
+  }));
+
+test("stop in a callback ends run, after the reply", () =>
+  leavesNoFd(async () => {
+    const path = JSON.stringify(join(root, "src", "index.ts"));
+    const text = `
+      import { EpollServer, Socket } from ${path};
+      const server = new EpollServer({ hostname: "127.0.0.1", onRequest: () => void server.stop() });
+      const client = new Socket();
+      client.connect({ address: "127.0.0.1", port: server.port });
+      client.send("GET / HTTP/1.1\\r\\n\\r\\n");
+      console.log(server.run(), server.closed, Buffer.from(client.recv(1000)).toString().slice(0, 15));`;
+    expect(await run(["bun", "-e", text])).toEqual({ code: 0, stdout: "undefined true HTTP/1.1 200 OK\n", stderr: "" });
+  }));
+
+test("afterwards run and tick fail by name, and the port is free", () =>
+  leavesNoFd(async () => {
+    const server = new EpollServer();
+    const { port } = server;
+    await server.stop();
+    expect(() => server.run()).toThrow(new ClosedError("EpollServer.run"));
+    expect(() => server.tick()).toThrow("EpollServer.tick: this EpollServer is closed");
+    await new EpollServer({ port }).stop();
+  }));
+
+test("run and tick inside a lap are refused", () =>
+  leavesNoFd(() => {
+    const refused: string[] = [];
+    const onRequest = (): void => {
+      for (const again of [() => stage.server.tick(0), () => stage.server.run()]) {
+        try {
+          again();
+        } catch (error) {
+          refused.push(String(error));
+        }
+      }
+    };
+    const stage = new Stage({ onRequest });
+    using _ = stage;
+    stage.receive(stage.client(GET), complete);
+    expect(refused).toEqual([
+      "Error: EpollServer.tick: the loop is running already",
+      "Error: EpollServer.run: the loop is running already",
+    ]);
+  }));
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const listener of ["", `process.on("${signal}", () => console.log("heard"));`]) {
+    test(`${signal} wakes a blocked run every time ${listener && "beside a listener, which hears it afterwards"}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+      try {
+        const path = join(directory, "signal.ts");
+        writeFileSync(
+          path,
+          `import { readFileSync } from "node:fs";
+           import { EpollServer } from ${JSON.stringify(join(root, "src", "index.ts"))};
+           ${listener}
+           const caught = () => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))[0];
+           await Bun.sleep(0);
+           const before = caught();
+           let woken = 0;
+           for (let i = 0; i < 20; i++) {
+             const server = new EpollServer();
+             // Another process sends it, while this one is blocked.
+             const name = server.run(() => Bun.spawn(["sh", "-c", "kill -${signal.slice(3)} " + process.pid]));
+             if (name === "${signal}" && server.closed) woken++;
+           }
+           console.log(woken, caught() === before);
+           await Bun.sleep(0);
+           process.exit(0);`,
+        );
+        const { code, stdout } = await run(["bun", path]);
+        expect(stdout).toStartWith("20 true\n");
+        expect(stdout.includes("heard")).toBe(listener !== "");
+        expect(code).toBe(0);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
+}
+
+test("a second signal does not wait for what has begun", async () => {
+  const text = `
+    import { EpollServer, Socket } from ${JSON.stringify(join(root, "src", "index.ts"))};
+    const server = new EpollServer({ hostname: "127.0.0.1", headerTimeoutMs: Infinity });
+    const client = new Socket();
+    client.connect({ address: "127.0.0.1", port: server.port });
+    client.send("GET");
+    server.tick();
+    console.log(server.run(() => {
+      process.kill(process.pid, "SIGTERM");
+      process.kill(process.pid, "SIGINT");
+    }));`;
+  const { stdout } = await run(["bun", "-e", text]);
+  expect(stdout).toMatch(/^SIG(INT|TERM)\n$/);
+});
+
+test("run in a Worker leaves the process's signals alone", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const index = JSON.stringify(join(root, "src", "index.ts"));
+    writeFileSync(
+      join(directory, "worker.ts"),
+      `import { EpollServer } from ${index};
+       const server = new EpollServer();
+       server.run(() => postMessage(server.port));`,
+    );
+    writeFileSync(
+      join(directory, "main.ts"),
+      `import { readFileSync } from "node:fs";
+       const caught = () => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))[0];
+       const worker = new Worker(${JSON.stringify(join(directory, "worker.ts"))});
+       const before = caught();
+       const port = await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
+       console.log(caught() === before, await (await fetch("http://localhost:" + port)).text());
+       worker.terminate();
+       process.exit(0);`,
+    );
+    expect(await run(["bun", join(directory, "main.ts")])).toEqual({
+      code: 0,
+      stdout: `true ${SENTENCE}\n`,
+      stderr: "",
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,79 @@
+// An EpollServer in this process, lap by lap: its clients are Sockets here too, so that every run is the same.
+
+import { hostSys, type Sys } from "../../src/ffi.ts";
+import { EpollServer, type EpollServerOptions, Socket } from "../../src/index.ts";
+
+/** A clock that stands still until it is moved. */
+export class StillClock {
+  ms: number = 1_000_000;
+  now = (): number => this.ms;
+  wall = (): number => Date.UTC(2026, 0, 1) + this.ms;
+}
+
+/** The host's system calls with some of them replaced; `host` is the real table. */
+export function sysWith(replace: (host: Sys) => Partial<Sys>): Sys {
+  const host = hostSys();
+  return { ...host, ...replace(host) };
+}
+
+/** A server on 127.0.0.1 that is driven by `tick`, with its clients; disposing of it closes all of them. */
+export class Stage implements Disposable {
+  readonly server: EpollServer;
+  readonly clock: StillClock = new StillClock();
+  readonly #clients: Socket[] = [];
+
+  constructor(options: EpollServerOptions = {}, sys?: Sys) {
+    this.server = new EpollServer({ hostname: "127.0.0.1", ...options }, sys, this.clock);
+  }
+
+  /** A client that is connected, and has sent `text`. */
+  client(text = ""): Socket {
+    const socket = new Socket();
+    this.#clients.push(socket);
+    socket.connect({ address: "127.0.0.1", port: this.server.port as number });
+    if (text !== "") socket.send(text);
+    return socket;
+  }
+
+  /** Laps, until one finds nothing to do. */
+  settle(): void {
+    for (let quiet = 0; quiet < 3 && !this.server.closed;) quiet = this.server.tick(1) === 0 ? quiet + 1 : 0;
+  }
+
+  /** Laps until the client has received what matches; fails by its own bound. */
+  receive(client: Socket, until: RegExp): string {
+    let text = "";
+    for (let laps = 0; laps < 10_000; laps++) {
+      const bytes = client.recv(1_000_000);
+      if (bytes !== null) text += Buffer.from(bytes).toString("latin1");
+      if (until.test(text)) return text;
+      if (bytes?.length === 0) throw new Error(`closed after ${JSON.stringify(text.slice(-200))}`);
+      if (!this.server.closed) this.server.tick(bytes === null ? 1 : 0);
+    }
+    throw new Error(`received ${JSON.stringify(text.slice(-200))}, and not ${until}`);
+  }
+
+  /** The client's connection was closed by the server: "end" or "reset"; or it is "open". */
+  fate(client: Socket): "end" | "reset" | "open" {
+    try {
+      for (;;) {
+        const bytes = client.recv(1_000_000);
+        if (bytes === null) return "open";
+        if (bytes.length === 0) return "end";
+      }
+    } catch {
+      return "reset";
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients) client.close();
+    if (this.server.closed) return;
+    void this.server.stop({ graceMs: 0 });
+    while (!this.server.closed) this.server.tick(0);
+  }
+}
+
+export const SENTENCE = "Hello from Epoll server!";
+export const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+export const complete: RegExp = /Hello from Epoll server!$/;
