@@ -50,7 +50,7 @@ const CLASSIC_RECEIVE_BYTES = 1024;
 const GATHER_MS = 1_000;
 const LONGEST_WAIT_MS = 0x7fffffff; // epoll_wait takes an int
 /** What is read and thrown away of a connection that was told to end. */
-const LINGER_BYTES = 1_048_576;
+const LINGER_BYTES = 16_777_216;
 const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
 
 export class Loop {
