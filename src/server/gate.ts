@@ -37,6 +37,8 @@ export interface GateOptions {
 export class Gate {
   /** When to open it again though no connection has closed. */
   retryAtMs: number = Infinity;
+  /** Epoll reports connections that wait. */
+  isOpen: boolean = false;
   /** For good. */
   closed: boolean = false;
 
@@ -44,7 +46,6 @@ export class Gate {
   readonly #listeners: readonly Listener[];
   readonly #options: GateOptions;
   #isRegistered = false;
-  #isOpen = false;
   #isExhausted = false;
 
   constructor(epoll: Epoll, listeners: readonly Listener[], options: GateOptions) {
@@ -56,8 +57,8 @@ export class Gate {
   /** Ask epoll for connections that wait. */
   open(): void {
     this.retryAtMs = Infinity;
-    if (this.#isOpen || this.closed) return;
-    this.#isOpen = true;
+    if (this.isOpen || this.closed) return;
+    this.isOpen = true;
     for (const { socket } of this.#listeners) {
       if (this.#isRegistered) this.#epoll.modify(socket, EPOLLIN, LISTENER);
       else this.#epoll.register(socket, EPOLLIN, LISTENER);
@@ -74,12 +75,17 @@ export class Gate {
 
   /** A connection has closed. */
   roomIsBack(open: number): void {
-    if (!this.#isOpen && open < this.#options.maxConnections) this.open();
+    if (!this.isOpen && open < this.#options.maxConnections) this.open();
   }
 
   /** Whether a failed accept says nothing of the next one. */
   isPassing(errno: number): boolean {
     return passing.has(errno);
+  }
+
+  /** Nobody waits to be accepted. */
+  nobodyWaits(): void {
+    this.#isExhausted = false;
   }
 
   /** Every accept fails, for reasons that should pass: try again in a moment. */
@@ -94,10 +100,7 @@ export class Gate {
    * @throws {ErrnoError} if there is no use in going on
    */
   failed(errno: number, open: number, nowMs: number): void {
-    if (errno === EAGAIN) {
-      this.#isExhausted = false;
-      return;
-    }
+    if (errno === EAGAIN) return this.nobodyWaits();
     if (!exhausted.has(errno)) throw new ErrnoError(errno, "accept4");
     this.rest(nowMs);
     if (this.#isExhausted) return;
@@ -127,8 +130,8 @@ export class Gate {
   }
 
   #shut(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
+    if (!this.isOpen) return;
+    this.isOpen = false;
     for (const { socket } of this.#listeners) this.#epoll.modify(socket, 0, LISTENER);
   }
 }

@@ -139,7 +139,7 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
 
 /** Whether a path is a socket that nobody listens on any more, left by a server that was killed. */
 function isLeftOver(sys: Sys, path: string): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+  if (path.startsWith("\0") || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
   const probe = newSocket(sys, AF_UNIX); // not `using`: Node must be able to read this file, to be told what is missing
   try {
     probe.connect({ path });

@@ -126,6 +126,7 @@ export class Loop {
    */
   lap(timeoutMs: number): number {
     const events = this.#events;
+    let isSomebodyWaiting = !this.#gate.isOpen; // perhaps: nobody looks
     const n = this.#epoll.pollInto(events, this.#untilNextDeadline(timeoutMs));
     this.#nowMs = this.#clock.now();
     this.#protocol.lap(this.#nowMs);
@@ -134,6 +135,7 @@ export class Loop {
       const mask = events.mask(i);
       const token = events.token(i);
       if (token === LISTENER) {
+        isSomebodyWaiting = true;
         this.#accept(fd);
       } else if (token === WAKE_UP) {
         this.#onWakeUp?.();
@@ -146,6 +148,7 @@ export class Loop {
         else if (mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
       }
     }
+    if (!isSomebodyWaiting) this.#gate.nobodyWaits();
     if (n < MAX_EVENTS) this.#expire(); // else some wait for us, and not we for them
     if (this.#isStopping) this.#drain(n);
     return n;
