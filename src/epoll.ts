@@ -111,6 +111,7 @@ export class Epoll implements Disposable {
    * @returns a pair `[fd, mask]` for each ready descriptor; `[]` when the time is over
    * @throws {ErrnoError} EBADF or EINVAL if `fromfd` was given no epoll descriptor
    * @throws {RangeError} if the timeout or the count is out of range
+   * @throws {TypeError} if the timeout is not a number
    * @see epoll_wait(2)
    */
   poll(timeoutMs: number = -1, maxEvents: number = DEFAULT_MAX_EVENTS): [fd: number, mask: number][] {
@@ -131,8 +132,9 @@ export class Epoll implements Disposable {
   pollInto(events: EventList, timeoutMs: number = -1): number {
     const fd = this.#open("pollInto");
     const timeout = toTimeout(timeoutMs);
+    const start = timeout > 0 ? performance.now() : 0;
     let n = this.#sys.epoll_wait(fd, events.raw, events.capacity, timeout);
-    if (n === -EINTR) n = this.#waitOn(fd, events, timeout);
+    if (n === -EINTR) n = this.#waitOn(fd, events, timeout, start);
     events.length = n < 0 ? 0 : n;
     return check(n, "epoll_wait", fd);
   }
@@ -161,9 +163,9 @@ export class Epoll implements Disposable {
     if (result < 0) throw new ErrnoError(-result, "epoll_ctl", { fd });
   }
 
-  /** A signal came while waiting: wait for what is left of the time. */
-  #waitOn(fd: number, events: EventList, timeout: number): number {
-    const deadline = performance.now() + timeout;
+  /** A signal came while waiting: wait for what is left of the time since `start`. */
+  #waitOn(fd: number, events: EventList, timeout: number, start: number): number {
+    const deadline = start + timeout;
     for (;;) {
       const left = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
       const n = this.#sys.epoll_wait(fd, events.raw, events.capacity, left);
@@ -173,10 +175,11 @@ export class Epoll implements Disposable {
 }
 
 function toTimeout(timeoutMs: number | null): number {
-  if (timeoutMs === null || timeoutMs < 0 || timeoutMs === Infinity) return -1;
+  if (timeoutMs === null) return -1;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new TypeError(`a timeout is a number of milliseconds, not ${String(timeoutMs)}`);
   }
+  if (timeoutMs < 0 || timeoutMs === Infinity) return -1;
   const timeout = Math.ceil(timeoutMs);
   if (timeout > MAX_TIMEOUT_MS) {
     throw new RangeError(`a timeout is at most ${MAX_TIMEOUT_MS} ms, not ${timeoutMs}: pass -1 to wait for ever`);

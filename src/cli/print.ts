@@ -14,10 +14,11 @@ let queue: Buffer[] = [];
 let queued = 0;
 let skipped = 0;
 let isGone = false;
-let room: Epoll | undefined;
+let room: Epoll | "always" | undefined;
 
-/** Write a line, now or when there is room: it never waits. Beyond a bound, lines are counted instead of kept. */
+/** Write a line, now or with a later one: it never waits for room. Beyond a bound, lines are counted instead of kept. */
 export function printLine(line: string): void {
+  write(0);
   if (queued >= QUEUE_BYTES) {
     skipped++;
     return;
@@ -54,14 +55,18 @@ function write(timeoutMs: number): void {
 }
 
 function hasRoom(timeoutMs: number): boolean {
+  room ??= watchRoom();
+  return room === "always" || room.poll(timeoutMs, 1).length > 0;
+}
+
+function watchRoom(): Epoll | "always" {
+  const epoll = new Epoll();
   try {
-    if (room === undefined) {
-      room = new Epoll();
-      room.register(STDOUT, EPOLLOUT);
-    }
-    return room.poll(timeoutMs, 1).length > 0;
+    epoll.register(STDOUT, EPOLLOUT);
+    return epoll;
   } catch (error) {
-    if (error instanceof ErrnoError) return true; // EPERM: a file, which never makes anyone wait
+    epoll.close();
+    if (error instanceof ErrnoError) return "always"; // EPERM: a file, which never makes anyone wait
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 // epoll-hello serves: where it says it listens, a line per request, and what it says in the end.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { cli, type Program, start } from "../support/programs.ts";
@@ -112,6 +112,59 @@ test("repeated lines are all printed", async () => {
   program.kill("SIGTERM");
   await program.exited;
   expect(program.stdout.match(/GET \/same /g)).toHaveLength(20);
+});
+
+test("into a file it prints the same", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const path = join(directory, "log");
+    const program = start(["sh", "-c", 'exec "$0" "$1" --port 0 >"$2"', process.execPath, cli, path]);
+    const said = (): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
+    while (!said().includes("Ctrl-C")) await Bun.sleep(1);
+    const [, port] = /:(\d+) \(/.exec(said()) ?? [];
+    for (let i = 0; i < 3; i++) await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+    expect(said().match(/GET \/ HTTP\/1\.1 {2}200\n/g)).toHaveLength(3);
+    expect(said()).toEndWith("served 3 requests on 1 connection\n");
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a reader that does not read holds up nobody, and hears of what it missed", async () => {
+  const pipe = [
+    "sh",
+    "-c",
+    '"$0" "$1" --port 0 | { read line; echo "$line"; read go <"$2"; cat; }',
+    process.execPath,
+    cli,
+  ];
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const fifo = join(directory, "go");
+    await Bun.$`mkfifo ${fifo}`;
+    const program = start([...pipe, fifo]);
+    const [, port] = await program.output(/:(\d+) \(/);
+    const target = `/${"x".repeat(190)}`;
+    for (let i = 0; i < 60; i++) {
+      const replies = Array.from({ length: 100 }, () => fetch(`http://127.0.0.1:${port}${target}`));
+      for (const reply of await Promise.all(replies)) expect(await reply.text()).toBe(SENTENCE);
+    }
+    writeFileSync(fifo, "go\n");
+    await program.output(/GET \/x+/);
+    expect(await (await fetch(`http://127.0.0.1:${port}/last`)).text()).toBe(SENTENCE);
+    const [pid] = (await Bun.$`pgrep -P ${program.pid} -f main.ts`.text()).trim().split("\n");
+    process.kill(Number(pid), "SIGTERM");
+    await program.exited;
+    const [, leftOut] = await program.output(
+      /\((\d+) lines were left out: standard output is not being read\)\n.*GET \/last /,
+    );
+    expect(program.stdout.match(/GET \/x/g)?.length).toBe(6000 - Number(leftOut));
+    expect(program.stdout).toMatch(/\nserved 6001 requests on \d+ connections\n$/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("a reader that goes away does not end the server", async () => {
