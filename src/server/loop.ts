@@ -185,7 +185,9 @@ export class Loop {
       const fd = this.#sys.accept4(listener, this.#peer, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         if (this.#gate.isPassing(-fd)) continue;
-        return this.#gate.failed(-fd, this.open, this.#nowMs);
+        // Without a free descriptor accept4 fails though nobody waits: only an event and a first call that fails tell.
+        if (accepted === 0) this.#gate.failed(-fd, this.open, this.#nowMs);
+        return;
       }
       accepted++;
       const connection = this.#adopt(fd);
