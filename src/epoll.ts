@@ -144,7 +144,8 @@ export class Epoll implements Disposable {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    check(this.#sys.close(fd), "close", fd);
+    const n = this.#sys.close(fd);
+    if (n !== -EINTR) check(n, "close", fd); // after EINTR it is closed on Linux
   }
 
   [Symbol.dispose](): void {

@@ -15,6 +15,8 @@ export interface RequestHead {
   readonly version: string;
   /** The connection may stay open for another request. */
   readonly keepAlive: boolean;
+  /** What most requests are: HTTP/1.1, not HEAD, and the connection stays open. */
+  readonly isPlain: boolean;
   /** The client said that this is its last request. */
   readonly isLast: boolean;
 }
@@ -51,7 +53,7 @@ export function parseHead(bytes: Uint8Array): RequestHead {
   if (match === null) {
     const line = text.slice(0, end).replace(/\r$/, "");
     const [method = "", target = ""] = line.split(" ", 2);
-    return { line, method, target, version: "", keepAlive: false, isLast: false };
+    return { line, method, target, version: "", keepAlive: false, isPlain: false, isLast: false };
   }
   const [, method = "", target = "", minor] = match;
   const fields = text.slice(end + 1);
@@ -69,6 +71,7 @@ export function parseHead(bytes: Uint8Array): RequestHead {
     target,
     version: `HTTP/1.${minor}`,
     keepAlive: wantsMore && !hasBody,
+    isPlain: wantsMore && !hasBody && minor === "1" && method !== "HEAD",
     isLast: isLast && !hasBody,
   };
 }

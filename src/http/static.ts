@@ -114,7 +114,6 @@ export class StaticProtocol implements Protocol {
 
   stop(): void {
     this.#keepAlive = false;
-    this.#known = Buffer.alloc(0);
   }
 
   /**
@@ -131,35 +130,32 @@ export class StaticProtocol implements Protocol {
         channel.isHeldBack = true;
         break;
       }
-      const { length: size } = this.#known;
-      if (size > 0 && size <= length - position && this.#known.compare(bytes, position, position + size) === 0) {
-        position += size;
+      let head = this.#knownHead;
+      let end = position + this.#known.length;
+      if (head === undefined || end > length || this.#known.compare(bytes, position, end) !== 0) {
+        const lineEnd = channel.messages > 0 ? lineEndAt(bytes, position, length) : 0;
+        if (lineEnd > 0) {
+          position += lineEnd; // some clients send one too many between two requests: RFC 9112, 2.2
+          continue;
+        }
+        end = findHeadEnd(bytes, Math.max(position, searched), length);
+        if ((end < 0 ? length : end) - position > this.#maxHeaderBytes) {
+          this.#writePlain(channel, plain);
+          this.#refuse(channel, 431, bytes.subarray(position, length));
+          return length;
+        }
+        if (end < 0) break;
+        head = parseHead(bytes.subarray(position, end));
+        if (head.isPlain) this.#remember(bytes.subarray(position, end), head);
+      }
+      this.#count(channel, head); // first: a callback may stop the server
+      if (this.#keepAlive && head.isPlain) {
         plain++;
-        this.#count(channel, this.#knownHead as RequestHead);
-        continue;
-      }
-      const lineEnd = channel.messages > 0 ? lineEndAt(bytes, position, length) : 0;
-      if (lineEnd > 0) {
-        position += lineEnd; // some clients send one too many between two requests: RFC 9112, 2.2
-        continue;
-      }
-      const end = findHeadEnd(bytes, Math.max(position, searched), length);
-      if ((end < 0 ? length : end) - position > this.#maxHeaderBytes) {
-        this.#writePlain(channel, plain);
-        this.#refuse(channel, 431, bytes.subarray(position, length));
-        return length;
-      }
-      if (end < 0) break;
-      const head = parseHead(bytes.subarray(position, end));
-      if (this.#keepAlive && head.keepAlive && head.version === "HTTP/1.1" && head.method !== "HEAD") {
-        plain++;
-        this.#remember(bytes.subarray(position, end), head);
       } else {
         this.#writePlain(channel, plain);
         plain = 0;
         this.#writeOther(channel, head, end === length);
       }
-      this.#count(channel, head);
       position = end;
     }
     this.#writePlain(channel, plain);

@@ -141,15 +141,17 @@ export class Loop {
         this.#onWakeUp?.();
       } else {
         const connection = this.#connections[fd];
-        // An earlier event of this lap may have closed it, and the number may be another's already.
+        // An earlier event of this lap may have closed it, and the number be another's already; or changed what it waits for.
         if (connection?.token !== token) this.#forget(fd);
-        else if (mask & EPOLLIN) this.#receive(connection);
-        else if (mask & EPOLLOUT) this.#send(connection);
+        else if (mask & EPOLLIN & connection.interest) this.#receive(connection);
+        else if (mask & EPOLLOUT & connection.interest) this.#send(connection);
         else if (mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
       }
     }
-    if (!isSomebodyWaiting) this.#gate.nobodyWaits();
-    if (n < MAX_EVENTS) this.#expire(); // else some wait for us, and not we for them
+    if (n < MAX_EVENTS) {
+      if (!isSomebodyWaiting) this.#gate.nobodyWaits();
+      this.#expire(); // not in a full lap: there some wait for us, and not we for them
+    }
     if (this.#isStopping) this.#drain(n);
     return n;
   }

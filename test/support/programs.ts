@@ -36,7 +36,11 @@ export function start(
   const child = Bun.spawn([name === "bun" ? process.execPath : name, ...rest], {
     cwd,
     // A program that looks for bun finds the one that the project brings.
-    env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}:/usr/sbin:/sbin`, ...env },
+    env: {
+      ...process.env,
+      PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}:/usr/sbin:/sbin`,
+      ...env,
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

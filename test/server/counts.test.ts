@@ -1,0 +1,196 @@
+// What it says of itself: stats that add up to what the clients saw, and each request to onRequest.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import {
+  AF_INET6,
+  AF_UNIX,
+  EpollServer,
+  type RequestInfo,
+  SHUT_WR,
+  SO_LINGER,
+  Socket,
+  SOL_SOCKET,
+} from "../../src/index.ts";
+import { modeNames, modes } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { complete, GET, Stage } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+for (const mode of modeNames) {
+  const { keepAlive } = modes[mode];
+
+  test(`stats add up to what the clients did and saw, ${mode}`, () =>
+    leavesNoFd(() => {
+      using stage = new Stage({ ...modes[mode], maxHeaderBytes: 200, headerTimeoutMs: 1000 });
+      const { server, clock } = stage;
+      expect(server.stats).toEqual({
+        accepted: 0,
+        open: 0,
+        requests: 0,
+        bytesIn: 0,
+        bytesOut: 0,
+        timeouts: 0,
+        refused: 0,
+        broken: 0,
+      });
+      let sent = 0;
+      let received = 0;
+      const all = /\r\n\r\n[^]*$/;
+      const ask = (text: string, until = all): Socket => {
+        const client = stage.client(text);
+        sent += text.length;
+        received += stage.receive(client, until).length;
+        return client;
+      };
+
+      ask(GET, complete).close();
+      stage.settle();
+      const many = keepAlive ? 10 : 1;
+      ask(GET.repeat(10), new RegExp(`(Hello[^]*){${many}}$`)).close();
+      stage.settle();
+      expect(server.stats).toEqual({
+        accepted: 2,
+        open: 0,
+        requests: 1 + many,
+        bytesIn: sent,
+        bytesOut: received,
+        timeouts: 0,
+        refused: 0,
+        broken: 0,
+      });
+
+      ask(`GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`).close(); // 431
+      stage.settle();
+      const slow = stage.client("GET");
+      sent += 3;
+      stage.settle();
+      clock.ms += 1000;
+      server.tick(0);
+      received += stage.receive(slow, all).length; // 408
+      slow.close();
+      stage.settle();
+      expect(server.stats).toEqual({
+        accepted: 4,
+        open: 0,
+        requests: 1 + many,
+        bytesIn: sent,
+        bytesOut: received,
+        timeouts: 1,
+        refused: 2,
+        broken: 0,
+      });
+
+      const reset = stage.client("GET");
+      stage.settle();
+      expect(server.stats.open).toBe(1);
+      reset.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
+      reset.close();
+      stage.settle();
+      expect(server.stats).toMatchObject({ accepted: 5, open: 0, broken: 1 });
+    }));
+}
+
+test("stats are a copy: who keeps them sees them as they were", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    const before = stage.server.stats;
+    stage.receive(stage.client(GET), complete);
+    expect(before.requests).toBe(0);
+    expect(stage.server.stats.requests).toBe(1);
+  }));
+
+test("onRequest hears of each request once, in order: line, method, target, version, status", () =>
+  leavesNoFd(() => {
+    const heard: RequestInfo[] = [];
+    using stage = new Stage({
+      onRequest: (request) => heard.push(request),
+      maxHeaderBytes: 100,
+      headerTimeoutMs: 1000,
+    });
+    const pipelined = [
+      "GET /1?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /1?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
+      "DELETE * HTTP/1.1\nHost: a\n\n",
+      "POST /form HTTP/1.0\r\nContent-Length: 1\r\n\r\n",
+    ];
+    const client = stage.client(`${pipelined.join("")}x`);
+    stage.receive(client, /(Hello[^]*){4}$/);
+    stage.receive(stage.client("hello there\n\n"), complete);
+    stage.receive(stage.client(`PUT /long HTTP/1.1\r\nX: ${"x".repeat(100)}`), /431/);
+    const slow = stage.client("HEAD /slow HTTP/1.1\r\nHo");
+    stage.settle();
+    stage.clock.ms += 1000;
+    stage.server.tick(0);
+    stage.receive(slow, /408/);
+    expect(
+      heard.map(({ line, method, target, version, status }) => ({ line, method, target, version, status })),
+    ).toEqual([
+      { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
+      { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
+      { line: "DELETE * HTTP/1.1", method: "DELETE", target: "*", version: "HTTP/1.1", status: 200 },
+      { line: "POST /form HTTP/1.0", method: "POST", target: "/form", version: "HTTP/1.0", status: 200 },
+      { line: "hello there", method: "hello", target: "there", version: "", status: 200 },
+      { line: "PUT /long HTTP/1.1", method: "PUT", target: "/long", version: "HTTP/1.1", status: 431 },
+      { line: "HEAD /slow HTTP/1.1", method: "HEAD", target: "/slow", version: "HTTP/1.1", status: 408 },
+    ]);
+    expect(heard[0]?.peer).toEqual(client.getsockname());
+  }));
+
+test("onRequest hears the peer's own address, on IPv6 too, and whenever it asks", () =>
+  leavesNoFd(async () => {
+    const heard: RequestInfo[] = [];
+    await using server = new EpollServer({ hostname: "::1", onRequest: (request) => heard.push(request) });
+    const clients = Array.from({ length: 3 }, () => new Socket(AF_INET6));
+    try {
+      for (const client of clients) client.connect({ address: "::1", port: server.port as number });
+      for (const client of clients) client.send(GET);
+      while (heard.length < clients.length) server.tick(1000);
+      const peers = heard.map(({ peer }) => JSON.stringify(peer)).sort();
+      expect(peers).toEqual(clients.map((client) => JSON.stringify(client.getsockname())).sort());
+    } finally {
+      for (const client of clients) client.close();
+    }
+  }));
+
+test("a line with bytes of every value comes to onRequest with a character for each", () =>
+  leavesNoFd(() => {
+    const heard: string[] = [];
+    using stage = new Stage({ onRequest: ({ line }) => heard.push(line) });
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13));
+    const client = stage.client();
+    client.send(Buffer.concat([Buffer.from("A"), bytes, Buffer.from("\n\n")]));
+    stage.receive(client, complete);
+    expect(heard).toEqual([`A${bytes.toString("latin1")}`]);
+  }));
+
+test("tick says how many events there were", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    expect(stage.server.tick(0)).toBe(0);
+    const clients = [stage.client(), stage.client(), stage.client()];
+    expect(stage.server.tick(0)).toBe(1); // the listener
+    for (const client of clients) client.send(GET);
+    expect(stage.server.tick(0)).toBe(3);
+    for (const client of clients) client.shutdown(SHUT_WR);
+    expect(stage.server.tick(0)).toBe(3);
+    expect(stage.server.tick(0)).toBe(0);
+  }));
+
+for (const mode of modeNames) {
+  test(`who asks on a unix socket and is gone at once has been heard: EPOLLIN before EPOLLHUP, ${mode}`, () =>
+    leavesNoFd(async () => {
+      const path = `\0epoll-hello-counts-${process.pid}`;
+      const heard: string[] = [];
+      const onRequest = ({ target }: RequestInfo): unknown => heard.push(target);
+      await using server = new EpollServer({ ...modes[mode], unix: path, onRequest });
+      const client = new Socket(AF_UNIX);
+      client.connect({ path });
+      server.tick(0); // accepted, and nothing to read yet
+      client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
+      client.close();
+      for (let laps = 0; server.stats.open > 0 && laps < 10; laps++) server.tick(0);
+      expect(heard).toEqual(["/here"]);
+      expect(server.stats).toMatchObject({ accepted: 1, open: 0, requests: 1 });
+    }));
+}

@@ -1,0 +1,155 @@
+// More clients than there are descriptors, or than the server may have: the others wait, and get in by themselves.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EMFILE } from "../../src/errno.ts";
+import { Client, type Mode, modes } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { atRest, eventually, ServerProcess } from "../support/server-process.ts";
+
+setDefaultTimeout(60_000);
+
+const MAX_FDS = 64;
+const CLIENTS = 100;
+
+/** Clients that have each sent a request; those that the server cannot accept wait in its backlog. */
+class Crowd implements Disposable {
+  readonly clients: Client[] = [];
+  readonly answered: Set<Client> = new Set();
+
+  constructor(server: ServerProcess, count: number) {
+    for (let i = 0; i < count; i++) this.clients.push(new Client(server.address, GET));
+  }
+
+  /** How many have a reply by now. */
+  get count(): number {
+    for (const client of this.clients) {
+      if (!client.socket.closed && !this.answered.has(client) && (client.socket.recv(1000)?.length ?? 0) > 0) {
+        this.answered.add(client);
+      }
+    }
+    return this.answered.size;
+  }
+
+  async answeredAtLeast(count: number): Promise<void> {
+    await eventually(
+      () => this.count,
+      (now) => now >= count,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.clients) client.close();
+  }
+}
+
+for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
+  test(`out of descriptors: others are served, nothing spins, it says so once for each time, ${mode}`, () =>
+    leavesNoFd(async () => {
+      await using server = await ServerProcess.start(modes[mode], { maxFds: MAX_FDS });
+      const { fds } = server;
+      for (let episode = 1; episode <= 2; episode++) {
+        using crowd = new Crowd(server, CLIENTS);
+        const { warning, message } = await server.said("warning", episode);
+        expect(warning).toBe("EMFILE");
+        expect(message).toContain("ulimit -n");
+        await crowd.answeredAtLeast(MAX_FDS - fds - 1);
+        const admitted = crowd.count;
+        expect(admitted).toBeLessThan(MAX_FDS);
+
+        await atRest(server);
+        const [first] = crowd.answered;
+        for (let i = 0; i < 10; i++) {
+          first?.send(GET);
+          expect(first?.reply().status).toBe(200);
+        }
+        expect(crowd.count).toBe(admitted);
+
+        first?.close(); // one goes, one comes
+        await crowd.answeredAtLeast(admitted + 1);
+        while (crowd.count < CLIENTS) {
+          const before = crowd.count;
+          for (const client of crowd.answered) client.close();
+          await crowd.answeredAtLeast(Math.min(CLIENTS, before + 1));
+        }
+        expect(server.all("warning")).toHaveLength(episode);
+        for (const client of crowd.clients) client.close();
+        await eventually(
+          () => server.fds,
+          (now) => now === fds,
+        );
+        await atRest(server);
+      }
+      const { stats } = await server.stop();
+      expect(stats).toMatchObject({ accepted: 2 * CLIENTS, requests: 2 * (CLIENTS + 10), open: 0 });
+      expect(server.all("warning")).toHaveLength(2);
+    }));
+
+  test(`descriptors that become free elsewhere are noticed, though no connection closes, ${mode}`, () =>
+    leavesNoFd(async () => {
+      const options = { maxFds: MAX_FDS, heldFds: 30, commands: true };
+      await using server = await ServerProcess.start(modes[mode], options);
+      using caller = new Client(server.address, GET);
+      caller.reply();
+      using crowd = new Crowd(server, 30);
+      await server.said("warning");
+      await atRest(server);
+      expect(crowd.count).toBeLessThan(30);
+      caller.send("GET /release HTTP/1.1\r\nHost: a\r\n\r\n");
+      caller.reply();
+      await crowd.answeredAtLeast(30);
+      expect(server.all("warning")).toHaveLength(1);
+    }));
+
+  test(`maxConnections: others wait, and come in when one goes, without a warning, ${mode}`, () =>
+    leavesNoFd(async () => {
+      await using server = await ServerProcess.start({ ...modes[mode], maxConnections: 5 });
+      using crowd = new Crowd(server, 20);
+      await crowd.answeredAtLeast(5);
+      await atRest(server);
+      expect(crowd.count).toBe(5);
+      for (let expected = 6; expected <= 20; expected++) {
+        const gone = [...crowd.answered].find((client) => !client.socket.closed);
+        gone?.close();
+        await crowd.answeredAtLeast(expected);
+        expect(crowd.count).toBe(expected);
+      }
+      const { stats } = await server.stop();
+      expect(stats).toMatchObject({ accepted: 20, requests: 20 });
+      expect(server.all("warning")).toEqual([]);
+    }));
+}
+
+test("one request each: a crowd larger than the descriptors is served to the last, in the document's mode", () =>
+  leavesNoFd(async () => {
+    await using server = await ServerProcess.start(modes.classic, { maxFds: MAX_FDS });
+    using crowd = new Crowd(server, 300);
+    await crowd.answeredAtLeast(300);
+    await atRest(server);
+    const { stats } = await server.stop();
+    expect(stats).toMatchObject({ accepted: 300, requests: 300, broken: 0 });
+  }));
+
+// accept4(2) takes the descriptor before it looks whether anybody waits.
+test("the last descriptor is in use and nobody waits: that is no trouble, and nothing is said of it", () =>
+  leavesNoFd(() => {
+    const warnings: string[] = [];
+    let stage: Stage | undefined;
+    const sys = sysWith((host) => ({
+      accept4: (...args) => ((stage?.server.stats.open ?? 0) >= 3 ? -EMFILE : host.accept4(...args)),
+    }));
+    using _ = (stage = new Stage({ onWarning: ({ code }) => warnings.push(code) }, sys));
+    const clients = [stage.client(GET), stage.client(GET), stage.client(GET)];
+    for (const client of clients) stage.receive(client, complete);
+    for (let i = 0; i < 5; i++) {
+      clients.shift()?.close();
+      stage.settle();
+      const next = stage.client(GET);
+      clients.push(next);
+      stage.clock.ms += 100;
+      stage.receive(next, complete);
+      stage.clock.ms += 100;
+      stage.settle();
+    }
+    expect(warnings).toEqual([]);
+  }));

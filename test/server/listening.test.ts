@@ -1,0 +1,192 @@
+// Where it listens: names, both families, shared ports and paths; what it cannot have it says, and leaves nothing.
+
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_INET6, EpollServer, ErrnoError, LookupError, Socket } from "../../src/index.ts";
+import { ask, Client } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { ServerProcess } from "../support/server-process.ts";
+import { errnoError } from "../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+
+const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+let paths = 0;
+const newPath = (): string => join(directory, `${paths++}.sock`);
+const hasIPv6 = existsSync("/proc/net/if_inet6") && readFileSync("/proc/net/if_inet6", "utf8").includes(" lo\n");
+
+test("a port that is taken: EADDRINUSE with address and port, and no descriptor is left", () =>
+  leavesNoFd(async () => {
+    await using first = new EpollServer({ hostname: "127.0.0.1" });
+    for (const hostname of ["127.0.0.1", "localhost", "0.0.0.0", "::"]) {
+      const before = errnoError(() => new EpollServer({ hostname, port: first.port }));
+      expect(before).toMatchObject({ code: "EADDRINUSE", port: first.port });
+      expect(before.address).toBe(hostname === "localhost" ? "127.0.0.1" : hostname);
+      expect(before.message).toContain(`${before.address}:${first.port}`);
+    }
+  }));
+
+test.skipIf(!hasIPv6)("localhost whose port is taken on ::1 only is refused, and 127.0.0.1 let go", () =>
+  leavesNoFd(async () => {
+    using taken = new Socket(AF_INET6);
+    taken.bind({ address: "::1", port: 0 });
+    taken.listen();
+    const { port } = taken.getsockname() as { port: number };
+    expect(errnoError(() => new EpollServer({ port }))).toMatchObject({ code: "EADDRINUSE", address: "::1", port });
+    await using server = new EpollServer({ hostname: "127.0.0.1", port });
+    expect(server.port).toBe(port);
+  }),
+);
+
+test("a host that is unknown: LookupError", () =>
+  leavesNoFd(() => {
+    const make = (): EpollServer => new EpollServer({ hostname: "no-such-host.invalid" });
+    expect(make).toThrow(LookupError);
+    expect(make).toThrow("no-such-host.invalid");
+  }));
+
+test("an address of another machine: EADDRNOTAVAIL", () =>
+  leavesNoFd(() => {
+    const error = errnoError(() => new EpollServer({ hostname: "192.0.2.1", port: 8800 }));
+    expect(error).toMatchObject({ code: "EADDRNOTAVAIL", address: "192.0.2.1", port: 8800 });
+  }));
+
+test.skipIf(!hasIPv6)("localhost answers on 127.0.0.1 and on ::1, with one port", async () => {
+  await using server = await ServerProcess.start({ hostname: "localhost" });
+  const { port } = server;
+  expect(server.addresses).toEqual([
+    { address: "127.0.0.1", port, family: "IPv4" },
+    { address: "::1", port, family: "IPv6" },
+  ]);
+  for (const address of server.addresses) expect(ask(address).status).toBe(200);
+  const { stats } = await server.stop();
+  expect(stats).toMatchObject({ accepted: 2, requests: 2 });
+});
+
+test.skipIf(!hasIPv6)(":: answers IPv4 too, and ::1 does not", async () => {
+  await using all = await ServerProcess.start({ hostname: "::" });
+  for (const address of ["127.0.0.1", "::1"]) {
+    const family = address === "::1" ? "IPv6" : "IPv4";
+    expect(ask({ address, port: all.port, family }).status).toBe(200);
+  }
+  await using one = await ServerProcess.start({ hostname: "::1" });
+  expect(() => new Client({ address: "127.0.0.1", port: one.port, family: "IPv4" })).toThrow("ECONNREFUSED");
+});
+
+test("reusePort: two servers share a port, and without it on both they do not", async () => {
+  await using first = await ServerProcess.start({ reusePort: true });
+  await using second = await ServerProcess.start({ reusePort: true, port: first.port });
+  expect(second.port).toBe(first.port);
+  for (let i = 0; i < 100; i++) expect(ask(first.address).status).toBe(200);
+  expect(errnoError(() => new EpollServer({ hostname: "127.0.0.1", port: first.port })).code).toBe("EADDRINUSE");
+  const [one, two] = [(await first.stop()).stats, (await second.stop()).stats];
+  expect(one.requests + two.requests).toBe(100);
+  expect(Math.min(one.requests, two.requests)).toBeGreaterThan(0); // the kernel spreads them by the client's port
+});
+
+test("a port is free at once for the next server, though old connections are in TIME_WAIT", async () => {
+  let port = 0;
+  for (let i = 0; i < 5; i++) {
+    await using server = await ServerProcess.start({ port, keepAlive: false, eager: false });
+    ({ port } = server);
+    expect(ask(server.address).status).toBe(200); // the server closes first: TIME_WAIT is its side's
+    await server.stop();
+  }
+});
+
+test("address, addresses, port and url say where it is", () =>
+  leavesNoFd(async () => {
+    await using four = new EpollServer({ hostname: "127.0.0.1" });
+    const port = four.port as number;
+    expect(port).toBeGreaterThan(0);
+    expect(four.address).toEqual({ address: "127.0.0.1", port, family: "IPv4" });
+    expect(four.addresses).toEqual([four.address]);
+    expect(four.url).toBe(`http://127.0.0.1:${port}`);
+    await using both = new EpollServer({});
+    expect(both.url).toBe(`http://localhost:${both.port}`);
+    const path = newPath();
+    await using unix = new EpollServer({ unix: path });
+    expect(unix).toMatchObject({ port: undefined, address: { path }, url: `unix:${path}` });
+    if (!hasIPv6) return;
+    await using six = new EpollServer({ hostname: "::1" });
+    expect(six.url).toBe(`http://[::1]:${six.port}`);
+  }));
+
+test("a unix socket's file goes with its server", () =>
+  leavesNoFd(async () => {
+    const path = newPath();
+    {
+      await using _ = new EpollServer({ unix: path });
+      expect(lstatSync(path).isSocket()).toBe(true);
+    }
+    expect(existsSync(path)).toBe(false);
+  }));
+
+test("a unix socket's file goes with a server that a signal stops", async () => {
+  const path = newPath();
+  await using server = await ServerProcess.start({ unix: path });
+  expect(ask(server.address).status).toBe(200);
+  await server.stop("SIGINT");
+  expect(existsSync(path)).toBe(false);
+});
+
+test("a socket's file that a killed server left is replaced", () =>
+  leavesNoFd(async () => {
+    const path = newPath();
+    const killed = await ServerProcess.start({ unix: path });
+    await killed[Symbol.asyncDispose]();
+    expect(lstatSync(path).isSocket()).toBe(true);
+    await using next = await ServerProcess.start({ unix: path });
+    expect(ask(next.address).status).toBe(200);
+  }));
+
+test("a socket that somebody listens on is not replaced", () =>
+  leavesNoFd(async () => {
+    const path = newPath();
+    await using first = await ServerProcess.start({ unix: path });
+    expect(errnoError(() => new EpollServer({ unix: path }))).toMatchObject({ code: "EADDRINUSE", address: path });
+    expect(ask(first.address).status).toBe(200);
+  }));
+
+test("a file that is no socket stays as it is", () =>
+  leavesNoFd(() => {
+    const path = newPath();
+    writeFileSync(path, "precious");
+    expect(errnoError(() => new EpollServer({ unix: path })).code).toBe("EADDRINUSE");
+    const link = newPath();
+    symlinkSync(path, link);
+    expect(errnoError(() => new EpollServer({ unix: link })).code).toBe("EADDRINUSE");
+    expect(errnoError(() => new EpollServer({ unix: directory })).code).toBe("EADDRINUSE");
+    expect(readFileSync(path, "utf8")).toBe("precious");
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  }));
+
+test("at the end a file that took the socket's place is left alone", () =>
+  leavesNoFd(async () => {
+    const path = newPath();
+    const server = new EpollServer({ unix: path });
+    rmSync(path);
+    writeFileSync(path, "another's");
+    await server.stop();
+    expect(readFileSync(path, "utf8")).toBe("another's");
+  }));
+
+test("an abstract unix socket has no file, and one server", () =>
+  leavesNoFd(async () => {
+    const unix = `\0epoll-hello-listening-${process.pid}`;
+    await using server = await ServerProcess.start({ unix });
+    expect(ask(server.address).status).toBe(200);
+    const error = errnoError(() => new EpollServer({ unix }));
+    expect(error).toBeInstanceOf(ErrnoError);
+    expect(error.code).toBe("EADDRINUSE");
+  }));
+
+test("a directory that does not exist: ENOENT, with the path", () =>
+  leavesNoFd(() => {
+    const path = join(directory, "none", "a.sock");
+    expect(errnoError(() => new EpollServer({ unix: path }))).toMatchObject({ code: "ENOENT", address: path });
+  }));

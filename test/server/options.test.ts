@@ -1,0 +1,155 @@
+// What it can be told, and what it refuses to be told: by an error that names the option, with nothing left open.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EpollServer, type EpollServerOptions } from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { GET, SENTENCE, Stage } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+const types: Record<string, unknown[]> = {
+  hostname: [1, null, {}],
+  unix: [1, null, {}],
+  keepAlive: [1, "yes", null],
+  eager: [0, "no", null],
+  reusePort: [1, "yes", null],
+  backlog: ["1", null],
+  maxConnections: ["1", null],
+  maxHeaderBytes: ["1", null],
+  headerTimeoutMs: ["1", null, NaN],
+  idleTimeoutMs: ["1", null, NaN],
+  writeTimeoutMs: ["1", null, NaN],
+  onRequest: [1, "f", {}, null],
+  onWarning: [1, "f", {}, null],
+  response: [1, null, [], true],
+};
+
+const ranges: Record<string, unknown[]> = {
+  hostname: ["", "a\0b"],
+  unix: ["", "x".repeat(200)],
+  port: [-1, 65_536, 1.5, NaN, Infinity],
+  backlog: [0, -1, 1.5, Infinity],
+  maxConnections: [0, -1, 1.5, -Infinity],
+  maxHeaderBytes: [0, 15, 1.5, Infinity],
+  headerTimeoutMs: [0, -1],
+  idleTimeoutMs: [0, -1],
+  writeTimeoutMs: [0, -1],
+};
+
+for (const [kind, table] of [
+  [TypeError, types],
+  [RangeError, ranges],
+] as const) {
+  for (const [name, values] of Object.entries(table)) {
+    test(`${name}: ${kind.name} for ${values.map((value) => Bun.inspect(value).slice(0, 20)).join(", ")}`, () =>
+      leavesNoFd(() => {
+        for (const value of values) {
+          const make = (): EpollServer => new EpollServer({ [name]: value });
+          expect(make).toThrow(kind);
+          expect(make).toThrow(name === "unix" && String(value).length > 100 ? /path/ : name);
+        }
+      }));
+  }
+}
+
+test("port: an error that names it for what is no number", () =>
+  leavesNoFd(() => {
+    for (const port of ["80", null, {}]) {
+      expect(() => new EpollServer({ port: port as never })).toThrow(/port/);
+    }
+  }));
+
+test("an option that is not known is refused by name", () => {
+  expect(() => new EpollServer({ prot: 80 } as never)).toThrow('EpollServer has no option "prot"');
+  for (const wrong of [null, 80, "localhost"]) expect(() => new EpollServer(wrong as never)).toThrow(TypeError);
+});
+
+test("an option that is undefined is as if not given", () =>
+  leavesNoFd(async () => {
+    const names = [...Object.keys(types), "port"];
+    await using server = new EpollServer(Object.fromEntries(names.map((name) => [name, undefined])));
+    expect(server.url).toStartWith("http://localhost:");
+  }));
+
+test("unix does not go with hostname, port or reusePort", () => {
+  for (const more of [{ hostname: "localhost" }, { port: 0 }, { reusePort: true }]) {
+    expect(() => new EpollServer({ unix: "\0epoll-hello-none", ...more })).toThrow(TypeError);
+  }
+});
+
+const replies: [what: string, response: EpollServerOptions["response"], fields: RegExp[], body: string][] = [
+  ["untold", undefined, [/\r\nContent-Type: text\/plain\r\n/, /\r\nContent-Length: 24\r\n/], SENTENCE],
+  ["a string", "héllo", [/\r\nContent-Type: text\/plain; charset=utf-8\r\n/, /\r\nContent-Length: 6\r\n/], "héllo"],
+  ["an empty string", "", [/\r\nContent-Length: 0\r\n/], ""],
+  ["bytes", new Uint8Array([104, 105]), [/\r\nContent-Length: 2\r\n/], "hi"],
+  ["a body", { body: "hi" }, [/^HTTP\/1\.1 200 OK\r\n/], "hi"],
+  [
+    "status and headers",
+    { status: 404, headers: { "X-Y": " z ", "content-type": "text/html" }, body: "no" },
+    [/^HTTP\/1\.1 404 Not Found\r\n/, /\r\nX-Y: z\r\n/, /\r\ncontent-type: text\/html\r\n/],
+    "no",
+  ],
+  ["204", { status: 204 }, [/^HTTP\/1\.1 204 No Content\r\n(?![^]*Content-Length)/], ""],
+  ["a status without a name", { status: 299 }, [/^HTTP\/1\.1 299 \r\n/], ""],
+];
+
+for (const [what, response, fields, body] of replies) {
+  test(`response: ${what}`, () =>
+    leavesNoFd(() => {
+      using stage = new Stage({ response });
+      const client = stage.client("GET / HTTP/1.0\r\n\r\n");
+      let text = "";
+      for (let bytes; (bytes = client.recv(1000))?.length !== 0; stage.server.tick(1)) {
+        text += bytes === null ? "" : Buffer.from(bytes).toString();
+      }
+      for (const field of fields) expect(text).toMatch(field);
+      expect(text.slice(text.indexOf("\r\n\r\n") + 4)).toBe(body);
+      expect(text.match(/content-type/gi)?.length ?? 0).toBeLessThan(2);
+    }));
+}
+
+test("response: what HTTP cannot send is refused", () =>
+  leavesNoFd(() => {
+    const wrong: [response: unknown, kind: typeof TypeError | typeof RangeError, named: string][] = [
+      [{ status: 99 }, RangeError, "99"],
+      [{ status: 100 }, RangeError, "100"],
+      [{ status: 600 }, RangeError, "600"],
+      [{ status: 200.5 }, RangeError, "200.5"],
+      [{ status: "200" }, RangeError, "200"],
+      [{ status: 204, body: "x" }, TypeError, "204"],
+      [{ status: 304, body: "x" }, TypeError, "304"],
+      [{ body: 1 }, TypeError, "body"],
+      [{ body: null }, TypeError, "body"],
+      [{ headers: { "X Y": "a" } }, TypeError, "X Y"],
+      [{ headers: { "": "a" } }, TypeError, "name"],
+      [{ headers: { "X\r\nY": "a" } }, TypeError, "name"],
+      [{ headers: { X: "a\r\nSet-Cookie: b" } }, TypeError, "X"],
+      [{ headers: { X: "a\0b" } }, TypeError, "X"],
+      [{ headers: { X: "€" } }, TypeError, "X"],
+      [{ headers: { X: 1 } }, TypeError, "X"],
+      [{ headers: { "Content-Length": "1" } }, TypeError, "Content-Length"],
+      [{ headers: { date: "now" } }, TypeError, "date"],
+      [{ headers: { Connection: "close" } }, TypeError, "Connection"],
+      [{ headers: { "Transfer-Encoding": "chunked" } }, TypeError, "Transfer-Encoding"],
+      [{ headers: new Headers() }, TypeError, "headers"],
+      [{ headers: [["a", "b"]] }, TypeError, "headers"],
+      [{ boddy: "x" }, TypeError, "boddy"],
+    ];
+    for (const [response, kind, named] of wrong) {
+      const make = (): EpollServer => new EpollServer({ response: response as never });
+      expect(make).toThrow(kind);
+      expect(make).toThrow(named);
+    }
+  }));
+
+test("maxHeaderBytes is the length that is still taken", () =>
+  leavesNoFd(() => {
+    const request = (length: number): string => `GET / HTTP/1.0\r\nX: ${"x".repeat(length - 23)}\r\n\r\n`;
+    expect(request(500)).toHaveLength(500);
+    for (const eager of [true, false]) {
+      using stage = new Stage({ maxHeaderBytes: 500, eager });
+      expect(stage.receive(stage.client(request(500)), /\r\n\r\n/)).toStartWith("HTTP/1.1 200 ");
+      expect(stage.receive(stage.client(request(501)), /\r\n\r\n/)).toStartWith("HTTP/1.1 431 ");
+      expect(stage.receive(stage.client(GET + GET), /Hello[^]*Hello/)).toStartWith("HTTP/1.1 200 "); // each for itself
+    }
+  }));

@@ -1,0 +1,94 @@
+// Clients that keep a server waiting, on the real clock: each is closed in its time, the others are served meanwhile.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
+import { ask, Client, type Mode, modes } from "../support/client.ts";
+import { atRest, eventually, ServerProcess } from "../support/server-process.ts";
+
+setDefaultTimeout(60_000);
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const both = ["classic", "eager"] as const satisfies Mode[];
+
+for (const mode of both) {
+  test(`a client that never reads is reset after writeTimeoutMs, others are served meanwhile, ${mode}`, async () => {
+    await using server = await ServerProcess.start({ ...modes[mode], writeTimeoutMs: 700 }, { bodyBytes: 16_000_000 });
+    const { fds } = server;
+    using stuck = new Client(server.address, GET);
+    stuck.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 8192);
+    expect(ask(server.address, "HEAD / HTTP/1.0\r\n\r\n").status).toBe(200);
+    expect(ask(server.address, "GET / HTTP/1.0\r\n\r\n").body).toHaveLength(16_000_000);
+    await eventually(
+      () => server.fds,
+      (now) => now === fds,
+    );
+    expect(stuck.fate()).toBe("reset");
+    await atRest(server);
+    const { stats } = await server.stop();
+    expect(stats).toMatchObject({ timeouts: 1, open: 0, requests: 3 });
+  });
+
+  test(`half a head is told 408, silence is closed without a word, after headerTimeoutMs, ${mode}`, async () => {
+    await using server = await ServerProcess.start({ ...modes[mode], headerTimeoutMs: 400 });
+    const { fds } = server;
+    const begun = performance.now();
+    using half = new Client(server.address, GET.slice(0, 20));
+    using silent = new Client(server.address);
+    expect(ask(server.address).status).toBe(200);
+    const { status, headers } = half.reply();
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(400);
+    expect({ status, connection: headers["connection"] }).toEqual({ status: 408, connection: "close" });
+    expect(half.rest()).toBe("");
+    expect(silent.rest()).toBe("");
+    await eventually(
+      () => server.fds,
+      (now) => now <= fds + 1,
+    ); // it may wait for the end of who was told 408
+    half.close();
+    silent.close();
+    await eventually(
+      () => server.fds,
+      (now) => now === fds,
+    );
+    await atRest(server);
+    const { stats } = await server.stop();
+    expect(stats).toMatchObject({ timeouts: 2, refused: 1, requests: 1, broken: 0 });
+  });
+}
+
+test("a kept connection that idles is closed after idleTimeoutMs, and one that asks in time is not", async () => {
+  await using server = await ServerProcess.start({ idleTimeoutMs: 600 });
+  const { fds } = server;
+  using idle = new Client(server.address, GET);
+  using busy = new Client(server.address, GET);
+  for (const client of [idle, busy]) expect(client.reply().status).toBe(200);
+  const begun = performance.now();
+  let isClosed = false;
+  while (!isClosed) {
+    busy.send(GET);
+    expect(busy.reply().status).toBe(200);
+    isClosed = idle.socket.recv(1)?.length === 0;
+    if (!isClosed) await Bun.sleep(20); // as busy as that
+  }
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(580); // it had waited since its reply, a moment before
+  busy.close();
+  await eventually(
+    () => server.fds,
+    (now) => now === fds,
+  );
+  expect((await server.stop()).stats).toMatchObject({ timeouts: 1, accepted: 2 });
+});
+
+test("who does not close after its reply is let go after a while, without another client coming", async () => {
+  await using server = await ServerProcess.start({ keepAlive: false });
+  const { fds } = server;
+  using client = new Client(server.address, GET);
+  expect(client.reply().status).toBe(200);
+  expect(client.rest()).toBe("");
+  expect(server.fds).toBe(fds + 1); // it waits for the client's end
+  await eventually(
+    () => server.fds,
+    (now) => now === fds,
+  );
+  expect((await server.stop()).stats).toMatchObject({ requests: 1, open: 0 });
+});

@@ -1,0 +1,125 @@
+// SIGTERM and SIGINT to a server that serves: what has begun is finished, nobody new gets in, and a second one cuts.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import type { ErrnoError } from "../../src/index.ts";
+import { ask, Client, modeNames, modes } from "../support/client.ts";
+import { eventually, ServerProcess } from "../support/server-process.ts";
+
+setDefaultTimeout(60_000);
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** Whether new connections are refused. */
+function isRefusing(server: ServerProcess): boolean {
+  try {
+    new Client(server.address).close();
+    return false;
+  } catch (error) {
+    return (error as ErrnoError).code === "ECONNREFUSED"; // ECONNRESET: it waited as the listener was closed
+  }
+}
+
+for (const mode of modeNames) {
+  test(`half a request, then SIGTERM, then the rest: its reply, with Connection: close, ${mode}`, async () => {
+    await using server = await ServerProcess.start(modes[mode]);
+    using half = new Client(server.address, GET.slice(0, 20));
+    using idle = new Client(server.address, GET);
+    idle.reply();
+    expect(ask(server.address).status).toBe(200);
+    server.kill("SIGTERM");
+    await eventually(() => isRefusing(server), Boolean);
+    expect(idle.rest()).toBe("");
+    idle.close();
+    half.send(GET.slice(20));
+    expect(half.reply()).toMatchObject({ status: 200, headers: { connection: "close" } });
+    expect(half.rest()).toBe("");
+    half.close();
+    const { ended, stats, before, after } = await server.said("ended");
+    expect(ended).toBe("SIGTERM");
+    expect(stats).toMatchObject({ open: 0, requests: 3, broken: 0 });
+    expect(after).toEqual(before);
+    expect(await server.exited).toBe(0);
+  });
+
+  test(`a large reply that is under way at a SIGINT arrives whole, ${mode}`, async () => {
+    await using server = await ServerProcess.start(modes[mode], { bodyBytes: 8_000_000 });
+    using client = new Client(server.address, GET);
+    using other = new Client(server.address, "HEAD / HTTP/1.0\r\n\r\n");
+    other.reply(true);
+    other.close();
+    server.kill("SIGINT");
+    await eventually(() => isRefusing(server), Boolean);
+    expect(client.reply().body).toHaveLength(8_000_000);
+    client.close();
+    expect(await server.said("ended")).toMatchObject({ ended: "SIGINT", stats: { open: 0, requests: 2 } });
+  });
+}
+
+test("a second signal cuts what has begun", async () => {
+  await using server = await ServerProcess.start({ headerTimeoutMs: 1e9 });
+  using half = new Client(server.address, GET.slice(0, 20));
+  expect(ask(server.address).status).toBe(200);
+  server.kill("SIGTERM");
+  await eventually(() => isRefusing(server), Boolean);
+  expect(half.socket.recv(1)).toBeNull();
+  server.kill("SIGINT");
+  expect(half.fate()).toBe("reset");
+  expect(await server.said("ended")).toMatchObject({ ended: "SIGTERM", stats: { open: 0 } });
+});
+
+test("a signal at each of many servers in a row, beside listeners that hear each of them", async () => {
+  const rounds = 20;
+  await using server = await ServerProcess.start({}, { rounds, hasListeners: true });
+  for (let round = 1; round <= rounds; round++) {
+    const signal = round % 2 === 0 ? "SIGINT" : "SIGTERM";
+    await server.said("serving", round);
+    server.kill(signal);
+    const { ended, heard, before, after } = await server.said("ended", round);
+    expect({ ended, heard }).toEqual({ ended: signal, heard: round });
+    expect(after).toEqual(before);
+  }
+});
+
+test("a signal while many clients ask: every one of them gets a whole reply or none", async () => {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    await using server = await ServerProcess.start();
+    const clients = Array.from({ length: 200 }, () => new Client(server.address));
+    try {
+      for (const client of clients.slice(0, 100)) client.send(GET);
+      server.kill("SIGTERM");
+      for (const client of clients.slice(100)) {
+        try {
+          client.send(GET);
+        } catch {
+          // it is gone already
+        }
+      }
+      for (const client of clients.slice(0, 100)) {
+        expect(client.reply().status).toBe(200); // asked before the signal
+      }
+    } finally {
+      for (const client of clients) client.close();
+    }
+    expect((await server.said("ended")).stats.open).toBe(0);
+  }
+});
+
+test("stop() in a callback ends run, and an error in a callback is run's, with everything closed", async () => {
+  await using server = await ServerProcess.start({}, { commands: true, rounds: 2 });
+  using other = new Client(server.address);
+  using client = new Client(server.address, GET.replace("/ ", "/stop "));
+  expect(client.reply().status).toBe(200);
+  expect(client.rest()).toBe("");
+  expect(other.fate()).toBe("end");
+  expect((await server.said("ended")).ended).toBeNull();
+
+  const { serving } = await server.said("serving", 2);
+  const [address] = serving;
+  if (address === undefined) throw new Error("it serves nowhere");
+  using bad = new Client(address, GET.replace("/ ", "/throw "));
+  expect(bad.fate()).toBe("reset");
+  const { threw, closed, before, after } = await server.said("threw");
+  expect({ threw, closed }).toEqual({ threw: "Error: onRequest has failed", closed: true });
+  expect(after).toEqual(before);
+  expect(await server.exited).toBe(0);
+});

@@ -1,0 +1,66 @@
+// A stop while clients never cease to come and to ask: it ends all the same, and nobody gets half a reply.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { EpollServer, type Socket } from "../../src/index.ts";
+import { modeNames, modes } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { GET, SENTENCE, Stage } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+const caught = (): string | undefined => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))?.[0];
+
+for (const mode of modeNames) {
+  test(`new clients at every lap and old ones that ask on: it ends within its second, ${mode}`, () =>
+    leavesNoFd(() => {
+      using stage = new Stage(modes[mode]);
+      const texts = new Map<Socket, string>();
+      const come = (): void => {
+        try {
+          texts.set(stage.client(GET), "");
+        } catch {
+          // refused: it listens no more
+        }
+      };
+      /** Read, and ask again at once after each reply. */
+      const ask = (client: Socket): void => {
+        try {
+          const bytes = client.recv(100_000);
+          if (bytes === null) return;
+          if (bytes.length === 0) return client.close();
+          texts.set(client, (texts.get(client) ?? "") + Buffer.from(bytes).toString());
+          client.send(GET);
+        } catch {
+          client.close(); // reset: it asked on although it was told that this is the end
+        }
+      };
+      for (let lap = 0; lap < 50; lap++) {
+        come();
+        stage.server.tick(0);
+        for (const client of texts.keys()) if (!client.closed) ask(client);
+      }
+      void stage.server.stop({ graceMs: 1e9 });
+      for (let lap = 0; lap < 500 && !stage.server.closed; lap++) {
+        come();
+        stage.clock.ms += 10;
+        stage.server.tick(0);
+        for (const client of texts.keys()) if (!client.closed) ask(client);
+      }
+      expect(stage.server.closed).toBe(true);
+      for (const text of texts.values()) if (text !== "") expect(text).toEndWith(SENTENCE);
+    }));
+}
+
+test("an error in onRunning is run's, with everything closed and the signals as they were", () =>
+  leavesNoFd(() => {
+    const before = caught();
+    const server = new EpollServer();
+    expect(() =>
+      server.run(() => {
+        throw new Error("the user's own");
+      }),
+    ).toThrow("the user's own");
+    expect(server.closed).toBe(true);
+    expect(caught()).toBe(before);
+  }));

@@ -1,0 +1,205 @@
+// What clients do to a server: afterwards it answers the next one, rests, and has no descriptor more than before.
+
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { ErrnoError } from "../../src/index.ts";
+import { ask, Client, type Mode, modeNames, modes } from "../support/client.ts";
+import { atRest, eventually, ServerProcess } from "../support/server-process.ts";
+
+setDefaultTimeout(60_000);
+
+const BODY_BYTES = 8_000_000; // far more than the kernel's buffers hold
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const HEAD = "HEAD / HTTP/1.0\r\n\r\n";
+
+const servers = new Map<Mode, { server: ServerProcess; fds: number }>();
+
+beforeAll(async () => {
+  for (const mode of modeNames) {
+    const server = await ServerProcess.start(modes[mode], { bodyBytes: BODY_BYTES });
+    servers.set(mode, { server, fds: server.fds });
+  }
+});
+
+afterAll(async () => {
+  for (const { server } of servers.values()) await server[Symbol.asyncDispose]();
+});
+
+/** Do it to the server in each mode, and see that it has survived. */
+function survives(misfortune: string, happens: (server: ServerProcess, mode: Mode) => void): void {
+  test(misfortune, async () => {
+    for (const [mode, { server }] of servers) {
+      happens(server, mode);
+      expect({ mode, status: ask(server.address, HEAD).status }).toEqual({ mode, status: 200 });
+    }
+    await atRest(...[...servers.values()].map(({ server }) => server));
+    for (const [mode, { server, fds }] of servers) {
+      await eventually(
+        () => ({ mode, fds: server.fds }),
+        (now) => now.fds === fds,
+      );
+    }
+  });
+}
+
+survives("connects and closes", ({ address }) => new Client(address).close());
+
+survives("half-closes without a request: it is closed as well", ({ address }) => {
+  using client = new Client(address);
+  client.end();
+  expect(client.fate()).toBe("end");
+});
+
+survives("sends half a request and closes", ({ address }) => new Client(address, GET.slice(0, 20)).close());
+
+survives("sends half a request and half-closes: it is closed without a reply", ({ address }) => {
+  using client = new Client(address, GET.slice(0, 20));
+  client.end();
+  expect(client.rest()).toBe("");
+});
+
+survives("half-closes after its request: it gets its whole reply", ({ address }) => {
+  using client = new Client(address, GET);
+  client.end();
+  expect(client.reply().body).toHaveLength(BODY_BYTES);
+  expect(client.rest()).toBe("");
+});
+
+survives("closes in the middle of a large reply", ({ address }) => {
+  using client = new Client(address, GET);
+  client.take(100_000);
+});
+
+survives("closes without reading any of a large reply", ({ address }) => {
+  using client = new Client(address, GET);
+  client.take(1);
+});
+
+survives("resets before its request", ({ address }) => new Client(address).reset());
+
+survives("resets in the middle of its request", ({ address }) => new Client(address, GET.slice(0, 20)).reset());
+
+survives("resets right after its request", ({ address }) => new Client(address, GET).reset());
+
+survives("resets while a large reply is being sent", ({ address }) => {
+  const client = new Client(address, GET);
+  client.take(100_000);
+  client.reset();
+});
+
+survives("resets after its reply", ({ address }) => {
+  const client = new Client(address, GET);
+  client.reply();
+  client.reset();
+});
+
+survives("resets with a thousand requests unanswered", ({ address }) => {
+  const client = new Client(address, GET.repeat(1000));
+  client.take(100_000);
+  client.reset();
+});
+
+survives("sends bytes that are no UTF-8", ({ address }) => {
+  expect(ask(address, "HEAD /\xff\xfe\xc3\x28\x80 HTTP/1.0\r\nX: \x00\xff\r\n\r\n").status).toBe(200);
+});
+
+survives("sends what is no HTTP at all", ({ address }) => {
+  using tls = new Client(address, Buffer.from("16030100050100000100" + "0a".repeat(2), "hex"));
+  expect(tls.reply().status).toBe(200); // the document's rule: a blank line is a request
+});
+
+survives("sends a second request on the same connection", ({ address }, mode) => {
+  using client = new Client(address, GET);
+  client.reply();
+  if (!modes[mode].keepAlive) return expect(client.rest()).toBe("");
+  for (let i = 0; i < 3; i++) {
+    client.send(GET);
+    expect(client.reply().body).toHaveLength(BODY_BYTES);
+  }
+});
+
+survives("sends a head without end: 431, and memory stays bounded", (server) => {
+  {
+    using client = new Client(server.address, `GET / HTTP/1.1\r\nX: ${"a".repeat(16_384)}`);
+    expect(client.reply().status).toBe(431);
+  }
+  const before = server.residentKb;
+  const chunk = Buffer.alloc(1_000_000, "a");
+  for (let offered = 0; offered < 200_000_000;) {
+    using client = new Client(server.address);
+    try {
+      for (;;) {
+        client.send(chunk);
+        offered += chunk.length;
+      }
+    } catch (error) {
+      expect(error).toBeInstanceOf(ErrnoError); // EPIPE, ECONNRESET: it was closed
+      offered += chunk.length;
+    }
+  }
+  expect(server.residentKb - before).toBeLessThan(64_000);
+});
+
+test("a head without end that comes byte by byte is refused as well", () => {
+  for (const { server } of servers.values()) {
+    using client = new Client(server.address, "GET / HTTP/1.1\r\nX: ");
+    const piece = Buffer.alloc(100, "a");
+    for (let i = 0; i < 163; i++) client.send(piece);
+    client.send(Buffer.alloc(70, "a"));
+    expect(client.reply().status).toBe(431);
+    expect(client.rest()).toBe("");
+  }
+});
+
+test("a thousand idle connections: all are kept, all are answered, none costs anything at rest", async () => {
+  for (const mode of ["classic", "eager"] as const) {
+    const { server, fds } = servers.get(mode) as { server: ServerProcess; fds: number };
+    const clients = Array.from({ length: 1000 }, () => new Client(server.address));
+    try {
+      expect(ask(server.address, HEAD).status).toBe(200);
+      await eventually(
+        () => server.fds,
+        (now) => now === fds + 1000,
+      );
+      await atRest(server);
+      for (const client of clients) client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+      for (const client of clients) expect(client.reply(true).status).toBe(200);
+    } finally {
+      for (const client of clients) client.close();
+    }
+    await eventually(
+      () => server.fds,
+      (now) => now === fds,
+    );
+  }
+});
+
+for (const mode of ["classic", "eager"] as const) {
+  test(`ten thousand clients that connect and close, ${mode}`, async () => {
+    const { server, fds } = servers.get(mode) as { server: ServerProcess; fds: number };
+    for (let i = 0; i < 100; i++) {
+      const clients = Array.from({ length: 100 }, () => new Client(server.address));
+      for (const [i, client] of clients.entries()) {
+        if (i % 3 === 0) client.reset();
+        else client.close();
+      }
+    }
+    expect(ask(server.address, HEAD).status).toBe(200);
+    await atRest(server);
+    await eventually(
+      () => server.fds,
+      (now) => now === fds,
+    );
+  });
+}
+
+test("after all of it: they stop when asked to, and have counted right", async () => {
+  for (const { server } of servers.values()) {
+    const { stats, before, after } = await server.stop();
+    expect(stats.open).toBe(0);
+    expect(stats.timeouts).toBe(0);
+    expect(stats.refused).toBeGreaterThan(10);
+    expect(after).toEqual(before);
+    expect(await server.exited).toBe(0);
+    expect(server.stderr).toBe("");
+  }
+});

@@ -1,0 +1,166 @@
+// A client of a server in another process: sends, waits for what comes, and ends in all the ways that clients do.
+
+import { ECONNRESET } from "../../src/errno.ts";
+import {
+  type Address,
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  EPOLLIN,
+  EPOLLOUT,
+  ErrnoError,
+  SHUT_WR,
+  SO_ERROR,
+  SO_LINGER,
+  Socket,
+  SOL_SOCKET,
+  WOULD_BLOCK,
+} from "../../src/index.ts";
+import { until } from "./sockets.ts";
+
+export interface ReplyRead {
+  status: number;
+  /** The status line. */
+  line: string;
+  /** By lower-case name. */
+  headers: Record<string, string>;
+  body: string;
+}
+
+export class Client implements Disposable {
+  readonly socket: Socket;
+  #bytes: Buffer = Buffer.alloc(0);
+  readonly #buffer: Buffer = Buffer.from(new ArrayBuffer(262_144));
+
+  /** Connect, and wait until it is connected. */
+  constructor(address: Address, text: string | Uint8Array = "") {
+    const family = "path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET;
+    this.socket = new Socket(family);
+    try {
+      if (!this.socket.connect(address)) {
+        until(this.socket, EPOLLOUT);
+        const errno = this.socket.getsockopt(SOL_SOCKET, SO_ERROR);
+        if (errno !== 0) throw new ErrnoError(errno, "connect");
+      }
+      this.send(text);
+    } catch (error) {
+      this.socket.close();
+      throw error;
+    }
+  }
+
+  /** Send all of it, waiting for room where there is none. */
+  send(text: string | Uint8Array): void {
+    const bytes = typeof text === "string" ? Buffer.from(text, "latin1") : text;
+    for (let sent = 0; sent < bytes.length;) {
+      const n = this.socket.send(bytes.subarray(sent));
+      if (n === WOULD_BLOCK) until(this.socket, EPOLLOUT);
+      else sent += n;
+    }
+  }
+
+  /** The next reply, whole: as long as its Content-Length says; only its head, if it is one to HEAD. */
+  reply(isHead = false): ReplyRead {
+    for (;;) {
+      const end = this.#bytes.indexOf("\r\n\r\n");
+      if (end >= 0) {
+        const [line = "", ...fields] = this.#bytes.toString("latin1", 0, end).split("\r\n");
+        const headers = Object.fromEntries(
+          fields.map((field) => [
+            field.slice(0, field.indexOf(":")).toLowerCase(),
+            field.slice(field.indexOf(":") + 2),
+          ]),
+        );
+        const size = end + 4 + (isHead ? 0 : Number(headers["content-length"] ?? 0));
+        this.#fill(size);
+        const body = this.#bytes.toString("latin1", end + 4, size);
+        this.#bytes = this.#bytes.subarray(size);
+        return { status: Number(line.split(" ")[1]), line, headers, body };
+      }
+      this.#fill(this.#bytes.length + 1);
+    }
+  }
+
+  /** Wait for so many bytes, and leave them out of any reply. */
+  take(count: number): void {
+    while (count > 0) {
+      const n = this.#receive();
+      if (n === 0) throw new Error(`closed with ${count} bytes still expected`);
+      count -= n;
+    }
+  }
+
+  /** All that still comes, to the end: the server has closed, and not reset. */
+  rest(): string {
+    const parts = [this.#bytes];
+    for (let n; (n = this.#receive()) > 0;) parts.push(Buffer.from(this.#buffer.subarray(0, n)));
+    this.#bytes = Buffer.alloc(0);
+    return Buffer.concat(parts).toString("latin1");
+  }
+
+  /** Read on until it is over: how it ended. */
+  fate(): "end" | "reset" {
+    try {
+      while (this.#receive() > 0);
+      return "end";
+    } catch (error) {
+      if (error instanceof ErrnoError && error.errno === -ECONNRESET) return "reset";
+      throw error;
+    }
+  }
+
+  /** No more will be sent. */
+  end(): void {
+    this.socket.shutdown(SHUT_WR);
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  /** Close with a reset. */
+  reset(): void {
+    this.socket.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
+    this.socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #fill(size: number): void {
+    while (this.#bytes.length < size) {
+      const n = this.#receive();
+      if (n === 0) throw new Error(`closed in the middle of ${JSON.stringify(this.#bytes.toString("latin1", 0, 300))}`);
+      this.#bytes = Buffer.concat([this.#bytes, this.#buffer.subarray(0, n)]);
+    }
+  }
+
+  #receive(): number {
+    for (;;) {
+      const n = this.socket.recvInto(this.#buffer);
+      if (n !== WOULD_BLOCK) return n;
+      until(this.socket, EPOLLIN);
+    }
+  }
+}
+
+/** Send one request on a connection of its own, as curl would, and return the reply. */
+export function ask(address: Address, text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"): ReplyRead {
+  using client = new Client(address, text);
+  const reply = client.reply(text.startsWith("HEAD"));
+  const rest = client.rest();
+  if (rest !== "") throw new Error(`more than one reply: ${JSON.stringify(rest)}`);
+  return reply;
+}
+
+/** The four ways to serve. */
+export const modes = {
+  classic: { keepAlive: false, eager: false },
+  "classic, keepAlive": { keepAlive: true, eager: false },
+  "eager, one request each": { keepAlive: false, eager: true },
+  eager: { keepAlive: true, eager: true },
+} as const;
+
+export type Mode = keyof typeof modes;
+export const modeNames = Object.keys(modes) as Mode[];

@@ -1,0 +1,235 @@
+// Descriptors for the tests of Epoll, which close themselves; what an epoll reports; and what the kernel keeps of it.
+
+import { afterEach, beforeEach, expect } from "bun:test";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  AF_INET,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  F_DUPFD_CLOEXEC,
+  formatMask,
+  SO_LINGER,
+  SOL_SOCKET,
+} from "../../src/constants.ts";
+import { Epoll } from "../../src/epoll.ts";
+import { check } from "../../src/errno.ts";
+import { type FdLike, toFd } from "../../src/fd.ts";
+import { hostSys, type Sys } from "../../src/ffi.ts";
+import { Socket, socketpair } from "../../src/socket.ts";
+import { openFds } from "./fds.ts";
+import { accepted } from "./sockets.ts";
+
+/** How long a test waits for a state before it fails; never how long it takes. */
+export const PATIENCE_MS = 20_000;
+
+/** A descriptor that is no socket: an eventfd, an end of a FIFO, a file, a duplicate. */
+export class Descriptor implements Disposable {
+  #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  fileno(): number {
+    return this.#fd;
+  }
+
+  write(bytes: Uint8Array): number {
+    return hostSys().write(this.#fd, bytes, 0, bytes.length);
+  }
+
+  read(size: number): number {
+    return hostSys().read(this.#fd, new Uint8Array(new ArrayBuffer(size)), 0, size);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** An eventfd: EPOLLIN while it counts more than 0, EPOLLOUT always. */
+export class EventFd extends Descriptor {
+  constructor(count: number = 0) {
+    super(check(hostSys().eventfd(count, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+  }
+
+  add(n: number = 1): void {
+    const bytes = new Uint8Array(new ArrayBuffer(8));
+    bytes[0] = n;
+    check(this.write(bytes), "write");
+  }
+
+  take(): void {
+    check(this.read(8), "read");
+  }
+}
+
+/** Both ends of a FIFO in a directory of its own. */
+export class Fifo implements Disposable {
+  readonly #directory: string = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  readonly path: string = join(this.#directory, "fifo");
+  readonly reader: Descriptor;
+  readonly writer: Descriptor;
+
+  constructor() {
+    const { exitCode } = Bun.spawnSync(["mkfifo", this.path]);
+    if (exitCode !== 0) throw new Error("mkfifo failed");
+    this.reader = new Descriptor(openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK));
+    this.writer = new Descriptor(openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK));
+  }
+
+  /** Write until there is no room. */
+  fill(): void {
+    const bytes = new Uint8Array(new ArrayBuffer(4096));
+    while (this.writer.write(bytes) > 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.reader.close();
+    this.writer.close();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** Two connected sockets. */
+export class Ends implements Disposable {
+  readonly here: Socket;
+  readonly there: Socket;
+
+  constructor([here, there]: [Socket, Socket] = socketpair()) {
+    this.here = here;
+    this.there = there;
+  }
+
+  /** A TCP connection over loopback; `here` is the side that accepted. */
+  static tcp(): Ends {
+    using listener = new Socket(AF_INET);
+    listener.bind({ address: "127.0.0.1", port: 0 });
+    listener.listen();
+    const there = new Socket(AF_INET);
+    there.connect(listener.getsockname());
+    return new Ends([accepted(listener).socket, there]);
+  }
+
+  /** Send from here until there is no room; returns how many bytes that were. */
+  fill(): number {
+    const bytes = new Uint8Array(4096);
+    let sent = 0;
+    for (let n = 0; n >= 0; n = this.here.send(bytes)) sent += n;
+    return sent;
+  }
+
+  /** Receive there until nothing is left. */
+  drain(): void {
+    while (this.there.recv(65_536) !== null);
+  }
+
+  /** Close the other end so that this one is reset. */
+  reset(): void {
+    const linger = new Uint8Array(new ArrayBuffer(8)); // on, 0 seconds: close sends RST, socket(7)
+    linger[0] = 1;
+    this.there.setsockopt(SOL_SOCKET, SO_LINGER, linger);
+    this.there.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.here.close();
+    this.there.close();
+  }
+}
+
+/** Several of a kind. */
+export class Several<T extends Disposable> implements Disposable {
+  readonly all: readonly T[];
+
+  constructor(length: number, make: (i: number) => T) {
+    this.all = Array.from({ length }, (_, i) => make(i));
+  }
+
+  /** The one at `i`; -1 is the last. */
+  at(i: number): T {
+    return this.all.at(i) as T;
+  }
+
+  [Symbol.dispose](): void {
+    for (const each of this.all) each[Symbol.dispose]();
+  }
+}
+
+/** Another descriptor of the same open file, with the lowest number that is free from `from` on. */
+export function duplicate(fd: FdLike, from: number = 0): Descriptor {
+  return new Descriptor(check(hostSys().fcntl(toFd(fd), F_DUPFD_CLOEXEC, from), "fcntl"));
+}
+
+/** What the epoll reports of one descriptor, the only one that may be ready, by name; "nothing" if it is not. */
+export function reportOf(epoll: Epoll, fd: FdLike, timeoutMs: number = 0): string {
+  const [event, ...others] = epoll.poll(timeoutMs);
+  if (event === undefined) return "nothing";
+  expect(others).toEqual([]);
+  expect(event[0]).toBe(toFd(fd));
+  return formatMask(event[1]);
+}
+
+/** The descriptors that the epoll reports now, in ascending order. */
+export function readyFds(epoll: Epoll, maxEvents?: number): number[] {
+  return epoll
+    .poll(0, maxEvents)
+    .map(([fd]) => fd)
+    .sort((a, b) => a - b);
+}
+
+export function numbersOf(fds: readonly FdLike[]): number[] {
+  return fds.map(toFd).sort((a, b) => a - b);
+}
+
+/** The kernel's own list of what an epoll watches: proc_pid_fdinfo(5). */
+export function interestOf(epoll: FdLike): { fd: number; mask: number; token: number }[] {
+  const info = readFileSync(`/proc/self/fdinfo/${toFd(epoll)}`, "utf8");
+  return [...info.matchAll(/^tfd:\s+(\d+) events:\s+([0-9a-f]+) data:\s+([0-9a-f]+)/gm)].map(
+    ([, fd, mask = "", data = ""]) => ({
+      fd: Number(fd),
+      mask: Number.parseInt(mask, 16),
+      token: Number(BigInt(`0x${data}`) >> 32n),
+    }),
+  );
+}
+
+/** An Epoll whose waits do what `wait` does instead, and what each of them was given. */
+export function withWait(wait: Sys["epoll_wait"]): { epoll: Epoll; timeouts: number[]; counts: number[] } {
+  const timeouts: number[] = [];
+  const counts: number[] = [];
+  const epoll = new Epoll(undefined, {
+    ...hostSys(),
+    epoll_wait(epfd, out, max, timeoutMs) {
+      timeouts.push(timeoutMs);
+      counts.push(max);
+      return wait(epfd, out, max, timeoutMs);
+    },
+  });
+  return { epoll, timeouts, counts };
+}
+
+/** After each test of the file, assert that it left no descriptor open. */
+export function everyFdIsClosed(): void {
+  hostSys(); // compiled now, and not within a test
+  Bun.spawnSync(["true"]); // and Bun keeps some descriptors of its own from the first child on
+  let before = new Map<number, string>();
+  beforeEach(() => {
+    before = openFds();
+  });
+  const left = (): unknown[] => [...openFds()].filter(([fd, what]) => before.get(fd) !== what);
+  afterEach(async () => {
+    // Bun closes the pipes of a child that has ended a little later.
+    const patience = performance.now() + 2000;
+    while (left().length > 0 && performance.now() < patience) await new Promise(setImmediate);
+    expect(left()).toEqual([]);
+  });
+}

@@ -1,0 +1,27 @@
+// A program that waits in Epoll.poll: prints its epoll's number, waits, then prints what it saw, as JSON.
+
+import { constants, openSync } from "node:fs";
+import { EFD_NONBLOCK } from "../../src/constants.ts";
+import { Epoll } from "../../src/epoll.ts";
+import { hostSys } from "../../src/ffi.ts";
+import type { WaiterArgument, WaiterReport } from "./waiting.ts";
+
+const { fifo, mask, timeoutMs, signal } = JSON.parse(process.argv[2] ?? "") as WaiterArgument;
+const host = hostSys();
+const waits: WaiterReport["waits"] = [];
+const epoll = new Epoll(undefined, {
+  ...host,
+  epoll_wait(epfd, out, max, timeoutMs) {
+    const n = host.epoll_wait(epfd, out, max, timeoutMs);
+    waits.push({ timeoutMs, n });
+    return n;
+  },
+});
+if (fifo !== undefined) epoll.register(openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK), mask);
+host.signal_catch(signal, host.eventfd(0, EFD_NONBLOCK));
+
+console.log(`waits on ${epoll.fileno()}`);
+const start = Bun.nanoseconds();
+const masks = epoll.poll(timeoutMs).map(([, mask]) => mask);
+const elapsedMs = (Bun.nanoseconds() - start) / 1e6;
+console.log(JSON.stringify({ masks, elapsedMs, waits, signals: host.signal_take(signal) } satisfies WaiterReport));
