@@ -1,6 +1,6 @@
 // A real browser: headless Chromium, driven by Playwright over its debugging socket.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
@@ -50,7 +50,20 @@ export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposa
       await browser.close();
       child.kill("SIGTERM");
       await child.exited;
+      while (isInUse(profile)) await Bun.sleep(5); // its own children write on for a moment
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Whether a process was started with this word in its command line. */
+function isInUse(word: string): boolean {
+  return readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(word);
+    } catch {
+      return false; // it has ended meanwhile
+    }
+  });
 }
