@@ -38,7 +38,7 @@ export function flushLines(): void {
 
 function write(timeoutMs: number): void {
   while (queued > 0 && !isGone && hasRoom(timeoutMs)) {
-    const bytes = Buffer.concat(queue);
+    const bytes = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
     try {
       const written = writeSync(STDOUT, bytes, 0, Math.min(bytes.length, WRITE_BYTES));
       queued = bytes.length - written;

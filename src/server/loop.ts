@@ -397,16 +397,21 @@ export class Loop {
 
   #headTimedOut(connection: Connection): void {
     this.timeouts++;
-    this.#protocol.timeout(connection);
+    try {
+      this.#protocol.timeout(connection);
+    } catch (error) {
+      this.#abort(connection);
+      throw error;
+    }
     if (connection.output === undefined) this.#release(connection);
     else this.#send(connection);
   }
 
   /** EPOLLOUT comes when a good part of the kernel's buffer is free; a slow reader may have made less room than that. */
   #roomTimedOut(connection: Connection): void {
-    const { pending } = connection;
+    const { bytesOut } = this;
     this.#send(connection);
-    if (connection.pending < pending || this.#connections[connection.fd] !== connection) return;
+    if (this.bytesOut > bytesOut || this.#connections[connection.fd] !== connection) return;
     this.timeouts++;
     this.#abort(connection); // or the kernel would go on trying
   }

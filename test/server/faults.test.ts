@@ -183,6 +183,41 @@ test("a callback that throws at a request that was kept back is no worse", () =>
     expect(stage.server.stats.open).toBe(0);
   }));
 
+test("a callback that throws at a head that came too late is heard once", () =>
+  leavesNoFd(() => {
+    const onRequest = (): void => {
+      throw new Error("the user's own");
+    };
+    using stage = new Stage({ onRequest, headerTimeoutMs: 1000 });
+    const late = stage.client(GET.slice(0, 10));
+    stage.settle();
+    stage.clock.ms += 1000;
+    expect(() => stage.server.tick(0)).toThrow("the user's own");
+    stage.settle();
+    expect(stage.fate(late)).toBe("reset");
+    expect(stage.server.stats).toMatchObject({ open: 0, refused: 1 });
+  }));
+
+test("room that is found when the time for it is over counts, also if as much again is queued", () =>
+  leavesNoFd(() => {
+    let isBlocked = true;
+    let isBlind = false;
+    const sys = sysWith((host) => ({
+      send: (...args) => (isBlocked ? -11 : host.send(...args)), // EAGAIN
+      epoll_wait: (...args) => (isBlind ? 0 : host.epoll_wait(...args)),
+    }));
+    using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(300_000, "x") }, sys);
+    const client = stage.client(GET.repeat(2)); // the second is kept back: the first reply is above the high water
+    stage.server.tick(1);
+    isBlocked = false;
+    isBlind = true;
+    stage.clock.ms += 1000;
+    stage.server.tick(0);
+    isBlind = false;
+    stage.receive(client, /x{300000}HTTP[^]*x{300000}$/);
+    expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
+  }));
+
 test("two events for one descriptor in one lap: the second finds what the first has left", () =>
   leavesNoFd(() => {
     for (const second of [EPOLLIN, EPOLLOUT, EPOLLHUP]) {
