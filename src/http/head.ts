@@ -1,77 +1,280 @@
-// The head of a request, as far as a server with one reply needs it: where it ends, and whether another may follow.
+// The head of a request: what llhttp found in it, judged by the rules that llhttp leaves to the server.
 
 import { Buffer } from "node:buffer";
+import {
+  failure,
+  HPE_INVALID_CONSTANT,
+  HPE_INVALID_METHOD,
+  HPE_INVALID_VERSION,
+  HPE_PAUSED_H2_UPGRADE,
+  INCOMPLETE,
+  MALFORMED,
+  head as parsed,
+  parseHead,
+} from "./llhttp.ts";
+import type { RefusalReason } from "./refusal.ts";
 
-const LF = 10;
-const CR = 13;
+export interface HeadLimits {
+  maxHeaderBytes: number;
+  maxHeaderCount: number;
+  maxTargetBytes: number;
+}
 
-/** A request's first line and what follows from its head. */
-export interface RequestHead {
-  /** The first line as it came, each byte a character. */
-  readonly line: string;
+/** The head of a request that was accepted. Once read it never changes: requests with the same bytes share it. */
+export class RequestHead {
+  /** A copy of what came, from the method on. */
+  readonly bytes: Buffer;
+  /** How many bytes it had, with empty lines before it. */
+  size: number;
   readonly method: string;
   readonly target: string;
-  /** `"HTTP/1.1"`; `""` where the line has none. */
-  readonly version: string;
+  /** Of HTTP/1.x. */
+  readonly minor: number;
+  /** How long the body is; -1 if it is chunked. */
+  bodyLength: number = 0;
+  /** The client waits for `100 Continue` before it sends the body. */
+  expectsContinue: boolean = false;
   /** The connection may stay open for another request. */
-  readonly keepAlive: boolean;
-  /** What most requests are: HTTP/1.1, not HEAD, and the connection stays open. */
-  readonly isPlain: boolean;
+  keepAlive: boolean;
   /** The client said that this is its last request. */
-  readonly isLast: boolean;
+  isLast: boolean = false;
+  /** What most requests are: HTTP/1.1, without a body, not HEAD, and the connection stays open. */
+  isPlain: boolean = false;
+  /** The authority that the request is for: the target's, or Host's. */
+  host: string = "";
+
+  readonly #fields: Int32Array;
+  #url: string | undefined;
+
+  constructor(bytes: Buffer, size: number, method: string, target: string, minor: number, fields: Int32Array) {
+    this.bytes = bytes;
+    this.size = size;
+    this.method = method;
+    this.target = target;
+    this.minor = minor;
+    this.keepAlive = minor === 1;
+    this.#fields = fields;
+  }
+
+  /** `"HTTP/1.1"` */
+  get version(): string {
+    return `HTTP/1.${this.minor}`;
+  }
+
+  /** The first line as it came, each byte a character. */
+  get line(): string {
+    return `${this.method} ${this.target} ${this.version}`;
+  }
+
+  get fieldCount(): number {
+    return this.#fields.length / 4;
+  }
+
+  /** A field's name as it came. */
+  nameAt(index: number): string {
+    return this.bytes.toString("latin1", this.#fields[4 * index], this.#fields[4 * index + 1]);
+  }
+
+  /** A field's value, each byte a character. */
+  valueAt(index: number): string {
+    return trimmed(this.bytes.toString("latin1", this.#fields[4 * index + 2], this.#fields[4 * index + 3]));
+  }
+
+  nameLengthAt(index: number): number {
+    return (this.#fields[4 * index + 1] as number) - (this.#fields[4 * index] as number);
+  }
+
+  /** The target URI, as URL writes it: RFC 9112, 3.3. */
+  get url(): string {
+    if (this.#url !== undefined) return this.#url;
+    const { target, host } = this;
+    const url = target.startsWith("/") ? `http://${host}${target}` : target;
+    // Most need no change: no capitals or port 80 in the host, no dot segments, nothing to be escaped.
+    const isNormal = /^http:\/\/[a-z0-9.-]+(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2e)|(?<!\/)\.)*$/i;
+    return (this.#url = isNormal.test(url) && !/[A-Z]/.test(host) ? url : new URL(url).href);
+  }
 }
 
 /**
- * Find the end of a head: `\n\n` or `\n\r\n`, the document's rule.
+ * Read the head that begins at `start`.
  *
- * @param from where to start, at least; two bytes before what is new is enough
- * @returns the position behind it, or -1
+ * @returns the head; why it is refused; or undefined if it is not complete
+ * @see RFC 9112
  */
-export function findHeadEnd(bytes: Uint8Array, from: number, length: number): number {
-  for (let i = from; i < length - 1; i++) {
-    if (bytes[i] !== LF) continue;
-    if (bytes[i + 1] === LF) return i + 2;
-    if (bytes[i + 1] === CR && i + 2 < length && bytes[i + 2] === LF) return i + 3;
+export function readHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  limits: HeadLimits,
+): RequestHead | RefusalReason | undefined {
+  const { maxHeaderBytes, maxHeaderCount, maxTargetBytes } = limits;
+  const length = Math.min(end - start, maxHeaderBytes);
+  const tooMuch = length < maxHeaderBytes ? undefined : "header-too-large";
+  const size = parseHead(bytes, start, start + length);
+  if (size === MALFORMED) {
+    if (isBareLineFeed(bytes, start + failure.position)) {
+      return readBareHead(bytes.subarray(start, start + length), limits) ?? tooMuch;
+    }
+    return whyMalformed(bytes, start, start + length) ?? tooMuch;
   }
-  return -1;
+  if (parsed.targetEnd - parsed.targetStart > maxTargetBytes) return "target-too-long";
+  if (parsed.count > maxHeaderCount) return "header-too-large";
+  return size === INCOMPLETE ? tooMuch : judge(bytes, start, size);
 }
 
-// A request that another can follow: a method, a target, a version that is known.
-const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.([01])\r?$/;
-// What announces a body, or bytes of another protocol: the next request's place is not known then.
-const bodyField = /^(?:content-length[ \t]*:(?![ \t]*0[ \t]*\r?$)|transfer-encoding[ \t]*:|upgrade[ \t]*:)/im;
-const connectionField = /^connection[ \t]*:(.*)$/gim;
+/** Read a head with lines that end in a line feed alone: RFC 9112, 2.2 allows that, and it is llhttp's to see them as others do. */
+function readBareHead(bytes: Uint8Array, limits: HeadLimits): RequestHead | RefusalReason | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const end = /\n\r?\n/.exec(text.replace(/^[\r\n]+/, (empty) => " ".repeat(empty.length)));
+  if (end === null) return undefined;
+  const size = end.index + end[0].length;
+  const whole = Buffer.from(text.slice(0, size).replace(/\r?\n/g, "\r\n"), "latin1");
+  const head = readHead(whole, 0, whole.length, { ...limits, maxHeaderBytes: whole.length + 1 });
+  if (!(head instanceof RequestHead)) return head;
+  if (head.bodyLength !== 0) return "bad-request"; // others may see other fields here: so nothing may follow
+  head.size = size;
+  head.keepAlive = head.isPlain = false;
+  return head;
+}
 
-/** Read a head. Anything that is not plainly a request without a body is answered as the last one. */
-export function parseHead(bytes: Uint8Array): RequestHead {
-  // Each byte a character, which TextDecoder's "latin1" is not; without empty lines before it: RFC 9112, 2.2.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    .toString("latin1")
-    .replace(/^[\r\n]+/, "");
-  const end = text.includes("\n") ? text.indexOf("\n") : text.length;
-  const match = requestLine.exec(text.slice(0, end));
-  if (match === null) {
-    const line = text.slice(0, end).replace(/\r$/, "");
-    const [method = "", target = ""] = line.split(" ", 2);
-    return { line, method, target, version: "", keepAlive: false, isPlain: false, isLast: false };
+function judge(bytes: Uint8Array, start: number, size: number): RequestHead | RefusalReason {
+  const { targetStart, targetEnd, count, major, minor } = parsed;
+  let line = 0; // empty lines before the request: RFC 9112, 2.2
+  while (bytes[start + line] === CR || bytes[start + line] === LF) line++;
+  const copy = Buffer.from(bytes.subarray(start + line, start + size));
+  const text = copy.toString("latin1", 0, targetEnd - line + 9);
+  const method = text.slice(0, targetStart - line - 1);
+  const target = text.slice(targetStart - line, targetEnd - line);
+  // llhttp lets several spaces pass, other protocols, and a line without a version.
+  if (text.length !== targetEnd - line + 9 || method.endsWith(" ") || text[targetStart - line - 1] !== " ") {
+    return "bad-request";
   }
-  const [, method = "", target = "", minor] = match;
-  const fields = text.slice(end + 1);
-  const options = new Set(
-    [...fields.matchAll(connectionField)].flatMap(([, value = ""]) =>
-      value.split(",").map((option) => option.trim().toLowerCase()),
-    ),
-  );
-  const isLast = options.has("close");
-  const wantsMore = minor === "1" ? !isLast : options.has("keep-alive") && !isLast;
-  const hasBody = method === "CONNECT" || bodyField.test(fields);
-  return {
-    line: `${method} ${target} HTTP/1.${minor}`,
-    method,
-    target,
-    version: `HTTP/1.${minor}`,
-    keepAlive: wantsMore && !hasBody,
-    isPlain: wantsMore && !hasBody && minor === "1" && method !== "HEAD",
-    isLast: isLast && !hasBody,
-  };
+  if (!text.endsWith(` HTTP/${major}.${minor}`)) return "bad-request";
+  if (major !== 1 || minor > 1) return "version-not-supported";
+  const fields = parsed.fields.slice(0, 4 * count);
+  if (line > 0) for (let i = 0; i < fields.length; i++) (fields[i] as number) -= line;
+  const head = new RequestHead(copy, size, method, target, minor, fields);
+  return judgeFields(head) ?? judgeTarget(head) ?? head;
+}
+
+function judgeFields(head: RequestHead): RefusalReason | undefined {
+  let hosts = 0;
+  let hasLength = false;
+  let coding: string | undefined;
+  let connection = "";
+  let expect: string | undefined;
+  for (let i = 0; i < head.fieldCount; i++) {
+    switch (head.nameLengthAt(i)) {
+      case 4:
+        if (isNamed(head, i, "host")) {
+          head.host = head.valueAt(i);
+          if (++hosts > 1 || !isAuthority(head.host)) return "bad-request";
+        }
+        break;
+      case 6:
+        if (isNamed(head, i, "expect")) expect = `${expect ?? ""}${head.valueAt(i)}`.toLowerCase();
+        break;
+      case 10:
+        if (isNamed(head, i, "connection")) connection += `,${head.valueAt(i)}`;
+        break;
+      case 14:
+        if (isNamed(head, i, "content-length")) {
+          if (hasLength) return "bad-request"; // the same twice, even
+          hasLength = true;
+          head.bodyLength = Number(head.valueAt(i));
+        }
+        break;
+      case 17:
+        if (isNamed(head, i, "transfer-encoding")) {
+          coding = `${coding === undefined ? "" : `${coding},`}${head.valueAt(i)}`.toLowerCase();
+        }
+        break;
+      default:
+    }
+  }
+  if (hosts === 0 && head.minor === 1) return "bad-request";
+  if (connection !== "") {
+    const options = new Set(connection.split(",").map((option) => option.trim().toLowerCase()));
+    head.isLast = options.has("close");
+    head.keepAlive = head.minor === 1 ? !head.isLast : options.has("keep-alive") && !head.isLast;
+  }
+  if (coding !== undefined) {
+    if (hasLength || head.minor === 0) return "bad-request"; // RFC 9112, 6.1
+    if (coding !== "chunked") return /[^,]*,[ \t]*chunked$/.test(coding) ? "not-implemented" : "bad-request";
+    head.bodyLength = -1;
+  } else if (!hasLength && head.minor === 0 && /^P(?:OST|UT|ATCH)$/.test(head.method)) {
+    return "length-required"; // RFC 1945, 7.2.2
+  }
+  if (expect !== undefined && head.minor === 1) {
+    if (expect !== "100-continue") return "expectation-failed";
+    head.expectsContinue = head.bodyLength !== 0;
+  }
+  head.isPlain = head.keepAlive && head.minor === 1 && head.bodyLength === 0 && head.method !== "HEAD";
+  return undefined;
+}
+
+/** RFC 9112, 3.2: the four forms of a target, and which method may have which. */
+function judgeTarget(head: RequestHead): RefusalReason | undefined {
+  const { method, target, host } = head;
+  if (method === "CONNECT") return isAuthority(target) && target.includes(":") ? "method-not-allowed" : "bad-request";
+  if (target === "*") return method === "OPTIONS" ? undefined : "bad-request";
+  if (target.includes("#")) return "bad-request";
+  if (!target.startsWith("/")) {
+    const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
+    if (authority === undefined || !isAuthority(authority)) return "bad-request";
+    head.host = authority; // and not Host: RFC 9112, 3.2.2
+  } else if (host === "") {
+    head.host = "localhost"; // HTTP/1.0 may have none
+  }
+  return method === "TRACE" ? "method-not-allowed" : undefined;
+}
+
+let known = "localhost";
+
+/** A host, and perhaps a port: RFC 9110, 7.2; and one that URL takes, too. */
+function isAuthority(text: string): boolean {
+  if (text === known) return true;
+  if (!/^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(?::\d{1,5})?$/i.test(text)) return false;
+  if (!URL.canParse(`http://${text}/`)) return false;
+  known = text;
+  return true;
+}
+
+const CR = 13;
+const LF = 10;
+
+function isNamed(head: RequestHead, index: number, name: string): boolean {
+  return head.nameAt(index).toLowerCase() === name;
+}
+
+/** Without the white space around it; String's trim would take more than RFC 9110's OWS. */
+function trimmed(value: string): string {
+  let end = value.length;
+  while (end > 0 && (value[end - 1] === " " || value[end - 1] === "\t")) end--;
+  return end === value.length ? value : value.slice(0, end);
+}
+
+/** A parse has failed at a line feed for which a carriage return was expected. */
+function isBareLineFeed(bytes: Uint8Array, position: number): boolean {
+  const at = bytes[position] === LF ? position : position - 1; // it points at it, or behind it
+  return bytes[at] === LF && bytes[at - 1] !== CR;
+}
+
+/** Why what llhttp gave up on is refused; undefined if only what comes next can tell. */
+function whyMalformed(bytes: Uint8Array, start: number, end: number): RefusalReason | undefined {
+  const { code, position } = failure;
+  if (code === HPE_INVALID_METHOD) return whyNoMethod(bytes, start, end);
+  if (code === HPE_PAUSED_H2_UPGRADE) return "version-not-supported";
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, position).toString("latin1");
+  if (code === HPE_INVALID_VERSION && /HTTP\/\d\.\d$/.test(text)) return "version-not-supported";
+  // A method that llhttp knows, of another protocol.
+  return code === HPE_INVALID_CONSTANT && /^\s*\S+ \S+ HTTP$/.test(text) ? "not-implemented" : "bad-request";
+}
+
+/** RFC 9110, 15.6.2: another method than those known, or no method at all? */
+function whyNoMethod(bytes: Uint8Array, start: number, end: number): RefusalReason | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+  const [, method = "", next] = /^[\r\n]*([\w!#$%&'*+.^`|~-]*)([^])?/.exec(text) ?? [];
+  if (next === undefined) return undefined;
+  return next === " " && method !== "" ? "not-implemented" : "bad-request";
 }

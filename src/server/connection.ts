@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../address.ts";
 import type { Sys } from "../ffi.ts";
-import type { Channel } from "../protocol.ts";
+import type { Channel, Phase } from "../protocol.ts";
 import type { DeadlineQueue } from "./deadlines.ts";
 
 /** The mask of a connection that epoll does not watch (yet). */
@@ -15,6 +15,12 @@ const JOIN_BYTES = 65_536;
 interface Chunk {
   bytes: Uint8Array;
   length: number;
+}
+
+/** What a connection has its loop do. */
+export interface ConnectionOwner {
+  flush(connection: Connection): void;
+  abort(connection: Connection): void;
 }
 
 export class Connection implements Channel {
@@ -29,6 +35,8 @@ export class Connection implements Channel {
   outputStart: number = 0;
   outputEnd: number = 0;
   pending: number = 0;
+  /** What is being sent is only lent. */
+  #isLent = false;
   #more: Chunk[] | undefined;
   #nextChunk = 0; // of `more`
 
@@ -37,14 +45,23 @@ export class Connection implements Channel {
   /** Our half is shut; what still comes is read and thrown away. */
   isLingering: boolean = false;
   lingered: number = 0;
+  isClosed: boolean = false;
+  bytesIn: number = 0;
+  bytesOut: number = 0;
 
   // The protocol's.
   state: unknown = undefined;
   messages: number = 0;
-  /** How many there were when the wait for the next head began. */
-  messagesBefore: number = 0;
-  isMidMessage: boolean = false;
-  isHeldBack: boolean = false;
+  phase: Phase = "new";
+  progress: number = 0;
+  isPaused: boolean = false;
+  wantsDrain: boolean = false;
+
+  /** The protocol is at work on it: what it asks for is done when it returns. */
+  isInHands: boolean = false;
+  /** How far it was when the wait began. */
+  progressBefore: number = -1;
+  messagesBefore: number = -1;
 
   // The deadline queue's.
   queue: DeadlineQueue | undefined;
@@ -52,12 +69,17 @@ export class Connection implements Channel {
   later: Connection | undefined;
   waitingSinceMs: number = 0;
 
+  /** The listener that it came by counts it under this name; undefined if nobody counts. */
+  countedAs: string | undefined;
+
   readonly #sys: Sys;
+  readonly #owner: ConnectionOwner;
   #peer: Uint8Array | Address;
 
   /** @param peer as accept4 wrote it; copied, and decoded when asked for */
-  constructor(sys: Sys, fd: number, token: number, peer: Uint8Array) {
+  constructor(sys: Sys, owner: ConnectionOwner, fd: number, token: number, peer: Uint8Array) {
     this.#sys = sys;
+    this.#owner = owner;
     this.fd = fd;
     this.token = token;
     this.#peer = peer.slice(0, 4 + (peer[0] as number)); // no sockaddr is longer than 128 bytes
@@ -68,16 +90,34 @@ export class Connection implements Channel {
     return this.#peer;
   }
 
-  write(bytes: Uint8Array, length: number = bytes.byteLength): void {
-    if (length === 0) return;
+  write(bytes: Uint8Array, length: number = bytes.byteLength, isLent: boolean = false): void {
+    if (length === 0 || this.isClosed) return;
     this.pending += length;
     if (this.output === undefined) {
       this.output = bytes;
       this.outputStart = 0;
       this.outputEnd = length;
+      this.#isLent = isLent;
     } else {
-      (this.#more ??= []).push({ bytes, length });
+      (this.#more ??= []).push({ bytes: isLent ? bytes.slice(0, length) : bytes, length });
     }
+  }
+
+  /** It could not be sent at once: what is only lent is copied. */
+  keep(): void {
+    if (!this.#isLent || this.output === undefined) return;
+    this.output = this.output.slice(this.outputStart, this.outputEnd);
+    this.outputEnd -= this.outputStart;
+    this.outputStart = 0;
+    this.#isLent = false;
+  }
+
+  flush(): void {
+    if (!this.isInHands && !this.isClosed) this.#owner.flush(this);
+  }
+
+  abort(): void {
+    if (!this.isClosed) this.#owner.abort(this);
   }
 
   finish(isPeerDone: boolean): void {
@@ -98,6 +138,7 @@ export class Connection implements Channel {
     }
     if (parts.length === 1) return;
     this.output = Buffer.concat(parts, size);
+    this.#isLent = false;
     this.outputStart = 0;
     this.outputEnd = size;
   }
@@ -105,6 +146,7 @@ export class Connection implements Channel {
   /** The kernel took `count` bytes of the first chunk. */
   sent(count: number): void {
     this.pending -= count;
+    this.bytesOut += count;
     this.outputStart += count;
     if (this.outputStart < this.outputEnd) return;
     const next = this.#more?.[this.#nextChunk++];
@@ -113,6 +155,7 @@ export class Connection implements Channel {
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;
+    this.#isLent = false;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;
   }

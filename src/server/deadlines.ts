@@ -1,5 +1,6 @@
 // Who has waited too long: connections in the order in which their time runs out, with no timer object each.
 
+import type { Phase } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 
 /**
@@ -54,6 +55,7 @@ export class DeadlineQueue {
 
 export interface Timeouts {
   headerTimeoutMs: number;
+  bodyTimeoutMs: number;
   idleTimeoutMs: number;
   writeTimeoutMs: number;
 }
@@ -65,6 +67,8 @@ const LINGER_MS = 2_000;
 export class Deadlines {
   /** For a request's head, from the connection's start or the head's first byte. */
   readonly awaitingHead: DeadlineQueue;
+  /** For so much of a request's body. */
+  readonly awaitingBody: DeadlineQueue;
   /** For a next request. */
   readonly idle: DeadlineQueue;
   /** For the peer to take what is sent. */
@@ -72,19 +76,31 @@ export class Deadlines {
   /** For the peer's end. */
   readonly lingering: DeadlineQueue = new DeadlineQueue(LINGER_MS);
 
-  constructor({ headerTimeoutMs, idleTimeoutMs, writeTimeoutMs }: Timeouts) {
+  constructor({ headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs }: Timeouts) {
     this.awaitingHead = new DeadlineQueue(headerTimeoutMs);
+    this.awaitingBody = new DeadlineQueue(bodyTimeoutMs);
     this.idle = new DeadlineQueue(idleTimeoutMs);
     this.awaitingRoom = new DeadlineQueue(writeTimeoutMs);
   }
 
   /** When the next connection's time is over; Infinity if nobody waits. */
   get nextMs(): number {
-    return Math.min(this.awaitingHead.nextMs, this.idle.nextMs, this.awaitingRoom.nextMs, this.lingering.nextMs);
+    const { awaitingHead, awaitingBody, idle, awaitingRoom, lingering } = this;
+    return Math.min(awaitingHead.nextMs, awaitingBody.nextMs, idle.nextMs, awaitingRoom.nextMs, lingering.nextMs);
   }
 
-  /** Nothing of a request has come that is not answered. */
-  owesNothing({ queue, isMidMessage }: Connection): boolean {
-    return queue === this.idle || (queue === this.awaitingHead && !isMidMessage);
+  /** Whose turn it is to wait in, for what it waits for; undefined if that may take as long as it likes. */
+  of(phase: Phase): DeadlineQueue | undefined {
+    switch (phase) {
+      case "new":
+      case "head":
+        return this.awaitingHead;
+      case "body":
+        return this.awaitingBody;
+      case "idle":
+        return this.idle;
+      default:
+        return undefined;
+    }
   }
 }

@@ -22,7 +22,7 @@ import { EventList } from "../events.ts";
 import type { FdLike } from "../fd.ts";
 import type { Sys } from "../ffi.ts";
 import type { Protocol } from "../protocol.ts";
-import { Connection, UNWATCHED } from "./connection.ts";
+import { Connection, type ConnectionOwner, UNWATCHED } from "./connection.ts";
 import { Deadlines, type Timeouts } from "./deadlines.ts";
 import { Gate, LISTENER } from "./gate.ts";
 import type { Listener } from "./listeners.ts";
@@ -32,6 +32,7 @@ export interface LoopOptions extends Timeouts {
   /** Try the next system call at once, and go to epoll only on EAGAIN. */
   eager: boolean;
   maxConnections: number;
+  maxConnectionsPerAddress: number;
   onWarning: ((warning: ServerWarning) => void) | undefined;
 }
 
@@ -53,7 +54,7 @@ const LONGEST_WAIT_MS = 0x7fffffff; // epoll_wait takes an int
 const LINGER_BYTES = 16_777_216;
 const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
 
-export class Loop {
+export class Loop implements ConnectionOwner {
   // What it has done so far.
   accepted: number = 0;
   /** Connections open now. */
@@ -78,12 +79,15 @@ export class Loop {
   readonly #connections: (Connection | undefined)[] = [];
   #token = FIRST_CONNECTION;
   readonly #deadlines: Deadlines;
+  /** How many come from each address, if that is limited. */
+  readonly #perAddress = new Map<string, number>();
   #nowMs: number;
 
   #onWakeUp: (() => void) | undefined;
   #isStopping = false;
   #gatherUntilMs = 0;
   #cutAtMs = Infinity;
+  #thrown: { error: unknown } | undefined;
 
   /** The listeners are taken over: closed with the loop, or if it cannot be made. */
   constructor(sys: Sys, clock: Clock, listeners: readonly Listener[], protocol: Protocol, options: LoopOptions) {
@@ -142,10 +146,14 @@ export class Loop {
       } else {
         const connection = this.#connections[fd];
         // An earlier event of this lap may have closed it, and the number be another's already; or changed what it waits for.
-        if (connection?.token !== token) this.#forget(fd);
-        else if (mask & EPOLLIN & connection.interest) this.#receive(connection);
-        else if (mask & EPOLLOUT & connection.interest) this.#send(connection);
-        else if (mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
+        if (connection?.token !== token) {
+          this.#forget(fd);
+          continue;
+        }
+        const wanted = mask & connection.interest;
+        if (wanted & EPOLLIN) this.#receive(connection);
+        if (wanted & EPOLLOUT) this.#send(connection);
+        else if (wanted === 0 && mask & (EPOLLHUP | EPOLLERR)) this.#hungUp(connection, mask);
       }
     }
     if (n < MAX_EVENTS) {
@@ -153,6 +161,7 @@ export class Loop {
       this.#expire(); // not in a full lap: there some wait for us, and not we for them
     }
     if (this.#isStopping) this.#drain(n);
+    this.#rethrow();
     return n;
   }
 
@@ -174,6 +183,14 @@ export class Loop {
     } finally {
       this.#epoll.close();
     }
+    this.#rethrow();
+  }
+
+  /** What an application threw while something was closed. */
+  #rethrow(): void {
+    const thrown = this.#thrown;
+    this.#thrown = undefined;
+    if (thrown !== undefined) throw thrown.error;
   }
 
   // ---- the document's four branches ----
@@ -193,7 +210,10 @@ export class Loop {
       }
       accepted++;
       const connection = this.#adopt(fd);
-      if (eager) {
+      if (connection.isFinished) {
+        this.#proceed(connection); // it is one too many
+        if (!eager) return;
+      } else if (eager) {
         this.#receive(connection);
       } else {
         this.#watch(connection, EPOLLIN);
@@ -208,12 +228,13 @@ export class Loop {
     const n = this.#sys.recv(connection.fd, this.#received, 0, this.#receiveBytes, 0);
     if (n > 0) {
       this.bytesIn += n;
+      connection.bytesIn += n;
       if (connection.isLingering) this.#discard(connection, n);
       else this.#understand(connection, n);
     } else if (n === 0) {
-      this.#release(connection); // nothing is owed: while a reply is, input is not looked at
+      this.#ended(connection);
     } else if (n === -EAGAIN || n === -EINTR) {
-      this.#watch(connection, EPOLLIN);
+      this.#watch(connection, connection.interest === UNWATCHED ? EPOLLIN : connection.interest);
     } else {
       this.#broke(connection);
     }
@@ -221,6 +242,7 @@ export class Loop {
 
   /** EPOLLOUT: there is room to send. */
   #send(connection: Connection): void {
+    if (connection.isClosed) return; // while it was received from
     while (connection.output !== undefined) {
       connection.join();
       const { fd, output, outputStart, outputEnd } = connection;
@@ -246,45 +268,79 @@ export class Loop {
 
   /** Let the protocol see what was received, and do what it asks for. */
   #understand(connection: Connection, length: number): void {
-    this.#consult(connection, length);
+    connection.isInHands = true;
+    try {
+      this.#protocol.receive(connection, this.#received, length);
+    } catch (error) {
+      this.#abort(connection);
+      throw error;
+    } finally {
+      connection.isInHands = false;
+    }
+    this.#proceed(connection);
+  }
+
+  /** The peer sends no more: most often that is the end. */
+  #ended(connection: Connection): void {
+    if (!connection.isLingering) {
+      this.#consult(connection, () => this.#protocol.end(connection));
+      if (!connection.isFinished || connection.output !== undefined) return this.#proceed(connection);
+    }
+    this.#release(connection);
+  }
+
+  /** Have the protocol see to a connection, as `#understand` does: what it asks for is done afterwards, and if it throws, the connection is lost. */
+  #consult(connection: Connection, see: () => void): void {
+    connection.isInHands = true;
+    try {
+      see();
+    } catch (error) {
+      this.#abort(connection);
+      throw error;
+    } finally {
+      connection.isInHands = false;
+    }
+  }
+
+  #proceed(connection: Connection): void {
+    if (connection.isClosed) return;
     if (connection.output === undefined) this.#next(connection);
     else if (this.#options.eager) this.#send(connection);
     else this.#awaitRoom(connection);
   }
 
-  /** Have the protocol take what was received, or (0) what was kept back. If it throws, its connection is lost. */
-  #consult(connection: Connection, length: number): void {
-    try {
-      if (length > 0) this.#protocol.receive(connection, this.#received, length);
-      else this.#protocol.drain(connection);
-    } catch (error) {
-      this.#abort(connection);
-      throw error;
-    }
-  }
-
-  /** Nothing is left to send: go on with input that was kept back, close, or wait for more. */
+  /** Nothing is left to send: go on with what waited for that, close, or wait for more. */
   #next(connection: Connection): void {
-    if (connection.isHeldBack) {
-      this.#consult(connection, 0);
+    if (connection.wantsDrain) {
+      this.#consult(connection, () => this.#protocol.drain(connection));
+      if (connection.isClosed) return;
       if (connection.output !== undefined) return this.#awaitRoom(connection); // the others' turn first
     }
     if (connection.isFinished) return this.#finish(connection);
-    if (!this.#watch(connection, EPOLLIN)) return;
-    const { awaitingHead, idle } = this.#deadlines;
-    const { isMidMessage, messages, messagesBefore, queue } = connection;
-    if (!isMidMessage && messages > 0) {
-      idle.push(connection, this.#nowMs);
-    } else if (queue !== awaitingHead || messages !== messagesBefore) {
-      connection.messagesBefore = messages; // another head than the one that was waited for
-      awaitingHead.push(connection, this.#nowMs);
+    if (!this.#watch(connection, connection.isPaused ? 0 : EPOLLIN)) return;
+    const { phase, queue, messages, progress } = connection;
+    const next = this.#deadlines.of(phase);
+    if (next === undefined) {
+      queue?.remove(connection);
+    } else if (queue !== next || messages !== connection.messagesBefore || progress !== connection.progressBefore) {
+      connection.messagesBefore = messages; // another wait than the one that it was in
+      connection.progressBefore = progress;
+      next.push(connection, this.#nowMs);
     }
   }
 
   /** There is more to send than the kernel has room for. */
   #awaitRoom(connection: Connection): void {
+    connection.keep();
     connection.isPeerDone = false; // much is under way: it shall not be lost to a stray byte
-    if (this.#watch(connection, EPOLLOUT)) this.#deadlines.awaitingRoom.push(connection, this.#nowMs);
+    const isReading = this.#protocol.isDuplex && !connection.isPaused && !connection.isFinished;
+    if (!this.#watch(connection, isReading ? EPOLLIN | EPOLLOUT : EPOLLOUT)) return;
+    const { awaitingRoom } = this.#deadlines;
+    // What is received meanwhile is no sign that what is sent is taken.
+    if (connection.queue !== awaitingRoom || connection.bytesOut !== connection.progressBefore) {
+      connection.progressBefore = connection.bytesOut;
+      awaitingRoom.push(connection, this.#nowMs);
+    }
   }
 
   /** All is sent and it shall close: say so to the peer, and wait until it has heard. */
@@ -309,17 +365,49 @@ export class Loop {
     if (connection.lingered > LINGER_BYTES) this.#release(connection);
   }
 
+  // ---- what a protocol asks for while the loop is elsewhere ----
+
+  flush(connection: Connection): void {
+    if (connection.isLingering) return;
+    this.#nowMs = this.#clock.now();
+    this.#proceed(connection);
+  }
+
+  abort(connection: Connection): void {
+    this.#abort(connection);
+  }
+
   // ---- a connection's registration and end ----
 
   #adopt(fd: number): Connection {
     this.accepted++;
     this.open++;
-    const connection = new Connection(this.#sys, fd, this.#token, this.#peer);
+    const connection = new Connection(this.#sys, this, fd, this.#token, this.#peer);
     this.#token = this.#token === LAST_TOKEN ? FIRST_CONNECTION : this.#token + 1;
     while (this.#connections.length <= fd) this.#connections.push(undefined); // no holes
     this.#connections[fd] = connection;
     this.#deadlines.awaitingHead.push(connection, this.#nowMs);
+    connection.messagesBefore = connection.progressBefore = 0;
+    if (this.#isOneTooMany(connection)) this.#consult(connection, () => this.#protocol.refuse(connection));
+    else this.#consult(connection, () => this.#protocol.open(connection));
     return connection;
+  }
+
+  #isOneTooMany(connection: Connection): boolean {
+    const { maxConnectionsPerAddress } = this.#options;
+    if (maxConnectionsPerAddress === Infinity) return false;
+    const { peer } = connection;
+    if (!("address" in peer)) return false;
+    const count = (this.#perAddress.get(peer.address) ?? 0) + 1;
+    this.#perAddress.set(peer.address, count);
+    connection.countedAs = peer.address;
+    return count > maxConnectionsPerAddress;
+  }
+
+  #uncount(address: string): void {
+    const count = (this.#perAddress.get(address) ?? 1) - 1;
+    if (count > 0) this.#perAddress.set(address, count);
+    else this.#perAddress.delete(address);
   }
 
   /** Have epoll watch for `mask`, by a system call only if that is a change; if it cannot, the connection ends: false. */
@@ -355,10 +443,18 @@ export class Loop {
     if (this.#connections[fd] !== connection) return;
     this.#connections[fd] = undefined;
     this.open--;
+    connection.isClosed = true;
+    connection.output = undefined;
+    if (connection.countedAs !== undefined) this.#uncount(connection.countedAs);
     connection.queue?.remove(connection);
     // Not left to close(): a duplicate elsewhere (a child between fork and exec) would keep the registration alive.
     if (connection.interest !== UNWATCHED) this.#unregister(fd);
     this.#sys.close(fd);
+    try {
+      this.#protocol.closed(connection);
+    } catch (error) {
+      this.#thrown ??= { error }; // by an application: first all that is to be closed
+    }
     this.#gate.roomIsBack(this.open);
   }
 
@@ -386,25 +482,24 @@ export class Loop {
   }
 
   #expire(): void {
-    const { awaitingHead, idle, awaitingRoom, lingering } = this.#deadlines;
+    const { awaitingHead, awaitingBody, idle, awaitingRoom, lingering } = this.#deadlines;
     const now = this.#nowMs;
-    for (let late; (late = awaitingHead.expired(now)) !== undefined;) this.#headTimedOut(late);
+    for (let late; (late = awaitingHead.expired(now)) !== undefined;) this.#messageTimedOut(late);
+    for (let late; (late = awaitingBody.expired(now)) !== undefined;) this.#messageTimedOut(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#timedOut(late);
     for (let late; (late = awaitingRoom.expired(now)) !== undefined;) this.#roomTimedOut(late);
     for (let late; (late = lingering.expired(now)) !== undefined;) this.#release(late);
     if (now >= this.#gate.retryAtMs) this.#gate.open();
   }
 
-  #headTimedOut(connection: Connection): void {
+  #messageTimedOut(connection: Connection): void {
     this.timeouts++;
-    try {
-      this.#protocol.timeout(connection);
-    } catch (error) {
-      this.#abort(connection);
-      throw error;
-    }
-    if (connection.output === undefined) this.#release(connection);
-    else this.#send(connection);
+    connection.queue?.remove(connection);
+    this.#consult(connection, () => this.#protocol.timeout(connection));
+    if (connection.isClosed) return;
+    if (connection.output !== undefined) this.#send(connection);
+    else if (connection.isFinished) this.#release(connection);
+    else this.#next(connection);
   }
 
   /** EPOLLOUT comes when a good part of the kernel's buffer is free; a slow reader may have made less room than that. */
@@ -428,7 +523,7 @@ export class Loop {
     if (!this.#gate.closed && (events === 0 || this.#nowMs >= this.#gatherUntilMs)) {
       this.#gate.close();
       for (const connection of this.#connections) {
-        if (connection !== undefined && this.#deadlines.owesNothing(connection)) this.#release(connection);
+        if (connection !== undefined && isAtRest(connection)) this.#release(connection);
       }
     }
     if (this.#nowMs >= this.#cutAtMs) this.#cut();
@@ -439,8 +534,13 @@ export class Loop {
   #cut(): void {
     for (const connection of this.#connections) {
       if (connection === undefined) continue;
-      if (connection.pending > 0 || connection.isMidMessage) this.#abort(connection);
+      if (connection.pending > 0 || (!connection.isFinished && !isAtRest(connection))) this.#abort(connection);
       else this.#release(connection);
     }
   }
+}
+
+/** Nothing has come that is not answered. */
+function isAtRest({ phase, pending, isFinished }: Connection): boolean {
+  return (phase === "new" || phase === "idle") && pending === 0 && !isFinished;
 }

@@ -3,7 +3,9 @@
 import { checkPort } from "../address.ts";
 import { SOMAXCONN } from "../constants.ts";
 import type { StaticResponse } from "../http/reply.ts";
-import type { RequestInfo } from "../http/static.ts";
+import type { RequestInfo } from "../http/info.ts";
+import { checkHandlers, type SocketHandlers } from "../sockets.ts";
+import type { EpollServer } from "./server.ts";
 
 /** Something that the server copes with, and its owner may want to know. */
 export interface ServerWarning {
@@ -30,12 +32,36 @@ export interface EpollServerOptions {
   eager?: boolean | undefined;
   /** The reply to every request: a text, bytes, or status, headers and body. `"Hello from Epoll server!"` unless given. */
   response?: string | Uint8Array | StaticResponse | undefined;
+  /**
+   * Answer each request: a web-standard handler, such as a Hono app's `app.fetch`. A Response that is there at once, or
+   * once microtasks have run, is sent within the lap; one that has to wait for more needs Bun's event loop.
+   */
+  fetch?: FetchHandler | undefined;
+  /** Called when `fetch` throws, rejects, or returns no Response; the reply is what it returns, or else 500. */
+  onError?: ((error: unknown, request: Request | undefined) => Response | void) | undefined;
+  /** Speak another protocol than HTTP: handlers for connections, in the shape of Bun.listen's. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the data are the application's
+  socket?: SocketHandlers<any> | undefined;
   /** How many connections may be open; others wait to be accepted. No limit but that of descriptors unless given. */
   maxConnections?: number | undefined;
+  /** How many connections one address may have open; over it: 503. No limit unless given: a proxy is one address. */
+  maxConnectionsPerAddress?: number | undefined;
+  /** How many requests a connection may make: the last one's reply says that it closes. No limit unless given. */
+  maxRequestsPerConnection?: number | undefined;
   /** How long a request's head may be; over it: 431. 16384 unless given. */
   maxHeaderBytes?: number | undefined;
+  /** How many fields a request's head may have; over it: 431. 100 unless given. */
+  maxHeaderCount?: number | undefined;
+  /** How long a request's target may be; over it: 414. 8192 unless given. */
+  maxTargetBytes?: number | undefined;
+  /** How long a request's body may be; over it: 413. 16777216, 16 MiB, unless given. */
+  maxBodyBytes?: number | undefined;
   /** How long a request's head may take, from the connection's start or its first byte; over it: 408. 10000 unless given. */
   headerTimeoutMs?: number | undefined;
+  /** In each such time, so much of a request's body has to come as `minBodyRate` says, or its end; else: 408. 30000 unless given. */
+  bodyTimeoutMs?: number | undefined;
+  /** How many bytes of a request's body have to come in a second, on average over `bodyTimeoutMs`. 240 unless given. */
+  minBodyRate?: number | undefined;
   /** How long an open connection may be silent between two requests. 60000 unless given. */
   idleTimeoutMs?: number | undefined;
   /** How long a client may take none of its reply. 30000 unless given. */
@@ -45,6 +71,9 @@ export interface EpollServerOptions {
   /** Called when the server copes with trouble: once for each time that it begins. */
   onWarning?: ((warning: ServerWarning) => void) | undefined;
 }
+
+/** A web-standard handler. `server` is the one that calls it: it knows where a request came from. */
+export type FetchHandler = (request: Request, server: EpollServer) => Response | Promise<Response>;
 
 /** The options with all defaults, checked. */
 export interface Settings {
@@ -56,9 +85,19 @@ export interface Settings {
   keepAlive: boolean;
   eager: boolean;
   response: StaticResponse;
+  fetch: FetchHandler | undefined;
+  onError: EpollServerOptions["onError"];
+  socket: SocketHandlers | undefined;
   maxConnections: number;
+  maxConnectionsPerAddress: number;
+  maxRequestsPerConnection: number;
   maxHeaderBytes: number;
+  maxHeaderCount: number;
+  maxTargetBytes: number;
+  maxBodyBytes: number;
   headerTimeoutMs: number;
+  bodyTimeoutMs: number;
+  minBodyRate: number;
   idleTimeoutMs: number;
   writeTimeoutMs: number;
   onRequest: ((request: RequestInfo) => void) | undefined;
@@ -74,9 +113,19 @@ const defaults: Settings = {
   keepAlive: true,
   eager: true,
   response: { headers: { "Content-Type": "text/plain" }, body: "Hello from Epoll server!" },
+  fetch: undefined,
+  onError: undefined,
+  socket: undefined,
   maxConnections: Infinity,
+  maxConnectionsPerAddress: Infinity,
+  maxRequestsPerConnection: Infinity,
   maxHeaderBytes: 16_384,
+  maxHeaderCount: 100,
+  maxTargetBytes: 8_192,
+  maxBodyBytes: 16_777_216,
   headerTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  minBodyRate: 240,
   idleTimeoutMs: 60_000,
   writeTimeoutMs: 30_000,
   onRequest: undefined,
@@ -108,16 +157,27 @@ export function settle(options: EpollServerOptions): Settings {
     if (settings.reusePort) throw new TypeError("reusePort is for ports, not for unix sockets");
   }
   whole("backlog", settings.backlog, 1);
-  if (settings.maxConnections !== Infinity) whole("maxConnections", settings.maxConnections, 1);
+  for (const name of ["maxConnections", "maxConnectionsPerAddress", "maxRequestsPerConnection"] as const) {
+    if (settings[name] !== Infinity) whole(name, settings[name], 1);
+  }
   whole("maxHeaderBytes", settings.maxHeaderBytes, 16);
-  for (const name of ["headerTimeoutMs", "idleTimeoutMs", "writeTimeoutMs"] as const) duration(name, settings[name]);
+  whole("maxHeaderCount", settings.maxHeaderCount, 1);
+  whole("maxTargetBytes", settings.maxTargetBytes, 1);
+  if (settings.maxBodyBytes !== Infinity) whole("maxBodyBytes", settings.maxBodyBytes, 0, Number.MAX_SAFE_INTEGER);
+  whole("minBodyRate", settings.minBodyRate, 0);
+  for (const name of ["headerTimeoutMs", "bodyTimeoutMs", "idleTimeoutMs", "writeTimeoutMs"] as const) {
+    duration(name, settings[name]);
+  }
   for (const name of ["reusePort", "keepAlive", "eager"] as const) {
     if (typeof settings[name] !== "boolean") throw new TypeError(`${name} is true or false`);
   }
-  for (const name of ["onRequest", "onWarning"] as const) {
+  for (const name of ["fetch", "onError", "onRequest", "onWarning"] as const) {
     const callback = settings[name];
     if (callback !== undefined && typeof callback !== "function") throw new TypeError(`${name} is a function`);
   }
+  const kinds = (["response", "fetch", "socket"] as const).filter((name) => name in given);
+  if (kinds.length > 1) throw new TypeError(`give one of response, fetch and socket, and not ${kinds.join(" and ")}`);
+  if (settings.socket !== undefined) checkHandlers(settings.socket);
   const { response } = options;
   if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
   else if (Object.prototype.toString.call(settings.response) !== "[object Object]") {
@@ -130,9 +190,9 @@ function text(name: string, value: unknown): void {
   if (typeof value !== "string") throw new TypeError(`${name} is a string, not ${typeof value}`);
 }
 
-function whole(name: string, value: number, least: number): void {
+function whole(name: string, value: number, least: number, most: number = 0x7fffffff): void {
   if (typeof value !== "number") throw new TypeError(`${name} is a number, not ${typeof value}`);
-  if (!Number.isInteger(value) || value < least || value > 0x7fffffff) {
+  if (!Number.isInteger(value) || value < least || value > most) {
     throw new RangeError(`${name} is a whole number from ${least} up, not ${value}`);
   }
 }

@@ -1,13 +1,18 @@
 // class EpollServer: the document's web server. Puts together the listening sockets, the protocol and the loop, and runs it.
 
-import type { Address } from "../address.ts";
+import type { Address, InternetAddress } from "../address.ts";
 import { type Clock, hostClock } from "../clock.ts";
 import { ClosedError, formatEndpoint } from "../errno.ts";
 import { hostSys, type Sys } from "../ffi.ts";
-import { StaticProtocol } from "../http/static.ts";
+import { DocumentProtocol } from "../http/document.ts";
+import { HttpProtocol } from "../http/http.ts";
+import { noRefusals, type RefusalCounts } from "../http/refusal.ts";
+import { ServerRequest } from "../http/request.ts";
+import { SocketProtocol } from "../sockets.ts";
+import { drainMicrotasks } from "../jsc.ts";
 import { openListeners } from "./listeners.ts";
 import { Loop } from "./loop.ts";
-import { type EpollServerOptions, settle } from "./options.ts";
+import { type EpollServerOptions, type Settings, settle } from "./options.ts";
 import { StopSignals, type StopSignal } from "./signals.ts";
 
 /** What a server has done so far. */
@@ -16,7 +21,7 @@ export interface ServerStats {
   accepted: number;
   /** Connections open now. */
   open: number;
-  /** Requests answered. */
+  /** Requests whose head was accepted. */
   requests: number;
   bytesIn: number;
   bytesOut: number;
@@ -24,6 +29,8 @@ export interface ServerStats {
   timeouts: number;
   /** Requests refused. */
   refused: number;
+  /** The same, by reason. */
+  refusedBy: RefusalCounts;
   /** Connections that broke: the peer reset them, or the network failed. */
   broken: number;
 }
@@ -54,7 +61,7 @@ export class EpollServer implements AsyncDisposable {
 
   readonly #sys: Sys;
   readonly #clock: Clock;
-  readonly #protocol: StaticProtocol;
+  readonly #protocol: HttpProtocol | DocumentProtocol | SocketProtocol;
   readonly #loop: Loop;
 
   #isInLap = false;
@@ -76,7 +83,7 @@ export class EpollServer implements AsyncDisposable {
     const settings = settle(options);
     this.#sys = sys;
     this.#clock = clock;
-    this.#protocol = new StaticProtocol({ ...settings, clock });
+    this.#protocol = this.#speak(settings);
     const listeners = openListeners(sys, settings);
     this.#loop = new Loop(sys, clock, listeners, this.#protocol, settings);
 
@@ -90,8 +97,10 @@ export class EpollServer implements AsyncDisposable {
   /** What it has done so far. */
   get stats(): ServerStats {
     const { accepted, open, bytesIn, bytesOut, timeouts, broken } = this.#loop;
-    const { requests, refused } = this.#protocol;
-    return { accepted, open, requests, bytesIn, bytesOut, timeouts, refused, broken };
+    const { requests } = this.#protocol;
+    const refusedBy = { ...noRefusals(), ...this.#protocol.refusedBy };
+    const refused = Object.values(refusedBy).reduce((sum, count) => sum + count, 0);
+    return { accepted, open, requests, bytesIn, bytesOut, timeouts, refused, refusedBy, broken };
   }
 
   /** It has stopped, and nothing of it is open. */
@@ -116,7 +125,11 @@ export class EpollServer implements AsyncDisposable {
     try {
       if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions are the process's, not a Worker's
       onRunning?.();
-      while (!this.closed) this.#lap(-1);
+      while (!this.closed) {
+        this.#lap(-1);
+        drainMicrotasks(); // nobody else does while this blocks: promises that need no more than that go on
+        this.#protocol.settle();
+      }
     } finally {
       this.#isRunning = false;
       try {
@@ -160,8 +173,27 @@ export class EpollServer implements AsyncDisposable {
     return this.#stopped.promise;
   }
 
+  /**
+   * Tell where a request came from.
+   *
+   * @returns its address, family and port; null if it came over a unix socket, or is no request of this server
+   */
+  requestIP(request: Request): InternetAddress | null {
+    const peer = ServerRequest.channelOf(request)?.peer;
+    return peer !== undefined && "address" in peer ? peer : null;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  #speak(settings: Settings): HttpProtocol | DocumentProtocol | SocketProtocol {
+    const { socket, fetch, keepAlive, eager } = settings;
+    const clock = this.#clock;
+    if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
+    if (fetch === undefined && !keepAlive && !eager) return new DocumentProtocol({ ...settings, clock });
+    const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
+    return new HttpProtocol({ ...settings, fetch: handler, clock });
   }
 
   #lap(timeoutMs: number): number {

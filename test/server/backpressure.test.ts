@@ -16,7 +16,7 @@ for (const eager of [true, false]) {
       const requests = 300;
       const body = Buffer.alloc(100_000, "x");
       using stage = new Stage({ eager, response: body });
-      const client = stage.client(GET.repeat(requests) + GET.replace("Host: a", "Connection: close"));
+      const client = stage.client(GET.repeat(requests) + GET.replace("Host: a", "Host: a\r\nConnection: close"));
       const received = readToEnd(stage, client);
       expect(received.replies).toBe(requests + 1);
       expect(received.bytes).toBe(stage.server.stats.bytesOut);

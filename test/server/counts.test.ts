@@ -12,6 +12,7 @@ import {
   SOL_SOCKET,
 } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
+import { noRefusals } from "../../src/http/refusal.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
@@ -32,6 +33,7 @@ for (const mode of modeNames) {
         bytesOut: 0,
         timeouts: 0,
         refused: 0,
+        refusedBy: noRefusals(),
         broken: 0,
       });
       let sent = 0;
@@ -57,6 +59,7 @@ for (const mode of modeNames) {
         bytesOut: received,
         timeouts: 0,
         refused: 0,
+        refusedBy: noRefusals(),
         broken: 0,
       });
 
@@ -78,6 +81,7 @@ for (const mode of modeNames) {
         bytesOut: received,
         timeouts: 1,
         refused: 2,
+        refusedBy: { ...noRefusals(), "header-too-large": 1, "header-timeout": 1 },
         broken: 0,
       });
 
@@ -111,12 +115,12 @@ test("onRequest hears of each request once, in order: line, method, target, vers
     const pipelined = [
       "GET /1?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET /1?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
-      "DELETE * HTTP/1.1\nHost: a\n\n",
+      "DELETE /2 HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /form HTTP/1.0\r\nContent-Length: 1\r\n\r\n",
     ];
     const client = stage.client(`${pipelined.join("")}x`);
     stage.receive(client, /(Hello[^]*){4}$/);
-    stage.receive(stage.client("hello there\n\n"), complete);
+    stage.receive(stage.client("hello there\n\n"), /501/);
     stage.receive(stage.client(`PUT /long HTTP/1.1\r\nX: ${"x".repeat(100)}`), /431/);
     const slow = stage.client("HEAD /slow HTTP/1.1\r\nHo");
     stage.settle();
@@ -128,9 +132,9 @@ test("onRequest hears of each request once, in order: line, method, target, vers
     ).toEqual([
       { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
       { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
-      { line: "DELETE * HTTP/1.1", method: "DELETE", target: "*", version: "HTTP/1.1", status: 200 },
+      { line: "DELETE /2 HTTP/1.1", method: "DELETE", target: "/2", version: "HTTP/1.1", status: 200 },
       { line: "POST /form HTTP/1.0", method: "POST", target: "/form", version: "HTTP/1.0", status: 200 },
-      { line: "hello there", method: "hello", target: "there", version: "", status: 200 },
+      { line: "hello there", method: "hello", target: "there", version: "", status: 501 },
       { line: "PUT /long HTTP/1.1", method: "PUT", target: "/long", version: "HTTP/1.1", status: 431 },
       { line: "HEAD /slow HTTP/1.1", method: "HEAD", target: "/slow", version: "HTTP/1.1", status: 408 },
     ]);
@@ -160,7 +164,7 @@ test("a line with bytes of every value comes to onRequest with a character for e
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13));
     const client = stage.client();
     client.send(Buffer.concat([Buffer.from("A"), bytes, Buffer.from("\n\n")]));
-    stage.receive(client, complete);
+    stage.receive(client, /400/);
     expect(heard).toEqual([`A${bytes.toString("latin1")}`]);
   }));
 

@@ -147,7 +147,7 @@ test("a callback that throws ends its connection, and the others are served", ()
       if (target === "/bad") throw new Error("the user's own");
     };
     using stage = new Stage({ onRequest });
-    const bad = stage.client("GET /bad HTTP/1.1\r\n\r\n");
+    const bad = stage.client("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
     let thrown = 0;
     for (let i = 0; i < 20; i++) {
       try {
@@ -168,7 +168,7 @@ test("a callback that throws at a request that was kept back is no worse", () =>
       if (target === "/bad") throw new Error("the user's own");
     };
     using stage = new Stage({ onRequest, response: Buffer.alloc(300_000, "x") });
-    const bad = stage.client("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /bad HTTP/1.1\r\n\r\n");
+    const bad = stage.client(["/1", "/2", "/bad"].map((target) => GET.replace("/", target)).join(""));
     let thrown = 0;
     for (let i = 0; i < 50; i++) {
       try {
@@ -233,7 +233,7 @@ test("two events for one descriptor in one lap: the second finds what the first 
       using stage = new Stage({}, sys);
       const client = stage.client();
       stage.settle();
-      client.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"); // the first event closes it
+      client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); // the first event closes it
       expect(stage.receive(client, complete)).toContain("200 OK");
       stage.settle();
       expect(stage.server.stats).toMatchObject({ requests: 1, open: 0, broken: 0 });

@@ -89,7 +89,9 @@ for (const mode of modeNames) {
   test(`what ends a request: two line ends, with or without the second's CR, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
-      const texts = ["hi\n\n", "hi\r\n\r\n", "hi\n\r\n", "hi\r\n\n", "GET /\n\n", "GET / HTTP/1.0\n\n", "\xff\xfe\n\n"];
+      // The document's server takes anything for a request; the others, HTTP's.
+      const lines = mode === "classic" ? ["hi", "GET /", "\xff\xfe", "GET / HTTP/1.0"] : ["GET / HTTP/1.0"];
+      const texts = lines.flatMap((line) => ["\n\n", "\r\n\r\n", "\n\r\n", "\r\n\n"].map((end) => line + end));
       for (const text of texts) {
         for (const pieces of [[text], [...text]]) {
           const replies = repliesIn(converse(stage, pieces));
@@ -100,7 +102,8 @@ for (const mode of modeNames) {
           });
         }
       }
-      for (const text of ["hi\n", "hi\r\n", "\n\r", "a\r\r\n", "a\n\rb\n", "a\n \n"]) {
+      const unended = mode === "classic" ? ["hi\n", "hi\r\n", "\n\r", "a\r\r\n", "a\n\rb\n", "a\n \n"] : [];
+      for (const text of [...unended, "GET / HTTP/1.0\n", "GET / HTTP/1.0\r\n", "\r\n"]) {
         const client = stage.client(text);
         stage.settle();
         expect({ text, came: client.recv(1000) }).toEqual({ text, came: null });
@@ -114,8 +117,7 @@ for (const mode of modeNames) {
       const request = fc.constantFrom(
         HEAD,
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\nHost: a\n\n",
-        `GET / HTTP/1.1\r\nX: ${"x".repeat(3000)}\r\n\r\n`, // longer than what the classic loop reads at once
+        `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(3000)}\r\n\r\n`, // longer than what the classic loop reads at once
         "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
         "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
         "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", // an empty line too many: RFC 9112, 2.2

@@ -52,7 +52,7 @@ for (const mode of modeNames) {
           },
         }));
         using stage = new Stage(modes[mode], sys);
-        const old = stage.client("GET ");
+        const old = stage.client();
         stage.settle();
         const young = stage.client(); // waits to be accepted, and the old one's end to be read
         old.shutdown(SHUT_WR); // not close: its own number must not become free

@@ -128,7 +128,7 @@ test("stop in a callback ends run, after the reply", async () => {
       const server = new EpollServer({ hostname: "127.0.0.1", onRequest: () => void server.stop() });
       const client = new Socket();
       client.connect({ address: "127.0.0.1", port: server.port });
-      client.send("GET / HTTP/1.1\\r\\n\\r\\n");
+      client.send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
       console.log(server.run(), server.closed, Buffer.from(client.recv(1000)).toString().slice(0, 15));`;
   expect(await run(["bun", "-e", text])).toEqual({ code: 0, stdout: "undefined true HTTP/1.1 200 OK\n", stderr: "" });
 });

@@ -1,0 +1,577 @@
+// One connection's requests and replies while they are not simply one after the other: bodies, handlers that wait, pieces of heads.
+
+import { Buffer } from "node:buffer";
+import type { Channel } from "../protocol.ts";
+import { type BodyOwner, RequestBody } from "./body.ts";
+import { Exchange } from "./exchange.ts";
+import type { RequestHead } from "./head.ts";
+import type { HttpProtocol } from "./http.ts";
+import type { RefusalReason } from "./refusal.ts";
+import { Reply } from "./reply.ts";
+import { ServerRequest } from "./request.ts";
+import type { PreparedReply, Source } from "./response.ts";
+
+/** How many requests of one connection are at work at once: more wait their turn. */
+const MAX_PIPELINED = 32;
+/** Output that waits in one connection until no further request of it is begun. */
+export const HIGH_WATER = 262_144;
+/** How much of a body that nobody reads is thrown away, for the sake of the request after it. */
+const DISCARD_BYTES = 262_144;
+/** Pieces up to this size are copied into one with their chunk's framing. */
+const SMALL_PIECE = 16_384;
+/** How much is shown of a line that is no request's. */
+const LINE_BYTES = 8_192;
+const CR = 13;
+const LF = 10;
+
+const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
+const LAST_CHUNK = Buffer.from("0\r\n\r\n");
+const CRLF = Buffer.from("\r\n");
+
+export class Conversation implements BodyOwner {
+  readonly #channel: Channel;
+  readonly #http: HttpProtocol;
+  /** In the order of the requests, and so of the replies. */
+  readonly #exchanges: Exchange[] = [];
+  /** The body that is just coming, and whose it is, if that one still waits for its reply. */
+  #incoming: RequestBody | undefined;
+  #discarded = 0;
+  #bodyProgress = 0;
+
+  /** Input that is not understood yet: part of a head, or requests whose turn has not come. */
+  #held: Buffer = nothing;
+  #heldLength = 0;
+  #lookedAt = 0;
+
+  /** No more requests are taken: the connection ends with the replies that are due. */
+  #isDeaf = false;
+  /** The peer will send no more. */
+  #isInputOver = false;
+  /** What is being taken ends where the input does. */
+  #isAtEnd = false;
+  #onRoom: (() => void) | undefined;
+
+  constructor(channel: Channel, http: HttpProtocol) {
+    this.#channel = channel;
+    this.#http = http;
+  }
+
+  // ---- what the loop tells ----
+
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isDeaf) return;
+    if (this.#heldLength === 0) {
+      const taken = this.#take(bytes, start, end);
+      if (taken < end && !this.#isDeaf) this.#hold(bytes, taken, end);
+    } else {
+      this.#hold(bytes, start, end);
+      if (this.#isWorthALook(bytes, start, end)) this.#takeHeld();
+    }
+    this.#update();
+  }
+
+  end(): void {
+    this.#isInputOver = true;
+    if (this.#incoming !== undefined || (this.#heldLength > 0 && !this.#mustWait)) {
+      this.#refuse("bad-request"); // RFC 9112, 8
+    }
+    if (this.#exchanges.length === 0) this.#channel.finish(true);
+    // A client that wants no reply any more says no more than this; one that does, gets it all the same.
+    for (const { request } of this.#exchanges) if (request !== undefined) ServerRequest.abort(request, gone());
+    this.#update();
+  }
+
+  drain(): void {
+    if (this.#channel.pending < HIGH_WATER) this.#room();
+    this.#advance();
+    this.#takeHeld();
+    this.#update();
+  }
+
+  timeout(): void {
+    if (this.#incoming !== undefined) this.#refuse("body-timeout");
+    else if (this.#heldLength > 0) this.#refuse("header-timeout");
+    else this.#channel.finish(false);
+    this.#update();
+  }
+
+  closed(): void {
+    const reason = gone();
+    this.#http.busy.delete(this);
+    this.#isDeaf = true;
+    for (const exchange of this.#exchanges) this.#kill(exchange, reason);
+    this.#exchanges.length = 0;
+    this.#incoming?.fail(reason);
+    this.#incoming = undefined;
+    this.#room();
+  }
+
+  /** Bun's loop does not turn: an application that waits for it waits for ever. */
+  settle(): void {
+    const first = this.#exchanges[0];
+    if (first === undefined) return;
+    if (first.isStreaming && first.isStuck) {
+      this.#http.report(cannotWait(), first.request);
+      return this.#channel.abort();
+    }
+    for (const exchange of this.#exchanges.slice()) {
+      if (!exchange.isStreaming && !exchange.isDead && exchange.isStuck) this.fail(exchange, cannotWait());
+    }
+    this.#channel.flush();
+  }
+
+  // ---- requests ----
+
+  /** Begin with a request whose handler was called already, and waits. */
+  await(exchange: Exchange, promise: Promise<unknown>): void {
+    this.#exchanges.push(exchange);
+    this.#watch(exchange, promise);
+    this.#update();
+  }
+
+  /** Begin with a request whose reply is known, but cannot be sent at once. */
+  answer(exchange: Exchange): void {
+    this.#exchanges.push(exchange);
+    this.#advance();
+    this.#update();
+  }
+
+  #take(bytes: Uint8Array, start: number, end: number): number {
+    const channel = this.#channel;
+    let at = start;
+    while (at < end && !this.#isDeaf) {
+      if (this.#incoming !== undefined) {
+        const count = this.#incoming.feed(bytes, at, end);
+        if (count < 0) {
+          this.#refuse(this.#incoming.refusal ?? "bad-request");
+          return end;
+        }
+        at += count;
+        this.#isAtEnd = at === end;
+        this.#moved(this.#incoming, count);
+        continue;
+      }
+      if (this.#mustWait) break;
+      const skipped = emptyLine(bytes, at, end);
+      if (skipped > 0) {
+        at += skipped;
+        continue;
+      }
+      if (this.#exchanges.length === 0 && !this.#isInputOver) {
+        const known = this.#http.answerKnown(channel, bytes, at, end);
+        at += known;
+        if (known > 0) continue;
+      }
+      const head = this.#http.read(bytes, at, end);
+      if (head === undefined) break;
+      if (typeof head === "string") {
+        this.#refuse(head, undefined, bytes.subarray(at, end));
+        return end;
+      }
+      at += head.size;
+      this.#isAtEnd = at === end;
+      this.#begin(head);
+    }
+    return at;
+  }
+
+  #begin(head: RequestHead): void {
+    const http = this.#http;
+    this.#channel.messages++;
+    http.requests++;
+    let body: RequestBody | undefined;
+    if (head.bodyLength !== 0) {
+      if (head.bodyLength > http.limits.maxBodyBytes) return this.#refuse("body-too-large", head);
+      this.#incoming = body = new RequestBody(head.bodyLength, http.limits.maxBodyBytes, this);
+      this.#discarded = this.#bodyProgress = 0;
+    }
+    const exchange = new Exchange(head, body);
+    this.#exchanges.push(exchange);
+    if (this.#channel.messages >= http.limits.maxRequestsPerConnection) exchange.closes = true;
+    if (!head.keepAlive || !http.keepAlive || exchange.closes) exchange.closes = true;
+    if (head.target === "*") exchange.reply = http.options;
+    else if (http.fetch === undefined) exchange.reply = http.reply;
+    else this.#call(exchange);
+    if (exchange.reply instanceof Reply) {
+      body?.discard();
+      if (exchange.continues === "awaited") exchange.continues = "due";
+    }
+    if (exchange.closes && body === undefined) this.#isDeaf = true;
+    this.#advance();
+  }
+
+  /** Some of a body has come. */
+  #moved(body: RequestBody, count: number): void {
+    const channel = this.#channel;
+    this.#bodyProgress += count;
+    if (this.#bodyProgress >= this.#http.bodyQuota) {
+      this.#bodyProgress = 0;
+      channel.progress++;
+    }
+    if (body.isComplete) {
+      this.#incoming = undefined;
+      const last = this.#exchanges.at(-1);
+      if (last?.body === body && last.closes) this.#isDeaf = true;
+      this.#advance();
+    } else if (body.isDiscarded && this.#http.fetch !== undefined) {
+      this.#discarded += count;
+      if (this.#discarded > DISCARD_BYTES) this.#giveUp(body);
+    }
+  }
+
+  /** More of a body that nobody reads has come than is worth it: the connection ends with the replies that are due. */
+  #giveUp(body: RequestBody): void {
+    this.#incoming = undefined;
+    this.#isDeaf = true;
+    body.fail(new Error("The rest of the request's body is not received."));
+    const last = this.#exchanges.at(-1);
+    if (last === undefined) this.#channel.finish(false);
+    else last.closes = true;
+    this.#advance();
+  }
+
+  /** Take no more, and say why after the replies that are due. */
+  #refuse(
+    reason: RefusalReason,
+    head?: RequestHead,
+    bytes: Uint8Array = this.#held.subarray(0, this.#heldLength),
+  ): void {
+    const http = this.#http;
+    const body = this.#incoming;
+    this.#isDeaf = true;
+    this.#incoming = undefined;
+    http.refusedBy[reason]++;
+    const last = this.#exchanges.at(-1);
+    if (body !== undefined) {
+      const error = new Error(`The request's body is refused: ${reason}`);
+      body.fail(error);
+      if (last?.body === body && !last.isStreaming) {
+        if (last.request !== undefined) ServerRequest.abort(last.request, error);
+        last.isDead = true; // to its handler
+        this.#exchanges.pop();
+        this.#push(reason, last.head, bytes);
+      } else if (last?.body === body) {
+        return this.#channel.abort(); // in the midst of its reply: there is no other way to say that
+      } else if (last === undefined) {
+        this.#channel.finish(false); // its reply has gone
+      } else {
+        last.closes = true;
+      }
+    } else {
+      this.#push(reason, head, bytes);
+    }
+    this.#advance();
+  }
+
+  #push(reason: RefusalReason, head: RequestHead | undefined, bytes: Uint8Array): void {
+    const exchange = new Exchange(head, undefined);
+    if (head === undefined) exchange.line = firstLine(bytes);
+    exchange.reply = this.#http.refusal(reason);
+    exchange.closes = true;
+    this.#exchanges.push(exchange);
+  }
+
+  // ---- handlers ----
+
+  #call(exchange: Exchange): void {
+    const result = this.#http.call(exchange, this.#channel);
+    if (result instanceof Promise) this.#watch(exchange, result);
+    else if (exchange.reply === undefined) this.#prepare(exchange, result);
+  }
+
+  #watch(exchange: Exchange, promise: Promise<unknown>): void {
+    promise.then(
+      (result) => this.#later(exchange, () => this.#prepare(exchange, result)),
+      (error) => this.#later(exchange, () => this.fail(exchange, error)),
+    );
+  }
+
+  /** A handler returned. */
+  #prepare(exchange: Exchange, result: unknown): void {
+    const { request } = exchange;
+    try {
+      const reply = this.#http.prepare(result);
+      if (!(reply instanceof Promise)) {
+        exchange.reply = reply;
+        return;
+      }
+      reply.then(
+        (ready) =>
+          this.#later(
+            exchange,
+            () => void (exchange.reply = ready),
+            () => ready.source?.cancel(gone()),
+          ),
+        (error) => this.#later(exchange, () => this.fail(exchange, error)),
+      );
+    } catch (error) {
+      this.#http.failed(exchange, error, request);
+    }
+  }
+
+  fail(exchange: Exchange, error: unknown): void {
+    this.#http.failed(exchange, error, exchange.request);
+    this.#advance();
+    this.#update();
+  }
+
+  /** Go on, outside of the loop's calls. */
+  #later(exchange: Exchange, goOn: () => void, orElse?: () => void): void {
+    if (exchange.isDead || exchange.reply !== undefined) return orElse?.();
+    this.#http.refresh();
+    goOn();
+    this.#advance();
+    this.#takeHeld();
+    this.#update();
+    this.#channel.flush();
+  }
+
+  touched(): void {
+    const exchange = this.#exchanges.find(({ body }) => body !== undefined && body === this.#incoming);
+    if (exchange?.continues !== "awaited") return;
+    if ((exchange.body?.bytesIn ?? 0) > 0) {
+      exchange.continues = "no";
+      return;
+    }
+    exchange.continues = "due";
+    if (this.#exchanges[0] !== exchange) return;
+    this.#advance();
+    this.#update();
+    this.#channel.flush();
+  }
+
+  drained(): void {
+    if (this.#channel.isClosed) return;
+    this.#update();
+    this.#channel.flush();
+  }
+
+  // ---- replies ----
+
+  /** Send what is ready, in order. */
+  #advance(): void {
+    const channel = this.#channel;
+    while (!channel.isFinished) {
+      const exchange = this.#exchanges[0];
+      if (exchange === undefined) break;
+      if (exchange.continues === "due") {
+        exchange.continues = "sent";
+        if (exchange.reply === undefined || this.#withholds(exchange)) channel.write(CONTINUE);
+      }
+      if (exchange.isStreaming || exchange.reply === undefined || this.#withholds(exchange)) break;
+      this.#send(exchange, exchange.reply);
+      if (exchange.isStreaming) break;
+      if (!exchange.isDead) this.#sent(exchange); // a short file may be all sent already
+    }
+  }
+
+  /** Until a body that nobody reads has come to its end: only then it is known whether the request was well-formed. */
+  #withholds(exchange: Exchange): boolean {
+    const { body } = exchange;
+    if (body === undefined || body.isComplete || body.error !== undefined) return false;
+    if (exchange.reply instanceof Reply && body.isDiscarded && this.#http.fetch === undefined) return true;
+    if (body.isTouched && !body.isDiscarded) return false;
+    const isUnsent = exchange.continues === "awaited" && body.bytesIn === 0;
+    if (isUnsent || (body.left !== Infinity && body.left > DISCARD_BYTES)) {
+      if (this.#incoming === body) this.#incoming = undefined;
+      body.fail(new Error("The request was answered before its body came."));
+      this.#isDeaf = true;
+      exchange.closes = true;
+      return false;
+    }
+    body.discard();
+    return true;
+  }
+
+  #send(exchange: Exchange, reply: Reply | PreparedReply): void {
+    const http = this.#http;
+    const { head } = exchange;
+    http.answered(exchange, reply.status, this.#channel); // first: a callback may stop the server
+    if (!http.keepAlive || (!(reply instanceof Reply) && reply.closes)) exchange.closes = true;
+    if (reply instanceof Reply) {
+      const field = exchange.closes ? "close" : head?.minor === 0 ? "keep-alive" : "";
+      this.#channel.write(reply.variant(field, head?.method === "HEAD"));
+      return;
+    }
+    const { source } = reply;
+    const hasNoBody = head?.method === "HEAD" || reply.status === 204 || reply.status === 304;
+    const isChunked = reply.length < 0 && head?.minor === 1;
+    if (reply.length < 0 && !isChunked && !hasNoBody) exchange.closes = true; // its end is the connection's
+    this.#channel.write(Buffer.from(http.serialise(reply, head, exchange.closes, hasNoBody), "latin1"));
+    if (hasNoBody) {
+      source?.cancel(undefined);
+    } else if (source !== undefined) {
+      exchange.isStreaming = true;
+      exchange.cancel = (reason) => source.cancel(reason);
+      void this.#pump(exchange, source, reply.length, isChunked);
+    } else if (reply.body !== undefined) {
+      this.#channel.write(reply.body);
+    }
+  }
+
+  /** The first exchange's reply is complete. */
+  #sent(exchange: Exchange): void {
+    this.#exchanges.shift();
+    exchange.isDead = true;
+    const { body } = exchange;
+    if (exchange.closes) {
+      this.#isDeaf = true;
+      const isWhole = body === undefined || body.isComplete;
+      for (const other of this.#exchanges) this.#kill(other, gone());
+      this.#exchanges.length = 0;
+      this.#channel.finish(isWhole && exchange.head?.isLast === true && this.#isAtEnd && this.#heldLength === 0);
+    } else if (body !== undefined && !body.isComplete) {
+      body.discard(); // its handler has answered, and reads on in vain
+    }
+  }
+
+  /** Send what a source has, piece by piece, as there is room for it. */
+  async #pump(exchange: Exchange, source: Source, length: number, isChunked: boolean): Promise<void> {
+    const channel = this.#channel;
+    let sent = 0;
+    try {
+      for (;;) {
+        // A file has one buffer for all its pieces; a stream's are its own.
+        const limit = source.isReused ? 1 : HIGH_WATER;
+        while (channel.pending >= limit) {
+          exchange.isAwaitingRoom = true;
+          await new Promise<void>((resolve) => {
+            this.#onRoom = resolve;
+            this.#update();
+          });
+          exchange.isAwaitingRoom = false;
+          if (exchange.isDead) return source.cancel(gone());
+        }
+        const read = source.read();
+        const piece = read instanceof Promise ? await read : read;
+        if (exchange.isDead) return source.cancel(gone());
+        if (piece === undefined) break;
+        sent += piece.length;
+        if (length >= 0 && sent > length)
+          throw new TypeError(`the Response's body is longer than its Content-Length, ${length}`);
+        if (isChunked) this.#writeChunk(piece);
+        else channel.write(piece);
+        channel.flush();
+      }
+      if (sent < length) throw new TypeError(`the Response's body is shorter than its Content-Length, ${length}`);
+      if (isChunked) channel.write(LAST_CHUNK);
+    } catch (error) {
+      if (exchange.isDead) return;
+      source.cancel(error);
+      this.#http.report(error, exchange.request);
+      return channel.abort(); // so that the client takes it for no whole reply
+    }
+    this.#http.refresh();
+    exchange.isStreaming = false;
+    this.#sent(exchange);
+    this.#advance();
+    this.#takeHeld();
+    this.#update();
+    channel.flush();
+  }
+
+  #writeChunk(piece: Uint8Array): void {
+    const channel = this.#channel;
+    const size = `${piece.length.toString(16)}\r\n`;
+    if (piece.length <= SMALL_PIECE) {
+      const chunk = Buffer.allocUnsafe(size.length + piece.length + 2);
+      chunk.write(size, 0, "latin1");
+      chunk.set(piece, size.length);
+      chunk.write("\r\n", size.length + piece.length, "latin1");
+      channel.write(chunk);
+    } else {
+      channel.write(Buffer.from(size, "latin1"));
+      channel.write(piece);
+      channel.write(CRLF);
+    }
+  }
+
+  #kill(exchange: Exchange, reason: Error): void {
+    exchange.isDead = true;
+    if (exchange.request !== undefined) ServerRequest.abort(exchange.request, reason);
+    const { reply } = exchange;
+    if (reply !== undefined && !(reply instanceof Reply) && !exchange.isStreaming) reply.source?.cancel(reason);
+    if (exchange.isStreaming) exchange.cancel?.(reason);
+  }
+
+  #room(): void {
+    const onRoom = this.#onRoom;
+    this.#onRoom = undefined;
+    onRoom?.();
+  }
+
+  // ---- input that has to wait ----
+
+  get #mustWait(): boolean {
+    return this.#exchanges.length >= MAX_PIPELINED || this.#channel.pending >= HIGH_WATER;
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    const needed = this.#heldLength + end - start;
+    if (needed > this.#held.length) {
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#held.length));
+      this.#held.copy(larger, 0, 0, this.#heldLength);
+      this.#held = larger;
+    }
+    this.#held.set(bytes.subarray(start, end), this.#heldLength);
+    this.#heldLength = needed;
+  }
+
+  /** A head that comes byte by byte is not parsed with each: only with each line, or when there is twice as much. */
+  #isWorthALook(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#heldLength >= 2 * this.#lookedAt || this.#heldLength >= this.#http.limits.maxHeaderBytes) return true;
+    const at = bytes.indexOf(LF, start);
+    return at >= 0 && at < end;
+  }
+
+  #takeHeld(): void {
+    if (this.#heldLength === 0 || this.#isDeaf || this.#channel.isFinished) return;
+    const taken = this.#take(this.#held, 0, this.#heldLength);
+    this.#held.copyWithin(0, taken, this.#heldLength);
+    this.#heldLength -= taken;
+    this.#lookedAt = this.#heldLength;
+    if (this.#heldLength === 0) this.#held = nothing;
+  }
+
+  /** Tell the loop what this connection waits for. */
+  #update(): void {
+    const channel = this.#channel;
+    if (channel.isFinished || channel.isClosed) return;
+    const { length } = this.#exchanges;
+    if (length > 0) this.#http.busy.add(this);
+    else this.#http.busy.delete(this);
+    const incoming = this.#incoming;
+    const mustWait = this.#mustWait;
+    if (this.#isInputOver && length === 0) return channel.finish(true);
+    channel.isPaused = this.#isDeaf || this.#isInputOver || mustWait || incoming?.isFull === true;
+    channel.wantsDrain = this.#onRoom !== undefined || channel.pending >= HIGH_WATER;
+    if (incoming !== undefined && !channel.isPaused) channel.phase = "body";
+    else if (this.#heldLength > 0 && !channel.isPaused) channel.phase = "head";
+    else if (length > 0) channel.phase = "handler";
+    else channel.phase = "idle";
+    if (length === 0 && incoming === undefined && this.#heldLength === 0 && !channel.isPaused)
+      channel.state = undefined;
+  }
+}
+
+/** How long the empty line is that begins here: some clients send one too many, RFC 9112, 2.2. */
+function emptyLine(bytes: Uint8Array, at: number, end: number): number {
+  if (bytes[at] === LF) return 1;
+  return bytes[at] === CR && at + 1 < end && bytes[at + 1] === LF ? 2 : 0;
+}
+
+/** What stands for a request's line in a log, if it is none: as much of it as is bearable. */
+function firstLine(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, LINE_BYTES)).toString("latin1");
+  return /^[\r\n]*([^\r\n]*)/.exec(text)?.[1] ?? "";
+}
+
+const nothing: Buffer = Buffer.alloc(0);
+
+const gone = (): Error => new DOMException("The client has gone.", "AbortError");
+
+const cannotWait = (): Error =>
+  new Error(
+    "fetch has to wait for something that cannot happen while run() blocks Bun's event loop (a timer, I/O): " +
+      "answer from what is in memory, or serve by start()",
+  );

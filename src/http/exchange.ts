@@ -1,0 +1,47 @@
+// One request and its reply, in the queue of its connection.
+
+import type { RequestBody } from "./body.ts";
+import type { RequestHead } from "./head.ts";
+import type { Reply } from "./reply.ts";
+import type { ServerRequest } from "./request.ts";
+import type { PreparedReply } from "./response.ts";
+
+export class Exchange {
+  /** undefined: what came was refused before it was understood. */
+  readonly head: RequestHead | undefined;
+  readonly body: RequestBody | undefined;
+  /** What a handler has of it. */
+  request: ServerRequest | undefined;
+  /** The reply, once there is one: a static one, or a handler's. */
+  reply: Reply | PreparedReply | undefined;
+  /** Its reply is on its way, piece by piece. */
+  isStreaming: boolean = false;
+  /** The pieces wait for room, not for whom they come from. */
+  isAwaitingRoom: boolean = false;
+  /** The reply is the connection's last. */
+  closes: boolean = false;
+  /** `100 Continue`: the client waits for it, it shall have it, it has it. */
+  continues: "no" | "awaited" | "due" | "sent";
+  /** Nothing is done for it any more: it is over, or the connection has gone. */
+  isDead: boolean = false;
+  /** Its line as it came, if it has no head. */
+  line: string = "";
+  /** While it is streaming: nobody wants the rest. */
+  cancel: ((reason: unknown) => void) | undefined;
+
+  constructor(head: RequestHead | undefined, body: RequestBody | undefined) {
+    this.head = head;
+    this.body = body;
+    this.continues = head?.expectsContinue === true ? "awaited" : "no";
+  }
+
+  /** Whether the client waits for an application, which does nothing that the loop could tell of. */
+  get isStuck(): boolean {
+    if (this.isStreaming) return !this.isAwaitingRoom && !this.#isInputAwaited;
+    return this.reply === undefined && !this.#isInputAwaited;
+  }
+
+  get #isInputAwaited(): boolean {
+    return this.body !== undefined && this.body.isTouched && !this.body.isComplete && this.body.error === undefined;
+  }
+}

@@ -1,0 +1,335 @@
+// HTTP/1.1: from bytes to requests, and from replies to bytes. Requests that are answered at once and keep their connection
+// open go the short way, here; all others get a Conversation.
+
+import { Buffer } from "node:buffer";
+import type { Clock } from "../clock.ts";
+import type { Channel, Protocol } from "../protocol.ts";
+import { Conversation, HIGH_WATER } from "./conversation.ts";
+import { Exchange } from "./exchange.ts";
+import { type HeadLimits, readHead, RequestHead } from "./head.ts";
+import { described, type RequestInfo } from "./info.ts";
+import { loadParser } from "./llhttp.ts";
+import { ALLOWED_METHODS, noRefusals, type RefusalCounts, type RefusalReason, refusals } from "./refusal.ts";
+import { Reply, type StaticResponse } from "./reply.ts";
+import { ServerRequest } from "./request.ts";
+import { type PreparedReply, readResponse } from "./response.ts";
+
+export interface HttpLimits extends HeadLimits {
+  maxBodyBytes: number;
+  maxRequestsPerConnection: number;
+  bodyTimeoutMs: number;
+  minBodyRate: number;
+}
+
+export interface HttpOptions extends HttpLimits {
+  response: StaticResponse;
+  /** A fetch handler, and no `response`. */
+  fetch: ((request: Request) => unknown) | undefined;
+  /** Whether connections stay open for a next request. */
+  keepAlive: boolean;
+  onRequest: ((request: RequestInfo) => void) | undefined;
+  onError: ((error: unknown, request: Request | undefined) => unknown) | undefined;
+  clock: Clock;
+}
+
+const BATCH_BYTES = 65_536;
+
+export class HttpProtocol implements Protocol {
+  readonly isDuplex: boolean = false;
+  /** Requests whose head was accepted. */
+  requests: number = 0;
+  /** Requests refused. */
+  readonly refusedBy: RefusalCounts = noRefusals();
+
+  readonly limits: HttpLimits;
+  /** How much of a body has to come within `bodyTimeoutMs`. */
+  readonly bodyQuota: number;
+  readonly fetch: ((request: Request) => unknown) | undefined;
+  /** The reply to all requests, if there is no handler. */
+  readonly reply: Reply;
+  /** The reply to `OPTIONS *`. */
+  readonly options: Reply;
+  keepAlive: boolean;
+
+  readonly #clock: Clock;
+  readonly #onRequest: HttpOptions["onRequest"];
+  readonly #onError: HttpOptions["onError"];
+  readonly #failure: Reply;
+  readonly #refusals = new Map<RefusalReason, Reply>();
+  /** Those that have requests at work. */
+  readonly busy: Set<Conversation> = new Set<Conversation>();
+  // The last head of a plain request: one with the same bytes has the same meaning.
+  #known: Buffer = Buffer.alloc(0);
+  #knownHead: RequestHead | undefined;
+  // The replies to one wake-up's requests, to be sent with one call.
+  readonly #batch = Buffer.from(new ArrayBuffer(BATCH_BYTES));
+  #batched = 0;
+  #dateLine = "";
+  #staleAtMs = 0;
+
+  constructor(options: HttpOptions) {
+    const { response, fetch, keepAlive, onRequest, onError, clock } = options;
+    loadParser();
+    this.limits = options;
+    this.bodyQuota = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
+    this.fetch = fetch;
+    this.keepAlive = keepAlive;
+    this.#clock = clock;
+    this.#onRequest = onRequest;
+    this.#onError = onError;
+    this.reply = new Reply(response, clock);
+    this.options = new Reply({ status: 204, headers: { Allow: ALLOWED_METHODS } }, clock);
+    this.#failure = new Reply({ status: 500, body: "The server has failed to answer this request.\n" }, clock);
+    for (const [reason, { status, message }] of Object.entries(refusals)) {
+      const headers = status === 405 ? { Allow: ALLOWED_METHODS } : {};
+      this.#refusals.set(reason as RefusalReason, new Reply({ status, headers, body: `${message}\n` }, clock));
+    }
+  }
+
+  // ---- what the loop tells ----
+
+  lap(nowMs: number): void {
+    if (nowMs < this.#staleAtMs) return;
+    this.#staleAtMs = nowMs + 1000 - (this.#clock.wall() % 1000);
+    this.#dateLine = `Date: ${new Date(this.#clock.wall()).toUTCString()}\r\n`;
+    for (const reply of [this.reply, this.options, this.#failure, ...this.#refusals.values()]) reply.lap(nowMs);
+  }
+
+  open(): void {}
+
+  receive(channel: Channel, bytes: Uint8Array, length: number): void {
+    if (channel.state !== undefined) return (channel.state as Conversation).receive(bytes, 0, length);
+    const taken = this.answerKnown(channel, bytes, 0, length);
+    if (taken < length) this.#conversation(channel).receive(bytes, taken, length);
+  }
+
+  end(channel: Channel): void {
+    if (channel.state === undefined) channel.finish(true);
+    else (channel.state as Conversation).end();
+  }
+
+  drain(channel: Channel): void {
+    (channel.state as Conversation | undefined)?.drain();
+  }
+
+  timeout(channel: Channel): void {
+    if (channel.state === undefined) channel.finish(false);
+    else (channel.state as Conversation).timeout();
+  }
+
+  refuse(channel: Channel): void {
+    this.refusedBy["too-many-connections"]++;
+    channel.write(this.refusal("too-many-connections").variant("close", false));
+    channel.finish(false);
+  }
+
+  closed(channel: Channel): void {
+    (channel.state as Conversation | undefined)?.closed();
+    channel.state = undefined;
+  }
+
+  stop(): void {
+    this.keepAlive = false;
+  }
+
+  settle(): void {
+    for (const conversation of Array.from(this.busy)) conversation.settle();
+  }
+
+  // ---- requests ----
+
+  /**
+   * Answer plain requests, as long as they have the same bytes as the last one.
+   *
+   * @returns how many bytes they had
+   */
+  answerKnown(channel: Channel, bytes: Uint8Array, start: number, end: number): number {
+    const head = this.#knownHead;
+    if (head === undefined || !this.keepAlive) return 0;
+    const known = this.#known;
+    const size = known.length;
+    const { maxRequestsPerConnection } = this.limits;
+    let at = start;
+    let plain = 0; // static replies that are owed
+    let budget = HIGH_WATER - channel.pending;
+    while (at + size <= end && budget > 0 && known.compare(bytes, at, at + size) === 0) {
+      if (!this.keepAlive || channel.messages + 1 >= maxRequestsPerConnection) break;
+      at += size;
+      channel.messages++;
+      this.requests++;
+      if (this.fetch === undefined) {
+        plain++;
+        budget -= this.reply.plain.length;
+        if (this.#onRequest !== undefined) this.#log(channel, head, "", this.reply.status);
+      } else {
+        const batched = this.#batched;
+        if (!this.#answerNow(channel, head)) return at - start;
+        budget -= this.#batched - batched;
+      }
+    }
+    this.#writePlain(channel, plain);
+    this.#writeBatch(channel);
+    channel.phase = "idle";
+    return at - start;
+  }
+
+  /** Read the head at `start`, and remember it if it is plain. */
+  read(bytes: Uint8Array, start: number, end: number): RequestHead | RefusalReason | undefined {
+    const head = readHead(bytes, start, end, this.limits);
+    if (head instanceof RequestHead && head.isPlain && head.target !== "*" && head.size === head.bytes.length) {
+      this.#known = head.bytes;
+      this.#knownHead = head;
+    }
+    return head;
+  }
+
+  /** Call the handler: what it returned, or a promise of it. If it throws, the exchange has its reply. */
+  call(exchange: Exchange, channel: Channel): unknown {
+    const request = new ServerRequest(exchange.head as RequestHead, channel, exchange.body);
+    exchange.request = request;
+    try {
+      const result = (this.fetch as (request: Request) => unknown)(request as unknown as Request);
+      if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
+      return isThenable(result) ? Promise.resolve(result) : result;
+    } catch (error) {
+      this.failed(exchange, error, request);
+      return undefined;
+    }
+  }
+
+  /** @throws {TypeError} if it is no Response, or none that can be sent */
+  prepare(result: unknown): PreparedReply | Promise<PreparedReply> {
+    if (result instanceof Response) return readResponse(result);
+    throw new TypeError(`fetch returned ${result === null ? "null" : typeof result}, and no Response`);
+  }
+
+  /** The handler has thrown: the reply is onError's, or 500. */
+  failed(exchange: Exchange, error: unknown, request: ServerRequest | undefined): void {
+    exchange.reply = this.#failure;
+    const result = this.report(error, request);
+    if (!(result instanceof Response)) return;
+    try {
+      const reply = readResponse(result);
+      if (!(reply instanceof Promise)) exchange.reply = reply;
+    } catch (unusable) {
+      this.report(unusable, request);
+    }
+  }
+
+  /** Tell the application of an error of its own. */
+  report(error: unknown, request: ServerRequest | undefined): unknown {
+    return this.#onError?.(error, request as unknown as Request | undefined);
+  }
+
+  /** A request gets its reply. */
+  answered({ head, line }: Exchange, status: number, channel: Channel): void {
+    if (this.#onRequest !== undefined) this.#log(channel, head, line, status);
+  }
+
+  // ---- replies ----
+
+  refusal(reason: RefusalReason): Reply {
+    return this.#refusals.get(reason) as Reply;
+  }
+
+  /** Outside of a lap: the time may have gone on. */
+  refresh(): void {
+    this.lap(this.#clock.now());
+  }
+
+  /** The head of a reply. */
+  serialise(reply: PreparedReply, head: RequestHead | undefined, closes: boolean, hasNoBody: boolean): string {
+    const { status, statusText, fields, hasDate, declaredLength } = reply;
+    let length = "";
+    if (status !== 204 && status !== 304) {
+      const size = hasNoBody && declaredLength >= 0 ? declaredLength : reply.length;
+      if (size >= 0) length = `Content-Length: ${size}\r\n`;
+      else if (head?.minor === 1) length = "Transfer-Encoding: chunked\r\n";
+    }
+    const connection = closes ? "Connection: close\r\n" : head?.minor === 0 ? "Connection: keep-alive\r\n" : "";
+    return `HTTP/1.1 ${status} ${statusText}\r\n${hasDate ? "" : this.#dateLine}${fields}${length}${connection}\r\n`;
+  }
+
+  /** Call the handler for a plain request, and batch its reply if it is there at once and in memory. */
+  #answerNow(channel: Channel, head: RequestHead): boolean {
+    const exchange = new Exchange(head, undefined);
+    const result = this.call(exchange, channel);
+    if (result instanceof Promise) {
+      this.#writeBatch(channel);
+      this.#conversation(channel).await(exchange, result);
+      return false;
+    }
+    if (exchange.reply === undefined) {
+      try {
+        const reply = this.prepare(result);
+        if (!(reply instanceof Promise) && this.#batchReply(channel, reply, head)) {
+          if (this.#onRequest !== undefined) this.#log(channel, head, "", reply.status);
+          return true;
+        }
+        if (reply instanceof Promise) {
+          this.#writeBatch(channel);
+          this.#conversation(channel).await(exchange, reply);
+          return false;
+        }
+        exchange.reply = reply;
+      } catch (error) {
+        this.failed(exchange, error, exchange.request);
+      }
+    }
+    this.#writeBatch(channel);
+    this.#conversation(channel).answer(exchange);
+    return false;
+  }
+
+  #batchReply(channel: Channel, reply: PreparedReply, head: RequestHead): boolean {
+    const { body } = reply;
+    if (body === undefined || reply.closes || !this.keepAlive) return false;
+    const hasNoBody = reply.status === 204 || reply.status === 304;
+    const text = this.serialise(reply, head, false, hasNoBody);
+    const size = text.length + (hasNoBody ? 0 : body.length);
+    if (size > BATCH_BYTES - this.#batched) {
+      if (size > BATCH_BYTES) return false;
+      this.#keepBatch(channel);
+    }
+    this.#batched += this.#batch.write(text, this.#batched, "latin1");
+    if (hasNoBody) return true;
+    this.#batch.set(body, this.#batched);
+    this.#batched += body.length;
+    return true;
+  }
+
+  #writeBatch(channel: Channel): void {
+    if (this.#batched === 0) return;
+    channel.write(this.#batch, this.#batched, true);
+    this.#batched = 0;
+  }
+
+  /** More replies come than fit into one batch: what is in it gets a place of its own. */
+  #keepBatch(channel: Channel): void {
+    if (this.#batched > 0) channel.write(Buffer.from(this.#batch.subarray(0, this.#batched)));
+    this.#batched = 0;
+  }
+
+  #writePlain(channel: Channel, count: number): void {
+    if (count === 0) return;
+    const { plain } = this.reply;
+    if (count === 1) return channel.write(plain);
+    const { batch } = this.reply;
+    for (let left = count * plain.length; left > 0; left -= batch.length) {
+      channel.write(batch, Math.min(left, batch.length));
+    }
+  }
+
+  #conversation(channel: Channel): Conversation {
+    return ((channel.state as Conversation | undefined) ??= new Conversation(channel, this));
+  }
+
+  #log({ peer }: Channel, head: RequestHead | undefined, raw: string, status: number): void {
+    const { line, method, target, version } = head ?? described(raw);
+    this.#onRequest?.({ line, method, target, version, status, peer });
+  }
+}
+
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return typeof (result as PromiseLike<unknown> | null | undefined)?.then === "function";
+}

@@ -1,0 +1,234 @@
+// Another protocol than HTTP, in an application's hands: connections with handlers in the shape of Bun.listen's.
+
+import { Buffer } from "node:buffer";
+import type { Address } from "./address.ts";
+import { check } from "./errno.ts";
+import type { Sys } from "./ffi.ts";
+import type { Channel, Protocol } from "./protocol.ts";
+
+/** What is called when something happens on a connection. What they throw goes to `error`. */
+export interface SocketHandlers<Data = unknown> {
+  /** A connection was accepted. */
+  open?(socket: ServerSocket<Data>): void;
+  /** Bytes came: a Buffer of its own, to keep. */
+  data?(socket: ServerSocket<Data>, bytes: Uint8Array): void;
+  /** All that was written is with the kernel, after `write` took less than it was given. */
+  drain?(socket: ServerSocket<Data>): void;
+  /** The peer will send no more. Without this handler the connection ends, once all is written. */
+  end?(socket: ServerSocket<Data>): void;
+  /** The connection is closed, by whomever. */
+  close?(socket: ServerSocket<Data>): void;
+  /** A handler has thrown. Without this handler the connection is reset, and the error is `run`'s or `tick`'s. */
+  error?(socket: ServerSocket<Data>, error: unknown): void;
+}
+
+const names = ["open", "data", "drain", "end", "close", "error"] as const;
+
+/** How much a connection keeps of what is written faster than it is taken. */
+const BUFFER_BYTES = 262_144;
+
+/** @throws {TypeError} if there is none that is called for data, or one that is not known */
+export function checkHandlers(handlers: unknown): void {
+  if (typeof handlers !== "object" || handlers === null) throw new TypeError("socket is an object of handlers");
+  for (const [name, handler] of Object.entries(handlers)) {
+    if (!(names as readonly string[]).includes(name)) {
+      throw new TypeError(`socket has the handlers ${names.join(", ")}, and no ${JSON.stringify(name)}`);
+    }
+    if (handler !== undefined && typeof handler !== "function") throw new TypeError(`socket.${name} is a function`);
+  }
+  if ((handlers as SocketHandlers).data === undefined) throw new TypeError("socket has at least the handler data");
+}
+
+/** A connection of a server with `socket` handlers. */
+export class ServerSocket<Data = unknown> {
+  /** The application's own. */
+  data: Data | undefined = undefined;
+  readonly #channel: Channel;
+  readonly #sys: Sys;
+  #isShort = false;
+  #isPaused = false;
+
+  /** @internal */
+  constructor(channel: Channel, sys: Sys) {
+    this.#channel = channel;
+    this.#sys = sys;
+  }
+
+  /** Its descriptor; it stays the server's. -1 once it is closed. */
+  get fd(): number {
+    return this.closed ? -1 : this.#channel.fd;
+  }
+
+  /** The other end's address. */
+  get peer(): Address {
+    return this.#channel.peer;
+  }
+
+  get bytesIn(): number {
+    return this.#channel.bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#channel.bytesOut;
+  }
+
+  /** Bytes that were written and are not yet with the kernel. */
+  get pending(): number {
+    return this.#channel.pending;
+  }
+
+  /** It is closed: nothing can be written any more. */
+  get closed(): boolean {
+    return this.#channel.isClosed;
+  }
+
+  /**
+   * Write, as much as there is room for.
+   *
+   * @param bytes a string goes as UTF-8; bytes are copied
+   * @returns how many bytes were taken: if less than all, the rest is to be written again when `drain` is called. -1 if it
+   *   is closed, or told to end
+   */
+  write(bytes: string | Uint8Array): number {
+    const channel = this.#channel;
+    if (channel.isClosed || channel.isFinished) return -1;
+    const all = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+    const length = Math.min(all.length, Math.max(0, BUFFER_BYTES - channel.pending));
+    if (length < all.length) this.#isShort = channel.wantsDrain = true;
+    if (length > 0) channel.write(typeof bytes === "string" ? all : all.slice(0, length), length);
+    channel.flush();
+    return length;
+  }
+
+  /** Write, then close once all is sent: our half first, then, when the peer has closed its half, or within a bound, all. */
+  end(bytes?: string | Uint8Array): number {
+    const taken = bytes === undefined ? 0 : this.write(bytes);
+    if (this.#channel.isClosed || this.#channel.isFinished) return taken;
+    this.#channel.finish(false);
+    this.#channel.flush();
+    return taken;
+  }
+
+  /** Close at once and reset: what is not sent is lost. */
+  terminate(): void {
+    this.#channel.abort();
+  }
+
+  /** Receive nothing, until `resume`: the peer comes to feel that. */
+  pause(): void {
+    this.#setPaused(true);
+  }
+
+  resume(): void {
+    this.#setPaused(false);
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /**
+   * Set an option of the kernel's, a 32-bit number: TCP_NODELAY, SO_KEEPALIVE, ….
+   *
+   * @throws {ErrnoError} ENOPROTOOPT, EINVAL, …; EBADF if it is closed
+   * @see setsockopt(2), tcp(7)
+   */
+  setsockopt(level: number, option: number, value: number): void {
+    const bytes = new Uint8Array(Int32Array.of(value).buffer);
+    check(this.#sys.setsockopt(this.fd, level, option, bytes, bytes.length), "setsockopt");
+  }
+
+  /**
+   * Read an option of the kernel's, a 32-bit number.
+   *
+   * @throws {ErrnoError} ENOPROTOOPT, …; EBADF if it is closed
+   * @see getsockopt(2)
+   */
+  getsockopt(level: number, option: number): number {
+    const bytes = new Uint8Array(new ArrayBuffer(4));
+    check(this.#sys.getsockopt(this.fd, level, option, bytes, bytes.length), "getsockopt");
+    return new DataView(bytes.buffer).getInt32(0, true);
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (this.#isPaused === isPaused || this.closed) return;
+    this.#channel.isPaused = this.#isPaused = isPaused;
+    this.#channel.flush();
+  }
+
+  /** @internal all is sent: whether `drain` is due */
+  static hasRoom(socket: ServerSocket): boolean {
+    const wasShort = socket.#isShort;
+    socket.#isShort = socket.#channel.wantsDrain = false;
+    return wasShort;
+  }
+}
+
+export class SocketProtocol implements Protocol {
+  readonly isDuplex: boolean = true;
+  readonly requests: number = 0;
+  readonly refusedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
+
+  readonly #handlers: SocketHandlers;
+  readonly #sys: Sys;
+
+  constructor(handlers: SocketHandlers, sys: Sys) {
+    this.#handlers = handlers;
+    this.#sys = sys;
+  }
+
+  lap(): void {}
+
+  open(channel: Channel): void {
+    const socket = new ServerSocket(channel, this.#sys);
+    channel.state = socket;
+    channel.phase = "idle";
+    this.#call(socket, () => this.#handlers.open?.(socket));
+  }
+
+  receive(channel: Channel, bytes: Uint8Array, length: number): void {
+    const socket = channel.state as ServerSocket;
+    channel.messages++;
+    this.#call(socket, () => this.#handlers.data?.(socket, Buffer.from(bytes.subarray(0, length))));
+  }
+
+  end(channel: Channel): void {
+    const socket = channel.state as ServerSocket;
+    channel.isPaused = true; // nothing more will come
+    if (this.#handlers.end === undefined) channel.finish(true);
+    else this.#call(socket, () => this.#handlers.end?.(socket));
+  }
+
+  drain(channel: Channel): void {
+    const socket = channel.state as ServerSocket;
+    if (ServerSocket.hasRoom(socket)) this.#call(socket, () => this.#handlers.drain?.(socket));
+  }
+
+  timeout(channel: Channel): void {
+    channel.finish(false);
+  }
+
+  refuse(channel: Channel): void {
+    this.refusedBy["too-many-connections"]++;
+    channel.finish(false);
+  }
+
+  closed(channel: Channel): void {
+    const socket = channel.state as ServerSocket | undefined;
+    channel.state = undefined;
+    if (socket !== undefined) this.#call(socket, () => this.#handlers.close?.(socket));
+  }
+
+  stop(): void {}
+
+  settle(): void {}
+
+  #call(socket: ServerSocket, handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      if (this.#handlers.error === undefined) throw error;
+      this.#handlers.error(socket, error);
+    }
+  }
+}
