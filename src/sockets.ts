@@ -95,7 +95,8 @@ export class ServerSocket<Data = unknown> {
     const all = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
     const length = Math.min(all.length, Math.max(0, BUFFER_BYTES - channel.pending));
     if (length < all.length) this.#isShort = channel.wantsDrain = true;
-    if (length > 0) channel.write(typeof bytes === "string" ? all : all.slice(0, length), length);
+    channel.progress++;
+    if (length > 0) channel.write(typeof bytes === "string" ? all : new Uint8Array(all.subarray(0, length)), length);
     channel.flush();
     return length;
   }

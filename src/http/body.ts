@@ -82,11 +82,13 @@ export class RequestBody {
     this.#wakeUp();
   }
 
-  /** Let nobody read it any more, and keep nothing of it. */
+  /** Keep nothing of it: who reads on gets an error. */
   discard(): void {
+    if (this.isDiscarded) return;
     this.isDiscarded = true;
     this.#chunks = [];
     this.#queued = 0;
+    this.#wakeUp();
   }
 
   /** As a stream. It is the same one each time. */
@@ -114,8 +116,9 @@ export class RequestBody {
     this.#isCollected = true;
     this.#touch();
     this.#owner.drained();
-    while (!this.isComplete && this.error === undefined) await this.#moved();
+    while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#moved();
     if (this.error !== undefined) throw this.error;
+    if (this.isDiscarded) throw discarded();
     const only = this.#chunks[0];
     const content = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#queued);
     this.#chunks = [];
@@ -127,7 +130,7 @@ export class RequestBody {
     const count = Math.min(end - start, this.#length - this.received);
     this.received += count;
     this.bytesIn += count;
-    if (!this.isDiscarded) this.#keep(bytes.slice(start, start + count));
+    if (!this.isDiscarded) this.#keep(new Uint8Array(bytes.subarray(start, start + count)));
     if (this.received === this.#length) this.#complete();
     return count;
   }
@@ -182,7 +185,8 @@ export class RequestBody {
   async #next(): Promise<Uint8Array | undefined> {
     while (this.#chunks.length === 0) {
       if (this.error !== undefined) throw this.error;
-      if (this.isComplete || this.isDiscarded) return undefined;
+      if (this.isDiscarded) throw discarded();
+      if (this.isComplete) return undefined;
       await this.#moved();
     }
     const wasFull = this.isFull;
@@ -202,3 +206,5 @@ export class RequestBody {
     wake?.();
   }
 }
+
+const discarded = (): Error => new Error("The request was answered before its body was read: the rest of it is gone.");

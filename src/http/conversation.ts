@@ -5,28 +5,25 @@ import type { Channel } from "../protocol.ts";
 import { type BodyOwner, RequestBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import type { RequestHead } from "./head.ts";
+import { HeldInput } from "./held.ts";
 import type { HttpProtocol } from "./http.ts";
+import { HIGH_WATER, Pump } from "./pump.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { Reply } from "./reply.ts";
 import { ServerRequest } from "./request.ts";
-import type { PreparedReply, Source } from "./response.ts";
+import type { PreparedReply } from "./response.ts";
 
 /** How many requests of one connection are at work at once: more wait their turn. */
 const MAX_PIPELINED = 32;
-/** Output that waits in one connection until no further request of it is begun. */
-export const HIGH_WATER = 262_144;
 /** How much of a body that nobody reads is thrown away, for the sake of the request after it. */
 const DISCARD_BYTES = 262_144;
-/** Pieces up to this size are copied into one with their chunk's framing. */
-const SMALL_PIECE = 16_384;
+const IGNORED_BYTES = 65_536;
 /** How much is shown of a line that is no request's. */
 const LINE_BYTES = 8_192;
 const CR = 13;
 const LF = 10;
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
-const LAST_CHUNK = Buffer.from("0\r\n\r\n");
-const CRLF = Buffer.from("\r\n");
 
 export class Conversation implements BodyOwner {
   readonly #channel: Channel;
@@ -38,18 +35,16 @@ export class Conversation implements BodyOwner {
   #discarded = 0;
   #bodyProgress = 0;
 
-  /** Input that is not understood yet: part of a head, or requests whose turn has not come. */
-  #held: Buffer = nothing;
-  #heldLength = 0;
-  #lookedAt = 0;
+  readonly #held = new HeldInput();
 
   /** No more requests are taken: the connection ends with the replies that are due. */
   #isDeaf = false;
+  /** What came all the same: it is read for the sake of the end behind it, within a bound. */
+  #ignored = 0;
   /** The peer will send no more. */
   #isInputOver = false;
   /** What is being taken ends where the input does. */
   #isAtEnd = false;
-  #onRoom: (() => void) | undefined;
 
   constructor(channel: Channel, http: HttpProtocol) {
     this.#channel = channel;
@@ -59,20 +54,24 @@ export class Conversation implements BodyOwner {
   // ---- what the loop tells ----
 
   receive(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#isDeaf) return;
-    if (this.#heldLength === 0) {
+    if (this.#isDeaf) {
+      this.#ignored += end - start;
+      return this.#update();
+    }
+    if (this.#held.length === 0) {
       const taken = this.#take(bytes, start, end);
-      if (taken < end && !this.#isDeaf) this.#hold(bytes, taken, end);
+      if (taken < end && !this.#isDeaf) this.#held.append(bytes, taken, end);
     } else {
-      this.#hold(bytes, start, end);
-      if (this.#isWorthALook(bytes, start, end)) this.#takeHeld();
+      this.#held.append(bytes, start, end);
+      const isFull = this.#held.length >= this.#http.limits.maxHeaderBytes;
+      if (isFull || this.#held.isWorthALook(bytes, start, end)) this.#takeHeld();
     }
     this.#update();
   }
 
   end(): void {
     this.#isInputOver = true;
-    if (this.#incoming !== undefined || (this.#heldLength > 0 && !this.#mustWait)) {
+    if (this.#incoming !== undefined || (this.#held.length > 0 && !this.#mustWait)) {
       this.#refuse("bad-request"); // RFC 9112, 8
     }
     if (this.#exchanges.length === 0) this.#channel.finish(true);
@@ -82,7 +81,7 @@ export class Conversation implements BodyOwner {
   }
 
   drain(): void {
-    if (this.#channel.pending < HIGH_WATER) this.#room();
+    this.#exchanges[0]?.pump?.drained();
     this.#advance();
     this.#takeHeld();
     this.#update();
@@ -90,7 +89,7 @@ export class Conversation implements BodyOwner {
 
   timeout(): void {
     if (this.#incoming !== undefined) this.#refuse("body-timeout");
-    else if (this.#heldLength > 0) this.#refuse("header-timeout");
+    else if (this.#held.length > 0) this.#refuse("header-timeout");
     else this.#channel.finish(false);
     this.#update();
   }
@@ -103,19 +102,18 @@ export class Conversation implements BodyOwner {
     this.#exchanges.length = 0;
     this.#incoming?.fail(reason);
     this.#incoming = undefined;
-    this.#room();
   }
 
   /** Bun's loop does not turn: an application that waits for it waits for ever. */
   settle(): void {
     const first = this.#exchanges[0];
     if (first === undefined) return;
-    if (first.isStreaming && first.isStuck) {
+    if (first.pump !== undefined && first.isStuck) {
       this.#http.report(cannotWait(), first.request);
       return this.#channel.abort();
     }
     for (const exchange of this.#exchanges.slice()) {
-      if (!exchange.isStreaming && !exchange.isDead && exchange.isStuck) this.fail(exchange, cannotWait());
+      if (exchange.pump === undefined && !exchange.isDead && exchange.isStuck) this.fail(exchange, cannotWait());
     }
     this.#channel.flush();
   }
@@ -234,7 +232,7 @@ export class Conversation implements BodyOwner {
   #refuse(
     reason: RefusalReason,
     head?: RequestHead,
-    bytes: Uint8Array = this.#held.subarray(0, this.#heldLength),
+    bytes: Uint8Array = this.#held.bytes.subarray(0, this.#held.length),
   ): void {
     const http = this.#http;
     const body = this.#incoming;
@@ -245,7 +243,7 @@ export class Conversation implements BodyOwner {
     if (body !== undefined) {
       const error = new Error(`The request's body is refused: ${reason}`);
       body.fail(error);
-      if (last?.body === body && !last.isStreaming) {
+      if (last?.body === body && last.pump === undefined) {
         if (last.request !== undefined) ServerRequest.abort(last.request, error);
         last.isDead = true; // to its handler
         this.#exchanges.pop();
@@ -282,7 +280,15 @@ export class Conversation implements BodyOwner {
   #watch(exchange: Exchange, promise: Promise<unknown>): void {
     promise.then(
       (result) => this.#later(exchange, () => this.#prepare(exchange, result)),
-      (error) => this.#later(exchange, () => this.fail(exchange, error)),
+      (error) =>
+        this.#later(
+          exchange,
+          () => this.fail(exchange, error),
+          () => {
+            // Nobody is there for a reply; but unless that is what it says itself, it is to be heard of.
+            if ((error as Error | undefined)?.name !== "AbortError") this.#http.report(error, exchange.request);
+          },
+        ),
     );
   }
 
@@ -320,6 +326,10 @@ export class Conversation implements BodyOwner {
     if (exchange.isDead || exchange.reply !== undefined) return orElse?.();
     this.#http.refresh();
     goOn();
+    this.#goOn();
+  }
+
+  #goOn(): void {
     this.#advance();
     this.#takeHeld();
     this.#update();
@@ -358,9 +368,9 @@ export class Conversation implements BodyOwner {
         exchange.continues = "sent";
         if (exchange.reply === undefined || this.#withholds(exchange)) channel.write(CONTINUE);
       }
-      if (exchange.isStreaming || exchange.reply === undefined || this.#withholds(exchange)) break;
+      if (exchange.pump !== undefined || exchange.reply === undefined || this.#withholds(exchange)) break;
       this.#send(exchange, exchange.reply);
-      if (exchange.isStreaming) break;
+      if (exchange.pump !== undefined) break;
       if (!exchange.isDead) this.#sent(exchange); // a short file may be all sent already
     }
   }
@@ -401,9 +411,8 @@ export class Conversation implements BodyOwner {
     if (hasNoBody) {
       source?.cancel(undefined);
     } else if (source !== undefined) {
-      exchange.isStreaming = true;
-      exchange.cancel = (reason) => source.cancel(reason);
-      void this.#pump(exchange, source, reply.length, isChunked);
+      exchange.pump = new Pump(this.#channel, source, reply.length, isChunked);
+      void this.#stream(exchange, exchange.pump);
     } else if (reply.body !== undefined) {
       this.#channel.write(reply.body);
     }
@@ -419,85 +428,33 @@ export class Conversation implements BodyOwner {
       const isWhole = body === undefined || body.isComplete;
       for (const other of this.#exchanges) this.#kill(other, gone());
       this.#exchanges.length = 0;
-      this.#channel.finish(isWhole && exchange.head?.isLast === true && this.#isAtEnd && this.#heldLength === 0);
+      this.#channel.finish(isWhole && exchange.head?.isLast === true && this.#isAtEnd && this.#held.length === 0);
     } else if (body !== undefined && !body.isComplete) {
       body.discard(); // its handler has answered, and reads on in vain
     }
   }
 
-  /** Send what a source has, piece by piece, as there is room for it. */
-  async #pump(exchange: Exchange, source: Source, length: number, isChunked: boolean): Promise<void> {
-    const channel = this.#channel;
-    let sent = 0;
+  async #stream(exchange: Exchange, pump: Pump): Promise<void> {
     try {
-      for (;;) {
-        // A file has one buffer for all its pieces; a stream's are its own.
-        const limit = source.isReused ? 1 : HIGH_WATER;
-        while (channel.pending >= limit) {
-          exchange.isAwaitingRoom = true;
-          await new Promise<void>((resolve) => {
-            this.#onRoom = resolve;
-            this.#update();
-          });
-          exchange.isAwaitingRoom = false;
-          if (exchange.isDead) return source.cancel(gone());
-        }
-        const read = source.read();
-        const piece = read instanceof Promise ? await read : read;
-        if (exchange.isDead) return source.cancel(gone());
-        if (piece === undefined) break;
-        sent += piece.length;
-        if (length >= 0 && sent > length)
-          throw new TypeError(`the Response's body is longer than its Content-Length, ${length}`);
-        if (isChunked) this.#writeChunk(piece);
-        else channel.write(piece);
-        channel.flush();
-      }
-      if (sent < length) throw new TypeError(`the Response's body is shorter than its Content-Length, ${length}`);
-      if (isChunked) channel.write(LAST_CHUNK);
+      if (!(await pump.run())) return;
     } catch (error) {
       if (exchange.isDead) return;
-      source.cancel(error);
+      pump.cancel(error);
       this.#http.report(error, exchange.request);
-      return channel.abort(); // so that the client takes it for no whole reply
+      return this.#channel.abort(); // so that the client takes it for no whole reply
     }
+    exchange.pump = undefined;
     this.#http.refresh();
-    exchange.isStreaming = false;
     this.#sent(exchange);
-    this.#advance();
-    this.#takeHeld();
-    this.#update();
-    channel.flush();
-  }
-
-  #writeChunk(piece: Uint8Array): void {
-    const channel = this.#channel;
-    const size = `${piece.length.toString(16)}\r\n`;
-    if (piece.length <= SMALL_PIECE) {
-      const chunk = Buffer.allocUnsafe(size.length + piece.length + 2);
-      chunk.write(size, 0, "latin1");
-      chunk.set(piece, size.length);
-      chunk.write("\r\n", size.length + piece.length, "latin1");
-      channel.write(chunk);
-    } else {
-      channel.write(Buffer.from(size, "latin1"));
-      channel.write(piece);
-      channel.write(CRLF);
-    }
+    this.#goOn();
   }
 
   #kill(exchange: Exchange, reason: Error): void {
     exchange.isDead = true;
     if (exchange.request !== undefined) ServerRequest.abort(exchange.request, reason);
-    const { reply } = exchange;
-    if (reply !== undefined && !(reply instanceof Reply) && !exchange.isStreaming) reply.source?.cancel(reason);
-    if (exchange.isStreaming) exchange.cancel?.(reason);
-  }
-
-  #room(): void {
-    const onRoom = this.#onRoom;
-    this.#onRoom = undefined;
-    onRoom?.();
+    const { reply, pump } = exchange;
+    if (pump !== undefined) pump.cancel(reason);
+    else if (reply !== undefined && !(reply instanceof Reply)) reply.source?.cancel(reason);
   }
 
   // ---- input that has to wait ----
@@ -506,31 +463,9 @@ export class Conversation implements BodyOwner {
     return this.#exchanges.length >= MAX_PIPELINED || this.#channel.pending >= HIGH_WATER;
   }
 
-  #hold(bytes: Uint8Array, start: number, end: number): void {
-    const needed = this.#heldLength + end - start;
-    if (needed > this.#held.length) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#held.length));
-      this.#held.copy(larger, 0, 0, this.#heldLength);
-      this.#held = larger;
-    }
-    this.#held.set(bytes.subarray(start, end), this.#heldLength);
-    this.#heldLength = needed;
-  }
-
-  /** A head that comes byte by byte is not parsed with each: only with each line, or when there is twice as much. */
-  #isWorthALook(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#heldLength >= 2 * this.#lookedAt || this.#heldLength >= this.#http.limits.maxHeaderBytes) return true;
-    const at = bytes.indexOf(LF, start);
-    return at >= 0 && at < end;
-  }
-
   #takeHeld(): void {
-    if (this.#heldLength === 0 || this.#isDeaf || this.#channel.isFinished) return;
-    const taken = this.#take(this.#held, 0, this.#heldLength);
-    this.#held.copyWithin(0, taken, this.#heldLength);
-    this.#heldLength -= taken;
-    this.#lookedAt = this.#heldLength;
-    if (this.#heldLength === 0) this.#held = nothing;
+    if (this.#held.length === 0 || this.#isDeaf || this.#channel.isFinished) return;
+    this.#held.drop(this.#take(this.#held.bytes, 0, this.#held.length));
   }
 
   /** Tell the loop what this connection waits for. */
@@ -543,14 +478,15 @@ export class Conversation implements BodyOwner {
     const incoming = this.#incoming;
     const mustWait = this.#mustWait;
     if (this.#isInputOver && length === 0) return channel.finish(true);
-    channel.isPaused = this.#isDeaf || this.#isInputOver || mustWait || incoming?.isFull === true;
-    channel.wantsDrain = this.#onRoom !== undefined || channel.pending >= HIGH_WATER;
+    const isDeafened = this.#isDeaf && this.#ignored >= IGNORED_BYTES;
+    channel.isPaused = isDeafened || this.#isInputOver || mustWait || incoming?.isFull === true;
+    channel.wantsDrain = this.#exchanges[0]?.pump?.isAwaitingRoom === true || channel.pending >= HIGH_WATER;
     if (incoming !== undefined && !channel.isPaused) channel.phase = "body";
-    else if (this.#heldLength > 0 && !channel.isPaused) channel.phase = "head";
+    else if (this.#held.length > 0 && !channel.isPaused && !this.#isDeaf) channel.phase = "head";
     else if (length > 0) channel.phase = "handler";
     else channel.phase = "idle";
-    if (length === 0 && incoming === undefined && this.#heldLength === 0 && !channel.isPaused)
-      channel.state = undefined;
+    const isAtRest = length === 0 && incoming === undefined && this.#held.length === 0;
+    if (isAtRest && !channel.isPaused && !this.#isDeaf) channel.state = undefined;
   }
 }
 
@@ -565,8 +501,6 @@ function firstLine(bytes: Uint8Array): string {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, LINE_BYTES)).toString("latin1");
   return /^[\r\n]*([^\r\n]*)/.exec(text)?.[1] ?? "";
 }
-
-const nothing: Buffer = Buffer.alloc(0);
 
 const gone = (): Error => new DOMException("The client has gone.", "AbortError");
 

@@ -2,6 +2,7 @@
 
 import type { RequestBody } from "./body.ts";
 import type { RequestHead } from "./head.ts";
+import type { Pump } from "./pump.ts";
 import type { Reply } from "./reply.ts";
 import type { ServerRequest } from "./request.ts";
 import type { PreparedReply } from "./response.ts";
@@ -15,9 +16,7 @@ export class Exchange {
   /** The reply, once there is one: a static one, or a handler's. */
   reply: Reply | PreparedReply | undefined;
   /** Its reply is on its way, piece by piece. */
-  isStreaming: boolean = false;
-  /** The pieces wait for room, not for whom they come from. */
-  isAwaitingRoom: boolean = false;
+  pump: Pump | undefined;
   /** The reply is the connection's last. */
   closes: boolean = false;
   /** `100 Continue`: the client waits for it, it shall have it, it has it. */
@@ -26,8 +25,6 @@ export class Exchange {
   isDead: boolean = false;
   /** Its line as it came, if it has no head. */
   line: string = "";
-  /** While it is streaming: nobody wants the rest. */
-  cancel: ((reason: unknown) => void) | undefined;
 
   constructor(head: RequestHead | undefined, body: RequestBody | undefined) {
     this.head = head;
@@ -37,7 +34,7 @@ export class Exchange {
 
   /** Whether the client waits for an application, which does nothing that the loop could tell of. */
   get isStuck(): boolean {
-    if (this.isStreaming) return !this.isAwaitingRoom && !this.#isInputAwaited;
+    if (this.pump !== undefined) return !this.pump.isAwaitingRoom && !this.#isInputAwaited;
     return this.reply === undefined && !this.#isInputAwaited;
   }
 

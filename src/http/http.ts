@@ -4,11 +4,12 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Channel, Protocol } from "../protocol.ts";
-import { Conversation, HIGH_WATER } from "./conversation.ts";
+import { Conversation } from "./conversation.ts";
 import { Exchange } from "./exchange.ts";
 import { type HeadLimits, readHead, RequestHead } from "./head.ts";
 import { described, type RequestInfo } from "./info.ts";
 import { loadParser } from "./llhttp.ts";
+import { HIGH_WATER } from "./pump.ts";
 import { ALLOWED_METHODS, noRefusals, type RefusalCounts, type RefusalReason, refusals } from "./refusal.ts";
 import { Reply, type StaticResponse } from "./reply.ts";
 import { ServerRequest } from "./request.ts";

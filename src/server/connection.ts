@@ -99,14 +99,14 @@ export class Connection implements Channel {
       this.outputEnd = length;
       this.#isLent = isLent;
     } else {
-      (this.#more ??= []).push({ bytes: isLent ? bytes.slice(0, length) : bytes, length });
+      (this.#more ??= []).push({ bytes: isLent ? new Uint8Array(bytes.subarray(0, length)) : bytes, length });
     }
   }
 
   /** It could not be sent at once: what is only lent is copied. */
   keep(): void {
     if (!this.#isLent || this.output === undefined) return;
-    this.output = this.output.slice(this.outputStart, this.outputEnd);
+    this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice is no copy
     this.outputEnd -= this.outputStart;
     this.outputStart = 0;
     this.#isLent = false;

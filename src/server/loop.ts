@@ -210,15 +210,9 @@ export class Loop implements ConnectionOwner {
       }
       accepted++;
       const connection = this.#adopt(fd);
-      if (connection.isFinished) {
-        this.#proceed(connection); // it is one too many
-        if (!eager) return;
-      } else if (eager) {
-        this.#receive(connection);
-      } else {
-        this.#watch(connection, EPOLLIN);
-        return;
-      }
+      if (eager && !connection.isFinished && !connection.isPaused) this.#receive(connection);
+      else this.#proceed(connection);
+      if (!eager) return;
     }
     if (accepted === 0) this.#gate.rest(this.#nowMs);
   }
@@ -234,7 +228,7 @@ export class Loop implements ConnectionOwner {
     } else if (n === 0) {
       this.#ended(connection);
     } else if (n === -EAGAIN || n === -EINTR) {
-      this.#watch(connection, connection.interest === UNWATCHED ? EPOLLIN : connection.interest);
+      this.#proceed(connection);
     } else {
       this.#broke(connection);
     }
