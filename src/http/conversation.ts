@@ -184,6 +184,7 @@ export class Conversation implements BodyOwner {
       this.#discarded = this.#bodyProgress = 0;
     }
     const exchange = new Exchange(head, body);
+    if (!this.#isAtEnd && exchange.continues === "awaited") exchange.continues = "no"; // the body has begun to come
     this.#exchanges.push(exchange);
     if (this.#channel.messages >= http.limits.maxRequestsPerConnection) exchange.closes = true;
     if (!head.keepAlive || !http.keepAlive || exchange.closes) exchange.closes = true;

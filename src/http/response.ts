@@ -53,8 +53,8 @@ function weigh(): number {
   return isAsExpected ? empty : Infinity;
 }
 
-/** A body that Bun has as a Blob, in memory or in a file, as it shows when it is inspected. */
-const isBlob = /^ {2}(?:Blob|File|FileRef) \(/m;
+/** A Response as it shows when it is inspected, if its body is a stream. */
+const isStream = /^ {2}ReadableStream \{/m;
 
 /**
  * Make a reply of a Response. A stream is not read yet; all else is.
@@ -71,9 +71,8 @@ export function readResponse(response: Response): PreparedReply | Promise<Prepar
     if (bytes instanceof Promise) return bytes.then((content) => inMemory(response, content));
     return inMemory(response, bytes);
   }
-  if (!isBlob.test(Bun.inspect(response))) {
-    const { body } = response;
-    return body === null ? inMemory(response, nothing) : describe(response, undefined, -1, new StreamSource(body));
+  if (isStream.test(Bun.inspect(response))) {
+    return describe(response, undefined, -1, new StreamSource(response.body as ReadableStream));
   }
   const blob = Bun.peek(response.blob());
   return blob instanceof Promise ? blob.then((one) => ofBlob(response, one)) : ofBlob(response, blob);

@@ -26,10 +26,11 @@ export class Stage implements Disposable {
     this.server = new EpollServer({ hostname: "127.0.0.1", ...options }, sys, this.clock);
   }
 
-  /** A client that is connected, and has sent `text`. */
-  client(text = ""): Socket {
+  /** A client that is connected, from an address of its own if need be, and has sent `text`. */
+  client(text = "", from = ""): Socket {
     const socket = new Socket();
     this.#clients.push(socket);
+    if (from !== "") socket.bind({ address: from, port: 0 });
     socket.connect({ address: "127.0.0.1", port: this.server.port as number });
     if (text !== "") socket.send(text);
     return socket;

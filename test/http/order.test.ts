@@ -1,0 +1,244 @@
+// Requests of one connection: replies in their order whatever finishes first, and what happens when the client goes.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { SHUT_WR, SO_LINGER, SOL_SOCKET } from "../../src/index.ts";
+import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const get = (path: string, ...fields: string[]): string =>
+  [`GET ${path} HTTP/1.1`, "Host: a", ...fields, "", ""].join("\r\n");
+const last = (path: string): string => get(path, "Connection: close");
+
+/** A stage whose handlers wait until they are let go, by path. */
+function waiting(options = {}): { stage: FetchStage; go: (path: string) => void; begun: string[]; aborted: string[] } {
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const begun: string[] = [];
+  const aborted: string[] = [];
+  const stage = new FetchStage(async (request) => {
+    const path = new URL(request.url).pathname;
+    begun.push(path);
+    request.signal.addEventListener("abort", () => aborted.push(`${path} ${request.signal.reason.name}`));
+    const gate = Promise.withResolvers<void>();
+    gates.set(path, gate);
+    await gate.promise;
+    return new Response(path);
+  }, options);
+  return { stage, go: (path) => gates.get(path)?.resolve(), begun, aborted };
+}
+
+test("handlers of pipelined requests run at once; their replies keep the order", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const paths = ["/1", "/2", "/3", "/4"];
+    const client = stage.client(paths.map((path) => get(path)).join(""));
+    await stage.until(() => begun.length === 4);
+    for (const path of ["/4", "/2", "/3"]) go(path);
+    await stage.idle();
+    expect(client.recv(1000)).toBeNull();
+    go("/1");
+    const text = await stage.text(client, /\/4$/);
+    expect(parseReplies(text).map(({ body }) => body)).toEqual(paths);
+    client.send(last("/5"));
+    await stage.until(() => begun.includes("/5"));
+    go("/5");
+    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/5"]);
+  }));
+
+test("replies that are there at once wait for one before them that is not; in chunks, too", () =>
+  leavesNoFd(async () => {
+    const gate = Promise.withResolvers<void>();
+    using stage = new FetchStage(async ({ url }) => {
+      const path = new URL(url).pathname;
+      if (path === "/wait") await gate.promise;
+      if (path === "/stream") {
+        return new Response(
+          new ReadableStream({
+            async start(controller) {
+              controller.enqueue("str");
+              await Bun.sleep(1);
+              controller.enqueue("eam");
+              controller.close();
+            },
+          }),
+        );
+      }
+      return new Response(path);
+    });
+    const paths = ["/stream", "/a", "/wait", "/b", "/stream", "/c"];
+    const client = stage.client(`${paths.map((path) => get(path)).join("")}${last("/d")}`);
+    expect(await stage.text(client, /\/a$/)).toContain("eam");
+    gate.resolve();
+    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual([
+      "/wait",
+      "/b",
+      "stream",
+      "/c",
+      "/d",
+    ]);
+  }));
+
+test("more requests than are worked on at once wait their turn, and none is lost", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const paths = Array.from({ length: 100 }, (_, i) => `/${i}`);
+    const client = stage.client(`${paths.map((path) => get(path)).join("")}${last("/end")}`);
+    await stage.until(() => begun.length > 0);
+    await stage.idle();
+    expect(begun.length).toBeLessThanOrEqual(32);
+    const letGo = (async () => {
+      for (let i = 0; i < paths.length; i++) {
+        await stage.until(() => begun.includes(`/${i}`));
+        go(`/${i}`);
+      }
+      await stage.until(() => begun.includes("/end"));
+      go("/end");
+    })();
+    await letGo;
+    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual([...paths, "/end"]);
+  }));
+
+test("a refused request after others: their replies first, then the refusal, then nothing", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const client = stage.client(`${get("/1")}GET / HTTP/2.0\r\nHost: a\r\n\r\n${get("/never")}`);
+    await stage.until(() => begun.length === 1);
+    go("/1");
+    const replies = parseReplies(await stage.rest(client));
+    expect(replies.map(({ status }) => status)).toEqual([200, 505]);
+    expect(begun).toEqual(["/1"]);
+  }));
+
+test("a malformed rest of a body: 400 instead of the handler's reply, whose body ends with an error", () =>
+  leavesNoFd(async () => {
+    const errors: string[] = [];
+    using stage = new FetchStage(async (request) => {
+      await request.text().catch((error: Error) => errors.push(error.message));
+      return new Response("never");
+    });
+    const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    await stage.idle();
+    client.send("zz\r\n");
+    const replies = parseReplies(await stage.rest(client));
+    expect(replies.map(({ status }) => status)).toEqual([400]);
+    expect(errors).toEqual(["The request's body is refused: bad-request"]);
+  }));
+
+test("a client that half-closes is answered in full; its signal aborts, for who cares", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun, aborted } = waiting();
+    using _ = stage;
+    const client = stage.client(get("/1") + get("/2"));
+    client.shutdown(SHUT_WR);
+    await stage.until(() => begun.length === 2 && aborted.length === 2);
+    expect(aborted).toEqual(["/1 AbortError", "/2 AbortError"]);
+    go("/2");
+    go("/1");
+    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+  }));
+
+for (const how of ["closes", "resets"]) {
+  for (const fields of [[], ["Connection: close"]]) {
+    test(`a client that ${how} while its handler waits ${fields}: the signal aborts, the late reply harms nobody`, () =>
+      leavesNoFd(async () => {
+        const { stage, go, begun, aborted } = waiting();
+        using _ = stage;
+        const client = stage.client(get("/1", ...fields));
+        await stage.until(() => begun.length === 1);
+        if (how === "resets") {
+          client.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
+        }
+        client.close();
+        await stage.until(() => aborted.length === 1);
+        go("/1");
+        await stage.until(() => stage.server.stats.open === 0);
+        await stage.idle();
+        const other = stage.client(last("/2"));
+        await stage.until(() => begun.length === 2);
+        go("/2");
+        expect(await stage.rest(other)).toContain("/2");
+      }));
+  }
+}
+
+test("a client that goes in the middle of its body: the reader gets an error, and the signal aborts", () =>
+  leavesNoFd(async () => {
+    const heard: string[] = [];
+    using stage = new FetchStage(async (request) => {
+      request.signal.addEventListener("abort", () => heard.push("aborted"));
+      await request.text().catch((error: Error) => heard.push(error.name));
+      return new Response("x");
+    });
+    const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    await stage.idle();
+    client.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
+    client.close();
+    await stage.until(() => heard.length === 2);
+    expect(heard.sort()).toEqual(["AbortError", "aborted"]);
+  }));
+
+test("an error of a handler whose client has gone is heard of, unless it is the abort itself", () =>
+  leavesNoFd(async () => {
+    const errors: string[] = [];
+    const fates = ["an error of its own", "AbortError"];
+    const gate = Promise.withResolvers<void>();
+    let begun = 0;
+    using stage = new FetchStage(
+      async ({ signal }) => {
+        const own = begun++ === 0;
+        await gate.promise;
+        if (own) throw new Error(fates[0]);
+        signal.throwIfAborted();
+        return new Response("x");
+      },
+      { onError: (error) => void errors.push(String(error)) },
+    );
+    const clients = [stage.client(get("/1")), stage.client(get("/2"))];
+    await stage.until(() => begun === 2);
+    for (const client of clients) {
+      client.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
+      client.close();
+    }
+    await stage.until(() => stage.server.stats.open === 0);
+    gate.resolve();
+    await stage.idle();
+    expect(errors).toEqual(["Error: an error of its own"]);
+  }));
+
+test("stop waits for the handlers that are at work, and says Connection: close in their replies", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const client = stage.client(get("/1"));
+    const idle = stage.client();
+    await stage.until(() => begun.length === 1);
+    const stopped = stage.server.stop();
+    await stage.until(() => idle.recv(1)?.length === 0);
+    await stage.idle();
+    expect(stage.server.closed).toBe(false);
+    go("/1");
+    const [reply] = parseReplies(await stage.rest(client));
+    expect([reply?.body, reply?.headers["connection"]]).toEqual(["/1", "close"]);
+    client.close();
+    await stage.until(() => stage.server.closed);
+    await stopped;
+  }));
+
+test("stop cuts a handler that takes longer than graceMs", () =>
+  leavesNoFd(async () => {
+    const { stage, begun, aborted } = waiting();
+    using _ = stage;
+    const client = stage.client(get("/1"));
+    await stage.until(() => begun.length === 1);
+    const stopped = stage.server.stop({ graceMs: 1000 });
+    await stage.idle();
+    stage.clock.ms += 1000;
+    await stage.until(() => stage.server.closed);
+    await stopped;
+    expect(aborted).toEqual(["/1 AbortError"]);
+    expect(stage.fate(client)).toBe("reset");
+  }));

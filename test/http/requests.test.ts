@@ -1,0 +1,234 @@
+// What a fetch handler gets: a Request with all its parts, made of what came, whichever of them it asks for.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+/** The handler's own findings, as JSON. */
+async function found(find: (request: Request) => unknown, head: string, body = ""): Promise<unknown> {
+  let what: unknown;
+  using stage = new FetchStage(async (request) => {
+    what = await find(request);
+    return new Response("ok");
+  });
+  expect((await stage.ask(head, body)).body).toBe("ok");
+  return what;
+}
+
+const post = (type: string, body: string): [string, string] => [
+  `POST /p HTTP/1.1\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}`,
+  Buffer.from(body).toString("latin1"),
+];
+
+test("it is a Request, with url, method and headers", () =>
+  leavesNoFd(async () => {
+    const what = await found(
+      (request) => [
+        request instanceof Request,
+        request.method,
+        request.url,
+        request.headers.get("x-A"),
+        [...request.headers].map(([name]) => name),
+        request.body,
+        request.bodyUsed,
+      ],
+      "DELETE /a/b?c=d%20e HTTP/1.1\r\nX-a: 1\r\nx-A: \t2 \r\nEmpty:\r\nLatin: \xe4",
+    );
+    expect(what).toEqual([
+      true,
+      "DELETE",
+      "http://a.test/a/b?c=d%20e",
+      "1, 2",
+      ["connection", "empty", "host", "latin", "x-a"],
+      null,
+      false,
+    ]);
+  }));
+
+test("its url is what URL makes of it: no dot segments, lower-case host, no default port", () =>
+  leavesNoFd(async () => {
+    const urls: Record<string, string> = {
+      "/": "http://a.test/",
+      "/a/../b/./c": "http://a.test/b/c",
+      "/%2e%2e/x": "http://a.test/x",
+      "//evil.test/x": "http://a.test//evil.test/x",
+      "/a.b/c..d/.e": "http://a.test/a.b/c..d/.e",
+      '/"<>`{}|^': "http://a.test/%22%3C%3E%60%7B%7D|%5E",
+      "/\\..\\x": "http://a.test/x",
+      "/?a=../b'\"": "http://a.test/?a=../b%27%22",
+      "http://B.test:80/x": "http://b.test/x",
+      "https://c.test/x": "https://c.test/x",
+    };
+    for (const [target, url] of Object.entries(urls)) {
+      expect({ target, url: await found(({ url }) => url, `GET ${target} HTTP/1.1`) }).toEqual({
+        target,
+        url: new URL(url).href,
+      });
+    }
+  }));
+
+test("its body: text, json, bytes, arrayBuffer, blob, formData", () =>
+  leavesNoFd(async () => {
+    expect(await found((request) => request.text(), ...post("text/plain", "grüß dich"))).toBe("grüß dich");
+    expect(await found((request) => request.json(), ...post("application/json", '{"a":[1]}'))).toEqual({ a: [1] });
+    expect(await found((request) => request.bytes(), ...post("x/y", "abc"))).toEqual(new Uint8Array([97, 98, 99]));
+    const buffer = (await found((request) => request.arrayBuffer(), ...post("x/y", "abc"))) as ArrayBuffer;
+    expect(new Uint8Array(buffer)).toEqual(new Uint8Array([97, 98, 99]));
+    const blob = (await found((request) => request.blob(), ...post("image/png", "abc"))) as Blob;
+    expect([blob.type, await blob.text()]).toEqual(["image/png", "abc"]);
+    const form = (await found(
+      (request) => request.formData(),
+      ...post("application/x-www-form-urlencoded", "a=b&c=d+e"),
+    )) as FormData;
+    expect([form.get("a"), form.get("c")]).toEqual(["b", "d e"]);
+  }));
+
+test("its body is read once: again it is a TypeError", () =>
+  leavesNoFd(async () => {
+    const twice = async (request: Request): Promise<unknown> => {
+      const before = request.bodyUsed;
+      await request.text();
+      return [before, request.bodyUsed, await request.text().catch((error: Error) => error.name)];
+    };
+    expect(await found(twice, ...post("text/plain", "abc"))).toEqual([false, true, "TypeError"]);
+  }));
+
+test("its body as a stream, chunked or not, of what comes", () =>
+  leavesNoFd(async () => {
+    const sum = async (request: Request): Promise<unknown> => {
+      let text = "";
+      for await (const chunk of request.body as ReadableStream<Uint8Array>) text += Buffer.from(chunk).toString();
+      return text;
+    };
+    expect(await found(sum, ...post("text/plain", "x".repeat(100_000)))).toBe("x".repeat(100_000));
+    const chunked = "5\r\nhello\r\n1;a=b\r\n \r\n5\r\nworld\r\n0\r\nTrailer: x\r\n\r\n";
+    expect(await found(sum, "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked", chunked)).toBe("hello world");
+  }));
+
+test("clone() and new Request(request) are real ones, each with the whole body", () =>
+  leavesNoFd(async () => {
+    const both = async (request: Request): Promise<unknown> => {
+      const clone = request.clone();
+      return [await clone.text(), await request.text(), clone.method, clone.url, clone.headers.get("content-type")];
+    };
+    expect(await found(both, ...post("a/b", "abc"))).toEqual(["abc", "abc", "POST", "http://a.test/p", "a/b"]);
+    const anew = async (request: Request): Promise<unknown> => {
+      const real = new Request(request);
+      return [await real.text(), real.method, real.url, real.headers.get("content-type"), real.redirect, request.mode];
+    };
+    const expected = ["abc", "POST", "http://a.test/p", "a/b", "follow", "cors"];
+    expect(await found(anew, ...post("a/b", "abc"))).toEqual(expected);
+  }));
+
+test("requestIP says where it came from", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage((request, server) => Response.json(server.requestIP(request)));
+    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const [reply] = parseReplies(await stage.text(client, /\}$/));
+    expect(JSON.parse(reply?.body ?? "")).toEqual(client.getsockname());
+    expect(stage.server.requestIP(new Request("http://a/"))).toBeNull();
+  }));
+
+test("heads of the same length that differ in a byte are different requests, on one connection and on many", () =>
+  leavesNoFd(async () => {
+    const seen: string[] = [];
+    using stage = new FetchStage((request) => {
+      seen.push(`${new URL(request.url).pathname} ${request.headers.get("x")}`);
+      return new Response("ok");
+    });
+    const paths = ["/a", "/a", "/b", "/b", "/a"];
+    const text = paths.map((path, i) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX: ${i % 2}\r\n\r\n`);
+    await stage.text(stage.client(text.join("")), /(HTTP[^]*){5}ok$/);
+    for (const one of text) await stage.text(stage.client(one), /ok$/);
+    const expected = paths.map((path, i) => `${path} ${i % 2}`);
+    expect(seen).toEqual([...expected, ...expected]);
+  }));
+
+test("a body that nobody reads is awaited, and the next request is not lost in it", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(({ url }) => new Response(new URL(url).pathname));
+    const body = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
+    const head = `POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const client = stage.client(head);
+    await stage.idle();
+    expect(client.recv(1000)).toBeNull(); // it may yet turn out to be malformed
+    client.send(`${body}GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+  }));
+
+test("a body that nobody reads and that is long: the reply at once, and the end", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(() => new Response("no", { status: 401 }));
+    const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");
+    const [reply] = parseReplies(await stage.rest(client));
+    expect([reply?.status, reply?.headers["connection"]]).toEqual([401, "close"]);
+    const chunked = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (let i = 0; i < 300; i++) {
+      chunked.send(`400\r\n${"x".repeat(1024)}\r\n`);
+      stage.server.tick(0);
+    }
+    const [late] = parseReplies(await stage.rest(chunked));
+    expect([late?.status, late?.headers["connection"]]).toEqual([401, "close"]);
+  }));
+
+test("Expect: 100-continue is answered when the body is wanted, and not if it is not", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(async (request) =>
+      request.url.endsWith("/read") ? new Response(await request.text()) : new Response("no", { status: 403 }),
+    );
+    const head = (path: string): string =>
+      `PUT ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n`;
+    const client = stage.client(head("/read"));
+    expect(await stage.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("abc");
+    expect(await stage.text(client, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
+    const eager = stage.client(`${head("/read")}abc`); // it did not wait
+    expect(await stage.text(eager, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
+    const [reply] = parseReplies(await stage.rest(stage.client(head("/no"))));
+    expect([reply?.status, reply?.headers["connection"]]).toEqual([403, "close"]);
+  }));
+
+test("a slow reader of a body holds up its sender, and memory stays bounded", () =>
+  leavesNoFd(async () => {
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    const done = Promise.withResolvers<Response>();
+    using stage = new FetchStage(
+      (request) => {
+        reader = request.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+        return done.promise;
+      },
+      { maxBodyBytes: 1e9 },
+    );
+    const total = 40_000_000;
+    const client = stage.client(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
+    const piece = Buffer.alloc(65_536, "x");
+    let sent = 0;
+    const send = (): void => {
+      for (let n; sent < total && (n = client.send(piece.subarray(0, Math.min(piece.length, total - sent)))) > 0;) {
+        sent += n;
+      }
+    };
+    await stage.until(() => (send(), reader !== undefined));
+    let before = -1;
+    for (let quiet = 0; quiet < 20; quiet = sent === before ? quiet + 1 : 0) {
+      before = sent;
+      await stage.idle(5);
+      send();
+    }
+    expect(sent).toBeLessThan(20_000_000); // what the kernel holds, and not much more
+    expect(stage.server.stats.bytesIn).toBeLessThan(600_000);
+    let received = 0;
+    const read = (async () => {
+      for (;;) {
+        const { done, value } = (await reader?.read()) ?? { done: true };
+        if (done) return;
+        received += value?.length ?? 0;
+      }
+    })();
+    await stage.until(() => (send(), received === total));
+    await read;
+    done.resolve(new Response("all of it"));
+    expect(await stage.text(client, /it$/)).toContain("200 OK");
+  }));

@@ -1,0 +1,300 @@
+// What a fetch handler answers, and how it goes out: every kind of body, with the right length or in chunks, and errors.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FetchStage, parseReplies, type Received } from "../support/fetch-stage.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const GET = "GET / HTTP/1.1";
+
+async function answer(make: () => unknown, head = GET): Promise<Received> {
+  using stage = new FetchStage((() => make()) as () => Response);
+  const client = stage.client(`${head}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  const [reply, more] = parseReplies(await stage.rest(client), head.startsWith("HEAD"));
+  expect(more).toBeUndefined();
+  return reply as Received;
+}
+
+const stream = (...chunks: unknown[]): ReadableStream =>
+  new ReadableStream({
+    pull(controller) {
+      if (chunks.length > 0) controller.enqueue(chunks.shift());
+      else controller.close();
+    },
+  });
+
+test("bodies in memory: their length, and their type", () =>
+  leavesNoFd(async () => {
+    const text = "text/plain;charset=utf-8";
+    const cases: [make: () => Response, body: string, type: string | undefined][] = [
+      [() => new Response("hello"), "hello", text],
+      [() => new Response("grüß"), Buffer.from("grüß").toString("latin1"), text],
+      [() => new Response("x", { headers: { "Content-Type": "a/b" } }), "x", "a/b"],
+      [() => new Response(new Uint8Array([0, 255])), "\0\xff", "application/octet-stream"],
+      [() => new Response(new Blob(["abc"], { type: "image/png" })), "abc", "image/png"],
+      [() => new Response(new Blob(["abcdef"]).slice(1, 3)), "bc", text],
+      [() => new Response(new File(["abc"], "n.txt", { type: "a/b" })), "abc", "a/b"],
+      [() => Response.json({ a: 1 }), '{"a":1}', "application/json;charset=utf-8"],
+      [() => new Response(new URLSearchParams("a=b")), "a=b", "application/x-www-form-urlencoded;charset=UTF-8"],
+      [() => new Response(""), "", undefined],
+      [() => new Response(null), "", undefined],
+      [() => new Response(new Blob([])), "", undefined],
+      [() => new Response("y".repeat(200_000)), "y".repeat(200_000), text],
+    ];
+    for (const [make, body, type] of cases) {
+      const { status, headers, body: came } = await answer(make);
+      expect({ status, length: headers["content-length"], type: headers["content-type"] }).toEqual({
+        status: 200,
+        length: String(body.length),
+        type,
+      });
+      expect(came).toBe(body);
+    }
+  }));
+
+test("status, status text and headers as given; several Set-Cookie stay several", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(() => {
+      const headers = new Headers({ "X-A": "1", Date: "Thu, 01 Jan 1970 00:00:00 GMT" });
+      headers.append("Set-Cookie", "a=1");
+      headers.append("Set-Cookie", "b=2");
+      return new Response("x", { status: 418, statusText: "Short and Stout", headers });
+    });
+    const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`));
+    expect(text).toStartWith("HTTP/1.1 418 Short and Stout\r\n");
+    expect(text.match(/^set-cookie: .*$/gim)).toEqual(["set-cookie: a=1", "set-cookie: b=2"]);
+    expect(text.match(/^date: .*$/gim)).toEqual(["date: Thu, 01 Jan 1970 00:00:00 GMT"]);
+  }));
+
+test("204 and 304 have no body, and 204 no length; a redirect goes out as it is", () =>
+  leavesNoFd(async () => {
+    for (const status of [204, 304]) {
+      const { headers, body } = await answer(() => new Response(null, { status }));
+      expect([headers["content-length"], headers["transfer-encoding"], body]).toEqual([undefined, undefined, ""]);
+    }
+    const { status, headers } = await answer(() => Response.redirect("http://b.test/"));
+    expect([status, headers["location"], headers["content-length"]]).toEqual([302, "http://b.test/", "0"]);
+  }));
+
+test("HEAD: the head that GET would get, and no body, for each kind of body", () =>
+  leavesNoFd(async () => {
+    const makes = [
+      () => new Response("hello"),
+      () => new Response(stream("a", "b")),
+      () => new Response(Bun.file(import.meta.path)),
+      () => new Response(null, { headers: { "Content-Length": "4711" } }),
+    ];
+    const expected = [["5"], [undefined, "chunked"], [String(Bun.file(import.meta.path).size)], ["4711"]];
+    for (const [i, make] of makes.entries()) {
+      const { headers, body } = await answer(make, "HEAD / HTTP/1.1");
+      expect(body).toBe("");
+      expect([headers["content-length"], headers["transfer-encoding"]]).toEqual([
+        expected[i]?.[0],
+        expected[i]?.[1],
+      ] as (string | undefined)[]);
+    }
+  }));
+
+test("streams: in chunks for 1.1, to the end of the connection for 1.0, by their length if it is given", () =>
+  leavesNoFd(async () => {
+    const chunks = (): unknown[] => [
+      "a",
+      new Uint8Array([98]),
+      "",
+      new Uint8Array([99, 100]).buffer,
+      "e".repeat(50_000),
+    ];
+    const body = `abcd${"e".repeat(50_000)}`;
+    const chunked = await answer(() => new Response(stream(...chunks())));
+    expect([chunked.headers["transfer-encoding"], chunked.headers["content-length"]]).toEqual(["chunked", undefined]);
+    expect(chunked.body).toBe(body);
+    const old = await answer(() => new Response(stream(...chunks())), "GET / HTTP/1.0");
+    expect([old.headers["transfer-encoding"], old.headers["connection"], old.body]).toEqual([undefined, "close", body]);
+    const sized = await answer(() => new Response(stream("abc"), { headers: { "Content-Length": "3" } }));
+    expect([sized.headers["transfer-encoding"], sized.headers["content-length"]]).toEqual([undefined, "3"]);
+    const generator = await answer(
+      () =>
+        new Response(
+          (async function* () {
+            yield "a";
+            await Bun.sleep(1);
+            yield "b";
+          })() as unknown as ReadableStream,
+        ),
+    );
+    expect(generator.body).toBe("ab");
+  }));
+
+test("after a stream the connection goes on", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(() => new Response(stream("a", "b")));
+    const text = `${GET}\r\nHost: a\r\n\r\n`.repeat(3) + `${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    const replies = parseReplies(await stage.rest(stage.client(text)));
+    expect(replies.map(({ body }) => body)).toEqual(["ab", "ab", "ab", "ab"]);
+  }));
+
+test("a stream that is not read is not pulled for ever, and goes on when it is", () =>
+  leavesNoFd(async () => {
+    let pulled = 0;
+    let isCancelled = false;
+    const total = 1000;
+    using stage = new FetchStage(
+      () =>
+        new Response(
+          new ReadableStream({
+            pull(controller) {
+              if (pulled++ < total) controller.enqueue(new Uint8Array(65_536));
+              else controller.close();
+            },
+            cancel: () => void (isCancelled = true),
+          }),
+        ),
+    );
+    const client = stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    let before = -1;
+    for (let quiet = 0; quiet < 20; quiet = pulled === before ? quiet + 1 : 0) {
+      before = pulled;
+      await stage.idle(5);
+    }
+    expect(pulled).toBeLessThan(300);
+    const { body } = parseReplies(await stage.rest(client))[0] as Received;
+    expect(body.length).toBe(total * 65_536);
+    expect(isCancelled).toBe(false);
+  }));
+
+test("a stream is cancelled when its client goes", () =>
+  leavesNoFd(async () => {
+    let why: unknown;
+    using stage = new FetchStage(
+      () =>
+        new Response(
+          new ReadableStream({
+            pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+            cancel: (reason) => void (why = reason),
+          }),
+        ),
+    );
+    const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
+    await stage.text(client, /HTTP/);
+    client.close();
+    await stage.until(() => why !== undefined);
+    expect((why as Error).name).toBe("AbortError");
+    await stage.until(() => stage.server.stats.open === 0);
+  }));
+
+test("a stream that fails, or has more or less than its length: no whole reply, and onError", () =>
+  leavesNoFd(async () => {
+    const errors: string[] = [];
+    const failing = new ReadableStream({
+      pull(controller) {
+        controller.enqueue("abc");
+        controller.error(new Error("the source's own"));
+      },
+    });
+    const makes = [
+      () => new Response(failing),
+      () => new Response(stream("abcd"), { headers: { "Content-Length": "3" } }),
+      () => new Response(stream("ab"), { headers: { "Content-Length": "3" } }),
+      () => new Response(stream(Symbol())),
+    ];
+    for (const make of makes) {
+      using stage = new FetchStage(make, { onError: (error) => void errors.push(String(error)) });
+      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
+      await stage.until(() => stage.server.stats.accepted === 1 && stage.server.stats.open === 0);
+      expect(stage.fate(client)).toBe("reset");
+    }
+    expect(errors[0]).toContain("the source's own");
+    expect(errors[1]).toContain("longer than its Content-Length");
+    expect(errors[2]).toContain("shorter than its Content-Length");
+    expect(errors).toHaveLength(4);
+  }));
+
+test("files: whole, from a part, missing, shortened meanwhile; each with its length and type", () =>
+  leavesNoFd(async () => {
+    const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+    try {
+      const path = join(directory, "a.html");
+      writeFileSync(path, "x".repeat(1_000_000));
+      const whole = await answer(() => new Response(Bun.file(path)));
+      expect([whole.headers["content-length"], whole.headers["content-type"]]).toEqual([
+        "1000000",
+        "text/html;charset=utf-8",
+      ]);
+      expect(whole.body).toBe("x".repeat(1_000_000));
+      writeFileSync(path, "0123456789");
+      expect((await answer(() => new Response(Bun.file(path).slice(2, 5)))).body).toBe("234");
+      expect((await answer(() => new Response(Bun.file(path).slice(0, 5)))).body).toBe("01234");
+      expect((await answer(() => new Response(Bun.file(join(directory, "none"))))).status).toBe(404);
+      expect((await answer(() => new Response(Bun.file(directory)))).status).toBe(500);
+      writeFileSync(path, "y".repeat(20_000_000));
+      using stage = new FetchStage(() => new Response(Bun.file(path)));
+      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
+      await stage.text(client, /HTTP/);
+      truncateSync(path, 10);
+      await stage.until(() => (client.recv(1_000_000), stage.server.stats.open === 0));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  }));
+
+test("a handler that throws, rejects, or returns no Response: 500, and onError", () =>
+  leavesNoFd(async () => {
+    const used = new Response("x");
+    await used.text();
+    const bad: Record<string, () => unknown> = {
+      "own sync": () => {
+        throw new Error("own sync");
+      },
+      "own async": async () => {
+        await Bun.sleep(1);
+        throw new Error("own async");
+      },
+      "own at once": () => Promise.reject(new Error("own at once")),
+      "no Response": () => undefined,
+      "returned object, and no Response": () => ({ status: 200 }),
+      "returned string": async () => "text",
+      "used already": () => used,
+      "status 0": () => Response.error(),
+    };
+    for (const [message, make] of Object.entries(bad)) {
+      const errors: unknown[] = [];
+      using stage = new FetchStage(make as () => Response, {
+        onError: (error, request) => void errors.push(String(error), request?.url),
+      });
+      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
+      const [reply] = parseReplies(await stage.text(client, /request\.\n$/));
+      expect({ message, status: reply?.status, closes: reply?.headers["connection"] }).toEqual({
+        message,
+        status: 500,
+        closes: undefined,
+      });
+      expect(reply?.body).not.toContain("own");
+      expect(errors).toEqual([expect.stringContaining(message), "http://a/"]);
+    }
+  }));
+
+test("onError's own Response is the reply; one that cannot be sent is not", () =>
+  leavesNoFd(async () => {
+    const thrower = (): Response => {
+      throw new Error("a secret");
+    };
+    for (const [onError, expected] of [
+      [() => new Response("sorry", { status: 503 }), [503, "sorry"]],
+      [() => Response.error(), [500, "The server has failed to answer this request.\n"]],
+    ] as const) {
+      using stage = new FetchStage(thrower, { onError });
+      const { status, body } = await stage.ask(GET);
+      expect([status, body]).toEqual([...expected]);
+    }
+  }));
+
+test("Connection: close in a Response ends the connection behind it", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(() => new Response("x", { headers: { Connection: "close" } }));
+    const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
+    expect(parseReplies(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
+  }));

@@ -1,0 +1,128 @@
+// Handlers under run(), which blocks Bun's event loop: what needs no more than microtasks is answered, the rest is told so.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EpollServer, type EpollServerOptions, type FetchHandler, Socket } from "../../src/index.ts";
+import { parseReplies } from "../support/fetch-stage.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+/** Have requests that were sent before served by run(), until so many were answered: all that came back. */
+function served(fetch: FetchHandler, requests: string[], count: number, options: EpollServerOptions = {}): string[] {
+  let answered = 0;
+  const server = new EpollServer({
+    hostname: "127.0.0.1",
+    ...options,
+    fetch,
+    onRequest: () => void (++answered === count && server.stop()),
+  });
+  const clients = requests.map((text) => {
+    const client = new Socket();
+    client.connect({ address: "127.0.0.1", port: server.port as number });
+    client.send(text);
+    return client;
+  });
+  server.run();
+  return clients.map((client) => {
+    let text = "";
+    try {
+      for (let bytes; (bytes = client.recv(10_000_000)) !== null && bytes.length > 0;) {
+        text += Buffer.from(bytes).toString("latin1");
+      }
+    } catch (error) {
+      text += String(error);
+    }
+    client.close();
+    return text;
+  });
+}
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const bodies = (text: string | undefined): string[] => parseReplies(text ?? "").map(({ body }) => body);
+
+test("a Response at once, one from an async handler, one after many awaits: all within the lap", () =>
+  leavesNoFd(() => {
+    const handlers: FetchHandler[] = [
+      () => new Response("now"),
+      async () => new Response("now"),
+      async () => {
+        for (let i = 0; i < 100; i++) await Promise.resolve(i);
+        return new Response("now");
+      },
+      () => ({ then: (resolve: (response: Response) => void) => resolve(new Response("now")) }) as never,
+    ];
+    for (const handler of handlers) {
+      const [reply] = served(handler, [GET + GET + LAST], 3);
+      expect(bodies(reply)).toEqual(["now", "now", "now"]);
+    }
+  }));
+
+test("a request's body is awaited, however it comes; streams and files go out", () =>
+  leavesNoFd(() => {
+    const post =
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n" + "x".repeat(300_000);
+    const [length] = served(async (request) => new Response(`${(await request.text()).length}`), [post], 1);
+    expect(bodies(length)).toEqual(["300000"]);
+    const [counted] = served(
+      async (request) => {
+        let count = 0;
+        for await (const chunk of request.body as ReadableStream<Uint8Array>) count += chunk.length;
+        return new Response(String(count));
+      },
+      [post],
+      1,
+    );
+    expect(bodies(counted)).toEqual(["300000"]);
+    const stream = (): ReadableStream => {
+      let left = 5;
+      return new ReadableStream({
+        pull(controller) {
+          if (left-- > 0) controller.enqueue("x".repeat(1000));
+          else controller.close();
+        },
+      });
+    };
+    const [streamed] = served(() => new Response(stream()), [LAST], 1);
+    expect(bodies(streamed)).toEqual(["x".repeat(5000)]);
+    const [file] = served(() => new Response(Bun.file(import.meta.path)), [LAST], 1);
+    expect(parseReplies(file ?? "")[0]?.headers["content-length"]).toBe(String(Bun.file(import.meta.path).size));
+  }));
+
+test("a handler that waits for a timer: 500, an error that says what to do, and the others are served", () =>
+  leavesNoFd(() => {
+    const errors: string[] = [];
+    const replies = served(
+      async ({ url }) => {
+        if (url.endsWith("/wait")) await Bun.sleep(1);
+        return new Response("ok");
+      },
+      [GET.replace("/", "/wait") + LAST, LAST],
+      3,
+      { onError: (error) => void errors.push(String(error)) },
+    );
+    expect(replies.map((text) => parseReplies(text).map(({ status }) => status))).toEqual([[500, 200], [200]]);
+    expect(errors).toEqual([expect.stringContaining("start()")]);
+  }));
+
+test("a stream that waits for a timer is cut, so that nobody takes it for whole, and onError hears of it", () =>
+  leavesNoFd(() => {
+    const errors: string[] = [];
+    const slow = (): ReadableStream =>
+      new ReadableStream({
+        async pull(controller) {
+          await Bun.sleep(1);
+          controller.enqueue("never");
+        },
+      });
+    const [reply] = served(
+      ({ url }) => new Response(url.endsWith("/slow") ? slow() : "ok"),
+      [LAST.replace("/", "/slow")],
+      1,
+      {
+        onError: (error) => void errors.push(String(error)),
+      },
+    );
+    expect(reply).not.toContain("\r\n0\r\n\r\n");
+    expect(errors).toEqual([expect.stringContaining("start()")]);
+  }));
