@@ -50,6 +50,7 @@ test("a Response at once, one from an async handler, one after many awaits: all 
         for (let i = 0; i < 100; i++) await Promise.resolve(i);
         return new Response("now");
       },
+      // oxlint-disable-next-line unicorn/no-thenable -- some libraries return such
       () => ({ then: (resolve: (response: Response) => void) => resolve(new Response("now")) }) as never,
     ];
     for (const handler of handlers) {

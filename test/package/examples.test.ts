@@ -99,3 +99,74 @@ test("5-udp answers each datagram", async () => {
     socket.close();
   }
 });
+
+test("6-fetch answers, and its errors too", async () => {
+  const program = start(["bun", join(examples, "6-fetch.ts"), "0"]);
+  const [, url = ""] = await program.output(/listening on (\S+)/);
+  expect(await (await fetch(`${url}/hello?name=you`)).text()).toBe("Hello, you!\n");
+  const post = (body: string): Promise<Response> => fetch(`${url}/echo`, { method: "POST", body });
+  expect(await (await post('{"a":[1]}')).json()).toEqual({ a: [1] });
+  expect((await post("{")).status).toBe(400);
+  expect(await (await fetch(`${url}/me`)).text()).toBe(readFileSync(join(examples, "6-fetch.ts"), "utf8"));
+  expect(await (await fetch(`${url}/stats`)).json()).toMatchObject({ requests: 5, you: { port: expect.any(Number) } });
+  expect((await fetch(`${url}/none`)).status).toBe(404);
+});
+
+/** Say lines, each when the one before is answered; what came back. */
+async function converse(port: number, lines: string[]): Promise<string> {
+  let text = "";
+  const closed = Promise.withResolvers<void>();
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      data(socket, bytes) {
+        text += String(bytes);
+        const next = lines.shift();
+        if (next !== undefined) socket.write(next);
+      },
+      end: (socket) => void socket.end(),
+      close: () => closed.resolve(),
+    },
+  });
+  await closed.promise;
+  return text;
+}
+
+test("7-socket-echo gives back what it is sent, more than it keeps too", async () => {
+  const program = start(["bun", join(examples, "7-socket-echo.ts"), "0"]);
+  const [, port] = await program.output(/listening on (\d+)/);
+  const sent = Buffer.alloc(4_000_000, "0123456789abcdef");
+  const parts: Buffer[] = [];
+  let received = 0;
+  let offset = 0;
+  const done = Promise.withResolvers<void>();
+  const send = (socket: { write: (bytes: Buffer) => number }): unknown =>
+    (offset += socket.write(sent.subarray(offset)));
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(port),
+    socket: {
+      data(_, bytes) {
+        parts.push(Buffer.from(bytes));
+        received += bytes.length;
+        if (received >= sent.length) done.resolve();
+      },
+      drain: (socket) => void send(socket),
+      close: () => done.reject(new Error("closed")),
+    },
+  });
+  send(client);
+  await done.promise;
+  expect(Buffer.concat(parts).equals(sent)).toBe(true);
+  client.end();
+});
+
+test("8-line-protocol answers line by line, and cuts off a line without end", async () => {
+  const program = start(["bun", join(examples, "8-line-protocol.ts"), "0"]);
+  const [, port] = await program.output(/listening on (\d+)/);
+  expect(await converse(Number(port), ["set a 1 2\nget a\nwhat\n", "quit\n"])).toBe(
+    "ready\n1 kept\n1 2\nerror: get KEY, set KEY VALUE, who, quit\nbye\n",
+  );
+  expect(await converse(Number(port), ["x".repeat(5000)])).toBe("ready\nerror: the line is too long\n");
+});

@@ -1,0 +1,30 @@
+// nc 127.0.0.1 8803        (or: exec 3<>/dev/tcp/127.0.0.1/8803; echo hi >&3; head -1 <&3)
+//
+// The echo server again, in Bun.listen's shape, on EpollServer's loop. What a client does not take is not read from it
+// either: write() says how much there was room for, the rest waits for drain.
+
+import { EpollServer, type ServerSocket } from "epoll-hello";
+
+interface Unsent {
+  bytes: Uint8Array;
+}
+
+const server = new EpollServer({
+  hostname: "127.0.0.1",
+  port: Number(process.argv[2] ?? 8803),
+  socket: {
+    open: (socket: ServerSocket<Unsent>) => void (socket.data = { bytes: new Uint8Array() }),
+    data: (socket, bytes) => echo(socket, bytes),
+    drain: (socket) => echo(socket, socket.data?.bytes ?? new Uint8Array()),
+  },
+});
+
+function echo(socket: ServerSocket<Unsent>, bytes: Uint8Array): void {
+  const rest = bytes.subarray(socket.write(bytes));
+  socket.data = { bytes: rest };
+  if (rest.length > 0) socket.pause();
+  else socket.resume();
+}
+
+console.log(`listening on ${server.port}`);
+server.run();

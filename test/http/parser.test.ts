@@ -1,0 +1,59 @@
+// The parser is another package's: what is not what it is taken for is refused at the start, and not at a request.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { root, run } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
+
+const specifier = "undici/lib/llhttp/llhttp_simd-wasm.js";
+
+/** A server's start with another module in the parser's place. */
+async function startWith(makeBytes: string): Promise<{ stdout: string; code: number | null }> {
+  const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const path = join(directory, "preload.ts");
+    const real = join(root, "node_modules", specifier);
+    writeFileSync(
+      path,
+      `const real = new Uint8Array(require(${JSON.stringify(real)}));
+      const make = ${makeBytes};
+      Bun.plugin({ name: "other", setup(build) {
+        build.module(${JSON.stringify(specifier)}, () => ({ exports: { default: make(real) }, loader: "object" }));
+      } });`,
+    );
+    const program = `const { EpollServer } = require(${JSON.stringify(join(root, "src/index.ts"))});
+      try { new EpollServer({ hostname: "127.0.0.1" }); console.log("started"); }
+      catch (error) { console.log(error.message); }
+      process.exit(0);`;
+    return await run(["bun", "--preload", path, "-e", program]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test("the module itself, by the same way", async () => {
+  expect((await startWith("(real) => real")).stdout).toBe("started\n");
+});
+
+test("a module without the functions", async () => {
+  const empty = "() => new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])";
+  expect((await startWith(empty)).stdout).toMatch(
+    /^epoll-hello cannot use this version of undici: its llhttp lacks _initialize, .*llhttp_execute/,
+  );
+});
+
+test("a module that parses otherwise", async () => {
+  // Its texts are patched: what it looks for in a head is another word.
+  const patched = `(real) => {
+    const bytes = Buffer.from(real);
+    for (let at; (at = bytes.indexOf("ransfer-encoding")) >= 0;) bytes.write("X", at + 3);
+    for (let at; (at = bytes.indexOf("ontent-length")) >= 0;) bytes.write("X", at + 3);
+    for (let at; (at = bytes.indexOf("TTP/")) >= 0;) bytes.write("X", at);
+    return bytes;
+  }`;
+  const { stdout } = await startWith(patched);
+  expect(stdout).toMatch(/^epoll-hello cannot use this version of undici: its llhttp parses otherwise/);
+});
