@@ -147,6 +147,7 @@ export class HttpProtocol implements Protocol {
   answerKnown(channel: Channel, bytes: Uint8Array, start: number, end: number): number {
     const head = this.#knownHead;
     if (head === undefined || !this.keepAlive) return 0;
+    this.#batched = 0; // a callback may have thrown in the midst of another connection's
     const known = this.#known;
     const size = known.length;
     const { maxRequestsPerConnection } = this.limits;

@@ -210,7 +210,8 @@ export class Loop implements ConnectionOwner {
       }
       accepted++;
       const connection = this.#adopt(fd);
-      if (eager && !connection.isFinished && !connection.isPaused) this.#receive(connection);
+      const { isClosed, isFinished, isPaused } = connection; // by its protocol, at once
+      if (eager && !isClosed && !isFinished && !isPaused) this.#receive(connection);
       else this.#proceed(connection);
       if (!eager) return;
     }

@@ -298,3 +298,27 @@ test("Connection: close in a Response ends the connection behind it", () =>
     const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
     expect(parseReplies(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
   }));
+
+test("an onError that throws costs its own connection; no other one gets what was meant for it", () =>
+  leavesNoFd(async () => {
+    let calls = 0;
+    using stage = new FetchStage(
+      () => {
+        if (++calls === 3) throw new Error("the handler's own");
+        return new Response(`reply ${calls}`);
+      },
+      {
+        onError() {
+          throw new Error("the user's own");
+        },
+      },
+    );
+    const request = `${GET}\r\nHost: a\r\n\r\n`;
+    await stage.text(stage.client(request), /reply 1$/);
+    const bad = stage.client(request + request + request);
+    expect(() => {
+      for (let i = 0; i < 10; i++) stage.server.tick(0);
+    }).toThrow("the user's own");
+    expect(stage.fate(bad)).toBe("reset");
+    expect(parseReplies(await stage.text(stage.client(request), /reply 4$/))).toHaveLength(1);
+  }));

@@ -275,3 +275,22 @@ test("handlers that are none, or not known, are refused by name", () => {
   const both = { socket: { data() {} }, fetch: () => new Response() };
   expect(() => new Stage(both)).toThrow("give one of response, fetch and socket, and not fetch and socket");
 });
+
+test("a connection may be ended, cut or paused as soon as it is open", () =>
+  leavesNoFd(() => {
+    const first: ((socket: ServerSocket) => unknown)[] = [
+      (socket) => socket.end("no"),
+      (socket) => socket.terminate(),
+      (socket) => socket.pause(),
+    ];
+    for (const mode of modes) {
+      for (const [i, open] of first.entries()) {
+        let received = 0;
+        using stage = stageOf({ open: (socket) => void open(socket), data: () => void received++ }, mode);
+        const client = stage.client("x");
+        if (i === 0) expect(take(stage, client, 2)).toBe("no");
+        stage.settle();
+        expect([received, stage.fate(client)]).toEqual([0, ["end", "reset", "open"][i] as "end"]);
+      }
+    }
+  }));
