@@ -1,7 +1,6 @@
 // llhttp: parses heads and chunked bodies, strictly. The one file that knows whose WebAssembly it is (undici's) and how it is called.
 
 import { Buffer } from "node:buffer";
-import wasm from "undici/lib/llhttp/llhttp_simd-wasm.js";
 
 /** What is used of the module; pointers and counts are 32-bit numbers. */
 interface Exports {
@@ -185,7 +184,9 @@ function put(m: Machine, bytes: Uint8Array, start: number, end: number): void {
 /** Compile it, and check that it is what it is taken for: another version may be installed than the one that was tried. */
 function load(): Machine {
   const offset = (pointer: number): number => pointer - made.input;
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(wasm)), {
+  // Not an `import` statement: Bun would make each of its 54,000 bytes a named export, and take 40 ms for that.
+  const wasm = require("undici/lib/llhttp/llhttp_simd-wasm.js") as Uint8Array<ArrayBuffer>;
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
     env: {
       wasm_on_message_begin: () => 0,
       wasm_on_status: () => 0,
