@@ -181,7 +181,9 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
         if (isNamed(head, i, "content-length")) {
           if (hasLength) return "bad-request"; // the same twice, even
           hasLength = true;
-          head.bodyLength = Number(head.valueAt(i));
+          const length = head.valueAt(i);
+          if (length.startsWith("0") && length !== "0") return "bad-request"; // some take 010 for 8
+          head.bodyLength = Number(length);
         }
         break;
       case 17:
@@ -218,7 +220,8 @@ function judgeTarget(head: RequestHead): RefusalReason | undefined {
   const { method, target, host } = head;
   if (method === "CONNECT") return isAuthority(target) && target.includes(":") ? "method-not-allowed" : "bad-request";
   if (target === "*") return method === "OPTIONS" ? undefined : "bad-request";
-  if (target.includes("#")) return "bad-request";
+  // A fragment is no part of it; a backslash is a slash to some, and NUL an end.
+  if (/#|^[^?]*\\|%00/.test(target)) return "bad-request";
   if (!target.startsWith("/")) {
     const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
     if (authority === undefined || !isAuthority(authority)) return "bad-request";
@@ -231,10 +234,10 @@ function judgeTarget(head: RequestHead): RefusalReason | undefined {
 
 let known = "localhost";
 
-/** A host, and perhaps a port: RFC 9110, 7.2; and one that URL takes, too. */
+/** A host, and perhaps a port: RFC 9110, 7.2; without what no host has, and one that URL takes, too. */
 function isAuthority(text: string): boolean {
   if (text === known) return true;
-  if (!/^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(?::\d{1,5})?$/i.test(text)) return false;
+  if (!/^(?:\[[\da-f:.]+\]|[\w.~%-]+)(?::\d{1,5})?$/i.test(text)) return false;
   if (!URL.canParse(`http://${text}/`)) return false;
   known = text;
   return true;

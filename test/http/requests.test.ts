@@ -56,7 +56,7 @@ test("its url is what URL makes of it: no dot segments, lower-case host, no defa
       "//evil.test/x": "http://a.test//evil.test/x",
       "/a.b/c..d/.e": "http://a.test/a.b/c..d/.e",
       '/"<>`{}|^': "http://a.test/%22%3C%3E%60%7B%7D|%5E",
-      "/\\..\\x": "http://a.test/x",
+      "/?\\..\\x": "http://a.test/?\\..\\x",
       "/?a=../b'\"": "http://a.test/?a=../b%27%22",
       "http://B.test:80/x": "http://b.test/x",
       "https://c.test/x": "https://c.test/x",
