@@ -382,8 +382,8 @@ export class Conversation implements BodyOwner {
     if (body === undefined || body.isComplete || body.error !== undefined) return false;
     if (exchange.reply instanceof Reply && body.isDiscarded && this.#http.fetch === undefined) return true;
     if (body.isTouched && !body.isDiscarded) return false;
-    const isUnsent = exchange.continues === "awaited" && body.bytesIn === 0;
-    if (isUnsent || (body.left !== Infinity && body.left > DISCARD_BYTES)) {
+    const isUnwanted = exchange.head?.expectsContinue === true && exchange.continues !== "sent";
+    if (isUnwanted || (body.left !== Infinity && body.left > DISCARD_BYTES)) {
       if (this.#incoming === body) this.#incoming = undefined;
       body.fail(new Error("The request was answered before its body came."));
       this.#isDeaf = true;
@@ -401,7 +401,8 @@ export class Conversation implements BodyOwner {
     if (!http.keepAlive || (!(reply instanceof Reply) && reply.closes)) exchange.closes = true;
     if (reply instanceof Reply) {
       const field = exchange.closes ? "close" : head?.minor === 0 ? "keep-alive" : "";
-      this.#channel.write(reply.variant(field, head?.method === "HEAD"));
+      const isHead = head?.method === "HEAD" || exchange.line.startsWith("HEAD ");
+      this.#channel.write(reply.variant(field, isHead));
       return;
     }
     const { source } = reply;
@@ -461,7 +462,9 @@ export class Conversation implements BodyOwner {
   // ---- input that has to wait ----
 
   get #mustWait(): boolean {
-    return this.#exchanges.length >= MAX_PIPELINED || this.#channel.pending >= HIGH_WATER;
+    const { length } = this.#exchanges;
+    if (length >= MAX_PIPELINED || this.#channel.pending >= HIGH_WATER) return true;
+    return length > 0 && this.#exchanges[length - 1]?.head?.minor === 0; // whose reply may have to end the connection
   }
 
   #takeHeld(): void {

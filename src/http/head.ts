@@ -24,7 +24,7 @@ export interface HeadLimits {
 export class RequestHead {
   /** A copy of what came, from the method on. */
   readonly bytes: Buffer;
-  /** How many bytes it had, with empty lines before it. */
+  /** How many bytes it had. */
   size: number;
   readonly method: string;
   readonly target: string;
@@ -90,8 +90,8 @@ export class RequestHead {
     const { target, host } = this;
     const url = target.startsWith("/") ? `http://${host}${target}` : target;
     // Most need no change: no capitals or port 80 in the host, no dot segments, nothing to be escaped.
-    const isNormal = /^http:\/\/[a-z0-9.-]+(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2e)|(?<!\/)\.)*$/i;
-    return (this.#url = isNormal.test(url) && !/[A-Z]/.test(host) ? url : new URL(url).href);
+    const isNormal = /^http:\/\/[a-z0-9.-]+(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
+    return (this.#url = isNormal.test(url) ? url : new URL(url).href);
   }
 }
 
@@ -108,6 +108,7 @@ export function readHead(
   limits: HeadLimits,
 ): RequestHead | RefusalReason | undefined {
   const { maxHeaderBytes, maxHeaderCount, maxTargetBytes } = limits;
+  if (bytes[start] === CR) return end - start > 1 ? "bad-request" : undefined; // empty lines were skipped before
   const length = Math.min(end - start, maxHeaderBytes);
   const tooMuch = length < maxHeaderBytes ? undefined : "header-too-large";
   const size = parseHead(bytes, start, start + length);
@@ -125,7 +126,7 @@ export function readHead(
 /** Read a head with lines that end in a line feed alone: RFC 9112, 2.2 allows that, and it is llhttp's to see them as others do. */
 function readBareHead(bytes: Uint8Array, limits: HeadLimits): RequestHead | RefusalReason | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-  const end = /\n\r?\n/.exec(text.replace(/^[\r\n]+/, (empty) => " ".repeat(empty.length)));
+  const end = /\n\r?\n/.exec(text);
   if (end === null) return undefined;
   const size = end.index + end[0].length;
   const whole = Buffer.from(text.slice(0, size).replace(/\r?\n/g, "\r\n"), "latin1");
@@ -139,20 +140,17 @@ function readBareHead(bytes: Uint8Array, limits: HeadLimits): RequestHead | Refu
 
 function judge(bytes: Uint8Array, start: number, size: number): RequestHead | RefusalReason {
   const { targetStart, targetEnd, count, major, minor } = parsed;
-  let line = 0; // empty lines before the request: RFC 9112, 2.2
-  while (bytes[start + line] === CR || bytes[start + line] === LF) line++;
-  const copy = Buffer.from(bytes.subarray(start + line, start + size));
-  const text = copy.toString("latin1", 0, targetEnd - line + 9);
-  const method = text.slice(0, targetStart - line - 1);
-  const target = text.slice(targetStart - line, targetEnd - line);
+  const copy = Buffer.from(bytes.subarray(start, start + size));
+  const text = copy.toString("latin1", 0, targetEnd + 9);
+  const method = text.slice(0, targetStart - 1);
+  const target = text.slice(targetStart, targetEnd);
   // llhttp lets several spaces pass, other protocols, and a line without a version.
-  if (text.length !== targetEnd - line + 9 || method.endsWith(" ") || text[targetStart - line - 1] !== " ") {
+  if (text.length !== targetEnd + 9 || method.endsWith(" ") || text[targetStart - 1] !== " ") {
     return "bad-request";
   }
   if (!text.endsWith(` HTTP/${major}.${minor}`)) return "bad-request";
   if (major !== 1 || minor > 1) return "version-not-supported";
   const fields = parsed.fields.slice(0, 4 * count);
-  if (line > 0) for (let i = 0; i < fields.length; i++) (fields[i] as number) -= line;
   const head = new RequestHead(copy, size, method, target, minor, fields);
   return judgeFields(head) ?? judgeTarget(head) ?? head;
 }
@@ -237,7 +235,7 @@ let known = "localhost";
 /** A host, and perhaps a port: RFC 9110, 7.2; without what no host has, and one that URL takes, too. */
 function isAuthority(text: string): boolean {
   if (text === known) return true;
-  if (!/^(?:\[[\da-f:.]+\]|[\w.~%-]+)(?::\d{1,5})?$/i.test(text)) return false;
+  if (!/^(?:\[[\da-f:.]+\]|[\w.~%-]+)(?::\d{0,5})?$/i.test(text)) return false;
   if (!URL.canParse(`http://${text}/`)) return false;
   known = text;
   return true;
@@ -263,15 +261,19 @@ function isBareLineFeed(bytes: Uint8Array, position: number): boolean {
   return bytes[at] === LF && bytes[at - 1] !== CR;
 }
 
+/** The methods of another protocol, which llhttp knows and does not take here. */
+const rtsp =
+  /^(?:DESCRIBE|ANNOUNCE|SETUP|PLAY|PAUSE|TEARDOWN|GET_PARAMETER|SET_PARAMETER|REDIRECT|RECORD|FLUSH) \S+ HTTP$/;
+
 /** Why what llhttp gave up on is refused; undefined if only what comes next can tell. */
 function whyMalformed(bytes: Uint8Array, start: number, end: number): RefusalReason | undefined {
   const { code, position } = failure;
   if (code === HPE_INVALID_METHOD) return whyNoMethod(bytes, start, end);
   if (code === HPE_PAUSED_H2_UPGRADE) return "version-not-supported";
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, position).toString("latin1");
-  if (code === HPE_INVALID_VERSION && /HTTP\/\d\.\d$/.test(text)) return "version-not-supported";
+  if (code === HPE_INVALID_VERSION && /HTTP\/(?!1\.[01])\d\.\d$/.test(text)) return "version-not-supported";
   // A method that llhttp knows, of another protocol.
-  return code === HPE_INVALID_CONSTANT && /^\s*\S+ \S+ HTTP$/.test(text) ? "not-implemented" : "bad-request";
+  return code === HPE_INVALID_CONSTANT && rtsp.test(text) ? "not-implemented" : "bad-request";
 }
 
 /** RFC 9110, 15.6.2: another method than those known, or no method at all? */

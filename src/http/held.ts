@@ -3,6 +3,8 @@
 import { Buffer } from "node:buffer";
 
 const LF = 10;
+/** Up to here a parse costs less than the system call that brought the bytes. */
+const SHORT = 4096;
 const nothing: Buffer = Buffer.alloc(0);
 
 export class HeldInput {
@@ -23,9 +25,9 @@ export class HeldInput {
     this.length = needed;
   }
 
-  /** A head that comes byte by byte is not parsed with each: only with each line, or when there is twice as much. */
+  /** A long head that comes byte by byte is not parsed with each: only with each line, or when there is twice as much. */
   isWorthALook(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.length >= 2 * this.#lookedAt) return true;
+    if (this.length <= SHORT || this.length >= 2 * this.#lookedAt) return true;
     const at = bytes.indexOf(LF, start);
     return at >= 0 && at < end;
   }
