@@ -170,6 +170,7 @@ export class Conversation implements BodyOwner {
       this.#isAtEnd = at === end;
       this.#begin(head);
     }
+    this.#isAtEnd = false;
     return at;
   }
 
@@ -427,10 +428,11 @@ export class Conversation implements BodyOwner {
     const { body } = exchange;
     if (exchange.closes) {
       this.#isDeaf = true;
-      const isWhole = body === undefined || body.isComplete;
+      // It is kept in mind only as long as nothing more can have come.
+      const isWhole = this.#isAtEnd && (body === undefined || body.isComplete);
       for (const other of this.#exchanges) this.#kill(other, gone());
       this.#exchanges.length = 0;
-      this.#channel.finish(isWhole && exchange.head?.isLast === true && this.#isAtEnd && this.#held.length === 0);
+      this.#channel.finish(isWhole && exchange.head?.isLast === true && this.#held.length === 0);
     } else if (body !== undefined && !body.isComplete) {
       body.discard(); // its handler has answered, and reads on in vain
     }
@@ -461,10 +463,13 @@ export class Conversation implements BodyOwner {
 
   // ---- input that has to wait ----
 
+  /** No further request is begun for now; a body that is coming may go on, unless output piles up. */
   get #mustWait(): boolean {
+    if (this.#channel.pending >= HIGH_WATER) return true;
+    if (this.#incoming !== undefined) return false;
     const { length } = this.#exchanges;
-    if (length >= MAX_PIPELINED || this.#channel.pending >= HIGH_WATER) return true;
-    return length > 0 && this.#exchanges[length - 1]?.head?.minor === 0; // whose reply may have to end the connection
+    // The reply to HTTP/1.0 may have to end the connection: its next request waits for that.
+    return length >= MAX_PIPELINED || (length > 0 && this.#exchanges[length - 1]?.head?.minor === 0);
   }
 
   #takeHeld(): void {

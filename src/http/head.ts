@@ -113,7 +113,7 @@ export function readHead(
   const tooMuch = length < maxHeaderBytes ? undefined : "header-too-large";
   const size = parseHead(bytes, start, start + length);
   if (size === MALFORMED) {
-    if (isBareLineFeed(bytes, start + failure.position)) {
+    if (isBareLineFeed(bytes, start + failure.position, start + length)) {
       return readBareHead(bytes.subarray(start, start + length), limits) ?? tooMuch;
     }
     return whyMalformed(bytes, start, start + length) ?? tooMuch;
@@ -256,8 +256,8 @@ function trimmed(value: string): string {
 }
 
 /** A parse has failed at a line feed for which a carriage return was expected. */
-function isBareLineFeed(bytes: Uint8Array, position: number): boolean {
-  const at = bytes[position] === LF ? position : position - 1; // it points at it, or behind it
+function isBareLineFeed(bytes: Uint8Array, position: number, end: number): boolean {
+  const at = position < end && bytes[position] === LF ? position : position - 1; // it points at it, or behind it
   return bytes[at] === LF && bytes[at - 1] !== CR;
 }
 
