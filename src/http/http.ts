@@ -171,7 +171,7 @@ export class HttpProtocol implements Protocol {
     }
     this.#writePlain(channel, plain);
     this.#writeBatch(channel);
-    channel.phase = "idle";
+    if (at > start) channel.phase = "idle";
     return at - start;
   }
 

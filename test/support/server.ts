@@ -1,7 +1,7 @@
 // An EpollServer in this process, lap by lap: its clients are Sockets here too, so that every run is the same.
 
 import { hostSys, type Sys } from "../../src/ffi.ts";
-import { EpollServer, type EpollServerOptions, Socket } from "../../src/index.ts";
+import { EpollServer, type EpollServerOptions, IPPROTO_TCP, Socket, TCP_NODELAY } from "../../src/index.ts";
 
 /** A clock that stands still until it is moved. */
 export class StillClock {
@@ -31,6 +31,7 @@ export class Stage implements Disposable {
     const socket = new Socket();
     this.#clients.push(socket);
     if (from !== "") socket.bind({ address: from, port: 0 });
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // what is sent is there at the next lap, and not an ACK later
     socket.connect({ address: "127.0.0.1", port: this.server.port as number });
     if (text !== "") socket.send(text);
     return socket;
