@@ -47,6 +47,8 @@ export interface Channel {
    * @param isPeerDone the peer has promised to send no more: nothing can arrive that would turn the close into a reset
    */
   finish(isPeerDone: boolean): void;
+  /** Copy what is queued and only lent. */
+  keep(): void;
   /** Outside of the loop's calls: do at once what was asked for. Within them it is done anyway. */
   flush(): void;
   /** Close at once and reset: what is queued is lost. */
@@ -75,6 +77,10 @@ export interface Protocol {
   closed(channel: Channel): void;
   /** The server is about to stop: let each connection end with its next reply. */
   stop(): void;
-  /** The thread blocks between laps, so that Bun's event loop never turns: end what waits for that. */
-  settle(): void;
+  /**
+   * The thread blocks between laps, so that Bun's event loop never turns: end what waits for that.
+   *
+   * @returns whether there was something: then microtasks are to be run once more
+   */
+  settle(): boolean;
 }

@@ -47,6 +47,7 @@ export class ServerSocket<Data = unknown> {
   readonly #sys: Sys;
   #isShort = false;
   #isPaused = false;
+  #isEnded = false;
 
   /** @internal */
   constructor(channel: Channel, sys: Sys) {
@@ -153,8 +154,14 @@ export class ServerSocket<Data = unknown> {
 
   #setPaused(isPaused: boolean): void {
     if (this.#isPaused === isPaused || this.closed) return;
-    this.#channel.isPaused = this.#isPaused = isPaused;
+    this.#isPaused = isPaused;
+    this.#channel.isPaused = isPaused || this.#isEnded;
     this.#channel.flush();
+  }
+
+  /** @internal the peer sends no more: there is nothing to receive, whether it is paused or not */
+  static ended(socket: ServerSocket): void {
+    socket.#isEnded = socket.#channel.isPaused = true;
   }
 
   /** @internal all is sent: whether `drain` is due */
@@ -195,7 +202,7 @@ export class SocketProtocol implements Protocol {
 
   end(channel: Channel): void {
     const socket = channel.state as ServerSocket;
-    channel.isPaused = true; // nothing more will come
+    ServerSocket.ended(socket);
     if (this.#handlers.end === undefined) channel.finish(true);
     else this.#call(socket, () => this.#handlers.end?.(socket));
   }
@@ -222,7 +229,9 @@ export class SocketProtocol implements Protocol {
 
   stop(): void {}
 
-  settle(): void {}
+  settle(): boolean {
+    return false;
+  }
 
   #call(socket: ServerSocket, handler: () => void): void {
     try {

@@ -10,6 +10,10 @@ const HIGH_WATER = 262_144;
 const FRAMING_BYTES = 16_384;
 const FRAMING_FACTOR = 16;
 
+const SMALL_PIECE = 4_096;
+const TAIL_BYTES = 16_384;
+const nothing = new Uint8Array(0);
+
 export interface BodyOwner {
   /** Somebody has begun to read. */
   touched(): void;
@@ -40,6 +44,8 @@ export class RequestBody {
   #isReleased = false;
 
   #chunks: Uint8Array[] = [];
+  #tail: Uint8Array = nothing;
+  #tailUsed = 0;
   #queued = 0;
   #isCollected = false;
   #wake: (() => void) | undefined;
@@ -86,6 +92,7 @@ export class RequestBody {
   discard(): void {
     if (this.isDiscarded) return;
     this.isDiscarded = true;
+    this.#keepTail();
     this.#chunks = [];
     this.#queued = 0;
     this.#wakeUp();
@@ -119,6 +126,7 @@ export class RequestBody {
     while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#moved();
     if (this.error !== undefined) throw this.error;
     if (this.isDiscarded) throw discarded();
+    this.#keepTail();
     const only = this.#chunks[0];
     const content = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#queued);
     this.#chunks = [];
@@ -158,10 +166,28 @@ export class RequestBody {
     return -1;
   }
 
+  /** Small pieces that nobody has read yet are put together: each by itself would weigh more than it carries. */
   #keep(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#queued += chunk.length;
+    const { length } = chunk;
+    if (length < SMALL_PIECE && this.#chunks.length > 0) {
+      if (this.#tail.length - this.#tailUsed < length) {
+        this.#keepTail();
+        this.#tail = new Uint8Array(TAIL_BYTES);
+      }
+      this.#tail.set(chunk, this.#tailUsed);
+      this.#tailUsed += length;
+    } else {
+      this.#keepTail();
+      this.#chunks.push(chunk);
+    }
+    this.#queued += length;
     this.#wakeUp();
+  }
+
+  #keepTail(): void {
+    if (this.#tailUsed > 0) this.#chunks.push(this.#tail.subarray(0, this.#tailUsed));
+    this.#tail = nothing;
+    this.#tailUsed = 0;
   }
 
   #complete(): void {
@@ -183,6 +209,7 @@ export class RequestBody {
   }
 
   async #next(): Promise<Uint8Array | undefined> {
+    if (this.#chunks.length < 2) this.#keepTail();
     while (this.#chunks.length === 0) {
       if (this.error !== undefined) throw this.error;
       if (this.isDiscarded) throw discarded();

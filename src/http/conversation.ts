@@ -45,6 +45,8 @@ export class Conversation implements BodyOwner {
   #isInputOver = false;
   /** What is being taken ends where the input does. */
   #isAtEnd = false;
+  /** Input is being taken: whatever a handler sets off meanwhile, no other is, and this object stays. */
+  #isTaking = false;
 
   constructor(channel: Channel, http: HttpProtocol) {
     this.#channel = channel;
@@ -54,7 +56,7 @@ export class Conversation implements BodyOwner {
   // ---- what the loop tells ----
 
   receive(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#isDeaf) {
+    if (this.#isDeaf && this.#incoming === undefined) {
       this.#ignored += end - start;
       return this.#update();
     }
@@ -105,17 +107,18 @@ export class Conversation implements BodyOwner {
   }
 
   /** Bun's loop does not turn: an application that waits for it waits for ever. */
-  settle(): void {
+  settle(): boolean {
     const first = this.#exchanges[0];
-    if (first === undefined) return;
+    if (first === undefined) return false;
     if (first.pump !== undefined && first.isStuck) {
       this.#http.report(cannotWait(), first.request);
-      return this.#channel.abort();
+      this.#channel.abort();
+      return true;
     }
-    for (const exchange of this.#exchanges.slice()) {
-      if (exchange.pump === undefined && !exchange.isDead && exchange.isStuck) this.fail(exchange, cannotWait());
-    }
-    this.#channel.flush();
+    const stuck = this.#exchanges.filter((exchange) => exchange.pump === undefined && exchange.isStuck);
+    for (const exchange of stuck) if (!exchange.isDead) this.fail(exchange, cannotWait());
+    if (stuck.length > 0) this.#goOn();
+    return stuck.length > 0;
   }
 
   // ---- requests ----
@@ -127,6 +130,13 @@ export class Conversation implements BodyOwner {
     this.#update();
   }
 
+  /** Begin with a request whose handler has returned, and its reply is not ready. */
+  awaitReply(exchange: Exchange, reply: Promise<PreparedReply>): void {
+    this.#exchanges.push(exchange);
+    this.#await(exchange, reply);
+    this.#update();
+  }
+
   /** Begin with a request whose reply is known, but cannot be sent at once. */
   answer(exchange: Exchange): void {
     this.#exchanges.push(exchange);
@@ -135,9 +145,18 @@ export class Conversation implements BodyOwner {
   }
 
   #take(bytes: Uint8Array, start: number, end: number): number {
+    this.#isTaking = true;
+    try {
+      return this.#takeAll(bytes, start, end);
+    } finally {
+      this.#isTaking = this.#isAtEnd = false;
+    }
+  }
+
+  #takeAll(bytes: Uint8Array, start: number, end: number): number {
     const channel = this.#channel;
     let at = start;
-    while (at < end && !this.#isDeaf) {
+    while (at < end && (!this.#isDeaf || this.#incoming !== undefined)) {
       if (this.#incoming !== undefined) {
         const count = this.#incoming.feed(bytes, at, end);
         if (count < 0) {
@@ -170,7 +189,6 @@ export class Conversation implements BodyOwner {
       this.#isAtEnd = at === end;
       this.#begin(head);
     }
-    this.#isAtEnd = false;
     return at;
   }
 
@@ -246,8 +264,7 @@ export class Conversation implements BodyOwner {
       const error = new Error(`The request's body is refused: ${reason}`);
       body.fail(error);
       if (last?.body === body && last.pump === undefined) {
-        if (last.request !== undefined) ServerRequest.abort(last.request, error);
-        last.isDead = true; // to its handler
+        this.#kill(last, error); // to its handler
         this.#exchanges.pop();
         this.#push(reason, last.head, bytes);
       } else if (last?.body === body) {
@@ -281,7 +298,12 @@ export class Conversation implements BodyOwner {
 
   #watch(exchange: Exchange, promise: Promise<unknown>): void {
     promise.then(
-      (result) => this.#later(exchange, () => this.#prepare(exchange, result)),
+      (result) =>
+        this.#later(
+          exchange,
+          () => this.#prepare(exchange, result),
+          () => void (result instanceof Response && !result.bodyUsed && result.body?.cancel().catch(() => {})),
+        ),
       (error) =>
         this.#later(
           exchange,
@@ -299,22 +321,29 @@ export class Conversation implements BodyOwner {
     const { request } = exchange;
     try {
       const reply = this.#http.prepare(result);
-      if (!(reply instanceof Promise)) {
-        exchange.reply = reply;
-        return;
-      }
-      reply.then(
-        (ready) =>
-          this.#later(
-            exchange,
-            () => void (exchange.reply = ready),
-            () => ready.source?.cancel(gone()),
-          ),
-        (error) => this.#later(exchange, () => this.fail(exchange, error)),
-      );
+      if (reply instanceof Promise) this.#await(exchange, reply);
+      else if (reply.source?.prime === undefined || !isUnread(exchange.body)) exchange.reply = reply;
+      // Its pieces may come from the request's body. Then that is wanted, which has to be said before the reply is begun.
+      else
+        this.#await(
+          exchange,
+          reply.source.prime().then(() => reply),
+        );
     } catch (error) {
       this.#http.failed(exchange, error, request);
     }
+  }
+
+  #await(exchange: Exchange, reply: Promise<PreparedReply>): void {
+    reply.then(
+      (ready) =>
+        this.#later(
+          exchange,
+          () => void (exchange.reply = ready),
+          () => ready.source?.cancel(gone()),
+        ),
+      (error) => this.#later(exchange, () => this.fail(exchange, error)),
+    );
   }
 
   fail(exchange: Exchange, error: unknown): void {
@@ -353,7 +382,7 @@ export class Conversation implements BodyOwner {
   }
 
   drained(): void {
-    if (this.#channel.isClosed) return;
+    if (this.#channel.isClosed || this.#channel.state !== this) return;
     this.#update();
     this.#channel.flush();
   }
@@ -367,8 +396,9 @@ export class Conversation implements BodyOwner {
       const exchange = this.#exchanges[0];
       if (exchange === undefined) break;
       if (exchange.continues === "due") {
-        exchange.continues = "sent";
-        if (exchange.reply === undefined || this.#withholds(exchange)) channel.write(CONTINUE);
+        const isWanted = exchange.reply === undefined || this.#http.fetch === undefined;
+        exchange.continues = isWanted ? "sent" : "awaited"; // answered before its turn came: the body is not wanted
+        if (isWanted) channel.write(CONTINUE);
       }
       if (exchange.pump !== undefined || exchange.reply === undefined || this.#withholds(exchange)) break;
       this.#send(exchange, exchange.reply);
@@ -382,15 +412,17 @@ export class Conversation implements BodyOwner {
     const { body } = exchange;
     if (body === undefined || body.isComplete || body.error !== undefined) return false;
     if (exchange.reply instanceof Reply && body.isDiscarded && this.#http.fetch === undefined) return true;
-    if (body.isTouched && !body.isDiscarded) return false;
+    if (!(exchange.reply instanceof Reply) && exchange.reply?.source?.prime !== undefined) return false;
     const isUnwanted = exchange.head?.expectsContinue === true && exchange.continues !== "sent";
-    if (isUnwanted || (body.left !== Infinity && body.left > DISCARD_BYTES)) {
+    const isUnread = !body.isTouched || body.isDiscarded;
+    if (isUnwanted || (isUnread && body.left !== Infinity && body.left > DISCARD_BYTES)) {
       if (this.#incoming === body) this.#incoming = undefined;
       body.fail(new Error("The request was answered before its body came."));
       this.#isDeaf = true;
       exchange.closes = true;
       return false;
     }
+    if (body.isTouched && !body.isDiscarded) return false;
     body.discard();
     return true;
   }
@@ -400,6 +432,11 @@ export class Conversation implements BodyOwner {
     const { head } = exchange;
     http.answered(exchange, reply.status, this.#channel); // first: a callback may stop the server
     if (!http.keepAlive || (!(reply instanceof Reply) && reply.closes)) exchange.closes = true;
+    if (exchange.continues === "awaited") {
+      exchange.continues = "no"; // it is too late for that, and nobody knows whether the body will come
+      exchange.closes = true;
+    }
+    if (exchange.closes) this.#isDeaf = true; // what is behind it concerns nobody
     if (reply instanceof Reply) {
       const field = exchange.closes ? "close" : head?.minor === 0 ? "keep-alive" : "";
       const isHead = head?.method === "HEAD" || exchange.line.startsWith("HEAD ");
@@ -409,7 +446,7 @@ export class Conversation implements BodyOwner {
     const { source } = reply;
     const hasNoBody = head?.method === "HEAD" || reply.status === 204 || reply.status === 304;
     const isChunked = reply.length < 0 && head?.minor === 1;
-    if (reply.length < 0 && !isChunked && !hasNoBody) exchange.closes = true; // its end is the connection's
+    if (reply.length < 0 && !isChunked && !hasNoBody) exchange.closes = this.#isDeaf = true; // its end is the connection's
     this.#channel.write(Buffer.from(http.serialise(reply, head, exchange.closes, hasNoBody), "latin1"));
     if (hasNoBody) {
       source?.cancel(undefined);
@@ -472,15 +509,23 @@ export class Conversation implements BodyOwner {
     return length >= MAX_PIPELINED || (length > 0 && this.#exchanges[length - 1]?.head?.minor === 0);
   }
 
+  /** The client waits for us before it sends the body that is due. */
+  get #owesContinue(): boolean {
+    const last = this.#exchanges[this.#exchanges.length - 1];
+    if (last?.body === undefined || last.body !== this.#incoming || last.body.bytesIn > 0) return false;
+    return last.continues === "awaited" || last.continues === "due";
+  }
+
   #takeHeld(): void {
-    if (this.#held.length === 0 || this.#isDeaf || this.#channel.isFinished) return;
+    if (this.#isTaking || this.#held.length === 0 || this.#isDeaf || this.#channel.isFinished) return;
     this.#held.drop(this.#take(this.#held.bytes, 0, this.#held.length));
   }
 
   /** Tell the loop what this connection waits for. */
   #update(): void {
     const channel = this.#channel;
-    if (channel.isFinished || channel.isClosed) return;
+    // A body may be touched long after all was answered, and this object forgotten.
+    if (channel.isFinished || channel.isClosed || channel.state !== this) return;
     const { length } = this.#exchanges;
     if (length > 0) this.#http.busy.add(this);
     else this.#http.busy.delete(this);
@@ -490,13 +535,18 @@ export class Conversation implements BodyOwner {
     const isDeafened = this.#isDeaf && this.#ignored >= IGNORED_BYTES;
     channel.isPaused = isDeafened || this.#isInputOver || mustWait || incoming?.isFull === true;
     channel.wantsDrain = this.#exchanges[0]?.pump?.isAwaitingRoom === true || channel.pending >= HIGH_WATER;
-    if (incoming !== undefined && !channel.isPaused) channel.phase = "body";
+    if (incoming !== undefined && !channel.isPaused && !this.#owesContinue) channel.phase = "body";
     else if (this.#held.length > 0 && !channel.isPaused && !this.#isDeaf) channel.phase = "head";
     else if (length > 0) channel.phase = "handler";
     else channel.phase = "idle";
     const isAtRest = length === 0 && incoming === undefined && this.#held.length === 0;
-    if (isAtRest && !channel.isPaused && !this.#isDeaf) channel.state = undefined;
+    if (isAtRest && channel.messages === 0) channel.phase = "new"; // only empty lines have come
+    if (isAtRest && !channel.isPaused && !this.#isDeaf && !this.#isTaking) channel.state = undefined;
   }
+}
+
+function isUnread(body: RequestBody | undefined): boolean {
+  return body !== undefined && !body.isComplete && !body.isTouched;
 }
 
 /** How long the empty line is that begins here: some clients send one too many, RFC 9112, 2.2. */

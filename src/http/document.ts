@@ -100,7 +100,9 @@ export class DocumentProtocol implements Protocol {
 
   stop(): void {}
 
-  settle(): void {}
+  settle(): boolean {
+    return false;
+  }
 
   #answer(channel: Channel, request: Buffer, reply: Reply): void {
     const line = /^[\r\n]*([^\r\n]*)/.exec(request.toString("latin1"))?.[1] ?? "";

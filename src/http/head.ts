@@ -90,7 +90,8 @@ export class RequestHead {
     const { target, host } = this;
     const url = target.startsWith("/") ? `http://${host}${target}` : target;
     // Most need no change: no capitals or port 80 in the host, no dot segments, nothing to be escaped.
-    const isNormal = /^http:\/\/[a-z0-9.-]+(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
+    const isNormal =
+      /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
     return (this.#url = isNormal.test(url) ? url : new URL(url).href);
   }
 }
@@ -170,7 +171,8 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
         }
         break;
       case 6:
-        if (isNamed(head, i, "expect")) expect = `${expect ?? ""}${head.valueAt(i)}`.toLowerCase();
+        if (isNamed(head, i, "expect"))
+          expect = `${expect === undefined ? "" : `${expect},`}${head.valueAt(i)}`.toLowerCase();
         break;
       case 10:
         if (isNamed(head, i, "connection")) connection += `,${head.valueAt(i)}`;

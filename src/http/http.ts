@@ -65,6 +65,9 @@ export class HttpProtocol implements Protocol {
   // The replies to one wake-up's requests, to be sent with one call.
   readonly #batch = Buffer.from(new ArrayBuffer(BATCH_BYTES));
   #batched = 0;
+  #isBatching = false;
+  /** Whose output is in the batch, unless it is sent. */
+  #lentTo: Channel | undefined;
   #dateLine = "";
   #staleAtMs = 0;
 
@@ -133,8 +136,10 @@ export class HttpProtocol implements Protocol {
     this.keepAlive = false;
   }
 
-  settle(): void {
-    for (const conversation of Array.from(this.busy)) conversation.settle();
+  settle(): boolean {
+    let hasSettled = false;
+    for (const conversation of Array.from(this.busy)) hasSettled = conversation.settle() || hasSettled;
+    return hasSettled;
   }
 
   // ---- requests ----
@@ -146,8 +151,19 @@ export class HttpProtocol implements Protocol {
    */
   answerKnown(channel: Channel, bytes: Uint8Array, start: number, end: number): number {
     const head = this.#knownHead;
-    if (head === undefined || !this.keepAlive) return 0;
-    this.#batched = 0; // a callback may have thrown in the midst of another connection's
+    if (head === undefined || !this.keepAlive || this.#isBatching) return 0;
+    this.#lentTo?.keep(); // its output may still be in the batch
+    this.#lentTo = undefined;
+    this.#isBatching = true;
+    try {
+      return this.#answerAll(channel, head, bytes, start, end);
+    } finally {
+      this.#batched = 0; // a callback may have thrown: what was meant for this connection is not for the next
+      this.#isBatching = false;
+    }
+  }
+
+  #answerAll(channel: Channel, head: RequestHead, bytes: Uint8Array, start: number, end: number): number {
     const known = this.#known;
     const size = known.length;
     const { maxRequestsPerConnection } = this.limits;
@@ -270,7 +286,7 @@ export class HttpProtocol implements Protocol {
         }
         if (reply instanceof Promise) {
           this.#writeBatch(channel);
-          this.#conversation(channel).await(exchange, reply);
+          this.#conversation(channel).awaitReply(exchange, reply);
           return false;
         }
         exchange.reply = reply;
@@ -303,6 +319,7 @@ export class HttpProtocol implements Protocol {
   #writeBatch(channel: Channel): void {
     if (this.#batched === 0) return;
     channel.write(this.#batch, this.#batched, true);
+    this.#lentTo = channel;
     this.#batched = 0;
   }
 

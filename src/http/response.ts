@@ -9,6 +9,8 @@ import { shallowSizeOf } from "../jsc.ts";
 export interface Source {
   /** Each piece is in the same buffer: it must have been sent before the next is read. */
   readonly isReused: boolean;
+  /** Have the first piece ready, before it is asked for. */
+  prime?(): Promise<void>;
   /** The next piece; undefined at the end. */
   read(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /** Nobody wants the rest. */
@@ -40,6 +42,7 @@ let weightless: number | undefined;
 
 function isInMemory(response: Response): boolean {
   weightless ??= weigh();
+  if (response.url !== "") return false; // another server's: its weight has the URL, and its body may be without end
   return shallowSizeOf(response) - weightless > response.statusText.length;
 }
 
@@ -71,7 +74,7 @@ export function readResponse(response: Response): PreparedReply | Promise<Prepar
     if (bytes instanceof Promise) return bytes.then((content) => inMemory(response, content));
     return inMemory(response, bytes);
   }
-  if (isStream.test(Bun.inspect(response))) {
+  if ((response.url !== "" && response.body !== null) || isStream.test(Bun.inspect(response))) {
     return describe(response, undefined, -1, new StreamSource(response.body as ReadableStream));
   }
   const blob = Bun.peek(response.blob());
@@ -109,6 +112,9 @@ function describe(
   source: Source | undefined,
 ): PreparedReply {
   const { status, statusText, headers } = response;
+  // oxlint-disable-next-line no-control-regex -- exactly those would begin another line
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(statusText))
+    throw new TypeError("fetch returned a Response whose statusText cannot be sent");
   let fields = "";
   let hasDate = false;
   let hasType = false;
@@ -163,12 +169,20 @@ function describe(
 class StreamSource implements Source {
   readonly isReused: boolean = false;
   readonly #reader: ReadableStreamDefaultReader<unknown>;
+  #first: { piece: Uint8Array | undefined } | undefined;
 
   constructor(stream: ReadableStream) {
     this.#reader = stream.getReader() as ReadableStreamDefaultReader<unknown>;
   }
 
+  async prime(): Promise<void> {
+    this.#first = { piece: await this.read() };
+  }
+
   async read(): Promise<Uint8Array | undefined> {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) return first.piece;
     for (;;) {
       const { done, value } = await this.#reader.read();
       if (done) return undefined;

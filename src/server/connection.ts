@@ -12,6 +12,9 @@ export const UNWATCHED = -1;
 /** Chunks up to this many bytes in all are joined, to go out with one send. */
 const JOIN_BYTES = 65_536;
 
+/** So many chunks that were sent are kept until they are let go together. */
+const SENT_CHUNKS = 16;
+
 interface Chunk {
   bytes: Uint8Array;
   length: number;
@@ -152,6 +155,9 @@ export class Connection implements Channel {
     const next = this.#more?.[this.#nextChunk++];
     if (next === undefined) {
       this.#more = undefined;
+      this.#nextChunk = 0;
+    } else if (this.#nextChunk >= SENT_CHUNKS) {
+      this.#more?.splice(0, this.#nextChunk); // or all that was ever sent would be kept for who is always a little behind
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;

@@ -515,8 +515,8 @@ export class Loop implements ConnectionOwner {
 
   /** After each lap while stopping: first handle all that has come, then close the listeners, then see to the rest. */
   #drain(events: number): void {
-    if (!this.#gate.closed && (events === 0 || this.#nowMs >= this.#gatherUntilMs)) {
-      this.#gate.close();
+    if (!this.#gate.closed && (events === 0 || this.#nowMs >= this.#gatherUntilMs)) this.#gate.close();
+    if (this.#gate.closed) {
       for (const connection of this.#connections) {
         if (connection !== undefined && isAtRest(connection)) this.#release(connection);
       }

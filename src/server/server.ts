@@ -127,8 +127,9 @@ export class EpollServer implements AsyncDisposable {
       onRunning?.();
       while (!this.closed) {
         this.#lap(-1);
-        drainMicrotasks(); // nobody else does while this blocks: promises that need no more than that go on
-        this.#protocol.settle();
+        do
+          drainMicrotasks(); // nobody else does while this blocks: promises that need no more than that go on
+        while (this.#protocol.settle());
       }
     } finally {
       this.#isRunning = false;

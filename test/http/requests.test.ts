@@ -232,3 +232,33 @@ test("a slow reader of a body holds up its sender, and memory stays bounded", ()
     done.resolve(new Response("all of it"));
     expect(await stage.text(client, /it$/)).toContain("200 OK");
   }));
+
+test("a body that is the reply's: what came goes back, with 100 Continue where it is awaited", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage((request) => new Response(request.body));
+    const post = (fields: string): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n\r\n`;
+    for (const pieces of [["abc"], ["a", "b", "c"]]) {
+      for (const fields of ["Content-Length: 3", "Content-Length: 3\r\nExpect: 100-continue"]) {
+        const client = stage.client(post(fields));
+        if (fields.includes("Expect")) {
+          expect(await stage.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        for (const piece of pieces) {
+          client.send(piece);
+          await stage.idle(3);
+        }
+        expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["abc"]);
+      }
+    }
+    const large = "x".repeat(1_000_000);
+    const client = stage.client(post(`Content-Length: ${large.length}`));
+    let sent = 0;
+    let text = "";
+    await stage.until(() => {
+      if (sent < large.length) sent += Math.max(0, client.send(large.slice(sent, sent + 50_000)));
+      const bytes = client.recv(1_000_000);
+      text += Buffer.from(bytes ?? []).toString("latin1");
+      return bytes?.length === 0;
+    });
+    expect(parseReplies(text)[0]?.body === large).toBe(true);
+  }));

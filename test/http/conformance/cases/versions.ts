@@ -1,0 +1,48 @@
+// The version: RFC 9112, 2.3; RFC 9110, 2.5.
+
+import { answered, type Case, each, get, head, last, refused } from "../case.ts";
+
+const malformed = [
+  "HTTP/1",
+  "HTTP/1.",
+  "HTTP/.1",
+  "HTTP/11.1",
+  "HTTP/1.10",
+  "HTTP/1.1.1",
+  "HTTP/01.1",
+  "HTTP/+1.1",
+  "HTTP/-1.1",
+  "HTTP/1,1",
+  "HTTP/1 1",
+  "HTTP/ 1.1",
+  "HTTP /1.1",
+  "HTTP/a.b",
+  "HTTP/1.x",
+  "HTTP1.1",
+  "HTTP//1.1",
+  "HTTP/1.1x",
+  "http/1.1",
+  "Http/1.1",
+  "HTTp/1.1",
+  "HTTPS/1.1",
+  "XHTTP/1.1",
+  "RTSP/1.0",
+  "ICE/1.0",
+  "SIP/2.0",
+  "FTP/1.1",
+  "HTCPCP/1.0",
+];
+
+export const versions: readonly Case[] = [
+  answered("9110 2.5: HTTP/1.1 is spoken", get()),
+  last("9110 2.5: HTTP/1.0 is spoken, and answered as what this server is", head("GET /x HTTP/1.0"), {
+    isOld: true,
+    target: "/x",
+  }),
+  ...each(["HTTP/0.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1.9", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"], (version) =>
+    refused(505, `9110 15.6.6: ${version} is not supported`, head(`GET / ${version}`, "Host: a")),
+  ),
+  ...each(malformed, (version) =>
+    refused(400, `9112 2.3: ${version} is no version`, head(`GET / ${version}`, "Host: a")),
+  ),
+];
