@@ -1,0 +1,158 @@
+// The same requests again and again, on several connections at once: the shortcuts for what was seen before mix nothing up.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import type { Socket } from "../../src/index.ts";
+import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+const file = join(directory, "file");
+writeFileSync(file, "of the file");
+process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+
+/** By path: how it is asked for, and what is due. */
+const kinds: Record<string, { text: string; answer: (request: Request) => Response | Promise<Response>; due: string }> =
+  {
+    short: { text: "", answer: () => new Response("short"), due: "short" },
+    other: { text: "", answer: () => new Response("other"), due: "other" },
+    large: { text: "", answer: () => new Response("l".repeat(70_000)), due: "l".repeat(70_000) },
+    late: { text: "", answer: async () => (await turn(), new Response("late")), due: "late" },
+    file: { text: "", answer: () => new Response(Bun.file(file)), due: "of the file" },
+    bad: {
+      text: "",
+      answer() {
+        throw new Error("as it should");
+      },
+      due: "The server has failed to answer this request.\n",
+    },
+    post: { text: "abc", answer: async (request) => new Response(`got ${await request.text()}`), due: "got abc" },
+  };
+
+function textOf(kind: string, isLast: boolean): string {
+  const body = kinds[kind]?.text ?? "";
+  const fields = `Host: a\r\n${isLast ? "Connection: close\r\n" : ""}${body === "" ? "" : `Content-Length: ${body.length}\r\n`}`;
+  return `${body === "" ? "GET" : "POST"} /${kind} HTTP/1.1\r\n${fields}\r\n${body}`;
+}
+
+for (const eager of [true, false]) {
+  test(`any order, three connections; eager: ${eager}`, () =>
+    leavesNoFd(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.array(fc.constantFrom(...Object.keys(kinds), "\r\n"), { minLength: 1, maxLength: 60 }), {
+            minLength: 3,
+            maxLength: 3,
+          }),
+          fc.integer({ min: 20, max: 3000 }),
+          async (rows, piece) => {
+            using stage = new FetchStage(
+              (request) => {
+                const kind = new URL(request.url).pathname.slice(1);
+                return (kinds[kind] as (typeof kinds)[string]).answer(request);
+              },
+              { eager },
+            );
+            const clients = rows.map((row) => {
+              const asked = [...row.filter((kind) => kind !== "\r\n"), "short"];
+              const parts = row.map((kind) => (kind === "\r\n" ? kind : textOf(kind, false)));
+              const text = parts.join("") + textOf("short", true);
+              return { client: stage.client(), asked, text, sent: 0, received: "", isOver: false };
+            });
+            const read = (one: (typeof clients)[number]): void => {
+              const bytes = (one.client as Socket).recv(1_000_000);
+              one.received += Buffer.from(bytes ?? []).toString("latin1");
+              one.isOver ||= bytes?.length === 0;
+            };
+            await stage.until(() => {
+              for (const one of clients) {
+                const next = one.text.slice(one.sent, one.sent + piece);
+                if (next !== "") one.sent += Math.max(0, one.client.send(next));
+                if (!one.isOver) read(one);
+              }
+              return clients.every(({ isOver }) => isOver);
+            });
+            for (const { asked, received } of clients) {
+              const expected = asked.map((kind) => kinds[kind]?.due);
+              expect(parseReplies(received).map(({ body }) => body)).toEqual(expected as string[]);
+            }
+          },
+        ),
+        { numRuns: 60, seed: 4711 },
+      ),
+    ));
+}
+
+test("a body that is refused lets go of the file that was to be the reply", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(() => new Response(Bun.file(file)));
+    for (let i = 0; i < 20; i++) {
+      const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n");
+      await stage.idle(2);
+      client.send("aX");
+      expect(await stage.rest(client)).toStartWith("HTTP/1.1 400 ");
+      client.close();
+    }
+  }));
+
+test("a body that is touched after its reply does not disturb the requests after it", () =>
+  leavesNoFd(async () => {
+    const gate = Promise.withResolvers<void>();
+    let first: Request | undefined;
+    using stage = new FetchStage(async (request) => {
+      if (request.method === "POST") {
+        first = request;
+        return new Response("posted");
+      }
+      if (request.url.endsWith("/slow")) await gate.promise;
+      return new Response(request.url);
+    });
+    const client = stage.client(textOf("post", false));
+    await stage.text(client, /posted$/);
+    client.send(textOf("slow", false));
+    await stage.idle(3);
+    await first?.body?.cancel();
+    client.send(textOf("fast", true));
+    await stage.idle(3);
+    gate.resolve();
+    const replies = parseReplies(await stage.rest(client)).map(({ body }) => body);
+    expect(replies).toEqual(["http://a/slow", "http://a/fast"]);
+  }));
+
+test("a status text cannot begin another line", () =>
+  leavesNoFd(async () => {
+    for (const statusText of ["OK\r\nevil: 1", "OK\u010d\u010aevil: 1"]) {
+      using stage = new FetchStage(() => new Response("x", { statusText }));
+      const { status, headers } = await stage.ask("GET / HTTP/1.1");
+      expect([status, headers["evil"]]).toEqual([500, undefined]);
+    }
+  }));
+
+test("stop ends a connection whose reply was begun before it, as soon as that is out", () =>
+  leavesNoFd(async () => {
+    const gate = Promise.withResolvers<void>();
+    const body = (): ReadableStream =>
+      new ReadableStream({
+        async start(controller) {
+          controller.enqueue("begun ");
+          await gate.promise;
+          controller.enqueue("ended");
+          controller.close();
+        },
+      });
+    using stage = new FetchStage(() => new Response(body()));
+    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await stage.text(client, /begun/);
+    const stopped = stage.server.stop();
+    await stage.idle();
+    gate.resolve();
+    expect(await stage.rest(client)).toContain("ended");
+    await stage.until(() => stage.server.closed); // though the clock stands still
+    await stopped;
+  }));
