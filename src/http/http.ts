@@ -206,7 +206,7 @@ export class HttpProtocol implements Protocol {
     const request = new ServerRequest(exchange.head as RequestHead, channel, exchange.body);
     exchange.request = request;
     try {
-      const result = (this.fetch as (request: Request) => unknown)(request as unknown as Request);
+      const result = (this.fetch as (request: Request) => unknown)(ServerRequest.given(request));
       if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
       return isThenable(result) ? Promise.resolve(result) : result;
     } catch (error) {
@@ -236,7 +236,7 @@ export class HttpProtocol implements Protocol {
 
   /** Tell the application of an error of its own. */
   report(error: unknown, request: ServerRequest | undefined): unknown {
-    return this.#onError?.(error, request as unknown as Request | undefined);
+    return this.#onError?.(error, request === undefined ? undefined : ServerRequest.given(request));
   }
 
   /** A request gets its reply. */

@@ -36,7 +36,16 @@ export class ServerRequest {
 
   /** The channel that a request came by; undefined if it is no request of a server here. */
   static channelOf(request: object): Channel | undefined {
-    return #channel in request ? request.#channel : undefined;
+    return #channel in request ? request.#channel : channels.get(request);
+  }
+
+  /**
+   * What a handler gets. Bun's `new Request(request, init)` loses the method of what is no Request of its own, and takes GET:
+   * so only a GET can do without a real one, and a method that Bun does not know has to.
+   */
+  static given(request: ServerRequest): Request {
+    const { method } = request;
+    return method === "GET" || !isKnown(method) ? (request as unknown as Request) : ServerRequest.toReal(request);
   }
 
   /** The client has gone. */
@@ -127,11 +136,26 @@ export class ServerRequest {
     const hasBody = body !== null && method !== "GET" && method !== "HEAD";
     const real = new Request(url, { method, headers, signal, ...(hasBody ? { body, duplex: "half" as const } : {}) });
     request.#headers = real.headers;
+    channels.set(real, request.#channel);
     return (request.#real = real);
   }
 }
 
 const realOf = ServerRequest.toReal;
+
+/** Of real requests. */
+const channels = new WeakMap<object, Channel>();
+
+const known = new Map<string, boolean>();
+
+function isKnown(method: string): boolean {
+  let isSo = known.get(method);
+  if (isSo === undefined) {
+    isSo = new Request("http://localhost/", { method }).method === method;
+    known.set(method, isSo);
+  }
+  return isSo;
+}
 
 for (const name of others) {
   Object.defineProperty(ServerRequest.prototype, name, {

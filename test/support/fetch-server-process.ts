@@ -1,0 +1,143 @@
+// A program with one EpollServer and its fetch handlers, by path: told what to do by JSON, tells in lines of JSON how it went.
+
+import { dlopen } from "bun:ffi";
+import { heapStats } from "bun:jsc";
+import { writeSync } from "node:fs";
+import { EpollServer, type EpollServerOptions, type FetchHandler } from "../../src/index.ts";
+import { pattern } from "./pattern.ts";
+
+export interface FetchServeOptions {
+  options?: EpollServerOptions;
+  /** Block in run(), as for handlers that need no turn of Bun's loop; else lap by lap between such turns. */
+  blocks?: boolean;
+  /** What /file answers with. */
+  file?: string;
+}
+
+const { options = {}, blocks = false, file = "" } = JSON.parse(process.argv[2] ?? "{}") as FetchServeOptions;
+
+const say = (message: object): unknown => writeSync(1, `${JSON.stringify(message)}\n`);
+
+// It may block in run() and would outlive a test run that is killed: let the kernel end it with its parent, prctl(2).
+const PR_SET_PDEATHSIG = 1;
+dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } }).symbols.prctl(PR_SET_PDEATHSIG, 9);
+
+const type = (request: Request): string => request.headers.get("content-type") ?? "application/octet-stream";
+
+const handlers: Record<
+  string,
+  (request: Request, server: EpollServer, query: URLSearchParams) => ReturnType<FetchHandler>
+> = {
+  hello: () => new Response("hello"),
+  /** The body as it comes. */
+  echo: (request) => new Response(request.body, { headers: { "Content-Type": type(request) } }),
+  /** The body once it is there. */
+  collect: async (request) => new Response(await request.bytes(), { headers: { "Content-Type": type(request) } }),
+  /** What came, told after its end. */
+  async hash(request) {
+    const hasher = new Bun.CryptoHasher("sha256");
+    let bytes = 0;
+    for await (const chunk of request.body ?? new Blob().stream()) {
+      hasher.update(chunk);
+      bytes += chunk.length;
+    }
+    return Response.json({ method: request.method, bytes, sha256: hasher.digest("hex") });
+  },
+  /** Answer without a look at the body. */
+  ignore: () => new Response("ignored"),
+  /** So many bytes, as pieces that are made when they are asked for. */
+  stream(_, __, query) {
+    const [total, piece] = [Number(query.get("bytes")), Number(query.get("piece") ?? 65_536)];
+    let at = 0;
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          const end = Math.min(total, at + piece);
+          if (at < end) controller.enqueue(pattern(at, end));
+          at = end;
+          if (at === total) controller.close();
+        },
+      }),
+    );
+  },
+  /** So many bytes, from memory. */
+  bytes: (_, __, query) => new Response(pattern(0, Number(query.get("bytes")))),
+  file: () => new Response(Bun.file(file)),
+  async slow(_, __, query) {
+    await Bun.sleep(Number(query.get("ms")));
+    return new Response(`after ${query.get("ms")} ms`);
+  },
+  /** Pieces with time between them. */
+  drip(_, __, query) {
+    let left = Number(query.get("pieces"));
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await Bun.sleep(2);
+          controller.enqueue(`piece ${left--}\n`);
+          if (left === 0) controller.close();
+        },
+      }),
+      { headers: { "Content-Type": "text/plain" } },
+    );
+  },
+  /** Say when the client has gone. */
+  async wait(request) {
+    say({ waiting: true });
+    await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
+    say({ aborted: true });
+    return new Response("too late");
+  },
+  /** What is left in memory once nothing but what is in use is. */
+  live() {
+    Bun.gc(true);
+    const { heapSize, extraMemorySize, objectCount } = heapStats();
+    return Response.json({ heapSize, extraMemorySize, objectCount, rss: process.memoryUsage.rss() });
+  },
+  headers: ({ headers }) => Response.json(Object.fromEntries(headers)),
+  ip: (request, server) => Response.json(server.requestIP(request)),
+  async form(request) {
+    const form = await request.formData();
+    return Response.json([...form].map(([name, value]) => [name, typeof value === "string" ? value : value.size]));
+  },
+  throw() {
+    throw new Error("thrown by the handler");
+  },
+  page: () =>
+    new Response('<!doctype html><title>A page</title><p>Hello</p><img src="/image.svg" alt="">', {
+      headers: { "Content-Type": "text/html; charset=utf-8" },
+    }),
+  "image.svg": () =>
+    new Response('<svg xmlns="http://www.w3.org/2000/svg" width="7" height="5"/>', {
+      headers: { "Content-Type": "image/svg+xml" },
+    }),
+};
+
+/** Told in the end: in the meantime nobody may be reading what it says. */
+const errors = new Set<string>();
+
+const server = new EpollServer({
+  ...options,
+  fetch(request, server) {
+    const { pathname, searchParams } = new URL(request.url);
+    const handler = Object.hasOwn(handlers, pathname.slice(1)) ? handlers[pathname.slice(1)] : undefined;
+    return handler?.(request, server, searchParams) ?? new Response("no such page", { status: 404 });
+  },
+  onError: (error) => void errors.add(String(error)),
+  onWarning: ({ code, message }) => say({ warning: code, message }),
+});
+
+const serving = { serving: server.address };
+if (blocks) {
+  server.run(() => say(serving));
+} else {
+  process.on("SIGTERM", () => void server.stop());
+  say(serving);
+  // start() will replace it: laps, with turns of Bun's loop between them for the handlers that wait.
+  while (!server.closed) {
+    if (server.tick(0) === 0) await Bun.sleep(1);
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+say({ ended: { ...server.stats, errors: [...errors] } });
+process.exit(0);
