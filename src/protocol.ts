@@ -59,6 +59,8 @@ export interface Channel {
 export interface Protocol {
   /** Input is looked at also while output waits for room. */
   readonly isDuplex: boolean;
+  /** After our last byte, what still comes is read for a while, lest it turn the close into a reset; or both halves are shut. */
+  readonly lingers: boolean;
   /** A lap begins. `nowMs` is the loop's clock. */
   lap(nowMs: number): void;
   /** A connection was accepted. */

@@ -174,6 +174,7 @@ export class ServerSocket<Data = unknown> {
 
 export class SocketProtocol implements Protocol {
   readonly isDuplex: boolean = true;
+  readonly lingers: boolean = true;
   readonly requests: number = 0;
   readonly refusedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
 

@@ -31,6 +31,7 @@ interface Held {
  */
 export class DocumentProtocol implements Protocol {
   readonly isDuplex: boolean = false;
+  readonly lingers: boolean = false;
   /** Requests answered. */
   requests: number = 0;
   /** Requests refused. */

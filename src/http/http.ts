@@ -37,6 +37,7 @@ const BATCH_BYTES = 65_536;
 
 export class HttpProtocol implements Protocol {
   readonly isDuplex: boolean = false;
+  readonly lingers: boolean = true;
   /** Requests whose head was accepted. */
   requests: number = 0;
   /** Requests refused. */

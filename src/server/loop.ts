@@ -340,7 +340,7 @@ export class Loop implements ConnectionOwner {
 
   /** All is sent and it shall close: say so to the peer, and wait until it has heard. */
   #finish(connection: Connection): void {
-    if (!this.#options.eager) {
+    if (!this.#protocol.lingers) {
       if (!this.#watch(connection, 0)) return; // EPOLLHUP is reported all the same
       this.#sys.shutdown(connection.fd, SHUT_RDWR); // ENOTCONN: the peer has reset it, and EPOLLHUP comes too
     } else if (connection.isPeerDone) {
