@@ -1,11 +1,12 @@
 // What people look with: curl and a real browser show the document's sentence, in the document's own loop too.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { hasBrowser, openBrowser } from "../support/browser.ts";
 import { openFds } from "../support/fds.ts";
-import { cli, run, start } from "../support/programs.ts";
+import { cli, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const SENTENCE = "Hello from Epoll server!";
 const modes = [[], ["--classic"]];

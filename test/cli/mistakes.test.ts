@@ -1,14 +1,15 @@
 // epoll-hello told something wrong: exit 2 and what to write instead, or exit 1 and why it cannot listen there.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { Socket } from "../../src/index.ts";
-import { cli, run } from "../support/programs.ts";
+import { cli, run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const wrong: [flags: string[], says: RegExp][] = [
   [["--prot", "8800"], /unknown flag --prot/],

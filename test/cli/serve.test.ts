@@ -1,12 +1,13 @@
 // epoll-hello serves: where it says it listens, a line per request, and what it says in the end.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
-import { cli, type Program, start } from "../support/programs.ts";
+import { cli, type Program, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const SENTENCE = "Hello from Epoll server!";
 

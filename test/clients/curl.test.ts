@@ -1,14 +1,15 @@
 // curl, the client that everybody has: each way in which it asks and sends.
 
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FetchServer } from "../support/fetch-server.ts";
 import { pattern, patternHash } from "../support/pattern.ts";
-import { run } from "../support/programs.ts";
+import { run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const LARGE = 5_000_000;
 

@@ -1,13 +1,14 @@
 // ab and wrk: thousands of requests at once, and not one that fails; how fast they are is not the question here.
 
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FetchServer } from "../support/fetch-server.ts";
-import { run } from "../support/programs.ts";
+import { run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const modes = [
   { blocks: true, options: { eager: true } },

@@ -1,11 +1,12 @@
 // Node's http and undici, each in a process of its own: keep-alive, pipelining, chunks, 100 Continue.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { FetchServer } from "../support/fetch-server.ts";
-import { run } from "../support/programs.ts";
+import { run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const hasNode = Bun.which("node") !== null;
 

@@ -1,11 +1,12 @@
 // Python's http.client and urllib, which are strict about where a reply ends.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { FetchServer } from "../support/fetch-server.ts";
-import { run } from "../support/programs.ts";
+import { run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 test.skipIf(Bun.which("python3") === null)("http.client and urllib get what they asked for", async () => {
   await using server = await FetchServer.start();

@@ -1,12 +1,13 @@
 // The parser is another package's: what is not what it is taken for is refused at the start, and not at a request.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root, run } from "../support/programs.ts";
+import { root, run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 /** A server's start with another module in the parser's place. */
 async function startWith(makeBytes: string): Promise<{ stdout: string; code: number | null }> {

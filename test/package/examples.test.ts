@@ -1,13 +1,14 @@
 // Each example runs as it stands, does what its first comment says, and stays short.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "../../src/index.ts";
-import { root, run, start } from "../support/programs.ts";
+import { root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const examples = join(root, "examples");
 

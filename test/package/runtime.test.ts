@@ -1,12 +1,13 @@
 // The shim compiles wherever the package runs: from source, bundled, compiled into one file, in Workers, in a bare root.
 
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { root, run } from "../support/programs.ts";
+import { root, run, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const app = join(root, "test", "support", "hello-client.ts");
 const index = JSON.stringify(join(root, "src", "index.ts"));

@@ -1,12 +1,13 @@
 // The package as it is published: packed, installed into an empty folder, and used from there.
 
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root, run, start } from "../support/programs.ts";
+import { root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 let directory: string; // of everything here
 let folder: string; // where the package is installed

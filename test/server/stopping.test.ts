@@ -1,15 +1,16 @@
 // How it ends: what had come is answered, what has begun is finished, nothing new is begun, and nothing is left.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ClosedError, EpollServer, ErrnoError } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { root, run } from "../support/programs.ts";
+import { root, run, endPrograms } from "../support/programs.ts";
 import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
+afterEach(endPrograms);
 
 const modes = [{}, { eager: false }, { keepAlive: false }, { eager: false, keepAlive: false }];
 

@@ -1,6 +1,5 @@
 // A program under test: started, read line by line, and ended by its id.
 
-import { afterEach } from "bun:test";
 import { join } from "node:path";
 
 export const root: string = join(import.meta.dir, "..", "..");
@@ -20,12 +19,15 @@ export interface Program {
 
 const running = new Set<Bun.Subprocess>();
 
-// Nothing that a test started outlives it, however the test ends.
-afterEach(async () => {
+/**
+ * End all that a test has started, however the test ended. Each file that starts programs has it for its `afterEach`: one
+ * that is set here would hold for the first file only.
+ */
+export async function endPrograms(): Promise<void> {
   for (const child of running) child.kill("SIGKILL");
   await Promise.all([...running].map((child) => child.exited));
   running.clear();
-});
+}
 
 /** Start a program; `bun` is this bun. */
 export function start(
