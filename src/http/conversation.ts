@@ -98,7 +98,7 @@ export class Conversation implements BodyOwner {
 
   closed(): void {
     const reason = gone();
-    this.#http.busy.delete(this);
+    this.#http.unsettled.delete(this);
     this.#isDeaf = true;
     for (const exchange of this.#exchanges) this.#kill(exchange, reason);
     this.#exchanges.length = 0;
@@ -527,8 +527,8 @@ export class Conversation implements BodyOwner {
     // A body may be touched long after all was answered, and this object forgotten.
     if (channel.isFinished || channel.isClosed || channel.state !== this) return;
     const { length } = this.#exchanges;
-    if (length > 0) this.#http.busy.add(this);
-    else this.#http.busy.delete(this);
+    if (length > 0) this.#http.unsettled.add(this);
+    else this.#http.unsettled.delete(this);
     const incoming = this.#incoming;
     const mustWait = this.#mustWait;
     if (this.#isInputOver && length === 0) return channel.finish(true);

@@ -58,8 +58,8 @@ export class HttpProtocol implements Protocol {
   readonly #onError: HttpOptions["onError"];
   readonly #failure: Reply;
   readonly #refusals = new Map<RefusalReason, Reply>();
-  /** Those that have requests at work. */
-  readonly busy: Set<Conversation> = new Set<Conversation>();
+  /** Those that have requests at work, and of which something was heard since they were settled last. */
+  readonly unsettled: Set<Conversation> = new Set<Conversation>();
   // The last head of a plain request: one with the same bytes has the same meaning.
   #known: Buffer = Buffer.alloc(0);
   #knownHead: RequestHead | undefined;
@@ -138,8 +138,11 @@ export class HttpProtocol implements Protocol {
   }
 
   settle(): boolean {
+    if (this.unsettled.size === 0) return false;
+    const unsettled = [...this.unsettled];
+    this.unsettled.clear(); // who waits for its peer now is not looked at again before it has heard from it
     let hasSettled = false;
-    for (const conversation of Array.from(this.busy)) hasSettled = conversation.settle() || hasSettled;
+    for (const conversation of unsettled) hasSettled = conversation.settle() || hasSettled;
     return hasSettled;
   }
 

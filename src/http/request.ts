@@ -126,6 +126,7 @@ export class ServerRequest {
   }
 
   clone(): Request {
+    if (this.bodyUsed) throw new TypeError("Body already used");
     return realOf(this).clone() as Request;
   }
 

@@ -93,6 +93,17 @@ test("its body is read once: again it is a TypeError", () =>
       return [before, request.bodyUsed, await request.text().catch((error: Error) => error.name)];
     };
     expect(await found(twice, ...post("text/plain", "abc"))).toEqual([false, true, "TypeError"]);
+    const cloned = async (request: Request): Promise<unknown> => {
+      await request.text();
+      try {
+        return request.clone();
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
+    const [head, body] = post("text/plain", "abc");
+    expect(await found(cloned, head, body)).toBe("TypeError");
+    expect(await found(cloned, head.replace("POST", "GET"), body)).toBe("TypeError");
   }));
 
 test("its body as a stream, chunked or not, of what comes", () =>

@@ -1,7 +1,13 @@
 // Handlers under run(), which blocks Bun's event loop: what needs no more than microtasks is answered, the rest is told so.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EpollServer, type EpollServerOptions, type FetchHandler, Socket } from "../../src/index.ts";
+import {
+  EpollServer,
+  type EpollServerOptions,
+  type FetchHandler,
+  type InternetAddress,
+  Socket,
+} from "../../src/index.ts";
 import { parseReplies } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
@@ -103,6 +109,51 @@ test("a handler that waits for a timer: 500, an error that says what to do, and 
       { onError: (error) => void errors.push(String(error)) },
     );
     expect(replies.map((text) => parseReplies(text).map(({ status }) => status))).toEqual([[500, 200], [200]]);
+    expect(errors).toEqual([expect.stringContaining("start()")]);
+  }));
+
+test("a handler that waits for its body, and laps later for a timer, is told so then", () =>
+  leavesNoFd(() => {
+    const errors: string[] = [];
+    const handler: FetchHandler = async (request) => {
+      await request.text();
+      if (request.url.endsWith("/wait")) await Bun.sleep(1);
+      return new Response("ok");
+    };
+    const post = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab`;
+    const client = new Socket();
+    const late = new Socket();
+    let laps = 0;
+    const server = new EpollServer({
+      hostname: "127.0.0.1",
+      fetch: handler,
+      onError: (error) => void errors.push(String(error)),
+      // Each of these requests makes a lap of its own, in which those before wait for the rest of their bodies.
+      onRequest: () => void (++laps === 4 && server.stop()),
+    });
+    for (const [socket, text] of [
+      [client, post("/wait")],
+      [late, post("/")],
+    ] as const) {
+      socket.connect(server.address as InternetAddress);
+      socket.send(text);
+      server.tick(0);
+      server.tick(0);
+    }
+    const more = [GET, GET].map((text) => {
+      const other = new Socket();
+      other.connect(server.address as InternetAddress);
+      other.send(text);
+      return other;
+    });
+    client.send("c");
+    late.send("c");
+    server.run();
+    const statuses = [client, late].map((socket) =>
+      parseReplies(Buffer.from(socket.recv(10_000) ?? []).toString("latin1")).map(({ status }) => status),
+    );
+    for (const socket of [client, late, ...more]) socket.close();
+    expect(statuses).toEqual([[500], [200]]);
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
 
