@@ -41,7 +41,12 @@ extern void *dlsym(void *handle, const char *name);
   X(int, inet_pton, (int, const char *, void *))                \
   X(const char *, inet_ntop, (int, const void *, char *, u32))  \
   X(int, getaddrinfo, (const char *, const char *, const void *, void **)) \
-  X(void, freeaddrinfo, (void *))
+  X(void, freeaddrinfo, (void *))                               \
+  X(int, pthread_sigmask, (int, const void *, void *))          \
+  X(int, pthread_create, (size *, const void *, void *(*)(void *), void *)) \
+  X(int, pthread_detach, (size))                                \
+  X(size, pthread_self, (void))                                 \
+  X(int, pthread_join, (size, void **))
 
 #define DECLARE(type, name, arguments) static type(*c_##name) arguments;
 #define LOOK_UP(type, name, arguments) \
@@ -291,4 +296,44 @@ int signal_take(int signal) {
   n = caught[signal];
   caught[signal] -= n;
   return n;
+}
+
+/* ---- a thread that waits in the stead of Bun's event loop, which can watch a socket but no epoll ---- */
+
+static size waiter;
+static volatile int waiter_is_joined;
+
+/* Both descriptors are its own. */
+static void *wait_and_tell(void *both) {
+  int epfd = (int)(size)both, out = (int)((size)both >> 32), n;
+  u32 event[4];
+  for (;;) {
+    n = epoll_wait(epfd, event, 1, -1);
+    if (n == -4 /* EINTR */) continue;
+    if (n != 1 || event[2] == 0) break;
+    if (c_sendto(out, &event[2], sizeof event[2], 0x4000 /* MSG_NOSIGNAL */, 0, 0) < 0) break;
+  }
+  c_close(epfd);
+  c_close(out);
+  if (!waiter_is_joined) c_pthread_detach(c_pthread_self()); /* its Worker was terminated: nobody will */
+  return 0;
+}
+
+/* Start it: it sends the token of each event of `epfd` to `out`, 4 bytes each, until one has token 0. It takes both over. */
+int bridge(int epfd, int out) {
+  size all[16], before[16];
+  int i, error;
+  for (i = 0; i < 16; i++) all[i] = ~(size)0;
+  waiter_is_joined = 0;
+  c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* signals are for the others */
+  error = c_pthread_create(&waiter, 0, wait_and_tell, (void *)((size)epfd | (size)out << 32));
+  c_pthread_sigmask(2 /* SIG_SETMASK */, before, 0);
+  return -error;
+}
+
+/* End it, by shutting the socket that it tells: when this returns, it is gone, and its descriptors are closed. */
+int bridge_end(int in) {
+  waiter_is_joined = 1;
+  c_shutdown(in, 2 /* SHUT_RDWR */);
+  return -c_pthread_join(waiter, 0);
 }

@@ -69,6 +69,10 @@ export interface Sys {
   signal_release(signal: number): number;
   /** How often the signal came since the last call. */
   signal_take(signal: number): number;
+  /** Start a thread that sends the token of each event of `epfd` to the socket `out`, until one has token 0; it owns both. */
+  bridge(epfd: number, out: number): number;
+  /** End it: shut `fd`, the other end of its socket, and wait until it is gone. */
+  bridge_end(fd: number): number;
 }
 
 type Argument = "i32" | "buffer";
@@ -108,6 +112,8 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   signal_catch: [int, int],
   signal_release: [int],
   signal_take: [int],
+  bridge: [int, int],
+  bridge_end: [int],
 };
 
 let table: Sys | undefined;

@@ -16,3 +16,4 @@ export { EpollServer, type ServerStats } from "./server/server.ts";
 export type { StopSignal } from "./server/signals.ts";
 export { ServerSocket, type SocketHandlers } from "./sockets.ts";
 export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";
+export { watch, type Watch, type WatchCallback, type WatchOptions } from "./watch.ts";

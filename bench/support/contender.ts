@@ -1,6 +1,6 @@
 // A server in a process of its own, on a core of its own: started, asked where it listens, ended.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dlopen } from "bun:ffi";
 import type { InternetAddress } from "epoll-hello";
@@ -51,11 +51,17 @@ export class Contender implements Disposable {
     }
   }
 
-  /** Processor time used so far, in ms. */
-  get cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return 10 * (Number(fields[11]) + Number(fields[12]));
+  get url(): string {
+    return `http://127.0.0.1:${this.address.port}`;
+  }
+
+  /** Processor time that all its threads have used so far, in µs: schedstat of proc(5). */
+  get cpuUs(): number {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    let ns = 0;
+    for (const task of readdirSync(tasks))
+      ns += Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
+    return ns / 1000;
   }
 
   [Symbol.dispose](): void {

@@ -84,7 +84,11 @@ export class Loop implements ConnectionOwner {
   #nowMs: number;
 
   #onWakeUp: (() => void) | undefined;
-  #isStopping = false;
+  /** Called when something was done between laps: the next deadline may be another. */
+  onChange: (() => void) | undefined;
+  /** It cannot go on. */
+  hasFailed: boolean = false;
+  isStopping: boolean = false;
   #gatherUntilMs = 0;
   #cutAtMs = Infinity;
   #thrown: { error: unknown } | undefined;
@@ -116,6 +120,16 @@ export class Loop implements ConnectionOwner {
     return this.#epoll.closed;
   }
 
+  /** The epoll instance, for another loop that has it watched. */
+  fileno(): number {
+    return this.#epoll.fileno();
+  }
+
+  /** When the next lap has something to do though nothing has happened, by the loop's clock; Infinity: never. */
+  get nextMs(): number {
+    return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs);
+  }
+
   /** Watch a descriptor that ends a wait, and call back when it is readable. */
   onWakeUp(fd: FdLike, callback: () => void): void {
     this.#epoll.register(fd, EPOLLIN, WAKE_UP);
@@ -131,7 +145,7 @@ export class Loop implements ConnectionOwner {
   lap(timeoutMs: number): number {
     const events = this.#events;
     let isSomebodyWaiting = !this.#gate.isOpen; // perhaps: nobody looks
-    const n = this.#epoll.pollInto(events, this.#untilNextDeadline(timeoutMs));
+    const n = this.#wait(timeoutMs);
     this.#nowMs = this.#clock.now();
     this.#protocol.lap(this.#nowMs);
     for (let i = 0; i < n; i++) {
@@ -160,7 +174,7 @@ export class Loop implements ConnectionOwner {
       if (!isSomebodyWaiting) this.#gate.nobodyWaits();
       this.#expire(); // not in a full lap: there some wait for us, and not we for them
     }
-    if (this.#isStopping) this.#drain(n);
+    if (this.isStopping) this.#drain(n);
     this.#rethrow();
     return n;
   }
@@ -168,8 +182,8 @@ export class Loop implements ConnectionOwner {
   /** Accept no more, let what has begun finish, and cut at `atMs` what has not; laps must go on until it is closed. */
   stop(atMs: number): void {
     this.#cutAtMs = Math.min(this.#cutAtMs, atMs);
-    if (this.#isStopping) return;
-    this.#isStopping = true;
+    if (this.isStopping) return;
+    this.isStopping = true;
     this.#gatherUntilMs = Math.min(atMs, this.#clock.now() + GATHER_MS);
     this.#protocol.stop();
   }
@@ -205,7 +219,7 @@ export class Loop implements ConnectionOwner {
       if (fd < 0) {
         if (this.#gate.isPassing(-fd)) continue;
         // Without a free descriptor accept4 fails though nobody waits: only an event and a first call that fails tell.
-        if (accepted === 0) this.#gate.failed(-fd, this.open, this.#nowMs);
+        if (accepted === 0) this.#acceptFailed(-fd);
         return;
       }
       accepted++;
@@ -216,6 +230,15 @@ export class Loop implements ConnectionOwner {
       if (!eager) return;
     }
     if (accepted === 0) this.#gate.rest(this.#nowMs);
+  }
+
+  #acceptFailed(errno: number): void {
+    try {
+      this.#gate.failed(errno, this.open, this.#nowMs);
+    } catch (error) {
+      this.hasFailed = error instanceof ErrnoError;
+      throw error;
+    }
   }
 
   /** EPOLLIN: there are bytes, or the end of them. */
@@ -366,10 +389,12 @@ export class Loop implements ConnectionOwner {
     if (connection.isLingering) return;
     this.#nowMs = this.#clock.now();
     this.#proceed(connection);
+    this.onChange?.();
   }
 
   abort(connection: Connection): void {
     this.#abort(connection);
+    this.onChange?.();
   }
 
   // ---- a connection's registration and end ----
@@ -468,9 +493,18 @@ export class Loop implements ConnectionOwner {
 
   // ---- time ----
 
+  #wait(timeoutMs: number): number {
+    try {
+      return this.#epoll.pollInto(this.#events, this.#untilNextDeadline(timeoutMs));
+    } catch (error) {
+      this.hasFailed = true;
+      throw error;
+    }
+  }
+
   #untilNextDeadline(timeoutMs: number): number {
-    if (this.#isStopping && !this.#gate.closed) return 0; // only what has come already
-    const next = Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs);
+    if (this.isStopping && !this.#gate.closed) return 0; // only what has come already
+    const next = this.nextMs;
     if (next === Infinity) return timeoutMs;
     const left = Math.min(Math.max(0, next - this.#clock.now()), LONGEST_WAIT_MS);
     return timeoutMs < 0 ? left : Math.min(left, timeoutMs);

@@ -8,8 +8,9 @@ import { DocumentProtocol } from "../http/document.ts";
 import { HttpProtocol } from "../http/http.ts";
 import { noRefusals, type RefusalCounts } from "../http/refusal.ts";
 import { ServerRequest } from "../http/request.ts";
-import { SocketProtocol } from "../sockets.ts";
 import { drainMicrotasks } from "../jsc.ts";
+import { SocketProtocol } from "../sockets.ts";
+import { BunLoop } from "./bun-loop.ts";
 import { openListeners } from "./listeners.ts";
 import { Loop } from "./loop.ts";
 import { type EpollServerOptions, type Settings, settle } from "./options.ts";
@@ -38,15 +39,16 @@ export interface ServerStats {
 /**
  * A web server on one `epoll` loop.
  *
- * `run` blocks the thread, lap after lap, as the document's server does; `tick` makes one lap. With `keepAlive: false,
+ * `run` blocks the thread, lap after lap, as the document's server does; `start` makes the laps on Bun's own event loop,
+ * beside whatever else the application does; `tick` makes one. With `keepAlive: false,
  * eager: false` it is the document's loop to the letter, one system call for each readiness: a connection goes EPOLLIN →
  * EPOLLOUT → 0 and shutdown → EPOLLHUP → closed.
  *
  * @example
  * ```ts
  * const server = new EpollServer({ port: 8800 });
+ * await server.start();
  * console.log(`listening on ${server.url}`);
- * server.run();
  * ```
  */
 export class EpollServer implements AsyncDisposable {
@@ -66,6 +68,9 @@ export class EpollServer implements AsyncDisposable {
 
   #isInLap = false;
   #isRunning = false;
+  #isStarted = false;
+  /** Since `start`, or a `stop` that nobody else makes laps for. */
+  #bunLoop: BunLoop | undefined;
   #stopSignal: StopSignal | undefined;
   #stopped: PromiseWithResolvers<void> | undefined;
 
@@ -143,6 +148,33 @@ export class EpollServer implements AsyncDisposable {
   }
 
   /**
+   * Serve on Bun's own event loop until stopped, beside timers, promises, fetch and Bun.serve. It keeps the process alive
+   * unless `unref` is called. Signals are the application's business. What a callback throws is an uncaught exception, and the
+   * server goes on.
+   *
+   * @returns resolved when it serves
+   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if no thread can be started
+   * @throws {ClosedError} if the server was stopped already
+   */
+  async start(): Promise<void> {
+    this.#assertUsable("start");
+    this.#join();
+    this.#isStarted = true;
+  }
+
+  /** Once started: keep the process alive. It does unless told otherwise. */
+  ref(): this {
+    this.#bunLoop?.ref();
+    return this;
+  }
+
+  /** Once started: do not keep the process alive. */
+  unref(): this {
+    this.#bunLoop?.unref();
+    return this;
+  }
+
+  /**
    * Make one lap of the loop: wait for events, handle each, and see whose time is over.
    *
    * @param timeoutMs how long to wait at most, in milliseconds; 0 looks only; negative: until something happens
@@ -159,7 +191,7 @@ export class EpollServer implements AsyncDisposable {
    *
    * @param options `graceMs`: how long a connection may take to finish before it is cut, 10000 unless given
    * @returns resolved once all is closed. A `run` that is under way, or laps by `tick`, get it there; without them it
-   *   makes its own laps, between the other work of Bun's loop.
+   *   makes its laps on Bun's loop, as after `start`.
    */
   stop({ graceMs = 10_000 }: { graceMs?: number | undefined } = {}): Promise<void> {
     if (typeof graceMs !== "number" || !(graceMs >= 0)) {
@@ -169,8 +201,9 @@ export class EpollServer implements AsyncDisposable {
     this.#loop.stop(this.#clock.now() + graceMs);
     if (this.#stopped === undefined) {
       this.#stopped = Promise.withResolvers();
-      if (!this.#isRunning) setTimeout(() => this.#lapUntilClosed(), 0);
+      if (!this.#isRunning && !this.#isStarted) setTimeout(() => this.#finishAlone(), 0);
     }
+    this.#bunLoop?.wake();
     return this.#stopped.promise;
   }
 
@@ -203,7 +236,7 @@ export class EpollServer implements AsyncDisposable {
       return this.#loop.lap(timeoutMs);
     } finally {
       this.#isInLap = false;
-      if (this.closed) this.#stopped?.resolve();
+      if (this.closed) this.#ended();
     }
   }
 
@@ -224,15 +257,30 @@ export class EpollServer implements AsyncDisposable {
     }
   }
 
-  async #lapUntilClosed(): Promise<void> {
+  /** Nobody makes the laps that a stop needs: often one will do. */
+  #finishAlone(): void {
     try {
-      while (!this.closed) {
-        if (!this.#isRunning) this.#lap(0);
-        if (!this.closed) await Bun.sleep(1);
-      }
+      if (!this.closed && !this.#isRunning) this.#lap(0);
+      if (!this.closed && !this.#isRunning) this.#join();
     } catch (error) {
       this.#stopped?.reject(error);
       this.#close();
+    }
+  }
+
+  /** Have the laps made on Bun's loop. */
+  #join(): void {
+    this.#bunLoop ??= new BunLoop(this.#loop, this.#clock, () => this.#turn());
+  }
+
+  /** A lap on Bun's loop; whether there was anything to do. */
+  #turn(): boolean {
+    if (this.#isInLap || this.#isRunning) return false; // a callback has had Bun's loop turn
+    try {
+      return this.#lap(0) > 0;
+    } catch (error) {
+      if (this.#loop.hasFailed) this.#close();
+      throw error;
     }
   }
 
@@ -240,12 +288,18 @@ export class EpollServer implements AsyncDisposable {
     try {
       this.#loop.close();
     } finally {
-      this.#stopped?.resolve();
+      this.#ended();
     }
+  }
+
+  #ended(): void {
+    this.#bunLoop?.close();
+    this.#stopped?.resolve();
   }
 
   #assertUsable(method: string): void {
     if (this.closed) throw new ClosedError(`EpollServer.${method}`);
-    if (this.#isRunning || this.#isInLap) throw new Error(`EpollServer.${method}: the loop is running already`);
+    if (this.#isRunning || this.#isInLap || this.#isStarted)
+      throw new Error(`EpollServer.${method}: the loop is running already`);
   }
 }

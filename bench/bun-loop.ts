@@ -1,0 +1,94 @@
+// EpollServer and watch() on Bun's event loop: how soon an idle loop wakes, beside Bun's own socket; what a request costs under start(), beside run().
+//
+//   bun bench/bun-loop.ts [rounds]        needs wrk
+
+import { EPOLLIN, socketpair, watch } from "epoll-hello";
+import { Contender, pinLoad } from "./support/contender.ts";
+import { median, quantile } from "./support/numbers.ts";
+
+const WAKE_UPS = 2000;
+const WARM_UP = 500;
+const CONNECTIONS = [1, 64];
+const SECONDS = 2;
+
+const rounds = Number(process.argv[2] ?? 5);
+if (!Number.isInteger(rounds) || rounds < 1 || Bun.which("wrk") === null) {
+  console.error("usage: bun bench/bun-loop.ts [rounds, 5 unless given]; wrk has to be installed");
+  process.exit(2);
+}
+const progress = (what: string): unknown => process.stderr.write(`\r\x1b[K${what}`);
+
+// ---- idle wake-ups: before anything is pinned, so that the thread may have the other core ----
+
+const [ours, oursPeer] = socketpair();
+const [bunsPeer, buns] = socketpair();
+let sentAt = 0;
+let woken = (): void => {};
+const taken = { watch: [] as number[], bun: [] as number[] };
+watch(ours, EPOLLIN, () => {
+  ours.recv(10);
+  taken.watch.push(Bun.nanoseconds() - sentAt);
+  woken();
+});
+await Bun.connect({
+  fd: buns.detach(),
+  socket: {
+    data() {
+      taken.bun.push(Bun.nanoseconds() - sentAt);
+      woken();
+    },
+  },
+} as never);
+for (let i = 0; i < WARM_UP + WAKE_UPS; i++) {
+  if (i % 100 === 0) progress(`wake-up ${i} of ${WARM_UP + WAKE_UPS}`);
+  for (const peer of [oursPeer, bunsPeer]) {
+    await Bun.sleep(1); // long enough for the loop to be idle
+    const heard = new Promise<void>((resolve) => (woken = resolve));
+    sentAt = Bun.nanoseconds();
+    peer.send("a");
+    await heard;
+  }
+}
+progress("");
+console.log(`idle wake-up, ${WAKE_UPS} each, taking turns, µs      p50    p99`);
+for (const [name, all] of Object.entries({ "watch()": taken.watch, "Bun's own socket": taken.bun })) {
+  const cell = (share: number): string => (quantile(all.slice(WARM_UP), share) / 1000).toFixed(0).padStart(7);
+  console.log(`${name.padEnd(45)}${cell(0.5)}${cell(0.99)}`);
+}
+
+// ---- a request ----
+
+pinLoad();
+using run = await Contender.start("run()", "epoll-server-run.ts");
+using start = await Contender.start("start()", "epoll-server-start.ts");
+using bun = await Contender.start("Bun.serve", "bun-serve.ts");
+const contenders = [run, start, bun];
+
+console.log(`\nprocessor time of the server per request, medians of ${rounds} rounds, µs`);
+console.log("connections        run()    start()  Bun.serve   start() ÷ run()   start() ÷ Bun.serve");
+for (const connections of CONNECTIONS) {
+  const costs = contenders.map(() => [] as number[]);
+  for (const contender of contenders) await load(contender, connections, 1); // warm-up
+  for (let round = 1; round <= rounds; round++) {
+    for (const [i, contender] of contenders.entries()) {
+      progress(`${connections} connections, round ${round} of ${rounds}: ${contender.name}`);
+      costs[i]?.push(await load(contender, connections, SECONDS));
+    }
+  }
+  progress("");
+  const [a = [], b = [], c = []] = costs;
+  const ratio = (over: number[], under: number[]): string =>
+    median(over.map((cost, i) => cost / Number(under[i]))).toFixed(2);
+  const cells = costs.map((cost) => median(cost).toFixed(2).padStart(11)).join("");
+  console.log(`${String(connections).padEnd(13)}${cells}${ratio(b, a).padStart(18)}${ratio(b, c).padStart(22)}`);
+}
+process.exit(0);
+
+/** Ask for so long; µs of the server's processor time for each request. */
+async function load(server: Contender, connections: number, seconds: number): Promise<number> {
+  const before = server.cpuUs;
+  const wrk = Bun.spawn(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, `${server.url}/hello`], { stdout: "pipe" });
+  const text = await wrk.stdout.text();
+  if ((await wrk.exited) !== 0 || /Non-2xx|Socket errors/.test(text)) throw new Error(`wrk has failed: ${text}`);
+  return (server.cpuUs - before) / Number(/(\d+) requests in/.exec(text)?.[1]);
+}
