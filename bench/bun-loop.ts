@@ -8,7 +8,7 @@ import { median, quantile } from "./support/numbers.ts";
 
 const WAKE_UPS = 2000;
 const WARM_UP = 500;
-const CONNECTIONS = [1, 64];
+const CONNECTIONS = [1, 4, 64];
 const SECONDS = 2;
 
 const rounds = Number(process.argv[2] ?? 5);

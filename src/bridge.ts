@@ -17,8 +17,8 @@ import { check } from "./errno.ts";
 import { type FdLike, toFd } from "./fd.ts";
 import { hostSys, type Sys } from "./ffi.ts";
 
-/** So many laps in a row that found nothing, before it is the thread's turn to wait: parking costs more than a look. */
-const LOOKS_BEFORE_PARKING = 1;
+/** So many laps in a row without parking: an error that nobody catches ends the process only when no immediate is pending. */
+const TURNS_IN_A_ROW = 64;
 
 /** The end of the socket pair that Bun watches. */
 interface Ear {
@@ -30,6 +30,8 @@ interface Ear {
 /** This thread's bridge; there is one while anything crosses it. */
 let bridge: Bridge | undefined;
 let lastToken = 0;
+/** Something was thrown in the lap that is just made. */
+let hasThrown = false;
 
 /**
  * An epoll instance on Bun's event loop.
@@ -50,7 +52,7 @@ export class Crossing {
   readonly #lap: () => boolean;
   readonly #turn: () => void = () => this.#takeTurn();
   #immediate: NodeJS.Immediate | undefined;
-  #fruitless = 0;
+  #turns = 0;
   #hasRef = true;
   #isClosed = false;
 
@@ -105,21 +107,21 @@ export class Crossing {
 
   /** @internal The thread has told: the instance has an event, and is not watched until it is parked again. */
   tell(): void {
-    this.#fruitless = 0;
+    this.#turns = 0;
     if (this.#immediate === undefined) this.#takeTurn();
   }
 
   #takeTurn(): void {
     this.#immediate = undefined;
     let isBusy = true;
+    hasThrown = false;
     try {
       isBusy = this.#lap();
     } catch (error) {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
-    this.#fruitless = isBusy ? 0 : this.#fruitless + 1;
-    if (this.#fruitless < LOOKS_BEFORE_PARKING) this.wake();
+    if (isBusy && !hasThrown && ++this.#turns < TURNS_IN_A_ROW) this.wake();
     else this.#bridge.park(this.#token, this.#fd);
   }
 }
@@ -207,6 +209,7 @@ class Bridge {
 
 /** Throw it where nobody catches it, as if Bun's own loop had made the call that failed; and go on here. */
 export function throwUncaught(error: unknown): void {
+  hasThrown = true;
   queueMicrotask(() => {
     throw error;
   });

@@ -110,6 +110,8 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 // fcntl(2), eventfd(2)
 
+export const F_GETFD = 1;
+export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;

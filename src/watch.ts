@@ -1,11 +1,12 @@
 // watch(): any descriptor on Bun's own event loop.
 
 import { Crossing, throwUncaught } from "./bridge.ts";
-import { EPOLLONESHOT } from "./constants.ts";
+import { EPOLLONESHOT, F_GETFD } from "./constants.ts";
 import { Epoll } from "./epoll.ts";
-import { ClosedError, ErrnoError } from "./errno.ts";
+import { check, ClosedError, ErrnoError } from "./errno.ts";
 import { EventList } from "./events.ts";
 import { type FdLike, toFd } from "./fd.ts";
+import { hostSys } from "./ffi.ts";
 
 /** Called when a watched descriptor is ready: with what is, as a mask, and its number. */
 export type WatchCallback = (mask: number, fd: number) => void;
@@ -232,6 +233,8 @@ class Hub {
    * @throws {ErrnoError} as `watch` says
    */
   static add(watch: Watch): Hub {
+    // Or the number of a descriptor that was closed would be that of the hub's own epoll.
+    check(hostSys().fcntl(watch.fd, F_GETFD, 0), "epoll_ctl", watch.fd);
     const hub = (Hub.#current ??= new Hub());
     hub.#add(watch);
     return hub;

@@ -44,7 +44,7 @@ const slow: Record<string, Slow[]> = {
 };
 
 for (const blocks of [true, false]) {
-  test(`the good one is answered, the others are ended, and nothing is left of them: ${blocks ? "run()" : "laps"}`, async () => {
+  test(`the good one is answered, the others are ended, and nothing is left of them: ${blocks ? "run()" : "start()"}`, async () => {
     await using server = await FetchServer.start({ blocks, options, file: process.execPath });
     const { fds } = server;
     let inUse = 0;
@@ -58,7 +58,7 @@ for (const blocks of [true, false]) {
         () => server.fds,
         (now) => now === fds,
       );
-      if (blocks) await server.rest(); // laps look and look, and never rest
+      await server.rest();
       // Not what is resident: how much garbage there is, and how much the allocator gives back, is their business.
       const { heapSize, extraMemorySize } = JSON.parse(ask(server.address, LIVE).body) as Record<string, number>;
       const now = Number(heapSize) + Number(extraMemorySize);

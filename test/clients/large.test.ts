@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const modes = { "in laps": { blocks: false }, "in run()": { blocks: true } };
+const modes = { "under start()": { blocks: false }, "under run()": { blocks: true } };
 
 for (const [mode, serve] of Object.entries(modes)) {
   describe(mode, () => {

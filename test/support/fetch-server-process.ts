@@ -8,7 +8,7 @@ import { pattern } from "./pattern.ts";
 
 export interface FetchServeOptions {
   options?: EpollServerOptions;
-  /** Block in run(), as for handlers that need no turn of Bun's loop; else lap by lap between such turns. */
+  /** Block in run(), as for handlers that need no turn of Bun's loop; else start(). */
   blocks?: boolean;
   /** What /file answers with. */
   file?: string;
@@ -131,13 +131,10 @@ const serving = { serving: server.address };
 if (blocks) {
   server.run(() => say(serving));
 } else {
-  process.on("SIGTERM", () => void server.stop());
+  const stopped = new Promise((resolve) => process.on("SIGTERM", () => resolve(server.stop())));
+  await server.start();
   say(serving);
-  // start() will replace it: laps, with turns of Bun's loop between them for the handlers that wait.
-  while (!server.closed) {
-    if (server.tick(0) === 0) await Bun.sleep(1);
-    else await new Promise((resolve) => setImmediate(resolve));
-  }
+  await stopped;
 }
 say({ ended: { ...server.stats, errors: [...errors] } });
 process.exit(0);

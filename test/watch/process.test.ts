@@ -1,0 +1,118 @@
+// watch() and start(), and the process they are in: what keeps it alive, what ends it, and what it leaves, at any moment.
+
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { endPrograms, run } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
+afterEach(endPrograms);
+
+const prelude = `
+  import { EPOLLIN, EPOLLOUT, EpollServer, socketpair, watch } from "./src/index.ts";
+  const [ours, peer] = socketpair();
+  const say = (text) => require("node:fs").writeSync(1, text + "\\n");
+`;
+
+/** Run a program to its end: what it said, and its exit code. */
+async function ran(code: string): Promise<[stdout: string, code: number]> {
+  const { stdout, stderr, code: exitCode } = await run(["bun", "-e", prelude + code]);
+  return [`${stdout}${stderr.replace(/^(?!.*error:).*\n?/gm, "")}`, exitCode];
+}
+
+test("an open watch keeps the process alive, an unref'd one does not, whether it is idle or always ready", async () => {
+  const alive = `setTimeout(() => { say("alive"); watcher.close(); }, 50).unref();`;
+  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await ran(`const watcher = watch(ours, EPOLLOUT, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await ran(`const watcher = watch(ours, EPOLLOUT, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}).unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
+});
+
+test("of several, one that is ref'd is enough; closing it lets the process end", async () => {
+  const program = `
+    const others = [watch(peer, EPOLLIN, () => {}).unref()];
+    const watcher = watch(ours, EPOLLIN, () => {});
+    setTimeout(() => { say("alive"); watcher.close(); }, 50).unref();
+  `;
+  expect(await ran(program)).toEqual(["alive\n", 0]);
+});
+
+test("who iterates and waits keeps the process alive", async () => {
+  const program = `
+    setTimeout(() => peer.send("a"), 50).unref();
+    for await (const mask of watch(ours, EPOLLIN)) { say(String(mask)); break; }
+  `;
+  expect(await ran(program)).toEqual(["1\n", 0]);
+});
+
+test("a started server keeps the process alive until it stops, unless unref'd", async () => {
+  const server = `const server = new EpollServer({ hostname: "127.0.0.1" }); await server.start();`;
+  const alive = `setTimeout(() => { say("alive"); server.stop(); }, 50).unref();`;
+  expect(await ran(`${server} ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await ran(`${server} server.unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await ran(`${server} server.unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
+});
+
+test("what a callback throws is an uncaught exception; the others of the lap are called, and the watch goes on", async () => {
+  const program = `
+    let errors = 0, calls = 0;
+    process.on("uncaughtException", (error) => { say(error.message); if (++errors === 2) done(); });
+    const a = watch(ours, EPOLLIN, () => { ours.recv(1); throw new Error("thrown"); });
+    const b = watch(peer, EPOLLIN, () => { peer.recv(1); calls++; });
+    ours.send("xx"); peer.send("xx");
+    const done = () => setTimeout(() => { say(String(calls)); a.close(); b.close(); }, 5);
+  `;
+  expect(await ran(program)).toEqual(["thrown\nthrown\n2\n", 0]);
+});
+
+test("uncaught, it ends the process as any other; a rejection does, too", async () => {
+  const [thrown, code] = await ran(`watch(ours, EPOLLOUT, () => { throw new Error("thrown"); });`);
+  expect([thrown.slice(0, 500), code]).toEqual([expect.stringContaining("error: thrown"), 1]);
+  const [rejected, itsCode] = await ran(
+    `peer.send("a"); watch(ours, EPOLLIN, async () => { ours.recv(1); throw new Error("rejected"); });`,
+  );
+  expect([rejected.slice(0, 500), itsCode]).toEqual([expect.stringContaining("error: rejected"), 1]);
+});
+
+test("process.exit at any moment is clean", async () => {
+  const moments = [
+    `process.exit(7);`,
+    `setImmediate(() => process.exit(7));`,
+    `setTimeout(() => process.exit(7), 1);`,
+    `queueMicrotask(() => process.exit(7));`,
+    `peer.send("a"); setTimeout(() => process.exit(7), 0);`,
+    `watch(peer, EPOLLOUT, () => process.exit(7));`,
+    `watcher.close(); process.exit(7);`,
+    `const server = new EpollServer({ hostname: "127.0.0.1" }); await server.start(); process.exit(7);`,
+  ];
+  for (const moment of moments) {
+    for (let i = 0; i < 3; i++) {
+      expect([moment, ...(await ran(`const watcher = watch(ours, EPOLLIN, () => {}); ${moment}`))]).toEqual([
+        moment,
+        "",
+        7,
+      ]);
+    }
+  }
+});
+
+test("a Worker is terminated at any moment: its thread ends, the process goes on, and so do the watches of the others", async () => {
+  const program = `
+    import { readdirSync } from "node:fs";
+    import { waitingThreads } from "./test/support/threads.ts";
+    const source = new URL("file://" + process.cwd() + "/test/support/watching-worker.ts");
+    let calls = 0;
+    const watcher = watch(ours, EPOLLOUT, () => void calls++);
+    for (let i = 0; i < 60; i++) {
+      const worker = new Worker(source);
+      await new Promise((resolve) => (worker.onmessage = resolve));
+      if (i % 3 > 0) await Bun.sleep(Math.random() * 3);
+      await worker.terminate();
+    }
+    const before = calls;
+    for (let i = 0; (waitingThreads() > 1 || calls === before) && i < 2000; i++) await Bun.sleep(5);
+    say([waitingThreads(), calls > before].join());
+    watcher.close();
+    say(String(waitingThreads()));
+  `;
+  expect(await ran(program)).toEqual(["1,true\n0\n", 0]);
+});
