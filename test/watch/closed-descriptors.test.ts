@@ -4,6 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { F_DUPFD_CLOEXEC } from "../../src/constants.ts";
 import { hostSys } from "../../src/ffi.ts";
 import { EPOLLIN, EPOLLONESHOT, EPOLLOUT, socketpair, watch } from "../../src/index.ts";
+import { lapsWhile } from "../support/laps.ts";
 import { leavesNothing } from "../support/threads.ts";
 import { settled, turns, until } from "../support/turns.ts";
 
@@ -73,17 +74,3 @@ test("a duplicate keeps the file open, which epoll reports for ever: others are 
     hostSys().close(duplicate);
     for (const socket of [peer, other, otherPeer, once, oncePeer]) socket.close();
   }));
-
-/** How often an epoll was asked meanwhile. */
-async function lapsWhile(body: () => Promise<void>): Promise<number> {
-  const sys = hostSys();
-  const { epoll_wait } = sys;
-  let laps = 0;
-  sys.epoll_wait = (...call) => (laps++, epoll_wait(...call));
-  try {
-    await body();
-  } finally {
-    sys.epoll_wait = epoll_wait;
-  }
-  return laps;
-}

@@ -1,0 +1,206 @@
+// EpollServer.start(): the same server on Bun's own event loop, beside whatever else the application does.
+
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
+import { Client } from "../support/client.ts";
+import { lapsWhile } from "../support/laps.ts";
+import { endPrograms, run } from "../support/programs.ts";
+import { leavesNothing } from "../support/threads.ts";
+import { next, settled, turns, until } from "../support/turns.ts";
+
+setDefaultTimeout(60_000);
+afterEach(endPrograms);
+
+async function started(options: EpollServerOptions = {}): Promise<EpollServer> {
+  const server = new EpollServer({ hostname: "127.0.0.1", ...options });
+  await server.start();
+  return server;
+}
+
+/** All that comes to the end of a connection. */
+async function rest(socket: Socket): Promise<string> {
+  let text = "";
+  await until(() => {
+    const bytes = socket.recv(100_000);
+    text += Buffer.from(bytes ?? []).toString("latin1");
+    return bytes?.length === 0;
+  });
+  socket.close();
+  return text;
+}
+
+function connected(server: EpollServer, text: string): Socket {
+  const socket = new Socket();
+  socket.connect(server.address as InternetAddress);
+  if (text !== "") socket.send(text);
+  return socket;
+}
+
+const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+for (const [name, options] of Object.entries<EpollServerOptions>({
+  classic: { keepAlive: false, eager: false },
+  "classic, keepAlive": { eager: false },
+  eager: {},
+  fetch: { fetch: async () => (await Bun.sleep(1), new Response("Hello from Epoll server!")) },
+})) {
+  test(`it serves, beside a Bun.serve and timers: ${name}`, () =>
+    leavesNothing(async () => {
+      const server = await started(options);
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 1);
+      const texts = await Promise.all(Array.from({ length: 50 }, () => rest(connected(server, LAST))));
+      expect(texts.every((text) => text.endsWith("\r\n\r\nHello from Epoll server!"))).toBe(true);
+      await until(() => ticks > 3);
+      clearInterval(timer);
+      expect(server.stats).toMatchObject({ accepted: 50, requests: 50 });
+      await server.stop();
+      expect(server.closed).toBe(true);
+    }));
+}
+
+test("a handler may ask another server of the same process, and Bun.serve, and itself", () =>
+  leavesNothing(async () => {
+    const bun = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("bun") });
+    const ask = async (url: URL | string): Promise<string> => (await fetch(url, { keepalive: false })).text();
+    const server = await started({
+      fetch: async (request) =>
+        request.url.endsWith("/leaf")
+          ? new Response("leaf")
+          : new Response(`${await ask(bun.url)} ${await ask(`${server.url}/leaf`)}`),
+    });
+    expect(await ask(server.url)).toBe("bun leaf");
+    await server.stop();
+    await bun.stop(true);
+    await turns(5);
+  }));
+
+test("deadlines come to an idle loop: half a head is 408, a silent connection is closed, a body's wait, and a slow reader's", () =>
+  leavesNothing(async () => {
+    const server = await started({
+      headerTimeoutMs: 30,
+      idleTimeoutMs: 60,
+      bodyTimeoutMs: 30,
+      writeTimeoutMs: 40,
+      fetch: async (request) => new Response(request.method === "GET" ? "x".repeat(10_000_000) : await request.text()),
+    });
+    const POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    const [head, body, idle] = await Promise.all([
+      rest(connected(server, "GET / HT")),
+      rest(connected(server, `${POST}a`)),
+      rest(connected(server, `${POST}abc`)),
+    ]);
+    expect([head.slice(9, 12), body.slice(9, 12), idle.slice(9, 12)]).toEqual(["408", "408", "200"]);
+    // Its reply is flushed by a handler, outside of a lap, and then it takes none of it.
+    const slow = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until(() => server.stats.open === 1 && server.stats.timeouts === 3);
+    await until(() => server.stats.open === 0);
+    expect(server.stats.timeouts).toBe(4);
+    slow.close();
+    await server.stop();
+  }));
+
+test("idle, it makes no lap", () =>
+  leavesNothing(async () => {
+    const server = await started();
+    expect(await rest(connected(server, LAST))).toContain("Hello");
+    await until(() => server.stats.open === 0);
+    await settled();
+    expect(await lapsWhile(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
+    await server.stop();
+  }));
+
+test("stop finishes what has begun: a handler that waits is answered, and then all is closed", () =>
+  leavesNothing(async () => {
+    const begun = next<void>();
+    const release = next<void>();
+    const server = await started({
+      async fetch() {
+        begun.tell();
+        await release.told;
+        return new Response("in the end");
+      },
+    });
+    const client = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await begun.told;
+    let isStopped = false;
+    const stopped = server.stop().then(() => (isStopped = true));
+    await settled();
+    expect(isStopped).toBe(false);
+    release.tell();
+    expect(await rest(client)).toMatch(/connection: close[\s\S]*in the end$/i);
+    await stopped;
+    expect(server.closed).toBe(true);
+  }));
+
+test("stop cuts what does not end in time", () =>
+  leavesNothing(async () => {
+    const begun = next<void>();
+    const server = await started({ fetch: () => (begun.tell(), new Promise<Response>(() => {})) });
+    using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await begun.told;
+    await server.stop({ graceMs: 20 });
+    expect(client.fate()).toBe("reset");
+  }));
+
+test("stop from a callback, and at once after start", () =>
+  leavesNothing(async () => {
+    const server = await started({ onRequest: () => void server.stop() });
+    expect(await rest(connected(server, LAST))).toContain("Hello");
+    await server.stop();
+    const another = await started();
+    await another.stop();
+    await using disposed = await started();
+    expect(disposed.closed).toBe(false);
+  }));
+
+test("what a callback throws is an uncaught exception, costs its connection, and the server goes on", async () => {
+  const { stdout, code } = await run([
+    "bun",
+    "-e",
+    `
+    import { EpollServer } from "./src/index.ts";
+    const errors = [];
+    process.on("uncaughtException", (error) => errors.push(error.message));
+    const server = new EpollServer({
+      hostname: "127.0.0.1",
+      onRequest: ({ target }) => { if (target === "/throw") throw new Error("thrown"); },
+    });
+    await server.start();
+    const ask = (path) => fetch(server.url + path).then((reply) => reply.status, () => "reset");
+    console.log(await ask("/"), await ask("/throw"), await ask("/"), [...new Set(errors)].join()); // Bun's fetch asks again when it is reset
+    await server.stop();
+    `,
+  ]);
+  expect([stdout, code]).toEqual(["200 reset 200 thrown\n", 0]);
+});
+
+test("sockets are served, too", () =>
+  leavesNothing(async () => {
+    const server = await started({ socket: { data: (socket, bytes) => void socket.write(bytes) } });
+    const client = connected(server, "abc");
+    let text = "";
+    await until(() => (text += Buffer.from(client.recv(10) ?? []).toString()) === "abc");
+    client.close();
+    await server.stop();
+  }));
+
+test("started, it is neither started again nor run nor ticked; stopped, it fails by name", () =>
+  leavesNothing(async () => {
+    const server = await started();
+    expect(server.start()).rejects.toThrow("EpollServer.start: the loop is running already");
+    expect(() => server.run()).toThrow("EpollServer.run: the loop is running already");
+    expect(() => server.tick()).toThrow("EpollServer.tick: the loop is running already");
+    await server.stop();
+    expect(server.start()).rejects.toThrow("EpollServer.start: this EpollServer is closed");
+    expect(server.ref().unref()).toBe(server);
+  }));
+
+test("several servers share the bridge with the watches", () =>
+  leavesNothing(async () => {
+    const servers = await Promise.all(Array.from({ length: 8 }, () => started()));
+    const texts = await Promise.all(servers.map((server) => rest(connected(server, LAST))));
+    expect(texts.every((text) => text.endsWith("Hello from Epoll server!"))).toBe(true);
+    await settled();
+    await Promise.all(servers.map((server) => server.stop()));
+  }));
