@@ -73,7 +73,6 @@ export class Crossing {
   wake(): void {
     if (this.#isClosed || this.#immediate !== undefined) return;
     this.#immediate = setImmediate(this.#turn);
-    if (!this.#hasRef) this.#immediate.unref();
   }
 
   get hasRef(): boolean {
@@ -84,7 +83,6 @@ export class Crossing {
   ref(): void {
     if (this.#hasRef || this.#isClosed) return;
     this.#hasRef = true;
-    this.#immediate?.ref();
     this.#bridge.keep(1);
   }
 
@@ -92,7 +90,6 @@ export class Crossing {
   unref(): void {
     if (!this.#hasRef || this.#isClosed) return;
     this.#hasRef = false;
-    this.#immediate?.unref();
     this.#bridge.keep(-1);
   }
 
@@ -121,7 +118,8 @@ export class Crossing {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
-    if (isBusy && !hasThrown && ++this.#turns < TURNS_IN_A_ROW) this.wake();
+    // An immediate keeps the process alive, and one that is unref'd does not keep Bun's loop from going to sleep.
+    if (isBusy && this.#hasRef && !hasThrown && ++this.#turns < TURNS_IN_A_ROW) this.wake();
     else this.#bridge.park(this.#token, this.#fd);
   }
 }

@@ -27,6 +27,15 @@ test("an open watch keeps the process alive, an unref'd one does not, whether it
   expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}).unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
 });
 
+test("an unref'd one is served as long as something else keeps the process alive, and that only waits", async () => {
+  const program = `
+    let calls = 0;
+    watch(ours, EPOLLOUT, () => void calls++).unref();
+    setTimeout(() => say(String(calls > 10)), 300);
+  `;
+  expect(await ran(program)).toEqual(["true\n", 0]);
+});
+
 test("of several, one that is ref'd is enough; closing it lets the process end", async () => {
   const program = `
     const others = [watch(peer, EPOLLIN, () => {}).unref()];
@@ -98,7 +107,7 @@ test("process.exit at any moment is clean", async () => {
 test("a Worker is terminated at any moment: its thread ends, the process goes on, and so do the watches of the others", async () => {
   const program = `
     import { readdirSync } from "node:fs";
-    import { waitingThreads } from "./test/support/threads.ts";
+    import { waitingThreads, waitingThreadsAre } from "./test/support/threads.ts";
     const source = new URL("file://" + process.cwd() + "/test/support/watching-worker.ts");
     let calls = 0;
     const watcher = watch(ours, EPOLLOUT, () => void calls++);
@@ -112,7 +121,8 @@ test("a Worker is terminated at any moment: its thread ends, the process goes on
     for (let i = 0; (waitingThreads() > 1 || calls === before) && i < 2000; i++) await Bun.sleep(5);
     say([waitingThreads(), calls > before].join());
     watcher.close();
-    say(String(waitingThreads()));
+    await waitingThreadsAre(0);
+    say("none");
   `;
-  expect(await ran(program)).toEqual(["1,true\n0\n", 0]);
+  expect(await ran(program)).toEqual(["1,true\nnone\n", 0]);
 });
