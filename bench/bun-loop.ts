@@ -25,12 +25,12 @@ const [bunsPeer, buns] = socketpair();
 let sentAt = 0;
 let woken = (): void => {};
 const taken = { watch: [] as number[], bun: [] as number[] };
-watch(ours, EPOLLIN, () => {
+const watcher = watch(ours, EPOLLIN, () => {
   ours.recv(10);
   taken.watch.push(Bun.nanoseconds() - sentAt);
   woken();
 });
-await Bun.connect({
+const socket = await Bun.connect({
   fd: buns.detach(),
   socket: {
     data() {
@@ -55,6 +55,9 @@ for (const [name, all] of Object.entries({ "watch()": taken.watch, "Bun's own so
   const cell = (share: number): string => (quantile(all.slice(WARM_UP), share) / 1000).toFixed(0).padStart(7);
   console.log(`${name.padEnd(45)}${cell(0.5)}${cell(0.99)}`);
 }
+
+watcher.close();
+socket.end();
 
 // ---- a request ----
 
@@ -82,7 +85,6 @@ for (const connections of CONNECTIONS) {
   const cells = costs.map((cost) => median(cost).toFixed(2).padStart(11)).join("");
   console.log(`${String(connections).padEnd(13)}${cells}${ratio(b, a).padStart(18)}${ratio(b, c).padStart(22)}`);
 }
-process.exit(0);
 
 /** Ask for so long; µs of the server's processor time for each request. */
 async function load(server: Contender, connections: number, seconds: number): Promise<number> {

@@ -3,6 +3,7 @@
 import { constants } from "node:os";
 import * as util from "node:util";
 
+export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;

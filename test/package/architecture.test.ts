@@ -16,7 +16,7 @@ const floors: string[][] = [
   ["bridge.ts"],
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
-  ["server/"],
+  ["server/", "npm-epoll/"],
   ["index.ts"],
   ["cli/"],
 ];

@@ -108,3 +108,33 @@ test.skipIf(Bun.which("node") === null)("Node imports it, and is told at the fir
   const { stdout } = await run(["node", "-e", text], { cwd: folder });
   expect(stdout).toMatch(/^1\nepoll-hello needs Bun 1\.4 or newer; this is Node\.js .* on linux .*\.\n$/);
 });
+
+/** What stands in for a GPIO's value: the class is asked of the package `epoll`, by a package that depends on it. */
+const dependent = `
+  const { Gpio } = require("onoff");
+  const { Epoll } = require("module").createRequire(require.resolve("onoff"))("epoll");
+  console.log(Epoll.name, new Epoll(() => {}).close(), typeof Gpio);
+`;
+
+test("who depends on the package epoll, as onoff does, gets ours by a preload", async () => {
+  const app = join(directory, "preload");
+  mkdirSync(app);
+  writeFileSync(join(app, "package.json"), "{}");
+  writeFileSync(join(app, "bunfig.toml"), 'preload = ["epoll-hello/npm-epoll/preload"]\n');
+  writeFileSync(join(app, "app.cjs"), dependent);
+  const tarball = readdirSync(directory).find((name) => name.endsWith(".tgz")) ?? "none was packed";
+  expect(await run(["bun", "add", join(directory, tarball), "onoff@6.0.3"], { cwd: app })).toMatchObject({ code: 0 });
+  expect(await run(["bun", "app.cjs"], { cwd: app })).toEqual({ code: 0, stdout: "Epoll null function\n", stderr: "" });
+});
+
+test("... or by an override", async () => {
+  const app = join(directory, "override");
+  mkdirSync(join(app, "epoll"), { recursive: true });
+  writeFileSync(join(app, "package.json"), JSON.stringify({ overrides: { epoll: "file:./epoll" } }));
+  writeFileSync(join(app, "epoll", "package.json"), JSON.stringify({ name: "epoll", version: "4.0.2" }));
+  writeFileSync(join(app, "epoll", "index.js"), 'module.exports = require("epoll-hello/npm-epoll");\n');
+  writeFileSync(join(app, "app.cjs"), dependent);
+  const tarball = readdirSync(directory).find((name) => name.endsWith(".tgz")) ?? "none was packed";
+  expect(await run(["bun", "add", join(directory, tarball), "onoff@6.0.3"], { cwd: app })).toMatchObject({ code: 0 });
+  expect(await run(["bun", "app.cjs"], { cwd: app })).toEqual({ code: 0, stdout: "Epoll null function\n", stderr: "" });
+});
