@@ -37,6 +37,16 @@ extern void *dlsym(void *handle, const char *name);
   X(int, close, (int))                                          \
   X(int, fcntl, (int, int, ...))                                \
   X(int, eventfd, (u32, int))                                   \
+  X(int, pipe2, (int *, int))                                   \
+  X(int, timerfd_create, (int, int))                            \
+  X(int, timerfd_settime, (int, int, const void *, void *))     \
+  X(int, timerfd_gettime, (int, void *))                        \
+  X(int, inotify_init1, (int))                                  \
+  X(int, inotify_add_watch, (int, const char *, u32))           \
+  X(int, inotify_rm_watch, (int, int))                          \
+  X(int, memfd_create, (const char *, u32))                     \
+  X(int, waitid, (int, u32, void *, int))                       \
+  X(long, syscall, (long, ...))                                 \
   X(int, sigaction, (int, const void *, void *))                \
   X(int, inet_pton, (int, const char *, void *))                \
   X(const char *, inet_ntop, (int, const void *, char *, u32))  \
@@ -241,6 +251,31 @@ int close(int fd) { return result(c_close(fd)); }
 int fcntl(int fd, int command, int argument) { return result(c_fcntl(fd, command, argument)); }
 
 int eventfd(int initial, int flags) { return result(c_eventfd(initial, flags)); }
+
+int pipe2(int *fds, int flags) { return result(c_pipe2(fds, flags)); }
+
+/* A struct itimerspec is four 64-bit numbers: the interval's seconds and nanoseconds, then the value's. */
+int timerfd_create(int clock, int flags) { return result(c_timerfd_create(clock, flags)); }
+
+int timerfd_settime(int fd, int flags, const u8 *new, u8 *old) { return result(c_timerfd_settime(fd, flags, new, old)); }
+
+int timerfd_gettime(int fd, u8 *now) { return result(c_timerfd_gettime(fd, now)); }
+
+int inotify_init1(int flags) { return result(c_inotify_init1(flags)); }
+
+int inotify_add_watch(int fd, const char *path, int mask) { return result(c_inotify_add_watch(fd, path, mask)); }
+
+int inotify_rm_watch(int fd, int wd) { return result(c_inotify_rm_watch(fd, wd)); }
+
+int memfd_create(const char *name, int flags) { return result(c_memfd_create(name, flags)); }
+
+/* By number, the same on both architectures: musl has no function for them. */
+int pidfd_open(int pid, int flags) { return result(c_syscall(434L, (long)pid, (long)flags)); }
+
+int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)fd, (long)signal, 0L, 0L)); }
+
+/* `info` has 128 bytes, a siginfo_t; id is a pidfd: P_PIDFD. */
+int waitid(int fd, u8 *info, int options) { return result(c_waitid(3, fd, info, options)); }
 
 /* ---- signals: a handler that writes an eventfd, so that whichever thread takes the signal, epoll_wait wakes ---- */
 

@@ -64,6 +64,20 @@ export interface Sys {
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   eventfd(initial: number, flags: number): number;
+  pipe2(fds: Int32Array, flags: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  /** `value` and `old` have 32 bytes, struct itimerspec. */
+  timerfd_settime(fd: number, flags: number, value: Bytes, old: Bytes): number;
+  timerfd_gettime(fd: number, now: Bytes): number;
+  inotify_init1(flags: number): number;
+  /** `path` ends with NUL. */
+  inotify_add_watch(fd: number, path: Bytes, mask: number): number;
+  inotify_rm_watch(fd: number, wd: number): number;
+  memfd_create(name: Bytes, flags: number): number;
+  pidfd_open(pid: number, flags: number): number;
+  pidfd_send_signal(fd: number, signal: number): number;
+  /** `info` has 128 bytes, a siginfo_t. */
+  waitid(pidfd: number, info: Bytes, options: number): number;
   /** Count a signal, and write to the eventfd `fd` when it comes, whichever thread takes it. */
   signal_catch(signal: number, fd: number): number;
   signal_release(signal: number): number;
@@ -109,6 +123,17 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   close: [int],
   fcntl: [int, int, int],
   eventfd: [int, int],
+  pipe2: [bytes, int],
+  timerfd_create: [int, int],
+  timerfd_settime: [int, int, bytes, bytes],
+  timerfd_gettime: [int, bytes],
+  inotify_init1: [int],
+  inotify_add_watch: [int, bytes, int],
+  inotify_rm_watch: [int, int],
+  memfd_create: [bytes, int],
+  pidfd_open: [int, int],
+  pidfd_send_signal: [int, int],
+  waitid: [int, bytes, int],
   signal_catch: [int, int],
   signal_release: [int],
   signal_take: [int],

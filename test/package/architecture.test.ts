@@ -13,7 +13,7 @@ const floors: string[][] = [
   ["ffi.ts", "jsc.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
   ["address.ts", "events.ts"],
   ["epoll.ts", "socket.ts"],
-  ["bridge.ts"],
+  ["bridge.ts", "descriptors/"],
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
   ["server/", "npm-epoll/"],

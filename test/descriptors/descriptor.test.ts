@@ -1,0 +1,73 @@
+// Descriptor and pipe(): any descriptor, owned, read and written without blocking.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { closeSync, constants, openSync } from "node:fs";
+import { Descriptor, Epoll, EPOLLHUP, EPOLLIN, EPOLLOUT, pipe, WOULD_BLOCK } from "../../src/index.ts";
+import { leavesNoFd, openFds } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+test("a pipe brings bytes from its writer to its reader, and then its end", () =>
+  leavesNoFd(() => {
+    const [reader, writer] = pipe();
+    using epoll = new Epoll();
+    epoll.register(reader, EPOLLIN);
+    expect([reader.read(10), reader.readInto(new Uint8Array(4))]).toEqual([null, WOULD_BLOCK]);
+    expect(epoll.poll(0)).toEqual([]);
+    expect(writer.write("hello")).toBe(5);
+    expect(epoll.poll(1000)).toEqual([[reader.fileno(), EPOLLIN]]);
+    expect(Buffer.from(reader.read(3) ?? []).toString()).toBe("hel");
+    const rest = new Uint8Array(8);
+    expect([reader.readInto(rest), Buffer.from(rest.subarray(0, 2)).toString()]).toEqual([2, "lo"]);
+    writer.close();
+    expect(epoll.poll(1000)).toEqual([[reader.fileno(), EPOLLHUP]]);
+    expect(reader.read(10)).toEqual(new Uint8Array(0));
+    reader.close();
+  }));
+
+test("a full pipe takes no more until it is read; without a reader it is EPIPE", () =>
+  leavesNoFd(() => {
+    const [reader, writer] = pipe();
+    using epoll = new Epoll();
+    const chunk = new Uint8Array(65_536);
+    let taken = 0;
+    for (let n; (n = writer.write(chunk)) !== WOULD_BLOCK;) taken += n;
+    expect(taken).toBeGreaterThan(0);
+    epoll.register(writer, EPOLLOUT);
+    expect(epoll.poll(0)).toEqual([]);
+    while (reader.read(65_536) !== null);
+    expect(epoll.poll(1000)).toEqual([[writer.fileno(), EPOLLOUT]]);
+    reader.close();
+    expect(() => writer.write("a")).toThrow("EPIPE: broken pipe, write");
+    expect(() => reader.read(1)).toThrow("Descriptor.read: this Descriptor is closed");
+    writer.close();
+  }));
+
+test("fromfd takes over: non-blocking, close-on-exec, and closed with it", () =>
+  leavesNoFd(() => {
+    const fd = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY);
+    const terminal = Descriptor.fromfd(fd);
+    expect(terminal.fileno()).toBe(fd);
+    expect(terminal.read(10)).toBeNull(); // it would block
+    const copy = terminal.dup();
+    expect(copy).not.toBe(fd);
+    expect(openFds().get(copy)).toBe(openFds().get(fd) as string);
+    closeSync(copy);
+    const given = terminal.detach();
+    expect([given, terminal.closed]).toEqual([fd, true]);
+    closeSync(given);
+    expect(() => Descriptor.fromfd(fd)).toThrow("EBADF");
+    expect(() => Descriptor.fromfd(-1)).toThrow(RangeError);
+    expect(() => Descriptor.fromfd("3" as never)).toThrow(TypeError);
+  }));
+
+test("mistakes are told: a reader is not written, a size is a size", () =>
+  leavesNoFd(() => {
+    const [reader, writer] = pipe();
+    expect(() => reader.write("a")).toThrow("EBADF: bad file descriptor, write");
+    expect(() => writer.read(1)).toThrow("EBADF: bad file descriptor, read");
+    expect(() => reader.read(-1)).toThrow(RangeError);
+    expect(() => reader.readInto([] as never)).toThrow(TypeError);
+    expect(() => writer.write(1 as never)).toThrow(TypeError);
+    for (const end of [reader, writer, reader, writer]) end.close();
+  }));

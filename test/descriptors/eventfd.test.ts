@@ -1,0 +1,49 @@
+// EventFd: a counter that wakes whoever watches it.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { Epoll, EPOLLIN, EventFd, watch } from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { leavesNothing } from "../support/threads.ts";
+import { next } from "../support/turns.ts";
+
+setDefaultTimeout(60_000);
+
+test("it counts, is readable above 0, and is 0 after a read; a semaphore gives 1 at a time", () =>
+  leavesNoFd(() => {
+    using epoll = new Epoll();
+    using counter = new EventFd();
+    using semaphore = new EventFd(2, { semaphore: true });
+    epoll.register(counter, EPOLLIN);
+    expect([counter.read(), epoll.poll(0)]).toEqual([null, []]);
+    expect([counter.write(), counter.write(41), counter.write(0n)]).toEqual([true, true, true]);
+    expect(epoll.poll(1000)).toEqual([[counter.fileno(), EPOLLIN]]);
+    expect([counter.read(), counter.read()]).toEqual([42n, null]);
+    expect([semaphore.read(), semaphore.read(), semaphore.read()]).toEqual([1n, 1n, null]);
+    using large = new EventFd(0xffffffff);
+    expect(large.read()).toBe(0xffffffffn);
+  }));
+
+test("a counter that is full takes no more", () =>
+  leavesNoFd(() => {
+    using counter = new EventFd();
+    expect(counter.write(2n ** 64n - 2n)).toBe(true);
+    expect(counter.write()).toBe(false);
+    expect(counter.read()).toBe(2n ** 64n - 2n);
+    for (const wrong of [-1, -1n, 2n ** 64n - 1n, 1.5]) expect(() => counter.write(wrong)).toThrow(RangeError);
+    for (const wrong of [-1, 2 ** 32, 1.5]) expect(() => new EventFd(wrong)).toThrow(RangeError);
+    counter.close();
+    expect(() => counter.read()).toThrow("EventFd.read: this EventFd is closed");
+  }));
+
+test("another Worker wakes this one by it", () =>
+  leavesNothing(async () => {
+    const wake = new EventFd();
+    const told = next<bigint | null>();
+    const watcher = watch(wake, EPOLLIN, () => told.tell(wake.read()));
+    const worker = new Worker(new URL("../support/waking-worker.ts", import.meta.url));
+    worker.postMessage(wake.dup()); // oxlint-disable-line unicorn/require-post-message-target-origin -- it is no window
+    expect(await told.told).toBeGreaterThanOrEqual(3n);
+    watcher.close();
+    wake.close();
+    await new Promise((resolve) => worker.addEventListener("close", resolve)); // it has closed its own
+  }));

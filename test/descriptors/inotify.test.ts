@@ -1,0 +1,102 @@
+// Inotify: what happens to files and folders.
+
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  Epoll,
+  EPOLLIN,
+  formatInotifyMask,
+  IN_ALL_EVENTS,
+  IN_CLOSE_WRITE,
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_IGNORED,
+  IN_ISDIR,
+  IN_MOVE,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  Inotify,
+  IN_ONLYDIR,
+} from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "epoll-hello-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test("events come in their order, several in one read, with names of any length", () =>
+  leavesNoFd(() => {
+    using inotify = new Inotify();
+    using epoll = new Epoll();
+    epoll.register(inotify, EPOLLIN);
+    expect([inotify.read(), epoll.poll(0)]).toEqual([[], []]);
+    const wd = inotify.add(folder, IN_CREATE | IN_CLOSE_WRITE | IN_DELETE);
+    const names = ["a", "b".repeat(15), "c".repeat(16), "d".repeat(255), "ö".repeat(127)];
+    for (const name of names) writeFileSync(join(folder, name), "");
+    mkdirSync(join(folder, "e"));
+    expect(epoll.poll(1000)).toEqual([[inotify.fileno(), EPOLLIN]]);
+    expect(inotify.read()).toEqual([
+      ...names.flatMap((name) => [
+        { wd, mask: IN_CREATE, cookie: 0, name },
+        { wd, mask: IN_CLOSE_WRITE, cookie: 0, name },
+      ]),
+      { wd, mask: IN_CREATE | IN_ISDIR, cookie: 0, name: "e" },
+    ]);
+    expect(inotify.read()).toEqual([]);
+  }));
+
+test("a renaming has one cookie; a file's own events have no name; a watch that is removed says so", () =>
+  leavesNoFd(() => {
+    using inotify = new Inotify();
+    writeFileSync(join(folder, "old"), "");
+    const [ofFolder, ofFile] = [inotify.add(folder, IN_MOVE), inotify.add(join(folder, "old"), IN_DELETE_SELF)];
+    expect(ofFile).not.toBe(ofFolder);
+    renameSync(join(folder, "old"), join(folder, "new"));
+    const [from, to] = inotify.read();
+    expect(from).toMatchObject({ wd: ofFolder, mask: IN_MOVED_FROM, name: "old" });
+    expect(to).toMatchObject({ wd: ofFolder, mask: IN_MOVED_TO, name: "new", cookie: from?.cookie as number });
+    expect(from?.cookie).toBeGreaterThan(0);
+    rmSync(join(folder, "new"));
+    expect(inotify.read()).toEqual([
+      { wd: ofFile, mask: IN_DELETE_SELF, cookie: 0, name: "" },
+      { wd: ofFile, mask: IN_IGNORED, cookie: 0, name: "" },
+    ]);
+    inotify.remove(ofFolder);
+    expect(inotify.read()).toEqual([{ wd: ofFolder, mask: IN_IGNORED, cookie: 0, name: "" }]);
+  }));
+
+test("more events than one read brings come with the next", () =>
+  leavesNoFd(() => {
+    using inotify = new Inotify();
+    inotify.add(folder, IN_CREATE);
+    const names = Array.from({ length: 500 }, (_, i) => `${"x".repeat(200)}${i}`);
+    for (const name of names) writeFileSync(join(folder, name), "");
+    const got: string[] = [];
+    let reads = 0;
+    for (let events; (events = inotify.read()).length > 0; reads++) got.push(...events.map(({ name }) => name));
+    expect([got, reads > 1]).toEqual([names, true]);
+  }));
+
+test("masks are printed by name", () => {
+  expect(formatInotifyMask(IN_CREATE | IN_ISDIR)).toBe("IN_CREATE|IN_ISDIR");
+  expect(formatInotifyMask(IN_ALL_EVENTS).split("|")).toHaveLength(12);
+  expect(formatInotifyMask(0)).toBe("0");
+});
+
+test("mistakes are told", () =>
+  leavesNoFd(() => {
+    const inotify = new Inotify();
+    expect(() => inotify.add(join(folder, "none"), IN_CREATE)).toThrow("ENOENT");
+    expect(() => inotify.add(folder, 0)).toThrow("EINVAL");
+    writeFileSync(join(folder, "a"), "");
+    expect(() => inotify.add(join(folder, "a"), IN_CREATE | IN_ONLYDIR)).toThrow("ENOTDIR");
+    expect(() => inotify.add("a\0b", IN_CREATE)).toThrow(TypeError);
+    expect(() => inotify.remove(99)).toThrow("EINVAL");
+    inotify.close();
+    expect(() => inotify.read()).toThrow("Inotify.read: this Inotify is closed");
+  }));
