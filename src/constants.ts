@@ -72,7 +72,12 @@ export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_PASSCRED = 16;
 export const SO_PEERCRED = 17;
+export const SO_BINDTODEVICE = 25;
 export const SO_ACCEPTCONN = 30;
+export const SO_BUSY_POLL = 46;
+export const SO_INCOMING_CPU = 49;
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 
@@ -94,6 +99,9 @@ export const TCP_DEFER_ACCEPT = 9;
 export const TCP_INFO = 11;
 export const TCP_USER_TIMEOUT = 18;
 export const TCP_FASTOPEN = 23;
+export const TCP_QUICKACK = 12;
+export const TCP_CONGESTION = 13;
+export const TCP_FASTOPEN_CONNECT = 30;
 
 // recv(2), send(2)
 

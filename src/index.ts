@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 export type { Address, AddressLike, InternetAddress, UnixAddress } from "./address.ts";
+export { type Ancillary, CMSG_SPACE, type Credentials, type ReceivedAncillary } from "./ancillary.ts";
 export * from "./constants.ts";
 export { Descriptor, pipe } from "./descriptors/descriptor.ts";
 export { EventFd } from "./descriptors/eventfd.ts";
@@ -23,4 +24,5 @@ export { EpollServer, type ServerStats } from "./server/server.ts";
 export type { StopSignal } from "./server/signals.ts";
 export { ServerSocket, type SocketHandlers } from "./sockets.ts";
 export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";
+export type { TcpInfo, TcpState } from "./tcp-info.ts";
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./watch.ts";

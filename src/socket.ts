@@ -1,25 +1,40 @@
 // class Socket: Python's socket.socket, always non-blocking.
 
 import { Buffer } from "node:buffer";
+import {
+  type Ancillary,
+  CMSG_SPACE,
+  type Credentials,
+  decodeAncillary,
+  decodeCredentials,
+  encodeAncillary,
+  type ReceivedAncillary,
+} from "./ancillary.ts";
 import { type Address, addressBuffer, type AddressLike, decodeAddress, encodeAddress } from "./address.ts";
 import {
   AF_INET,
   AF_UNIX,
   F_GETFL,
   F_SETFL,
+  IPPROTO_TCP,
+  MSG_CMSG_CLOEXEC,
   MSG_NOSIGNAL,
   O_NONBLOCK,
   SO_DOMAIN,
+  SO_LINGER,
+  SO_PEERCRED,
   SO_TYPE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
   SOMAXCONN,
+  TCP_INFO,
 } from "./constants.ts";
 import { check, ClosedError, EAGAIN, EINPROGRESS, EINTR, ErrnoError } from "./errno.ts";
-import { toFd } from "./fd.ts";
+import { type FdLike, toFd } from "./fd.ts";
 import { hostSys, type Sys } from "./ffi.ts";
+import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "./tcp-info.ts";
 
 /** What `recvInto` and `send` return where the call would have had to wait: ask epoll, then try again. */
 export const WOULD_BLOCK = -1;
@@ -35,6 +50,8 @@ export interface Message {
   address: Address;
   /** MSG_TRUNC if the datagram was longer than asked for, MSG_CTRUNC if ancillary data was cut. */
   flags: number;
+  /** What came beside the bytes. Descriptors are the receiver's to close. */
+  ancillary: ReceivedAncillary[];
 }
 
 /**
@@ -240,39 +257,93 @@ export class Socket implements Disposable {
   }
 
   /**
-   * Send several buffers as one message.
+   * Send several buffers as one message, and descriptors or credentials beside them.
    *
-   * @returns how many bytes were taken; `WOULD_BLOCK` if there is no room
-   * @throws {ErrnoError} as `send` and `sendto`
-   * @see sendmsg(2)
+   * On a stream they go with the first byte: if fewer bytes were taken than given, send the rest without them.
+   *
+   * @param ancillary over a unix socket: `[{ fds }]`, `[{ credentials }]`; they need at least one byte on a stream
+   * @returns how many bytes were taken; `WOULD_BLOCK` if there is no room, and nothing was sent
+   * @throws {ErrnoError} as `send` and `sendto`; EBADF if a descriptor is not open; EPERM if the credentials are not one's own;
+   *   ETOOMANYREFS if too many descriptors are under way
+   * @throws {RangeError} for more than 253 descriptors, or none
+   * @see sendmsg(2), unix(7)
    */
-  sendmsg(buffers: readonly (Uint8Array | string)[], flags: number = 0, address?: AddressLike): number {
+  sendmsg(
+    buffers: readonly (Uint8Array | string)[],
+    ancillary: readonly Ancillary[] = [],
+    flags: number = 0,
+    address?: AddressLike,
+  ): number {
     const fd = this.#open("sendmsg");
     if (!Array.isArray(buffers)) throw new TypeError("sendmsg takes an array of buffers: [data]");
     const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
+    const control = encodeAncillary(ancillary);
+    if (control.length > 0 && bytes.length === 0 && this.type === SOCK_STREAM) {
+      throw new RangeError("on a stream ancillary data goes with at least one byte: add one");
+    }
     const to = address === undefined ? NO_ADDRESS : encodeAddress(this.#sys, address, this.family);
-    const n = retry(() => this.#sys.sendmsg(fd, bytes, lengthOf(bytes), to, NO_BYTES, 0, flags | MSG_NOSIGNAL));
+    const n = retry(() =>
+      this.#sys.sendmsg(fd, bytes, lengthOf(bytes), to, control, control.length, flags | MSG_NOSIGNAL),
+    );
     if (n === -EAGAIN) return WOULD_BLOCK;
     if (n < 0) throw new ErrnoError(-n, "sendmsg", { fd, ...(address && this.#endpoint(address)) });
     return n;
   }
 
   /**
-   * Receive a message, where it came from, and what the kernel says of it.
+   * Receive a message, where it came from, what the kernel says of it, and what came beside it.
    *
+   * @param ancillarySize bytes of room for that: `CMSG_SPACE(4 * count)` for descriptors. Without room it is lost: descriptors
+   *   are closed by the kernel, and MSG_CTRUNC says so
    * @returns `null` if there is nothing yet
    * @throws {ErrnoError} as `recv`
-   * @see recvmsg(2)
+   * @throws {RangeError} if a size is out of range
+   * @see recvmsg(2), cmsg(3)
    */
-  recvmsg(size: number, flags: number = 0): Message | null {
+  recvmsg(size: number, ancillarySize: number = 0, flags: number = 0): Message | null {
     const fd = this.#open("recvmsg");
     const buffer = receiveBuffer(size);
+    const control = ancillarySize === 0 ? NO_BYTES : receiveBuffer(ancillarySize);
     const from = addressBuffer();
     const out = new Int32Array(new ArrayBuffer(8));
-    const n = retry(() => this.#sys.recvmsg(fd, buffer, size, from, NO_BYTES, 0, out, flags));
+    const n = retry(() =>
+      this.#sys.recvmsg(fd, buffer, size, from, control, ancillarySize, out, flags | MSG_CMSG_CLOEXEC),
+    );
     if (n === -EAGAIN) return null;
     const data = buffer.subarray(0, check(n, "recvmsg", fd));
-    return { data, address: decodeAddress(this.#sys, from), flags: out[1] as number };
+    const ancillary = ancillarySize === 0 ? [] : decodeAncillary(control, out[0] as number);
+    return {
+      data,
+      address: decodeAddress(this.#sys, from),
+      flags: (out[1] as number) & ~MSG_CMSG_CLOEXEC, // the kernel repeats it
+      ancillary,
+    };
+  }
+
+  /**
+   * Send bytes and descriptors over a unix socket.
+   *
+   * @returns how many bytes were taken; `WOULD_BLOCK` if there is no room, and nothing was sent
+   * @throws {ErrnoError | RangeError} as `sendmsg`
+   */
+  sendFds(data: Uint8Array | string, fds: readonly FdLike[]): number {
+    this.#open("sendFds");
+    return this.sendmsg([data], [{ fds }]);
+  }
+
+  /**
+   * Receive bytes and the descriptors that came with them.
+   *
+   * @param maxFds for how many there is room; the kernel closes what is more, and `flags` has MSG_CTRUNC
+   * @returns `null` if there is nothing yet; the descriptors are the caller's to close
+   * @throws {ErrnoError} as `recv`
+   */
+  recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
+    this.#open("recvFds");
+    const message = this.recvmsg(size, CMSG_SPACE(4 * maxFds));
+    if (message === null) return null;
+    const { data, flags, address, ancillary } = message;
+    return { data, fds: ancillary.flatMap((item) => ("fds" in item ? item.fds : [])), flags, address };
   }
 
   /**
@@ -316,6 +387,44 @@ export class Socket implements Disposable {
     const value = length === undefined ? int32(0) : new Uint8Array(receiveBuffer(length));
     const n = check(this.#sys.getsockopt(fd, level, name, value, value.byteLength), "getsockopt", fd);
     return value instanceof Int32Array ? (value[0] as number) : value.subarray(0, n);
+  }
+
+  /**
+   * What the kernel knows of a TCP connection: its state, round trips, windows, bytes.
+   *
+   * @throws {ErrnoError} EOPNOTSUPP, ENOPROTOOPT if it is no TCP socket
+   * @see tcp(7), TCP_INFO
+   */
+  tcpInfo(): TcpInfo {
+    this.#open("tcpInfo");
+    return decodeTcpInfo(this.getsockopt(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES));
+  }
+
+  /**
+   * Who the peer of a unix stream socket was when it connected, or called `socketpair`.
+   *
+   * @returns pid 0 if it is in a pid namespace that this one does not see
+   * @see unix(7), SO_PEERCRED
+   */
+  peerCredentials(): Credentials {
+    this.#open("peerCredentials");
+    const bytes = this.getsockopt(SOL_SOCKET, SO_PEERCRED, 12);
+    return decodeCredentials(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  /**
+   * What `close` does with bytes that are not sent yet: go on in the background, `null`, as it is at first; or after so many
+   * seconds drop them and reset the connection. 0 resets at once.
+   *
+   * @see socket(7), SO_LINGER
+   */
+  setLinger(seconds: number | null): void {
+    this.#open("setLinger");
+    this.setsockopt(
+      SOL_SOCKET,
+      SO_LINGER,
+      new Uint8Array(Int32Array.of(seconds === null ? 0 : 1, seconds ?? 0).buffer),
+    );
   }
 
   /**

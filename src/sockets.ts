@@ -2,8 +2,10 @@
 
 import { Buffer } from "node:buffer";
 import type { Address } from "./address.ts";
+import { IPPROTO_TCP, TCP_INFO } from "./constants.ts";
 import { check } from "./errno.ts";
 import type { Sys } from "./ffi.ts";
+import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "./tcp-info.ts";
 import type { Channel, Protocol } from "./protocol.ts";
 
 /** What is called when something happens on a connection. What they throw goes to `error`. */
@@ -150,6 +152,18 @@ export class ServerSocket<Data = unknown> {
     const bytes = new Uint8Array(new ArrayBuffer(4));
     check(this.#sys.getsockopt(this.fd, level, option, bytes, bytes.length), "getsockopt");
     return new DataView(bytes.buffer).getInt32(0, true);
+  }
+
+  /**
+   * What the kernel knows of the connection: its state, round trips, windows, bytes.
+   *
+   * @throws {ErrnoError} EOPNOTSUPP if it is no TCP connection; EBADF if it is closed
+   * @see tcp(7), TCP_INFO
+   */
+  tcpInfo(): TcpInfo {
+    const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
+    const n = this.#sys.getsockopt(this.fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
+    return decodeTcpInfo(bytes.subarray(0, check(n, "getsockopt")));
   }
 
   #setPaused(isPaused: boolean): void {

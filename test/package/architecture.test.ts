@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 const floors: string[][] = [
   ["../native/shim.c", "../package.json"],
   ["ffi.ts", "jsc.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
-  ["address.ts", "events.ts"],
+  ["address.ts", "ancillary.ts", "events.ts", "tcp-info.ts"],
   ["epoll.ts", "socket.ts"],
   ["bridge.ts", "descriptors/"],
   ["watch.ts", "protocol.ts"],

@@ -28,7 +28,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("an address for
   const give = (family: number, address: unknown): void => {
     using socket = new Socket(family, 2);
     if (method === "sendto") socket.sendto("x", address as Any);
-    else if (method === "sendmsg") socket.sendmsg(["x"], 0, address as Any);
+    else if (method === "sendmsg") socket.sendmsg(["x"], [], 0, address as Any);
     else socket[method](address as Any);
   };
 

@@ -24,8 +24,8 @@ describe("a view into a larger buffer", () => {
     using receiver = place.bound(SOCK_DGRAM);
     const whole = Buffer.from("....payload....");
     sender.sendto(whole.subarray(4, 11), receiver.getsockname());
-    sender.sendmsg([whole.subarray(4, 7)], 0, receiver.getsockname());
-    sender.sendmsg([whole.subarray(4, 7), whole.subarray(7, 11)], 0, receiver.getsockname());
+    sender.sendmsg([whole.subarray(4, 7)], [], 0, receiver.getsockname());
+    sender.sendmsg([whole.subarray(4, 7), whole.subarray(7, 11)], [], 0, receiver.getsockname());
     expect(["payload", "pay", "payload"]).toEqual([1, 2, 3].map(() => text(receiver.recv(100)) ?? ""));
   });
 
@@ -117,7 +117,7 @@ test("collections between datagrams change neither bytes nor addresses", () => {
     pair.client.sendto(sent, pair.server.getsockname());
     Bun.gc(true);
     const message = pair.server.recvmsg(60);
-    expect(message).toEqual({ data: sent, address: from, flags: 0 });
+    expect(message).toEqual({ data: sent, address: from, flags: 0, ancillary: [] });
   }
 }, 60_000);
 

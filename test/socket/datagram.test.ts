@@ -83,11 +83,12 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     using place = new Place(kind);
     using sender = place.bound(SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);
-    expect(sender.sendmsg(["a", "b", "c"], 0, receiver.getsockname())).toBe(3);
+    expect(sender.sendmsg(["a", "b", "c"], [], 0, receiver.getsockname())).toBe(3);
     expect(eventually(receiver, () => receiver.recvmsg(100))).toEqual({
       data: new Uint8Array([97, 98, 99]),
       address: sender.getsockname(),
       flags: 0,
+      ancillary: [],
     });
   });
 

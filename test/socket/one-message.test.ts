@@ -57,7 +57,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(pair.server.recv(100, MSG_PEEK))).toBe("here");
     expect(pair.server.recvInto(buffer, MSG_PEEK)).toBe(4);
     expect(text(pair.server.recvfrom(100, MSG_PEEK)?.data)).toBe("here");
-    expect(text(pair.server.recvmsg(100, MSG_PEEK)?.data)).toBe("here");
+    expect(text(pair.server.recvmsg(100, 0, MSG_PEEK)?.data)).toBe("here");
     expect(text(pair.server.recv(100))).toBe("here");
     expect(pair.server.recv(100, MSG_PEEK)).toBeNull();
   });

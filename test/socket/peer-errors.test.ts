@@ -136,7 +136,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
     expect(failure(() => pair.client.send(long))).toEqual(["EMSGSIZE", "send"]);
     const details = { code: "EMSGSIZE", errno: -90, fd: other.fileno(), address: to.address, port: to.port };
     expect(errnoError(() => other.sendto(long, to))).toMatchObject({ ...details, syscall: "sendto" });
-    expect(errnoError(() => other.sendmsg([long], 0, to))).toMatchObject({ ...details, syscall: "sendmsg" });
+    expect(errnoError(() => other.sendmsg([long], [], 0, to))).toMatchObject({ ...details, syscall: "sendmsg" });
   });
 
   test("a datagram to port 0 is EINVAL", () => {
@@ -188,7 +188,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     using client = new Socket(AF_UNIX);
     client.connect(listener.getsockname());
     expect(failure(() => client.sendto("x", listener.getsockname()))).toEqual(["EISCONN", "sendto"]);
-    expect(failure(() => client.sendmsg(["x"], 0, listener.getsockname()))).toEqual(["EISCONN", "sendmsg"]);
+    expect(failure(() => client.sendmsg(["x"], [], 0, listener.getsockname()))).toEqual(["EISCONN", "sendmsg"]);
   });
 
   test("a stream that is not connected takes no address either: EOPNOTSUPP", () => {

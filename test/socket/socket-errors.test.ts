@@ -82,7 +82,7 @@ test("every call on a descriptor that is not open is EBADF, under its own name a
     ["sendto", () => socket.sendto("x", to)],
     ["recvfrom", () => socket.recvfrom(1)],
     ["sendmsg", () => socket.sendmsg(["x"])],
-    ["sendmsg", () => socket.sendmsg(["x"], 0, to)],
+    ["sendmsg", () => socket.sendmsg(["x"], [], 0, to)],
     ["recvmsg", () => socket.recvmsg(1)],
     ["shutdown", () => socket.shutdown(0)],
     ["setsockopt", () => socket.setsockopt(1, 2, 1)],

@@ -132,7 +132,12 @@ describe.each(kinds)("a stream of %s", (kind) => {
       data: new Uint8Array([97]),
       address: { path: "" },
     });
-    expect(pair.server.recvmsg(1)).toEqual({ data: new Uint8Array([98]), address: { path: "" }, flags: 0 });
+    expect(pair.server.recvmsg(1)).toEqual({
+      data: new Uint8Array([98]),
+      address: { path: "" },
+      flags: 0,
+      ancillary: [],
+    });
   });
 
   test("recv gives no bytes at the end of the stream, again and again", () => {

@@ -108,7 +108,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("a receiver of %s w
     fill(connected, new Uint8Array(10));
     expect(connected.sendmsg(["x"])).toBe(WOULD_BLOCK);
     expect(other.sendto("x", receiver.getsockname())).toBe(WOULD_BLOCK);
-    expect(other.sendmsg(["x"], 0, receiver.getsockname())).toBe(WOULD_BLOCK);
+    expect(other.sendmsg(["x"], [], 0, receiver.getsockname())).toBe(WOULD_BLOCK);
   });
 
   test("makes its peer writable again when it reads", () => {
