@@ -3,7 +3,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { type ArgsDef, defineCommand, parseArgs, renderUsage } from "citty";
 import packageJson from "../../package.json" with { type: "json" };
-import type { EpollServerOptions } from "../index.ts";
+import { type EpollServerOptions, listenFds } from "../index.ts";
 
 export const version: string = packageJson.version;
 export const DEFAULT_PORT = 8800;
@@ -17,7 +17,7 @@ export class UsageError extends Error {
 export type Request =
   | { kind: "help" }
   | { kind: "version" }
-  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean };
+  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean };
 
 const flags = {
   port: { type: "string", valueHint: "PORT", description: `TCP port to listen on (${DEFAULT_PORT}); 0: any free one` },
@@ -27,6 +27,8 @@ const flags = {
     description: "name or address to listen on (localhost: 127.0.0.1 and ::1)",
   },
   unix: { type: "string", valueHint: "PATH", description: "listen on a unix socket instead; @NAME: an abstract one" },
+  fd: { type: "string", valueHint: "N", description: "serve on a socket that listens already; several: 3,4" },
+  systemd: { type: "boolean", description: "serve on the sockets that systemd passes, and tell it how it goes" },
   classic: { type: "boolean", description: "the document's loop to the letter: no keep-alive, one call per event" },
   backlog: { type: "string", valueHint: "N", description: "connections that may wait to be accepted (4096)" },
   quiet: { type: "boolean", description: "print warnings and errors only" },
@@ -51,19 +53,39 @@ export function readArguments(rawArguments: string[]): Request {
   if (given.help) return { kind: "help" };
   if (given.version) return { kind: "version" };
   refuseUnknown(rawArguments, given);
-  const { port, host, unix, backlog } = given;
-  if (unix !== undefined && (port !== undefined || host !== undefined)) {
-    throw new UsageError("--unix does not go with --port or --host: give one or the other");
+  const { port, host, unix, backlog, fd } = given;
+  const places = Object.entries({ unix, fd, systemd: given.systemd || undefined }).filter(
+    ([, value]) => value !== undefined,
+  );
+  const clash = [...places.slice(1), ...Object.entries({ port, host, backlog })].find(
+    ([, value]) => value !== undefined,
+  );
+  if (places.length > 0 && clash !== undefined && !(clash[0] === "backlog" && unix !== undefined)) {
+    throw new UsageError(`--${places[0]?.[0]} does not go with --${clash[0]}: give one or the other`);
   }
   const options: EpollServerOptions = given.classic ? { keepAlive: false, eager: false } : {};
   if (backlog !== undefined) options.backlog = wholeNumber("--backlog", backlog, 1, 0x7fffffff);
-  if (unix === undefined) {
+  if (given.systemd) {
+    options.fd = passed();
+  } else if (fd !== undefined) {
+    options.fd = String(fd)
+      .split(",")
+      .map((number) => wholeNumber("--fd", number, 0, 0x7fffffff));
+  } else if (unix === undefined) {
     options.port = port === undefined ? DEFAULT_PORT : wholeNumber("--port", port, 0, 65535);
     options.hostname = nonEmpty("--host", host ?? "localhost");
   } else {
     options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
   }
-  return { kind: "serve", options, isQuiet: given.quiet === true };
+  return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true };
+}
+
+function passed(): number[] {
+  const fds = listenFds().map(({ fd }) => fd);
+  if (fds.length > 0) return fds;
+  throw new UsageError(
+    "--systemd: no socket was passed. Start it by a socket unit, or try: systemd-socket-activate -l 8800 epoll-hello --systemd",
+  );
 }
 
 /** citty lets through what it does not know; someone who mistyped a flag wants to hear of it. */

@@ -15,7 +15,7 @@ async function main(rawArguments: string[]): Promise<number> {
       printLine(version);
       return 0;
     case "serve":
-      return serve(request.options, request.isQuiet);
+      return serve(request.options, request.isQuiet, request.isService);
   }
 }
 

@@ -7,8 +7,10 @@ import {
   type EpollServerOptions,
   ErrnoError,
   LookupError,
+  notify,
   type RequestInfo,
   type ServerStats,
+  watchdogIntervalMs,
 } from "../index.ts";
 import { formatEndpoint } from "../errno.ts";
 import { UsageError } from "./arguments.ts";
@@ -20,19 +22,37 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
 const log = createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
 
 /** Serve until stopped; returns the exit code. */
-export function serve(options: EpollServerOptions, isQuiet: boolean): number {
-  const server = listen({
+export function serve(options: EpollServerOptions, isQuiet: boolean, isService: boolean): number {
+  const server: EpollServer = listen({
     ...options,
+    ...(isService ? tellSystemd(() => server.stats) : {}),
     ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
     onWarning: ({ message }) => log.warn(message),
   });
   const signal = server.run(() => {
+    if (isService) notify({ ready: true, status: `listening on ${server.url}` });
     // Not before: whoever reads this line may send a signal at once.
     if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
   });
   if (!isQuiet) printLine(describeStats(server.stats));
   flushLines();
   return signal === undefined ? 0 : EXIT_CODES[signal];
+}
+
+/** That it is alive, which the loop itself says; and that it is about to end. */
+function tellSystemd(stats: () => ServerStats): EpollServerOptions {
+  const intervalMs = watchdogIntervalMs();
+  return {
+    onStopping: () => void notify({ stopping: true }),
+    ...(intervalMs === undefined
+      ? {}
+      : {
+          heartbeat: {
+            everyMs: intervalMs / 2,
+            beat: () => void notify({ watchdog: true, status: describeStats(stats()) }),
+          },
+        }),
+  };
 }
 
 /** @throws {UsageError} if there is no such host, or no such path could be */
@@ -46,6 +66,9 @@ function listen(options: EpollServerOptions): EpollServer {
     }
     if (error instanceof ErrnoError && error.code === "EADDRNOTAVAIL") {
       throw new UsageError(`--host ${host} is not an address of this machine: try localhost, or 0.0.0.0 for all`);
+    }
+    if (options.fd !== undefined && error instanceof ErrnoError && error.fd !== undefined) {
+      throw new UsageError(`descriptor ${error.fd} is no socket that was passed to this program (${error.code})`);
     }
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;

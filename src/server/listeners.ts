@@ -6,16 +6,21 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  F_GETFD,
+  F_SETFD,
+  FD_CLOEXEC,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
+  SO_ACCEPTCONN,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_TYPE,
   SOCK_STREAM,
   SOL_SOCKET,
   TCP_NODELAY,
 } from "../constants.ts";
-import { ErrnoError, LookupError } from "../errno.ts";
+import { check, ErrnoError, LookupError } from "../errno.ts";
 import type { Sys } from "../ffi.ts";
 import { Socket } from "../socket.ts";
 
@@ -23,6 +28,7 @@ export interface ListenOptions {
   hostname: string;
   port: number;
   unix: string | undefined;
+  fd: readonly number[] | undefined;
   backlog: number;
   reusePort: boolean;
 }
@@ -44,6 +50,7 @@ const MAX_ADDRESSES = 16;
  * @throws {LookupError} if the host's name is not known
  */
 export function openListeners(sys: Sys, options: ListenOptions): Listener[] {
+  if (options.fd !== undefined) return takeOver(sys, options.fd);
   if (options.unix !== undefined) return [openUnix(sys, options.unix, options.backlog)];
   const addresses = lookUp(sys, options.hostname);
   // Port 0 takes any free one, but the same for all addresses: try again where that one is taken at the next address.
@@ -55,6 +62,29 @@ export function openListeners(sys: Sys, options: ListenOptions): Listener[] {
       if (!isUnlucky || attempt === PORT_ATTEMPTS) throw error;
     }
   }
+}
+
+/** Sockets that somebody else has opened: all of them, or none is touched. */
+function takeOver(sys: Sys, fds: readonly number[]): Listener[] {
+  for (const fd of fds) {
+    if (readInt(sys, fd, SO_TYPE) !== SOCK_STREAM || readInt(sys, fd, SO_ACCEPTCONN) !== 1) {
+      throw new RangeError(
+        `descriptor ${fd} is a socket that does not listen for connections: bind it, and call listen`,
+      );
+    }
+  }
+  return fds.map((fd) => {
+    check(sys.fcntl(fd, F_SETFD, check(sys.fcntl(fd, F_GETFD, 0), "fcntl", fd) | FD_CLOEXEC), "fcntl", fd);
+    const socket = Socket.fromfd(fd);
+    if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
+    return { socket, address: socket.getsockname(), close: () => socket.close() };
+  });
+}
+
+function readInt(sys: Sys, fd: number, option: number): number {
+  const value = new Int32Array(new ArrayBuffer(4));
+  check(sys.getsockopt(fd, SOL_SOCKET, option, value, 4), "getsockopt", fd);
+  return value[0] as number;
 }
 
 function openAll(sys: Sys, addresses: readonly InternetAddress[], options: ListenOptions): Listener[] {

@@ -26,7 +26,7 @@ import { Connection, type ConnectionOwner, UNWATCHED } from "./connection.ts";
 import { Deadlines, type Timeouts } from "./deadlines.ts";
 import { Gate, LISTENER } from "./gate.ts";
 import type { Listener } from "./listeners.ts";
-import type { ServerWarning } from "./options.ts";
+import type { Heartbeat, ServerWarning } from "./options.ts";
 
 export interface LoopOptions extends Timeouts {
   /** Try the next system call at once, and go to epoll only on EAGAIN. */
@@ -34,6 +34,7 @@ export interface LoopOptions extends Timeouts {
   maxConnections: number;
   maxConnectionsPerAddress: number;
   onWarning: ((warning: ServerWarning) => void) | undefined;
+  heartbeat: Heartbeat | undefined;
 }
 
 // A registration's token: what kind it is (LISTENER: 0), or from FIRST_CONNECTION on, whose it is.
@@ -91,6 +92,7 @@ export class Loop implements ConnectionOwner {
   isStopping: boolean = false;
   #gatherUntilMs = 0;
   #cutAtMs = Infinity;
+  #beatAtMs: number;
   #thrown: { error: unknown } | undefined;
 
   /** The listeners are taken over: closed with the loop, or if it cannot be made. */
@@ -102,6 +104,7 @@ export class Loop implements ConnectionOwner {
     this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
     this.#deadlines = new Deadlines(options);
     this.#nowMs = clock.now();
+    this.#beatAtMs = options.heartbeat === undefined ? Infinity : this.#nowMs;
     let epoll: Epoll | undefined;
     try {
       epoll = new Epoll(undefined, sys);
@@ -127,7 +130,7 @@ export class Loop implements ConnectionOwner {
 
   /** When the next lap has something to do though nothing has happened, by the loop's clock; Infinity: never. */
   get nextMs(): number {
-    return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs);
+    return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs, this.#beatAtMs);
   }
 
   /** Watch a descriptor that ends a wait, and call back when it is readable. */
@@ -148,6 +151,7 @@ export class Loop implements ConnectionOwner {
     const n = this.#wait(timeoutMs);
     this.#nowMs = this.#clock.now();
     this.#protocol.lap(this.#nowMs);
+    if (this.#nowMs >= this.#beatAtMs) this.#beat();
     for (let i = 0; i < n; i++) {
       const fd = events.fd(i);
       const mask = events.mask(i);
@@ -492,6 +496,12 @@ export class Loop implements ConnectionOwner {
   }
 
   // ---- time ----
+
+  #beat(): void {
+    const { everyMs, beat } = this.#options.heartbeat as Heartbeat;
+    this.#beatAtMs = this.#nowMs + everyMs;
+    beat();
+  }
 
   #wait(timeoutMs: number): number {
     try {

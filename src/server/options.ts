@@ -2,6 +2,7 @@
 
 import { checkPort } from "../address.ts";
 import { SOMAXCONN } from "../constants.ts";
+import { toFd } from "../fd.ts";
 import type { StaticResponse } from "../http/reply.ts";
 import type { RequestInfo } from "../http/info.ts";
 import { checkHandlers, type SocketHandlers } from "../sockets.ts";
@@ -22,6 +23,11 @@ export interface EpollServerOptions {
   port?: number | undefined;
   /** Listen on a unix(7) socket instead: a path, or `"\0name"`. */
   unix?: string | undefined;
+  /**
+   * Serve on a socket that listens already, or on several, instead: inherited, handed over, or from `listenFds()`. They are
+   * taken over, and closed with the server; a unix socket's file is left alone.
+   */
+  fd?: number | readonly number[] | undefined;
   /** How many connections may wait to be accepted, capped by net.core.somaxconn. 4096 unless given. */
   backlog?: number | undefined;
   /** Let several servers share the port (SO_REUSEPORT). */
@@ -68,8 +74,17 @@ export interface EpollServerOptions {
   writeTimeoutMs?: number | undefined;
   /** Called for each request as it is answered, or refused with 408 or 431. */
   onRequest?: ((request: RequestInfo) => void) | undefined;
+  /** Called by the loop itself, at least so often: what hears of it knows that the loop goes round. */
+  heartbeat?: Heartbeat | undefined;
+  /** Called once, when it begins to stop. */
+  onStopping?: (() => void) | undefined;
   /** Called when the server copes with trouble: once for each time that it begins. */
   onWarning?: ((warning: ServerWarning) => void) | undefined;
+}
+
+export interface Heartbeat {
+  everyMs: number;
+  beat: () => void;
 }
 
 /** A web-standard handler. `server` is the one that calls it: it knows where a request came from. */
@@ -80,6 +95,7 @@ export interface Settings {
   hostname: string;
   port: number;
   unix: string | undefined;
+  fd: readonly number[] | undefined;
   backlog: number;
   reusePort: boolean;
   keepAlive: boolean;
@@ -102,12 +118,15 @@ export interface Settings {
   writeTimeoutMs: number;
   onRequest: ((request: RequestInfo) => void) | undefined;
   onWarning: ((warning: ServerWarning) => void) | undefined;
+  heartbeat: Heartbeat | undefined;
+  onStopping: (() => void) | undefined;
 }
 
 const defaults: Settings = {
   hostname: "localhost",
   port: 0,
   unix: undefined,
+  fd: undefined,
   backlog: SOMAXCONN,
   reusePort: false,
   keepAlive: true,
@@ -130,6 +149,8 @@ const defaults: Settings = {
   writeTimeoutMs: 30_000,
   onRequest: undefined,
   onWarning: undefined,
+  heartbeat: undefined,
+  onStopping: undefined,
 };
 
 /**
@@ -145,6 +166,7 @@ export function settle(options: EpollServerOptions): Settings {
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings: Settings = { ...defaults, ...given };
+  if (options.fd !== undefined) settings.fd = inherited(options.fd, given);
   checkPort(settings.port);
   text("hostname", settings.hostname);
   if (settings.hostname === "" || settings.hostname.includes("\0")) {
@@ -171,9 +193,13 @@ export function settle(options: EpollServerOptions): Settings {
   for (const name of ["reusePort", "keepAlive", "eager"] as const) {
     if (typeof settings[name] !== "boolean") throw new TypeError(`${name} is true or false`);
   }
-  for (const name of ["fetch", "onError", "onRequest", "onWarning"] as const) {
+  for (const name of ["fetch", "onError", "onRequest", "onStopping", "onWarning"] as const) {
     const callback = settings[name];
     if (callback !== undefined && typeof callback !== "function") throw new TypeError(`${name} is a function`);
+  }
+  if (settings.heartbeat !== undefined) {
+    duration("heartbeat.everyMs", settings.heartbeat.everyMs);
+    if (typeof settings.heartbeat.beat !== "function") throw new TypeError("heartbeat.beat is a function");
   }
   const kinds = (["response", "fetch", "socket"] as const).filter((name) => name in given);
   if (kinds.length > 1) throw new TypeError(`give one of response, fetch and socket, and not ${kinds.join(" and ")}`);
@@ -184,6 +210,15 @@ export function settle(options: EpollServerOptions): Settings {
     throw new TypeError("response is a string, bytes, or { status, headers, body }");
   }
   return settings;
+}
+
+function inherited(fd: number | readonly number[], given: object): number[] {
+  const other = ["hostname", "port", "unix", "reusePort", "backlog"].find((name) => name in given);
+  if (other !== undefined) throw new TypeError(`a socket that listens already (fd) has its ${other}: leave that out`);
+  const fds = (typeof fd === "number" ? [fd] : [...fd]).map(toFd);
+  if (fds.length === 0) throw new RangeError("fd is an empty list: there is nothing to serve on");
+  if (new Set(fds).size < fds.length) throw new RangeError("fd names a descriptor twice");
+  return fds;
 }
 
 function text(name: string, value: unknown): void {

@@ -65,6 +65,7 @@ export class EpollServer implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #protocol: HttpProtocol | DocumentProtocol | SocketProtocol;
   readonly #loop: Loop;
+  #onStopping: (() => void) | undefined;
 
   #isInLap = false;
   #isRunning = false;
@@ -95,8 +96,8 @@ export class EpollServer implements AsyncDisposable {
     this.addresses = listeners.map(({ address }) => address);
     this.address = this.addresses[0] as Address;
     this.port = "port" in this.address ? this.address.port : undefined;
-    const { hostname, unix } = settings;
-    this.url = unix === undefined ? `http://${formatEndpoint(hostname, this.port)}` : `unix:${formatEndpoint(unix)}`;
+    this.url = urlOf(this.address, settings);
+    this.#onStopping = settings.onStopping;
   }
 
   /** What it has done so far. */
@@ -199,6 +200,9 @@ export class EpollServer implements AsyncDisposable {
     }
     if (this.closed) return Promise.resolve();
     this.#loop.stop(this.#clock.now() + graceMs);
+    const onStopping = this.#onStopping;
+    this.#onStopping = undefined;
+    onStopping?.();
     if (this.#stopped === undefined) {
       this.#stopped = Promise.withResolvers();
       if (!this.#isRunning && !this.#isStarted) setTimeout(() => this.#finishAlone(), 0);
@@ -302,4 +306,12 @@ export class EpollServer implements AsyncDisposable {
     if (this.#isRunning || this.#isInLap || this.#isStarted)
       throw new Error(`EpollServer.${method}: the loop is running already`);
   }
+}
+
+/** With the host that was asked for; of a socket that listens already, one that reaches it. */
+function urlOf(address: Address, { hostname, fd }: Settings): string {
+  if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
+  const isEverything = /^[0:.]+$/.test(address.address);
+  const host = fd === undefined ? hostname : isEverything ? "localhost" : address.address;
+  return `http://${formatEndpoint(host, address.port)}`;
 }

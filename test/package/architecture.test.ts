@@ -12,7 +12,7 @@ const floors: string[][] = [
   ["../native/shim.c", "../package.json"],
   ["ffi.ts", "jsc.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
   ["address.ts", "ancillary.ts", "events.ts", "tcp-info.ts"],
-  ["epoll.ts", "socket.ts"],
+  ["epoll.ts", "socket.ts", "systemd.ts"],
   ["bridge.ts", "descriptors/"],
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],

@@ -80,7 +80,7 @@ test(`${MAX_FDS} of them are the most; what is none is refused by name`, () =>
     expect(() => a.sendmsg(["x"], [{}] as never)).toThrow("an item is");
     const to = b.fileno();
     a.close();
-    expect(() => a.sendFds("x", [to])).toThrow("Socket.sendmsg: this Socket is closed");
+    expect(() => a.sendFds("x", [to])).toThrow("Socket.sendFds: this Socket is closed");
     b.close();
   }));
 

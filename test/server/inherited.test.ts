@@ -1,0 +1,124 @@
+// EpollServer on sockets that listen already: taken over, or refused and left as they were.
+
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_INET6, AF_UNIX, EpollServer, type InternetAddress, SOCK_DGRAM, Socket } from "../../src/index.ts";
+import { ask } from "../support/client.ts";
+import { leavesNoFd, openFds } from "../support/fds.ts";
+import { cli, endPrograms, start } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
+afterEach(endPrograms);
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+function listening(family?: number, address = "127.0.0.1"): Socket {
+  const socket = new Socket(family);
+  socket.bind({ address, port: 0 });
+  socket.listen();
+  return socket;
+}
+
+test("it serves on one, or on several, and closes them in the end", () =>
+  leavesNoFd(async () => {
+    const [one, two] = [listening(), listening()];
+    const places = [one, two].map((socket) => socket.getsockname() as InternetAddress);
+    const server = new EpollServer({ fd: [one.detach(), two.detach()], reusePort: undefined });
+    expect(server.addresses).toEqual(places);
+    expect([server.port, server.url]).toEqual([places[0]?.port, `http://127.0.0.1:${places[0]?.port}`]);
+    await server.start();
+    for (const port of places.map((place) => place.port)) {
+      const reply = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
+      expect(await reply.text()).toBe("Hello from Epoll server!");
+    }
+    await server.stop();
+  }));
+
+test("its url reaches it: an IPv6 address in brackets, everything by localhost", () =>
+  leavesNoFd(async () => {
+    for (const [family, address, host] of [
+      [AF_INET6, "::1", "[::1]"],
+      [undefined, "0.0.0.0", "localhost"],
+      [AF_INET6, "::", "localhost"],
+    ] as const) {
+      const server = new EpollServer({ fd: listening(family, address).detach() });
+      expect(server.url).toBe(`http://${host}:${server.port}`);
+      await server.stop();
+    }
+  }));
+
+test("a unix socket's file is left to who has made it", () =>
+  leavesNoFd(async () => {
+    const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+    const path = join(folder, "socket");
+    const socket = new Socket(AF_UNIX);
+    socket.bind({ path });
+    socket.listen();
+    const server = new EpollServer({ fd: socket.detach() });
+    expect(server.url).toBe(`unix:${path}`);
+    await server.stop();
+    expect(existsSync(path)).toBe(true);
+    rmSync(folder, { recursive: true });
+  }));
+
+test("what does not listen is refused with a sentence, and left open", () =>
+  leavesNoFd(() => {
+    const [good, silent, datagram] = [listening(), new Socket(), new Socket(undefined, SOCK_DGRAM)];
+    const file = openSync(import.meta.path, "r");
+    const before = [...openFds()];
+    expect(() => new EpollServer({ fd: [good.fileno(), silent.fileno()] })).toThrow("call listen");
+    expect(() => new EpollServer({ fd: datagram.fileno() })).toThrow("does not listen");
+    expect(() => new EpollServer({ fd: file })).toThrow("ENOTSOCK");
+    expect(() => new EpollServer({ fd: 9999 })).toThrow("EBADF");
+    expect(() => new EpollServer({ fd: [] })).toThrow("empty list");
+    expect(() => new EpollServer({ fd: [3, 3] })).toThrow("twice");
+    expect(() => new EpollServer({ fd: good.fileno(), port: 1 })).toThrow("leave that out");
+    expect(() => new EpollServer({ fd: -1 })).toThrow(RangeError);
+    expect([...openFds()]).toEqual(before);
+    closeSync(file);
+    for (const socket of [good, silent, datagram]) socket.close();
+  }));
+
+test("a listener goes from one process to the next, and no client is refused", async () => {
+  const listener = listening();
+  const address = listener.getsockname() as InternetAddress;
+  const first = Bun.spawn([process.execPath, cli, "--fd", "3"], {
+    stdio: ["ignore", "pipe", "inherit", listener.fileno()],
+  });
+  const second = Bun.spawn([process.execPath, cli, "--fd", "3"], {
+    stdio: ["ignore", "pipe", "inherit", listener.fileno()],
+  });
+  listener.close();
+  for (const { stdout } of [first, second]) {
+    const reader = stdout.getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toContain(
+      `listening on http://127.0.0.1:${address.port}`,
+    );
+    reader.releaseLock();
+  }
+  for (let i = 0; i < 40; i++) {
+    if (i === 10) first.kill("SIGTERM");
+    expect(ask(address, GET).body).toBe("Hello from Epoll server!");
+  }
+  expect(await first.exited).toBe(0);
+  expect(ask(address, GET).body).toBe("Hello from Epoll server!");
+  second.kill("SIGTERM");
+  expect(await second.exited).toBe(0);
+});
+
+test("--fd on the command line: what is wrong with it is said, exit 2", async () => {
+  for (const [flags, message] of [
+    [["--fd", "77"], "descriptor 77 is no socket that was passed to this program (EBADF)"],
+    [["--fd", "x"], "--fd takes a whole number"],
+    [["--fd", "3", "--port", "1"], "--fd does not go with --port"],
+    [["--fd", "3", "--unix", "/x"], "--unix does not go with --fd"],
+    [["--systemd", "--backlog", "1"], "--systemd does not go with --backlog"],
+    [["--systemd"], "--systemd: no socket was passed"],
+  ] as const) {
+    const program = start(["bun", cli, ...flags]);
+    expect([flags, await program.exited]).toEqual([flags, 2]);
+    expect(program.stderr).toContain(message);
+  }
+});

@@ -1,0 +1,141 @@
+// Started by systemd, or something that behaves as it does: sockets that are passed, and what it is told.
+
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_UNIX, listenFds, notify, SOCK_DGRAM, Socket, watchdogIntervalMs } from "../../src/index.ts";
+import { ask } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { cli, endPrograms, start } from "../support/programs.ts";
+import { eventually } from "../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+afterEach(endPrograms);
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const names = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+afterEach(() => {
+  for (const name of names) delete process.env[name];
+});
+
+/** A service manager's ear. */
+function ear(path: string): Socket {
+  const socket = new Socket(AF_UNIX, SOCK_DGRAM);
+  socket.bind({ path });
+  return socket;
+}
+
+const hear = (socket: Socket): string => Buffer.from(eventually(socket, () => socket.recv(4096))).toString();
+
+/** A port that was free just now. */
+function freePort(): number {
+  const socket = new Socket();
+  socket.bind({ address: "127.0.0.1", port: 0 });
+  const address = socket.getsockname();
+  socket.close();
+  return "port" in address ? address.port : 0;
+}
+
+test.skipIf(Bun.which("systemd-socket-activate") === null)(
+  "systemd-socket-activate: a port and a unix socket, with names; the first client is served by what it started",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+    const path = join(folder, "socket");
+    const port = freePort();
+    const program = start([
+      "systemd-socket-activate",
+      `--listen=127.0.0.1:${port}`,
+      `--listen=${path}`,
+      "--fdname=web:local",
+      process.execPath,
+      cli,
+      "--systemd",
+    ]);
+    while (!program.stderr.includes(path)) await Bun.sleep(1); // it says where it listens
+    expect(ask({ address: "127.0.0.1", family: "IPv4", port }, GET).body).toBe("Hello from Epoll server!");
+    await program.output(/listening on/);
+    expect(ask({ path }, GET).body).toBe("Hello from Epoll server!");
+    program.kill("SIGTERM"); // it has become the server: exec
+    expect(await program.exited).toBe(0);
+    expect(program.stdout).toContain("served 2 requests on 2 connections");
+    rmSync(folder, { recursive: true });
+  },
+);
+
+test("READY when it serves, WATCHDOG from the loop as long as it goes round, STOPPING when it ends: in that order", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  for (const path of [join(folder, "notify"), `\0epoll-hello-${process.pid}`]) {
+    using manager = ear(path);
+    const listener = new Socket();
+    listener.bind({ address: "127.0.0.1", port: 0 });
+    listener.listen();
+    // LISTEN_PID has to be its own: the shell's, which becomes it.
+    const command = 'export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$0" "$@"';
+    const child = Bun.spawn(["sh", "-c", command, process.execPath, cli, "--systemd", "--quiet"], {
+      env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: path.replace("\0", "@"), WATCHDOG_USEC: "40000" },
+      stdio: ["ignore", "ignore", "inherit", listener.fileno()],
+    });
+    listener.close();
+    expect(hear(manager)).toMatch(/^READY=1\nSTATUS=listening on http:\/\/127.0.0.1:\d+$/);
+    for (let i = 0; i < 5; i++) expect(hear(manager)).toBe("STATUS=served 0 requests on 0 connections\nWATCHDOG=1");
+    child.kill("SIGSTOP"); // the loop is stuck: nobody speaks for it
+    while (manager.recv(4096) !== null);
+    child.kill("SIGCONT");
+    expect(hear(manager)).toContain("WATCHDOG=1");
+    child.kill("SIGTERM");
+    let last = "";
+    while (!last.includes("STOPPING")) last = hear(manager);
+    expect(last).toBe("STOPPING=1");
+    expect(await child.exited).toBe(0);
+  }
+  rmSync(folder, { recursive: true });
+});
+
+test("notify says what it is told, one message each; without a manager it is false", () =>
+  leavesNoFd(() => {
+    expect(notify({ ready: true })).toBe(false);
+    const path = `\0epoll-hello-notify-${process.pid}`;
+    const manager = ear(path);
+    process.env["NOTIFY_SOCKET"] = path.replace("\0", "@");
+    expect(notify({ ready: true, status: "ein Öl", mainPid: 7 })).toBe(true);
+    expect(hear(manager)).toBe("READY=1\nSTATUS=ein Öl\nMAINPID=7");
+    notify({ reloading: true });
+    expect(hear(manager)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+$/);
+    notify({ stopping: true, watchdog: true });
+    expect(hear(manager)).toBe("STOPPING=1\nWATCHDOG=1");
+    expect(() => notify({ status: "two\nREADY=1" })).toThrow("one line");
+    manager.close();
+    expect(() => notify({ ready: true })).toThrow("ECONNREFUSED");
+    process.env["NOTIFY_SOCKET"] = "vsock:2:1";
+    expect(() => notify({ ready: true })).toThrow("only a path or an @abstract name");
+  }));
+
+test("listenFds: none for another process, what is malformed is told, and the variables are gone afterwards", () => {
+  expect(listenFds()).toEqual([]);
+  Object.assign(process.env, { LISTEN_FDS: "1", LISTEN_PID: String(process.pid + 1) });
+  expect(listenFds()).toEqual([]);
+  process.env["LISTEN_PID"] = "me";
+  expect(() => listenFds()).toThrow('LISTEN_PID is no number: "me"');
+  Object.assign(process.env, { LISTEN_FDS: "-1", LISTEN_PID: String(process.pid) });
+  expect(() => listenFds()).toThrow("LISTEN_FDS is no number");
+  Object.assign(process.env, { LISTEN_FDS: "2", LISTEN_FDNAMES: "one" });
+  expect(() => listenFds()).toThrow("names 1 descriptors, and LISTEN_FDS says 2");
+  Object.assign(process.env, { LISTEN_FDS: "0", LISTEN_FDNAMES: "" });
+  expect(listenFds()).toEqual([]);
+  expect(process.env["LISTEN_FDS"]).toBeUndefined();
+});
+
+test("watchdogIntervalMs: none unless it is wanted, and of this process", () => {
+  expect(watchdogIntervalMs()).toBeUndefined();
+  process.env["WATCHDOG_USEC"] = "1500000";
+  expect(watchdogIntervalMs()).toBe(1500);
+  process.env["WATCHDOG_PID"] = String(process.pid + 1);
+  expect(watchdogIntervalMs()).toBeUndefined();
+  process.env["WATCHDOG_PID"] = String(process.pid);
+  expect(watchdogIntervalMs()).toBe(1500);
+  for (const wrong of ["0", "1s", ""]) {
+    process.env["WATCHDOG_USEC"] = wrong;
+    expect(() => watchdogIntervalMs()).toThrow("WATCHDOG_USEC");
+  }
+});
