@@ -1,10 +1,10 @@
 // Each example runs as it stands, does what its first comment says, and stays short.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "../../src/index.ts";
+import { AF_INET, AF_UNIX, Epoll, EPOLLIN, SOCK_DGRAM, Socket, watch } from "../../src/index.ts";
 import { root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -170,4 +170,124 @@ test("8-line-protocol answers line by line, and cuts off a line without end", as
     "ready\n1 kept\n1 2\nerror: get KEY, set KEY VALUE, who, quit\nbye\n",
   );
   expect(await converse(Number(port), ["x".repeat(5000)])).toBe("ready\nerror: the line is too long\n");
+});
+
+test.skipIf(Bun.which("python3") === null)("9-serial prints what a device says, and says what is typed", async () => {
+  const device = start([
+    "python3",
+    "-c",
+    `
+import os, pty, sys
+master, slave = pty.openpty()
+print(os.ttyname(slave), flush=True)
+heard = b""
+while not heard.endswith(b"\\n"): heard += os.read(master, 100)
+print(heard, flush=True)
+os.write(master, b"position 1\\r\\nposition 2\\r\\n")
+os.read(master, 100)
+`,
+  ]);
+  const [path] = await device.output(/\/dev\/\S+/);
+  const child = Bun.spawn([process.execPath, join(examples, "9-serial.ts"), path], { stdin: "pipe", stdout: "pipe" });
+  const lines: string[] = [];
+  for await (const bytes of child.stdout) {
+    lines.push(...new TextDecoder().decode(bytes).trimEnd().split("\n"));
+    if (lines.length === 1) {
+      child.stdin.write("where?\n");
+      child.stdin.flush();
+    }
+    if (lines.length >= 3) break;
+  }
+  await device.output(/b'where\?\\r\\n'/);
+  expect(lines).toEqual([`listening to ${path}`, `${path}: position 1`, `${path}: position 2`]);
+  device.kill("SIGKILL");
+  child.kill();
+  await child.exited;
+});
+
+test("10-inotify tells what happens in a folder", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const program = start(["bun", join(examples, "10-inotify.ts"), folder]);
+    await program.output(/watching/);
+    writeFileSync(join(folder, "a"), "x");
+    renameSync(join(folder, "a"), join(folder, "b"));
+    rmSync(join(folder, "b"));
+    await program.output(/IN_DELETE b/);
+    expect(program.stdout.replaceAll(/#\d+/g, "#n").split("\n").slice(1, -1)).toEqual([
+      "IN_CREATE a",
+      "IN_CLOSE_WRITE a",
+      "IN_MOVED_FROM a (#n)",
+      "IN_MOVED_TO b (#n)",
+      "IN_DELETE b",
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("11-metronome counts its beats, and ends", async () => {
+  const { code, stdout } = await run(["bun", join(examples, "11-metronome.ts"), "6000", "8"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^TICK 1\n/);
+  expect(stdout).toMatch(/tock 8|TICK 9|tock \d+/);
+});
+
+test("12-chat: who is there hears who comes, what the others say, and who goes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const path = join(folder, "chat.sock");
+    const program = start(["bun", join(examples, "12-chat.ts"), path]);
+    await program.output(/listening/);
+    const me = `user ${process.getuid?.()}, process ${process.pid}`;
+    const [one, two] = [new Socket(AF_UNIX), new Socket(AF_UNIX)];
+    let heard = "";
+    const hear = async (line: string): Promise<void> => {
+      const signal = AbortSignal.timeout(20_000);
+      while (!heard.includes(line)) {
+        for await (const _ of watch(one, EPOLLIN, { signal })) {
+          heard += Buffer.from(one.recv(4096) ?? []).toString();
+          break;
+        }
+        expect(signal.aborted).toBe(false);
+      }
+    };
+    one.connect({ path });
+    await hear(`* ${me} is here\n`);
+    heard = "";
+    two.connect({ path });
+    await hear(`* ${me} is here\n`);
+    two.send("good morning\n");
+    await hear(`${me}: good morning\n`);
+    two.close();
+    await hear(`* ${me} has gone\n`);
+    one.close();
+    program.kill("SIGINT");
+    expect(await program.exited).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("13-fd-passing: two processes answer in turn on the connections that a third has accepted", async () => {
+  const program = start(["bun", join(examples, "13-fd-passing.ts"), "0"]);
+  const [, port] = await program.output(/port: (\d+)/);
+  const answers: string[] = [];
+  for (let i = 0; i < 4; i++) answers.push(await (await fetch(`http://127.0.0.1:${port}`)).text());
+  expect(new Set(answers).size).toBe(2);
+  expect([answers[0], answers[1]]).toEqual([answers[2], answers[3]]);
+  expect(answers.join("")).not.toContain(` ${program.pid} `);
+});
+
+test("14-hono: one app on both servers, and a clean end", async () => {
+  const program = start(["bun", join(examples, "14-hono.ts"), "0", "0"]);
+  const [, ours, buns] = await program.output(/listening on (\S+) and (\S+)\//);
+  for (const url of [ours, buns]) {
+    expect(await (await fetch(`${url}/hello/you`)).text()).toBe("Hello, you!");
+    expect(await (await fetch(`${url}/length`, { method: "POST", body: "abc" })).json()).toEqual({ length: 3 });
+    expect(await (await fetch(`${url}/seconds`)).json()).toEqual({ seconds: expect.any(Number) });
+  }
+  program.kill("SIGINT");
+  expect(await program.exited).toBe(0);
+  expect(program.stdout).toContain("3 requests");
 });

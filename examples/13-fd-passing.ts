@@ -1,0 +1,43 @@
+// curl http://127.0.0.1:8805        (each time another of two processes answers)
+//
+// Connections handed from one process to others: the parent accepts, and passes each descriptor by SCM_RIGHTS to a child.
+
+import { EPOLLIN, Socket, socketpair, watch } from "epoll-hello";
+
+if (process.argv[2] === "child") {
+  const parent = Socket.fromfd(3);
+  watch(parent, EPOLLIN, () => {
+    const message = parent.recvFds(1, 1);
+    if (message?.data.length === 0) process.exit(); // the parent has gone
+    for (const fd of message?.fds ?? []) answer(Socket.fromfd(fd));
+  });
+} else {
+  const listener = new Socket();
+  listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 8805) });
+  listener.listen();
+  const children = [1, 2].map(() => {
+    const [ours, theirs] = socketpair();
+    Bun.spawn([process.execPath, import.meta.path, "child"], {
+      stdio: ["ignore", "inherit", "inherit", theirs.fileno()],
+    });
+    theirs.close();
+    return ours;
+  });
+  let turn = 0;
+  watch(listener, EPOLLIN, () => {
+    const connection = listener.accept();
+    if (connection === null) return;
+    children[turn++ % children.length]?.sendFds("x", [connection.socket]);
+    connection.socket.close(); // the child has its own
+  });
+  console.log("listening on", listener.getsockname());
+}
+
+function answer(socket: Socket): void {
+  const watcher = watch(socket, EPOLLIN, () => {
+    const body = `process ${process.pid} answers\n`;
+    if (socket.recv(4096)?.length) socket.send(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    watcher.close();
+    socket.close();
+  });
+}
