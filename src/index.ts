@@ -10,7 +10,7 @@ export { EventFd } from "./descriptors/eventfd.ts";
 export { formatInotifyMask, Inotify, type InotifyEvent } from "./descriptors/inotify.ts";
 export { MemFd } from "./descriptors/memfd.ts";
 export { PidFd, type ProcessEnd } from "./descriptors/pidfd.ts";
-export { type SignalCount, Signals } from "./descriptors/signals.ts";
+export { type SignalCount, type SignalName, Signals } from "./descriptors/signals.ts";
 export { TimerFd, type TimerSetting } from "./descriptors/timerfd.ts";
 export { Epoll } from "./epoll.ts";
 export { ClosedError, ErrnoError, LookupError } from "./errno.ts";

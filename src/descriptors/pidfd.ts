@@ -4,6 +4,7 @@ import { constants as os } from "node:os";
 import { check, EAGAIN } from "../errno.ts";
 import { hostSys } from "../ffi.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";
+import type { SignalName } from "./signals.ts";
 
 const PIDFD_NONBLOCK = 0x800;
 const [WNOHANG, WEXITED] = [1, 4];
@@ -14,7 +15,7 @@ export interface ProcessEnd {
   pid: number;
   /** Its exit code; null if a signal ended it. */
   code: number | null;
-  signal: NodeJS.Signals | null;
+  signal: SignalName | null;
 }
 
 /**
@@ -47,9 +48,9 @@ export class PidFd extends OwnedFd {
    * @throws {ErrnoError} ESRCH if it has ended; EPERM; EINVAL if there is no such signal
    * @see pidfd_send_signal(2)
    */
-  kill(signal: NodeJS.Signals | number = "SIGTERM"): void {
+  kill(signal: SignalName | number = "SIGTERM"): void {
     const fd = this.open("kill");
-    const number = typeof signal === "number" ? signal : os.signals[signal];
+    const number = typeof signal === "number" ? signal : (os.signals as Record<string, number>)[signal];
     if (number === undefined) throw new TypeError(`there is no signal ${String(signal)}`);
     check(hostSys().pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
   }
@@ -73,6 +74,6 @@ export class PidFd extends OwnedFd {
     if (pid === 0) return null;
     if (info.getInt32(8, true) === CLD_EXITED) return { pid, code: status, signal: null };
     const signal = Object.entries(os.signals).find(([, number]) => number === status)?.[0];
-    return { pid, code: null, signal: (signal ?? `SIG${status}`) as NodeJS.Signals };
+    return { pid, code: null, signal: (signal ?? `SIG${status}`) as SignalName };
   }
 }

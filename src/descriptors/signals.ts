@@ -8,8 +8,11 @@ import { hostSys, type Sys } from "../ffi.ts";
 const EBUSY = 16;
 const COUNTER = new Uint8Array(new ArrayBuffer(8));
 
+/** `"SIGHUP"`, …; signal(7). */
+export type SignalName = `SIG${string}`;
+
 export interface SignalCount {
-  signal: NodeJS.Signals;
+  signal: SignalName;
   /** How often it came since it was last asked. */
   count: number;
 }
@@ -30,21 +33,21 @@ export interface SignalCount {
 export class Signals implements Disposable {
   readonly #sys: Sys;
   readonly #fd: number;
-  readonly #caught: [name: NodeJS.Signals, number: number][] = [];
+  readonly #caught: [name: SignalName, number: number][] = [];
   #isClosed = false;
 
   /**
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught; EMFILE
    * @throws {Error} if it is caught by another already, or in a Worker
    */
-  constructor(signals: readonly NodeJS.Signals[]);
+  constructor(signals: readonly SignalName[]);
   /** @internal */
-  constructor(signals: readonly NodeJS.Signals[], sys?: Sys);
-  constructor(signals: readonly NodeJS.Signals[], sys: Sys = hostSys()) {
+  constructor(signals: readonly SignalName[], sys?: Sys);
+  constructor(signals: readonly SignalName[], sys: Sys = hostSys()) {
     if (!Bun.isMainThread)
       throw new Error("signals are the process's: catch them on the main thread, and tell its Workers");
-    const numbers = signals.map((name): [NodeJS.Signals, number] => {
-      const number = os.signals[name];
+    const numbers = signals.map((name): [SignalName, number] => {
+      const number = (os.signals as Record<string, number>)[name];
       if (number === undefined) throw new TypeError(`there is no signal ${String(name)}`);
       return [name, number];
     });
