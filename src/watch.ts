@@ -224,7 +224,12 @@ class Hub {
   #refs = 0;
 
   private constructor() {
-    this.#crossing = this.#cross();
+    try {
+      this.#crossing = this.#cross();
+    } catch (error) {
+      this.#epoll.close();
+      throw error;
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 // watch() and start(), and the process they are in: what keeps it alive, what ends it, and what it leaves, at any moment.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { runBun } from "../support/children.ts";
 import { endPrograms, run } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -80,6 +81,39 @@ test("uncaught, it ends the process as any other; a rejection does, too", async 
     `peer.send("a"); watch(ours, EPOLLIN, async () => { ours.recv(1); throw new Error("rejected"); });`,
   );
   expect([rejected.slice(0, 500), itsCode]).toEqual([expect.stringContaining("error: rejected"), 1]);
+});
+
+test("without descriptors left, watch and start fail with EMFILE, leave nothing, and work once there are some", async () => {
+  const program = `
+    import { readdirSync } from "node:fs";
+    import { EPOLLIN, EpollServer, EventFd, socketpair, watch } from "./src/index.ts";
+    const count = () => readdirSync("/proc/self/fd").length;
+    const [ours] = socketpair();
+    const server = new EpollServer({ hostname: "127.0.0.1" });
+    watch(ours, EPOLLIN, () => {}).close(); // Bun opens what it needs for its own loop
+    await Bun.sleep(20);
+    const before = count();
+    const codes = [];
+    for (let free = 0; free < 8; free++) {
+      const held = [];
+      try { for (;;) held.push(new EventFd()); } catch {}
+      for (const each of held.splice(0, free)) each.close();
+      let code = "";
+      try { watch(ours, EPOLLIN, () => {}).close(); } catch (error) { code = error.code; }
+      const started = await server.start().then(() => "started", (error) => error.code);
+      for (const each of held) each.close();
+      codes.push(code + " " + started);
+      if (started === "started") break;
+      if (count() !== before) codes.push("a leak of " + (count() - before));
+    }
+    await server.stop();
+    console.log(JSON.stringify(codes));
+  `;
+  const { output, exitCode } = await runBun(program, { maxFds: 200 });
+  const codes = output as string[];
+  expect(codes.at(-1)).toMatch(/ started$/); // a server needs fewer than a watch does
+  expect(new Set(codes.slice(0, -1))).toEqual(new Set(["EMFILE EMFILE"]));
+  expect(exitCode).toBe(0);
 });
 
 test("process.exit at any moment is clean", async () => {
