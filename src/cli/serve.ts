@@ -10,6 +10,7 @@ import {
   notify,
   type RequestInfo,
   type ServerStats,
+  type ServiceState,
   watchdogIntervalMs,
 } from "../index.ts";
 import { formatEndpoint } from "../errno.ts";
@@ -30,7 +31,7 @@ export function serve(options: EpollServerOptions, isQuiet: boolean, isService: 
     onWarning: ({ message }) => log.warn(message),
   });
   const signal = server.run(() => {
-    if (isService) notify({ ready: true, status: `listening on ${server.url}` });
+    if (isService) tell({ ready: true, status: `listening on ${server.url}` });
     // Not before: whoever reads this line may send a signal at once.
     if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
   });
@@ -39,17 +40,26 @@ export function serve(options: EpollServerOptions, isQuiet: boolean, isService: 
   return signal === undefined ? 0 : EXIT_CODES[signal];
 }
 
+/** What cannot be told is no reason to end: the service manager draws its own conclusions. */
+function tell(state: ServiceState): void {
+  try {
+    notify(state);
+  } catch (error) {
+    log.warn(`systemd is not told: ${explain(error)}`);
+  }
+}
+
 /** That it is alive, which the loop itself says; and that it is about to end. */
 function tellSystemd(stats: () => ServerStats): EpollServerOptions {
   const intervalMs = watchdogIntervalMs();
   return {
-    onStopping: () => void notify({ stopping: true }),
+    onStopping: () => tell({ stopping: true }),
     ...(intervalMs === undefined
       ? {}
       : {
           heartbeat: {
             everyMs: intervalMs / 2,
-            beat: () => void notify({ watchdog: true, status: describeStats(stats()) }),
+            beat: () => tell({ watchdog: true, status: describeStats(stats()) }),
           },
         }),
   };

@@ -4,7 +4,15 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AF_UNIX, listenFds, notify, SOCK_DGRAM, Socket, watchdogIntervalMs } from "../../src/index.ts";
+import {
+  AF_UNIX,
+  type InternetAddress,
+  listenFds,
+  notify,
+  SOCK_DGRAM,
+  Socket,
+  watchdogIntervalMs,
+} from "../../src/index.ts";
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { cli, endPrograms, start } from "../support/programs.ts";
@@ -90,6 +98,22 @@ test("READY when it serves, WATCHDOG from the loop as long as it goes round, STO
     expect(await child.exited).toBe(0);
   }
   rmSync(folder, { recursive: true });
+});
+
+test("nobody hears: the server serves all the same, and says so", async () => {
+  const listener = new Socket();
+  listener.bind({ address: "127.0.0.1", port: 0 });
+  listener.listen();
+  const address = listener.getsockname() as InternetAddress;
+  const child = Bun.spawn(["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', process.execPath, cli, "--systemd"], {
+    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-nobody", WATCHDOG_USEC: "40000" },
+    stdio: ["ignore", "ignore", "pipe", listener.fileno()],
+  });
+  listener.close();
+  for (let i = 0; i < 3; i++) expect(ask(address, GET).body).toBe("Hello from Epoll server!");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  expect(await new Response(child.stderr).text()).toContain("systemd is not told");
 });
 
 test("notify says what it is told, one message each; without a manager it is false", () =>
