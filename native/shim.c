@@ -73,6 +73,27 @@ int init(void) {
 
 static int result(long n) { return n < 0 ? -*c_errno() : (int)n; }
 
+/* ---- what was opened here and not closed yet: a terminated Worker can no longer close it ---- */
+
+enum { TRACKED = 65536 };
+static u8 is_ours[TRACKED];
+
+static int opened(long n) {
+  if (n >= 0 && n < TRACKED) is_ours[n] = 1;
+  return result(n);
+}
+
+static int opened_pair(int n, const int *fds) {
+  if (n == 0) opened(fds[0]), opened(fds[1]);
+  return result(n);
+}
+
+/* It is somebody else's to close from now on. */
+int disown(int fd) {
+  if (fd >= 0 && fd < TRACKED) is_ours[fd] = 0;
+  return 0;
+}
+
 /* ---- epoll(7) ---- */
 
 /* 12 bytes on x86-64, where the kernel packs it; 16 elsewhere. */
@@ -85,7 +106,7 @@ struct epoll_event {
   u32 token; /* data, high half: the caller's own number */
 };
 
-int epoll_create1(int flags) { return result(c_epoll_create1(flags)); }
+int epoll_create1(int flags) { return opened(c_epoll_create1(flags)); }
 
 int epoll_ctl(int epfd, int op, int fd, u32 events, u32 token) {
   struct epoll_event event;
@@ -119,10 +140,10 @@ struct address {
   u8 sockaddr[128];
 };
 
-int socket(int family, int type, int protocol) { return result(c_socket(family, type, protocol)); }
+int socket(int family, int type, int protocol) { return opened(c_socket(family, type, protocol)); }
 
 int socketpair(int family, int type, int protocol, int *fds) {
-  return result(c_socketpair(family, type, protocol, fds));
+  return opened_pair(c_socketpair(family, type, protocol, fds), fds);
 }
 
 int bind(int fd, struct address *address) { return result(c_bind(fd, address->sockaddr, address->length)); }
@@ -131,7 +152,7 @@ int listen(int fd, int backlog) { return result(c_listen(fd, backlog)); }
 
 int accept4(int fd, struct address *peer, int flags) {
   peer->length = sizeof peer->sockaddr;
-  return result(c_accept4(fd, peer->sockaddr, &peer->length, flags));
+  return opened(c_accept4(fd, peer->sockaddr, &peer->length, flags));
 }
 
 int connect(int fd, struct address *address) { return result(c_connect(fd, address->sockaddr, address->length)); }
@@ -246,31 +267,31 @@ int read(int fd, u8 *bytes, int offset, int length) { return result(c_read(fd, b
 
 int write(int fd, const u8 *bytes, int offset, int length) { return result(c_write(fd, bytes + offset, length)); }
 
-int close(int fd) { return result(c_close(fd)); }
+int close(int fd) { return disown(fd), result(c_close(fd)); }
 
 int fcntl(int fd, int command, int argument) { return result(c_fcntl(fd, command, argument)); }
 
-int eventfd(int initial, int flags) { return result(c_eventfd(initial, flags)); }
+int eventfd(int initial, int flags) { return opened(c_eventfd(initial, flags)); }
 
-int pipe2(int *fds, int flags) { return result(c_pipe2(fds, flags)); }
+int pipe2(int *fds, int flags) { return opened_pair(c_pipe2(fds, flags), fds); }
 
 /* A struct itimerspec is four 64-bit numbers: the interval's seconds and nanoseconds, then the value's. */
-int timerfd_create(int clock, int flags) { return result(c_timerfd_create(clock, flags)); }
+int timerfd_create(int clock, int flags) { return opened(c_timerfd_create(clock, flags)); }
 
 int timerfd_settime(int fd, int flags, const u8 *new, u8 *old) { return result(c_timerfd_settime(fd, flags, new, old)); }
 
 int timerfd_gettime(int fd, u8 *now) { return result(c_timerfd_gettime(fd, now)); }
 
-int inotify_init1(int flags) { return result(c_inotify_init1(flags)); }
+int inotify_init1(int flags) { return opened(c_inotify_init1(flags)); }
 
 int inotify_add_watch(int fd, const char *path, int mask) { return result(c_inotify_add_watch(fd, path, mask)); }
 
 int inotify_rm_watch(int fd, int wd) { return result(c_inotify_rm_watch(fd, wd)); }
 
-int memfd_create(const char *name, int flags) { return result(c_memfd_create(name, flags)); }
+int memfd_create(const char *name, int flags) { return opened(c_memfd_create(name, flags)); }
 
 /* By number, the same on both architectures: musl has no function for them. */
-int pidfd_open(int pid, int flags) { return result(c_syscall(434L, (long)pid, (long)flags)); }
+int pidfd_open(int pid, int flags) { return opened(c_syscall(434L, (long)pid, (long)flags)); }
 
 int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)fd, (long)signal, 0L, 0L)); }
 
@@ -337,6 +358,7 @@ int signal_take(int signal) {
 
 static size waiter;
 static volatile int waiter_is_joined;
+static int is_worker;
 
 /* Both descriptors are its own. */
 static void *wait_and_tell(void *both) {
@@ -350,15 +372,23 @@ static void *wait_and_tell(void *both) {
   }
   c_close(epfd);
   c_close(out);
-  if (!waiter_is_joined) c_pthread_detach(c_pthread_self()); /* its Worker was terminated: nobody will */
+  if (!waiter_is_joined) { /* its Worker was terminated: nobody else is left */
+    for (n = 0; is_worker && n < TRACKED; n++)
+      if (is_ours[n]) c_close(n);
+    c_pthread_detach(c_pthread_self());
+  }
   return 0;
 }
 
-/* Start it: it sends the token of each event of `epfd` to `out`, 4 bytes each, until one has token 0. It takes both over. */
-int bridge(int epfd, int out) {
+/* Start it: it sends the token of each event of `epfd` to `out`, 4 bytes each, until one has token 0. It takes both over; and, in a
+   Worker that is terminated, whatever was opened there. */
+int bridge(int epfd, int out, int worker) {
   size all[16], before[16];
   int i, error;
   for (i = 0; i < 16; i++) all[i] = ~(size)0;
+  disown(epfd);
+  disown(out);
+  is_worker = worker;
   waiter_is_joined = 0;
   c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* signals are for the others */
   error = c_pthread_create(&waiter, 0, wait_and_tell, (void *)((size)epfd | (size)out << 32));

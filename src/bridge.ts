@@ -147,9 +147,10 @@ class Bridge {
       check(sys.fcntl(ear, F_SETFL, O_NONBLOCK), "fcntl", ear);
       // No mask: all that it tells is that the other end is gone, EPOLLHUP, and that is the thread's end.
       check(sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, mouth, 0, 0), "epoll_ctl", mouth);
-      check(sys.bridge(this.#epfd, mouth), "pthread_create");
+      check(sys.bridge(this.#epfd, mouth, Bun.isMainThread ? 0 : 1), "pthread_create");
       open.splice(0, 2);
       this.#earFd = ear;
+      sys.disown(ear); // Bun's
       this.#ear = this.#listen(ear);
     } catch (error) {
       for (const fd of open) sys.close(fd);

@@ -62,6 +62,8 @@ export interface Sys {
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
+  /** It is somebody else's to close: the end of a Worker does not. */
+  disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   eventfd(initial: number, flags: number): number;
   pipe2(fds: Int32Array, flags: number): number;
@@ -84,7 +86,7 @@ export interface Sys {
   /** How often the signal came since the last call. */
   signal_take(signal: number): number;
   /** Start a thread that sends the token of each event of `epfd` to the socket `out`, until one has token 0; it owns both. */
-  bridge(epfd: number, out: number): number;
+  bridge(epfd: number, out: number, isWorker: number): number;
   /** End it: shut `fd`, the other end of its socket, and wait until it is gone. */
   bridge_end(fd: number): number;
 }
@@ -121,6 +123,7 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   read: [int, bytes, int, int],
   write: [int, bytes, int, int],
   close: [int],
+  disown: [int],
   fcntl: [int, int, int],
   eventfd: [int, int],
   pipe2: [bytes, int],
@@ -137,7 +140,7 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   signal_catch: [int, int],
   signal_release: [int],
   signal_take: [int],
-  bridge: [int, int],
+  bridge: [int, int, int],
   bridge_end: [int],
 };
 

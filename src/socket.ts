@@ -456,6 +456,7 @@ export class Socket implements Disposable {
   /** Give the descriptor away: the caller owns it from now on, and this object is closed. */
   detach(): number {
     const fd = this.#open("detach");
+    this.#sys.disown(fd);
     this.#fd = -1;
     return fd;
   }

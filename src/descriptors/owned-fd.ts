@@ -41,6 +41,7 @@ export class OwnedFd implements Disposable {
   /** Give the descriptor away: the caller owns it from now on, and this object is closed. */
   detach(): number {
     const fd = this.open("detach");
+    hostSys().disown(fd);
     this.#fd = -1;
     return fd;
   }

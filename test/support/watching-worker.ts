@@ -10,4 +10,4 @@ watch(ours, EPOLLIN, () => {
 peer.send("a");
 const server = new EpollServer({ hostname: "127.0.0.1" });
 await server.start();
-postMessage("watching");
+postMessage(server.port);

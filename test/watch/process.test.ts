@@ -138,25 +138,30 @@ test("process.exit at any moment is clean", async () => {
   }
 });
 
-test("a Worker is terminated at any moment: its thread ends, the process goes on, and so do the watches of the others", async () => {
+test("a Worker is terminated at any moment: its thread ends, its descriptors are closed, and the others' watches go on", async () => {
   const program = `
     import { readdirSync } from "node:fs";
     import { waitingThreads, waitingThreadsAre } from "./test/support/threads.ts";
     const source = new URL("file://" + process.cwd() + "/test/support/watching-worker.ts");
     let calls = 0;
     const watcher = watch(ours, EPOLLOUT, () => void calls++);
+    let ports = [];
+    let fds = 0;
     for (let i = 0; i < 60; i++) {
+      if (i === 5) fds = readdirSync("/proc/self/fd").length; // Bun's own are there by now
       const worker = new Worker(source);
-      await new Promise((resolve) => (worker.onmessage = resolve));
+      ports.push(await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data))));
       if (i % 3 > 0) await Bun.sleep(Math.random() * 3);
       await worker.terminate();
     }
     const before = calls;
     for (let i = 0; (waitingThreads() > 1 || calls === before) && i < 2000; i++) await Bun.sleep(5);
     say([waitingThreads(), calls > before].join());
+    const refused = await Promise.all(ports.map((port) => fetch("http://127.0.0.1:" + port).then(() => false, () => true)));
+    say([refused.every(Boolean), readdirSync("/proc/self/fd").length - fds < 10].join());
     watcher.close();
     await waitingThreadsAre(0);
     say("none");
   `;
-  expect(await ran(program)).toEqual(["1,true\nnone\n", 0]);
+  expect(await ran(program)).toEqual(["1,true\ntrue,true\nnone\n", 0]);
 });
