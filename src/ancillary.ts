@@ -43,6 +43,15 @@ export function CMSG_SPACE(length: number): number {
   return HEADER_BYTES + align(length);
 }
 
+/**
+ * How many bytes an item with so many bytes of data has, without what follows it.
+ *
+ * @see cmsg(3)
+ */
+export function CMSG_LEN(length: number): number {
+  return HEADER_BYTES + length;
+}
+
 /** @throws {TypeError | RangeError} if an item is none of those that can be sent */
 export function encodeAncillary(items: readonly Ancillary[]): Uint8Array {
   if (!Array.isArray(items)) throw new TypeError("ancillary data is an array: [{ fds: [fd] }]");

@@ -3,7 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 export type { Address, AddressLike, InternetAddress, UnixAddress } from "./address.ts";
-export { type Ancillary, CMSG_SPACE, type Credentials, type ReceivedAncillary } from "./ancillary.ts";
+export { type Ancillary, CMSG_LEN, CMSG_SPACE, type Credentials, type ReceivedAncillary } from "./ancillary.ts";
 export * from "./constants.ts";
 export { Descriptor, pipe } from "./descriptors/descriptor.ts";
 export { EventFd } from "./descriptors/eventfd.ts";

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import {
   type Ancillary,
-  CMSG_SPACE,
+  CMSG_LEN,
   type Credentials,
   decodeAncillary,
   decodeCredentials,
@@ -278,6 +278,9 @@ export class Socket implements Disposable {
     if (!Array.isArray(buffers)) throw new TypeError("sendmsg takes an array of buffers: [data]");
     const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
     const control = encodeAncillary(ancillary);
+    if (this.family !== AF_UNIX && ancillary.some((item) => !("data" in item))) {
+      throw new TypeError("descriptors and credentials go over unix sockets only: over others the kernel drops them");
+    }
     if (control.length > 0 && bytes.length === 0 && this.type === SOCK_STREAM) {
       throw new RangeError("on a stream ancillary data goes with at least one byte: add one");
     }
@@ -340,7 +343,7 @@ export class Socket implements Disposable {
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
     this.#open("recvFds");
-    const message = this.recvmsg(size, CMSG_SPACE(4 * maxFds));
+    const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); /* with CMSG_SPACE one more might come */
     if (message === null) return null;
     const { data, flags, address, ancillary } = message;
     return { data, fds: ancillary.flatMap((item) => ("fds" in item ? item.fds : [])), flags, address };

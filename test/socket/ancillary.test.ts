@@ -64,6 +64,21 @@ test("without room they are closed, and MSG_CTRUNC says so; with room for some, 
     for (const end of [a, b, reader, writer]) end.close();
   }));
 
+test("never more come than there is room for; over TCP they are refused, where the kernel would drop them", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM);
+    for (const room of [1, 2, 3]) {
+      a.sendFds("x", Array<Socket>(4).fill(a));
+      const got = b.recvFds(10, room);
+      expect([got?.fds.length, got?.flags]).toEqual([room, MSG_CTRUNC]);
+      for (const fd of got?.fds ?? []) closeSync(fd);
+    }
+    a.close();
+    b.close();
+    using tcp = new Socket();
+    expect(() => tcp.sendFds("x", [0])).toThrow("over unix sockets only");
+  }));
+
 test(`${MAX_FDS} of them are the most; what is none is refused by name`, () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
