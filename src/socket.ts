@@ -343,7 +343,7 @@ export class Socket implements Disposable {
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
     this.#open("recvFds");
-    const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); /* with CMSG_SPACE one more might come */
+    const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); // with CMSG_SPACE one more might come
     if (message === null) return null;
     const { data, flags, address, ancillary } = message;
     return { data, fds: ancillary.flatMap((item) => ("fds" in item ? item.fds : [])), flags, address };
