@@ -3,7 +3,7 @@
 //   bun bench/bun-loop.ts [rounds]        needs wrk
 
 import { EPOLLIN, socketpair, watch } from "epoll-hello";
-import { Contender, pinLoad } from "./support/contender.ts";
+import { Contender, pinLoad, recipes } from "./support/contender.ts";
 import { median, quantile } from "./support/numbers.ts";
 
 const WAKE_UPS = 2000;
@@ -62,9 +62,9 @@ socket.end();
 // ---- a request ----
 
 pinLoad();
-using run = await Contender.start("run()", "epoll-server-run.ts");
-using start = await Contender.start("start()", "epoll-server-start.ts");
-using bun = await Contender.start("Bun.serve", "bun-serve.ts");
+using run = await Contender.start(recipes.run, "app");
+using start = await Contender.start(recipes.start, "app");
+using bun = await Contender.start(recipes.bunServe, "app");
 const contenders = [run, start, bun];
 
 console.log(`\nprocessor time of the server per request, medians of ${rounds} rounds, µs`);

@@ -4,7 +4,7 @@
 
 import { Client } from "../test/support/client.ts";
 import { Epoll, EPOLLRDHUP, ErrnoError, EPOLLIN, SO_RCVBUF, SOL_SOCKET } from "epoll-hello";
-import { Contender, pinLoad } from "./support/contender.ts";
+import { Contender, pinLoad, recipes } from "./support/contender.ts";
 import { median, quantile } from "./support/numbers.ts";
 
 const EACH = 500;
@@ -31,8 +31,8 @@ if (!Number.isInteger(rounds) || rounds < 1) {
   process.exit(2);
 }
 pinLoad();
-using run = await Contender.start("EpollServer.run()", "epoll-server-run.ts");
-using bun = await Contender.start("Bun.serve", "bun-serve.ts");
+using run = await Contender.start(recipes.run, "app");
+using bun = await Contender.start(recipes.bunServe, "app");
 const contenders = [run, bun];
 const figures = contenders.map(() => ({ quiet: [] as number[][], held: [] as number[][] }));
 

@@ -1,18 +1,34 @@
-// The one fetch handler that every contender serves: what the measures ask for, and no more.
+// What every contender serves: the sentence, ready-made or by a handler; a large body; and the pages that some measures ask for.
 
+export const SENTENCE: string = "Hello from Epoll server!";
+export const LARGE: string = "x".repeat(1_048_576);
 const PIECE = new Uint8Array(65_536).fill(97);
 
-/** `/hello`, `/collect` (the body back), `/stream` (bytes without an end, as fast as they are taken). */
-export async function handlePost(request: Request): Promise<Response> {
-  return new Response(await request.bytes());
+/** `static` and `large` are the same for every request; the others call a handler. */
+export type Kind = "static" | "large" | "fetch" | "async" | "app";
+
+/** The body of a reply that is the same for every request; undefined if a handler is to be called. */
+export function bodyOf(kind: Kind): string | undefined {
+  return kind === "static" ? SENTENCE : kind === "large" ? LARGE : undefined;
 }
 
-export function handle(request: Request): Response | Promise<Response> {
+export function handlerOf(kind: Kind): (request: Request) => Response | Promise<Response> {
+  if (kind === "fetch") return () => new Response(SENTENCE);
+  if (kind === "async") return async () => new Response(SENTENCE);
+  return app;
+}
+
+/** `/hello`, `/collect` (the body back), `/stream` (bytes without an end, as fast as they are taken). */
+function app(request: Request): Response | Promise<Response> {
   const { url } = request;
-  if (url.endsWith("/hello")) return new Response("Hello from Epoll server!");
-  if (url.endsWith("/collect")) return handlePost(request);
+  if (url.endsWith("/hello")) return new Response(SENTENCE);
+  if (url.endsWith("/collect")) return collect(request);
   if (url.endsWith("/stream")) {
     return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(PIECE) }));
   }
   return new Response("no such page", { status: 404 });
+}
+
+async function collect(request: Request): Promise<Response> {
+  return new Response(await request.bytes());
 }

@@ -1,13 +1,17 @@
-// A server in a process of its own, on a core of its own: started, asked where it listens, ended.
+// A server in a process of its own, on a core of its own: started, asked where it listens, measured, ended.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dlopen } from "bun:ffi";
-import type { InternetAddress } from "epoll-hello";
+import { AF_INET, type InternetAddress, SOCK_STREAM, Socket } from "epoll-hello";
+import type { Kind } from "../servers/handler.ts";
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
 const PATIENCE_MS = 10_000;
+const TICK_US = 10_000; // proc(5) counts in hundredths of a second
+const servers = join(import.meta.dir, "../servers");
 
 /** Keep this process, which makes the load, off the server's core: sched_setaffinity(2). */
 export function pinLoad(): void {
@@ -21,6 +25,106 @@ export function pinLoad(): void {
   close();
 }
 
+/** How to start a server, and what it needs. */
+export interface Recipe {
+  name: string;
+  /** What must be on the machine. */
+  needs?: string;
+  command(kind: Kind): readonly string[];
+  /** Where it listens, if it cannot be asked. */
+  port?: number;
+}
+
+export type RecipeName =
+  | "run"
+  | "start"
+  | "bunServe"
+  | "nodeOnBun"
+  | "nodeOnNode"
+  | "reference"
+  | "nginx"
+  | "document";
+
+export const recipes: Readonly<Record<RecipeName, Recipe>> = {
+  run: bunRecipe("EpollServer.run()", "epoll-server.ts", "run"),
+  start: bunRecipe("EpollServer.start()", "epoll-server.ts", "start"),
+  bunServe: bunRecipe("Bun.serve", "bun-serve.ts"),
+  nodeOnBun: bunRecipe("node:http on Bun", "node-http.mjs"),
+  nodeOnNode: {
+    name: "node:http on Node",
+    needs: "node",
+    command: (kind: Kind) => ["node", join(servers, "node-http.mjs"), kind],
+  },
+  reference: {
+    name: "C reference",
+    needs: "cc",
+    command: (kind: Kind) => [reference(), ...(kind === "large" ? ["1048576"] : [])],
+  },
+  nginx: {
+    name: "nginx",
+    needs: "nginx",
+    command: () => ["nginx", "-p", nginx().folder, "-c", "nginx.conf", "-e", "error.log"],
+    get port() {
+      return nginx().port;
+    },
+  },
+  document: {
+    name: "the document's program",
+    needs: "python3",
+    command: () => ["python3", join(servers, "document.py")],
+  },
+};
+
+export const isInstalled = ({ needs }: Recipe): boolean => needs === undefined || Bun.which(needs) !== null;
+
+function bunRecipe(name: string, file: string, ...ways: string[]): Recipe {
+  return { name, command: (kind) => [process.execPath, join(servers, file), ...ways, kind] };
+}
+
+/** A folder for what is made for the measure, gone at its end. */
+const scratch = mkdtempSync(join(tmpdir(), "epoll-hello-bench-"));
+process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+
+function reference(): string {
+  const program = join(scratch, "reference");
+  if (!existsSync(program)) {
+    const cc = Bun.spawnSync(["cc", "-O2", "-o", program, join(servers, "reference.c")], { stderr: "inherit" });
+    if (!cc.success) throw new Error("the C reference cannot be compiled");
+  }
+  return program;
+}
+
+let nginxAt: { folder: string; port: number } | undefined;
+
+function nginx(): { folder: string; port: number } {
+  if (nginxAt !== undefined) return nginxAt;
+  const folder = join(scratch, "nginx");
+  mkdirSync(folder);
+  const port = freePort();
+  const conf = `
+    daemon off; master_process off; pid nginx.pid; worker_rlimit_nofile 20000;
+    events { worker_connections 12000; }
+    http {
+      access_log off; keepalive_requests 1000000000; default_type text/plain;
+      client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
+      server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 "Hello from Epoll server!"; } }
+    }`;
+  writeFileSync(join(folder, "nginx.conf"), conf);
+  return (nginxAt = { folder, port });
+}
+
+function freePort(): number {
+  using socket = new Socket(AF_INET, SOCK_STREAM);
+  socket.bind({ address: "127.0.0.1", port: 0 });
+  return (socket.getsockname() as InternetAddress).port;
+}
+
+/** What a server has used of its processor so far. */
+export interface Usage {
+  us: number;
+  userUs: number;
+}
+
 export class Contender implements Disposable {
   readonly name: string;
   readonly address: InternetAddress;
@@ -32,20 +136,28 @@ export class Contender implements Disposable {
     this.address = { address: "127.0.0.1", family: "IPv4", port };
   }
 
-  /** Start `bench/servers/<file>`, and wait until it says its port. */
-  static async start(name: string, file: string): Promise<Contender> {
-    const child = Bun.spawn(
-      ["taskset", "-c", String(SERVER_CORE), process.execPath, join(import.meta.dir, "../servers", file)],
-      { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
-    );
+  /** Start it, and wait until it serves. */
+  static async start(recipe: Recipe, kind: Kind): Promise<Contender> {
+    const { name } = recipe;
+    const command = recipe.command(kind);
+    const child = Bun.spawn(["taskset", "-c", String(SERVER_CORE), ...command], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
     const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
     try {
-      let said = "";
-      for await (const bytes of child.stdout) {
-        said += new TextDecoder().decode(bytes);
-        if (said.includes("\n")) return new Contender(name, child, Number(said));
+      if (recipe.port !== undefined) {
+        while (child.exitCode === null && !(await accepts(recipe.port))) await Bun.sleep(5);
+        if (child.exitCode === null) return new Contender(name, child, recipe.port);
+      } else {
+        let said = "";
+        for await (const bytes of child.stdout) {
+          said += new TextDecoder().decode(bytes);
+          if (said.includes("\n")) return new Contender(name, child, Number(said));
+        }
       }
-      throw new Error(`${file} ended before it served`);
+      throw new Error(`${name} ended before it served`);
     } finally {
       clearTimeout(late);
     }
@@ -55,16 +167,40 @@ export class Contender implements Disposable {
     return `http://127.0.0.1:${this.address.port}`;
   }
 
-  /** Processor time that all its threads have used so far, in µs: schedstat of proc(5). */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Processor time that all its threads have used so far, in µs: schedstat of proc(5), which is exact. */
   get cpuUs(): number {
-    const tasks = `/proc/${this.#child.pid}/task`;
+    const tasks = `/proc/${this.pid}/task`;
     let ns = 0;
     for (const task of readdirSync(tasks))
       ns += Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
     return ns / 1000;
   }
 
+  /** And how much of it was its own, not the kernel's: by the ticks of stat in proc(5). */
+  get usage(): Usage {
+    const fields = readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+    return { us: this.cpuUs, userUs: Number(fields[11]) * TICK_US };
+  }
+
+  get residentBytes(): number {
+    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1]) * 1024;
+  }
+
   [Symbol.dispose](): void {
     this.#child.kill("SIGKILL");
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  try {
+    const probe = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
+    probe.terminate();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,0 +1,205 @@
+/*
+ * The reference: what a server on epoll costs in C. It frames requests as EpollServer does (a head equal to the last one is
+ * known; else it is searched for its end and its Connection field), accepts and receives as eagerly, sends all replies of a
+ * wake-up at once and dates them once a second. It has no time limits, and no rules for what a request may look like.
+ *
+ *   cc -O2 -o reference reference.c && ./reference [bytes of the body]
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 1024, BUFFER = 65536, BURST = 64, BATCH = 256, FDS = 1 << 20 };
+
+struct connection {
+  char *held; /* the beginning of a request whose end has not come */
+  int held_size;
+  char *out; /* what the kernel had no room for */
+  size_t out_at, out_size;
+  int closes, lingers;
+};
+
+static struct connection *connections[FDS];
+static char input[BUFFER], known[BUFFER], *replies, *last_reply;
+static int known_size, epfd;
+static size_t reply_size, last_size, body_size = 24;
+static time_t dated;
+
+static void date_replies(void) {
+  static char date[64];
+  char head[512], last[512];
+  time_t now = time(0);
+  size_t at;
+  int head_size, last_head;
+  if (now == dated) return;
+  dated = now;
+  strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
+  head_size = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n", date, body_size);
+  last_head = snprintf(last, sizeof last, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", date, body_size);
+  reply_size = head_size + body_size;
+  last_size = last_head + body_size;
+  if (!replies) replies = malloc((body_size > 4096 ? 1 : BATCH) * (body_size + 512)), last_reply = malloc(last_size);
+  for (at = 0; at < (body_size > 4096 ? 1 : BATCH) * reply_size; at += reply_size) {
+    memcpy(replies + at, head, head_size);
+    memset(replies + at + head_size, 'x', body_size);
+    if (body_size == 24) memcpy(replies + at + head_size, "Hello from Epoll server!", 24);
+  }
+  memcpy(last_reply, last, last_head);
+  memcpy(last_reply + last_head, replies + head_size, body_size);
+}
+
+static void watch(int fd, int op, unsigned mask) {
+  struct epoll_event event = {mask, {.fd = fd}};
+  epoll_ctl(epfd, op, fd, &event);
+}
+
+static void end(int fd) {
+  struct connection *c = connections[fd];
+  epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0);
+  close(fd);
+  free(c->held);
+  free(c->out);
+  free(c);
+  connections[fd] = 0;
+}
+
+/* Sends, keeps what is left, and shuts down after the last. 0: the connection is gone. */
+static int send_all(int fd, struct connection *c, const char *bytes, size_t size) {
+  ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN) return end(fd), 0;
+  if (n < 0) n = 0;
+  if ((size_t)n < size) {
+    c->out = malloc(size - n);
+    c->out_at = 0;
+    c->out_size = size - n;
+    memcpy(c->out, bytes + n, size - n);
+    watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
+  }
+  return 1;
+}
+
+static int finish(int fd, struct connection *c) {
+  if (!c->closes || c->out) return 1;
+  shutdown(fd, SHUT_WR);
+  return c->lingers = 1;
+}
+
+static void receive(int fd) {
+  struct connection *c = connections[fd];
+  char *at = input, *stop;
+  int replies_owed = 0, n;
+  if (c->held) memcpy(input, c->held, c->held_size);
+  n = recv(fd, input + c->held_size, BUFFER - c->held_size, 0);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) return end(fd);
+  if (c->lingers) return;
+  stop = input + c->held_size + n;
+  free(c->held);
+  c->held = 0;
+  c->held_size = 0;
+  while (at < stop && !c->closes) {
+    if (known_size && stop - at >= known_size && memcmp(at, known, known_size) == 0) {
+      at += known_size;
+      replies_owed++;
+    } else {
+      char *head_end = memmem(at, stop - at, "\r\n\r\n", 4);
+      int size, is_old, says_close;
+      if (!head_end) break;
+      size = head_end + 4 - at;
+      *head_end = 0;
+      is_old = strstr(at, " HTTP/1.0") != 0;
+      says_close = is_old ? !strcasestr(at, "\nconnection: keep-alive") : strcasestr(at, "\nconnection: close") != 0;
+      *head_end = '\r';
+      if (says_close) {
+        c->closes = 1;
+      } else {
+        memcpy(known, at, known_size = size);
+        replies_owed++;
+      }
+      at += size;
+    }
+  }
+  if (at < stop && !c->closes) {
+    c->held_size = stop - at;
+    c->held = malloc(c->held_size);
+    memcpy(c->held, at, c->held_size);
+  }
+  while (replies_owed > 0) {
+    int count = body_size > 4096 ? 1 : replies_owed < BATCH ? replies_owed : BATCH;
+    if (!send_all(fd, c, replies, count * reply_size)) return;
+    replies_owed -= count;
+    if (c->out) return;
+  }
+  if (c->closes && send_all(fd, c, last_reply, last_size)) finish(fd, c);
+}
+
+static void send_rest(int fd) {
+  struct connection *c = connections[fd];
+  ssize_t n = send(fd, c->out + c->out_at, c->out_size - c->out_at, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN) return end(fd);
+  if (n > 0) c->out_at += n;
+  if (c->out_at < c->out_size) return;
+  free(c->out);
+  c->out = 0;
+  watch(fd, EPOLL_CTL_MOD, EPOLLIN);
+  finish(fd, c);
+}
+
+int main(int count, char **arguments) {
+  static struct epoll_event events[EVENTS];
+  struct sockaddr_in address = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {0}};
+  socklen_t size = sizeof address;
+  int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), i, n, fd;
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  if (count > 1) body_size = atol(arguments[1]);
+  setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 4096)) return perror("listen"), 1;
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  printf("%d\n", ntohs(address.sin_port));
+  fflush(stdout);
+  epfd = epoll_create1(EPOLL_CLOEXEC);
+  watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+  for (;;) {
+    n = epoll_wait(epfd, events, EVENTS, -1);
+    date_replies();
+    for (i = 0; i < n; i++) {
+      fd = events[i].data.fd;
+      if (fd == listener) {
+        struct sockaddr_storage peer;
+        int burst, connection;
+        for (burst = 0; burst < BURST; burst++) {
+          size = sizeof peer;
+          connection = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+          if (connection < 0) break;
+          if (connection >= FDS) {
+            close(connection);
+            continue;
+          }
+          connections[connection] = calloc(1, sizeof(struct connection));
+          watch(connection, EPOLL_CTL_ADD, EPOLLIN);
+          receive(connection);
+        }
+      } else if (!connections[fd]) {
+        continue;
+      } else if (events[i].events & EPOLLIN) {
+        receive(fd);
+      } else if (events[i].events & EPOLLOUT) {
+        send_rest(fd);
+      } else {
+        end(fd);
+      }
+    }
+  }
+}
