@@ -42,8 +42,11 @@ ${unknown.length > 0 ? `unknown: ${unknown.join(" ")}` : ""}${missing.length > 0
 }
 
 pinLoad();
-const progress = (what: string): unknown => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${what}` : what && `${what}\n`);
-console.log(`${machine()}\nmedians of ${rounds} rounds of ${seconds} s; the server alone on a core, the load on another\n`);
+const progress = (what: string): unknown =>
+  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${what}` : what && `${what}\n`);
+console.log(
+  `${machine()}\nmedians of ${rounds} rounds of ${seconds} s; the server alone on a core, the load on another\n`,
+);
 const results: Result[] = [];
 for (const work of works.filter(({ id }) => chosen.includes(id))) {
   const result = await measure(work);
@@ -51,7 +54,8 @@ for (const work of works.filter(({ id }) => chosen.includes(id))) {
   progress("");
   console.log(table(result));
 }
-if (options.json !== undefined) writeFileSync(options.json, JSON.stringify({ machine: machine(), rounds, seconds, results }, null, 1));
+if (options.json !== undefined)
+  writeFileSync(options.json, JSON.stringify({ machine: machine(), rounds, seconds, results }, null, 1));
 if (options.svg !== undefined) writeFileSync(options.svg, chart(results, machine()));
 
 async function measure(work: Work): Promise<Result> {
@@ -90,7 +94,11 @@ async function once(work: Work, entry: Entry, running: Contender | undefined, id
 }
 
 function table({ work, rows }: Result): string {
-  const lines = [`## ${work.title}`, "", "server                         req/s   CPU µs   user  system  p50 µs  p99 µs   RSS MB"];
+  const lines = [
+    `## ${work.title}`,
+    "",
+    "server                         req/s   CPU µs   user  system  p50 µs  p99 µs   RSS MB",
+  ];
   for (const { name, rounds, idleBytes } of rows) {
     const of = (key: keyof Figures): number => median(rounds.map((figures) => figures[key]));
     const cell = (value: number, width: number, digits = 0): string => value.toFixed(digits).padStart(width);

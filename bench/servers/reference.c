@@ -25,7 +25,7 @@ struct connection {
   int held_size;
   char *out; /* what the kernel had no room for */
   size_t out_at, out_size;
-  int closes, lingers;
+  int closes, lingers, is_watched;
 };
 
 static struct connection *connections[FDS];
@@ -57,14 +57,16 @@ static void date_replies(void) {
   memcpy(last_reply + last_head, replies + head_size, body_size);
 }
 
-static void watch(int fd, int op, unsigned mask) {
+static void watch(int fd, unsigned mask) {
   struct epoll_event event = {mask, {.fd = fd}};
-  epoll_ctl(epfd, op, fd, &event);
+  int is_watched = connections[fd] && connections[fd]->is_watched;
+  epoll_ctl(epfd, is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+  if (connections[fd]) connections[fd]->is_watched = 1;
 }
 
 static void end(int fd) {
   struct connection *c = connections[fd];
-  epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0);
+  if (c->is_watched) epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0);
   close(fd);
   free(c->held);
   free(c->out);
@@ -82,15 +84,17 @@ static int send_all(int fd, struct connection *c, const char *bytes, size_t size
     c->out_at = 0;
     c->out_size = size - n;
     memcpy(c->out, bytes + n, size - n);
-    watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
+    watch(fd, EPOLLOUT);
   }
   return 1;
 }
 
-static int finish(int fd, struct connection *c) {
-  if (!c->closes || c->out) return 1;
+/* The client has said that it sends no more. If the reply had to wait, something may have come all the same. */
+static void finish(int fd, struct connection *c, int is_at_once) {
+  if (!c->closes || c->out) return;
+  if (is_at_once) return end(fd);
   shutdown(fd, SHUT_WR);
-  return c->lingers = 1;
+  c->lingers = 1;
 }
 
 static void receive(int fd) {
@@ -139,7 +143,7 @@ static void receive(int fd) {
     replies_owed -= count;
     if (c->out) return;
   }
-  if (c->closes && send_all(fd, c, last_reply, last_size)) finish(fd, c);
+  if (c->closes && send_all(fd, c, last_reply, last_size)) finish(fd, c, at == stop);
 }
 
 static void send_rest(int fd) {
@@ -150,8 +154,8 @@ static void send_rest(int fd) {
   if (c->out_at < c->out_size) return;
   free(c->out);
   c->out = 0;
-  watch(fd, EPOLL_CTL_MOD, EPOLLIN);
-  finish(fd, c);
+  watch(fd, EPOLLIN);
+  finish(fd, c, 0);
 }
 
 int main(int count, char **arguments) {
@@ -170,7 +174,7 @@ int main(int count, char **arguments) {
   printf("%d\n", ntohs(address.sin_port));
   fflush(stdout);
   epfd = epoll_create1(EPOLL_CLOEXEC);
-  watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+  watch(listener, EPOLLIN);
   for (;;) {
     n = epoll_wait(epfd, events, EVENTS, -1);
     date_replies();
@@ -188,8 +192,8 @@ int main(int count, char **arguments) {
             continue;
           }
           connections[connection] = calloc(1, sizeof(struct connection));
-          watch(connection, EPOLL_CTL_ADD, EPOLLIN);
           receive(connection);
+          if (connections[connection] && !connections[connection]->is_watched) watch(connection, EPOLLIN);
         }
       } else if (!connections[fd]) {
         continue;

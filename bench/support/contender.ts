@@ -35,15 +35,7 @@ export interface Recipe {
   port?: number;
 }
 
-export type RecipeName =
-  | "run"
-  | "start"
-  | "bunServe"
-  | "nodeOnBun"
-  | "nodeOnNode"
-  | "reference"
-  | "nginx"
-  | "document";
+export type RecipeName = "run" | "start" | "bunServe" | "nodeOnBun" | "nodeOnNode" | "reference" | "nginx" | "document";
 
 export const recipes: Readonly<Record<RecipeName, Recipe>> = {
   run: bunRecipe("EpollServer.run()", "epoll-server.ts", "run"),

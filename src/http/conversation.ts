@@ -125,23 +125,28 @@ export class Conversation implements BodyOwner {
 
   /** Begin with a request whose handler was called already, and waits. */
   await(exchange: Exchange, promise: Promise<unknown>): void {
-    this.#exchanges.push(exchange);
+    this.#enter(exchange);
     this.#watch(exchange, promise);
     this.#update();
   }
 
   /** Begin with a request whose handler has returned, and its reply is not ready. */
   awaitReply(exchange: Exchange, reply: Promise<PreparedReply>): void {
-    this.#exchanges.push(exchange);
+    this.#enter(exchange);
     this.#await(exchange, reply);
     this.#update();
   }
 
   /** Begin with a request whose reply is known, but cannot be sent at once. */
   answer(exchange: Exchange): void {
-    this.#exchanges.push(exchange);
+    this.#enter(exchange);
     this.#advance();
     this.#update();
+  }
+
+  #enter(exchange: Exchange): void {
+    this.#exchanges.push(exchange);
+    if (exchange.closes) this.#isDeaf = true;
   }
 
   #take(bytes: Uint8Array, start: number, end: number): number {

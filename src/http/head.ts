@@ -36,10 +36,10 @@ export class RequestHead {
   expectsContinue: boolean = false;
   /** The connection may stay open for another request. */
   keepAlive: boolean;
-  /** The client said that this is its last request. */
+  /** This is the client's last request: it has said so, or speaks HTTP/1.0. */
   isLast: boolean = false;
-  /** What most requests are: HTTP/1.1, without a body, not HEAD, and the connection stays open. */
-  isPlain: boolean = false;
+  /** What most requests are: without a body, not HEAD, and of HTTP/1.1 unless it is the connection's last. */
+  isSimple: boolean = false;
   /** The authority that the request is for: the target's, or Host's. */
   host: string = "";
 
@@ -135,7 +135,7 @@ function readBareHead(bytes: Uint8Array, limits: HeadLimits): RequestHead | Refu
   if (!(head instanceof RequestHead)) return head;
   if (head.bodyLength !== 0) return "bad-request"; // others may see other fields here: so nothing may follow
   head.size = size;
-  head.keepAlive = head.isPlain = false;
+  head.keepAlive = head.isSimple = false;
   return head;
 }
 
@@ -200,6 +200,7 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
     head.isLast = options.has("close");
     head.keepAlive = head.minor === 1 ? !head.isLast : options.has("keep-alive") && !head.isLast;
   }
+  head.isLast ||= head.minor === 0 && !head.keepAlive; // RFC 1945: a connection is for one request
   if (coding !== undefined) {
     if (hasLength || head.minor === 0) return "bad-request"; // RFC 9112, 6.1
     if (coding !== "chunked") return /[^,]*,[ \t]*chunked$/.test(coding) ? "not-implemented" : "bad-request";
@@ -211,7 +212,7 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
     if (expect !== "100-continue") return "expectation-failed";
     head.expectsContinue = head.bodyLength !== 0;
   }
-  head.isPlain = head.keepAlive && head.minor === 1 && head.bodyLength === 0 && head.method !== "HEAD";
+  head.isSimple = head.bodyLength === 0 && head.method !== "HEAD" && (head.minor === 1 || !head.keepAlive);
   return undefined;
 }
 

@@ -60,7 +60,7 @@ export class HttpProtocol implements Protocol {
   readonly #refusals = new Map<RefusalReason, Reply>();
   /** Those that have requests at work, and of which something was heard since they were settled last. */
   readonly unsettled: Set<Conversation> = new Set<Conversation>();
-  // The last head of a plain request: one with the same bytes has the same meaning.
+  // The last head of a simple request: one with the same bytes has the same meaning.
   #known: Buffer = Buffer.alloc(0);
   #knownHead: RequestHead | undefined;
   // The replies to one wake-up's requests, to be sent with one call.
@@ -149,13 +149,13 @@ export class HttpProtocol implements Protocol {
   // ---- requests ----
 
   /**
-   * Answer plain requests, as long as they have the same bytes as the last one.
+   * Answer simple requests, as long as they have the same bytes as the last one.
    *
-   * @returns how many bytes they had
+   * @returns how many bytes they had; all there are if one of them was the connection's last
    */
   answerKnown(channel: Channel, bytes: Uint8Array, start: number, end: number): number {
     const head = this.#knownHead;
-    if (head === undefined || !this.keepAlive || this.#isBatching) return 0;
+    if (head === undefined || this.#isBatching) return 0;
     this.#lentTo?.keep(); // its output may still be in the batch
     this.#lentTo = undefined;
     this.#isBatching = true;
@@ -170,22 +170,32 @@ export class HttpProtocol implements Protocol {
   #answerAll(channel: Channel, head: RequestHead, bytes: Uint8Array, start: number, end: number): number {
     const known = this.#known;
     const size = known.length;
-    const { maxRequestsPerConnection } = this.limits;
     let at = start;
     let plain = 0; // static replies that are owed
     let budget = HIGH_WATER - channel.pending;
     while (at + size <= end && budget > 0 && known.compare(bytes, at, at + size) === 0) {
-      if (!this.keepAlive || channel.messages + 1 >= maxRequestsPerConnection) break;
       at += size;
       channel.messages++;
       this.requests++;
+      const closes = !head.keepAlive || !this.keepAlive || channel.messages >= this.limits.maxRequestsPerConnection;
       if (this.fetch === undefined) {
+        if (this.#onRequest !== undefined) this.#log(channel, head, "", this.reply.status);
+        if (closes) {
+          this.#writePlain(channel, plain);
+          channel.write(this.reply.variant("close", false));
+          channel.finish(at === end && head.isLast);
+          return end - start; // what is behind it concerns nobody
+        }
         plain++;
         budget -= this.reply.plain.length;
-        if (this.#onRequest !== undefined) this.#log(channel, head, "", this.reply.status);
       } else {
         const batched = this.#batched;
-        if (!this.#answerNow(channel, head)) return at - start;
+        if (!this.#answerNow(channel, head, closes)) return at - start;
+        if (closes) {
+          this.#writeBatch(channel);
+          channel.finish(at === end && head.isLast);
+          return end - start;
+        }
         budget -= this.#batched - batched;
       }
     }
@@ -195,10 +205,10 @@ export class HttpProtocol implements Protocol {
     return at - start;
   }
 
-  /** Read the head at `start`, and remember it if it is plain. */
+  /** Read the head at `start`, and remember it if it is simple. */
   read(bytes: Uint8Array, start: number, end: number): RequestHead | RefusalReason | undefined {
     const head = readHead(bytes, start, end, this.limits);
-    if (head instanceof RequestHead && head.isPlain && head.target !== "*" && head.size === head.bytes.length) {
+    if (head instanceof RequestHead && head.isSimple && head.target !== "*" && head.size === head.bytes.length) {
       this.#known = head.bytes;
       this.#knownHead = head;
     }
@@ -272,9 +282,10 @@ export class HttpProtocol implements Protocol {
     return `HTTP/1.1 ${status} ${statusText}\r\n${hasDate ? "" : this.#dateLine}${fields}${length}${connection}\r\n`;
   }
 
-  /** Call the handler for a plain request, and batch its reply if it is there at once and in memory. */
-  #answerNow(channel: Channel, head: RequestHead): boolean {
+  /** Call the handler for a simple request, and batch its reply if it is there at once and in memory. */
+  #answerNow(channel: Channel, head: RequestHead, closes: boolean): boolean {
     const exchange = new Exchange(head, undefined);
+    exchange.closes = closes;
     const result = this.call(exchange, channel);
     if (result instanceof Promise) {
       this.#writeBatch(channel);
@@ -284,7 +295,7 @@ export class HttpProtocol implements Protocol {
     if (exchange.reply === undefined) {
       try {
         const reply = this.prepare(result);
-        if (!(reply instanceof Promise) && this.#batchReply(channel, reply, head)) {
+        if (!(reply instanceof Promise) && this.#batchReply(channel, reply, head, closes)) {
           if (this.#onRequest !== undefined) this.#log(channel, head, "", reply.status);
           return true;
         }
@@ -303,11 +314,11 @@ export class HttpProtocol implements Protocol {
     return false;
   }
 
-  #batchReply(channel: Channel, reply: PreparedReply, head: RequestHead): boolean {
+  #batchReply(channel: Channel, reply: PreparedReply, head: RequestHead, closes: boolean): boolean {
     const { body } = reply;
-    if (body === undefined || reply.closes || !this.keepAlive) return false;
+    if (body === undefined || (!closes && (reply.closes || !this.keepAlive))) return false;
     const hasNoBody = reply.status === 204 || reply.status === 304;
-    const text = this.serialise(reply, head, false, hasNoBody);
+    const text = this.serialise(reply, head, closes, hasNoBody);
     const size = text.length + (hasNoBody ? 0 : body.length);
     if (size > BATCH_BYTES - this.#batched) {
       if (size > BATCH_BYTES) return false;

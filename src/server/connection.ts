@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../address.ts";
+import { AF_INET } from "../constants.ts";
 import type { Sys } from "../ffi.ts";
 import type { Channel, Phase } from "../protocol.ts";
 import type { DeadlineQueue } from "./deadlines.ts";
@@ -77,19 +78,27 @@ export class Connection implements Channel {
 
   readonly #sys: Sys;
   readonly #owner: ConnectionOwner;
-  #peer: Uint8Array | Address;
+  // The peer's address as accept4 wrote it, decoded when asked for. Of an IPv4 address these are all of it, and no copy is needed.
+  readonly #familyAndPort: number;
+  readonly #ipv4: number;
+  #peer: Int32Array | Address | undefined;
 
-  /** @param peer as accept4 wrote it; copied, and decoded when asked for */
-  constructor(sys: Sys, owner: ConnectionOwner, fd: number, token: number, peer: Uint8Array) {
+  /** @param peer an address as accept4 wrote it; copied */
+  constructor(sys: Sys, owner: ConnectionOwner, fd: number, token: number, peer: Int32Array) {
     this.#sys = sys;
     this.#owner = owner;
     this.fd = fd;
     this.token = token;
-    this.#peer = peer.slice(0, 4 + (peer[0] as number)); // no sockaddr is longer than 128 bytes
+    this.#familyAndPort = peer[1] as number;
+    this.#ipv4 = peer[2] as number;
+    this.#peer = (this.#familyAndPort & 0xffff) === AF_INET ? undefined : peer.slice();
   }
 
   get peer(): Address {
-    if (this.#peer instanceof Uint8Array) this.#peer = decodeAddress(this.#sys, this.#peer);
+    if (this.#peer === undefined || this.#peer instanceof Int32Array) {
+      const written = this.#peer ?? new Int32Array([16, this.#familyAndPort, this.#ipv4]);
+      this.#peer = decodeAddress(this.#sys, new Uint8Array(written.buffer));
+    }
     return this.#peer;
   }
 

@@ -18,6 +18,7 @@ import {
   SO_TYPE,
   SOCK_STREAM,
   SOL_SOCKET,
+  TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../constants.ts";
 import { check, ErrnoError, LookupError } from "../errno.ts";
@@ -31,6 +32,7 @@ export interface ListenOptions {
   fd: readonly number[] | undefined;
   backlog: number;
   reusePort: boolean;
+  deferAccept: boolean;
 }
 
 /** A listening socket, and the file that has to go when it is closed. */
@@ -111,7 +113,11 @@ function openAll(sys: Sys, addresses: readonly InternetAddress[], options: Liste
   }
 }
 
-function openInternet(sys: Sys, address: InternetAddress, { backlog, reusePort }: ListenOptions): Listener {
+function openInternet(
+  sys: Sys,
+  address: InternetAddress,
+  { backlog, reusePort, deferAccept }: ListenOptions,
+): Listener {
   const family = address.family === "IPv6" ? AF_INET6 : AF_INET;
   const socket = newSocket(sys, family);
   try {
@@ -120,6 +126,7 @@ function openInternet(sys: Sys, address: InternetAddress, { backlog, reusePort }
     // "::" takes IPv4 too, whatever the system's default; any other address is one family's anyway.
     if (family === AF_INET6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, !/^[0:.]+$/.test(address.address));
     socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // accepted connections inherit it
+    if (deferAccept) socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1); // seconds
     socket.bind(address);
     listen(socket, backlog, address);
     return { socket, address: socket.getsockname(), close: () => socket.close() };

@@ -74,7 +74,7 @@ export class Loop implements ConnectionOwner {
   readonly #events = new EventList(MAX_EVENTS);
   readonly #received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
   readonly #receiveBytes: number;
-  readonly #peer = addressBuffer();
+  readonly #peer = new Int32Array(addressBuffer().buffer);
 
   /** By descriptor. */
   readonly #connections: (Connection | undefined)[] = [];

@@ -211,7 +211,7 @@ test("an error of a handler whose client has gone is heard of, unless it is the 
 
 test("stop waits for the handlers that are at work, and says Connection: close in their replies", () =>
   leavesNoFd(async () => {
-    const { stage, go, begun } = waiting();
+    const { stage, go, begun } = waiting({ deferAccept: false });
     using _ = stage;
     const client = stage.client(get("/1"));
     const idle = stage.client();

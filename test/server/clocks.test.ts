@@ -39,7 +39,7 @@ test("more bytes of a head win it no more time", () =>
 
 test("a connection that never says anything is closed without a word", () =>
   leavesNoFd(() => {
-    using stage = new Stage({ headerTimeoutMs: 1000 });
+    using stage = new Stage({ headerTimeoutMs: 1000, deferAccept: false });
     const client = stage.client();
     stage.settle();
     stage.clock.ms += 1000;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { AF_INET6, EpollServer, ErrnoError, LookupError, Socket } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
+import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { errnoError } from "../support/sockets.ts";
 
@@ -87,6 +88,24 @@ test("reusePort: two servers share a port, and without it on both they do not", 
   expect(one.requests + two.requests).toBe(100);
   expect(Math.min(one.requests, two.requests)).toBeGreaterThan(0); // the kernel spreads them by the client's port
 });
+
+test("a connection is accepted with its first bytes, or after a second without; with deferAccept false, and by handlers that may speak first, at once", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    const silent = stage.client();
+    const asking = stage.client(GET);
+    expect(stage.receive(asking, complete)).toContain(SENTENCE);
+    expect(stage.server.stats.accepted).toBe(1);
+    while (stage.server.stats.accepted < 2) stage.server.tick(-1);
+    silent.send(GET);
+    expect(stage.receive(silent, complete)).toContain(SENTENCE);
+    for (const options of [{ deferAccept: false }, { socket: { data() {} } }, { keepAlive: false, eager: false }]) {
+      using other = new Stage(options);
+      other.client();
+      other.server.tick(0);
+      expect(other.server.stats.accepted).toBe(1);
+    }
+  }));
 
 test("a port is free at once for the next server, though old connections are in TIME_WAIT", async () => {
   let port = 0;

@@ -13,6 +13,7 @@ const types: Record<string, unknown[]> = {
   keepAlive: [1, "yes", null],
   eager: [0, "no", null],
   reusePort: [1, "yes", null],
+  deferAccept: [1, "yes", null],
   backlog: ["1", null],
   maxConnections: ["1", null],
   maxConnectionsPerAddress: ["1", null],

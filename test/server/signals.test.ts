@@ -105,7 +105,7 @@ test("a signal while many clients ask: every one of them gets a whole reply or n
 });
 
 test("stop() in a callback ends run, and an error in a callback is run's, with everything closed", async () => {
-  await using server = await ServerProcess.start({}, { commands: true, rounds: 2 });
+  await using server = await ServerProcess.start({ deferAccept: false }, { commands: true, rounds: 2 });
   using other = new Client(server.address);
   using client = new Client(server.address, GET.replace("/ ", "/stop "));
   expect(client.reply().status).toBe(200);

@@ -51,7 +51,7 @@ for (const mode of modeNames) {
             return 3;
           },
         }));
-        using stage = new Stage(modes[mode], sys);
+        using stage = new Stage({ ...modes[mode], deferAccept: false }, sys);
         const old = stage.client();
         stage.settle();
         const young = stage.client(); // waits to be accepted, and the old one's end to be read
