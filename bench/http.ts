@@ -1,6 +1,6 @@
 // The HTTP measure: every contender that is installed, side by side, over several rounds; medians, and our cost divided by theirs.
 //
-//   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--against "C reference"] [--json FILE] [--svg FILE]
+//   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--servers run,bunServe] [--json FILE] [--svg FILE]
 //
 // Needs wrk and ab; nginx, cc, node and python3 are left out where they are not there.
 
@@ -25,6 +25,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
     only: { type: "string" },
+    servers: { type: "string" },
     json: { type: "string" },
     svg: { type: "string" },
   },
@@ -33,10 +34,13 @@ const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const chosen = options.only?.split(",") ?? works.map(({ id }) => id);
 const unknown = chosen.filter((id) => !works.some((work) => work.id === id));
+const invited = options.servers?.split(",") ?? Object.keys(recipes);
+unknown.push(...invited.filter((name) => !(name in recipes)));
 const missing = ["wrk", "ab"].filter((tool) => Bun.which(tool) === null);
 if (!(rounds >= 1) || !(seconds >= 1) || unknown.length > 0 || missing.length > 0) {
-  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORK,…] [--json FILE] [--svg FILE]
+  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORK,…] [--servers NAME,…] [--json FILE] [--svg FILE]
 works: ${works.map(({ id }) => id).join(" ")}
+servers: ${Object.keys(recipes).join(" ")}
 ${unknown.length > 0 ? `unknown: ${unknown.join(" ")}` : ""}${missing.length > 0 ? `not installed: ${missing.join(" ")}` : ""}`);
   process.exit(2);
 }
@@ -59,7 +63,7 @@ if (options.json !== undefined)
 if (options.svg !== undefined) writeFileSync(options.svg, chart(results, machine()));
 
 async function measure(work: Work): Promise<Result> {
-  const entries = work.entries.filter(({ recipe }) => isInstalled(recipes[recipe]));
+  const entries = work.entries.filter(({ recipe }) => invited.includes(recipe) && isInstalled(recipes[recipe]));
   const rows = entries.map((entry) => ({ name: label(entry), rounds: [] as Figures[], idleBytes: [] as number[] }));
   using stack = new DisposableStack();
   const servers: Contender[] = [];

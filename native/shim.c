@@ -35,6 +35,7 @@ extern void *dlsym(void *handle, const char *name);
   X(long, read, (int, void *, size))                            \
   X(long, write, (int, const void *, size))                     \
   X(int, close, (int))                                          \
+  X(int, memcmp, (const void *, const void *, size))            \
   X(int, fcntl, (int, int, ...))                                \
   X(int, eventfd, (u32, int))                                   \
   X(int, pipe2, (int *, int))                                   \
@@ -92,6 +93,11 @@ static int opened_pair(int n, const int *fds) {
 int disown(int fd) {
   if (fd >= 0 && fd < TRACKED) is_ours[fd] = 0;
   return 0;
+}
+
+/* Whether `length` bytes from `offset` on are those of `other`: the engine's own way takes eight times as long. */
+int equal(const u8 *bytes, int offset, const u8 *other, int length) {
+  return c_memcmp(bytes + offset, other, length) == 0;
 }
 
 /* ---- epoll(7) ---- */

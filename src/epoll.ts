@@ -139,6 +139,19 @@ export class Epoll implements Disposable {
     return check(n, "epoll_wait", fd);
   }
 
+  /**
+   * Wait once, and do not wait on when a signal came: then there are no events. For a loop, which waits again anyway.
+   *
+   * @internal
+   * @param timeoutMs a whole number; negative: for ever
+   */
+  waitInto(events: EventList, timeoutMs: number): number {
+    const fd = this.#open("waitInto");
+    const n = this.#sys.epoll_wait(fd, events.raw, events.capacity, timeoutMs);
+    events.length = n < 0 ? 0 : n;
+    return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
+  }
+
   /** Close the epoll instance; what it watched stays open. Closing twice is fine. */
   close(): void {
     if (this.#fd < 0) return;
@@ -175,7 +188,12 @@ export class Epoll implements Disposable {
   }
 }
 
-function toTimeout(timeoutMs: number | null): number {
+/**
+ * What epoll_wait takes for a timeout: whole milliseconds, rounded up; -1: for ever.
+ *
+ * @throws {RangeError | TypeError}
+ */
+export function toTimeout(timeoutMs: number | null): number {
   if (timeoutMs === null) return -1;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new TypeError(`a timeout is a number of milliseconds, not ${String(timeoutMs)}`);

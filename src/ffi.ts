@@ -62,6 +62,8 @@ export interface Sys {
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
+  /** 1 if `length` bytes from `offset` on are those of `other`, else 0. No system call: memcmp(3). */
+  equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
   /** It is somebody else's to close: the end of a Worker does not. */
   disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -123,6 +125,7 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   read: [int, bytes, int, int],
   write: [int, bytes, int, int],
   close: [int],
+  equal: [bytes, int, bytes, int],
   disown: [int],
   fcntl: [int, int, int],
   eventfd: [int, int],

@@ -4,6 +4,7 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Channel, Protocol } from "../protocol.ts";
+import type { Sys } from "../ffi.ts";
 import { Conversation } from "./conversation.ts";
 import { Exchange } from "./exchange.ts";
 import { type HeadLimits, readHead, RequestHead } from "./head.ts";
@@ -12,6 +13,7 @@ import { loadParser } from "./llhttp.ts";
 import { HIGH_WATER } from "./pump.ts";
 import { ALLOWED_METHODS, noRefusals, type RefusalCounts, type RefusalReason, refusals } from "./refusal.ts";
 import { Reply, type StaticResponse } from "./reply.ts";
+import { ReplyHead } from "./reply-head.ts";
 import { ServerRequest } from "./request.ts";
 import { type PreparedReply, readResponse } from "./response.ts";
 
@@ -31,6 +33,7 @@ export interface HttpOptions extends HttpLimits {
   onRequest: ((request: RequestInfo) => void) | undefined;
   onError: ((error: unknown, request: Request | undefined) => unknown) | undefined;
   clock: Clock;
+  sys: Sys;
 }
 
 const BATCH_BYTES = 65_536;
@@ -54,6 +57,7 @@ export class HttpProtocol implements Protocol {
   keepAlive: boolean;
 
   readonly #clock: Clock;
+  readonly #sys: Sys;
   readonly #onRequest: HttpOptions["onRequest"];
   readonly #onError: HttpOptions["onError"];
   readonly #failure: Reply;
@@ -70,16 +74,19 @@ export class HttpProtocol implements Protocol {
   /** Whose output is in the batch, unless it is sent. */
   #lentTo: Channel | undefined;
   #dateLine = "";
+  readonly #lastHead = new ReplyHead();
+  #lastLength = -1;
   #staleAtMs = 0;
 
   constructor(options: HttpOptions) {
-    const { response, fetch, keepAlive, onRequest, onError, clock } = options;
+    const { response, fetch, keepAlive, onRequest, onError, clock, sys } = options;
     loadParser();
     this.limits = options;
     this.bodyQuota = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
     this.fetch = fetch;
     this.keepAlive = keepAlive;
     this.#clock = clock;
+    this.#sys = sys;
     this.#onRequest = onRequest;
     this.#onError = onError;
     this.reply = new Reply(response, clock);
@@ -173,7 +180,7 @@ export class HttpProtocol implements Protocol {
     let at = start;
     let plain = 0; // static replies that are owed
     let budget = HIGH_WATER - channel.pending;
-    while (at + size <= end && budget > 0 && known.compare(bytes, at, at + size) === 0) {
+    while (at + size <= end && budget > 0 && this.#sys.equal(bytes, at, known, size) === 1) {
       at += size;
       channel.messages++;
       this.requests++;
@@ -220,13 +227,18 @@ export class HttpProtocol implements Protocol {
     const request = new ServerRequest(exchange.head as RequestHead, channel, exchange.body);
     exchange.request = request;
     try {
-      const result = (this.fetch as (request: Request) => unknown)(ServerRequest.given(request));
-      if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
-      return isThenable(result) ? Promise.resolve(result) : result;
+      return this.#handle(request);
     } catch (error) {
       this.failed(exchange, error, request);
       return undefined;
     }
+  }
+
+  #handle(request: ServerRequest): unknown {
+    const result = (this.fetch as (request: Request) => unknown)(ServerRequest.given(request));
+    if (result instanceof Response) return result;
+    if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
+    return isThenable(result) ? Promise.resolve(result) : result;
   }
 
   /** @throws {TypeError} if it is no Response, or none that can be sent */
@@ -284,30 +296,30 @@ export class HttpProtocol implements Protocol {
 
   /** Call the handler for a simple request, and batch its reply if it is there at once and in memory. */
   #answerNow(channel: Channel, head: RequestHead, closes: boolean): boolean {
+    const request = new ServerRequest(head, channel, undefined);
     const exchange = new Exchange(head, undefined);
+    exchange.request = request;
     exchange.closes = closes;
-    const result = this.call(exchange, channel);
-    if (result instanceof Promise) {
-      this.#writeBatch(channel);
-      this.#conversation(channel).await(exchange, result);
-      return false;
-    }
-    if (exchange.reply === undefined) {
-      try {
-        const reply = this.prepare(result);
-        if (!(reply instanceof Promise) && this.#batchReply(channel, reply, head, closes)) {
-          if (this.#onRequest !== undefined) this.#log(channel, head, "", reply.status);
-          return true;
-        }
-        if (reply instanceof Promise) {
-          this.#writeBatch(channel);
-          this.#conversation(channel).awaitReply(exchange, reply);
-          return false;
-        }
-        exchange.reply = reply;
-      } catch (error) {
-        this.failed(exchange, error, exchange.request);
+    try {
+      const result = this.#handle(request);
+      if (result instanceof Promise) {
+        this.#writeBatch(channel);
+        this.#conversation(channel).await(exchange, result);
+        return false;
       }
+      const reply = this.prepare(result);
+      if (reply instanceof Promise) {
+        this.#writeBatch(channel);
+        this.#conversation(channel).awaitReply(exchange, reply);
+        return false;
+      }
+      if (this.#batchReply(channel, reply, head, closes)) {
+        if (this.#onRequest !== undefined) this.#log(channel, head, "", reply.status);
+        return true;
+      }
+      exchange.reply = reply;
+    } catch (error) {
+      this.failed(exchange, error, request);
     }
     this.#writeBatch(channel);
     this.#conversation(channel).answer(exchange);
@@ -318,15 +330,30 @@ export class HttpProtocol implements Protocol {
     const { body } = reply;
     if (body === undefined || (!closes && (reply.closes || !this.keepAlive))) return false;
     const hasNoBody = reply.status === 204 || reply.status === 304;
-    const text = this.serialise(reply, head, closes, hasNoBody);
-    const size = text.length + (hasNoBody ? 0 : body.length);
+    const last = this.#lastHead;
+    const isAgain = last.isOf(reply, hasNoBody, head.minor, closes, this.#dateLine);
+    const text = isAgain ? "" : this.serialise(reply, head, closes, hasNoBody);
+    const headSize = isAgain ? last.bytes.length : text.length;
+    const size = headSize + (hasNoBody ? 0 : body.length);
     if (size > BATCH_BYTES - this.#batched) {
       if (size > BATCH_BYTES) return false;
       this.#keepBatch(channel);
     }
-    this.#batched += this.#batch.write(text, this.#batched, "latin1");
+    const batch = this.#batch;
+    const start = this.#batched;
+    this.#batched += headSize;
+    if (isAgain) {
+      batch.set(last.bytes, start);
+    } else {
+      batch.write(text, start, "latin1");
+      // Only what comes twice in a row is worth it: replies of all lengths would be remembered in vain.
+      if (reply.length === this.#lastLength) {
+        last.remember(reply, hasNoBody, head.minor, closes, this.#dateLine, batch.subarray(start, this.#batched));
+      }
+      this.#lastLength = reply.length;
+    }
     if (hasNoBody) return true;
-    this.#batch.set(body, this.#batched);
+    batch.set(body, this.#batched);
     this.#batched += body.length;
     return true;
   }

@@ -42,8 +42,8 @@ let weightless: number | undefined;
 
 function isInMemory(response: Response): boolean {
   weightless ??= weigh();
-  if (response.url !== "") return false; // another server's: its weight has the URL, and its body may be without end
-  return shallowSizeOf(response) - weightless > response.statusText.length;
+  if (shallowSizeOf(response) - weightless <= response.statusText.length) return false;
+  return response.url === ""; // another server's: its weight has the URL, and its body may be without end
 }
 
 function weigh(): number {
@@ -113,7 +113,7 @@ function describe(
 ): PreparedReply {
   const { status, statusText, headers } = response;
   // oxlint-disable-next-line no-control-regex -- exactly those would begin another line
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(statusText))
+  if (statusText !== "" && /[^\t\x20-\x7e\x80-\xff]/.test(statusText))
     throw new TypeError("fetch returned a Response whose statusText cannot be sent");
   let fields = "";
   let hasDate = false;

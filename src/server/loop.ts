@@ -123,6 +123,11 @@ export class Loop implements ConnectionOwner {
     return this.#epoll.closed;
   }
 
+  /** When the last lap's events came, by the loop's clock. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** The epoll instance, for another loop that has it watched. */
   fileno(): number {
     return this.#epoll.fileno();
@@ -142,13 +147,14 @@ export class Loop implements ConnectionOwner {
   /**
    * Wait for events, handle each, and see whose time is over.
    *
-   * @param timeoutMs how long to wait at most; negative: until something happens
+   * @param timeoutMs how long to wait at most, a whole number; negative: until something happens
+   * @param sinceMs the time now, by the loop's clock, or shortly before
    * @returns how many events there were
    */
-  lap(timeoutMs: number): number {
+  lap(timeoutMs: number, sinceMs: number = this.#clock.now()): number {
     const events = this.#events;
     let isSomebodyWaiting = !this.#gate.isOpen; // perhaps: nobody looks
-    const n = this.#wait(timeoutMs);
+    const n = this.#wait(this.#untilNextDeadline(timeoutMs, sinceMs));
     this.#nowMs = this.#clock.now();
     this.#protocol.lap(this.#nowMs);
     if (this.#nowMs >= this.#beatAtMs) this.#beat();
@@ -505,18 +511,18 @@ export class Loop implements ConnectionOwner {
 
   #wait(timeoutMs: number): number {
     try {
-      return this.#epoll.pollInto(this.#events, this.#untilNextDeadline(timeoutMs));
+      return this.#epoll.waitInto(this.#events, timeoutMs);
     } catch (error) {
       this.hasFailed = true;
       throw error;
     }
   }
 
-  #untilNextDeadline(timeoutMs: number): number {
+  #untilNextDeadline(timeoutMs: number, nowMs: number): number {
     if (this.isStopping && !this.#gate.closed) return 0; // only what has come already
     const next = this.nextMs;
     if (next === Infinity) return timeoutMs;
-    const left = Math.min(Math.max(0, next - this.#clock.now()), LONGEST_WAIT_MS);
+    const left = Math.min(Math.max(0, Math.ceil(next - nowMs)), LONGEST_WAIT_MS);
     return timeoutMs < 0 ? left : Math.min(left, timeoutMs);
   }
 

@@ -2,6 +2,7 @@
 
 import type { Address, InternetAddress } from "../address.ts";
 import { type Clock, hostClock } from "../clock.ts";
+import { toTimeout } from "../epoll.ts";
 import { ClosedError, formatEndpoint } from "../errno.ts";
 import { hostSys, type Sys } from "../ffi.ts";
 import { DocumentProtocol } from "../http/document.ts";
@@ -15,6 +16,8 @@ import { openListeners } from "./listeners.ts";
 import { Loop } from "./loop.ts";
 import { type EpollServerOptions, type Settings, settle } from "./options.ts";
 import { StopSignals, type StopSignal } from "./signals.ts";
+
+const callbacks = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
 
 /** What a server has done so far. */
 export interface ServerStats {
@@ -66,6 +69,8 @@ export class EpollServer implements AsyncDisposable {
   readonly #protocol: HttpProtocol | DocumentProtocol | SocketProtocol;
   readonly #loop: Loop;
   #onStopping: (() => void) | undefined;
+  /** There is code that is not ours: it may take its time, and leave promises behind. */
+  readonly #hasApplication: boolean;
 
   #isInLap = false;
   #isRunning = false;
@@ -98,6 +103,7 @@ export class EpollServer implements AsyncDisposable {
     this.port = "port" in this.address ? this.address.port : undefined;
     this.url = urlOf(this.address, settings);
     this.#onStopping = settings.onStopping;
+    this.#hasApplication = callbacks.some((name) => settings[name] !== undefined);
   }
 
   /** What it has done so far. */
@@ -131,11 +137,14 @@ export class EpollServer implements AsyncDisposable {
     try {
       if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions are the process's, not a Worker's
       onRunning?.();
+      this.#settle();
       while (!this.closed) {
-        this.#lap(-1);
-        do
-          drainMicrotasks(); // nobody else does while this blocks: promises that need no more than that go on
-        while (this.#protocol.settle());
+        if (this.#hasApplication) {
+          this.#lap(-1);
+          this.#settle();
+        } else {
+          this.#lap(-1, this.#loop.nowMs); // which took next to no time
+        }
       }
     } finally {
       this.#isRunning = false;
@@ -184,7 +193,7 @@ export class EpollServer implements AsyncDisposable {
    */
   tick(timeoutMs: number = -1): number {
     this.#assertUsable("tick");
-    return this.#lap(timeoutMs);
+    return this.#lap(toTimeout(timeoutMs));
   }
 
   /**
@@ -231,17 +240,23 @@ export class EpollServer implements AsyncDisposable {
     if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
     if (fetch === undefined && !keepAlive && !eager) return new DocumentProtocol({ ...settings, clock });
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
-    return new HttpProtocol({ ...settings, fetch: handler, clock });
+    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys });
   }
 
-  #lap(timeoutMs: number): number {
+  #lap(timeoutMs: number, sinceMs?: number): number {
     this.#isInLap = true;
     try {
-      return this.#loop.lap(timeoutMs);
+      return this.#loop.lap(timeoutMs, sinceMs);
     } finally {
       this.#isInLap = false;
       if (this.closed) this.#ended();
     }
+  }
+
+  /** Nobody else does while `run` blocks: let promises go on that need no more than that. */
+  #settle(): void {
+    do drainMicrotasks();
+    while (this.#protocol.settle());
   }
 
   #catchSignals(): StopSignals {

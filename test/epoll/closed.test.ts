@@ -22,6 +22,7 @@ const calls: Record<string, (epoll: Epoll) => unknown> = {
   unregister: (epoll) => epoll.unregister(0),
   poll: (epoll) => epoll.poll(0),
   pollInto: (epoll) => epoll.pollInto(new EventList(1), 0),
+  waitInto: (epoll) => epoll.waitInto(new EventList(1), 0),
 };
 
 function closed(): Epoll {
