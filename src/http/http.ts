@@ -297,31 +297,30 @@ export class HttpProtocol implements Protocol {
   /** Call the handler for a simple request, and batch its reply if it is there at once and in memory. */
   #answerNow(channel: Channel, head: RequestHead, closes: boolean): boolean {
     const request = new ServerRequest(head, channel, undefined);
-    const exchange = new Exchange(head, undefined);
-    exchange.request = request;
-    exchange.closes = closes;
+    let exchange: Exchange | undefined;
     try {
       const result = this.#handle(request);
-      if (result instanceof Promise) {
-        this.#writeBatch(channel);
-        this.#conversation(channel).await(exchange, result);
-        return false;
-      }
-      const reply = this.prepare(result);
-      if (reply instanceof Promise) {
-        this.#writeBatch(channel);
-        this.#conversation(channel).awaitReply(exchange, reply);
-        return false;
-      }
-      if (this.#batchReply(channel, reply, head, closes)) {
+      const reply = result instanceof Promise ? undefined : this.prepare(result);
+      if (reply !== undefined && !(reply instanceof Promise) && this.#batchReply(channel, reply, head, closes)) {
         if (this.#onRequest !== undefined) this.#log(channel, head, "", reply.status);
         return true;
       }
+      exchange = exchangeOf(head, request, closes);
+      this.#writeBatch(channel);
+      if (result instanceof Promise) {
+        this.#conversation(channel).await(exchange, result);
+        return false;
+      }
+      if (reply instanceof Promise) {
+        this.#conversation(channel).awaitReply(exchange, reply);
+        return false;
+      }
       exchange.reply = reply;
     } catch (error) {
+      exchange ??= exchangeOf(head, request, closes);
       this.failed(exchange, error, request);
+      this.#writeBatch(channel);
     }
-    this.#writeBatch(channel);
     this.#conversation(channel).answer(exchange);
     return false;
   }
@@ -389,6 +388,13 @@ export class HttpProtocol implements Protocol {
     const { line, method, target, version } = head ?? described(raw);
     this.#onRequest?.({ line, method, target, version, status, peer });
   }
+}
+
+function exchangeOf(head: RequestHead, request: ServerRequest, closes: boolean): Exchange {
+  const exchange = new Exchange(head, undefined);
+  exchange.request = request;
+  exchange.closes = closes;
+  return exchange;
 }
 
 function isThenable(result: unknown): result is PromiseLike<unknown> {
