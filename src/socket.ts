@@ -40,6 +40,8 @@ import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "./tcp-info.ts";
 export const WOULD_BLOCK = -1;
 
 const MAX_BYTES = 0x7ffff000; // what Linux moves in one call at most
+const SCRATCH_BYTES = 65_536;
+const scratch = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
 const NO_BYTES = new Uint8Array(new ArrayBuffer(8));
 const NO_ADDRESS = addressBuffer();
 
@@ -189,9 +191,13 @@ export class Socket implements Disposable {
    */
   recv(size: number, flags: number = 0): Uint8Array | null {
     const fd = this.#open("recv");
-    const buffer = receiveBuffer(size);
+    // What comes is mostly less than what was asked for: it is copied out, and no buffer of that size is made and kept.
+    const isShort = Number.isInteger(size) && size >= 0 && size <= SCRATCH_BYTES;
+    const buffer = isShort ? scratch : receiveBuffer(size);
     const n = retry(() => this.#sys.recv(fd, buffer, 0, size, flags));
-    return n === -EAGAIN ? null : buffer.subarray(0, check(n, "recv", fd));
+    if (n === -EAGAIN) return null;
+    check(n, "recv", fd);
+    return isShort ? buffer.slice(0, n) : buffer.subarray(0, n);
   }
 
   /**

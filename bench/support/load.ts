@@ -27,6 +27,8 @@ export interface Load {
   isOld?: boolean;
   /** Header lines beside those of wrk. */
   headers?: readonly string[];
+  /** Each request has an X-Request-Id of its own, as behind a proxy: no head comes twice in a row. */
+  isVaried?: boolean;
 }
 
 /** What a browser sends: 700 bytes. */
@@ -46,6 +48,17 @@ export const BROWSER_HEADERS: readonly string[] = [
   "Accept-Language: en-US,en;q=0.9,de;q=0.8",
   "Cookie: session=0123456789abcdef0123456789abcdef",
 ];
+
+const VARIED = `
+local all, n = {}, 0
+function init()
+  for i = 1, 5000 do all[i] = wrk.format(nil, nil, { ["X-Request-Id"] = string.format("%08x-%08x", i * 7919, i * 104729) }) end
+end
+function request()
+  n = n % 5000 + 1
+  return all[n]
+end
+`;
 
 const scripts = mkdtempSync(join(tmpdir(), "epoll-hello-load-"));
 process.on("exit", () => rmSync(scripts, { recursive: true, force: true }));
@@ -76,13 +89,13 @@ type Seen = Pick<Figures, "requests" | "perSecond" | "p50Us" | "p99Us">;
 async function wrk(server: Contender, load: Load, seconds: number): Promise<Seen> {
   const { connections, pipelined = 1, closes = false, headers = [] } = load;
   const given = [...headers, ...(closes ? ["Connection: close"] : [])].flatMap((line) => ["-H", line]);
-  const script = join(scripts, `${pipelined}.lua`);
-  writeFileSync(
-    script,
-    pipelined === 1
-      ? ""
-      : `local all\nfunction init() all = string.rep(wrk.format(), ${pipelined}) end\nfunction request() return all end\n`,
-  );
+  const source = load.isVaried
+    ? VARIED
+    : pipelined > 1
+      ? `local all\nfunction init() all = string.rep(wrk.format(), ${pipelined}) end\nfunction request() return all end\n`
+      : "";
+  const script = join(scripts, `${Bun.hash(source)}.lua`);
+  writeFileSync(script, source);
   const text = await output([
     "wrk",
     "-t1",
@@ -90,7 +103,7 @@ async function wrk(server: Contender, load: Load, seconds: number): Promise<Seen
     `-d${seconds}s`,
     "--latency",
     ...given,
-    ...(pipelined === 1 ? [] : ["-s", script]),
+    ...(source === "" ? [] : ["-s", script]),
     `${server.url}/`,
   ]);
   // Where each connection is for one request, wrk takes the end of one without `Connection: close` in its reply for an error.

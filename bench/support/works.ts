@@ -105,6 +105,12 @@ export const works: Work[] = [
     entries: some,
   },
   {
+    id: "varied",
+    title: "keep-alive, 64 connections, each head another (X-Request-Id)",
+    load: { connections: 64, isVaried: true },
+    entries: [...some, entry("run", "fetch"), entry("bunServe", "fetch")],
+  },
+  {
     id: "idle-10000",
     title: "keep-alive, 64 connections among 10,000 idle ones",
     load: { connections: 64 },

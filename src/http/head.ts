@@ -14,6 +14,24 @@ import {
 } from "./llhttp.ts";
 import type { RefusalReason } from "./refusal.ts";
 
+const CR = 13;
+const LF = 10;
+const SPACE = 0x20;
+const HASH = 0x23;
+const PERCENT = 0x25;
+const DOT = 0x2e;
+const SLASH = 0x2f;
+const ZERO = 0x30;
+const BACKSLASH = 0x5c;
+const PROTOCOL = Buffer.from(" HTTP/");
+const KEEP_ALIVE = Buffer.from("keep-alive");
+// Fields that are the server's concern: no other has a name that is as long and the same.
+const HOST = Buffer.from("host");
+const EXPECT = Buffer.from("expect");
+const CONNECTION = Buffer.from("connection");
+const CONTENT_LENGTH = Buffer.from("content-length");
+const TRANSFER_ENCODING = Buffer.from("transfer-encoding");
+
 export interface HeadLimits {
   maxHeaderBytes: number;
   maxHeaderCount: number;
@@ -27,7 +45,6 @@ export class RequestHead {
   /** How many bytes it had. */
   size: number;
   readonly method: string;
-  readonly target: string;
   /** Of HTTP/1.x. */
   readonly minor: number;
   /** How long the body is; -1 if it is chunked. */
@@ -43,17 +60,33 @@ export class RequestHead {
   /** The authority that the request is for: the target's, or Host's. */
   host: string = "";
 
+  readonly #targetEnd: number;
   readonly #fields: Int32Array;
+  // Strings are what costs: made when they are asked for.
+  #target: string | undefined;
   #url: string | undefined;
 
-  constructor(bytes: Buffer, size: number, method: string, target: string, minor: number, fields: Int32Array) {
+  constructor(bytes: Buffer, size: number, method: string, targetEnd: number, minor: number, fields: Int32Array) {
     this.bytes = bytes;
     this.size = size;
     this.method = method;
-    this.target = target;
     this.minor = minor;
     this.keepAlive = minor === 1;
+    this.#targetEnd = targetEnd;
     this.#fields = fields;
+  }
+
+  /** What is asked for, as it came. */
+  get target(): string {
+    return (this.#target ??= this.bytes.toString("latin1", this.targetStart, this.#targetEnd));
+  }
+
+  get targetStart(): number {
+    return this.method.length + 1;
+  }
+
+  get targetEnd(): number {
+    return this.#targetEnd;
   }
 
   /** `"HTTP/1.1"` */
@@ -82,6 +115,21 @@ export class RequestHead {
 
   nameLengthAt(index: number): number {
     return (this.#fields[4 * index + 1] as number) - (this.#fields[4 * index] as number);
+  }
+
+  /** Whether a field's name, which is as long as this one, is it: in lower case, letters and hyphens. */
+  isNamed(index: number, name: Uint8Array): boolean {
+    const start = this.#fields[4 * index] as number;
+    for (let i = 0; i < name.length; i++) if (((this.bytes[start + i] as number) | 0x20) !== name[i]) return false;
+    return true;
+  }
+
+  /** Whether a field's value is exactly this. */
+  isValue(index: number, value: Uint8Array): boolean {
+    const start = this.#fields[4 * index + 2] as number;
+    if ((this.#fields[4 * index + 3] as number) - start !== value.length) return false;
+    for (let i = 0; i < value.length; i++) if (this.bytes[start + i] !== value[i]) return false;
+    return true;
   }
 
   /** The target URI, as URL writes it: RFC 9112, 3.3. */
@@ -141,44 +189,52 @@ function readBareHead(bytes: Uint8Array, limits: HeadLimits): RequestHead | Refu
 
 function judge(bytes: Uint8Array, start: number, size: number): RequestHead | RefusalReason {
   const { targetStart, targetEnd, count, major, minor } = parsed;
-  const copy = Buffer.from(bytes.subarray(start, start + size));
-  const text = copy.toString("latin1", 0, targetEnd + 9);
-  const method = text.slice(0, targetStart - 1);
-  const target = text.slice(targetStart, targetEnd);
+  const copy = Buffer.allocUnsafe(size);
+  copy.set(start === 0 && size === bytes.length ? bytes : bytes.subarray(start, start + size));
   // llhttp lets several spaces pass, other protocols, and a line without a version.
-  if (text.length !== targetEnd + 9 || method.endsWith(" ") || text[targetStart - 1] !== " ") {
-    return "bad-request";
-  }
-  if (!text.endsWith(` HTTP/${major}.${minor}`)) return "bad-request";
+  const at = targetStart - 1;
+  if (copy[at] !== SPACE || copy[at - 1] === SPACE || !hasVersion(copy, targetEnd, major, minor)) return "bad-request";
   if (major !== 1 || minor > 1) return "version-not-supported";
-  const fields = parsed.fields.slice(0, 4 * count);
-  const head = new RequestHead(copy, size, method, target, minor, fields);
+  const method = isGet(copy) ? "GET" : copy.toString("latin1", 0, at);
+  const head = new RequestHead(copy, size, method, targetEnd, minor, parsed.fields.slice(0, 4 * count));
   return judgeFields(head) ?? judgeTarget(head) ?? head;
+}
+
+function isGet(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x47 && bytes[1] === 0x45 && bytes[2] === 0x54 && bytes[3] === SPACE;
+}
+
+/** ` HTTP/1.1` */
+function hasVersion(bytes: Uint8Array, at: number, major: number, minor: number): boolean {
+  for (let i = 0; i < PROTOCOL.length; i++) if (bytes[at + i] !== PROTOCOL[i]) return false;
+  return bytes[at + 6] === ZERO + major && bytes[at + 7] === DOT && bytes[at + 8] === ZERO + minor;
 }
 
 function judgeFields(head: RequestHead): RefusalReason | undefined {
   let hosts = 0;
   let hasLength = false;
   let coding: string | undefined;
-  let connection = "";
+  let connection: string | undefined;
   let expect: string | undefined;
   for (let i = 0; i < head.fieldCount; i++) {
     switch (head.nameLengthAt(i)) {
       case 4:
-        if (isNamed(head, i, "host")) {
-          head.host = head.valueAt(i);
+        if (head.isNamed(i, HOST)) {
+          head.host = head.isValue(i, knownBytes) ? known : head.valueAt(i);
           if (++hosts > 1 || !isAuthority(head.host)) return "bad-request";
         }
         break;
       case 6:
-        if (isNamed(head, i, "expect"))
+        if (head.isNamed(i, EXPECT))
           expect = `${expect === undefined ? "" : `${expect},`}${head.valueAt(i)}`.toLowerCase();
         break;
       case 10:
-        if (isNamed(head, i, "connection")) connection += `,${head.valueAt(i)}`;
+        if (!head.isNamed(i, CONNECTION)) break;
+        if (connection === undefined && head.isValue(i, KEEP_ALIVE)) connection = "keep-alive";
+        else connection = `${connection === undefined ? "" : `${connection},`}${head.valueAt(i)}`.toLowerCase();
         break;
       case 14:
-        if (isNamed(head, i, "content-length")) {
+        if (head.isNamed(i, CONTENT_LENGTH)) {
           if (hasLength) return "bad-request"; // the same twice, even
           hasLength = true;
           const length = head.valueAt(i);
@@ -187,7 +243,7 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
         }
         break;
       case 17:
-        if (isNamed(head, i, "transfer-encoding")) {
+        if (head.isNamed(i, TRANSFER_ENCODING)) {
           coding = `${coding === undefined ? "" : `${coding},`}${head.valueAt(i)}`.toLowerCase();
         }
         break;
@@ -195,10 +251,9 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
     }
   }
   if (hosts === 0 && head.minor === 1) return "bad-request";
-  if (connection !== "") {
-    const options = new Set(connection.split(",").map((option) => option.trim().toLowerCase()));
-    head.isLast = options.has("close");
-    head.keepAlive = head.minor === 1 ? !head.isLast : options.has("keep-alive") && !head.isLast;
+  if (connection !== undefined) {
+    head.isLast = connection === "close" || hasOption(connection, "close");
+    head.keepAlive = !head.isLast && (head.minor === 1 || hasOption(connection, "keep-alive"));
   }
   head.isLast ||= head.minor === 0 && !head.keepAlive; // RFC 1945: a connection is for one request
   if (coding !== undefined) {
@@ -218,9 +273,16 @@ function judgeFields(head: RequestHead): RefusalReason | undefined {
 
 /** RFC 9112, 3.2: the four forms of a target, and which method may have which. */
 function judgeTarget(head: RequestHead): RefusalReason | undefined {
+  if (head.method === "GET" && isPlainPath(head.bytes, head.targetStart, head.targetEnd)) {
+    if (head.host === "") head.host = "localhost"; // HTTP/1.0 may have none
+    return undefined;
+  }
   const { method, target, host } = head;
   if (method === "CONNECT") return isAuthority(target) && target.includes(":") ? "method-not-allowed" : "bad-request";
-  if (target === "*") return method === "OPTIONS" ? undefined : "bad-request";
+  if (target === "*") {
+    head.isSimple = false;
+    return method === "OPTIONS" ? undefined : "bad-request";
+  }
   // A fragment is no part of it; a backslash is a slash to some, and NUL an end.
   if (/#|^[^?]*\\|%00/.test(target)) return "bad-request";
   if (!target.startsWith("/")) {
@@ -228,12 +290,24 @@ function judgeTarget(head: RequestHead): RefusalReason | undefined {
     if (authority === undefined || !isAuthority(authority)) return "bad-request";
     head.host = authority; // and not Host: RFC 9112, 3.2.2
   } else if (host === "") {
-    head.host = "localhost"; // HTTP/1.0 may have none
+    head.host = "localhost";
   }
   return method === "TRACE" ? "method-not-allowed" : undefined;
 }
 
+/** A path, and perhaps a query, without anything that has to be looked at twice. */
+function isPlainPath(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== SLASH) return false;
+  for (let i = start + 1; i < end; i++) {
+    const byte = bytes[i];
+    if (byte === HASH || byte === BACKSLASH || byte === PERCENT) return false;
+  }
+  return true;
+}
+
+/** The authority that was looked at last and is right. */
 let known = "localhost";
+let knownBytes: Uint8Array = Buffer.from(known);
 
 /** A host, and perhaps a port: RFC 9110, 7.2; without what no host has, and one that URL takes, too. */
 function isAuthority(text: string): boolean {
@@ -241,14 +315,13 @@ function isAuthority(text: string): boolean {
   if (!/^(?:\[[\da-f:.]+\]|[\w.~%-]+)(?::\d{0,5})?$/i.test(text)) return false;
   if (!URL.canParse(`http://${text}/`)) return false;
   known = text;
+  knownBytes = Buffer.from(text, "latin1");
   return true;
 }
 
-const CR = 13;
-const LF = 10;
-
-function isNamed(head: RequestHead, index: number, name: string): boolean {
-  return head.nameAt(index).toLowerCase() === name;
+/** Whether a list in lower case has an option. */
+function hasOption(list: string, option: string): boolean {
+  return list === option || list.split(",").some((one) => one.trim() === option);
 }
 
 /** Without the white space around it; String's trim would take more than RFC 9110's OWS. */

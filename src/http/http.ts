@@ -37,6 +37,7 @@ export interface HttpOptions extends HttpLimits {
 }
 
 const BATCH_BYTES = 65_536;
+const CR = 13;
 
 export class HttpProtocol implements Protocol {
   readonly isDuplex: boolean = false;
@@ -111,8 +112,19 @@ export class HttpProtocol implements Protocol {
 
   receive(channel: Channel, bytes: Uint8Array, length: number): void {
     if (channel.state !== undefined) return (channel.state as Conversation).receive(bytes, 0, length);
-    const taken = this.answerKnown(channel, bytes, 0, length);
+    let taken = this.answerKnown(channel, bytes, 0, length);
+    while (taken < length && channel.state === undefined && this.#isSimpleNext(channel, bytes, taken, length)) {
+      taken += this.answerKnown(channel, bytes, taken, length);
+    }
     if (taken < length) this.#conversation(channel).receive(bytes, taken, length);
+  }
+
+  /** Whether a simple request comes next, which is known from now on. */
+  #isSimpleNext(channel: Channel, bytes: Uint8Array, start: number, end: number): boolean {
+    const first = bytes[start] as number;
+    if (first <= CR || channel.pending >= HIGH_WATER || this.#isBatching) return false;
+    const head = this.read(bytes, start, end);
+    return head !== undefined && head === this.#knownHead;
   }
 
   end(channel: Channel): void {
@@ -215,7 +227,7 @@ export class HttpProtocol implements Protocol {
   /** Read the head at `start`, and remember it if it is simple. */
   read(bytes: Uint8Array, start: number, end: number): RequestHead | RefusalReason | undefined {
     const head = readHead(bytes, start, end, this.limits);
-    if (head instanceof RequestHead && head.isSimple && head.target !== "*" && head.size === head.bytes.length) {
+    if (head instanceof RequestHead && head.isSimple && head.size === head.bytes.length) {
       this.#known = head.bytes;
       this.#knownHead = head;
     }
