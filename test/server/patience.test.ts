@@ -14,8 +14,9 @@ for (const mode of both) {
   test(`a client that never reads is reset after writeTimeoutMs, others are served meanwhile, ${mode}`, async () => {
     await using server = await ServerProcess.start({ ...modes[mode], writeTimeoutMs: 700 }, { bodyBytes: 16_000_000 });
     const { fds } = server;
-    using stuck = new Client(server.address, GET);
-    stuck.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 8192);
+    using stuck = new Client(server.address);
+    stuck.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 8192); // before there is anything to receive: all of it may fit otherwise
+    stuck.send(GET);
     expect(ask(server.address, "HEAD / HTTP/1.0\r\n\r\n").status).toBe(200);
     expect(ask(server.address, "GET / HTTP/1.0\r\n\r\n").body).toHaveLength(16_000_000);
     await eventually(
