@@ -87,7 +87,10 @@ group("Epoll", () => {
   bench("poll, one ready", () => do_not_optimize(epoll.poll(0)));
   bench("pollInto, one ready", () => do_not_optimize(epoll.pollInto(events, 0)));
   let isOut = false;
-  bench("modify", () => epoll.modify(fd, (isOut = !isOut) ? EPOLLIN | EPOLLOUT : EPOLLIN));
+  bench("modify", () => {
+    isOut = !isOut;
+    epoll.modify(fd, isOut ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  });
 });
 group("Socket", () => {
   bench("recvInto, 1 byte", () => do_not_optimize(a.recvInto(byte, MSG_PEEK)));

@@ -126,16 +126,25 @@ export class Contender implements Disposable {
     this.name = name;
     this.#child = child;
     this.address = { address: "127.0.0.1", family: "IPv4", port };
+    if (child.stderr instanceof ReadableStream) void this.#count(child.stderr);
+  }
+
+  /** How many lines it has written to standard error, if that is listened to: where an environment is given. */
+  lines: number = 0;
+
+  async #count(stream: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const bytes of stream) for (const byte of bytes) if (byte === 10) this.lines++;
   }
 
   /** Start it, and wait until it serves. */
-  static async start(recipe: Recipe, kind: Kind): Promise<Contender> {
+  static async start(recipe: Recipe, kind: Kind, environment?: Record<string, string>): Promise<Contender> {
     const { name } = recipe;
     const command = recipe.command(kind);
     const child = Bun.spawn(["taskset", "-c", String(SERVER_CORE), ...command], {
       stdin: "ignore",
       stdout: "pipe",
-      stderr: "inherit",
+      stderr: environment === undefined ? "inherit" : "pipe",
+      env: { ...process.env, ...environment },
     });
     const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
     try {

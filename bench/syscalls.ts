@@ -1,0 +1,46 @@
+// System calls for a request, counted by strace(1): fewer is what epoll servers get fast by. Its own weight changes the timing,
+// so that calls which depend on it (epoll_wait, for one) are a little off; the others are exact.
+//
+//   bun bench/syscalls.ts        needs strace, wrk and ab
+
+import { Contender, isInstalled, pinLoad, recipes } from "./support/contender.ts";
+import { type Load, load } from "./support/load.ts";
+
+const SECONDS = 2;
+const WORKS: [title: string, load: Load][] = [
+  ["keep-alive, 64 connections", { connections: 64 }],
+  ["keep-alive, 64 connections, pipelined 16", { connections: 64, pipelined: 16 }],
+  ["one request per connection, 20 at a time", { connections: 20, closes: true }],
+];
+const missing = ["strace", "wrk"].filter((tool) => Bun.which(tool) === null);
+if (missing.length > 0) {
+  console.error(`not installed: ${missing.join(" ")}`);
+  process.exit(2);
+}
+pinLoad();
+for (const [title, work] of WORKS) {
+  console.log(`## ${title}`);
+  for (const recipe of [recipes.run, recipes.start, recipes.reference, recipes.nginx, recipes.bunServe]) {
+    if (!isInstalled(recipe)) continue;
+    using server = await Contender.start(recipe, "static");
+    await load(server, work, 1);
+    const strace = Bun.spawn(["strace", "-c", "-f", "-U", "calls,name", "-p", String(server.pid)], {
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const said = strace.stderr.text();
+    await Bun.sleep(500); // it says that it is attached only in the end
+    const { requests } = await load(server, work, SECONDS);
+    strace.kill("SIGINT");
+    const counts = [...(await said).matchAll(/^ *(\d+) +(\w+)$/gm)]
+      .filter(([, , name]) => name !== "total")
+      .map(([, count, name]) => ({ name, each: Number(count) / requests }))
+      .filter(({ each }) => each >= 0.005)
+      .sort((a, b) => b.each - a.each);
+    const sum = counts.reduce((total, { each }) => total + each, 0);
+    console.log(
+      `${recipe.name.padEnd(22)}${sum.toFixed(2).padStart(6)}  ${counts.map(({ name, each }) => `${name} ${each.toFixed(2)}`).join(", ")}`,
+    );
+  }
+  console.log();
+}
