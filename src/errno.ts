@@ -1,8 +1,5 @@
 // A failed system call as an Error, with Node's fields and message shapes; and the one place that turns -errno into it.
 
-import { constants } from "node:os";
-import * as util from "node:util";
-
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
@@ -21,15 +18,21 @@ export const ENOBUFS = 105;
 export const ENOTCONN = 107;
 export const EINPROGRESS = 115;
 
-// Not imported by name: an old Bun lacks it, and must get as far as the sentence that says what is missing.
-const systemErrors: Map<number, [name: string, message: string]> = util.getSystemErrorMap?.() ?? new Map();
+let tables: { names: Map<number, string>; messages: Map<number, [name: string, message: string]> } | undefined;
 
-const names = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-// node:os lacks some that sockets can give, ESOCKTNOSUPPORT and EHOSTDOWN among them; libuv's table has those.
-for (const [number, [name]] of systemErrors) if (!names.has(-number)) names.set(-number, name);
-names.set(109, "ETOOMANYREFS"); // and this one neither has
-names.set(EAGAIN, "EAGAIN"); // not its alias EWOULDBLOCK
-names.set(95, "EOPNOTSUPP"); // not its alias ENOTSUP
+/** What Node knows of errors. Loaded with the first one: it takes some milliseconds. */
+function known(): NonNullable<typeof tables> {
+  if (tables !== undefined) return tables;
+  const os = process.getBuiltinModule("node:os");
+  const messages = process.getBuiltinModule("node:util").getSystemErrorMap();
+  const names = new Map<number, string>(Object.entries(os.constants.errno).map(([name, number]) => [number, name]));
+  // node:os lacks some that sockets can give, ESOCKTNOSUPPORT and EHOSTDOWN among them; libuv's table has those.
+  for (const [number, [name]] of messages) if (!names.has(-number)) names.set(-number, name);
+  names.set(109, "ETOOMANYREFS"); // and this one neither has
+  names.set(EAGAIN, "EAGAIN"); // not its alias EWOULDBLOCK
+  names.set(95, "EOPNOTSUPP"); // not its alias ENOTSUP
+  return (tables = { names, messages });
+}
 
 // libuv's sentences, which Node prints, lack these, which sockets and epoll can give.
 const missing = new Map([
@@ -43,12 +46,12 @@ const missing = new Map([
 
 /** The symbol of an errno, such as `"EAGAIN"` for 11. */
 export function errnoName(errno: number): string {
-  return names.get(errno) ?? `E${errno}`;
+  return known().names.get(errno) ?? `E${errno}`;
 }
 
 /** What an errno means, in libuv's words: `"bad file descriptor"` for 9. */
 export function errnoMessage(errno: number): string {
-  return systemErrors.get(-errno)?.[1] ?? missing.get(errnoName(errno)) ?? "unknown error";
+  return known().messages.get(-errno)?.[1] ?? missing.get(errnoName(errno)) ?? "unknown error";
 }
 
 /** What a call was about, for its error. */

@@ -160,11 +160,6 @@ export function hostSys(): Sys {
 
 function compile(): Sys {
   const { cc, dlopen, linkSymbols } = bunFfi();
-  const symbols: Record<string, { args: readonly Argument[]; returns: "i32" }> = {
-    init: { args: [], returns: "i32" },
-  };
-  for (const [name, args] of Object.entries(signatures)) symbols[name] = { args, returns: "i32" };
-
   // cc wants a file, and in a bundle or a compiled program there is none: a memfd is one everywhere, /tmp or not.
   const libc = dlopen("libc.so.6", {
     memfd_create: { args: ["buffer", "u32"], returns: "i32" },
@@ -180,12 +175,12 @@ function compile(): Sys {
         throw new Error("epoll-hello: cannot write the shim's source to memory");
       }
       // Its own flags also keep BUN_TCC_OPTIONS out. The handle is never closed: its code is in use for good.
-      const compiled = cc({
+      const { symbols } = cc({
         source: `/proc/self/fd/${fd}`,
         flags: ["-nostdlib", "-nostdinc"],
-        symbols: inCcTypes(symbols),
+        symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
       });
-      return link(compiled.symbols, symbols, linkSymbols);
+      return link(symbols["address_of"] as (name: Uint8Array) => number | null, linkSymbols);
     } finally {
       libc.symbols.close?.(fd);
     }
@@ -194,34 +189,21 @@ function compile(): Sys {
   }
 }
 
-/** cc's own wrappers know "ptr" but not "buffer"; they are never called, only their addresses taken. */
-function inCcTypes(symbols: Record<string, { args: readonly Argument[]; returns: "i32" }>): object {
-  return Object.fromEntries(
-    Object.entries(symbols).map(([name, { args, returns }]) => [
-      name,
-      { args: args.map((type) => (type === "buffer" ? "ptr" : type)), returns },
-    ]),
-  );
-}
-
-/** The same addresses through linkSymbols, whose calls the engine inlines; cc's own take three times as long. */
-function link(
-  compiled: Record<string, { ptr: number }>,
-  symbols: Record<string, object>,
-  linkSymbols: BunFfi["linkSymbols"],
-): Sys {
-  const linked = linkSymbols(
-    Object.fromEntries(
-      Object.entries(symbols).map(([name, signature]) => [name, { ...signature, ptr: compiled[name]?.ptr }]),
-    ),
-  ).symbols;
-  if (linked.init?.() !== 0) throw new Error("epoll-hello: this libc lacks a function that the shim needs");
-  return linked as unknown as Sys;
+/** All functions through linkSymbols, whose calls the engine inlines; cc's own take three times as long. */
+function link(addressOf: (name: Uint8Array) => number | null, linkSymbols: BunFfi["linkSymbols"]): Sys {
+  const encoder = new TextEncoder();
+  const symbols: Record<string, object> = {};
+  for (const [name, args] of Object.entries(signatures)) {
+    const ptr = addressOf(encoder.encode(`${name}\0`));
+    if (ptr === null || ptr === 0) throw new Error("epoll-hello: this libc lacks a function that the shim needs");
+    symbols[name] = { args, returns: "i32", ptr };
+  }
+  return linkSymbols(symbols).symbols as unknown as Sys;
 }
 
 /** As much of bun:ffi as is used here, so that no published type needs Bun's. */
 interface BunFfi {
-  cc(options: object): { symbols: Record<string, { ptr: number }> };
+  cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
 }

@@ -200,6 +200,8 @@ export class SocketProtocol implements Protocol {
     this.#sys = sys;
   }
 
+  warmUp(): void {}
+
   lap(): void {}
 
   open(channel: Channel): void {

@@ -1,7 +1,7 @@
 // class MemFd: a file in memory, without a name, to share with whom it is passed to.
 
 import { Buffer } from "node:buffer";
-import { fstatSync, ftruncateSync, readSync, writeSync } from "node:fs";
+import { nodeFs } from "../node-fs.ts";
 import { F_ADD_SEALS, F_GET_SEALS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../constants.ts";
 import { check } from "../errno.ts";
 import { hostSys } from "../ffi.ts";
@@ -32,18 +32,18 @@ export class MemFd extends OwnedFd {
   }
 
   get size(): number {
-    return fstatSync(this.open("size")).size;
+    return nodeFs().fstatSync(this.open("size")).size;
   }
 
   /** Make it so long: cut it, or fill it up with zeros. */
   truncate(size: number): void {
-    ftruncateSync(this.open("truncate"), size);
+    nodeFs().ftruncateSync(this.open("truncate"), size);
   }
 
   /** Read up to `size` bytes from `position` on. */
   read(position: number, size: number): Uint8Array {
     const bytes = new Uint8Array(size);
-    return bytes.subarray(0, readSync(this.open("read"), bytes, 0, size, position));
+    return bytes.subarray(0, nodeFs().readSync(this.open("read"), bytes, 0, size, position));
   }
 
   /**
@@ -54,7 +54,7 @@ export class MemFd extends OwnedFd {
    */
   write(position: number, data: Uint8Array | string): number {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    return writeSync(this.open("write"), bytes, 0, bytes.length, position);
+    return nodeFs().writeSync(this.open("write"), bytes, 0, bytes.length, position);
   }
 
   /** What is forbidden from now on, for everybody: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */

@@ -53,6 +53,8 @@ export class DocumentProtocol implements Protocol {
     this.#onRequest = onRequest;
   }
 
+  warmUp(): void {}
+
   lap(nowMs: number): void {
     for (const reply of [this.#reply, this.#tooLarge, this.#tooLate]) reply.lap(nowMs);
   }

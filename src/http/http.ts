@@ -81,7 +81,6 @@ export class HttpProtocol implements Protocol {
 
   constructor(options: HttpOptions) {
     const { response, fetch, keepAlive, onRequest, onError, clock, sys } = options;
-    loadParser();
     this.limits = options;
     this.bodyQuota = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
     this.fetch = fetch;
@@ -100,6 +99,10 @@ export class HttpProtocol implements Protocol {
   }
 
   // ---- what the loop tells ----
+
+  warmUp(): void {
+    loadParser();
+  }
 
   lap(nowMs: number): void {
     if (nowMs < this.#staleAtMs) return;

@@ -1,8 +1,8 @@
 // One HTTP reply, serialised: the same bytes for every request of a second, since only the Date changes.
 
 import { Buffer } from "node:buffer";
-import { STATUS_CODES } from "node:http";
 import type { Clock } from "../clock.ts";
+import { reasonPhrase } from "./status.ts";
 
 /** A reply that is the same for everyone. */
 export interface StaticResponse {
@@ -104,7 +104,7 @@ export class Reply {
     const { status } = this;
     const date = new Date(this.#clock.wall()).toUTCString();
     const field = connection === "" ? "" : `Connection: ${connection}\r\n`;
-    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nDate: ${date}\r\n${this.#fields}${field}\r\n`;
+    const head = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: ${date}\r\n${this.#fields}${field}\r\n`;
     return Buffer.concat(isHead ? [Buffer.from(head, "latin1")] : [Buffer.from(head, "latin1"), this.#body]);
   }
 }

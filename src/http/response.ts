@@ -1,9 +1,9 @@
 // A handler's Response as a reply to send: its fields as text, its body as bytes if it is in memory, and else as a source.
 
 import { isUtf8 } from "node:buffer";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { STATUS_CODES } from "node:http";
+import { nodeFs } from "../node-fs.ts";
 import { shallowSizeOf } from "../jsc.ts";
+import { reasonPhrase } from "./status.ts";
 
 /** Where a reply's body comes from, piece by piece. */
 export interface Source {
@@ -154,7 +154,7 @@ function describe(
   }
   return {
     status,
-    statusText: statusText === "" ? (STATUS_CODES[status] ?? "") : statusText,
+    statusText: statusText === "" ? reasonPhrase(status) : statusText,
     fields,
     hasDate,
     closes,
@@ -226,14 +226,14 @@ class FileSource implements Source {
   static open(path: string, size: number): FileSource | undefined {
     let fd: number;
     try {
-      fd = openSync(path, "r");
+      fd = nodeFs().openSync(path, "r");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
     }
-    const stat = fstatSync(fd);
+    const stat = nodeFs().fstatSync(fd);
     if (stat.isFile()) return new FileSource(fd, Math.min(size, stat.size));
-    closeSync(fd);
+    nodeFs().closeSync(fd);
     throw new TypeError(`${path} is no regular file: its length is not known`);
   }
 
@@ -243,7 +243,7 @@ class FileSource implements Source {
       return undefined;
     }
     this.#buffer ??= new Uint8Array(Math.min(this.#left, FILE_PIECE));
-    const count = readSync(this.#fd, this.#buffer, 0, Math.min(this.#buffer.length, this.#left), null);
+    const count = nodeFs().readSync(this.#fd, this.#buffer, 0, Math.min(this.#buffer.length, this.#left), null);
     if (count === 0) throw new Error("the file has become shorter while it was sent");
     this.#left -= count;
     return this.#buffer.subarray(0, count);
@@ -252,6 +252,6 @@ class FileSource implements Source {
   cancel(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    closeSync(this.#fd);
+    nodeFs().closeSync(this.#fd);
   }
 }

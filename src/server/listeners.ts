@@ -1,6 +1,6 @@
 // The sockets a server listens on: a host's addresses on one port, or a path.
 
-import { lstatSync, rmSync, unlinkSync } from "node:fs";
+import { nodeFs } from "../node-fs.ts";
 import { type Address, ADDRESS_BYTES, decodeAddress, familyOf, type InternetAddress } from "../address.ts";
 import {
   AF_INET,
@@ -143,7 +143,7 @@ function openUnix(sys: Sys, path: string, backlog: number): Listener {
       socket.bind({ path });
     } catch (error) {
       if (!isErrno(error, "EADDRINUSE") || !isLeftOver(sys, path)) throw error;
-      unlinkSync(path);
+      nodeFs().unlinkSync(path);
       socket.bind({ path });
     }
     socket.listen(backlog);
@@ -155,7 +155,7 @@ function openUnix(sys: Sys, path: string, backlog: number): Listener {
         if (socket.closed) return;
         socket.close();
         if (inode === undefined || inodeOf(path) !== inode) return; // gone, or another's by now
-        rmSync(path, { force: true });
+        nodeFs().rmSync(path, { force: true });
       },
     };
   } catch (error) {
@@ -176,7 +176,7 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
 
 /** Whether a path is a socket that nobody listens on any more, left by a server that was killed. */
 function isLeftOver(sys: Sys, path: string): boolean {
-  if (path.startsWith("\0") || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+  if (path.startsWith("\0") || nodeFs().lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
   const probe = newSocket(sys, AF_UNIX); // not `using`: Node must be able to read this file, to be told what is missing
   try {
     probe.connect({ path });
@@ -190,7 +190,7 @@ function isLeftOver(sys: Sys, path: string): boolean {
 
 function inodeOf(path: string): string | undefined {
   if (path === "" || path.startsWith("\0")) return undefined;
-  const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  const stat = nodeFs().lstatSync(path, { throwIfNoEntry: false, bigint: true });
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
 }
 
