@@ -61,8 +61,6 @@ export interface Protocol {
   readonly isDuplex: boolean;
   /** After our last byte, what still comes is read for a while, lest it turn the close into a reset; or both halves are shut. */
   readonly lingers: boolean;
-  /** The server serves, and who waited already has been looked at: make ready what takes a while. */
-  warmUp(): void;
   /** A lap begins. `nowMs` is the loop's clock. */
   lap(nowMs: number): void;
   /** A connection was accepted. */

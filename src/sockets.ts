@@ -200,8 +200,6 @@ export class SocketProtocol implements Protocol {
     this.#sys = sys;
   }
 
-  warmUp(): void {}
-
   lap(): void {}
 
   open(channel: Channel): void {

@@ -53,8 +53,6 @@ export class DocumentProtocol implements Protocol {
     this.#onRequest = onRequest;
   }
 
-  warmUp(): void {}
-
   lap(nowMs: number): void {
     for (const reply of [this.#reply, this.#tooLarge, this.#tooLate]) reply.lap(nowMs);
   }

@@ -81,6 +81,7 @@ export class HttpProtocol implements Protocol {
 
   constructor(options: HttpOptions) {
     const { response, fetch, keepAlive, onRequest, onError, clock, sys } = options;
+    loadParser(); // now, and not at the first request that needs it: then there may be no descriptor left to read it by
     this.limits = options;
     this.bodyQuota = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
     this.fetch = fetch;
@@ -99,10 +100,6 @@ export class HttpProtocol implements Protocol {
   }
 
   // ---- what the loop tells ----
-
-  warmUp(): void {
-    loadParser();
-  }
 
   lap(nowMs: number): void {
     if (nowMs < this.#staleAtMs) return;

@@ -138,9 +138,14 @@ export class EpollServer implements AsyncDisposable {
       if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions are the process's, not a Worker's
       onRunning?.();
       this.#settle();
-      this.#once(0); // who waits already does not wait for what is loaded then
-      if (!this.closed) this.#protocol.warmUp();
-      while (!this.closed) this.#once(-1);
+      while (!this.closed) {
+        if (this.#hasApplication) {
+          this.#lap(-1);
+          this.#settle();
+        } else {
+          this.#lap(-1, this.#loop.nowMs); // which took next to no time
+        }
+      }
     } finally {
       this.#isRunning = false;
       try {
@@ -165,13 +170,6 @@ export class EpollServer implements AsyncDisposable {
     this.#assertUsable("start");
     this.#join();
     this.#isStarted = true;
-    await new Promise((turn) => setImmediate(turn)); // who waits already is served first
-    try {
-      if (!this.closed) this.#protocol.warmUp();
-    } catch (error) {
-      this.#close();
-      throw error;
-    }
   }
 
   /** Once started: keep the process alive. It does unless told otherwise. */
@@ -243,17 +241,6 @@ export class EpollServer implements AsyncDisposable {
     if (fetch === undefined && !keepAlive && !eager) return new DocumentProtocol({ ...settings, clock });
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
     return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys });
-  }
-
-  /** A lap of run(), and what it left for JavaScript to do. */
-  #once(timeoutMs: number): void {
-    if (this.closed) return;
-    if (this.#hasApplication) {
-      this.#lap(timeoutMs);
-      this.#settle();
-    } else {
-      this.#lap(timeoutMs, this.#loop.nowMs); // the time of the last lap, which took next to none
-    }
   }
 
   #lap(timeoutMs: number, sinceMs?: number): number {
