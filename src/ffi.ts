@@ -18,6 +18,12 @@ export interface Sys {
   epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
   /** Fill `out` (16 bytes for each of `max`) with triples events, fd, token. */
   epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
+  /** `times` times select(2), for ever, for what can be read; returns the lowest descriptor that can. `interest` is an fd_set. */
+  select_times(interest: Bytes, nfds: number, times: number): number;
+  /** The same by poll(2); `fds` has `n` structs pollfd, 8 bytes each: the descriptor, then 16 bits of events and of answer. */
+  poll_times(fds: Bytes, n: number, times: number): number;
+  /** The same by epoll_wait(2), one event at a time. */
+  epoll_wait_times(epfd: number, times: number): number;
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
   bind(fd: number, address: Bytes): number;
@@ -102,6 +108,9 @@ const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
   epoll_create1: [int],
   epoll_ctl: [int, int, int, int, int],
   epoll_wait: [int, bytes, int, int],
+  select_times: [bytes, int, int],
+  poll_times: [bytes, int, int],
+  epoll_wait_times: [int, int],
   socket: [int, int, int],
   socketpair: [int, int, int, bytes],
   bind: [int, bytes],

@@ -13,7 +13,7 @@ const floors: string[][] = [
   ["ffi.ts", "jsc.ts", "node-fs.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
   ["address.ts", "ancillary.ts", "events.ts", "tcp-info.ts"],
   ["epoll.ts", "socket.ts", "systemd.ts"],
-  ["bridge.ts", "descriptors/"],
+  ["bridge.ts", "descriptors/", "why/"],
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
   ["server/", "npm-epoll/"],
