@@ -43,7 +43,7 @@ export function formatCount(n: number): string {
 /** How many times as long: `1.02`, `3.1`, `22,400`. */
 export function formatRatio(ratio: number): string {
   if (ratio < 1.095) return ratio.toFixed(2); // there, a tenth is the difference between faster and slower
-  if (ratio < 9.95) return ratio.toFixed(1);
+  if (ratio < 99.95) return ratio.toFixed(1);
   return formatCount(Number(ratio.toPrecision(3)));
 }
 
