@@ -1,9 +1,10 @@
 // The command line: what may be written, and what it means for the server. What is wrong with it is a UsageError.
 
 import { stripVTControlCharacters } from "node:util";
-import { type ArgsDef, defineCommand, parseArgs, renderUsage } from "citty";
+import { type ArgsDef, type CommandMeta, defineCommand, parseArgs, renderUsage } from "citty";
 import packageJson from "../../package.json" with { type: "json" };
 import { type EpollServerOptions, listenFds } from "../index.ts";
+import { DEFAULT_MOST, FEWEST, MOST } from "../why/measure.ts";
 
 export const version: string = packageJson.version;
 export const DEFAULT_PORT = 8800;
@@ -15,9 +16,19 @@ export class UsageError extends Error {
 
 /** What the command line asks for. */
 export type Request =
-  | { kind: "help" }
+  | { kind: "help"; of: "serve" | "why" }
   | { kind: "version" }
-  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean };
+  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean }
+  | { kind: "why"; options: WhyOptions };
+
+/** What `epoll-hello why` is asked for. */
+export interface WhyOptions {
+  /** How many descriptors at most. */
+  max: number;
+  /** Where the picture goes. */
+  svg: string | undefined;
+  isJson: boolean;
+}
 
 const flags = {
   port: { type: "string", valueHint: "PORT", description: `TCP port to listen on (${DEFAULT_PORT}); 0: any free one` },
@@ -36,23 +47,45 @@ const flags = {
   version: { type: "boolean", alias: "v", description: "print the version and exit" },
 } as const satisfies ArgsDef;
 
+const whyFlags = {
+  max: { type: "string", valueHint: "N", description: `how many descriptors at most (${DEFAULT_MOST})` },
+  svg: { type: "string", valueHint: "FILE", description: "write the chart as a picture, too" },
+  json: { type: "boolean", description: "print the figures as JSON and nothing else" },
+  help: { type: "boolean", alias: "h", description: "print this and exit" },
+} as const satisfies ArgsDef;
+
+const meta: CommandMeta = { name: "epoll-hello", version, description: "A web server on one Linux epoll loop" };
+
+const why = defineCommand({
+  meta: { name: "why", description: "Time select, poll and epoll_wait here, with one active descriptor among many" },
+  args: whyFlags,
+});
+
+/** For the text of `--help` only: citty, told to run it, would run the server and the subcommand both. */
 const command = defineCommand({
-  meta: { name: "epoll-hello", version, description: "A web server on one Linux epoll loop" },
+  meta,
   args: flags,
+  subCommands: { why },
 });
 
 /** The text of `--help`, in colour only where colour is welcome. */
-export async function usage(): Promise<string> {
-  const text = await renderUsage(command);
-  return process.stdout.isTTY && !process.env["NO_COLOR"] ? text : stripVTControlCharacters(text);
+export async function usage(of: "serve" | "why"): Promise<string> {
+  const text = of === "why" ? await renderUsage(why, { meta }) : await renderUsage(command);
+  const inOrder = text.replace("[OPTIONS] why", "[why] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
+  return hasColour(process.stdout) ? inOrder : stripVTControlCharacters(inOrder);
+}
+
+export function hasColour(stream: { isTTY: boolean }): boolean {
+  return stream.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }
 
 /** @throws {UsageError} */
 export function readArguments(rawArguments: string[]): Request {
+  if (rawArguments[0] === "why") return readWhy(rawArguments.slice(1));
   const given = parseArgs(rawArguments, flags);
-  if (given.help) return { kind: "help" };
+  if (given.help) return { kind: "help", of: "serve" };
   if (given.version) return { kind: "version" };
-  refuseUnknown(rawArguments, given);
+  refuseUnknown(rawArguments, given, flags, "--port 8800");
   const { port, host, unix, backlog, fd } = given;
   const places = Object.entries({ unix, fd, systemd: given.systemd || undefined }).filter(
     ([, value]) => value !== undefined,
@@ -80,6 +113,20 @@ export function readArguments(rawArguments: string[]): Request {
   return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true };
 }
 
+function readWhy(rawArguments: string[]): Request {
+  const given = parseArgs(rawArguments, whyFlags);
+  if (given.help) return { kind: "help", of: "why" };
+  refuseUnknown(rawArguments, given, whyFlags, "--max 1000");
+  return {
+    kind: "why",
+    options: {
+      max: given.max === undefined ? DEFAULT_MOST : wholeNumber("--max", given.max, FEWEST, MOST),
+      svg: given.svg === undefined ? undefined : nonEmpty("--svg", given.svg),
+      isJson: given.json === true,
+    },
+  };
+}
+
 function passed(): number[] {
   const fds = listenFds().map(({ fd }) => fd);
   if (fds.length > 0) return fds;
@@ -89,10 +136,16 @@ function passed(): number[] {
 }
 
 /** citty lets through what it does not know; someone who mistyped a flag wants to hear of it. */
-function refuseUnknown(rawArguments: readonly string[], given: { _: string[] }): void {
-  const known = new Map<string, { type: string }>(Object.entries(flags));
+function refuseUnknown(
+  rawArguments: readonly string[],
+  given: { _: string[] },
+  flags: Record<string, { type: string; alias?: string }>,
+  example: string,
+): void {
+  const known = new Map(Object.entries(flags));
+  const aliases = new Set(Object.values(flags).map(({ alias }) => alias));
   for (const name of Object.keys(given)) {
-    if (name === "_" || name === "h" || name === "v" || known.has(name)) continue;
+    if (name === "_" || aliases.has(name) || known.has(name)) continue;
     const written = rawArguments.includes(`--no-${name}`) ? `no-${name}` : name;
     throw new UsageError(`unknown flag ${name.length === 1 ? "-" : "--"}${written}`);
   }
@@ -106,8 +159,9 @@ function refuseUnknown(rawArguments: readonly string[], given: { _: string[] }):
     }
   }
   const [word] = given._;
+  if (word === "why") throw new UsageError("why comes first: epoll-hello why");
   if (word !== undefined) {
-    throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in --port 8800`);
+    throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in ${example}`);
   }
 }
 

@@ -133,6 +133,9 @@ function axis(x: Scale): string[] {
     const text = formatCount(value);
     numbers = numbers.padEnd(Math.max(0, column - (text.length >> 1))) + text;
   }
+  const last = formatCount(x.most);
+  const start = Math.round(x.place(x.most)) - (last.length >> 1);
+  if (start > numbers.length) numbers = numbers.padEnd(start) + last;
   return [`${" ".repeat(GUTTER)}+${ruler.join("")}`, `${" ".repeat(GUTTER + 1)}${numbers}`];
 }
 

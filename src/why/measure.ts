@@ -6,6 +6,8 @@ import { type Call, calls, Crowd } from "./crowd.ts";
 
 export const FEWEST = 10;
 export const DEFAULT_MOST = 20_000;
+/** Sockets take a kilobyte or two of the kernel's memory each; beyond that many it is not for a demonstration. */
+export const MOST = 100_000;
 
 /** An odd number, so that the median is one of them. */
 export const ROUNDS = 11;

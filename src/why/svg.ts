@@ -10,8 +10,10 @@ const WIDTH = 900;
 const HEIGHT = 560;
 const LEFT = 84;
 const RIGHT = 740;
-const TOP = 104;
-const BOTTOM = 440;
+const TOP = 118;
+const BOTTOM = 446;
+const LABEL_HEIGHT = 20;
+const NUMBER_WIDTH = 56;
 
 /** Okabe and Ito's colours, which nearly everybody can tell apart, darker on white; and a shape for each, for the rest. */
 const style = `
@@ -37,6 +39,8 @@ const style = `
     .select .curve, .poll .curve, .epoll .curve { stroke: var(--own); }
     .select text, .poll text, .epoll text { fill: var(--own); }
     .point { fill: var(--paper); stroke: var(--own); stroke-width: 2; }
+    .select .curve { stroke-dasharray: 6 7; } /* it lies on poll's */
+    .select .point { fill: var(--own); stroke: none; }
     .select { --own: var(--select); }
     .poll { --own: var(--poll); }
     .epoll { --own: var(--epoll); }
@@ -60,7 +64,7 @@ export function svg(steps: readonly Step[], caption: readonly string[]): string 
   <rect class="paper" width="${WIDTH}" height="${HEIGHT}" rx="8"/>
   <text class="title" x="32" y="44">${escape(title)}</text>
   <text class="subtitle" x="32" y="70">One active descriptor among many idle ones. Lower is better; both scales are logarithmic.</text>
-${[...frame(x, y), ...wall(x), ...calls.flatMap((call) => curve(steps, call, x, y)), ...below(caption)].map((line) => `  ${line}`).join("\n")}
+${[...frame(x, y), ...wall(x), ...curves(steps, x, y), ...below(caption)].map((line) => `  ${line}`).join("\n")}
 </svg>
 `;
 }
@@ -80,6 +84,13 @@ function frame(x: Scale, y: Scale): string[] {
     parts.push(`<path class="grid" d="M${at} ${TOP}V${BOTTOM}"/>`);
     parts.push(`<text class="middle" x="${at}" y="${BOTTOM + 24}">${formatCount(value)}</text>`);
   }
+  const [nearest = x.least] = x.ticks
+    .filter(({ isDecade }) => isDecade)
+    .map(({ value }) => value)
+    .slice(-1);
+  if (x.place(x.most) - x.place(nearest) > NUMBER_WIDTH) {
+    parts.push(`<text class="middle" x="${fixed(x.place(x.most))}" y="${BOTTOM + 24}">${formatCount(x.most)}</text>`);
+  }
   parts.push(`<path class="axis" d="M${LEFT} ${BOTTOM}H${RIGHT}"/>`);
   parts.push(`<text class="middle" x="${(LEFT + RIGHT) / 2}" y="${BOTTOM + 48}">descriptors</text>`);
   return parts;
@@ -90,35 +101,60 @@ function wall(x: Scale): string[] {
   if (!x.has(FD_SETSIZE)) return [];
   const at = x.place(FD_SETSIZE);
   return [
-    `<path class="wall" id="wall" d="M${fixed(at)} ${TOP - 10}V${BOTTOM}"/>`,
-    `<text class="end" x="${fixed(at - 9)}" y="${TOP + 2}">FD_SETSIZE, ${FD_SETSIZE}: here select ends</text>`,
+    `<path class="wall" id="wall" d="M${fixed(at)} ${TOP - 24}V${BOTTOM}"/>`,
+    `<text class="end" x="${fixed(at - 9)}" y="${TOP - 12}">FD_SETSIZE, ${FD_SETSIZE}: here select ends</text>`,
   ];
 }
 
-/** A line with its points, its name and its last figure beside the last of them. */
-function curve(steps: readonly Step[], call: Call, x: Scale, y: Scale): string[] {
-  const points = pointsOf(steps, call).map(({ descriptors, ns }) => ({ ns, x: x.place(descriptors), y: y.place(ns) }));
-  const last = points.at(-1);
-  if (last === undefined) return [];
-  const path = points.map((point, i) => `${i === 0 ? "M" : "L"}${fixed(point.x)} ${fixed(point.y)}`).join("");
-  const { name } = pens[call];
-  const time = `<tspan class="time" dx="7">${formatTime(last.ns)}</tspan>`;
-  // select ends amid the chart, close to poll, which goes on below and to the right: there is room above and to the left.
-  const label =
-    call === "select"
-      ? `<text class="label end" x="${fixed(last.x - 12)}" y="${fixed(last.y - 12)}">${name}${time}</text>`
-      : `<text class="label" x="${RIGHT + 4}" y="${fixed(last.y + 5)}">${name}${time}</text>`;
-  return [
+interface Curve {
+  call: Call;
+  points: { x: number; y: number }[];
+  label: string;
+}
+
+/** A line for each call with its points, and its name and last figure beside the last of them. */
+function curves(steps: readonly Step[], x: Scale, y: Scale): string[] {
+  const all = (["epoll", "poll", "select"] as const).flatMap((call) => {
+    const points = pointsOf(steps, call).map(({ descriptors, ns }) => ({
+      ns,
+      x: x.place(descriptors),
+      y: y.place(ns),
+    }));
+    const last = points.at(-1);
+    const label = `${pens[call].name}<tspan class="time" dx="7">${formatTime(last?.ns ?? 0)}</tspan>`;
+    return last === undefined ? [] : [{ call, points, label }];
+  });
+  const labels = new Map(beside(all.filter(({ points }) => points.length === steps.length)));
+  return all.flatMap(({ call, points, label }) => [
     `<g class="${call}" id="${call}">`,
-    `  <path class="curve" d="${path}"/>`,
+    `  <path class="curve" d="${points.map((point, i) => `${i === 0 ? "M" : "L"}${fixed(point.x)} ${fixed(point.y)}`).join("")}"/>`,
     ...points.map((point) => `  ${shapes[call](point.x, point.y)}`),
-    `  ${label}`,
+    `  ${labels.get(call) ?? above(points.at(-1), label)}`,
     "</g>",
-  ];
+  ]);
+}
+
+/** At the right, in the order of their lines, and none upon another. */
+function beside(all: readonly Curve[]): [Call, string][] {
+  const ends = all.map((curve) => ({ ...curve, end: curve.points.at(-1) ?? { x: 0, y: 0 } }));
+  let least = -Infinity;
+  return ends
+    .sort((a, b) => a.end.y - b.end.y)
+    .map(({ call, label, end }) => {
+      const at = Math.max(end.y + 5, least);
+      least = at + LABEL_HEIGHT;
+      return [call, `<text class="label" x="${fixed(end.x + 18)}" y="${fixed(at)}">${label}</text>`];
+    });
+}
+
+/** select ends amid the chart, close to poll, which goes on upwards to the right: there is room above, to the left. */
+function above(last: { x: number; y: number } | undefined, label: string): string {
+  if (last === undefined) return "";
+  return `<text class="label end" x="${fixed(last.x - 12)}" y="${fixed(last.y - 14)}">${label}</text>`;
 }
 
 const shapes: Record<Call, (x: number, y: number) => string> = {
-  select: (x, y) => `<rect class="point" x="${fixed(x - 3.5)}" y="${fixed(y - 3.5)}" width="7" height="7"/>`,
+  select: (x, y) => `<rect class="point" x="${fixed(x - 2.5)}" y="${fixed(y - 2.5)}" width="5" height="5"/>`,
   poll: (x, y) => `<path class="point" d="M${fixed(x)} ${fixed(y - 5)}l5 5l-5 5l-5 -5z"/>`,
   epoll: (x, y) => `<circle class="point" cx="${fixed(x)}" cy="${fixed(y)}" r="4"/>`,
 };
