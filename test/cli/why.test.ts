@@ -85,6 +85,23 @@ test("--svg and --json go together, and standard output is JSON still", async ()
   expect(existsSync(file)).toBe(true);
 });
 
+test.skipIf(Bun.which("script") === null)(
+  "on a terminal: progress in a line that goes again, and colour unless NO_COLOR",
+  async () => {
+    const command = ["script", "-qec", `"${process.execPath}" "${cli}" why --max 10`, "/dev/null"];
+    for (const [noColor, hasColour] of [
+      [undefined, true],
+      ["1", false],
+    ] as const) {
+      const { code, stdout } = await run(command, { env: { TERM: "xterm", NO_COLOR: noColor } });
+      expect(stdout).toStartWith("\r\x1b[Kmeasuring: 0 %\r\x1b[Kmeasuring: ");
+      expect(stdout).toContain(" %\r\x1b[KWhy epoll: ");
+      expect(stdout.includes("\x1b[36m")).toBe(hasColour);
+      expect(code).toBe(0);
+    }
+  },
+);
+
 test("a soft limit is no limit: the hard one is", async () => {
   const script = 'ulimit -Sn 256 && exec "$0" "$@"';
   const { stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500", "--json"]);
