@@ -17,8 +17,6 @@ extern void *dlsym(void *handle, const char *name);
   X(int, epoll_create1, (int))                                  \
   X(int, epoll_ctl, (int, int, int, void *))                    \
   X(int, epoll_wait, (int, void *, int, int))                   \
-  X(int, select, (int, void *, void *, void *, void *))         \
-  X(int, poll, (void *, size, int))                             \
   X(int, socket, (int, int, int))                               \
   X(int, socketpair, (int, int, int, int *))                    \
   X(int, bind, (int, const void *, u32))                        \
@@ -139,47 +137,6 @@ int epoll_wait(int epfd, u32 *out, int max, int timeout) {
   }
 #endif
   return n;
-}
-
-/* ---- epoll's elders, for `epoll-hello why`: so many times the same wait for what is readable already, and the search for
-   which it is; returns its descriptor. Here and not in JavaScript: a call of some 100 ns is to be measured. ---- */
-
-enum { FD_SETSIZE = 1024, WORDS = FD_SETSIZE / 64 };
-
-int select_times(const size *interest, int nfds, int times) {
-  size set[WORDS];
-  int i, bit = 0, words = (nfds + 63) / 64;
-  if (nfds < 1 || nfds > FD_SETSIZE || times < 1) return -22; /* EINVAL */
-  while (times-- > 0) {
-    for (i = 0; i < words; i++) set[i] = interest[i]; /* each time: select leaves its answer there */
-    if (c_select(nfds, set, 0, 0, 0) < 0) return result(-1);
-    for (i = 0; !set[i]; i++);
-    for (bit = 0; !(set[i] >> bit & 1); bit++);
-  }
-  return 64 * i + bit;
-}
-
-struct pollfd {
-  int fd;
-  short events, revents;
-};
-
-int poll_times(struct pollfd *fds, int n, int times) {
-  struct pollfd *ready = fds;
-  if (times < 1) return -22;
-  for (; times > 0; times--) {
-    if (c_poll(fds, n, -1) < 0) return result(-1);
-    for (ready = fds; !ready->revents; ready++);
-  }
-  return ready->fd;
-}
-
-int epoll_wait_times(int epfd, int times) {
-  u32 event[4];
-  int n = -22;
-  while (times-- > 0)
-    if ((n = epoll_wait(epfd, event, 1, -1)) < 0) return n;
-  return n < 0 ? n : (int)event[1];
 }
 
 /* ---- sockets ---- */

@@ -18,12 +18,6 @@ export interface Sys {
   epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
   /** Fill `out` (16 bytes for each of `max`) with triples events, fd, token. */
   epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
-  /** `times` times select(2), for ever, for what can be read; returns the lowest descriptor that can. `interest` is an fd_set. */
-  select_times(interest: Bytes, nfds: number, times: number): number;
-  /** The same by poll(2); `fds` has `n` structs pollfd, 8 bytes each: the descriptor, then 16 bits of events and of answer. */
-  poll_times(fds: Bytes, n: number, times: number): number;
-  /** The same by epoll_wait(2), one event at a time. */
-  epoll_wait_times(epfd: number, times: number): number;
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
   bind(fd: number, address: Bytes): number;
@@ -99,18 +93,17 @@ export interface Sys {
   bridge_end(fd: number): number;
 }
 
-type Argument = "i32" | "buffer";
-const int = "i32";
-const bytes = "buffer";
+/** What the functions of a C unit take; all return a 32-bit number. */
+export type Signatures<Functions> = { readonly [Name in keyof Functions]: readonly ("i32" | "buffer")[] };
+
+export const int = "i32";
+export const bytes = "buffer";
 
 /** What each function of the shim takes, for the FFI; all return a 32-bit integer. */
-const signatures: { readonly [Name in keyof Sys]: readonly Argument[] } = {
+const signatures: Signatures<Sys> = {
   epoll_create1: [int],
   epoll_ctl: [int, int, int, int, int],
   epoll_wait: [int, bytes, int, int],
-  select_times: [bytes, int, int],
-  poll_times: [bytes, int, int],
-  epoll_wait_times: [int, int],
   socket: [int, int, int],
   socketpair: [int, int, int, bytes],
   bind: [int, bytes],
@@ -164,10 +157,15 @@ let table: Sys | undefined;
  * @throws {Error} with one sentence that says what is missing, anywhere but in Bun >= 1.4 on Linux, x86-64 or arm64
  */
 export function hostSys(): Sys {
-  return (table ??= compile());
+  return (table ??= compile(source, signatures));
 }
 
-function compile(): Sys {
+/**
+ * The functions of a C unit that needs no header and has `address_of(name)`.
+ *
+ * @throws {Error} see hostSys
+ */
+export function compile<Functions>(unit: string, signatures: Signatures<Functions>): Functions {
   const { cc, dlopen, linkSymbols } = bunFfi();
   // cc wants a file, and in a bundle or a compiled program there is none: a memfd is one everywhere, /tmp or not.
   const libc = dlopen("libc.so.6", {
@@ -176,7 +174,7 @@ function compile(): Sys {
     close: { args: ["i32"], returns: "i32" },
   });
   try {
-    const text = new TextEncoder().encode(source);
+    const text = new TextEncoder().encode(unit);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
     if (fd < 0) throw new Error("epoll-hello: memfd_create failed: is the limit of open files reached?");
     try {
@@ -189,7 +187,8 @@ function compile(): Sys {
         flags: ["-nostdlib", "-nostdinc"],
         symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
       });
-      return link(symbols["address_of"] as (name: Uint8Array) => number | null, linkSymbols);
+      const addressOf = symbols["address_of"] as (name: Uint8Array) => number | null;
+      return link(addressOf, signatures, linkSymbols);
     } finally {
       libc.symbols.close?.(fd);
     }
@@ -199,15 +198,19 @@ function compile(): Sys {
 }
 
 /** All functions through linkSymbols, whose calls the engine inlines; cc's own take three times as long. */
-function link(addressOf: (name: Uint8Array) => number | null, linkSymbols: BunFfi["linkSymbols"]): Sys {
+function link<Functions>(
+  addressOf: (name: Uint8Array) => number | null,
+  signatures: Signatures<Functions>,
+  linkSymbols: BunFfi["linkSymbols"],
+): Functions {
   const encoder = new TextEncoder();
   const symbols: Record<string, object> = {};
-  for (const [name, args] of Object.entries(signatures)) {
+  for (const [name, args] of Object.entries<readonly string[]>(signatures)) {
     const ptr = addressOf(encoder.encode(`${name}\0`));
     if (ptr === null || ptr === 0) throw new Error("epoll-hello: this libc lacks a function that the shim needs");
     symbols[name] = { args, returns: "i32", ptr };
   }
-  return linkSymbols(symbols).symbols as unknown as Sys;
+  return linkSymbols(symbols).symbols as Functions;
 }
 
 /** As much of bun:ffi as is used here, so that no published type needs Bun's. */

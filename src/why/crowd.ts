@@ -4,6 +4,7 @@ import { AF_UNIX, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../c
 import { Epoll } from "../epoll.ts";
 import { check, EINTR } from "../errno.ts";
 import { hostSys, type Sys } from "../ffi.ts";
+import { type Elders, elders } from "./elders.ts";
 
 /** A descriptor with this number or a higher one has no bit in an fd_set; see select(2). */
 export const FD_SETSIZE = 1024;
@@ -29,6 +30,7 @@ interface Group {
  */
 export class Crowd implements Disposable {
   readonly #sys: Sys = hostSys();
+  readonly #elders: Elders = elders();
   readonly #fds: number[] = [];
   readonly #pollFds: Int32Array;
   readonly #groups = new Map<number, Group>();
@@ -126,11 +128,11 @@ export class Crowd implements Disposable {
   #wait({ size, epoll, fdSet, highest }: Group, call: Call, times: number): number {
     switch (call) {
       case "select":
-        return this.#sys.select_times(fdSet, highest + 1, times);
+        return this.#elders.select_times(fdSet, highest + 1, times);
       case "poll":
-        return this.#sys.poll_times(this.#pollFds, size, times);
+        return this.#elders.poll_times(this.#pollFds, size, times);
       case "epoll":
-        return this.#sys.epoll_wait_times(epoll.fileno(), times);
+        return this.#elders.epoll_wait_times(epoll.fileno(), times);
     }
   }
 }
