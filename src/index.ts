@@ -20,7 +20,7 @@ export type { StaticResponse } from "./http/reply.ts";
 export type { RequestInfo } from "./http/info.ts";
 export type { RefusalCounts, RefusalReason } from "./http/refusal.ts";
 export type { EpollServerOptions, FetchHandler, Heartbeat, ServerWarning } from "./server/options.ts";
-export { EpollServer, type ServerStats } from "./server/server.ts";
+export { EpollServer, type ServerStats, type StopOptions } from "./server/server.ts";
 export type { StopSignal } from "./server/signals.ts";
 export { ServerSocket, type SocketHandlers } from "./sockets.ts";
 export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";

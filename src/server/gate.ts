@@ -1,6 +1,6 @@
 // The gate: whether new connections are accepted just now. It shuts when there is no room for them, and opens by itself.
 
-import { EPOLLIN } from "../constants.ts";
+import { EPOLLEXCLUSIVE, EPOLLIN } from "../constants.ts";
 import type { Epoll } from "../epoll.ts";
 import {
   EAGAIN,
@@ -16,10 +16,17 @@ import {
   errnoName,
 } from "../errno.ts";
 import type { Listener } from "./listeners.ts";
+import type { Socket } from "../socket.ts";
 import type { ServerWarning } from "./options.ts";
 
 /** After descriptors ran out: when to try again, if no connection of our own closes before. */
 const RETRY_MS = 100;
+
+/**
+ * How often an exclusive listener is registered anew. Of several processes the kernel tells one that somebody waits: should
+ * that one end, or be out of descriptors, before it has accepted, the others hear of it at this time, or with the next connection.
+ */
+const REMIND_MS = 1_000;
 
 /** The listeners' token with epoll. */
 export const LISTENER = 0;
@@ -31,6 +38,8 @@ const exhausted = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 
 export interface GateOptions {
   maxConnections: number;
+  /** Other processes wait on the same sockets: for each connection the kernel wakes one of those that wait. */
+  exclusive: boolean;
   onWarning: ((warning: ServerWarning) => void) | undefined;
 }
 
@@ -55,15 +64,22 @@ export class Gate {
   }
 
   /** Ask epoll for connections that wait. */
-  open(): void {
+  open(nowMs: number): void {
+    const { exclusive } = this.#options;
     this.retryAtMs = Infinity;
-    if (this.isOpen || this.closed) return;
+    if (this.closed || (this.isOpen && !exclusive)) return;
+    if (exclusive) return this.#reopen(nowMs);
     this.isOpen = true;
     for (const { socket } of this.#listeners) {
       if (this.#isRegistered) this.#epoll.modify(socket, EPOLLIN, LISTENER);
       else this.#epoll.register(socket, EPOLLIN, LISTENER);
     }
     this.#isRegistered = true;
+  }
+
+  /** The next connection is for somebody else: the kernel wakes the first in its queue, and who registers anew is the last. */
+  yield(nowMs: number): void {
+    if (this.isOpen) this.open(nowMs);
   }
 
   /** Whether another connection may be accepted; if not, the gate shuts. */
@@ -74,8 +90,8 @@ export class Gate {
   }
 
   /** A connection has closed. */
-  roomIsBack(open: number): void {
-    if (!this.isOpen && open < this.#options.maxConnections) this.open();
+  roomIsBack(open: number, nowMs: number): void {
+    if (!this.isOpen && open < this.#options.maxConnections) this.open(nowMs);
   }
 
   /** Whether a failed accept says nothing of the next one. */
@@ -120,11 +136,7 @@ export class Gate {
     this.closed = true;
     this.retryAtMs = Infinity;
     for (const { socket, close } of this.#listeners) {
-      try {
-        this.#epoll.unregister(socket);
-      } catch (error) {
-        if (!(error instanceof ErrnoError)) throw error; // it is not registered: as it should be
-      }
+      this.#unregister(socket);
       close();
     }
   }
@@ -132,6 +144,34 @@ export class Gate {
   #shut(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    for (const { socket } of this.#listeners) this.#epoll.modify(socket, 0, LISTENER);
+    for (const { socket } of this.#listeners) {
+      if (this.#options.exclusive) this.#unregister(socket);
+      else this.#epoll.modify(socket, 0, LISTENER);
+    }
+  }
+
+  /** EPOLLEXCLUSIVE cannot be modified, only registered; whoever waits already is reported at once (epoll_ctl(2)). */
+  #reopen(nowMs: number): void {
+    const isFirst = !this.#isRegistered;
+    this.#isRegistered = this.isOpen = true;
+    this.retryAtMs = nowMs + REMIND_MS;
+    try {
+      for (const { socket } of this.#listeners) {
+        if (!isFirst) this.#unregister(socket);
+        this.#epoll.register(socket, EPOLLIN | EPOLLEXCLUSIVE, LISTENER);
+      }
+    } catch (error) {
+      if (isFirst || !(error instanceof ErrnoError)) throw error;
+      this.rest(nowMs); // ENOMEM, ENOSPC: the others serve meanwhile
+      this.#options.onWarning?.({ code: error.code, message: error.message });
+    }
+  }
+
+  #unregister(socket: Socket): void {
+    try {
+      this.#epoll.unregister(socket);
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error; // it is not registered: as it should be
+    }
   }
 }

@@ -19,7 +19,7 @@ import {
 import { Epoll } from "../epoll.ts";
 import { EAGAIN, EINTR, ErrnoError } from "../errno.ts";
 import { EventList } from "../events.ts";
-import type { FdLike } from "../fd.ts";
+import { type FdLike, toFd } from "../fd.ts";
 import type { Sys } from "../ffi.ts";
 import type { Protocol } from "../protocol.ts";
 import { Connection, type ConnectionOwner, UNWATCHED } from "./connection.ts";
@@ -33,6 +33,7 @@ export interface LoopOptions extends Timeouts {
   eager: boolean;
   maxConnections: number;
   maxConnectionsPerAddress: number;
+  exclusive: boolean;
   onWarning: ((warning: ServerWarning) => void) | undefined;
   heartbeat: Heartbeat | undefined;
 }
@@ -45,6 +46,8 @@ const LAST_TOKEN = 0xffffffff;
 const MAX_EVENTS = 1024;
 /** How many connections one wake-up accepts: then it is the others' turn. */
 const ACCEPT_BURST = 64;
+/** The same where other processes wait on the socket, too: what this one leaves, another takes at once. */
+const EXCLUSIVE_BURST = 1;
 const RECEIVE_BYTES = 65_536;
 /** What the document's program reads at once. */
 const CLASSIC_RECEIVE_BYTES = 1024;
@@ -84,7 +87,8 @@ export class Loop implements ConnectionOwner {
   readonly #perAddress = new Map<string, number>();
   #nowMs: number;
 
-  #onWakeUp: (() => void) | undefined;
+  /** By descriptor. */
+  readonly #wakeUps = new Map<number, () => void>();
   /** Called when something was done between laps: the next deadline may be another. */
   onChange: (() => void) | undefined;
   /** It cannot go on. */
@@ -92,6 +96,8 @@ export class Loop implements ConnectionOwner {
   isStopping: boolean = false;
   #gatherUntilMs = 0;
   #cutAtMs = Infinity;
+  /** Until when a connection that is at rest may make one more request, though it stops. */
+  #restUntilMs = Infinity;
   #beatAtMs: number;
   #thrown: { error: unknown } | undefined;
 
@@ -109,7 +115,7 @@ export class Loop implements ConnectionOwner {
     try {
       epoll = new Epoll(undefined, sys);
       this.#gate = new Gate(epoll, listeners, options);
-      this.#gate.open();
+      this.#gate.open(this.#nowMs);
     } catch (error) {
       epoll?.close();
       for (const listener of listeners) listener.close();
@@ -135,13 +141,20 @@ export class Loop implements ConnectionOwner {
 
   /** When the next lap has something to do though nothing has happened, by the loop's clock; Infinity: never. */
   get nextMs(): number {
-    return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs, this.#beatAtMs);
+    const restMs = this.#restUntilMs > this.#nowMs ? this.#restUntilMs : Infinity; // what is past has been seen to
+    return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs, restMs, this.#beatAtMs);
   }
 
-  /** Watch a descriptor that ends a wait, and call back when it is readable. */
-  onWakeUp(fd: FdLike, callback: () => void): void {
-    this.#epoll.register(fd, EPOLLIN, WAKE_UP);
-    this.#onWakeUp = callback;
+  /** Watch a descriptor that ends a wait, and call back as long as it is readable; returns what ends that. */
+  onWakeUp(fd: FdLike, callback: () => void): () => void {
+    const number = toFd(fd);
+    this.#epoll.register(number, EPOLLIN, WAKE_UP);
+    this.#wakeUps.set(number, callback);
+    return () => {
+      if (this.#wakeUps.get(number) !== callback) return;
+      this.#wakeUps.delete(number);
+      if (!this.closed) this.#unregister(number);
+    };
   }
 
   /**
@@ -166,7 +179,7 @@ export class Loop implements ConnectionOwner {
         isSomebodyWaiting = true;
         this.#accept(fd);
       } else if (token === WAKE_UP) {
-        this.#onWakeUp?.();
+        this.#wakeUps.get(fd)?.();
       } else {
         const connection = this.#connections[fd];
         // An earlier event of this lap may have closed it, and the number be another's already; or changed what it waits for.
@@ -189,9 +202,13 @@ export class Loop implements ConnectionOwner {
     return n;
   }
 
-  /** Accept no more, let what has begun finish, and cut at `atMs` what has not; laps must go on until it is closed. */
-  stop(atMs: number): void {
+  /**
+   * Accept no more, let what has begun finish, and cut at `atMs` what has not; laps must go on until it is closed. Until
+   * `restUntilMs` connections that are at rest may begin something.
+   */
+  stop(atMs: number, restUntilMs: number): void {
     this.#cutAtMs = Math.min(this.#cutAtMs, atMs);
+    this.#restUntilMs = Math.min(this.#restUntilMs, restUntilMs);
     if (this.isStopping) return;
     this.isStopping = true;
     this.#gatherUntilMs = Math.min(atMs, this.#clock.now() + GATHER_MS);
@@ -221,7 +238,8 @@ export class Loop implements ConnectionOwner {
 
   /** EPOLLIN on a listening socket: connections wait to be accepted. */
   #accept(listener: number): void {
-    const { eager } = this.#options;
+    const { eager, exclusive } = this.#options;
+    const most = eager ? (exclusive ? EXCLUSIVE_BURST : ACCEPT_BURST) : 1;
     let accepted = 0;
     for (let left = ACCEPT_BURST; left > 0; left--) {
       if (!this.#gate.hasRoom(this.open)) return;
@@ -237,7 +255,10 @@ export class Loop implements ConnectionOwner {
       const { isClosed, isFinished, isPaused } = connection; // by its protocol, at once
       if (eager && !isClosed && !isFinished && !isPaused) this.#receive(connection);
       else this.#proceed(connection);
-      if (!eager) return;
+      if (accepted === most) {
+        if (exclusive) this.#gate.yield(this.#nowMs);
+        return;
+      }
     }
     if (accepted === 0) this.#gate.rest(this.#nowMs);
   }
@@ -485,7 +506,7 @@ export class Loop implements ConnectionOwner {
     } catch (error) {
       this.#thrown ??= { error }; // by an application: first all that is to be closed
     }
-    this.#gate.roomIsBack(this.open);
+    this.#gate.roomIsBack(this.open, this.#nowMs);
   }
 
   /** An event of nobody's: end its registration if there is one, lest it come again for ever. */
@@ -534,7 +555,7 @@ export class Loop implements ConnectionOwner {
     for (let late; (late = idle.expired(now)) !== undefined;) this.#timedOut(late);
     for (let late; (late = awaitingRoom.expired(now)) !== undefined;) this.#roomTimedOut(late);
     for (let late; (late = lingering.expired(now)) !== undefined;) this.#release(late);
-    if (now >= this.#gate.retryAtMs) this.#gate.open();
+    if (now >= this.#gate.retryAtMs) this.#gate.open(now);
   }
 
   #messageTimedOut(connection: Connection): void {
@@ -566,7 +587,7 @@ export class Loop implements ConnectionOwner {
   /** After each lap while stopping: first handle all that has come, then close the listeners, then see to the rest. */
   #drain(events: number): void {
     if (!this.#gate.closed && (events === 0 || this.#nowMs >= this.#gatherUntilMs)) this.#gate.close();
-    if (this.#gate.closed) {
+    if (this.#gate.closed && this.#nowMs >= this.#restUntilMs) {
       for (const connection of this.#connections) {
         if (connection !== undefined && isAtRest(connection)) this.#release(connection);
       }

@@ -38,6 +38,11 @@ export interface EpollServerOptions {
    * first to speak), `fd` (its options are its owner's) and the document's loop.
    */
   deferAccept?: boolean | undefined;
+  /**
+   * Other processes serve on the same listening sockets (`fd`): for each connection the kernel wakes one of those that wait
+   * (EPOLLEXCLUSIVE), and that one accepts few at a time, so that the others get theirs.
+   */
+  exclusive?: boolean | undefined;
   /** Keep connections open for further requests. `false` with `eager: false`: the document's loop to the letter. */
   keepAlive?: boolean | undefined;
   /** Try the next system call at once, and go to epoll only on EAGAIN. */
@@ -105,6 +110,7 @@ export interface Settings {
   backlog: number;
   reusePort: boolean;
   deferAccept: boolean;
+  exclusive: boolean;
   keepAlive: boolean;
   eager: boolean;
   response: StaticResponse;
@@ -137,6 +143,7 @@ const defaults: Settings = {
   backlog: SOMAXCONN,
   reusePort: false,
   deferAccept: true,
+  exclusive: false,
   keepAlive: true,
   eager: true,
   response: { headers: { "Content-Type": "text/plain" }, body: "Hello from Epoll server!" },
@@ -200,7 +207,7 @@ export function settle(options: EpollServerOptions): Settings {
   for (const name of ["headerTimeoutMs", "bodyTimeoutMs", "idleTimeoutMs", "writeTimeoutMs"] as const) {
     duration(name, settings[name]);
   }
-  for (const name of ["reusePort", "deferAccept", "keepAlive", "eager"] as const) {
+  for (const name of ["reusePort", "deferAccept", "exclusive", "keepAlive", "eager"] as const) {
     if (typeof settings[name] !== "boolean") throw new TypeError(`${name} is true or false`);
   }
   for (const name of ["fetch", "onError", "onRequest", "onStopping", "onWarning"] as const) {

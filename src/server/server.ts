@@ -4,6 +4,7 @@ import type { Address, InternetAddress } from "../address.ts";
 import { type Clock, hostClock } from "../clock.ts";
 import { toTimeout } from "../epoll.ts";
 import { ClosedError, formatEndpoint } from "../errno.ts";
+import type { FdLike } from "../fd.ts";
 import { hostSys, type Sys } from "../ffi.ts";
 import { DocumentProtocol } from "../http/document.ts";
 import { HttpProtocol } from "../http/http.ts";
@@ -37,6 +38,12 @@ export interface ServerStats {
   refusedBy: RefusalCounts;
   /** Connections that broke: the peer reset them, or the network failed. */
   broken: number;
+}
+
+/** How a server stops. */
+export interface StopOptions {
+  graceMs?: number | undefined;
+  idleMs?: number | undefined;
 }
 
 /**
@@ -199,16 +206,20 @@ export class EpollServer implements AsyncDisposable {
   /**
    * Stop: accept no more, finish what has begun, and close everything. Connections between two requests are closed at once.
    *
-   * @param options `graceMs`: how long a connection may take to finish before it is cut, 10000 unless given
+   * @param options `graceMs`: how long a connection may take to finish before it is cut, 10000 unless given. `idleMs`: how
+   *   long one between two requests may stay for another, whose reply then says `Connection: close`, 0 unless given: where
+   *   other processes go on serving in the same place, nobody's request is lost to a close that crossed it.
    * @returns resolved once all is closed. A `run` that is under way, or laps by `tick`, get it there; without them it
    *   makes its laps on Bun's loop, as after `start`.
    */
-  stop({ graceMs = 10_000 }: { graceMs?: number | undefined } = {}): Promise<void> {
-    if (typeof graceMs !== "number" || !(graceMs >= 0)) {
-      throw new RangeError(`graceMs is a number of milliseconds from 0 up, not ${String(graceMs)}`);
+  stop({ graceMs = 10_000, idleMs = 0 }: StopOptions = {}): Promise<void> {
+    for (const [name, value] of Object.entries({ graceMs, idleMs })) {
+      if (typeof value === "number" && value >= 0) continue;
+      throw new RangeError(`${name} is a number of milliseconds from 0 up, not ${String(value)}`);
     }
     if (this.closed) return Promise.resolve();
-    this.#loop.stop(this.#clock.now() + graceMs);
+    const now = this.#clock.now();
+    this.#loop.stop(now + graceMs, now + idleMs);
     const onStopping = this.#onStopping;
     this.#onStopping = undefined;
     onStopping?.();
@@ -218,6 +229,21 @@ export class EpollServer implements AsyncDisposable {
     }
     this.#bunLoop?.wake();
     return this.#stopped.promise;
+  }
+
+  /**
+   * Have the loop watch another descriptor beside its own, and call back as long as it is readable or at its end: what a
+   * thread that blocks in `run` shall hear of. What the callback throws is treated as any callback's error.
+   *
+   * @param fd a number, or anything with `fileno()`; it stays the caller's, who ends the watch before closing it
+   * @returns ends the watch
+   * @throws {ErrnoError} as `Epoll.register` says
+   * @throws {ClosedError} if the server has stopped
+   */
+  onReadable(fd: FdLike, callback: () => void): () => void {
+    if (this.closed) throw new ClosedError("EpollServer.onReadable");
+    if (typeof callback !== "function") throw new TypeError("onReadable takes a function to call back");
+    return this.#loop.onWakeUp(fd, callback);
   }
 
   /**

@@ -14,6 +14,7 @@ const types: Record<string, unknown[]> = {
   eager: [0, "no", null],
   reusePort: [1, "yes", null],
   deferAccept: [1, "yes", null],
+  exclusive: [1, "yes", null],
   backlog: ["1", null],
   maxConnections: ["1", null],
   maxConnectionsPerAddress: ["1", null],

@@ -23,7 +23,11 @@ export class Stage implements Disposable {
   readonly #clients: Socket[] = [];
 
   constructor(options: EpollServerOptions = {}, sys?: Sys) {
-    this.server = new EpollServer({ hostname: "127.0.0.1", ...options }, sys, this.clock);
+    this.server = new EpollServer(
+      options.fd === undefined ? { hostname: "127.0.0.1", ...options } : options,
+      sys,
+      this.clock,
+    );
   }
 
   /** A client that is connected, from an address of its own if need be, and has sent `text`. */

@@ -1,0 +1,122 @@
+// EpollServer with `exclusive`: several servers on one listening socket, none of which keeps a connection from being served.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { hostSys } from "../../src/ffi.ts";
+import { EPOLLEXCLUSIVE, EPOLLIN, EpollServer, EventFd, F_DUPFD_CLOEXEC, Socket } from "../../src/index.ts";
+import { GET, SENTENCE, Stage, StillClock, sysWith } from "../support/server.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+function listening(): Socket {
+  const socket = new Socket();
+  socket.bind({ address: "127.0.0.1", port: 0 });
+  socket.listen();
+  return socket;
+}
+
+const duplicate = (socket: Socket): number => hostSys().fcntl(socket.fileno(), F_DUPFD_CLOEXEC, 0);
+
+test("it registers its listener with EPOLLEXCLUSIVE, takes one connection at a time, and leaves the rest to others", () =>
+  leavesNoFd(() => {
+    const masks: number[] = [];
+    const sys = sysWith((host) => ({
+      epoll_ctl(epfd, op, fd, mask, token) {
+        if (token === 0 && op !== 2) masks.push(mask);
+        return host.epoll_ctl(epfd, op, fd, mask, token);
+      },
+    }));
+    const listener = listening();
+    using stage = new Stage({ fd: duplicate(listener), exclusive: true }, sys);
+    listener.close();
+    const clients = [stage.client(GET), stage.client(GET), stage.client(GET)];
+    for (let i = 1; i <= 3; i++) {
+      stage.server.tick(1000);
+      expect(stage.server.stats.accepted).toBe(i);
+    }
+    for (const client of clients) expect(stage.receive(client, /server!$/)).toEndWith(SENTENCE);
+    expect(new Set(masks)).toEqual(new Set([(EPOLLIN | EPOLLEXCLUSIVE) >>> 0]));
+    expect(masks.length).toBe(4); // after each connection it goes to the end of the queue
+  }));
+
+test("over maxConnections it shuts its gate, which others' is not, and opens it again", () =>
+  leavesNoFd(() => {
+    const listener = listening();
+    using full = new Stage({ fd: duplicate(listener), exclusive: true, maxConnections: 1 });
+    using other = new Stage({ fd: duplicate(listener), exclusive: true });
+    listener.close();
+    const first = full.client(GET);
+    full.receive(first, /server!$/);
+    const second = full.client(GET);
+    full.settle();
+    expect(full.server.stats.accepted).toBe(1);
+    other.receive(second, /server!$/);
+    first.close();
+    const third = full.client(GET);
+    full.receive(third, /server!$/);
+    expect([full.server.stats.accepted, other.server.stats.accepted]).toEqual([2, 1]);
+  }));
+
+test("a connection whose wake-up somebody slept through is served within a second of the loop's clock", () =>
+  leavesNoFd(() => {
+    const listener = listening();
+    let isDeaf = true;
+    const sys = sysWith((host) => ({
+      epoll_wait: (epfd, out, max, timeoutMs) => (isDeaf ? 0 : host.epoll_wait(epfd, out, max, timeoutMs)),
+    }));
+    const clock = new StillClock();
+    const server = new EpollServer({ fd: duplicate(listener), exclusive: true }, sys, clock);
+    listener.close();
+    const registered: number[] = [];
+    const { epoll_ctl } = sys;
+    sys.epoll_ctl = (epfd, op, fd, mask, token) => (registered.push(op), epoll_ctl(epfd, op, fd, mask, token));
+    server.tick(0);
+    expect(registered).toEqual([]);
+    clock.ms += 1000;
+    server.tick(0);
+    expect(registered).toEqual([2, 1]); // EPOLL_CTL_DEL, EPOLL_CTL_ADD: that reports whoever waits
+    isDeaf = false;
+    void server.stop({ graceMs: 0 });
+    while (!server.closed) server.tick(0);
+  }));
+
+test("stop({ idleMs }): a connection at rest may ask once more, and its reply says that it ends; a silent one is closed then", () =>
+  leavesNoFd(() => {
+    using stage = new Stage();
+    const [asks, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
+    for (const client of [asks, silent]) stage.receive(client, /server!$/);
+    stage.settle();
+    void stage.server.stop({ idleMs: 500 });
+    stage.settle();
+    expect(stage.server.stats.open).toBe(3);
+    for (const client of [asks, fresh]) {
+      client.send(GET);
+      expect(stage.receive(client, /server!$/)).toContain("\r\nConnection: close\r\n");
+    }
+    expect(stage.fate(silent)).toBe("open");
+    stage.clock.ms += 500;
+    stage.settle();
+    expect(stage.fate(silent)).toBe("end");
+    for (const client of [asks, fresh]) client.close();
+    stage.settle();
+    expect(stage.server.closed).toBe(true);
+    expect(() => stage.server.stop({ idleMs: -1 })).toThrow("idleMs");
+  }));
+
+test("onReadable: run() hears of another descriptor, until that is ended", () =>
+  leavesNoFd(() => {
+    const server = new EpollServer({ hostname: "127.0.0.1" });
+    using event = new EventFd();
+    let heard = 0;
+    const end = server.onReadable(event, () => {
+      event.read();
+      if (++heard < 3) return void event.write(1);
+      end();
+      event.write(1);
+      void server.stop();
+    });
+    event.write(1);
+    server.run();
+    expect([heard, server.closed]).toEqual([3, true]);
+    expect(() => server.onReadable(event, () => {})).toThrow("closed");
+  }));
