@@ -350,7 +350,7 @@ export class EpollServer implements AsyncDisposable {
 }
 
 /** With the host that was asked for; of a socket that listens already, one that reaches it. */
-function urlOf(address: Address, { hostname, fd }: Settings): string {
+export function urlOf(address: Address, { hostname, fd }: Settings): string {
   if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
   const isEverything = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isEverything ? "localhost" : address.address;

@@ -17,6 +17,7 @@ const floors: string[][] = [
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
   ["server/", "npm-epoll/"],
+  ["workers/"],
   ["index.ts"],
   ["cli/"],
 ];

@@ -1,0 +1,68 @@
+// The worker's side: a server on sockets that its supervisor holds too, which tells what it does, and ends with its supervisor.
+
+import { EpollServer } from "../server/server.ts";
+import type { EpollServerOptions } from "../server/options.ts";
+import { Socket } from "../socket.ts";
+import { Control, type Order, type Report } from "./control.ts";
+import { countsOf } from "./counts.ts";
+
+/** What a supervisor has a worker do. */
+export interface Task {
+  /** The descriptor of its control socket. */
+  control: number;
+  /** Those of the listening sockets. */
+  fds: number[];
+  /** Other workers wait on the same ones. */
+  exclusive: boolean;
+  /** How often it tells its counts unasked. */
+  beatMs: number;
+}
+
+/** The environment variable by which a process learns that it is a worker; for nobody else to set. */
+export const TASK_VARIABLE = "EPOLL_HELLO_WORKER";
+
+const LAST_WORDS_MS = 1_000;
+
+/** The task, if this process is a worker; once. */
+export function takeTask(): Task | undefined {
+  const text = process.env[TASK_VARIABLE];
+  delete process.env[TASK_VARIABLE]; // a process that it starts is none
+  return text === undefined ? undefined : (JSON.parse(text) as Task);
+}
+
+/**
+ * Serve until told to finish, until the supervisor is gone, or until a signal. Blocks the thread.
+ *
+ * @throws what EpollServer throws
+ */
+export function work({ control, fds, exclusive, beatMs }: Task, options: EpollServerOptions): void {
+  const supervisor = new Control<Report, Order>(Socket.fromfd(control));
+  const tell = (isAnswer: boolean, patienceMs?: number): void => {
+    supervisor.say({ kind: "counts", counts: countsOf(server.stats), isAnswer }, patienceMs);
+  };
+  const server = new EpollServer({
+    ...options,
+    fd: fds,
+    exclusive,
+    heartbeat: { everyMs: beatMs, beat: () => tell(false) },
+  });
+  const end = server.onReadable(supervisor, () => {
+    for (const order of supervisor.hear()) {
+      if (order.kind === "count") tell(true);
+      else void server.stop(order);
+    }
+    if (!supervisor.isOver) return;
+    end(); // a socket at its end is readable for ever
+    void server.stop();
+  });
+  try {
+    server.run(() => {
+      // The supervisor's to act on. A terminal that hangs up tells all its processes.
+      for (const signal of ["SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
+      supervisor.say({ kind: "serving" });
+    });
+    tell(false, LAST_WORDS_MS);
+  } finally {
+    supervisor.close();
+  }
+}
