@@ -1,10 +1,12 @@
 // The command line: what may be written, and what it means for the server. What is wrong with it is a UsageError.
 
+import { availableParallelism } from "node:os";
 import { stripVTControlCharacters } from "node:util";
 import { type ArgsDef, type CommandMeta, defineCommand, parseArgs, renderUsage } from "citty";
 import packageJson from "../../package.json" with { type: "json" };
 import { type EpollServerOptions, listenFds } from "../index.ts";
 import { DEFAULT_MOST, FEWEST, MOST } from "../why/measure.ts";
+import type { Balance } from "../workers/place.ts";
 
 export const version: string = packageJson.version;
 export const DEFAULT_PORT = 8800;
@@ -18,7 +20,7 @@ export class UsageError extends Error {
 export type Request =
   | { kind: "help"; of: "serve" | "why" }
   | { kind: "version" }
-  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean }
+  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean; team: Team | undefined }
   | { kind: "why"; options: WhyOptions };
 
 /** What `epoll-hello why` is asked for. */
@@ -30,6 +32,14 @@ export interface WhyOptions {
   isJson: boolean;
 }
 
+/** Several processes that serve in one place. */
+export interface Team {
+  workers: number;
+  balance: Balance;
+}
+
+const MOST_WORKERS = 1024;
+
 const flags = {
   port: { type: "string", valueHint: "PORT", description: `TCP port to listen on (${DEFAULT_PORT}); 0: any free one` },
   host: {
@@ -40,6 +50,12 @@ const flags = {
   unix: { type: "string", valueHint: "PATH", description: "listen on a unix socket instead; @NAME: an abstract one" },
   fd: { type: "string", valueHint: "N", description: "serve on a socket that listens already; several: 3,4" },
   systemd: { type: "boolean", description: "serve on the sockets that systemd passes, and tell it how it goes" },
+  workers: { type: "string", valueHint: "N", description: "serve with N processes; auto: one for each core" },
+  balance: {
+    type: "string",
+    valueHint: "HOW",
+    description: "how connections come to workers: reuseport, a queue for each, or shared, one for all",
+  },
   classic: { type: "boolean", description: "the document's loop to the letter: no keep-alive, one call per event" },
   backlog: { type: "string", valueHint: "N", description: "connections that may wait to be accepted (4096)" },
   quiet: { type: "boolean", description: "print warnings and errors only" },
@@ -110,7 +126,44 @@ export function readArguments(rawArguments: string[]): Request {
   } else {
     options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
   }
-  return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true };
+  return {
+    kind: "serve",
+    options,
+    isQuiet: given.quiet === true,
+    isService: given.systemd === true,
+    team: teamOf(given.workers, given.balance, places[0]?.[0]),
+  };
+}
+
+/** @param place the flag of a place that is no port of our own */
+function teamOf(workers: string | undefined, balance: string | undefined, place: string | undefined): Team | undefined {
+  if (balance !== undefined && balance !== "shared" && balance !== "reuseport") {
+    throw new UsageError(
+      `--balance takes shared or reuseport, not ${balance === "" ? "nothing" : JSON.stringify(balance)}`,
+    );
+  }
+  if (workers === undefined) {
+    if (balance === undefined) return undefined;
+    throw new UsageError("--balance is for several processes: give --workers N, too");
+  }
+  if (balance === "reuseport" && place !== undefined) {
+    throw new UsageError(
+      `--balance reuseport does not go with --${place}: only ports that are opened here have several queues`,
+    );
+  }
+  return {
+    workers: workers === "auto" ? Math.min(availableParallelism(), MOST_WORKERS) : workerCount(workers),
+    balance: balance ?? (place === undefined ? "reuseport" : "shared"),
+  };
+}
+
+function workerCount(text: string): number {
+  try {
+    return wholeNumber("--workers", text, 1, MOST_WORKERS);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${error.message}; or auto, one for each core`);
+  }
 }
 
 function readWhy(rawArguments: string[]): Request {

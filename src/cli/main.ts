@@ -5,8 +5,12 @@ import { type Request, readArguments, usage, UsageError, version } from "./argum
 import { printLine } from "./print.ts";
 import { explain, serve, showError } from "./serve.ts";
 import { why } from "./why.ts";
+import { takeTask } from "../workers/worker.ts";
+import { serveAsWorker, supervise } from "./supervise.ts";
 
 async function main(rawArguments: string[]): Promise<number> {
+  const task = takeTask();
+  if (task !== undefined) return serveAsWorker(task, rawArguments);
   const request: Request = readArguments(rawArguments);
   switch (request.kind) {
     case "help":
@@ -16,7 +20,9 @@ async function main(rawArguments: string[]): Promise<number> {
       printLine(version);
       return 0;
     case "serve":
-      return serve(request.options, request.isQuiet, request.isService);
+      return request.team === undefined
+        ? serve(request.options, request.isQuiet, request.isService)
+        : supervise(request.options, request.team, request.isQuiet, request.isService);
     case "why":
       return why(request.options);
   }

@@ -1,9 +1,9 @@
 // Lines on standard output, written at once: while the loop blocks the thread, nothing that waits for Bun's loop gets out.
 
-import { writeSync } from "node:fs";
+import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError } from "../index.ts";
 
-const STDOUT = 1;
+let stdout = 1;
 /** A pipe that epoll calls writable takes this much without waiting (PIPE_BUF, see pipe(7)). */
 const WRITE_BYTES = 4096;
 /** What is kept for a reader who is slow; a server does not stop for one. */
@@ -40,7 +40,7 @@ function write(timeoutMs: number): void {
   while (queued > 0 && !isGone && hasRoom(timeoutMs)) {
     const bytes = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
     try {
-      const written = writeSync(STDOUT, bytes, 0, Math.min(bytes.length, WRITE_BYTES));
+      const written = writeSync(stdout, bytes, 0, wholeLines(bytes));
       queued = bytes.length - written;
       queue = queued > 0 ? [bytes.subarray(written)] : [];
     } catch (error) {
@@ -54,6 +54,25 @@ function write(timeoutMs: number): void {
   }
 }
 
+/** As many as may go out at once; those of other processes shall not come in the middle of one. */
+function wholeLines(bytes: Buffer): number {
+  if (bytes.length <= WRITE_BYTES) return bytes.length;
+  return bytes.lastIndexOf(10, WRITE_BYTES - 1) + 1 || WRITE_BYTES;
+}
+
+/**
+ * Other processes write to standard output, too: what epoll calls writable may be full a moment later, and a write wait for
+ * its reader. Of a pipe, have an end of our own that never waits; not the one that all share, whose manners are not ours to change.
+ */
+export function shareOutput(): void {
+  try {
+    if (!fstatSync(stdout).isFIFO()) return;
+    stdout = openSync(`/proc/self/fd/${stdout}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    // ENXIO: the reader has gone; no /proc. It goes on as before.
+  }
+}
+
 function hasRoom(timeoutMs: number): boolean {
   room ??= watchRoom();
   return room === "always" || room.poll(timeoutMs, 1).length > 0;
@@ -62,7 +81,7 @@ function hasRoom(timeoutMs: number): boolean {
 function watchRoom(): Epoll | "always" {
   const epoll = new Epoll();
   try {
-    epoll.register(STDOUT, EPOLLOUT);
+    epoll.register(stdout, EPOLLOUT);
     return epoll;
   } catch (error) {
     epoll.close();

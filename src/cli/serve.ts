@@ -2,33 +2,32 @@
 
 import { createConsola } from "consola";
 import {
-  type Address,
   EpollServer,
   type EpollServerOptions,
   ErrnoError,
   LookupError,
   notify,
-  type RequestInfo,
   type ServerStats,
   type ServiceState,
   watchdogIntervalMs,
 } from "../index.ts";
-import { formatEndpoint } from "../errno.ts";
 import { UsageError } from "./arguments.ts";
-import { flushLines, printable, printLine } from "./print.ts";
+import { describeAll, describeRequest, describeStats } from "./describe.ts";
+import { flushLines, printLine } from "./print.ts";
 
 /** 128 + SIGINT: what a shell expects of a program that Ctrl-C ended. SIGTERM is how servers are asked to stop: 0. */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
+export const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
 
 const log = createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
 
 /** Serve until stopped; returns the exit code. */
 export function serve(options: EpollServerOptions, isQuiet: boolean, isService: boolean): number {
-  const server: EpollServer = listen({
-    ...options,
-    ...(isService ? tellSystemd(() => server.stats) : {}),
-    ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
-    onWarning: ({ message }) => log.warn(message),
+  const server: EpollServer = listen(options, () => {
+    return new EpollServer({
+      ...options,
+      ...(isService ? tellSystemd(() => server.stats) : {}),
+      ...saying(isQuiet),
+    });
   });
   const signal = server.run(() => {
     if (isService) tell({ ready: true, status: `listening on ${server.url}` });
@@ -40,8 +39,16 @@ export function serve(options: EpollServerOptions, isQuiet: boolean, isService: 
   return signal === undefined ? 0 : EXIT_CODES[signal];
 }
 
+/** A line for each request, and one for each trouble. */
+export function saying(isQuiet: boolean): EpollServerOptions {
+  return {
+    ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
+    onWarning: ({ message }) => showWarning(message),
+  };
+}
+
 /** What cannot be told is no reason to end: the service manager draws its own conclusions. */
-function tell(state: ServiceState): void {
+export function tell(state: ServiceState): void {
   try {
     notify(state);
   } catch (error) {
@@ -66,9 +73,9 @@ function tellSystemd(stats: () => ServerStats): EpollServerOptions {
 }
 
 /** @throws {UsageError} if there is no such host, or no such path could be */
-function listen(options: EpollServerOptions): EpollServer {
+export function listen<T>(options: EpollServerOptions, open: () => T): T {
   try {
-    return new EpollServer(options);
+    return open();
   } catch (error) {
     const host = JSON.stringify(options.hostname);
     if (error instanceof LookupError) {
@@ -105,23 +112,6 @@ export function showError(message: string): void {
   log.error(message);
 }
 
-function describeRequest({ line, status, peer }: RequestInfo): string {
-  return `${describe(peer)}  ${printable(line)}  ${status}`;
-}
-
-function describeStats({ requests, accepted }: ServerStats): string {
-  return `served ${count(requests, "request")} on ${count(accepted, "connection")}`;
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
-}
-
-function describeAll(addresses: readonly Address[]): string {
-  return addresses.map(describe).join(" and ");
-}
-
-function describe(address: Address): string {
-  if ("path" in address) return address.path === "" ? "unix" : formatEndpoint(address.path);
-  return formatEndpoint(address.address, address.port);
+export function showWarning(message: string): void {
+  log.warn(message);
 }

@@ -1,0 +1,118 @@
+// epoll-hello --workers 4: a supervisor that serves nothing itself, signals that it heeds, and what it prints.
+
+import { closeSync, openSync } from "node:fs";
+import { type EpollServerOptions, type StopSignal, watchdogIntervalMs } from "../index.ts";
+import { Place } from "../workers/place.ts";
+import { Supervisor } from "../workers/supervisor.ts";
+import { type Task, work } from "../workers/worker.ts";
+import { readArguments, type Team } from "./arguments.ts";
+import { describeAll, describeReport, describeStats } from "./describe.ts";
+import { flushLines, printLine, shareOutput } from "./print.ts";
+import { EXIT_CODES, explain, listen, saying, showError, showWarning, tell } from "./serve.ts";
+
+const BEAT_MS = 1_000;
+const SIGHUP_CODE = 129; // 128 + SIGHUP: the terminal has hung up
+
+/** Keep workers serving until stopped; returns the exit code. */
+export async function supervise(
+  options: EpollServerOptions,
+  { workers, balance }: Team,
+  isQuiet: boolean,
+  isService: boolean,
+): Promise<number> {
+  const hadTerminal = hasTerminal();
+  const watchdogMs = isService ? watchdogIntervalMs() : undefined;
+  const place = listen(options, () => Place.open(options, workers, balance));
+  const supervisor = new Supervisor({
+    command: ownCommand(),
+    workers,
+    place,
+    beatMs: Math.min(BEAT_MS, (watchdogMs ?? Infinity) / 4),
+    onServing: () => {
+      const by = workers === 1 ? "1 worker" : `${workers} workers`;
+      if (isService) tell({ ready: true, status: `listening on ${place.url} with ${by}`, mainPid: process.pid });
+      if (isQuiet) return;
+      printLine(`listening on ${place.url} (${describeAll(place.addresses)}) with ${by}; stop with Ctrl-C`);
+    },
+    onWarning: showWarning,
+  });
+
+  let exitCode: number | undefined;
+  const stop = (code: number): void => {
+    if (exitCode !== undefined) return supervisor.stop(0); // a second signal cuts it short
+    exitCode = code;
+    if (isService) tell({ stopping: true });
+    supervisor.stop();
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
+    process.on(signal, () => stop(EXIT_CODES[signal]));
+  }
+  process.on("SIGHUP", () => {
+    if (hadTerminal && !hasTerminal()) return stop(SIGHUP_CODE);
+    if (isService) tell({ reloading: true });
+    void supervisor.renew().then(() => isService && exitCode === undefined && tell({ ready: true }));
+  });
+  process.on("SIGUSR1", () => {
+    void supervisor.report().then((report) => printLine(describeReport(report)));
+  });
+  if (watchdogMs !== undefined) {
+    const beat = (): void => {
+      if (supervisor.isAlive) tell({ watchdog: true, status: describeStats(supervisor.total) });
+    };
+    setInterval(beat, watchdogMs / 2).unref();
+  }
+
+  try {
+    const { total, isFailure } = await supervisor.run();
+    if (isFailure) {
+      showError("No worker could serve: each has ended before it did.");
+      return 1;
+    }
+    if (!isQuiet) printLine(describeStats(total));
+    return exitCode ?? 0;
+  } finally {
+    flushLines();
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]) process.removeAllListeners(signal);
+  }
+}
+
+/** Serve on what the supervisor listens on, until it says otherwise; returns the exit code. */
+export function serveAsWorker(task: Task, rawArguments: string[]): number {
+  const { options, isQuiet } = mannersOf(rawArguments);
+  shareOutput();
+  try {
+    work(task, { ...options, ...saying(isQuiet) });
+    return 0;
+  } catch (error) {
+    showError(`worker ${process.pid}: ${explain(error)}`);
+    return 1;
+  } finally {
+    flushLines();
+  }
+}
+
+/** How to serve; where is the supervisor's business. */
+function mannersOf(rawArguments: string[]): { options: EpollServerOptions; isQuiet: boolean } {
+  const manners = rawArguments.filter((argument) => argument === "--classic" || argument === "--quiet");
+  const request = readArguments(manners);
+  if (request.kind !== "serve") return { options: {}, isQuiet: false };
+  const { keepAlive, eager } = request.options;
+  return { options: { keepAlive, eager }, isQuiet: request.isQuiet };
+}
+
+/** What started this process, to be started again; in an executable made by `bun build --compile` the program is inside. */
+function ownCommand(): string[] {
+  const [, program = "", ...rest] = process.argv;
+  const isInside = program.startsWith("/$bunfs/");
+  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect")); // a debugger's port is for one
+  return [process.execPath, ...(isInside ? [] : [...flags, program]), ...rest];
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
+}
