@@ -82,7 +82,7 @@ test("a connection whose wake-up somebody slept through is served within a secon
 
 test("stop({ idleMs }): a connection at rest may ask once more, and its reply says that it ends; a silent one is closed then", () =>
   leavesNoFd(() => {
-    using stage = new Stage();
+    using stage = new Stage({ deferAccept: false });
     const [asks, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
     for (const client of [asks, silent]) stage.receive(client, /server!$/);
     stage.settle();
