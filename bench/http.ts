@@ -60,7 +60,10 @@ for (const work of works.filter(({ id }) => chosen.includes(id))) {
 }
 if (options.json !== undefined)
   writeFileSync(options.json, JSON.stringify({ machine: machine(), rounds, seconds, results }, null, 1));
-if (options.svg !== undefined) writeFileSync(options.svg, chart(results, machine()));
+if (options.svg !== undefined) {
+  const command = `bun bench/http.ts --rounds ${rounds} --seconds ${seconds}: medians`;
+  writeFileSync(options.svg, chart(results, machine(), command));
+}
 
 async function measure(work: Work): Promise<Result> {
   const entries = work.entries.filter(({ recipe }) => invited.includes(recipe) && isInstalled(recipes[recipe]));
