@@ -1,6 +1,7 @@
 // The HTTP measure: every contender that is installed, side by side, over several rounds; medians, and our cost divided by theirs.
 //
-//   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--servers run,bunServe] [--json FILE] [--svg FILE]
+//   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--servers run,bunServe]
+//                     [--json FILE] [--markdown FILE] [--svg FILE]
 //
 // Needs wrk and ab; nginx, cc, node and python3 are left out where they are not there.
 
@@ -12,6 +13,8 @@ import { machine } from "./support/machine.ts";
 import { median } from "./support/numbers.ts";
 import { Idle } from "./support/idle.ts";
 import { chart } from "./support/chart.ts";
+import { markdown } from "./support/markdown.ts";
+import { ratioOf } from "./support/ratios.ts";
 import { type Entry, label, type Promised, type Work, works } from "./support/works.ts";
 
 /** A first load that is not measured: the engine compiles while it lasts. */
@@ -27,6 +30,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     servers: { type: "string" },
     json: { type: "string" },
+    markdown: { type: "string" },
     svg: { type: "string" },
   },
 });
@@ -38,7 +42,7 @@ const invited = options.servers?.split(",") ?? Object.keys(recipes);
 unknown.push(...invited.filter((name) => !(name in recipes)));
 const missing = ["wrk", "ab"].filter((tool) => Bun.which(tool) === null);
 if (!(rounds >= 1) || !(seconds >= 1) || unknown.length > 0 || missing.length > 0) {
-  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORK,…] [--servers NAME,…] [--json FILE] [--svg FILE]
+  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORK,…] [--servers NAME,…] [--json FILE] [--markdown FILE] [--svg FILE]
 works: ${works.map(({ id }) => id).join(" ")}
 servers: ${Object.keys(recipes).join(" ")}
 ${unknown.length > 0 ? `unknown: ${unknown.join(" ")}` : ""}${missing.length > 0 ? `not installed: ${missing.join(" ")}` : ""}`);
@@ -60,9 +64,11 @@ for (const work of works.filter(({ id }) => chosen.includes(id))) {
 }
 if (options.json !== undefined)
   writeFileSync(options.json, JSON.stringify({ machine: machine(), rounds, seconds, results }, null, 1));
+const command = `bun bench/http.ts --rounds ${rounds} --seconds ${seconds}`;
+if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, machine(), command));
 if (options.svg !== undefined) {
-  const command = `bun bench/http.ts --rounds ${rounds} --seconds ${seconds}: medians`;
-  writeFileSync(options.svg, chart(results, machine(), command));
+  const pictured = results.filter(({ work }) => work.isPictured);
+  writeFileSync(options.svg, chart(pictured.length > 0 ? pictured : results, machine(), `${command}: medians`));
 }
 
 async function measure(work: Work): Promise<Result> {
@@ -91,7 +97,7 @@ async function measure(work: Work): Promise<Result> {
 async function once(work: Work, entry: Entry, running: Contender | undefined, idleBytes: number[]): Promise<Figures> {
   using stack = new DisposableStack();
   const server = running ?? stack.use(await Contender.start(recipes[entry.recipe], entry.kind));
-  if (work.idle !== undefined) {
+  if (work.idle !== undefined && entry.isAlone !== true) {
     const before = server.residentBytes;
     const idle = stack.use(new Idle(server.address, work.idle));
     await idle.settled;
@@ -125,13 +131,11 @@ function table({ work, rows }: Result): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** The median of the ratios of each round, which both had to themselves the same minute. */
-function verdict({ ours, theirs, of, atMost }: Promised, rows: Result["rows"]): string {
-  const [mine, other] = [ours, theirs].map((name) => rows.find((row) => row.name === name)?.rounds);
-  if (mine === undefined || other === undefined) return `${ours} ÷ ${theirs}: not measured`;
-  const ratios = mine.map((figures, round) => figures[of] / (other[round] as Figures)[of]);
-  const ratio = median(ratios);
-  const range = `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`;
+function verdict(promised: Promised, rows: Result["rows"]): string {
+  const { ours, theirs, of, atMost } = promised;
+  const measured = ratioOf(promised, rows);
+  if (measured === undefined) return `${ours} ÷ ${theirs}: not measured`;
+  const { ratio, least, most } = measured;
   const what = of === "userUs" ? ", user CPU only" : "";
-  return `${ratio <= atMost ? "kept  " : "missed"}  ${ours} ÷ ${theirs}${what}: ${ratio.toFixed(2)} (${range}), at most ${atMost.toFixed(2)}`;
+  return `${ratio <= atMost ? "kept  " : "missed"}  ${ours} ÷ ${theirs}${what}: ${ratio.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)}), at most ${atMost.toFixed(2)}`;
 }

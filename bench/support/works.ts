@@ -8,6 +8,8 @@ import { BROWSER_HEADERS, type Load } from "./load.ts";
 export interface Entry {
   recipe: RecipeName;
   kind: Kind;
+  /** Without the idle connections of the work. */
+  isAlone?: boolean;
 }
 
 /** Our cost divided by another's; at most so much. */
@@ -26,13 +28,16 @@ export interface Work {
   idle?: number;
   /** Each round against new processes. */
   isFresh?: boolean;
+  /** It is in the chart. */
+  isPictured?: boolean;
   entries: Entry[];
   promises?: Promised[];
 }
 
 /** How an entry is called in a table. */
-export function label({ recipe, kind }: Entry): string {
+export function label({ recipe, kind, isAlone }: Entry): string {
   const { name } = recipes[recipe];
+  if (isAlone) return `${name}, without them`;
   if (kind === "large") return name;
   const isHandled = kind === "fetch" || kind === "async";
   if (recipe === "bunServe") return isHandled ? `${name}, ${kind}` : `${name}, static`;
@@ -64,6 +69,7 @@ export const works: Work[] = [
   {
     id: "keep-alive-64",
     title: "keep-alive, 64 connections",
+    isPictured: true,
     load: { connections: 64 },
     entries: all,
     promises: [
@@ -79,6 +85,7 @@ export const works: Work[] = [
   {
     id: "pipelined-16",
     title: "keep-alive, 64 connections, pipelined 16",
+    isPictured: true,
     load: { connections: 64, pipelined: 16 },
     entries: all,
     promises: [cpu("Bun.serve, static", 0.75), cpu("Bun.serve, fetch", 0.1)],
@@ -86,6 +93,7 @@ export const works: Work[] = [
   {
     id: "one-request",
     title: "one request per connection (Connection: close), 20 at a time",
+    isPictured: true,
     load: { connections: 20, closes: true },
     entries: [...some, entry("bunServe", "fetch")],
     promises: [cpu("Bun.serve, static", 1)],
@@ -115,7 +123,11 @@ export const works: Work[] = [
     title: "keep-alive, 64 connections among 10,000 idle ones",
     load: { connections: 64 },
     idle: 10_000,
-    entries: some,
+    entries: [...some, { ...entry("run"), isAlone: true }, { ...entry("start"), isAlone: true }],
+    promises: [
+      cpu("EpollServer.run(), without them", 1.05),
+      cpu("EpollServer.start(), without them", 1.05, "EpollServer.start()"),
+    ],
   },
   {
     id: "large",
