@@ -5,7 +5,8 @@ import { median } from "./numbers.ts";
 import { ratioOf } from "./ratios.ts";
 
 export function markdown(results: readonly Result[], machine: string, command: string): string {
-  const names = [...new Set(results.flatMap(({ rows }) => rows.map(({ name }) => name)))];
+  const all = new Set(results.flatMap(({ rows }) => rows.map(({ name }) => name)));
+  const names = [...all].filter((name) => !name.endsWith(", without them")); // that is for a ratio
   const figures = results.map(({ work, rows }) => {
     const cells = names.map((name) => {
       const row = rows.find((one) => one.name === name);
