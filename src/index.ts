@@ -26,4 +26,15 @@ export { ServerSocket, type SocketHandlers } from "./sockets.ts";
 export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";
 export type { TcpInfo, TcpState } from "./tcp-info.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./systemd.ts";
+export {
+  TRACE_VERSION,
+  type TraceDetail,
+  type TraceEvent,
+  type TraceListener,
+  type TraceMoment,
+  type TraceOptions,
+  type WarningCode,
+} from "./trace/event.ts";
+export { parseTrace, readTrace, TraceError } from "./trace/file.ts";
+export { formatEvent, type TextOptions } from "./trace/text.ts";
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./watch.ts";

@@ -21,7 +21,7 @@ import { EAGAIN, EINTR, ErrnoError } from "../errno.ts";
 import { EventList } from "../events.ts";
 import { type FdLike, toFd } from "../fd.ts";
 import type { Sys } from "../ffi.ts";
-import type { Protocol } from "../protocol.ts";
+import type { Phase, Protocol } from "../protocol.ts";
 import { Connection, type ConnectionOwner, UNWATCHED } from "./connection.ts";
 import { Deadlines, type Timeouts } from "./deadlines.ts";
 import { Gate, LISTENER } from "./gate.ts";
@@ -143,6 +143,15 @@ export class Loop implements ConnectionOwner {
   get nextMs(): number {
     const restMs = this.#restUntilMs > this.#nowMs ? this.#restUntilMs : Infinity; // what is past has been seen to
     return Math.min(this.#deadlines.nextMs, this.#gate.retryAtMs, this.#cutAtMs, restMs, this.#beatAtMs);
+  }
+
+  /** What a connection waits for; undefined if the descriptor is none. */
+  stateOf(fd: number): Phase | "sending" | "closing" | "lingering" | undefined {
+    const connection = this.#connections[fd];
+    if (connection === undefined) return undefined;
+    if (connection.isLingering) return "lingering";
+    if (connection.output !== undefined) return "sending";
+    return connection.isFinished ? "closing" : connection.phase;
   }
 
   /** Watch a descriptor that ends a wait, and call back as long as it is readable; returns what ends that. */

@@ -6,6 +6,7 @@ import { toFd } from "../fd.ts";
 import type { StaticResponse } from "../http/reply.ts";
 import type { RequestInfo } from "../http/info.ts";
 import { checkHandlers, type SocketHandlers } from "../sockets.ts";
+import type { TraceListener, TraceOptions } from "../trace/event.ts";
 import type { EpollServer } from "./server.ts";
 
 /** Something that the server copes with, and its owner may want to know. */
@@ -91,6 +92,11 @@ export interface EpollServerOptions {
   onStopping?: (() => void) | undefined;
   /** Called when the server copes with trouble: once for each time that it begins. */
   onWarning?: ((warning: ServerWarning) => void) | undefined;
+  /**
+   * Called for each thing that the loop does: waits with what they brought, system calls with their results, changes of state,
+   * and warnings of what looks wrong. Without it nothing of that exists, and it costs nothing.
+   */
+  trace?: TraceListener | TraceOptions | undefined;
 }
 
 export interface Heartbeat {
@@ -133,6 +139,7 @@ export interface Settings {
   onWarning: ((warning: ServerWarning) => void) | undefined;
   heartbeat: Heartbeat | undefined;
   onStopping: (() => void) | undefined;
+  trace: TraceListener | TraceOptions | undefined;
 }
 
 const defaults: Settings = {
@@ -166,6 +173,7 @@ const defaults: Settings = {
   onWarning: undefined,
   heartbeat: undefined,
   onStopping: undefined,
+  trace: undefined,
 };
 
 /**

@@ -12,6 +12,7 @@ import { noRefusals, type RefusalCounts } from "../http/refusal.ts";
 import { ServerRequest } from "../http/request.ts";
 import { drainMicrotasks } from "../jsc.ts";
 import { SocketProtocol } from "../sockets.ts";
+import { Tracer } from "../trace/tracer.ts";
 import { BunLoop } from "./bun-loop.ts";
 import { openListeners } from "./listeners.ts";
 import { Loop } from "./loop.ts";
@@ -102,8 +103,13 @@ export class EpollServer implements AsyncDisposable {
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = this.#speak(settings);
-    const listeners = openListeners(sys, settings);
-    this.#loop = new Loop(sys, clock, listeners, this.#protocol, settings);
+    const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
+    const used = tracer?.traced(sys) ?? sys;
+    const listeners = openListeners(used, settings);
+    for (const { socket, address } of listeners) tracer?.listens(socket.fileno(), address);
+    const loop = new Loop(used, clock, listeners, this.#protocol, settings);
+    if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
+    this.#loop = loop;
 
     this.addresses = listeners.map(({ address }) => address);
     this.address = this.addresses[0] as Address;

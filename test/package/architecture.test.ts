@@ -12,6 +12,7 @@ const floors: string[][] = [
   ["../native/elders.c", "../native/shim.c", "../package.json"],
   ["ffi.ts", "jsc.ts", "node-fs.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
   ["address.ts", "ancillary.ts", "events.ts", "tcp-info.ts"],
+  ["trace/"],
   ["epoll.ts", "socket.ts", "systemd.ts"],
   ["bridge.ts", "descriptors/", "why/"],
   ["watch.ts", "protocol.ts"],

@@ -1,0 +1,195 @@
+// What programs with epoll get wrong, recognized from the events of a trace. Each thing is said once, until it was right again.
+
+import { EPOLLET, EPOLLIN, EPOLLOUT } from "../constants.ts";
+import { EAGAIN } from "../errno.ts";
+import type { TraceDetail, WarningEvent } from "./event.ts";
+
+/** So many laps in a row without a wait and without progress are a busy loop. */
+const BUSY_LAPS = 100;
+/** So many laps in a row EPOLLOUT was reported, and nothing sent. */
+const IDLE_OUT_LAPS = 50;
+/** A descriptor that was accepted, and is watched no more, should be closed within so many laps. */
+const LEAK_LAPS = 100;
+
+interface Known {
+  mask: number;
+  wasAccepted: boolean;
+  /** In which lap it was unregistered. */
+  unwatchedInLap: number;
+  outLaps: number;
+  hasWarnedOut: boolean;
+  /** Edge-triggered: it had EPOLLIN in this lap, and was read from so far, or to its end. */
+  hadEdge: boolean;
+  isDrained: boolean;
+  hasWarnedUndrained: boolean;
+}
+
+export class Detectors {
+  readonly #slowUs: number;
+  readonly #known = new Map<number, Known>();
+  /** Unregistered and not closed. */
+  readonly #unwatched = new Set<number>();
+  #ready: readonly [fd: number, mask: number][] = [];
+  #sent = new Set<number>();
+  #hasProgress = true;
+  #busyLaps = 0;
+  /** Who traces an Epoll alone shows nothing of what is received and sent: then there is nothing to say about that. */
+  #hasTransfers = false;
+
+  constructor(slowMs: number) {
+    this.#slowUs = slowMs * 1000;
+  }
+
+  see(event: TraceDetail, lap: number): WarningEvent[] {
+    this.#hasTransfers ||= event.type === "accept" || event.type === "recv" || event.type === "send";
+    switch (event.type) {
+      case "wait":
+        return this.#waited(event.events, event.timeoutMs !== 0 && event.blockedUs < 1000 && event.result > 0);
+      case "lap":
+        return [
+          ...(this.#hasTransfers ? this.#lapDone(lap) : []),
+          ...event.turns.flatMap(([fd, us]) => this.#turn(fd, us)),
+        ];
+      case "accept":
+        if (event.result >= 0) {
+          this.#hasProgress = true;
+          this.#known.set(event.result, { ...unknown(), wasAccepted: true });
+        }
+        return [];
+      case "ctl":
+        if (event.result >= 0) this.#controlled(event.fd, event.mask, lap);
+        return [];
+      case "recv":
+        return this.#received(event.fd, event.result, event.wanted);
+      case "send":
+        if (event.result > 0) {
+          this.#hasProgress = true;
+          this.#sent.add(event.fd);
+        }
+        return [];
+      case "close":
+      case "shutdown":
+        this.#hasProgress = true;
+        if (event.type === "close") {
+          this.#known.delete(event.fd);
+          this.#unwatched.delete(event.fd);
+        }
+        return [];
+      default:
+        return [];
+    }
+  }
+
+  #waited(events: readonly [number, number][], isAtOnce: boolean): WarningEvent[] {
+    this.#ready = events;
+    this.#sent.clear();
+    this.#hasProgress = !isAtOnce;
+    for (const [fd, mask] of events) {
+      const known = this.#known.get(fd);
+      if (known === undefined) continue;
+      known.hadEdge = (known.mask & EPOLLET) !== 0 && (mask & EPOLLIN) !== 0;
+      known.isDrained = false;
+    }
+    return [];
+  }
+
+  #controlled(fd: number, mask: number | null, lap: number): void {
+    this.#hasProgress = true;
+    const known = this.#known.get(fd) ?? unknown();
+    this.#known.set(fd, known);
+    known.outLaps = 0;
+    if (mask === null) {
+      known.mask = 0;
+      known.unwatchedInLap = lap;
+      if (known.wasAccepted) this.#unwatched.add(fd);
+      else this.#known.delete(fd);
+    } else {
+      known.mask = mask;
+      this.#unwatched.delete(fd);
+    }
+  }
+
+  #received(fd: number, result: number, wanted: number): WarningEvent[] {
+    if (result > 0) this.#hasProgress = true;
+    const known = this.#known.get(fd);
+    // epoll(7): of a stream, fewer bytes than asked for are all that there were.
+    if (known !== undefined && (result === -EAGAIN || result === 0 || (result > 0 && result < wanted))) {
+      known.isDrained = true;
+      known.hasWarnedUndrained = false;
+    }
+    return [];
+  }
+
+  #lapDone(lap: number): WarningEvent[] {
+    const warnings: WarningEvent[] = [];
+    this.#busyLaps = this.#hasProgress ? 0 : this.#busyLaps + 1;
+    if (this.#busyLaps === BUSY_LAPS) {
+      const [[fd] = [null]] = this.#ready;
+      const fds = this.#ready.map(([one]) => one).join(", ");
+      warnings.push(
+        warning(
+          "busy-loop",
+          fd,
+          `${BUSY_LAPS} laps in a row did nothing: ${fds} stays ready, and nobody reads, writes, closes or unregisters it`,
+        ),
+      );
+    }
+    for (const [fd, mask] of this.#ready) {
+      const known = this.#known.get(fd);
+      if (known === undefined) continue;
+      if (known.hadEdge && !known.isDrained && !known.hasWarnedUndrained) {
+        known.hasWarnedUndrained = true;
+        warnings.push(
+          warning(
+            "undrained",
+            fd,
+            `${fd} is edge-triggered and was not read until EAGAIN: what is left there makes no further event`,
+          ),
+        );
+      }
+      known.outLaps = (mask & EPOLLOUT) !== 0 && !this.#sent.has(fd) ? known.outLaps + 1 : 0;
+      if (known.outLaps === 0) known.hasWarnedOut = false;
+      if (known.outLaps >= IDLE_OUT_LAPS && !known.hasWarnedOut) {
+        known.hasWarnedOut = true;
+        warnings.push(
+          warning(
+            "idle-epollout",
+            fd,
+            `${fd} was writable ${IDLE_OUT_LAPS} times in a row, and nothing was sent: watch EPOLLOUT only while output waits`,
+          ),
+        );
+      }
+    }
+    for (const fd of this.#unwatched) {
+      if (lap - (this.#known.get(fd)?.unwatchedInLap ?? lap) < LEAK_LAPS) continue;
+      this.#unwatched.delete(fd); // once
+      warnings.push(
+        warning("fd-leak", fd, `${fd} was accepted and unregistered, and ${LEAK_LAPS} laps later it is not closed`),
+      );
+    }
+    return warnings;
+  }
+
+  #turn(fd: number, us: number): WarningEvent[] {
+    if (us < this.#slowUs) return [];
+    const ms = Math.round(us / 1000);
+    return [warning("slow-handler", fd, `the turn of ${fd} took ${ms} ms: all others waited that long`)];
+  }
+}
+
+function warning(code: WarningEvent["code"], fd: number | null, message: string): WarningEvent {
+  return { type: "warning", code, fd, message };
+}
+
+function unknown(): Known {
+  return {
+    mask: 0,
+    wasAccepted: false,
+    unwatchedInLap: 0,
+    outLaps: 0,
+    hasWarnedOut: false,
+    hadEdge: false,
+    isDrained: false,
+    hasWarnedUndrained: false,
+  };
+}

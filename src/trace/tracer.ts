@@ -1,0 +1,229 @@
+// class Tracer: stands between a loop and its system calls, and tells a listener of each. A loop that is not traced has none.
+
+import { Buffer } from "node:buffer";
+import { type Address, decodeAddress } from "../address.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
+import type { Sys } from "../ffi.ts";
+import { Detectors } from "./detectors.ts";
+import { TRACE_VERSION, type TraceDetail, type TraceEvent, type TraceListener, type TraceOptions } from "./event.ts";
+
+const LINE_BYTES = 256;
+/** The first line of an HTTP message, within so many bytes. */
+const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
+/** A frame of a stack that is not this file's: `at #receive (/path/src/server/loop.ts:247:12)`. */
+const FRAME = /\(?((?:\/|\w+:)[^()]*?):(\d+):\d+\)?$/;
+
+export class Tracer {
+  readonly #listener: TraceListener;
+  readonly #hasBytes: boolean;
+  readonly #hasLines: boolean;
+  readonly #detectors: Detectors;
+  readonly #beganMs = performance.now();
+  #seq = 0;
+  #lap = 0;
+  /** By descriptor. */
+  readonly #masks = new Map<number, number>();
+  readonly #states = new Map<number, string>();
+  #stateOf: ((fd: number) => string | undefined) | undefined;
+  /** Its state may have changed since the last event. */
+  #touched = -1;
+
+  // The lap that is under way.
+  #returnedUs = 0;
+  #turnFd = -1;
+  #turnBeganUs = 0;
+  #turns: [fd: number, us: number][] = [];
+  #thrown: { error: unknown } | undefined;
+
+  constructor(options: TraceListener | TraceOptions) {
+    const {
+      listener,
+      bytes = false,
+      lines = false,
+      slowMs = 50,
+    }: TraceOptions = typeof options === "function" ? { listener: options } : options;
+    if (typeof listener !== "function") throw new TypeError("trace takes a function, or { listener }");
+    if (typeof slowMs !== "number" || !(slowMs > 0))
+      throw new RangeError("trace.slowMs is a number of milliseconds above 0");
+    this.#listener = listener;
+    this.#hasBytes = bytes;
+    this.#hasLines = lines;
+    this.#detectors = new Detectors(slowMs);
+    this.#emit({ type: "begin", version: TRACE_VERSION, pid: process.pid, date: new Date().toISOString() });
+  }
+
+  /** How to ask what state a connection is in: what has changed becomes an event. */
+  set stateOf(stateOf: (fd: number) => string | undefined) {
+    this.#stateOf = stateOf;
+  }
+
+  /** A socket listens. */
+  listens(fd: number, address: Address): void {
+    this.#emit({ type: "listen", fd, address });
+  }
+
+  /** The same system calls, and an event for each of those that a loop makes. */
+  traced(sys: Sys): Sys {
+    return {
+      ...sys,
+      epoll_create1: (flags) => {
+        const result = sys.epoll_create1(flags);
+        this.#emit({ type: "create", result });
+        return result;
+      },
+      epoll_wait: (epfd, out, maxEvents, timeoutMs) => {
+        this.#endLap();
+        this.#rethrow();
+        const begunUs = this.#us();
+        const result = sys.epoll_wait(epfd, out, maxEvents, timeoutMs);
+        this.#lap++;
+        const events: [number, number][] = [];
+        for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);
+        this.#returnedUs = this.#us();
+        const blockedUs = this.#returnedUs - begunUs;
+        this.#emit({ type: "wait", epfd, timeoutMs, maxEvents, result, events, blockedUs: rounded(blockedUs) });
+        return result;
+      },
+      epoll_ctl: (epfd, operation, fd, events, token) => {
+        this.#turn(fd);
+        const result = sys.epoll_ctl(epfd, operation, fd, events, token);
+        const op = operation === EPOLL_CTL_ADD ? "ADD" : operation === EPOLL_CTL_DEL ? "DEL" : "MOD";
+        const mask = op === "DEL" ? null : events >>> 0;
+        const oldMask = this.#masks.get(fd) ?? null;
+        if (result >= 0) {
+          if (mask === null) this.#masks.delete(fd);
+          else this.#masks.set(fd, mask);
+        }
+        this.#emit({ type: "ctl", epfd, op, fd, oldMask, mask, result });
+        return result;
+      },
+      accept4: (fd, peer, flags) => {
+        this.#turn(fd);
+        const result = sys.accept4(fd, peer, flags);
+        const bytes = new Uint8Array(peer.buffer, peer.byteOffset, peer.byteLength);
+        this.#emit({ type: "accept", fd, result, peer: result < 0 ? null : decodeAddress(sys, bytes) });
+        return result;
+      },
+      recv: (fd, bytes, offset, wanted, flags) => {
+        this.#turn(fd);
+        const result = sys.recv(fd, bytes, offset, wanted, flags);
+        this.#emit({ type: "recv", fd, wanted, result, ...this.#content(bytes, offset, result) });
+        return result;
+      },
+      send: (fd, bytes, offset, wanted, flags) => {
+        this.#turn(fd);
+        const result = sys.send(fd, bytes, offset, wanted, flags);
+        this.#emit({ type: "send", fd, wanted, result, ...this.#content(bytes, offset, result) });
+        return result;
+      },
+      shutdown: (fd, how) => {
+        this.#turn(fd);
+        const result = sys.shutdown(fd, how);
+        this.#emit({ type: "shutdown", fd, how: how === SHUT_RD ? "RD" : how === SHUT_WR ? "WR" : "RDWR", result });
+        return result;
+      },
+      setsockopt: (fd, level, name, value, length) => {
+        const result = sys.setsockopt(fd, level, name, value, length);
+        if (level === SOL_SOCKET && name === SO_LINGER) this.#emit({ type: "reset", fd, result });
+        return result;
+      },
+      close: (fd) => {
+        this.#turn(fd);
+        const result = sys.close(fd);
+        this.#masks.delete(fd); // the kernel forgets it with its last descriptor
+        this.#emit({ type: "close", fd, result });
+        return result;
+      },
+    };
+  }
+
+  /** From now on the time is this descriptor's. */
+  #turn(fd: number): void {
+    if (fd === this.#turnFd) return;
+    this.#endTurn();
+    this.#turnFd = fd;
+  }
+
+  #endTurn(): void {
+    const us = this.#us();
+    if (this.#turnFd >= 0) this.#turns.push([this.#turnFd, rounded(us - this.#turnBeganUs)]);
+    this.#turnFd = -1;
+    this.#turnBeganUs = us;
+  }
+
+  #endLap(): void {
+    if (this.#lap === 0) return;
+    this.#endTurn();
+    const turns = this.#turns;
+    this.#turns = [];
+    this.#emit({ type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
+  }
+
+  #emit(detail: TraceDetail): void {
+    this.#noteState();
+    this.#tell(detail);
+    if (detail.type === "accept" && detail.result >= 0) this.#touched = detail.result;
+    else if ("fd" in detail && detail.fd !== null) this.#touched = detail.fd;
+    if (detail.type === "wait") this.#turnBeganUs = this.#returnedUs;
+    for (const warning of this.#detectors.see(detail, this.#lap)) this.#tell(warning);
+  }
+
+  /** The state of the descriptor that the last event was about, if it has changed meanwhile. */
+  #noteState(): void {
+    const fd = this.#touched;
+    if (fd < 0 || this.#stateOf === undefined) return;
+    this.#touched = -1;
+    const from = this.#states.get(fd) ?? null;
+    const to = this.#stateOf(fd) ?? null;
+    if (from === to) return;
+    if (to === null) this.#states.delete(fd);
+    else this.#states.set(fd, to);
+    this.#tell({ type: "state", fd, from, to });
+  }
+
+  #tell(detail: TraceDetail): void {
+    const event: TraceEvent = { seq: ++this.#seq, us: rounded(this.#us()), lap: this.#lap, ...detail };
+    if (this.#hasLines && "result" in detail) {
+      const at = callerLine();
+      if (at !== undefined) event.at = at;
+    }
+    try {
+      this.#listener(event);
+    } catch (error) {
+      this.#thrown ??= { error }; // not here, between a system call and what has to follow it
+    }
+  }
+
+  #rethrow(): void {
+    const thrown = this.#thrown;
+    this.#thrown = undefined;
+    if (thrown !== undefined) throw thrown.error;
+  }
+
+  #content(all: Uint8Array | Int32Array, offset: number, length: number): { line?: string; bytes?: string } {
+    if (length <= 0) return {};
+    const text = (most: number): string =>
+      Buffer.from(all.buffer, all.byteOffset + offset, Math.min(length, most)).toString("latin1");
+    const line = START_LINE.exec(text(LINE_BYTES))?.[0];
+    return { ...(line === undefined ? {} : { line }), ...(this.#hasBytes ? { bytes: text(length) } : {}) };
+  }
+
+  #us(): number {
+    return (performance.now() - this.#beganMs) * 1000;
+  }
+}
+
+function rounded(us: number): number {
+  return Math.round(us * 10) / 10;
+}
+
+/** The first frame below this file and Epoll's: the line that wanted the call. */
+function callerLine(): string | undefined {
+  const frames = (new Error().stack ?? "").split("\n").slice(1);
+  for (const frame of frames) {
+    const [, path = "", line] = FRAME.exec(frame.trim()) ?? [];
+    if (path === "" || /\/(?:trace\/tracer|epoll)\.[tj]s$/.test(path)) continue;
+    return `${path.replace(/^.*\/(?=src\/)/, "")}:${line}`;
+  }
+  return undefined;
+}
