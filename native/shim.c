@@ -38,6 +38,7 @@ extern void *dlsym(void *handle, const char *name);
   X(int, memcmp, (const void *, const void *, size))            \
   X(int, strcmp, (const char *, const char *))                  \
   X(int, fcntl, (int, int, ...))                                \
+  X(int, ioctl, (int, size, ...))                               \
   X(int, eventfd, (u32, int))                                   \
   X(int, pipe2, (int *, int))                                   \
   X(int, timerfd_create, (int, int))                            \
@@ -278,6 +279,13 @@ int close(int fd) { return disown(fd), result(c_close(fd)); }
 
 int fcntl(int fd, int command, int argument) { return result(c_fcntl(fd, command, argument)); }
 
+/* For requests that answer with one int: FIONREAD, SIOCOUTQ. */
+int ioctl(int fd, int request) {
+  int value = 0;
+  int n = c_ioctl(fd, request, &value);
+  return n < 0 ? result(n) : value;
+}
+
 int eventfd(int initial, int flags) { return opened(c_eventfd(initial, flags)); }
 
 int pipe2(int *fds, int flags) { return opened_pair(c_pipe2(fds, flags), fds); }
@@ -415,7 +423,7 @@ int bridge_end(int in) {
 #define OURS(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
   X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(sendmsg) X(recvmsg) X(shutdown) \
   X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
-  X(write) X(close) X(fcntl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
+  X(write) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
   X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(bridge) X(bridge_end)
 

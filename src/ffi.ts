@@ -67,6 +67,8 @@ export interface Sys {
   /** It is somebody else's to close: the end of a Worker does not. */
   disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  /** What a request answers that answers with one number: FIONREAD, SIOCOUTQ. */
+  ioctl(fd: number, request: number): number;
   eventfd(initial: number, flags: number): number;
   pipe2(fds: Int32Array, flags: number): number;
   timerfd_create(clock: number, flags: number): number;
@@ -130,6 +132,7 @@ const signatures: Signatures<Sys> = {
   equal: [bytes, int, bytes, int],
   disown: [int],
   fcntl: [int, int, int],
+  ioctl: [int, int],
   eventfd: [int, int],
   pipe2: [bytes, int],
   timerfd_create: [int, int],

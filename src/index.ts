@@ -36,5 +36,14 @@ export {
   type WarningCode,
 } from "./trace/event.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/file.ts";
+export {
+  type Difference,
+  differences,
+  explain,
+  type Interest,
+  interestList,
+  type Look,
+  lookAt,
+} from "./trace/kernel.ts";
 export { formatEvent, type TextOptions } from "./trace/text.ts";
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./watch.ts";
