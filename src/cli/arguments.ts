@@ -16,12 +16,35 @@ export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
+/** Without a word, it serves. */
+export type Command = "serve" | "why" | "replay";
+
 /** What the command line asks for. */
 export type Request =
-  | { kind: "help"; of: "serve" | "why" }
+  | { kind: "help"; of: Command }
   | { kind: "version" }
-  | { kind: "serve"; options: EpollServerOptions; isQuiet: boolean; isService: boolean; team: Team | undefined }
-  | { kind: "why"; options: WhyOptions };
+  | ServeRequest
+  | { kind: "why"; options: WhyOptions }
+  | { kind: "replay"; file: string; trace: TraceRequest };
+
+/** Serve, and how to speak of it. */
+export interface ServeRequest {
+  kind: "serve";
+  options: EpollServerOptions;
+  isQuiet: boolean;
+  isService: boolean;
+  team: Team | undefined;
+  trace: TraceRequest | undefined;
+}
+
+/** What is to be told of the loop, and where. */
+export interface TraceRequest {
+  /** On standard output; undefined: not there. */
+  format: "text" | "json" | undefined;
+  file: string | undefined;
+  isNumeric: boolean;
+  hasBytes: boolean;
+}
 
 /** What `epoll-hello why` is asked for. */
 export interface WhyOptions {
@@ -39,6 +62,11 @@ export interface Team {
 }
 
 const MOST_WORKERS = 1024;
+
+const traceFlags = {
+  numeric: { type: "boolean", description: "trace: masks as numbers, as the document has them" },
+  "show-bytes": { type: "boolean", description: "trace: what is received and sent, too" },
+} as const satisfies ArgsDef;
 
 const flags = {
   port: { type: "string", valueHint: "PORT", description: `TCP port to listen on (${DEFAULT_PORT}); 0: any free one` },
@@ -58,6 +86,13 @@ const flags = {
   },
   classic: { type: "boolean", description: "the document's loop to the letter: no keep-alive, one call per event" },
   backlog: { type: "string", valueHint: "N", description: "connections that may wait to be accepted (4096)" },
+  trace: {
+    type: "string",
+    valueHint: "text|json",
+    description: "print what the loop does, a line for each system call (--trace alone: text)",
+  },
+  ...traceFlags,
+  "trace-file": { type: "string", valueHint: "FILE", description: "save what the loop does, for epoll-hello replay" },
   quiet: { type: "boolean", description: "print warnings and errors only" },
   help: { type: "boolean", alias: "h", description: "print this and exit" },
   version: { type: "boolean", alias: "v", description: "print the version and exit" },
@@ -70,6 +105,13 @@ const whyFlags = {
   help: { type: "boolean", alias: "h", description: "print this and exit" },
 } as const satisfies ArgsDef;
 
+const replayFlags = {
+  file: { type: "positional", required: false, valueHint: "FILE", description: "a trace that --trace-file has saved" },
+  json: { type: "boolean", description: "print the events as JSON, a line each" },
+  numeric: traceFlags.numeric,
+  help: { type: "boolean", alias: "h", description: "print this and exit" },
+} as const satisfies ArgsDef;
+
 const meta: CommandMeta = { name: "epoll-hello", version, description: "A web server on one Linux epoll loop" };
 
 const why = defineCommand({
@@ -77,17 +119,27 @@ const why = defineCommand({
   args: whyFlags,
 });
 
+const replay = defineCommand({
+  meta: { name: "replay", description: "Print a trace that --trace-file has saved" },
+  args: replayFlags,
+});
+
 /** For the text of `--help` only: citty, told to run it, would run the server and the subcommand both. */
 const command = defineCommand({
   meta,
   args: flags,
-  subCommands: { why },
+  subCommands: { why, replay },
 });
 
 /** The text of `--help`, in colour only where colour is welcome. */
-export async function usage(of: "serve" | "why"): Promise<string> {
-  const text = of === "why" ? await renderUsage(why, { meta }) : await renderUsage(command);
-  const inOrder = text.replace("[OPTIONS] why", "[why] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
+export async function usage(of: Command): Promise<string> {
+  const texts = {
+    serve: () => renderUsage(command),
+    why: () => renderUsage(why, { meta }),
+    replay: () => renderUsage(replay, { meta }),
+  };
+  const text = await texts[of]();
+  const inOrder = text.replace("[OPTIONS] why|replay", "[why|replay] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
   return hasColour(process.stdout) ? inOrder : stripVTControlCharacters(inOrder);
 }
 
@@ -98,7 +150,9 @@ export function hasColour(stream: { isTTY: boolean }): boolean {
 /** @throws {UsageError} */
 export function readArguments(rawArguments: string[]): Request {
   if (rawArguments[0] === "why") return readWhy(rawArguments.slice(1));
-  const given = parseArgs(rawArguments, flags);
+  if (rawArguments[0] === "replay") return readReplay(rawArguments.slice(1));
+  rawArguments = rawArguments.map((argument) => (argument === "--trace" ? "--trace=text" : argument));
+  const given = parseArgs<typeof flags>(rawArguments, flags);
   if (given.help) return { kind: "help", of: "serve" };
   if (given.version) return { kind: "version" };
   refuseUnknown(rawArguments, given, flags, "--port 8800");
@@ -126,13 +180,30 @@ export function readArguments(rawArguments: string[]): Request {
   } else {
     options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
   }
-  return {
-    kind: "serve",
-    options,
-    isQuiet: given.quiet === true,
-    isService: given.systemd === true,
-    team: teamOf(given.workers, given.balance, places[0]?.[0]),
-  };
+  const team = teamOf(given.workers, given.balance, places[0]?.[0]);
+  const trace = traceOf(given);
+  if (team !== undefined && trace !== undefined) throw new UsageError("a trace is of one process: leave out --workers");
+  return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true, team, trace };
+}
+
+function traceOf(given: {
+  trace?: string | undefined;
+  "trace-file"?: string | undefined;
+  numeric?: boolean | undefined;
+  "show-bytes"?: boolean | undefined;
+}): TraceRequest | undefined {
+  const { trace, "trace-file": file } = given;
+  if (trace !== undefined && trace !== "text" && trace !== "json") {
+    throw new UsageError(`--trace takes text or json, not ${trace === "" ? "nothing" : JSON.stringify(trace)}`);
+  }
+  const isNumeric = given.numeric === true;
+  const hasBytes = given["show-bytes"] === true;
+  if (trace === undefined && file === undefined) {
+    const [alone] = [isNumeric && "--numeric", hasBytes && "--show-bytes"].filter((flag) => flag !== false);
+    if (alone !== undefined) throw new UsageError(`${alone} is for a trace: give --trace, too`);
+    return undefined;
+  }
+  return { format: trace, file: file === undefined ? undefined : nonEmpty("--trace-file", file), isNumeric, hasBytes };
 }
 
 /** @param place the flag of a place that is no port of our own */
@@ -180,6 +251,20 @@ function readWhy(rawArguments: string[]): Request {
   };
 }
 
+function readReplay(rawArguments: string[]): Request {
+  const given = parseArgs(rawArguments, replayFlags);
+  if (given.help) return { kind: "help", of: "replay" };
+  const [file, ...more] = given._;
+  refuseUnknown(rawArguments, { ...given, _: more }, replayFlags, "replay FILE --numeric");
+  if (file === undefined) throw new UsageError("replay needs the file of a trace: epoll-hello replay FILE");
+  const format = given.json === true ? "json" : "text";
+  return {
+    kind: "replay",
+    file,
+    trace: { format, file: undefined, isNumeric: given.numeric === true, hasBytes: false },
+  };
+}
+
 function passed(): number[] {
   const fds = listenFds().map(({ fd }) => fd);
   if (fds.length > 0) return fds;
@@ -198,7 +283,8 @@ function refuseUnknown(
   const known = new Map(Object.entries(flags));
   const aliases = new Set(Object.values(flags).map(({ alias }) => alias));
   for (const name of Object.keys(given)) {
-    if (name === "_" || aliases.has(name) || known.has(name)) continue;
+    const dashed = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`); // citty gives traceFile, too
+    if (name === "_" || aliases.has(name) || known.has(name) || known.has(dashed)) continue;
     const written = rawArguments.includes(`--no-${name}`) ? `no-${name}` : name;
     throw new UsageError(`unknown flag ${name.length === 1 ? "-" : "--"}${written}`);
   }
@@ -212,7 +298,7 @@ function refuseUnknown(
     }
   }
   const [word] = given._;
-  if (word === "why") throw new UsageError("why comes first: epoll-hello why");
+  if (word === "why" || word === "replay") throw new UsageError(`${word} comes first: epoll-hello ${word}`);
   if (word !== undefined) {
     throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in ${example}`);
   }

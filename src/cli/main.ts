@@ -4,6 +4,7 @@
 import { type Request, readArguments, usage, UsageError, version } from "./arguments.ts";
 import { printLine } from "./print.ts";
 import { explain, serve, showError } from "./serve.ts";
+import { replay } from "./trace.ts";
 import { why } from "./why.ts";
 import { takeTask } from "../workers/worker.ts";
 import { serveAsWorker, supervise } from "./supervise.ts";
@@ -21,10 +22,12 @@ async function main(rawArguments: string[]): Promise<number> {
       return 0;
     case "serve":
       return request.team === undefined
-        ? serve(request.options, request.isQuiet, request.isService)
+        ? serve(request)
         : supervise(request.options, request.team, request.isQuiet, request.isService);
     case "why":
       return why(request.options);
+    case "replay":
+      return replay(request.file, request.trace);
   }
 }
 
@@ -35,7 +38,7 @@ try {
   const isUsage = error instanceof UsageError;
   showError(
     isUsage
-      ? `${error.message}\nepoll-hello${rawArguments[0] === "why" ? " why" : ""} --help shows what can be given.`
+      ? `${error.message}\nepoll-hello${/^(?:why|replay)$/.test(rawArguments[0] ?? "") ? ` ${rawArguments[0]}` : ""} --help shows what can be given.`
       : explain(error),
   );
   process.exitCode = isUsage ? 2 : 1;

@@ -31,6 +31,15 @@ export function printLine(line: string): void {
   write(0);
 }
 
+/** Write a line to standard error, where standard output is somebody else's. */
+export function printAside(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch {
+    // nobody is there to hear it
+  }
+}
+
 /** Write what is left, and wait a moment for it if need be. */
 export function flushLines(): void {
   write(FLUSH_MS);

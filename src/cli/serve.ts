@@ -11,9 +11,10 @@ import {
   type ServiceState,
   watchdogIntervalMs,
 } from "../index.ts";
-import { UsageError } from "./arguments.ts";
+import { type ServeRequest, UsageError } from "./arguments.ts";
 import { describeAll, describeRequest, describeStats } from "./describe.ts";
-import { flushLines, printLine } from "./print.ts";
+import { flushLines, printAside, printLine } from "./print.ts";
+import { tracing } from "./trace.ts";
 
 /** 128 + SIGINT: what a shell expects of a program that Ctrl-C ended. SIGTERM is how servers are asked to stop: 0. */
 export const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
@@ -21,20 +22,26 @@ export const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
 const log = createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
 
 /** Serve until stopped; returns the exit code. */
-export function serve(options: EpollServerOptions, isQuiet: boolean, isService: boolean): number {
+export function serve({ options, isQuiet, isService, trace }: ServeRequest): number {
+  const traced = trace === undefined ? undefined : tracing(trace);
+  const isPure = trace?.format === "json"; // what reads it shall find nothing else there
   const server: EpollServer = listen(options, () => {
     return new EpollServer({
       ...options,
       ...(isService ? tellSystemd(() => server.stats) : {}),
-      ...saying(isQuiet),
+      ...saying(isQuiet || trace?.format !== undefined),
+      ...(traced === undefined ? {} : { trace: traced.options }),
     });
   });
   const signal = server.run(() => {
     if (isService) tell({ ready: true, status: `listening on ${server.url}` });
     // Not before: whoever reads this line may send a signal at once.
-    if (!isQuiet) printLine(`listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`);
+    const where = `listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`;
+    if (isPure) printAside(where);
+    else if (!isQuiet) printLine(where);
   });
-  if (!isQuiet) printLine(describeStats(server.stats));
+  traced?.end();
+  if (!isQuiet && !isPure) printLine(describeStats(server.stats));
   flushLines();
   return signal === undefined ? 0 : EXIT_CODES[signal];
 }

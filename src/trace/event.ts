@@ -126,10 +126,10 @@ export interface WarningEvent {
   message: string;
 }
 
-/** All is done that the wait had brought: the next event is another wait. */
+/** All is done that the wait had brought, or that came before the first one: what follows is another wait. */
 export interface LapEvent {
   type: "lap";
-  /** From the wait's return to here. */
+  /** From the wait's return, or the beginning, to here. */
   workedUs: number;
   /** For which descriptor how long, in the order of their turns. */
   turns: [fd: number, us: number][];

@@ -152,7 +152,6 @@ export class Tracer {
   }
 
   #endLap(): void {
-    if (this.#lap === 0) return;
     this.#endTurn();
     const turns = this.#turns;
     this.#turns = [];

@@ -14,6 +14,8 @@ export interface Program {
   readonly exited: Promise<number>;
   /** Wait until its standard output matches, and return the match. */
   output(pattern: RegExp): Promise<RegExpExecArray>;
+  /** The same for its standard error. */
+  errors(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -55,19 +57,22 @@ export function start(
     stdout: "",
     stderr: "",
     exited: finish(),
-    async output(pattern) {
-      for (;;) {
-        const match = pattern.exec(program.stdout);
-        if (match !== null) return match;
-        if (isOver) {
-          throw new Error(`${command.join(" ")} ended without ${pattern}:\n${program.stdout}\n${program.stderr}`);
-        }
-        await heard.promise;
-      }
-    },
+    output: (pattern) => said("stdout", pattern),
+    errors: (pattern) => said("stderr", pattern),
     kill: (signal) => child.kill(signal),
   };
   return program;
+
+  async function said(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(program[stream]);
+      if (match !== null) return match;
+      if (isOver) {
+        throw new Error(`${command.join(" ")} ended without ${pattern}:\n${program.stdout}\n${program.stderr}`);
+      }
+      await heard.promise;
+    }
+  }
 
   async function finish(): Promise<number> {
     await Promise.all([read(child.stdout, "stdout"), read(child.stderr, "stderr")]);

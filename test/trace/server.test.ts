@@ -1,0 +1,221 @@
+// What a traced server tells: every system call of its loop, in order, with what came of it; and an untraced one is as it was.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import {
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EpollServer,
+  type EpollServerOptions,
+  formatEvent,
+  type TraceEvent,
+  type TraceOptions,
+} from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { complete, GET, Stage, sysWith } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+/** Serve so many clients after each other, and have all events. */
+function traced(
+  options: EpollServerOptions,
+  how: Partial<TraceOptions> = {},
+  requests: string[] = [GET],
+): TraceEvent[] {
+  const events: TraceEvent[] = [];
+  {
+    using stage = new Stage({ ...options, trace: { listener: (event) => events.push(event), ...how } });
+    for (const request of requests) {
+      const client = stage.client(request);
+      stage.receive(client, complete);
+      client.close();
+      stage.settle();
+    }
+  }
+  return events;
+}
+
+const withoutEmpty = (events: TraceEvent[]): TraceEvent[] =>
+  events.filter((event) => event.type !== "wait" || event.events.length > 0);
+
+test("the document's loop: its five event lists, and one call for each readiness", () =>
+  leavesNoFd(() => {
+    const events = traced({ keepAlive: false, eager: false });
+    const listener = events.find((event) => event.type === "listen")?.fd;
+    const fd = events.find((event) => event.type === "accept")?.result;
+    const lists = withoutEmpty(events).flatMap((event) => (event.type === "wait" ? [event.events] : []));
+    expect(lists).toEqual([[[listener, EPOLLIN]], [[fd, EPOLLIN]], [[fd, EPOLLOUT]], [[fd, EPOLLHUP]]] as never);
+    const lines = withoutEmpty(events).flatMap((event) => formatEvent(event) ?? []);
+    const text = lines
+      .join("\n")
+      .replaceAll(new RegExp(`\\b${fd}\\b`, "g"), "FD")
+      .replaceAll(new RegExp(`\\b${listener}\\b`, "g"), "LISTENER")
+      .replace(/127.0.0.1:\d+/g, "HERE")
+      .replace(/#\d+ epoll_wait\(\d+, \d\)/g, "epoll_wait")
+      .replace(/epoll_ctl\(\d+/g, "epoll_ctl(EP")
+      .replace(/epoll_create1\(EPOLL_CLOEXEC\) = \d+/, "epoll_create1")
+      .replace(/close\(\d+\)$/, "close(EP)")
+      .replace(/ +\+\d+\.\d{3}s/g, "")
+      .replace(/ {2,}(?=\S)/g, " ");
+    expect(text.split("\n").map((line) => line.trim())).toEqual([
+      "listen(LISTENER) HERE",
+      "epoll_create1",
+      "epoll_ctl(EP, ADD, LISTENER, EPOLLIN)",
+      "epoll_wait = [(LISTENER, EPOLLIN)]",
+      "accept4(LISTENER) = FD HERE",
+      "FD: none -> new",
+      "epoll_ctl(EP, ADD, FD, EPOLLIN)",
+      "epoll_wait = [(FD, EPOLLIN)]",
+      "recv(FD) = 27 GET / HTTP/1.1",
+      "FD: new -> sending",
+      "epoll_ctl(EP, MOD, FD, EPOLLOUT)",
+      "epoll_wait = [(FD, EPOLLOUT)]",
+      "send(FD) = 145 HTTP/1.1 200 OK",
+      "FD: sending -> closing",
+      "epoll_ctl(EP, MOD, FD, 0)",
+      "shutdown(FD, SHUT_RDWR)",
+      "epoll_wait = [(FD, EPOLLHUP)]",
+      "epoll_ctl(EP, DEL, FD)",
+      "FD: closing -> none",
+      "close(FD)",
+      "epoll_ctl(EP, DEL, LISTENER)",
+      "close(LISTENER)",
+      "close(EP)",
+    ]);
+  }));
+
+test("events are numbered without a gap, in the order of time, and each belongs to a lap", () => {
+  const events = traced(
+    {},
+    {},
+    Array.from({ length: 20 }, () => GET),
+  );
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
+  let [us, lap] = [0, 0];
+  for (const event of events) {
+    expect(event.us).toBeGreaterThanOrEqual(us);
+    us = event.us;
+    expect(event.lap).toBe(event.type === "wait" ? ++lap : lap);
+  }
+  expect(events[0]).toMatchObject({ type: "begin", version: 1, pid: process.pid });
+});
+
+test("a registration has its old mask and its new one", () => {
+  const events = traced({ keepAlive: false, eager: false });
+  const fd = events.find((event) => event.type === "accept")?.result;
+  const masks = events.flatMap((event) =>
+    event.type === "ctl" && event.fd === fd ? [[event.op, event.oldMask, event.mask]] : [],
+  );
+  expect(masks).toEqual([
+    ["ADD", null, EPOLLIN],
+    ["MOD", EPOLLIN, EPOLLOUT],
+    ["MOD", EPOLLOUT, 0],
+    ["DEL", 0, null],
+  ]);
+});
+
+test("what fails has its errno, in the event and by name in the line", () => {
+  const events: TraceEvent[] = [];
+  using stage = new Stage(
+    { trace: (event) => events.push(event), writeTimeoutMs: 1000 },
+    sysWith(({ send }) => ({ send: (...args) => (events.length < 14 ? -104 : send(...args)) })),
+  );
+  const client = stage.client(GET);
+  stage.settle();
+  const failed = events.find((event) => event.type === "send");
+  expect(failed).toMatchObject({ result: -104 });
+  expect(formatEvent(failed as TraceEvent)?.trim()).toMatch(/^send\(\d+\) = -1 ECONNRESET$/);
+  expect(stage.server.stats.broken).toBe(1);
+  client.close();
+});
+
+test("bytes only if asked for; the first line of a message always", () => {
+  const requests = ["POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret"];
+  for (const hasBytes of [false, true]) {
+    const events = traced({}, { bytes: hasBytes }, requests);
+    const received = events.find((event) => event.type === "recv") as TraceEvent;
+    expect(received).toMatchObject({ line: "POST /a HTTP/1.1" });
+    expect(JSON.stringify(events).includes("secret")).toBe(hasBytes);
+    expect(formatEvent(received)?.includes('\\r\\nHost: a\\r\\nContent-Length: 6\\r\\n\\r\\nsecret"')).toBe(hasBytes);
+  }
+});
+
+test("what a client sends cannot write to a terminal", () => {
+  const events: TraceEvent[] = [];
+  using stage = new Stage({ trace: { listener: (event) => events.push(event), bytes: true } });
+  const client = stage.client("G\x1b[2J \x9b31m /\xff HTTP/1.1\r\n\r\n");
+  stage.settle();
+  client.close();
+  const lines = events.flatMap((event) => formatEvent(event) ?? []);
+  expect(lines.some((line) => line.includes("\\u001b[2J \\u00c2\\u009b31m /\\u00c3\\u00bf"))).toBe(true);
+  for (const line of lines) expect(line).toMatch(/^[ -~]*$/);
+});
+
+test("the line of the program that made each call, if asked for", () => {
+  const calls = traced({}, { lines: true }).filter((event) => "result" in event);
+  const places = new Set(calls.map(({ at }) => at?.replace(/:\d+$/, "")));
+  expect(places).toContain("src/server/loop.ts");
+  for (const place of places)
+    expect(place).toMatch(/^src\/server\/(?:loop|gate|listeners|server)\.ts$|^src\/socket\.ts$/);
+  expect(traced({}).some(({ at }) => at !== undefined)).toBe(false);
+});
+
+test("the end of each lap says how long it worked, and for whom", () => {
+  const events = traced({});
+  const laps = events.filter((event) => event.type === "lap");
+  expect(laps.length).toBe(events.filter((event) => event.type === "wait").length); // one before the first, none after the last
+  for (const { workedUs, turns } of laps) {
+    expect(turns.reduce((sum, [, us]) => sum + us, 0)).toBeLessThanOrEqual(workedUs + 1);
+  }
+});
+
+test("what a listener throws comes after the lap, as any callback's error; nothing is lost by it", () =>
+  leavesNoFd(() => {
+    const trace = (event: TraceEvent): void => {
+      if (event.type === "accept") throw new Error("enough");
+    };
+    using stage = new Stage({ trace });
+    const client = stage.client(GET);
+    expect(() => stage.settle()).toThrow("enough");
+    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200");
+    expect(stage.server.stats).toMatchObject({ accepted: 1, requests: 1, open: 1 });
+  }));
+
+test("trace takes a function or an object with one, and a time above 0", () => {
+  const wrong: [unknown, string][] = [
+    [1, "trace takes"],
+    [{}, "trace takes"],
+    [{ listener: 1 }, "trace takes"],
+    [{ listener: () => {}, slowMs: 0 }, "slowMs"],
+  ];
+  for (const [trace, message] of wrong) {
+    expect(() => new EpollServer({ trace: trace as never })).toThrow(message);
+  }
+});
+
+test("every event of 100,000 requests is accounted for", () => {
+  const count = 100_000;
+  const counts: Record<string, number> = {};
+  let [seq, inBytes, outBytes, expectedSeq] = [0, 0, 0, 0];
+  const listener = (event: TraceEvent): void => {
+    expectedSeq++;
+    seq = event.seq;
+    counts[event.type] = (counts[event.type] ?? 0) + 1;
+    if (event.type === "recv" && event.result > 0) inBytes += event.result;
+    if (event.type === "send" && event.result > 0) outBytes += event.result;
+  };
+  const stage = new Stage({ trace: listener });
+  const clients = Array.from({ length: 20 }, () => stage.client());
+  const reply = /Hello from Epoll server!$/;
+  for (let i = 0; i < count / clients.length; i++) {
+    for (const client of clients) client.send(GET);
+    for (const client of clients) stage.receive(client, reply);
+  }
+  const { stats } = stage.server;
+  stage[Symbol.dispose]();
+  expect(stats.requests).toBe(count);
+  expect(seq).toBe(expectedSeq);
+  expect([inBytes, outBytes]).toEqual([stats.bytesIn, stats.bytesOut]);
+  expect(counts).toMatchObject({ begin: 1, listen: 1, create: 1, send: count, close: clients.length + 2 });
+  expect(counts["wait"]).toBe(counts["lap"] as number);
+});
