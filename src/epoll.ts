@@ -13,9 +13,16 @@ import { check, ClosedError, EINTR, ErrnoError } from "./errno.ts";
 import { EventList } from "./events.ts";
 import { type FdLike, toFd } from "./fd.ts";
 import { hostSys, type Sys } from "./ffi.ts";
+import type { TraceListener, TraceOptions } from "./trace/event.ts";
+import { Tracer } from "./trace/tracer.ts";
 
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
+
+export interface EpollOptions {
+  /** Called for each system call of this instance: epoll_create1, epoll_ctl, epoll_wait, close; and for what looks wrong. */
+  trace?: TraceListener | TraceOptions | undefined;
+}
 
 /**
  * An epoll instance: watch any number of descriptors, and learn which are ready.
@@ -42,12 +49,13 @@ export class Epoll implements Disposable {
    * @throws {ErrnoError} EMFILE or ENFILE if no descriptor is left; ENOMEM
    * @see epoll_create1(2)
    */
-  constructor();
+  constructor(options?: EpollOptions);
   /** @internal `fd` is taken over; `sys` stands in for the kernel */
   constructor(fd: number | undefined, sys?: Sys);
-  constructor(fd?: number, sys: Sys = hostSys()) {
-    this.#sys = sys;
-    this.#fd = fd ?? check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  constructor(first?: number | EpollOptions, sys: Sys = hostSys()) {
+    const trace = typeof first === "object" ? first.trace : undefined;
+    this.#sys = trace === undefined ? sys : new Tracer(trace).traced(sys);
+    this.#fd = typeof first === "number" ? first : check(this.#sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   }
 
   /** Take over an epoll descriptor that was opened elsewhere: `close` closes it. */

@@ -12,7 +12,7 @@ export { MemFd } from "./descriptors/memfd.ts";
 export { PidFd, type ProcessEnd } from "./descriptors/pidfd.ts";
 export { type SignalCount, type SignalName, Signals } from "./descriptors/signals.ts";
 export { TimerFd, type TimerSetting } from "./descriptors/timerfd.ts";
-export { Epoll } from "./epoll.ts";
+export { Epoll, type EpollOptions } from "./epoll.ts";
 export { ClosedError, ErrnoError, LookupError } from "./errno.ts";
 export { EventList } from "./events.ts";
 export type { FdLike } from "./fd.ts";

@@ -7,6 +7,8 @@ import { check, ClosedError, ErrnoError } from "./errno.ts";
 import { EventList } from "./events.ts";
 import { type FdLike, toFd } from "./fd.ts";
 import { hostSys } from "./ffi.ts";
+import type { CtlEvent, TraceListener, TraceOptions } from "./trace/event.ts";
+import { Tracer } from "./trace/tracer.ts";
 
 /** Called when a watched descriptor is ready: with what is, as a mask, and its number. */
 export type WatchCallback = (mask: number, fd: number) => void;
@@ -14,6 +16,8 @@ export type WatchCallback = (mask: number, fd: number) => void;
 export interface WatchOptions {
   /** Ends the watch when it aborts. */
   signal?: AbortSignal | undefined;
+  /** Called for each change of its registration, and for each event with the time that the callback took. */
+  trace?: TraceListener | TraceOptions | undefined;
 }
 
 /** So many callbacks in one lap; then it is the turn of all else that Bun's loop has to do. */
@@ -58,7 +62,8 @@ export function watch(
   }
   const signal = options?.signal;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("signal is an AbortSignal");
-  return new Watch(toFd(fd), mask, typeof callback === "function" ? callback : undefined, signal);
+  const tracer = options?.trace === undefined ? undefined : new Tracer(options.trace);
+  return new Watch(toFd(fd), mask, typeof callback === "function" ? callback : undefined, signal, tracer);
 }
 
 /** A descriptor that is watched; made by `watch`. */
@@ -69,6 +74,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
 
   readonly #callback: WatchCallback | undefined;
   readonly #signal: AbortSignal | undefined;
+  readonly #tracer: Tracer | undefined;
   readonly #abort: () => void = () => this.close();
   #hub: Hub | undefined;
   #mask: number;
@@ -81,13 +87,20 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #waiting: ((result: IteratorResult<number, undefined>) => void)[] = [];
 
   /** @internal */
-  constructor(fd: number, mask: number, callback: WatchCallback | undefined, signal: AbortSignal | undefined) {
+  constructor(
+    fd: number,
+    mask: number,
+    callback: WatchCallback | undefined,
+    signal: AbortSignal | undefined,
+    tracer: Tracer | undefined,
+  ) {
     this.fd = fd;
+    this.#tracer = tracer;
     this.#mask = mask;
     this.#callback = callback;
     this.#signal = signal;
     if (signal?.aborted === true) return; // closed from the start
-    this.#hub = Hub.add(this);
+    this.#control("ADD", () => (this.#hub = Hub.add(this)));
     signal?.addEventListener("abort", this.#abort);
   }
 
@@ -112,7 +125,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     const before = this.#mask;
     this.#mask = mask;
     try {
-      hub.arm(this);
+      this.#control("MOD", () => hub.arm(this));
     } catch (error) {
       this.#mask = before;
       throw error;
@@ -126,6 +139,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     if (hub === undefined) return;
     this.#hub = undefined;
     this.#signal?.removeEventListener("abort", this.#abort);
+    this.#tracer?.controlled(hub.fileno(), "DEL", this.fd, null, 0);
     hub.remove(this);
     for (const resolve of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
   }
@@ -181,6 +195,11 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
 
   /** @internal It is ready. */
   deliver(mask: number): void {
+    if (this.#tracer === undefined || this.#hub === undefined) this.#deliver(mask);
+    else this.#tracer.delivered(this.#hub.fileno(), this.fd, mask, () => this.#deliver(mask));
+  }
+
+  #deliver(mask: number): void {
     if (this.#isSpent) return;
     this.#isSpent = (this.interest & EPOLLONESHOT) !== 0;
     if (this.#callback !== undefined) return this.#callback(mask, this.fd);
@@ -200,8 +219,23 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   }
 
   #rearm(): void {
-    this.#hub?.arm(this);
+    this.#control("MOD", () => this.#hub?.arm(this));
     this.#isSpent = false;
+  }
+
+  /** Change the registration, and tell who traces it. */
+  #control(op: CtlEvent["op"], change: () => void): void {
+    if (this.#tracer === undefined) return change();
+    const told = (result: number): void => {
+      this.#tracer?.controlled(this.#hub?.fileno() ?? -1, op, this.fd, this.interest >>> 0, result);
+    };
+    try {
+      change();
+    } catch (error) {
+      if (error instanceof ErrnoError) told(error.errno);
+      throw error;
+    }
+    told(0);
   }
 
   #open(method: string): Hub {
@@ -243,6 +277,11 @@ class Hub {
     const hub = (Hub.#current ??= new Hub());
     hub.#add(watch);
     return hub;
+  }
+
+  /** The epoll instance. */
+  fileno(): number {
+    return this.#epoll.fileno();
   }
 
   /** Have epoll watch for what the watch wants now. */

@@ -35,11 +35,21 @@ export interface Recipe {
   port?: number;
 }
 
-export type RecipeName = "run" | "start" | "bunServe" | "nodeOnBun" | "nodeOnNode" | "reference" | "nginx" | "document";
+export type RecipeName =
+  | "run"
+  | "start"
+  | "traced"
+  | "bunServe"
+  | "nodeOnBun"
+  | "nodeOnNode"
+  | "reference"
+  | "nginx"
+  | "document";
 
 export const recipes: Readonly<Record<RecipeName, Recipe>> = {
   run: bunRecipe("EpollServer.run()", "epoll-server.ts", "run"),
   start: bunRecipe("EpollServer.start()", "epoll-server.ts", "start"),
+  traced: bunRecipe("EpollServer.run(), traced", "epoll-server.ts", "traced"),
   bunServe: bunRecipe("Bun.serve", "bun-serve.ts"),
   nodeOnBun: bunRecipe("node:http on Bun", "node-http.mjs"),
   nodeOnNode: {

@@ -136,6 +136,12 @@ export const works: Work[] = [
     entries: [entry("run", "large"), entry("start", "large"), entry("reference", "large"), entry("bunServe", "large")],
   },
   {
+    id: "traced",
+    title: "keep-alive, 64 connections, with and without a trace",
+    load: { connections: 64 },
+    entries: [entry("run"), entry("traced")],
+  },
+  {
     id: "async",
     title: "keep-alive, 64 connections, an async handler",
     load: { connections: 64 },

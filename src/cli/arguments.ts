@@ -199,7 +199,7 @@ function traceOf(given: {
   const isNumeric = given.numeric === true;
   const hasBytes = given["show-bytes"] === true;
   if (trace === undefined && file === undefined) {
-    const [alone] = [isNumeric && "--numeric", hasBytes && "--show-bytes"].filter((flag) => flag !== false);
+    const alone = isNumeric ? "--numeric" : hasBytes ? "--show-bytes" : undefined;
     if (alone !== undefined) throw new UsageError(`${alone} is for a trace: give --trace, too`);
     return undefined;
   }

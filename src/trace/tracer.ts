@@ -5,7 +5,14 @@ import { type Address, decodeAddress } from "../address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
 import type { Sys } from "../ffi.ts";
 import { Detectors } from "./detectors.ts";
-import { TRACE_VERSION, type TraceDetail, type TraceEvent, type TraceListener, type TraceOptions } from "./event.ts";
+import {
+  type CtlEvent,
+  TRACE_VERSION,
+  type TraceDetail,
+  type TraceEvent,
+  type TraceListener,
+  type TraceOptions,
+} from "./event.ts";
 
 const LINE_BYTES = 256;
 /** The first line of an HTTP message, within so many bytes. */
@@ -62,6 +69,31 @@ export class Tracer {
     this.#emit({ type: "listen", fd, address });
   }
 
+  /** epoll_ctl was called. */
+  controlled(epfd: number, op: CtlEvent["op"], fd: number, mask: number | null, result: number): void {
+    const oldMask = this.#masks.get(fd) ?? null;
+    if (result >= 0) {
+      if (mask === null) this.#masks.delete(fd);
+      else this.#masks.set(fd, mask);
+    }
+    this.#emit({ type: "ctl", epfd, op, fd, oldMask, mask, result });
+  }
+
+  /** A wait that others made too has brought an event of this one descriptor: a lap of its own. */
+  delivered(epfd: number, fd: number, mask: number, handle: () => void): void {
+    this.#rethrow();
+    this.#lap++;
+    this.#returnedUs = this.#us();
+    const events: [number, number][] = [[fd, mask]];
+    this.#emit({ type: "wait", epfd, timeoutMs: 0, maxEvents: 1, result: 1, events, blockedUs: 0 });
+    this.#turn(fd);
+    try {
+      handle();
+    } finally {
+      this.#endLap();
+    }
+  }
+
   /** The same system calls, and an event for each of those that a loop makes. */
   traced(sys: Sys): Sys {
     return {
@@ -88,13 +120,7 @@ export class Tracer {
         this.#turn(fd);
         const result = sys.epoll_ctl(epfd, operation, fd, events, token);
         const op = operation === EPOLL_CTL_ADD ? "ADD" : operation === EPOLL_CTL_DEL ? "DEL" : "MOD";
-        const mask = op === "DEL" ? null : events >>> 0;
-        const oldMask = this.#masks.get(fd) ?? null;
-        if (result >= 0) {
-          if (mask === null) this.#masks.delete(fd);
-          else this.#masks.set(fd, mask);
-        }
-        this.#emit({ type: "ctl", epfd, op, fd, oldMask, mask, result });
+        this.controlled(epfd, op, fd, op === "DEL" ? null : events >>> 0, result);
         return result;
       },
       accept4: (fd, peer, flags) => {
