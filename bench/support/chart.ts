@@ -38,16 +38,15 @@ export function chart(results: readonly Result[], machine: string, command: stri
   for (const { work, rows } of results) {
     parts.push(`<text class="work" x="32" y="${y}">${escape(work.title)}</text>`);
     y += 14;
-    const bars = rows.map(({ name, rounds }) => ({
-      name,
-      user: median(rounds.map(({ userUs }) => userUs)),
-      system: median(rounds.map(({ systemUs }) => systemUs)),
-    }));
-    const most = Math.max(...bars.map(({ user, system }) => user + system));
+    const bars = rows.map(({ name, rounds }) => {
+      const total = median(rounds.map(({ cpuUs }) => cpuUs));
+      const user = Math.min(total, median(rounds.map(({ userUs }) => userUs)));
+      return { name, total, user, system: total - user };
+    });
+    const most = Math.max(...bars.map(({ total }) => total));
     const scale = (us: number): number => (us / most) * (RIGHT - LEFT);
-    for (const { name, user, system } of bars.sort((a, b) => a.user + a.system - b.user - b.system)) {
-      const [split, end] = [LEFT + scale(user), LEFT + scale(user + system)];
-      const total = user + system;
+    for (const { name, total, user, system } of bars.sort((a, b) => a.total - b.total)) {
+      const [split, end] = [LEFT + scale(user), LEFT + scale(total)];
       parts.push(
         `<g class="${name.startsWith("EpollServer") ? "ours" : "theirs"}">`,
         `  <text class="name" x="${LEFT - 10}" y="${y + 12}">${escape(name)}</text>`,

@@ -96,7 +96,7 @@ export class Child {
 
   /** Have it say what it has done by now; one that does not answer is waited for no longer than a moment. */
   async ask(): Promise<void> {
-    if (this.state === "ended" || this.state === "starting") return;
+    if (this.state === "ended") return; // one that starts may have served already, and not been heard yet
     if (this.#answer === undefined) {
       this.#answer = Promise.withResolvers();
       this.#control.say({ kind: "count" });

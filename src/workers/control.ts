@@ -54,8 +54,18 @@ export class Control<Said, Heard> {
   /** All that was said since. */
   hear(): Heard[] {
     const heard: Heard[] = [];
+    let isReset = false;
     while (!this.isOver) {
-      const packet = this.#receive();
+      let packet: Uint8Array | null;
+      try {
+        packet = this.#socket.recv(PACKET_BYTES);
+      } catch (error) {
+        // ECONNRESET: the other side has ended without hearing all. Told once, and before what it had said itself: read on.
+        if (!(error instanceof ErrnoError)) throw error;
+        this.isOver = isReset;
+        isReset = true;
+        continue;
+      }
       if (packet === null) break;
       if (packet.length === 0) this.isOver = true;
       else heard.push(JSON.parse(new TextDecoder().decode(packet)) as Heard);
@@ -66,14 +76,5 @@ export class Control<Said, Heard> {
   close(): void {
     this.isOver = true;
     this.#socket.close();
-  }
-
-  #receive(): Uint8Array | null {
-    try {
-      return this.#socket.recv(PACKET_BYTES);
-    } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error;
-      return new Uint8Array(0); // ECONNRESET: it has ended with something unread
-    }
   }
 }
