@@ -1,10 +1,10 @@
 // epoll-hello --workers: requests a second, processor time for each, and how evenly the workers have them, with one and two workers.
 //
-//   bun bench/workers.ts [rounds]        needs wrk
+//   bun bench/workers.ts [rounds] [load, by its number]        needs wrk
 //
 // Nothing is pinned: the kernel puts workers and load where there is room. wrk needs a core, too: where there are no more cores
-// than workers, requests a second say how these share the machine, and not what another worker is worth. Processor time for each
-// request and the busiest worker's share are the workers' own.
+// than workers, requests a second say how these share the machine, and not what another worker is worth; but for the handler that
+// computes, beside which the load is nothing. Processor time for each request and the busiest worker's share are the workers' own.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -15,10 +15,13 @@ import { median } from "./support/numbers.ts";
 
 const SECONDS = 2;
 const WARM_UP_SECONDS = 1;
-const loads: [name: string, flags: string[]][] = [
-  ["64 kept connections", ["-c64"]],
-  ["8 kept connections", ["-c8"]],
-  ["64, each for one request", ["-c64", "-H", "Connection: close"]],
+const hello = [join(import.meta.dir, "../src/cli/main.ts"), "--quiet"];
+const computing = [join(import.meta.dir, "servers/computing-worker.ts")];
+const loads: [name: string, flags: string[], program: string[]][] = [
+  ["64 kept connections", ["-c64"], hello],
+  ["8 kept connections", ["-c8"], hello],
+  ["64, each for one request", ["-c64", "-H", "Connection: close"], hello],
+  ["64, a handler that computes", ["-c64"], computing],
 ];
 const teams: [workers: number, balance: Balance][] = [
   [1, "shared"],
@@ -29,6 +32,7 @@ const teams: [workers: number, balance: Balance][] = [
 ];
 
 const rounds = Number(process.argv[2] ?? 5);
+const only = process.argv[3] === undefined ? undefined : Number(process.argv[3]);
 if (!Number.isInteger(rounds) || rounds < 1 || Bun.which("wrk") === null) {
   console.error("usage: bun bench/workers.ts [rounds, 5 unless given]; wrk has to be installed");
   process.exit(2);
@@ -45,13 +49,13 @@ interface Measure {
 
 const cores = availableParallelism();
 console.log(`medians of ${rounds} rounds, each with new processes; ${cores} cores, one of which the load needs`);
-for (const [name, flags] of loads) {
-  console.log(`\n${name.padEnd(26)}requests/s   µs of processor each   busiest worker's share, worst round`);
+for (const [name, flags, program] of only === undefined ? loads : loads.slice(only - 1, only)) {
+  console.log(`\n${name.padEnd(28)}requests/s   µs of processor each   busiest worker's share, worst round`);
   const all = teams.map((): Measure[] => []);
   for (let round = 1; round <= rounds; round++) {
     for (const [i, [workers, balance]] of teams.entries()) {
       progress(`${name}, round ${round} of ${rounds}: ${workers} workers, ${balance}`);
-      all[i]?.push(await measure(workers, balance, flags));
+      all[i]?.push(await measure(workers, balance, flags, program));
     }
   }
   progress("");
@@ -63,15 +67,15 @@ for (const [name, flags] of loads) {
       `${(median(of("share")) * 100).toFixed(0)} %`.padStart(25),
       `${(Math.max(...of("share")) * 100).toFixed(0)} %`.padStart(13),
     ];
-    console.log(`${`${workers}, ${workers === 1 ? "alone" : balance}`.padEnd(26)}${cells.join("")}`);
+    console.log(`${`${workers}, ${workers === 1 ? "alone" : balance}`.padEnd(28)}${cells.join("")}`);
   }
 }
 
 /** New workers, asked for so long. */
-async function measure(workers: number, balance: Balance, flags: string[]): Promise<Measure> {
+async function measure(workers: number, balance: Balance, flags: string[], program: string[]): Promise<Measure> {
   const place = Place.open({ hostname: "127.0.0.1" }, workers, balance);
   const serving = Promise.withResolvers<void>();
-  const command = [process.execPath, join(import.meta.dir, "../src/cli/main.ts"), "--quiet"];
+  const command = [process.execPath, ...program];
   const supervisor = new Supervisor({ command, workers, place, onServing: serving.resolve, onWarning: console.error });
   const over = supervisor.run();
   try {
