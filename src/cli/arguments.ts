@@ -25,7 +25,8 @@ export type Request =
   | { kind: "version" }
   | ServeRequest
   | { kind: "why"; options: WhyOptions }
-  | { kind: "replay"; file: string; trace: TraceRequest };
+  | { kind: "step"; options: EpollServerOptions; isNumeric: boolean; hasBytes: boolean }
+  | { kind: "replay"; file: string; steps: boolean; trace: TraceRequest };
 
 /** Serve, and how to speak of it. */
 export interface ServeRequest {
@@ -64,8 +65,8 @@ export interface Team {
 const MOST_WORKERS = 1024;
 
 const traceFlags = {
-  numeric: { type: "boolean", description: "trace: masks as numbers, as the document has them" },
-  "show-bytes": { type: "boolean", description: "trace: what is received and sent, too" },
+  numeric: { type: "boolean", description: "there: masks as numbers, as the document has them" },
+  "show-bytes": { type: "boolean", description: "there: what is received and sent, too" },
 } as const satisfies ArgsDef;
 
 const flags = {
@@ -91,6 +92,10 @@ const flags = {
     valueHint: "text|json",
     description: "print what the loop does, a line for each system call (--trace alone: text)",
   },
+  step: {
+    type: "boolean",
+    description: "stop behind each step of the loop (--classic unless --no-classic), as pdb does",
+  },
   ...traceFlags,
   "trace-file": { type: "string", valueHint: "FILE", description: "save what the loop does, for epoll-hello replay" },
   quiet: { type: "boolean", description: "print warnings and errors only" },
@@ -108,6 +113,7 @@ const whyFlags = {
 const replayFlags = {
   file: { type: "positional", required: false, valueHint: "FILE", description: "a trace that --trace-file has saved" },
   json: { type: "boolean", description: "print the events as JSON, a line each" },
+  step: { type: "boolean", description: "step through it, as --step does through a server" },
   numeric: traceFlags.numeric,
   help: { type: "boolean", alias: "h", description: "print this and exit" },
 } as const satisfies ArgsDef;
@@ -166,7 +172,8 @@ export function readArguments(rawArguments: string[]): Request {
   if (places.length > 0 && clash !== undefined && !(clash[0] === "backlog" && unix !== undefined)) {
     throw new UsageError(`--${places[0]?.[0]} does not go with --${clash[0]}: give one or the other`);
   }
-  const options: EpollServerOptions = given.classic ? { keepAlive: false, eager: false } : {};
+  const steps = given.step === true;
+  const options: EpollServerOptions = (given.classic ?? steps) ? { keepAlive: false, eager: false } : {};
   if (backlog !== undefined) options.backlog = wholeNumber("--backlog", backlog, 1, 0x7fffffff);
   if (given.systemd) {
     options.fd = passed();
@@ -181,9 +188,21 @@ export function readArguments(rawArguments: string[]): Request {
     options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
   }
   const team = teamOf(given.workers, given.balance, places[0]?.[0]);
+  if (steps) return stepOf(given, options);
   const trace = traceOf(given);
   if (team !== undefined && trace !== undefined) throw new UsageError("a trace is of one process: leave out --workers");
   return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true, team, trace };
+}
+
+function stepOf(
+  given: { numeric?: boolean | undefined; "show-bytes"?: boolean | undefined } & Record<string, unknown>,
+  options: EpollServerOptions,
+): Request {
+  const clash = ["workers", "balance", "trace", "trace-file", "systemd", "quiet"].find(
+    (name) => given[name] !== undefined && given[name] !== false,
+  );
+  if (clash !== undefined) throw new UsageError(`--step does not go with --${clash}: give one or the other`);
+  return { kind: "step", options, isNumeric: given.numeric === true, hasBytes: given["show-bytes"] === true };
 }
 
 function traceOf(given: {
@@ -200,7 +219,7 @@ function traceOf(given: {
   const hasBytes = given["show-bytes"] === true;
   if (trace === undefined && file === undefined) {
     const alone = isNumeric ? "--numeric" : hasBytes ? "--show-bytes" : undefined;
-    if (alone !== undefined) throw new UsageError(`${alone} is for a trace: give --trace, too`);
+    if (alone !== undefined) throw new UsageError(`${alone} is for a trace: give --trace or --step, too`);
     return undefined;
   }
   return { format: trace, file: file === undefined ? undefined : nonEmpty("--trace-file", file), isNumeric, hasBytes };
@@ -252,17 +271,16 @@ function readWhy(rawArguments: string[]): Request {
 }
 
 function readReplay(rawArguments: string[]): Request {
-  const given = parseArgs(rawArguments, replayFlags);
+  const given = parseArgs<typeof replayFlags>(rawArguments, replayFlags);
   if (given.help) return { kind: "help", of: "replay" };
   const [file, ...more] = given._;
   refuseUnknown(rawArguments, { ...given, _: more }, replayFlags, "replay FILE --numeric");
   if (file === undefined) throw new UsageError("replay needs the file of a trace: epoll-hello replay FILE");
   const format = given.json === true ? "json" : "text";
-  return {
-    kind: "replay",
-    file,
-    trace: { format, file: undefined, isNumeric: given.numeric === true, hasBytes: false },
-  };
+  const steps = given.step === true;
+  if (steps && format === "json") throw new UsageError("--step does not go with --json: give one or the other");
+  const trace: TraceRequest = { format, file: undefined, isNumeric: given.numeric === true, hasBytes: false };
+  return { kind: "replay", file, steps, trace };
 }
 
 function passed(): number[] {

@@ -26,7 +26,10 @@ async function main(rawArguments: string[]): Promise<number> {
         : supervise(request.options, request.team, request.isQuiet, request.isService);
     case "why":
       return why(request.options);
+    case "step":
+      return (await import("./step.ts")).step(request.options, request);
     case "replay":
+      if (request.steps) return (await import("./step.ts")).stepThrough(request.file, request.trace.isNumeric);
       return replay(request.file, request.trace);
   }
 }

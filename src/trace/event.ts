@@ -9,7 +9,7 @@ export const TRACE_VERSION = 1;
 export interface TraceMoment {
   /** From 1, without a gap. */
   seq: number;
-  /** When, µs after the trace began; for a call: when it returned. */
+  /** When, µs after the trace began, without the time that listeners took; for a call: when it returned. */
   us: number;
   /** The number of the wait that it followed; 0 before the first. */
   lap: number;

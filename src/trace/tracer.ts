@@ -26,6 +26,8 @@ export class Tracer {
   readonly #hasLines: boolean;
   readonly #detectors: Detectors;
   readonly #beganMs = performance.now();
+  /** The listener's time, which is not the loop's. */
+  #heldMs = 0;
   #seq = 0;
   #lap = 0;
   /** By descriptor. */
@@ -212,11 +214,13 @@ export class Tracer {
       const at = callerLine();
       if (at !== undefined) event.at = at;
     }
+    const heldFromMs = performance.now();
     try {
       this.#listener(event);
     } catch (error) {
       this.#thrown ??= { error }; // not here, between a system call and what has to follow it
     }
+    this.#heldMs += performance.now() - heldFromMs;
   }
 
   #rethrow(): void {
@@ -234,7 +238,7 @@ export class Tracer {
   }
 
   #us(): number {
-    return (performance.now() - this.#beganMs) * 1000;
+    return (performance.now() - this.#beganMs - this.#heldMs) * 1000;
   }
 }
 

@@ -118,8 +118,8 @@ test("mistakes are told, with what to write instead", () =>
     writeFileSync(broken, "hello\n");
     const cases: [string[], RegExp, number][] = [
       [["--trace=xml"], /--trace takes text or json, not "xml"/, 2],
-      [["--numeric"], /--numeric is for a trace: give --trace, too/, 2],
-      [["--show-bytes"], /--show-bytes is for a trace: give --trace, too/, 2],
+      [["--numeric"], /--numeric is for a trace: give --trace or --step, too/, 2],
+      [["--show-bytes"], /--show-bytes is for a trace: give --trace or --step, too/, 2],
       [["--trace", "--workers", "2"], /a trace is of one process: leave out --workers/, 2],
       [["--trace-file", folder, "--port", "0"], /--trace-file cannot be written: EISDIR/, 2],
       [["--trace-file="], /--trace-file needs a value/, 2],

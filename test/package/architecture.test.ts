@@ -18,7 +18,7 @@ const floors: string[][] = [
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
   ["server/", "npm-epoll/"],
-  ["workers/"],
+  ["workers/", "debug/"],
   ["index.ts"],
   ["cli/"],
 ];

@@ -1,0 +1,567 @@
+// The commands of the debugger: pdb's verbs, epoll's nouns.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { formatMask } from "../constants.ts";
+import * as constants from "../constants.ts";
+import { errnoName } from "../errno.ts";
+import type { TraceEvent } from "../trace/event.ts";
+import { differences, explain, lookAt } from "../trace/kernel.ts";
+import { formatPeer } from "../trace/text.ts";
+import { describeValue } from "./evaluate.ts";
+import type { Lap } from "./history.ts";
+import type { Breakpoint } from "./protocol.ts";
+import type { Session } from "./session.ts";
+import { concerns } from "./stops.ts";
+import type { Entry } from "./table.ts";
+
+export interface Command {
+  /** How it can be written, the shortest first. */
+  names: readonly string[];
+  usage: string;
+  help: string;
+  run(session: Session, argument: string): void | Promise<void>;
+}
+
+const CONTEXT_LINES = 8;
+const EVENTS = [
+  "accept",
+  "close",
+  "create",
+  "ctl",
+  "listen",
+  "recv",
+  "reset",
+  "send",
+  "shutdown",
+  "state",
+  "wait",
+  "warning",
+];
+const STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"];
+
+const all: Command[] = [
+  {
+    names: ["n", "next"],
+    usage: "n",
+    help: "Go on until epoll_wait returns.",
+    run: (session) => session.go({ kind: "next" }),
+  },
+  {
+    names: ["s", "step"],
+    usage: "s",
+    help: "Go on to the next event: a system call, a change of state, a warning.",
+    run: (session) => session.go({ kind: "step" }),
+  },
+  {
+    names: ["r", "return"],
+    usage: "r",
+    help: "Go on until the turn of this descriptor is over.",
+    run: (session) => session.go({ kind: "return", fd: turnOf(session.event) }),
+  },
+  {
+    names: ["c", "cont", "continue"],
+    usage: "c",
+    help: "Go on until a breakpoint.",
+    run: (session) => session.go({ kind: "continue" }),
+  },
+  {
+    names: ["unt", "until"],
+    usage: "unt LAP",
+    help: "Go on until lap LAP begins.",
+    run: (session, argument) => session.go({ kind: "until", lap: whole(argument, "unt LAP") }),
+  },
+  {
+    names: ["b", "break"],
+    usage: "b [fd N | lap N | state NAME | EPOLLHUP | EAGAIN | accept] [, CONDITION]",
+    help: "Stop there, if CONDITION holds; alone: list the breakpoints.",
+    run: (session, argument) => setBreakpoint(session, argument, false),
+  },
+  {
+    names: ["tbreak"],
+    usage: "tbreak …",
+    help: "A breakpoint for one time.",
+    run: (session, argument) => setBreakpoint(session, argument, true),
+  },
+  {
+    names: ["cl", "clear"],
+    usage: "cl [N …]",
+    help: "Delete breakpoints; alone: all.",
+    run: (session, argument) => {
+      const gone = argument === "" ? [...session.breakpoints] : breakpointsOf(session, argument);
+      for (const one of gone) {
+        session.breakpoints.splice(session.breakpoints.indexOf(one), 1);
+        session.print(`Deleted breakpoint ${one.id}`);
+      }
+      session.tellBreakpoints();
+    },
+  },
+  {
+    names: ["condition"],
+    usage: "condition N [EXPRESSION]",
+    help: "Stop at breakpoint N only if EXPRESSION is true; without one: always.",
+    run: (session, argument) => {
+      const [, number = "", condition = ""] = /^(\S*)\s*([^]*)$/.exec(argument) ?? [];
+      const [one] = breakpointsOf(session, number);
+      if (one !== undefined) one.condition = condition === "" ? undefined : condition;
+      session.tellBreakpoints();
+      session.print(`Breakpoint ${one?.id} ${condition === "" ? "has no condition now" : `stops if ${condition}`}`);
+    },
+  },
+  {
+    names: ["disable"],
+    usage: "disable N …",
+    help: "Pass breakpoints over, until they are enabled.",
+    run: (session, argument) => enable(session, argument, false),
+  },
+  {
+    names: ["enable"],
+    usage: "enable N …",
+    help: "Stop at breakpoints again.",
+    run: (session, argument) => enable(session, argument, true),
+  },
+  {
+    names: ["ignore"],
+    usage: "ignore N COUNT",
+    help: "Pass breakpoint N over COUNT times.",
+    run: (session, argument) => {
+      const [number = "", count = ""] = argument.split(/\s+/);
+      const [one] = breakpointsOf(session, number);
+      if (one === undefined) return;
+      one.ignore = whole(count, "ignore N COUNT");
+      session.tellBreakpoints();
+      session.print(`Breakpoint ${one.id} is passed over ${one.ignore} times`);
+    },
+  },
+  {
+    names: ["commands"],
+    usage: "commands [N]",
+    help: "What breakpoint N (the last one) does when it stops: the lines that follow, up to end.",
+    run: (session, argument) => {
+      const [one] = argument === "" ? session.breakpoints.slice(-1) : breakpointsOf(session, argument);
+      if (one === undefined) throw new Error("there is no breakpoint: b sets one");
+      session.collect(one.id);
+    },
+  },
+  {
+    names: ["l", "list"],
+    usage: "l",
+    help: "The ready list of this lap, with -> at the one whose turn it is.",
+    run: (session) => {
+      const { ready, entries, events } = seen(session);
+      if (ready.length === 0) session.print("[]: nothing was ready");
+      const event = events.at(-1);
+      const turn = event === undefined || event.type === "wait" ? -1 : ready.findIndex(([fd]) => concerns(event, fd));
+      for (const [i, [fd, mask]] of ready.entries()) {
+        const entry = entries.find((one) => one.fd === fd);
+        session.print(
+          `${i === turn ? "->" : "  "} (${fd}, ${showMask(session, mask)})  ${entry === undefined ? "" : about(entry)}`,
+        );
+      }
+    },
+  },
+  {
+    names: ["ll", "longlist"],
+    usage: "ll",
+    help: "The lines of the program around the call, with -> at it.",
+    run: (session) => {
+      const at = seen(session).events.at(-1)?.at;
+      if (at === undefined) throw new Error("this event was not made by a line of the program");
+      session.print(sourceAround(at));
+    },
+  },
+  {
+    names: ["w", "where", "bt"],
+    usage: "w",
+    help: "Where in the lap: what has happened in it so far.",
+    run: (session) => {
+      const lines = seen(session).events.flatMap((event) => session.format(event) ?? []);
+      for (const [i, line] of lines.entries()) session.print(`${i === lines.length - 1 ? "->" : "  "} ${line}`);
+    },
+  },
+  {
+    names: ["a", "args"],
+    usage: "a",
+    help: "What the last call was given, and what it returned.",
+    run: (session) => {
+      const event = seen(session).events.at(-1);
+      const { seq: _seq, us: _us, lap: _lap, at: _at, ...rest } = event ?? ({} as TraceEvent);
+      for (const [name, value] of Object.entries(rest))
+        session.print(`${name} = ${showArgument(session, name, value)}`);
+    },
+  },
+  {
+    names: ["p"],
+    usage: "p EXPRESSION",
+    help: "What it is worth: events, fds, fd(5), ep, event, lap, or any expression of JavaScript.",
+    run: async (session, argument) => session.print(await valueOf(session, argument)),
+  },
+  {
+    names: ["pp"],
+    usage: "pp fds | fd N | EXPRESSION",
+    help: "The same, as a table where it is one.",
+    run: async (session, argument) => {
+      if (argument === "fds") return session.print(table(session, seen(session).entries));
+      session.print(await valueOf(session, argument));
+    },
+  },
+  {
+    names: ["i", "info"],
+    usage: "i FD",
+    help: "What is known of a descriptor.",
+    run: (session, argument) => {
+      const fd = whole(argument, "i FD");
+      const entry = seen(session).entries.find((one) => one.fd === fd);
+      if (entry === undefined) throw new Error(`descriptor ${fd} is none of the loop's: pp fds lists them`);
+      session.print(`${fd}  ${about(entry)}`);
+    },
+  },
+  {
+    names: ["display"],
+    usage: "display [EXPRESSION]",
+    help: "Show what it is worth at each stop where that has changed; alone: list them.",
+    run: async (session, argument) => {
+      if (argument === "") {
+        for (const [expression, value] of session.displays) session.print(`${expression}: ${value}`);
+        return;
+      }
+      const value = await valueOf(session, argument);
+      session.displays.set(argument, value);
+      session.print(`display ${argument}: ${value}`);
+    },
+  },
+  {
+    names: ["undisplay"],
+    usage: "undisplay [EXPRESSION]",
+    help: "Show it no more; alone: none.",
+    run: (session, argument) => {
+      if (argument === "") session.displays.clear();
+      else if (!session.displays.delete(argument)) throw new Error(`${argument} is not displayed`);
+    },
+  },
+  {
+    names: ["why"],
+    usage: "why FD",
+    help: "Why epoll reports a descriptor, or does not: from the kernel's own figures, now.",
+    run: (session, argument) => {
+      live(session);
+      const fd = argument === "" ? turnOf(session.event) : whole(argument, "why FD");
+      session.print(explain(lookAt(fd), session.history.table.entry(fd)?.mask));
+    },
+  },
+  {
+    names: ["diff"],
+    usage: "diff",
+    help: "Our interest list against the kernel's.",
+    run: (session) => {
+      live(session);
+      const { table: ours } = session.history;
+      const found = differences(ours.masks, ours.epfd);
+      for (const { message } of found) session.print(message);
+      if (found.length === 0)
+        session.print(`no difference: ${ours.masks.size} descriptors are watched, and the kernel says so, too`);
+    },
+  },
+  {
+    names: ["back"],
+    usage: "back [N]",
+    help: "Look at the lap before; nothing is undone.",
+    run: (session, argument) => move(session, -(argument === "" ? 1 : whole(argument, "back N"))),
+  },
+  {
+    names: ["fwd", "forward"],
+    usage: "fwd [N]",
+    help: "Look at the lap after.",
+    run: (session, argument) => move(session, argument === "" ? 1 : whole(argument, "fwd N")),
+  },
+  {
+    names: ["connect"],
+    usage: "connect",
+    help: "Be a client: c1, c2, …",
+    run: (session) => {
+      const [address] = live(session).addresses;
+      if (address !== undefined) session.print(session.clients.connect(address));
+    },
+  },
+  {
+    names: ["send"],
+    usage: 'send [c1 | FD] ["text"]',
+    help: "Have a client send: its name, or the server's descriptor for it; without a text: a request.",
+    run: (session, argument) => {
+      const { who, rest } = client(session, argument);
+      session.print(session.clients.send(who, rest === "" ? undefined : quoted(rest)));
+    },
+  },
+  {
+    names: ["recv"],
+    usage: "recv [c1 | FD]",
+    help: "What a client has received.",
+    run: (session, argument) => session.print(session.clients.receive(client(session, argument).who)),
+  },
+  {
+    names: ["close"],
+    usage: "close [c1 | FD]",
+    help: "Have a client close.",
+    run: (session, argument) => session.print(session.clients.close(client(session, argument).who)),
+  },
+  {
+    names: ["save"],
+    usage: "save FILE",
+    help: "Save the trace so far, for epoll-hello replay.",
+    run: (session, argument) => {
+      if (argument === "") throw new Error("save needs the name of a file");
+      if (session.history.isCut)
+        throw new Error("the beginning is no longer there: start with --trace-file FILE for a long one");
+      const { events } = session.history;
+      writeFileSync(argument, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+      session.print(`${events.length} events are in ${argument}`);
+    },
+  },
+  {
+    names: ["h", "help", "?"],
+    usage: "h [COMMAND]",
+    help: "This, or what a command does.",
+    run: (session, argument) => {
+      if (argument === "") {
+        const width = Math.max(...all.map(({ names }) => names.join(", ").length));
+        for (const { names, help } of all) session.print(`${names.join(", ").padEnd(width)}  ${help}`);
+        session.print("A blank line repeats the last one; ;; separates; the end of input quits.");
+        return;
+      }
+      const command = find(argument);
+      if (command === undefined) throw new Error(`no help for ${JSON.stringify(argument)}`);
+      session.print(`${command.usage}\n        ${command.help}`);
+    },
+  },
+  {
+    names: ["q", "quit", "exit"],
+    usage: "q",
+    help: "End the server and the session.",
+    run: (session) => {
+      session.isOver = true;
+    },
+  },
+];
+
+export function find(word: string): Command | undefined {
+  return word === "!" ? find("p") : all.find(({ names }) => names.includes(word));
+}
+
+// ---- where ----
+
+/** What is looked at: now, or a lap of the past. */
+function seen(session: Session): Lap {
+  const lap = session.viewed ?? session.history.last;
+  if (lap === undefined) throw new Error("nothing has happened yet");
+  return lap;
+}
+
+function live(session: Session): NonNullable<Session["source"]["place"]> {
+  const { place } = session.source;
+  if (place === undefined)
+    throw new Error("this is a trace that was saved: there is no kernel to ask, and nobody to talk to");
+  if (session.hasEnded) throw new Error("the server has ended");
+  return place;
+}
+
+function turnOf(event: TraceEvent | undefined): number {
+  if (event === undefined) throw new Error("nothing has happened yet");
+  if (event.type === "wait") {
+    const [[fd] = [undefined]] = event.events;
+    if (fd === undefined) throw new Error("nothing is ready: it is nobody's turn");
+    return fd;
+  }
+  if ("fd" in event && event.fd !== null) return event.fd;
+  throw new Error("it is nobody's turn");
+}
+
+function move(session: Session, by: number): void {
+  const { laps } = session.history;
+  const now = laps.length - 1;
+  const at = session.viewed === undefined ? now : laps.indexOf(session.viewed);
+  const to = Math.max(0, Math.min(now, at + by));
+  if (to === at) throw new Error(by < 0 ? "this is the oldest lap" : "this is the newest lap");
+  session.viewed = to === now ? undefined : laps[to];
+  const lap = laps[to] as Lap;
+  session.print(`viewing lap ${lap.lap} of ${laps[now]?.lap}`);
+  for (const event of lap.events) {
+    const line = session.format(event);
+    if (line !== undefined) session.print(line);
+  }
+}
+
+async function valueOf(session: Session, expression: string): Promise<string> {
+  if (expression === "") throw new Error("p needs an expression");
+  const asked = expression.replace(/^fd\s+(\d+)$/, "fd($1)");
+  if (session.viewed !== undefined) return describeValue(asked, session.history.viewOf(session.viewed));
+  return await session.source.evaluate(asked);
+}
+
+// ---- breakpoints ----
+
+function setBreakpoint(session: Session, argument: string, isTemporary: boolean): void {
+  if (argument === "") {
+    if (session.breakpoints.length === 0) session.print("no breakpoints: b fd 5, b EPOLLHUP, b accept, …");
+    for (const one of session.breakpoints) session.print(describeBreakpoint(one));
+    return;
+  }
+  const comma = argument.indexOf(",");
+  const where = (comma < 0 ? argument : argument.slice(0, comma)).trim();
+  const condition = comma < 0 ? "" : argument.slice(comma + 1).trim();
+  const place = placeOf(where);
+  const added = session.addBreakpoint({ ...place, condition: condition === "" ? undefined : condition, isTemporary });
+  session.print(describeBreakpoint(added));
+}
+
+function placeOf(where: string): Pick<Breakpoint, "on" | "value"> {
+  const [word = "", value = "", ...more] = where.split(/\s+/);
+  if (more.length === 0) {
+    if ((word === "fd" || word === "lap") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
+    if (word === "state" && STATES.includes(value)) return { on: "state", value };
+    if (value === "" && /^\d+$/.test(word)) return { on: "fd", value: Number(word) };
+    if (value === "" && EVENTS.includes(word)) return { on: "event", value: word };
+    const mask: unknown = (constants as Record<string, unknown>)[word];
+    if (value === "" && /^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
+    const errno = value === "" ? errnoOf(word) : undefined;
+    if (errno !== undefined) return { on: "errno", value: errno };
+  }
+  throw new Error(
+    `${JSON.stringify(where)} is nowhere to stop: fd N, lap N, state ${STATES.join("|")}, ${EVENTS.join(", ")}, a mask (EPOLLHUP) or an error (EAGAIN)`,
+  );
+}
+
+function errnoOf(name: string): number | undefined {
+  for (let errno = 1; errno < 134; errno++) if (errnoName(errno) === name) return errno;
+  return undefined;
+}
+
+function describeBreakpoint({ id, on, value, condition, isTemporary, isEnabled, ignore, hits }: Breakpoint): string {
+  const where = {
+    fd: `fd ${value}`,
+    lap: `lap ${value}`,
+    state: `state ${value}`,
+    event: String(value),
+    mask: on === "mask" ? formatMask(Number(value)) : "",
+    errno: on === "errno" ? errnoName(Number(value)) : "",
+  }[on];
+  return [
+    `Breakpoint ${id} at ${where}`,
+    ...(isTemporary ? ["once"] : []),
+    ...(isEnabled ? [] : ["disabled"]),
+    ...(condition === undefined ? [] : [`if ${condition}`]),
+    ...(ignore > 0 ? [`passed over ${ignore} times`] : []),
+    ...(hits > 0 ? [`hit ${hits} ${hits === 1 ? "time" : "times"}`] : []),
+  ].join(", ");
+}
+
+function breakpointsOf(session: Session, numbers: string): Breakpoint[] {
+  const asked = numbers.split(/[\s,]+/).filter((number) => number !== "");
+  if (asked.length === 0) throw new Error("which breakpoint? b lists them");
+  return asked.map((number) => {
+    const one = session.breakpoints.find(({ id }) => String(id) === number);
+    if (one === undefined) throw new Error(`there is no breakpoint ${number}: b lists them`);
+    return one;
+  });
+}
+
+function enable(session: Session, argument: string, isEnabled: boolean): void {
+  for (const one of breakpointsOf(session, argument)) {
+    one.isEnabled = isEnabled;
+    session.print(`${isEnabled ? "Enabled" : "Disabled"} breakpoint ${one.id}`);
+  }
+  session.tellBreakpoints();
+}
+
+// ---- arguments ----
+
+function whole(text: string, usage: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`${usage}: a number is missing`);
+  return Number(text);
+}
+
+/** Who is meant, by name or by the server's descriptor, and what follows. */
+function client(session: Session, argument: string): { who: string | undefined; rest: string } {
+  live(session);
+  const [, word, rest = ""] = /^(c\d+|\d+)?\s*([^]*)$/.exec(argument) ?? [];
+  if (word === undefined || word.startsWith("c")) return { who: word, rest };
+  const address = session.history.table.entry(Number(word))?.address;
+  const who = address === undefined ? undefined : session.clients.nameOf(address);
+  if (who === undefined) throw new Error(`descriptor ${word} is no connection with a client of this prompt`);
+  return { who, rest };
+}
+
+function quoted(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "string") return value;
+  } catch {
+    // said below
+  }
+  throw new Error(`a text stands in double quotes, as "GET / HTTP/1.1\\r\\n\\r\\n", and not ${text}`);
+}
+
+// ---- what it looks like ----
+
+function showMask(session: Session, mask: number): string {
+  return session.isNumeric ? String(mask) : formatMask(mask);
+}
+
+function showArgument(session: Session, name: string, value: unknown): string {
+  if ((name === "mask" || name === "oldMask") && typeof value === "number") return showMask(session, value);
+  if (name === "events") {
+    return `[${(value as [number, number][]).map(([fd, mask]) => `(${fd}, ${showMask(session, mask)})`).join(", ")}]`;
+  }
+  if (name === "result" && typeof value === "number" && value < 0) return `${value} (${errnoName(-value)})`;
+  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value);
+}
+
+function about({ kind, mask, state, address, bytesIn, bytesOut }: Entry): string {
+  return [
+    kind + (address === undefined ? "" : ` ${formatPeer(address)}`),
+    mask === undefined
+      ? kind === "epoll"
+        ? undefined
+        : "not watched"
+      : `watched for ${mask === 0 ? "nothing" : formatMask(mask)}`,
+    state,
+    kind === "connection" ? `${bytesIn} bytes in, ${bytesOut} out` : undefined,
+  ]
+    .filter((part) => part !== undefined)
+    .join(", ");
+}
+
+function table(session: Session, entries: readonly Entry[]): string {
+  const rows = [
+    ["fd", "what", "mask", "state", "in", "out", "address"],
+    ...entries.map(({ fd, kind, mask, state, bytesIn, bytesOut, address }) => [
+      String(fd),
+      kind,
+      mask === undefined ? "-" : showMask(session, mask),
+      state ?? "-",
+      String(bytesIn),
+      String(bytesOut),
+      address === undefined ? "" : formatPeer(address),
+    ]),
+  ];
+  const widths = (rows[0] as string[]).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] as number))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function sourceAround(at: string): string {
+  const [, file = "", number = "0"] = /^(.*):(\d+)$/.exec(at) ?? [];
+  const line = Number(number);
+  const lines = readFileSync(file.startsWith("/") ? file : join(import.meta.dir, "../..", file), "utf8").split("\n");
+  const first = Math.max(1, line - CONTEXT_LINES);
+  const shown = lines.slice(first - 1, line + CONTEXT_LINES);
+  return [
+    at,
+    ...shown.map((text, i) => `${String(first + i).padStart(4)} ${first + i === line ? "->" : "  "} ${text}`),
+  ].join("\n");
+}

@@ -1,0 +1,178 @@
+// class Target: an EpollServer on a thread of its own, which can be stopped behind each of its system calls.
+
+import { type MessagePort, MessageChannel } from "node:worker_threads";
+import type { EpollServerOptions } from "../server/options.ts";
+import type { ServerStats } from "../server/server.ts";
+import type { TraceEvent } from "../trace/event.ts";
+import {
+  type Begin,
+  type Breakpoint,
+  type Mode,
+  type Order,
+  ORDERS,
+  type Place,
+  type Report,
+  SHARED_BYTES,
+  type Stop,
+  TAKEN,
+} from "./protocol.ts";
+
+export interface TargetOptions {
+  /** What can be sent to another thread: no functions. */
+  server: EpollServerOptions;
+  /** Have what is received and sent in the events. */
+  bytes?: boolean | undefined;
+  /** Stand still behind the first event of the first lap. */
+  isStopped?: boolean | undefined;
+  /** How long a wait may last; then it returns with nothing, as the document's does. */
+  pollMs?: number | undefined;
+  /** Called with all events, in order, in batches. */
+  onEvents?: ((events: readonly TraceEvent[]) => void) | undefined;
+}
+
+/** The server could not be made; `code` is that of the ErrnoError, if it was one. */
+export class TargetError extends Error {
+  override readonly name: string = "TargetError";
+  readonly code: string | undefined;
+
+  constructor(message: string, code: string | undefined) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class Target {
+  state: "starting" | "running" | "stopped" | "ended" = "starting";
+  place: Place = { url: "", addresses: [] };
+  stats: ServerStats | undefined;
+  /** What ended it, if that was an error. */
+  error: string | undefined;
+  breakpoints: readonly Breakpoint[] = [];
+
+  readonly #worker: Worker;
+  readonly #orders: MessagePort;
+  readonly #shared: Int32Array;
+  readonly #onEvents: TargetOptions["onEvents"];
+  #last: TraceEvent | undefined;
+  #nextId = 0;
+  readonly #values = new Map<number, (text: string) => void>();
+  readonly #listening = Promise.withResolvers<void>();
+  #stopped = Promise.withResolvers<Stop>();
+
+  private constructor({ server, bytes = false, isStopped = false, pollMs = 1000, onEvents }: TargetOptions) {
+    const { port1, port2 } = new MessageChannel();
+    const shared = new SharedArrayBuffer(SHARED_BYTES);
+    this.#orders = port1;
+    this.#shared = new Int32Array(shared);
+    this.#onEvents = onEvents;
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+    this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
+    this.#worker.onerror = ({ message }) => this.#hear({ kind: "failed", message, code: undefined });
+    const begin: Begin = { options: server, bytes, pollMs, isStopped, shared, orders: port2 };
+    this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
+  }
+
+  /**
+   * Start the thread, and wait until it listens.
+   *
+   * @throws {TargetError} what EpollServer threw there
+   */
+  static async start(options: TargetOptions): Promise<Target> {
+    const target = new Target(options);
+    await target.#listening.promise;
+    return target;
+  }
+
+  /** The next time that it stands still, or its end; at once if it does now. */
+  get stopped(): Promise<Stop> {
+    return this.#stopped.promise;
+  }
+
+  /** Go on from a stop; resolved at the next one. */
+  go(mode: Mode): Promise<Stop> {
+    if (this.state !== "stopped") return this.#stopped.promise;
+    this.state = "running";
+    this.#stopped = Promise.withResolvers();
+    this.#order({ kind: "go", mode });
+    return this.#stopped.promise;
+  }
+
+  /** Stand still behind the next event. */
+  pause(): void {
+    if (this.state === "running") this.#order({ kind: "pause" });
+  }
+
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
+    this.breakpoints = breakpoints;
+    this.#order({ kind: "breakpoints", breakpoints: [...breakpoints] });
+  }
+
+  /** What an expression is worth, as text. While it runs, the answer comes after the next event. */
+  evaluate(expression: string): Promise<string> {
+    if (this.state === "ended") return Promise.resolve("*** it has ended");
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.#values.set(id, resolve);
+    this.#order({ kind: "evaluate", id, expression });
+    return promise;
+  }
+
+  /** Have the server close everything; resolved when its thread has ended. */
+  async end(): Promise<void> {
+    if (this.state !== "ended") {
+      this.state = "running";
+      this.#stopped = Promise.withResolvers();
+      this.#order({ kind: "end" });
+      await this.#stopped.promise;
+    }
+    this.#orders.close();
+    this.#worker.terminate();
+  }
+
+  #order(order: Order): void {
+    this.#orders.postMessage(order);
+    Atomics.add(this.#shared, ORDERS, 1);
+    Atomics.notify(this.#shared, ORDERS);
+  }
+
+  #hear(report: Report): void {
+    switch (report.kind) {
+      case "listening":
+        if (this.state === "starting") this.state = "running";
+        this.place = report.place;
+        this.#listening.resolve();
+        return;
+      case "failed":
+        this.state = "ended";
+        this.#listening.reject(new TargetError(report.message, report.code));
+        this.#orders.close();
+        this.#worker.terminate();
+        return;
+      case "events":
+        this.#last = report.events.at(-1);
+        this.#onEvents?.(report.events);
+        Atomics.store(this.#shared, TAKEN, this.#last?.seq ?? 0);
+        Atomics.notify(this.#shared, TAKEN);
+        return;
+      case "stopped":
+        this.state = "stopped";
+        for (const counts of report.counts) {
+          const breakpoint = this.breakpoints.find(({ id }) => id === counts.id);
+          if (breakpoint !== undefined) Object.assign(breakpoint, counts);
+        }
+        this.#stopped.resolve({ event: this.#last, breakpoint: report.breakpoint, hasEnded: false });
+        return;
+      case "value":
+        this.#values.get(report.id)?.(report.text);
+        this.#values.delete(report.id);
+        return;
+      case "ended":
+        this.state = "ended";
+        this.stats = report.stats;
+        this.error = report.error;
+        for (const resolve of this.#values.values()) resolve("*** it has ended");
+        this.#values.clear();
+        this.#stopped.resolve({ event: this.#last, breakpoint: undefined, hasEnded: true });
+    }
+  }
+}
