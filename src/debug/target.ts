@@ -58,6 +58,8 @@ export class Target {
   readonly #values = new Map<number, (text: string) => void>();
   readonly #listening = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
+  /** The thread is gone, and its own descriptors with it. */
+  readonly #closed = Promise.withResolvers<void>();
 
   private constructor({ server, bytes = false, isStopped = false, pollMs = 1000, onEvents }: TargetOptions) {
     const { port1, port2 } = new MessageChannel();
@@ -66,8 +68,9 @@ export class Target {
     this.#shared = new Int32Array(shared);
     this.#onEvents = onEvents;
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-    this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
-    this.#worker.onerror = ({ message }) => this.#hear({ kind: "failed", message, code: undefined });
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<Report>) => this.#hear(data));
+    this.#worker.addEventListener("error", ({ message }) => this.#hear({ kind: "failed", message, code: undefined }));
+    this.#worker.addEventListener("close", () => this.#closed.resolve());
     const begin: Begin = { options: server, bytes, pollMs, isStopped, shared, orders: port2 };
     this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
   }
@@ -127,6 +130,7 @@ export class Target {
     }
     this.#orders.close();
     this.#worker.terminate();
+    await this.#closed.promise;
   }
 
   #order(order: Order): void {

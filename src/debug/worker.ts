@@ -14,12 +14,12 @@ const BATCH = 500;
 /** So many events may be on their way to who shows them; then the loop waits for them to be taken. */
 const MOST_UNTAKEN = 50_000;
 
-declare const self: { onmessage: ((message: MessageEvent<Begin>) => void) | null; postMessage(report: Report): void };
-
-self.onmessage = ({ data }) => {
-  self.onmessage = null;
-  new DebuggedServer(data).run();
+declare const self: {
+  addEventListener(type: "message", listener: (message: MessageEvent<Begin>) => void, options: { once: true }): void;
+  postMessage(report: Report): void;
 };
+
+self.addEventListener("message", ({ data }) => new DebuggedServer(data).run(), { once: true });
 
 class DebuggedServer {
   readonly #begin: Begin;
