@@ -53,6 +53,7 @@ const all = [
   entry("nginx"),
   entry("bunServe"),
   entry("run", "fetch"),
+  entry("start", "fetch"),
   entry("bunServe", "fetch"),
   entry("nodeOnBun"),
   entry("nodeOnNode"),
