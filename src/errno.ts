@@ -45,6 +45,15 @@ const missing = new Map([
   ["ETOOMANYREFS", "too many references: cannot splice"],
 ]);
 
+/** Where there is no Node to ask, in a browser: what is known where there is. */
+export function learnErrnoNames(names: Iterable<readonly [errno: number, name: string]>): void {
+  tables = { names: new Map(names), messages: new Map() };
+}
+
+export function errnoNames(): ReadonlyMap<number, string> {
+  return known().names;
+}
+
 /** The symbol of an errno, such as `"EAGAIN"` for 11. */
 export function errnoName(errno: number): string {
   return known().names.get(errno) ?? `E${errno}`;

@@ -17,7 +17,7 @@ export class UsageError extends Error {
 }
 
 /** Without a word, it serves. */
-export type Command = "serve" | "why" | "replay";
+export type Command = "serve" | "why" | "replay" | "lesson";
 
 /** What the command line asks for. */
 export type Request =
@@ -25,8 +25,10 @@ export type Request =
   | { kind: "version" }
   | ServeRequest
   | { kind: "why"; options: WhyOptions }
-  | { kind: "step"; options: EpollServerOptions; isNumeric: boolean; hasBytes: boolean }
-  | { kind: "replay"; file: string; steps: boolean; trace: TraceRequest };
+  | { kind: "step"; options: EpollServerOptions; isNumeric: boolean; hasBytes: boolean; page: number | undefined }
+  | { kind: "inspect"; options: EpollServerOptions; hasBytes: boolean; page: number }
+  | { kind: "replay"; file: string; steps: boolean; page: number | undefined; trace: TraceRequest }
+  | { kind: "lesson"; id: string | undefined; isJson: boolean };
 
 /** Serve, and how to speak of it. */
 export interface ServeRequest {
@@ -96,6 +98,11 @@ const flags = {
     type: "boolean",
     description: "stop behind each step of the loop (--classic unless --no-classic), as pdb does",
   },
+  inspect: {
+    type: "string",
+    valueHint: "PORT",
+    description: "show the loop in a page on 127.0.0.1 while it runs (--inspect alone: any free port)",
+  },
   ...traceFlags,
   "trace-file": { type: "string", valueHint: "FILE", description: "save what the loop does, for epoll-hello replay" },
   quiet: { type: "boolean", description: "print warnings and errors only" },
@@ -114,7 +121,18 @@ const replayFlags = {
   file: { type: "positional", required: false, valueHint: "FILE", description: "a trace that --trace-file has saved" },
   json: { type: "boolean", description: "print the events as JSON, a line each" },
   step: { type: "boolean", description: "step through it, as --step does through a server" },
+  inspect: {
+    type: "string",
+    valueHint: "PORT",
+    description: "show it in a page on 127.0.0.1 (--inspect alone: any free port)",
+  },
   numeric: traceFlags.numeric,
+  help: { type: "boolean", alias: "h", description: "print this and exit" },
+} as const satisfies ArgsDef;
+
+const lessonFlags = {
+  name: { type: "positional", required: false, valueHint: "NAME", description: "which one; without: list them" },
+  json: { type: "boolean", description: "print what happened as JSON, a line" },
   help: { type: "boolean", alias: "h", description: "print this and exit" },
 } as const satisfies ArgsDef;
 
@@ -130,11 +148,16 @@ const replay = defineCommand({
   args: replayFlags,
 });
 
+const lesson = defineCommand({
+  meta: { name: "lesson", description: "Run a lesson on real sockets: the kernel answers" },
+  args: lessonFlags,
+});
+
 /** For the text of `--help` only: citty, told to run it, would run the server and the subcommand both. */
 const command = defineCommand({
   meta,
   args: flags,
-  subCommands: { why, replay },
+  subCommands: { why, replay, lesson },
 });
 
 /** The text of `--help`, in colour only where colour is welcome. */
@@ -143,9 +166,10 @@ export async function usage(of: Command): Promise<string> {
     serve: () => renderUsage(command),
     why: () => renderUsage(why, { meta }),
     replay: () => renderUsage(replay, { meta }),
+    lesson: () => renderUsage(lesson, { meta }),
   };
   const text = await texts[of]();
-  const inOrder = text.replace("[OPTIONS] why|replay", "[why|replay] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
+  const inOrder = text.replace("[OPTIONS] why|replay|lesson", "[why|replay|lesson] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
   return hasColour(process.stdout) ? inOrder : stripVTControlCharacters(inOrder);
 }
 
@@ -153,11 +177,15 @@ export function hasColour(stream: { isTTY: boolean }): boolean {
   return stream.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }
 
+/** Flags that take a value, and mean something without one. */
+const alone: Record<string, string> = { "--trace": "--trace=text", "--inspect": "--inspect=0" };
+
 /** @throws {UsageError} */
 export function readArguments(rawArguments: string[]): Request {
   if (rawArguments[0] === "why") return readWhy(rawArguments.slice(1));
   if (rawArguments[0] === "replay") return readReplay(rawArguments.slice(1));
-  rawArguments = rawArguments.map((argument) => (argument === "--trace" ? "--trace=text" : argument));
+  if (rawArguments[0] === "lesson") return readLesson(rawArguments.slice(1));
+  rawArguments = rawArguments.map((argument) => alone[argument] ?? argument);
   const given = parseArgs<typeof flags>(rawArguments, flags);
   if (given.help) return { kind: "help", of: "serve" };
   if (given.version) return { kind: "version" };
@@ -189,6 +217,7 @@ export function readArguments(rawArguments: string[]): Request {
   }
   const team = teamOf(given.workers, given.balance, places[0]?.[0]);
   if (steps) return stepOf(given, options);
+  if (given.inspect !== undefined) return inspectOf(given, given.inspect, options);
   const trace = traceOf(given);
   if (team !== undefined && trace !== undefined) throw new UsageError("a trace is of one process: leave out --workers");
   return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true, team, trace };
@@ -202,7 +231,20 @@ function stepOf(
     (name) => given[name] !== undefined && given[name] !== false,
   );
   if (clash !== undefined) throw new UsageError(`--step does not go with --${clash}: give one or the other`);
-  return { kind: "step", options, isNumeric: given.numeric === true, hasBytes: given["show-bytes"] === true };
+  const page = given["inspect"] === undefined ? undefined : pageOf(String(given["inspect"]));
+  return { kind: "step", options, isNumeric: given.numeric === true, hasBytes: given["show-bytes"] === true, page };
+}
+
+function inspectOf(given: Record<string, unknown>, port: string, options: EpollServerOptions): Request {
+  const clash = ["workers", "balance", "trace", "trace-file", "systemd", "numeric"].find(
+    (name) => given[name] !== undefined && given[name] !== false,
+  );
+  if (clash !== undefined) throw new UsageError(`--inspect does not go with --${clash}: give one or the other`);
+  return { kind: "inspect", options, hasBytes: given["show-bytes"] === true, page: pageOf(port) };
+}
+
+function pageOf(port: string): number {
+  return wholeNumber("--inspect", port, 0, 65535);
 }
 
 function traceOf(given: {
@@ -270,7 +312,16 @@ function readWhy(rawArguments: string[]): Request {
   };
 }
 
+function readLesson(rawArguments: string[]): Request {
+  const given = parseArgs<typeof lessonFlags>(rawArguments, lessonFlags);
+  if (given.help) return { kind: "help", of: "lesson" };
+  const [id, ...more] = given._;
+  refuseUnknown(rawArguments, { ...given, _: more }, lessonFlags, "lesson hello --json");
+  return { kind: "lesson", id, isJson: given.json === true };
+}
+
 function readReplay(rawArguments: string[]): Request {
+  rawArguments = rawArguments.map((argument) => alone[argument] ?? argument);
   const given = parseArgs<typeof replayFlags>(rawArguments, replayFlags);
   if (given.help) return { kind: "help", of: "replay" };
   const [file, ...more] = given._;
@@ -280,7 +331,12 @@ function readReplay(rawArguments: string[]): Request {
   const steps = given.step === true;
   if (steps && format === "json") throw new UsageError("--step does not go with --json: give one or the other");
   const trace: TraceRequest = { format, file: undefined, isNumeric: given.numeric === true, hasBytes: false };
-  return { kind: "replay", file, steps, trace };
+  const page = given.inspect === undefined ? undefined : pageOf(given.inspect);
+  const clash = steps ? "step" : given.json === true ? "json" : given.numeric === true ? "numeric" : undefined;
+  if (page !== undefined && clash !== undefined) {
+    throw new UsageError(`--inspect does not go with --${clash}: give one or the other`);
+  }
+  return { kind: "replay", file, steps, page, trace };
 }
 
 function passed(): number[] {
@@ -316,7 +372,8 @@ function refuseUnknown(
     }
   }
   const [word] = given._;
-  if (word === "why" || word === "replay") throw new UsageError(`${word} comes first: epoll-hello ${word}`);
+  if (word !== undefined && /^(?:why|replay|lesson)$/.test(word))
+    throw new UsageError(`${word} comes first: epoll-hello ${word}`);
   if (word !== undefined) {
     throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in ${example}`);
   }

@@ -28,7 +28,12 @@ async function main(rawArguments: string[]): Promise<number> {
       return why(request.options);
     case "step":
       return (await import("./step.ts")).step(request.options, request);
+    case "inspect":
+      return (await import("./inspect.ts")).inspect(request.options, request);
+    case "lesson":
+      return (await import("./lesson.ts")).lesson(request.id, request.isJson);
     case "replay":
+      if (request.page !== undefined) return (await import("./inspect.ts")).show(request.file, request.page);
       if (request.steps) return (await import("./step.ts")).stepThrough(request.file, request.trace.isNumeric);
       return replay(request.file, request.trace);
   }
@@ -41,7 +46,7 @@ try {
   const isUsage = error instanceof UsageError;
   showError(
     isUsage
-      ? `${error.message}\nepoll-hello${/^(?:why|replay)$/.test(rawArguments[0] ?? "") ? ` ${rawArguments[0]}` : ""} --help shows what can be given.`
+      ? `${error.message}\nepoll-hello${/^(?:why|replay|lesson)$/.test(rawArguments[0] ?? "") ? ` ${rawArguments[0]}` : ""} --help shows what can be given.`
       : explain(error),
   );
   process.exitCode = isUsage ? 2 : 1;

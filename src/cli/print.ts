@@ -105,3 +105,21 @@ export function printable(text: string, most = 200): string {
   // oxlint-disable-next-line no-control-regex -- exactly those
   return cut.replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
+
+/** What is read in a terminal is no wider. */
+const WIDTH = 80;
+
+/** A sentence as lines. */
+export function wrap(sentence: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of sentence.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

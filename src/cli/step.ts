@@ -4,16 +4,19 @@ import { createInterface } from "node:readline";
 import { History } from "../debug/history.ts";
 import { PROMPT, Session } from "../debug/session.ts";
 import { Recording, type Source } from "../debug/source.ts";
-import { Target, TargetError } from "../debug/target.ts";
+import { Target } from "../debug/target.ts";
+import { Inspector } from "../page/inspector.ts";
 import { type EpollServerOptions, readTrace } from "../index.ts";
-import { UsageError } from "./arguments.ts";
 import { describeAll } from "./describe.ts";
+import { openPage, startTarget, tellOf } from "./inspect.ts";
 import { flushLines, printLine } from "./print.ts";
 import { EXIT_CODES } from "./serve.ts";
 
 export interface StepRequest {
   isNumeric: boolean;
   hasBytes: boolean;
+  /** The port of a page that shows the same; undefined: none. */
+  page?: number | undefined;
 }
 
 /** Nobody is sent away while the loop stands still. */
@@ -26,22 +29,32 @@ const patient: EpollServerOptions = {
 };
 
 /** Serve under the debugger; returns the exit code. */
-export async function step(options: EpollServerOptions, { isNumeric, hasBytes }: StepRequest): Promise<number> {
+export async function step(
+  options: EpollServerOptions,
+  { isNumeric, hasBytes, page: port }: StepRequest,
+): Promise<number> {
   const history = new History();
-  let target: Target;
-  try {
-    target = await Target.start({
+  using inspector = await Inspector.open((tell) =>
+    startTarget({
       server: { ...patient, ...options },
       bytes: hasBytes,
       isStopped: true,
-      onEvents: (events) => history.see(events),
-    });
-  } catch (error) {
-    if (error instanceof TargetError && error.code === undefined) throw new UsageError(error.message);
-    throw error;
+      onEvents: (events) => {
+        history.see(events);
+        if (port !== undefined) tell.events(events);
+      },
+      onState: tell.state,
+    }),
+  );
+  const { target } = inspector;
+  try {
+    await using page = port === undefined ? undefined : await openPage(port, { inspector });
+    printLine(`listening on ${target.place.url} (${describeAll(target.place.addresses)}); h helps, q quits`);
+    if (page !== undefined) tellOf(page);
+    return await converse(target, history, isNumeric);
+  } finally {
+    await target.end();
   }
-  printLine(`listening on ${target.place.url} (${describeAll(target.place.addresses)}); h helps, q quits`);
-  return await converse(target, history, isNumeric);
 }
 
 /** Step through a trace that was saved; returns the exit code. */

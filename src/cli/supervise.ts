@@ -8,6 +8,7 @@ import { type Task, work } from "../workers/worker.ts";
 import { readArguments, type Team } from "./arguments.ts";
 import { describeAll, describeReport, describeStats } from "./describe.ts";
 import { flushLines, printLine, shareOutput } from "./print.ts";
+import { ownProgram } from "./own-program.ts";
 import { EXIT_CODES, explain, listen, saying, showError, showWarning, tell } from "./serve.ts";
 
 const BEAT_MS = 1_000;
@@ -24,7 +25,7 @@ export async function supervise(
   const watchdogMs = isService ? watchdogIntervalMs() : undefined;
   const place = listen(options, () => Place.open(options, workers, balance));
   const supervisor = new Supervisor({
-    command: ownCommand(),
+    command: [...ownProgram(), ...process.argv.slice(2)],
     workers,
     place,
     beatMs: Math.min(BEAT_MS, (watchdogMs ?? Infinity) / 4),
@@ -98,14 +99,6 @@ function mannersOf(rawArguments: string[]): { options: EpollServerOptions; isQui
   if (request.kind !== "serve") return { options: {}, isQuiet: false };
   const { keepAlive, eager } = request.options;
   return { options: { keepAlive, eager }, isQuiet: request.isQuiet };
-}
-
-/** What started this process, to be started again; in an executable made by `bun build --compile` the program is inside. */
-function ownCommand(): string[] {
-  const [, program = "", ...rest] = process.argv;
-  const isInside = program.startsWith("/$bunfs/");
-  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect")); // a debugger's port is for one
-  return [process.execPath, ...(isInside ? [] : [...flags, program]), ...rest];
 }
 
 function hasTerminal(): boolean {

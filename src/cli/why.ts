@@ -8,9 +8,7 @@ import { describeMachine, type Machine, thisMachine } from "../why/machine.ts";
 import { DEFAULT_MOST, type Measurement, measure, ROUNDS } from "../why/measure.ts";
 import { svg } from "../why/svg.ts";
 import { hasColour, type WhyOptions } from "./arguments.ts";
-import { flushLines, printLine } from "./print.ts";
-
-const WIDTH = 80;
+import { flushLines, printLine, wrap } from "./print.ts";
 
 /** Measure, and show it; returns the exit code. */
 export function why({ max, svg: file, isJson }: WhyOptions): number {
@@ -95,18 +93,4 @@ function checkWritable(file: string): void {
   } catch (error) {
     throw new Error(`the picture cannot be written: ${(error as Error).message}`, { cause: error });
   }
-}
-
-function wrap(sentence: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of sentence.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -4,6 +4,7 @@ import type { Address } from "../address.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import type { ServerStats } from "../server/server.ts";
 import type { TraceEvent } from "../trace/event.ts";
+import type { Sample } from "./sampler.ts";
 
 /** How far to go. `return`: until the turn of this descriptor is over. */
 export type Mode =
@@ -45,6 +46,8 @@ export interface Place {
 export interface Begin {
   options: EpollServerOptions;
   bytes: boolean;
+  /** Tell samples, and not every event. */
+  isSampled: boolean;
   pollMs: number;
   isStopped: boolean;
   shared: SharedArrayBuffer;
@@ -61,12 +64,14 @@ export type Order =
   | { kind: "pause" }
   | { kind: "breakpoints"; breakpoints: Breakpoint[] }
   | { kind: "evaluate"; id: number; expression: string }
+  | { kind: "watched"; isWatched: boolean }
   | { kind: "end" };
 
 export type Report =
   | { kind: "listening"; place: Place }
   | { kind: "failed"; message: string; code: string | undefined }
   | { kind: "events"; events: TraceEvent[] }
+  | { kind: "sample"; sample: Sample }
   | { kind: "stopped"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }
   | { kind: "value"; id: number; text: string }
   | { kind: "ended"; stats: ServerStats; error: string | undefined };

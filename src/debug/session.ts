@@ -41,6 +41,7 @@ export class Session {
   isOver: boolean = false;
 
   readonly #options: SessionOptions;
+  #stop: Stop | undefined;
   #last = "";
   /** Lines that are being collected for a breakpoint. */
   #collecting: { breakpoint: number; lines: string[] } | undefined;
@@ -106,6 +107,7 @@ export class Session {
   }
 
   async #obeyLine(line: string): Promise<void> {
+    await this.#catchUp();
     const collecting = this.#collecting;
     if (collecting !== undefined) {
       if (line.trim() !== "end") {
@@ -139,7 +141,14 @@ export class Session {
     }
   }
 
-  async #arrive({ event, breakpoint, hasEnded }: Stop): Promise<void> {
+  /** Somebody else may have gone on meanwhile, in the page. */
+  async #catchUp(): Promise<void> {
+    const stop = await this.source.stopped;
+    if (stop !== this.#stop) await this.#arrive(stop);
+  }
+
+  async #arrive(stop: Stop): Promise<void> {
+    const { event, breakpoint, hasEnded } = (this.#stop = stop);
     this.event = event;
     this.hasEnded = hasEnded;
     if (hasEnded) {

@@ -1,7 +1,7 @@
 // Whether a loop stops behind an event: how far it was told to go, and breakpoints.
 
 import type { TraceEvent } from "../trace/event.ts";
-import { formatEvent } from "../trace/text.ts";
+import { hasLine } from "../trace/text.ts";
 import { evaluate, type View } from "./evaluate.ts";
 import type { Breakpoint, Mode } from "./protocol.ts";
 
@@ -31,7 +31,7 @@ export class Stops {
   }
 
   at(event: TraceEvent): boolean {
-    if (formatEvent(event) === undefined) return false; // there would be nothing to show
+    if (!hasLine(event)) return false; // there would be nothing to show
     this.hit = this.#breakAt(event);
     const isThere = this.isPausing || this.hit !== undefined || hasArrived(this.mode, event);
     if (isThere) this.isPausing = false;

@@ -1,7 +1,7 @@
 // The descriptors of a traced loop, as its events have told of them.
 
 import type { Address } from "../address.ts";
-import type { TraceEvent } from "../trace/event.ts";
+import type { TraceEvent, TraceMoment } from "../trace/event.ts";
 
 export interface Entry {
   fd: number;
@@ -14,6 +14,8 @@ export interface Entry {
   bytesIn: number;
   bytesOut: number;
   sinceLap: number;
+  /** µs after the trace began. */
+  sinceUs: number;
 }
 
 export class Table {
@@ -30,28 +32,28 @@ export class Table {
       case "create":
         if (event.result < 0) return;
         this.epfd = event.result;
-        this.#add(event.result, "epoll", event.lap);
+        this.#add(event.result, "epoll", event);
         return;
       case "listen":
-        this.#add(event.fd, "listener", event.lap).address = event.address;
+        this.#add(event.fd, "listener", event).address = event.address;
         return;
       case "accept":
-        if (event.result >= 0) this.#add(event.result, "connection", event.lap).address = event.peer ?? undefined;
+        if (event.result >= 0) this.#add(event.result, "connection", event).address = event.peer ?? undefined;
         return;
       case "wait":
         this.ready = event.events;
         return;
       case "ctl":
-        if (event.result >= 0) this.#entry(event.fd, event.lap).mask = event.mask ?? undefined;
+        if (event.result >= 0) this.#entry(event.fd, event).mask = event.mask ?? undefined;
         return;
       case "recv":
-        if (event.result > 0) this.#entry(event.fd, event.lap).bytesIn += event.result;
+        if (event.result > 0) this.#entry(event.fd, event).bytesIn += event.result;
         return;
       case "send":
-        if (event.result > 0) this.#entry(event.fd, event.lap).bytesOut += event.result;
+        if (event.result > 0) this.#entry(event.fd, event).bytesOut += event.result;
         return;
       case "state":
-        if (this.#entries.has(event.fd)) this.#entry(event.fd, event.lap).state = event.to ?? undefined;
+        if (this.#entries.has(event.fd)) this.#entry(event.fd, event).state = event.to ?? undefined;
         return;
       case "close":
         this.#entries.delete(event.fd);
@@ -65,6 +67,20 @@ export class Table {
     return [...this.#entries.values()].sort((a, b) => a.fd - b.fd);
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** These, and of the others the oldest, by number. */
+  some(wanted: ReadonlySet<number>, most: number): Entry[] {
+    const entries = [...wanted].flatMap((fd) => this.#entries.get(fd) ?? []).slice(0, most);
+    for (const entry of this.#entries.values()) {
+      if (entries.length >= most) break;
+      if (!wanted.has(entry.fd)) entries.push(entry);
+    }
+    return entries.sort((a, b) => a.fd - b.fd);
+  }
+
   entry(fd: number): Entry | undefined {
     return this.#entries.get(fd);
   }
@@ -74,11 +90,20 @@ export class Table {
     return new Map(this.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
   }
 
-  #entry(fd: number, lap: number): Entry {
-    return this.#entries.get(fd) ?? this.#add(fd, "other", lap);
+  /** What a sample has told of: from here on events go on. */
+  restore(entries: readonly Entry[], { epfd, lap, ready }: Pick<Table, "epfd" | "lap" | "ready">): void {
+    this.#entries.clear();
+    for (const entry of entries) this.#entries.set(entry.fd, { ...entry });
+    this.epfd = epfd;
+    this.lap = lap;
+    this.ready = ready;
   }
 
-  #add(fd: number, kind: Entry["kind"], lap: number): Entry {
+  #entry(fd: number, moment: TraceMoment): Entry {
+    return this.#entries.get(fd) ?? this.#add(fd, "other", moment);
+  }
+
+  #add(fd: number, kind: Entry["kind"], { lap, us }: TraceMoment): Entry {
     const entry: Entry = {
       fd,
       kind,
@@ -88,6 +113,7 @@ export class Table {
       bytesIn: 0,
       bytesOut: 0,
       sinceLap: lap,
+      sinceUs: us,
     };
     this.#entries.set(fd, entry);
     return entry;

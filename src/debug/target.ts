@@ -4,6 +4,7 @@ import { type MessagePort, MessageChannel } from "node:worker_threads";
 import type { EpollServerOptions } from "../server/options.ts";
 import type { ServerStats } from "../server/server.ts";
 import type { TraceEvent } from "../trace/event.ts";
+import type { Sample } from "./sampler.ts";
 import {
   type Begin,
   type Breakpoint,
@@ -28,6 +29,10 @@ export interface TargetOptions {
   pollMs?: number | undefined;
   /** Called with all events, in order, in batches. */
   onEvents?: ((events: readonly TraceEvent[]) => void) | undefined;
+  /** Called with samples instead: the server waits for nobody. */
+  onSample?: ((sample: Sample) => void) | undefined;
+  /** It stands still, goes on, or has ended. */
+  onState?: (() => void) | undefined;
 }
 
 /** The server could not be made; `code` is that of the ErrnoError, if it was one. */
@@ -47,31 +52,42 @@ export class Target {
   stats: ServerStats | undefined;
   /** What ended it, if that was an error. */
   error: string | undefined;
-  breakpoints: readonly Breakpoint[] = [];
+  /** By who has set them. */
+  readonly #breakpoints = new Map<string, readonly Breakpoint[]>();
+  /** Where it stands, if it does. */
+  stop: Stop | undefined;
 
   readonly #worker: Worker;
   readonly #orders: MessagePort;
   readonly #shared: Int32Array;
   readonly #onEvents: TargetOptions["onEvents"];
+  readonly #onSample: TargetOptions["onSample"];
+  readonly #onState: () => void;
   #last: TraceEvent | undefined;
   #nextId = 0;
   readonly #values = new Map<number, (text: string) => void>();
   readonly #listening = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
+  readonly #ended = Promise.withResolvers<void>();
+  #ending: Promise<void> | undefined;
   /** The thread is gone, and its own descriptors with it. */
   readonly #closed = Promise.withResolvers<void>();
 
-  private constructor({ server, bytes = false, isStopped = false, pollMs = 1000, onEvents }: TargetOptions) {
+  private constructor(options: TargetOptions) {
+    const { server, bytes = false, isStopped = false, pollMs = 1000, onEvents, onSample, onState } = options;
     const { port1, port2 } = new MessageChannel();
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#orders = port1;
     this.#shared = new Int32Array(shared);
     this.#onEvents = onEvents;
+    this.#onSample = onSample;
+    this.#onState = onState ?? (() => {});
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url).href);
     this.#worker.addEventListener("message", ({ data }: MessageEvent<Report>) => this.#hear(data));
     this.#worker.addEventListener("error", ({ message }) => this.#hear({ kind: "failed", message, code: undefined }));
     this.#worker.addEventListener("close", () => this.#closed.resolve());
-    const begin: Begin = { options: server, bytes, pollMs, isStopped, shared, orders: port2 };
+    const isSampled = onSample !== undefined;
+    const begin: Begin = { options: server, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
     this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
   }
 
@@ -91,12 +107,19 @@ export class Target {
     return this.#stopped.promise;
   }
 
+  /** Resolved when it serves no more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /** Go on from a stop; resolved at the next one. */
   go(mode: Mode): Promise<Stop> {
     if (this.state !== "stopped") return this.#stopped.promise;
     this.state = "running";
+    this.stop = undefined;
     this.#stopped = Promise.withResolvers();
     this.#order({ kind: "go", mode });
+    this.#onState();
     return this.#stopped.promise;
   }
 
@@ -105,9 +128,15 @@ export class Target {
     if (this.state === "running") this.#order({ kind: "pause" });
   }
 
-  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    this.breakpoints = breakpoints;
-    this.#order({ kind: "breakpoints", breakpoints: [...breakpoints] });
+  /** Somebody looks at the samples, or nobody does any more. */
+  setWatched(isWatched: boolean): void {
+    this.#order({ kind: "watched", isWatched });
+  }
+
+  /** @param owner whose they are: each has its own */
+  setBreakpoints(breakpoints: readonly Breakpoint[], owner: string = "prompt"): void {
+    this.#breakpoints.set(owner, breakpoints);
+    this.#order({ kind: "breakpoints", breakpoints: [...this.#breakpoints.values()].flat() });
   }
 
   /** What an expression is worth, as text. While it runs, the answer comes after the next event. */
@@ -121,7 +150,11 @@ export class Target {
   }
 
   /** Have the server close everything; resolved when its thread has ended. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    return (this.#ending ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     if (this.state !== "ended") {
       this.state = "running";
       this.#stopped = Promise.withResolvers();
@@ -158,13 +191,17 @@ export class Target {
         Atomics.store(this.#shared, TAKEN, this.#last?.seq ?? 0);
         Atomics.notify(this.#shared, TAKEN);
         return;
+      case "sample":
+        this.#last = report.sample.events.at(-1);
+        this.#onSample?.(report.sample);
+        return;
       case "stopped":
         this.state = "stopped";
         for (const counts of report.counts) {
-          const breakpoint = this.breakpoints.find(({ id }) => id === counts.id);
+          const breakpoint = [...this.#breakpoints.values()].flat().find(({ id }) => id === counts.id);
           if (breakpoint !== undefined) Object.assign(breakpoint, counts);
         }
-        this.#stopped.resolve({ event: this.#last, breakpoint: report.breakpoint, hasEnded: false });
+        this.#arrive({ event: this.#last, breakpoint: report.breakpoint, hasEnded: false });
         return;
       case "value":
         this.#values.get(report.id)?.(report.text);
@@ -176,7 +213,14 @@ export class Target {
         this.error = report.error;
         for (const resolve of this.#values.values()) resolve("*** it has ended");
         this.#values.clear();
-        this.#stopped.resolve({ event: this.#last, breakpoint: undefined, hasEnded: true });
+        this.#arrive({ event: this.#last, breakpoint: undefined, hasEnded: true });
     }
+  }
+
+  #arrive(stop: Stop): void {
+    if (stop.hasEnded) this.#ended.resolve();
+    this.stop = stop;
+    this.#stopped.resolve(stop);
+    this.#onState();
   }
 }

@@ -3,16 +3,18 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { ErrnoError } from "../errno.ts";
 import { EpollServer } from "../server/server.ts";
-import type { TraceEvent } from "../trace/event.ts";
-import { type Begin, type Order, ORDERS, type Report, TAKEN } from "./protocol.ts";
+import type { TraceEvent, TraceOptions } from "../trace/event.ts";
 import { describeValue, type View } from "./evaluate.ts";
+import { type Feed, SampledFeed, WholeFeed } from "./feed.ts";
+import { type Begin, type Order, ORDERS, type Report, TAKEN } from "./protocol.ts";
 import { holds, Stops } from "./stops.ts";
+import type { Counts } from "./sampler.ts";
 import { Table } from "./table.ts";
 
-/** So many events are told together at most. */
-const BATCH = 500;
-/** So many events may be on their way to who shows them; then the loop waits for them to be taken. */
-const MOST_UNTAKEN = 50_000;
+/** What is kept back for a moment goes out at the latest then. */
+const HELD_MS = 50;
+/** What an event costs before it is heard here, by measurement (bench/inspect.ts). */
+const TRACER_US = 0.3;
 
 declare const self: {
   addEventListener(type: "message", listener: (message: MessageEvent<Begin>) => void, options: { once: true }): void;
@@ -26,8 +28,10 @@ class DebuggedServer {
   readonly #shared: Int32Array;
   readonly #orders: MessagePort;
   readonly #stops: Stops;
-  readonly #table = new Table();
-  #batch: TraceEvent[] = [];
+  readonly #table: Table;
+  readonly #feed: Feed;
+  readonly #trace: TraceOptions;
+  readonly #sums: Counts | undefined;
   #event: TraceEvent | undefined;
   #seen = 0;
   #isEnding = false;
@@ -40,13 +44,20 @@ class DebuggedServer {
     this.#stops = new Stops({ kind: begin.isStopped ? "step" : "continue" }, (condition) =>
       holds(condition, this.#view),
     );
+    const sampled = begin.isSampled
+      ? new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }))
+      : undefined;
+    this.#feed = sampled ?? this.#whole();
+    this.#table = sampled?.sampler.table ?? new Table();
+    this.#sums = sampled?.sampler.counts;
+    this.#trace = { listener: (event) => this.#hear(event), bytes: begin.bytes, lines: () => !this.#feed.isHolding };
   }
 
   run(): void {
-    const { options, bytes, pollMs } = this.#begin;
+    const { options, pollMs } = this.#begin;
     let server: EpollServer;
     try {
-      server = new EpollServer({ ...options, trace: { listener: (event) => this.#hear(event), bytes, lines: true } });
+      server = new EpollServer({ ...options, trace: this.#trace });
     } catch (error) {
       const code = error instanceof ErrnoError ? error.code : undefined;
       self.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error), code });
@@ -58,29 +69,30 @@ class DebuggedServer {
     try {
       while (!server.closed) {
         if (this.#isEnding) void server.stop({ graceMs: 0 });
-        server.tick(pollMs);
+        server.tick(this.#feed.isHolding ? Math.min(HELD_MS, pollMs) : pollMs);
       }
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown);
     }
-    this.#tell();
+    this.#feed.tell();
     self.postMessage({ kind: "ended", stats: server.stats, error });
     this.#orders.close();
   }
 
   /** An event has happened. The loop goes on when this returns. */
   #hear(event: TraceEvent): void {
+    const begunMs = performance.now();
     this.#event = event;
-    this.#table.see(event);
-    this.#batch.push(event);
-    if (this.#batch.length >= BATCH || event.type === "lap") this.#tell();
+    if (this.#sums === undefined) this.#table.see(event);
+    this.#feed.see(event);
+    if (this.#sums !== undefined) this.#sums.watchingUs += (performance.now() - begunMs) * 1000 + TRACER_US;
     if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
     if (!this.#isEnding && this.#server !== undefined && this.#stops.at(event)) this.#stand();
   }
 
   /** Stand still until told to go. */
   #stand(): void {
-    this.#tell();
+    this.#feed.tell();
     const counts = this.#stops.breakpoints.map(({ id, hits, ignore }) => ({ id, hits, ignore }));
     self.postMessage({ kind: "stopped", breakpoint: this.#stops.hit, counts });
     for (let isGoing = false; !isGoing;) {
@@ -109,6 +121,9 @@ class DebuggedServer {
         case "evaluate":
           self.postMessage({ kind: "value", id: order.id, text: describeValue(order.expression, this.#view) });
           break;
+        case "watched":
+          this.#feed.isWatched = order.isWatched;
+          break;
         case "end":
           this.#isEnding = isGoing = true;
       }
@@ -116,14 +131,12 @@ class DebuggedServer {
     return isGoing;
   }
 
-  #tell(): void {
-    const last = this.#batch.at(-1);
-    if (last === undefined) return;
-    self.postMessage({ kind: "events", events: this.#batch });
-    this.#batch = [];
-    for (let taken; last.seq - (taken = Atomics.load(this.#shared, TAKEN)) > MOST_UNTAKEN;) {
-      Atomics.wait(this.#shared, TAKEN, taken, 100);
-    }
+  #whole(): WholeFeed {
+    return new WholeFeed(
+      (events) => self.postMessage({ kind: "events", events }),
+      () => Atomics.load(this.#shared, TAKEN),
+      (taken) => Atomics.wait(this.#shared, TAKEN, taken, 100),
+    );
   }
 
   get #view(): View {

@@ -166,8 +166,8 @@ export interface TraceOptions {
   listener: TraceListener;
   /** Have what is received and sent in the events. */
   bytes?: boolean | undefined;
-  /** Have the line of the program in the events. */
-  lines?: boolean | undefined;
+  /** Have the line of the program in the events; a function is asked each time. A line takes some microseconds. */
+  lines?: boolean | (() => boolean) | undefined;
   /** From how many milliseconds on a descriptor's turn is a slow one; 50 unless given. */
   slowMs?: number | undefined;
 }

@@ -1,6 +1,6 @@
 // A trace as a file: JSON, an event on each line, the first of which says which version of the form it is.
 
-import { readFileSync } from "node:fs";
+import { nodeFs } from "../node-fs.ts";
 import { TRACE_VERSION, type TraceEvent } from "./event.ts";
 
 /** A file that is no trace, or none that this version can read. The message says which line. */
@@ -10,7 +10,7 @@ export class TraceError extends Error {
 
 /** All events of a file, whole and in order. */
 export function readTrace(path: string): TraceEvent[] {
-  return parseTrace(readFileSync(path, "utf8"), path);
+  return parseTrace(nodeFs().readFileSync(path, "utf8"), path);
 }
 
 /** @param name what to call the text in errors */

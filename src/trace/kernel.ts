@@ -137,6 +137,12 @@ export function lookAt(fdLike: FdLike): Look {
   };
 }
 
+/** How many bytes wait to be read, and to be taken by the peer; undefined: there is no such queue. */
+export function queuesOf(fd: number): { unread: number | undefined; unsent: number | undefined } {
+  const sys = hostSys();
+  return { unread: count(sys.ioctl(fd, FIONREAD)), unsent: count(sys.ioctl(fd, SIOCOUTQ)) };
+}
+
 /**
  * Why epoll reports a descriptor, or does not, in sentences.
  *

@@ -53,6 +53,11 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
   }
 }
 
+/** Whether `formatEvent` has a line for it. */
+export function hasLine({ type }: TraceEvent): boolean {
+  return type !== "begin" && type !== "lap";
+}
+
 /** `epoll_wait(4, 1000) = [(5, EPOLLIN)]` */
 export function waitCall(
   { epfd, timeoutMs, result: count, events }: WaitEvent,

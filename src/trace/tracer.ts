@@ -23,7 +23,7 @@ const FRAME = /\(?((?:\/|\w+:)[^()]*?):(\d+):\d+\)?$/;
 export class Tracer {
   readonly #listener: TraceListener;
   readonly #hasBytes: boolean;
-  readonly #hasLines: boolean;
+  readonly #hasLines: () => boolean;
   readonly #detectors: Detectors;
   readonly #beganMs = performance.now();
   /** The listener's time, which is not the loop's. */
@@ -56,7 +56,7 @@ export class Tracer {
       throw new RangeError("trace.slowMs is a number of milliseconds above 0");
     this.#listener = listener;
     this.#hasBytes = bytes;
-    this.#hasLines = lines;
+    this.#hasLines = typeof lines === "function" ? lines : () => lines;
     this.#detectors = new Detectors(slowMs);
     this.#emit({ type: "begin", version: TRACE_VERSION, pid: process.pid, date: new Date().toISOString() });
   }
@@ -210,7 +210,7 @@ export class Tracer {
 
   #tell(detail: TraceDetail): void {
     const event: TraceEvent = { seq: ++this.#seq, us: rounded(this.#us()), lap: this.#lap, ...detail };
-    if (this.#hasLines && "result" in detail) {
+    if ("result" in detail && this.#hasLines()) {
       const at = callerLine();
       if (at !== undefined) event.at = at;
     }

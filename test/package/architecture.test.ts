@@ -18,7 +18,8 @@ const floors: string[][] = [
   ["watch.ts", "protocol.ts"],
   ["http/", "sockets.ts"],
   ["server/", "npm-epoll/"],
-  ["workers/", "debug/"],
+  ["workers/", "debug/", "lessons/"],
+  ["page/"],
   ["index.ts"],
   ["cli/"],
 ];

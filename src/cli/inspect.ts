@@ -1,0 +1,84 @@
+// epoll-hello --inspect, replay --inspect: serve, or show a trace, with a page beside it.
+
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { Target, TargetError, type TargetOptions } from "../debug/target.ts";
+import { type EpollServerOptions, parseTrace, type StopSignal } from "../index.ts";
+import { Inspector } from "../page/inspector.ts";
+import { Page, type PageOptions } from "../page/page.ts";
+import { UsageError } from "./arguments.ts";
+import { describeAll, describeStats } from "./describe.ts";
+import { ownProgram } from "./own-program.ts";
+import { flushLines, printLine } from "./print.ts";
+import { EXIT_CODES } from "./serve.ts";
+
+/** Serve, and let a page look on; returns the exit code. */
+export async function inspect(
+  options: EpollServerOptions,
+  { hasBytes, page: port }: { hasBytes: boolean; page: number },
+): Promise<number> {
+  using inspector = await Inspector.open((tell) =>
+    startTarget({
+      server: { deferAccept: false, ...options }, // who says nothing is to be seen, too
+      bytes: hasBytes,
+      onSample: tell.sample,
+      onState: tell.state,
+    }),
+  );
+  const { target } = inspector;
+  try {
+    await using page = await openPage(port, { inspector });
+    const signal = signalled();
+    printLine(`listening on ${target.place.url} (${describeAll(target.place.addresses)}); stop with Ctrl-C`);
+    tellOf(page);
+    const code = await Promise.race([signal, target.ended.then(() => 0)]);
+    await target.end();
+    if (target.error !== undefined) throw new Error(target.error);
+    if (target.stats !== undefined) printLine(describeStats(target.stats));
+    flushLines();
+    return code;
+  } finally {
+    await target.end();
+  }
+}
+
+/** Show a trace that was saved; returns the exit code. */
+export async function show(file: string, port: number): Promise<number> {
+  const trace = readFileSync(file, "utf8");
+  parseTrace(trace, file); // what is wrong with it is said here, and not in the page
+  await using page = await openPage(port, { name: basename(file), trace });
+  const signal = signalled();
+  printLine(`${file} is at ${page.url}; stop with Ctrl-C`);
+  printLine(`with lessons: ${page.controlUrl}`);
+  flushLines();
+  return await signal;
+}
+
+/** @throws {UsageError} if the server does not take its options */
+export async function startTarget(options: TargetOptions): Promise<Target> {
+  try {
+    return await Target.start(options);
+  } catch (error) {
+    if (error instanceof TargetError && error.code === undefined) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+export function openPage(port: number, shows: PageOptions["shows"]): Promise<Page> {
+  return Page.open({ port, shows, command: ownProgram() });
+}
+
+/** The address with the token is for who started this, and nobody else. */
+export function tellOf(page: Page): void {
+  printLine(`see it at ${page.url}`);
+  printLine(`and control it at ${page.controlUrl}`);
+  flushLines();
+}
+
+function signalled(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
+    process.once(signal, () => resolve(EXIT_CODES[signal]));
+  }
+  return promise;
+}

@@ -1,0 +1,166 @@
+// class Sampler: of a loop that does more than anybody can look at, now and then the newest, and the sums of all.
+
+import type { TraceEvent, WarningEvent, TraceMoment } from "../trace/event.ts";
+import { type Entry, Table } from "./table.ts";
+
+/** So many events are shown at a time. */
+export const MOST_EVENTS = 300;
+/** So many descriptors. */
+export const MOST_ENTRIES = 256;
+const MOST_WARNINGS = 50;
+/** So much of what was received or sent is shown, where it is shown. */
+const MOST_BYTES = 2_048;
+
+/** Sums since the beginning. */
+export interface Counts {
+  laps: number;
+  /** By type. */
+  events: Partial<Record<TraceEvent["type"], number>>;
+  bytesIn: number;
+  bytesOut: number;
+  /** In epoll_wait. */
+  blockedUs: number;
+  /** Outside of it. */
+  workedUs: number;
+  /** Calls that said EAGAIN. */
+  again: number;
+  /** What being watched has cost the loop. */
+  watchingUs: number;
+}
+
+export type Warning = TraceMoment & WarningEvent;
+
+/** What a descriptor is to the kernel. */
+export interface KernelEntry {
+  fd: number;
+  /** undefined: it does not watch it. */
+  mask: number | undefined;
+  unread: number | undefined;
+  unsent: number | undefined;
+}
+
+export interface Sample {
+  /** The newest, in order and without a gap. */
+  events: TraceEvent[];
+  /** So many came before these, and are not shown. */
+  omitted: number;
+  /** None of these is left out, while there are not too many. */
+  warnings: Warning[];
+  /** The descriptors, as they are behind the last event: all, or those that it is about. */
+  entries: Entry[];
+  /** How many there are. */
+  open: number;
+  epfd: number;
+  lap: number;
+  ready: readonly [fd: number, mask: number][];
+  counts: Counts;
+  /** Asked of the kernel at the same moment, in most samples not. */
+  kernel?: KernelEntry[];
+}
+
+export class Sampler {
+  readonly table: Table = new Table();
+  readonly counts: Counts = {
+    laps: 0,
+    events: {},
+    bytesIn: 0,
+    bytesOut: 0,
+    blockedUs: 0,
+    workedUs: 0,
+    again: 0,
+    watchingUs: 0,
+  };
+  #events: TraceEvent[] = [];
+  #omitted = 0;
+  #warnings: Warning[] = [];
+
+  see(event: TraceEvent): void {
+    this.table.see(event);
+    this.#count(event);
+    if (event.type === "warning" && this.#warnings.length < MOST_WARNINGS) this.#warnings.push(event);
+    this.#events.push(event);
+    if (this.#events.length > 2 * MOST_EVENTS) this.#cut();
+  }
+
+  get isEmpty(): boolean {
+    return this.#events.length === 0;
+  }
+
+  /** What there is since the last one. */
+  take(): Sample {
+    if (this.#events.length > MOST_EVENTS) this.#cut();
+    const { epfd, lap, ready, size } = this.table;
+    const events = this.#events.map(shortened);
+    const sample: Sample = {
+      events,
+      omitted: this.#omitted,
+      warnings: this.#warnings,
+      entries: this.#entries(events).map((entry) => ({ ...entry })),
+      open: size,
+      epfd,
+      lap,
+      ready: ready.slice(0, MOST_ENTRIES),
+      counts: { ...this.counts, events: { ...this.counts.events } },
+    };
+    this.#events = [];
+    this.#omitted = 0;
+    this.#warnings = [];
+    return sample;
+  }
+
+  #cut(): void {
+    const over = this.#events.length - MOST_EVENTS;
+    this.#events.splice(0, over);
+    this.#omitted += over;
+  }
+
+  #entries(events: readonly TraceEvent[]): Entry[] {
+    if (this.table.size <= MOST_ENTRIES) return this.table.entries;
+    const wanted = new Set<number>(events.flatMap((event) => ("fd" in event && event.fd !== null ? [event.fd] : [])));
+    return this.table.some(wanted, MOST_ENTRIES);
+  }
+
+  #count(event: TraceEvent): void {
+    const { counts } = this;
+    counts.events[event.type] = (counts.events[event.type] ?? 0) + 1;
+    switch (event.type) {
+      case "wait":
+        counts.laps++;
+        counts.blockedUs += event.blockedUs;
+        return;
+      case "lap":
+        counts.workedUs += event.workedUs;
+        return;
+      case "recv":
+        if (event.result > 0) counts.bytesIn += event.result;
+        else if (event.result < 0) counts.again++;
+        return;
+      case "send":
+        if (event.result > 0) counts.bytesOut += event.result;
+        else if (event.result < 0) counts.again++;
+        return;
+      default:
+    }
+  }
+}
+
+/** The two as one, within the bounds. */
+export function merged(first: Sample, second: Sample): Sample {
+  const isWhole = second.omitted === 0;
+  const all = isWhole ? [...first.events, ...second.events] : second.events;
+  const events = all.slice(-MOST_EVENTS);
+  const lost = isWhole ? first.omitted : first.omitted + first.events.length + second.omitted;
+  const kernel = second.kernel ?? first.kernel;
+  return {
+    ...second,
+    events,
+    omitted: lost + all.length - events.length,
+    warnings: [...first.warnings, ...second.warnings].slice(0, MOST_WARNINGS),
+    ...(kernel === undefined ? {} : { kernel }),
+  };
+}
+
+function shortened(event: TraceEvent): TraceEvent {
+  if (!("bytes" in event) || event.bytes === undefined || event.bytes.length <= MOST_BYTES) return event;
+  return { ...event, bytes: event.bytes.slice(0, MOST_BYTES) };
+}

@@ -1,0 +1,67 @@
+// Lesson: no descriptor is left. The connection stays in the queue, the listener stays readable, and the loop spins.
+
+import { EPOLLIN } from "../constants.ts";
+import { EMFILE, errnoName } from "../errno.ts";
+import { hostSys } from "../ffi.ts";
+import { named } from "./events.ts";
+import type { Lesson } from "./lesson.ts";
+import { SOON_MS } from "./stage.ts";
+
+const F_DUPFD_CLOEXEC = 1030;
+const LAPS = 5;
+
+export const emfile: Lesson = {
+  id: "emfile",
+  title: "EMFILE",
+  point:
+    "When descriptors run out accept fails, and the connection stays in the queue: a loop that only goes on spins.",
+  run(stage) {
+    const { listener, connect } = stage.listener4();
+    const epoll = stage.epoll();
+    epoll.register(listener, EPOLLIN);
+    const sys = hostSys();
+    const client = connect();
+
+    stage.step("All descriptors are gone", "This process opens as many as it may (ulimit -n). Then a client comes.");
+    const taken: number[] = [];
+    try {
+      let last = 0;
+      while ((last = sys.fcntl(listener.fileno(), F_DUPFD_CLOEXEC, 0)) >= 0) taken.push(last);
+      stage.check("the last one fails with", errnoName(-last), errnoName(EMFILE));
+
+      stage.step(
+        "accept fails, again and again",
+        "Readable is readable: the listener is level-triggered, and its queue is not empty. Whoever only notes the error and goes on has a loop that never rests.",
+      );
+      let failures = 0;
+      for (let lap = 0; lap < LAPS; lap++) {
+        const events = named(epoll.poll(SOON_MS), { listener });
+        try {
+          listener.accept();
+        } catch (error) {
+          if ((error as { code?: string }).code === "EMFILE" && events === "[(listener, EPOLLIN)]") failures++;
+        }
+      }
+      stage.check(`of ${LAPS} laps: reported, and EMFILE`, failures, LAPS);
+
+      stage.step(
+        "Stop listening for a moment",
+        "The listener is watched for nothing. Connections wait in the kernel's queue, where they cost nothing, and the others are served.",
+      );
+      epoll.modify(listener, 0);
+      stage.ask(
+        "What does epoll_wait return?",
+        ["[]", "[(listener, EPOLLIN)]", "[(listener, EPOLLERR)]"],
+        named(epoll.poll(20), { listener }),
+      );
+    } finally {
+      for (const fd of taken) sys.close(fd);
+    }
+
+    stage.step("One is free again", "Somebody has left. The listener is watched again: nobody was lost.");
+    epoll.modify(listener, EPOLLIN);
+    stage.check("epoll_wait returns", named(epoll.poll(SOON_MS), { listener }), "[(listener, EPOLLIN)]");
+    stage.check("the client is accepted", stage.accept(listener).fileno() > 0, true);
+    client.close();
+  },
+};

@@ -1,0 +1,76 @@
+/** @jsxImportSource preact */
+// The loop as a ring: wait, ready, dispatch, ctl; where it is, and where its time goes.
+
+import type { JSX } from "preact";
+import type { Store } from "./store.ts";
+import type { View } from "./tape.ts";
+import { duration, number, type Phase, phaseOf, PHASES } from "./words.ts";
+
+const ORDER: readonly Phase[] = ["wait", "ready", "dispatch", "ctl"];
+const RADIUS = 74;
+const CENTER = 100;
+
+export function Ring({ store, view }: { store: Store; view: View }): JSX.Element {
+  const isRunning = store.isLive && store.state?.run === "running";
+  const phase: Phase = isRunning ? "wait" : phaseOf(view.event);
+  const { counts } = store.tape;
+  const spent = counts === undefined ? 0 : counts.blockedUs + counts.workedUs;
+  const blocked = spent === 0 || counts === undefined ? 0 : counts.blockedUs / spent;
+  const said = isRunning ? "it runs" : PHASES[phase];
+  return (
+    <section class="ring" aria-label="The loop">
+      <svg viewBox="0 0 200 200" role="img" aria-label={`The loop, lap ${view.lap}: ${said}`}>
+        {ORDER.map((one, i) => (
+          <g key={one} class={one === phase && !isRunning ? "arc here" : "arc"}>
+            <path d={arc(i)} />
+            <text x={CENTER + 74 * Math.cos(middle(i))} y={CENTER + 74 * Math.sin(middle(i)) + 4}>
+              {one}
+            </text>
+          </g>
+        ))}
+        <text class="lap" x={CENTER} y={96}>
+          {number(view.lap)}
+        </text>
+        <text class="unit" x={CENTER} y={114}>
+          {view.lap === 1 ? "lap" : "laps"}
+        </text>
+      </svg>
+      <p class="said" data-phase={phase}>
+        {said}
+        {view.event?.type === "wait" ? `, after ${duration(view.event.blockedUs)}` : ""}
+      </p>
+      {counts === undefined ? null : (
+        <dl class="facts">
+          <dt>blocked</dt>
+          <dd>
+            {(100 * blocked).toFixed(1)} % of {duration(spent)}
+          </dd>
+          <dt>received, sent</dt>
+          <dd>
+            {number(counts.bytesIn)} B, {number(counts.bytesOut)} B
+          </dd>
+          <dt>accepted, closed</dt>
+          <dd>
+            {number(counts.events.accept ?? 0)}, {number(counts.events.close ?? 0)}
+          </dd>
+          <dt>being watched costs</dt>
+          <dd id="watching-cost">
+            {spent === 0 ? "0" : ((100 * counts.watchingUs) / spent).toFixed(2)} % of the loop's time
+          </dd>
+        </dl>
+      )}
+    </section>
+  );
+}
+
+/** Clockwise from the top, a quarter each with a gap between them. */
+function middle(i: number): number {
+  return (i / 4) * 2 * Math.PI - Math.PI / 2;
+}
+
+function arc(i: number): string {
+  const [from, to] = [middle(i) - Math.PI / 4 + 0.06, middle(i) + Math.PI / 4 - 0.06];
+  const point = (angle: number): string =>
+    `${(CENTER + RADIUS * Math.cos(angle)).toFixed(1)} ${(CENTER + RADIUS * Math.sin(angle)).toFixed(1)}`;
+  return `M ${point(from)} A ${RADIUS} ${RADIUS} 0 0 1 ${point(to)}`;
+}

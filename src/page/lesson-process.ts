@@ -1,0 +1,37 @@
+// A lesson in a process of its own, where it may use up all descriptors and nobody else is hurt.
+
+import type { LessonReport } from "../lessons/lesson.ts";
+
+const LONGEST_MS = 30_000;
+const MOST_RUNNING = 2;
+
+let running = 0;
+
+/**
+ * Run `epoll-hello lesson ID --json`.
+ *
+ * @param command how this program is started
+ * @throws {Error} if it fails, or takes too long
+ */
+export async function runLesson(command: readonly string[], id: string): Promise<LessonReport> {
+  if (running >= MOST_RUNNING) throw new Error("other lessons are running: wait for them");
+  running++;
+  try {
+    const child = Bun.spawn([...command, "lesson", id, "--json"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: LONGEST_MS,
+      killSignal: "SIGKILL",
+    });
+    const [text, errors, code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    if (text === "") throw new Error(`the lesson has failed (exit ${code}): ${errors.trim() || "it took too long"}`);
+    return JSON.parse(text) as LessonReport;
+  } finally {
+    running--;
+  }
+}

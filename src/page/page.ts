@@ -1,0 +1,325 @@
+// class Page: the live page, served by EpollServer on Bun's own event loop, on this machine's own address only.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import type { Breakpoint, Mode } from "../debug/protocol.ts";
+import { errnoNames } from "../errno.ts";
+import { EpollServer } from "../server/server.ts";
+import { differences, explain, type Look, lookAt } from "../trace/kernel.ts";
+import { formatMask } from "../constants.ts";
+import { formatPeer } from "../trace/text.ts";
+import { answer, answerJson, Guard } from "./guard.ts";
+import { type Asset, assets } from "./assets.ts";
+import type { Inspector } from "./inspector.ts";
+import { LESSONS } from "../lessons/list.ts";
+import { runLesson } from "./lesson-process.ts";
+import {
+  type DifferencesAnswer,
+  type Hello,
+  type LookAnswer,
+  type PageOrder,
+  type SourceAnswer,
+  TRY_KINDS,
+} from "./messages.ts";
+import { EventStream } from "./stream.ts";
+import { Tries } from "./tries.ts";
+
+const MOST_VIEWERS = 16;
+const MOST_ORDER_BYTES = 4_096;
+const CONTEXT_LINES = 6;
+const MOST_SPEED = 100;
+const root = join(import.meta.dir, "../..");
+
+export interface PageOptions {
+  /** 0: any free one. */
+  port: number;
+  /** What to show: a live loop, or the lines of a trace that was saved. */
+  shows: { inspector: Inspector } | { name: string; trace: string };
+  /** How this program is started, for lessons, which run in a process of their own. */
+  command: readonly string[];
+}
+
+export class Page implements AsyncDisposable {
+  readonly #server: EpollServer;
+  readonly #guard: Guard;
+  readonly #shows: PageOptions["shows"];
+  readonly #command: readonly string[];
+  readonly #assets: ReadonlyMap<string, Asset>;
+  readonly #viewers = new Set<EventStream>();
+  readonly #tries: Tries;
+
+  private constructor({ port, shows, command }: PageOptions, files: ReadonlyMap<string, Asset>) {
+    this.#shows = shows;
+    this.#command = command;
+    this.#assets = files;
+    this.#tries = new Tries(() => this.#tell({ kind: "tries", tries: this.#tries.states }));
+    this.#server = new EpollServer({
+      hostname: "127.0.0.1",
+      port,
+      maxBodyBytes: MOST_ORDER_BYTES,
+      fetch: (request) => this.#answer(request),
+      onError: () => answer(500, "The page has failed at this.\n"),
+    });
+    this.#guard = new Guard(this.#server.port ?? 0);
+  }
+
+  /** Listen, and serve from now on. @throws {ErrnoError} EADDRINUSE, …; {Error} if the page cannot be built */
+  static async open(options: PageOptions): Promise<Page> {
+    const page = new Page(options, await assets());
+    await page.#server.start();
+    return page;
+  }
+
+  /** For who only looks. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.port}/`;
+  }
+
+  /** For who pauses, steps and tries, too. */
+  get controlUrl(): string {
+    return `${this.url}#${this.#guard.token}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const viewer of this.#viewers) viewer.end();
+    this.#tries[Symbol.dispose]();
+    await this.#server.stop({ graceMs: 0 });
+  }
+
+  // ---- requests ----
+
+  #answer(request: Request): Response | Promise<Response> {
+    const refusal = this.#guard.refusal(request);
+    if (refusal !== undefined) return refusal;
+    const { pathname, searchParams } = new URL(request.url);
+    if (request.method === "POST") return this.#act(request, pathname, searchParams);
+    if (request.method !== "GET" && request.method !== "HEAD") return answer(405, "GET, or POST for orders.\n");
+    const asset = this.#assets.get(pathname);
+    if (asset !== undefined) return answer(200, asset.bytes, asset.type);
+    switch (pathname) {
+      case "/events":
+        return this.#stream();
+      case "/look":
+        return this.#look(Number(searchParams.get("fd") ?? Number.NaN));
+      case "/differences":
+        return this.#differences();
+      case "/source":
+        return source(searchParams.get("at") ?? "");
+      case "/lessons":
+        return answerJson(LESSONS);
+      case "/trace":
+        if ("trace" in this.#shows) return answer(200, this.#shows.trace, "application/x-ndjson");
+    }
+    return answer(404, "Nothing is here.\n");
+  }
+
+  async #act(request: Request, pathname: string, search: URLSearchParams): Promise<Response> {
+    if (!this.#guard.mayControl(request)) {
+      return answer(
+        403,
+        "Only looking is open to all: this needs the address with the token, as the terminal shows it.\n",
+      );
+    }
+    try {
+      if (pathname === "/orders") return this.#obey((await request.json()) as PageOrder);
+      if (pathname === "/lesson") return await this.#lesson(search.get("id") ?? "");
+    } catch (error) {
+      return answer(400, `${error instanceof Error ? error.message : String(error)}\n`);
+    }
+    return answer(404, "Nothing is here.\n");
+  }
+
+  #stream(): Response {
+    if (this.#viewers.size >= MOST_VIEWERS) return answer(503, `${MOST_VIEWERS} pages are open already: close one.\n`);
+    const shows = this.#shows;
+    let unlisten = (): void => {};
+    const viewer: EventStream = new EventStream(this.#hello(), () => {
+      unlisten();
+      this.#viewers.delete(viewer);
+    });
+    this.#viewers.add(viewer);
+    if ("inspector" in shows) unlisten = shows.inspector.listen((message) => viewer.tell(message));
+    return answer(200, viewer.body, "text/event-stream");
+  }
+
+  #hello(): Hello {
+    const shows = this.#shows;
+    const common = {
+      kind: "hello" as const,
+      version: packageJson.version,
+      errnos: [...errnoNames()] satisfies [number, string][],
+      tries: this.#tries.states,
+    };
+    if ("trace" in shows) {
+      return {
+        ...common,
+        source: "saved",
+        name: shows.name,
+        begunMs: 0,
+        place: undefined,
+        state: {
+          kind: "state",
+          run: "ended",
+          seq: undefined,
+          breakpoint: undefined,
+          speed: 0,
+          breakpoints: [],
+          error: undefined,
+        },
+        samples: [],
+      };
+    }
+    const { inspector } = shows;
+    return {
+      ...common,
+      source: "live",
+      name: inspector.target.place.url,
+      begunMs: inspector.begunMs,
+      place: inspector.target.place,
+      state: inspector.state,
+      samples: [...inspector.samples],
+    };
+  }
+
+  #tell(message: Parameters<EventStream["tell"]>[0]): void {
+    for (const viewer of this.#viewers) viewer.tell(message);
+  }
+
+  // ---- what may be asked ----
+
+  /** Only what the loop itself has: this process's other descriptors are nobody's business. */
+  #look(fd: number): Response {
+    const sample = "inspector" in this.#shows ? this.#shows.inspector.sample : undefined;
+    const entry = sample?.entries.find((one) => one.fd === fd);
+    if (entry === undefined) return answer(404, "The loop has no such descriptor.\n");
+    try {
+      const look = lookAt(fd);
+      return answerJson({ fd, why: explain(look, entry.mask), facts: facts(look) } satisfies LookAnswer);
+    } catch {
+      return answer(404, "It was closed meanwhile.\n");
+    }
+  }
+
+  #differences(): Response {
+    const inspector = "inspector" in this.#shows ? this.#shows.inspector : undefined;
+    const sample = inspector?.sample;
+    if (inspector === undefined || sample === undefined) return answer(404, "There is no kernel to ask.\n");
+    if (inspector.target.state !== "stopped") {
+      return answer(409, "While it runs, both lists change between one look and the other: pause it first.\n");
+    }
+    if (sample.entries.length < sample.open) return answer(409, "There are too many descriptors to compare.\n");
+    const ours = new Map(sample.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
+    try {
+      const messages = differences(ours, sample.epfd).map(({ message }) => message);
+      return answerJson({ messages, watched: ours.size } satisfies DifferencesAnswer);
+    } catch {
+      return answer(404, "The epoll instance is closed.\n");
+    }
+  }
+
+  // ---- orders ----
+
+  #obey(order: PageOrder): Response {
+    if (order.kind === "check") return answer(204, null);
+    if (!("inspector" in this.#shows)) return answer(409, "A trace that was saved cannot be changed.\n");
+    const { inspector } = this.#shows;
+    switch (order.kind) {
+      case "go":
+        inspector.go(modeOf(order.mode));
+        break;
+      case "pause":
+        inspector.pause();
+        break;
+      case "speed":
+        inspector.setSpeed(within(order.perSecond, 0, MOST_SPEED, "perSecond"));
+        break;
+      case "break": {
+        const { on, value } = breakpointOf(order.on, order.value);
+        if (inspector.addBreakpoint(on, value) === undefined) return answer(409, "There are too many breakpoints.\n");
+        break;
+      }
+      case "clear":
+        inspector.clearBreakpoint(within(order.id, 0, Number.MAX_SAFE_INTEGER, "id"));
+        break;
+      case "try": {
+        if (!TRY_KINDS.includes(order.try)) throw new Error("there is no client of this kind");
+        const [address] = inspector.target.place.addresses;
+        if (address === undefined || inspector.target.state === "ended") throw new Error("the server has ended");
+        this.#tries.start(order.try, address);
+        break;
+      }
+      case "end-try":
+        this.#tries.end(within(order.id, 0, Number.MAX_SAFE_INTEGER, "id"));
+        break;
+      default:
+        throw new Error("there is no such order");
+    }
+    return answer(204, null);
+  }
+
+  async #lesson(id: string): Promise<Response> {
+    const lesson = LESSONS.find((one) => one.id === id);
+    if (lesson === undefined) return answer(404, "There is no such lesson.\n");
+    return answerJson(await runLesson(this.#command, lesson.id));
+  }
+}
+
+// ---- what comes from outside is looked at ----
+
+function within(value: unknown, least: number, most: number, name: string): number {
+  if (typeof value === "number" && value >= least && value <= most) return value;
+  throw new Error(`${name} is a number from ${least} to ${most}`);
+}
+
+function modeOf(mode: Mode): Mode {
+  switch (mode?.kind) {
+    case "continue":
+    case "step":
+    case "next":
+      return { kind: mode.kind };
+    case "return":
+      return { kind: "return", fd: within(mode.fd, 0, 0x7fffffff, "fd") };
+    case "until":
+      return { kind: "until", lap: within(mode.lap, 0, Number.MAX_SAFE_INTEGER, "lap") };
+    default:
+      throw new Error("mode is continue, step, next, return or until");
+  }
+}
+
+function breakpointOf(on: Breakpoint["on"], value: unknown): Pick<Breakpoint, "on" | "value"> {
+  const isName = on === "event" || on === "state";
+  if (isName && typeof value === "string" && /^[a-z]{1,20}$/.test(value)) return { on, value };
+  const isNumber = on === "fd" || on === "mask" || on === "errno" || on === "lap";
+  if (isNumber) return { on, value: within(value, 0, Number.MAX_SAFE_INTEGER, "value") };
+  throw new Error("a breakpoint is at a descriptor, a mask, an event, an errno, a lap or a state");
+}
+
+function source(at: string): Response {
+  const [, file = "", number = ""] = /^(src\/(?:[\w-]+\/)*[\w-]+\.ts):(\d{1,6})$/.exec(at) ?? [];
+  if (file === "") return answer(404, "Only lines of the loop's own program are shown.\n");
+  try {
+    const all = readFileSync(join(root, file), "utf8").split("\n");
+    const line = Number(number);
+    const first = Math.max(1, line - CONTEXT_LINES);
+    const lines = all.slice(first - 1, line + CONTEXT_LINES);
+    return answerJson({ file, first, line, lines } satisfies SourceAnswer);
+  } catch {
+    return answer(404, "This file is not there.\n");
+  }
+}
+
+function facts({ kind, file, ready, unread, unsent, local, peer, tcp }: Look): [string, string][] {
+  const all: [string, string | undefined][] = [
+    ["what", `${kind}, ${file}`],
+    ["here", local && formatPeer(local)],
+    ["peer", peer && formatPeer(peer)],
+    ["ready for", ready === 0 ? "nothing" : formatMask(ready)],
+    ["bytes to read", unread?.toString()],
+    ["bytes unsent", unsent?.toString()],
+    ["TCP state", tcp?.state],
+    ["round trip", tcp === undefined || kind === "listener" ? undefined : `${tcp.rttUs} µs`],
+    ["retransmits", tcp === undefined || kind === "listener" ? undefined : String(tcp.totalRetransmitted)],
+  ];
+  return all.filter((fact): fact is [string, string] => fact[1] !== undefined);
+}
