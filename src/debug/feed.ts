@@ -50,8 +50,9 @@ export class WholeFeed implements Feed {
   }
 }
 
-/** A stretch of time, and so many samples may be told in one: a calm loop is told of lap by lap, a busy one now and then. */
+/** A stretch of time, and so many samples may be told in one: of a calm loop each lap, of a busy one now and then. */
 const STRETCH_MS = 100;
+const BUSY_STRETCH_MS = 500;
 const UNWATCHED_STRETCH_MS = 1_000;
 const SAMPLES = 5;
 const KERNEL_MS = 500;
@@ -90,9 +91,10 @@ export class SampledFeed implements Feed {
 
   #lapDone(): void {
     const now = performance.now();
-    if (now - this.#stretchMs >= (this.isWatched ? STRETCH_MS : UNWATCHED_STRETCH_MS)) {
+    const stretchMs = !this.isWatched ? UNWATCHED_STRETCH_MS : this.isHolding ? BUSY_STRETCH_MS : STRETCH_MS;
+    if (now - this.#stretchMs >= stretchMs) {
       this.#stretchMs = now;
-      this.#samples = 0;
+      this.#samples = this.sampler.isCut ? SAMPLES - 1 : 0; // one, as long as there is more than can be shown
     }
     if (this.#samples < SAMPLES) {
       this.#samples++;

@@ -3,8 +3,9 @@
 import type { TraceEvent, WarningEvent, TraceMoment } from "../trace/event.ts";
 import { type Entry, Table } from "./table.ts";
 
-/** So many events are shown at a time. */
+/** So many events are shown at a time; fewer, once some have to be left out. */
 export const MOST_EVENTS = 300;
+const BUSY_EVENTS = 100;
 /** So many descriptors. */
 export const MOST_ENTRIES = 256;
 const MOST_WARNINGS = 50;
@@ -79,16 +80,21 @@ export class Sampler {
     this.#count(event);
     if (event.type === "warning" && this.#warnings.length < MOST_WARNINGS) this.#warnings.push(event);
     this.#events.push(event);
-    if (this.#events.length > 2 * MOST_EVENTS) this.#cut();
+    if (this.#events.length > 2 * MOST_EVENTS) this.#cut(MOST_EVENTS);
   }
 
   get isEmpty(): boolean {
     return this.#events.length === 0;
   }
 
+  /** More has happened since the last one than is shown. */
+  get isCut(): boolean {
+    return this.#omitted > 0 || this.#events.length > MOST_EVENTS;
+  }
+
   /** What there is since the last one. */
   take(): Sample {
-    if (this.#events.length > MOST_EVENTS) this.#cut();
+    if (this.#omitted > 0 || this.#events.length > MOST_EVENTS) this.#cut(BUSY_EVENTS);
     const { epfd, lap, ready, size } = this.table;
     const events = this.#events.map(shortened);
     const sample: Sample = {
@@ -108,8 +114,8 @@ export class Sampler {
     return sample;
   }
 
-  #cut(): void {
-    const over = this.#events.length - MOST_EVENTS;
+  #cut(most: number): void {
+    const over = Math.max(0, this.#events.length - most);
     this.#events.splice(0, over);
     this.#omitted += over;
   }
@@ -148,7 +154,8 @@ export class Sampler {
 export function merged(first: Sample, second: Sample): Sample {
   const isWhole = second.omitted === 0;
   const all = isWhole ? [...first.events, ...second.events] : second.events;
-  const events = all.slice(-MOST_EVENTS);
+  const isCut = !isWhole || all.length > MOST_EVENTS || first.omitted > 0;
+  const events = all.slice(isCut ? -BUSY_EVENTS : 0);
   const lost = isWhole ? first.omitted : first.omitted + first.events.length + second.omitted;
   const kernel = second.kernel ?? first.kernel;
   return {

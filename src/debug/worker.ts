@@ -14,7 +14,7 @@ import { Table } from "./table.ts";
 /** What is kept back for a moment goes out at the latest then. */
 const HELD_MS = 50;
 /** What an event costs before it is heard here, by measurement (bench/inspect.ts). */
-const TRACER_US = 0.3;
+const TRACER_US = 0.5;
 
 declare const self: {
   addEventListener(type: "message", listener: (message: MessageEvent<Begin>) => void, options: { once: true }): void;

@@ -7,8 +7,9 @@ import type { Target } from "../debug/target.ts";
 import type { TraceEvent } from "../trace/event.ts";
 import type { LoopState, Message } from "./messages.ts";
 
-/** Samples are told at most so often. */
+/** Samples are told at most so often; of a busy loop less often, as nobody reads that fast and each costs the page. */
 const TELL_MS = 100;
+const BUSY_TELL_MS = 1_000;
 /** While the loop stands still, the kernel goes on: it is asked so often. */
 const KERNEL_MS = 500;
 /** So many events are kept for who comes later. */
@@ -163,7 +164,8 @@ export class Inspector implements Disposable {
     if (first?.type === "begin") this.begunMs = Date.parse(first.date);
     this.#keep(sample);
     this.#pending = this.#pending === undefined ? sample : merged(this.#pending, sample);
-    const dueMs = this.#toldMs + TELL_MS - performance.now();
+    const everyMs = this.#pending.omitted > 0 ? BUSY_TELL_MS : TELL_MS;
+    const dueMs = this.#toldMs + everyMs - performance.now();
     if (dueMs <= 0 || this.target.state === "stopped") this.#tellPending();
     else this.#timer ??= setTimeout(() => this.#tellPending(), dueMs);
   }

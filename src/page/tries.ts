@@ -73,7 +73,7 @@ export class Tries implements Disposable {
         mine.push(one);
         if (i === 0) state.address = one.address;
       }
-      for (const one of [...mine]) one.begin();
+      for (const one of mine.slice()) one.begin(); // one that fails at once takes itself out
     } catch (error) {
       for (const one of mine.splice(0)) one[Symbol.dispose]();
       this.#tries.delete(id);
@@ -85,11 +85,11 @@ export class Tries implements Disposable {
   }
 
   end(id: number): void {
-    for (const one of [...(this.#tries.get(id) ?? [])]) one.end("closed");
+    for (const one of this.#tries.get(id)?.slice() ?? []) one.end("closed");
   }
 
   [Symbol.dispose](): void {
-    for (const id of [...this.#tries.keys()]) this.end(id);
+    for (const id of this.#tries.keys()) this.end(id);
   }
 }
 

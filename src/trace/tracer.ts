@@ -5,14 +5,7 @@ import { type Address, decodeAddress } from "../address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
 import type { Sys } from "../ffi.ts";
 import { Detectors } from "./detectors.ts";
-import {
-  type CtlEvent,
-  TRACE_VERSION,
-  type TraceDetail,
-  type TraceEvent,
-  type TraceListener,
-  type TraceOptions,
-} from "./event.ts";
+import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./event.ts";
 
 const LINE_BYTES = 256;
 /** The first line of an HTTP message, within so many bytes. */
@@ -58,7 +51,15 @@ export class Tracer {
     this.#hasBytes = bytes;
     this.#hasLines = typeof lines === "function" ? lines : () => lines;
     this.#detectors = new Detectors(slowMs);
-    this.#emit({ type: "begin", version: TRACE_VERSION, pid: process.pid, date: new Date().toISOString() });
+    this.#emit({
+      seq: 0,
+      us: 0,
+      lap: 0,
+      type: "begin",
+      version: TRACE_VERSION,
+      pid: process.pid,
+      date: new Date().toISOString(),
+    });
   }
 
   /** How to ask what state a connection is in: what has changed becomes an event. */
@@ -68,7 +69,7 @@ export class Tracer {
 
   /** A socket listens. */
   listens(fd: number, address: Address): void {
-    this.#emit({ type: "listen", fd, address });
+    this.#emit({ seq: 0, us: 0, lap: 0, type: "listen", fd, address });
   }
 
   /** epoll_ctl was called. */
@@ -78,7 +79,7 @@ export class Tracer {
       if (mask === null) this.#masks.delete(fd);
       else this.#masks.set(fd, mask);
     }
-    this.#emit({ type: "ctl", epfd, op, fd, oldMask, mask, result });
+    this.#emit({ seq: 0, us: 0, lap: 0, type: "ctl", epfd, op, fd, oldMask, mask, result });
   }
 
   /** A wait that others made too has brought an event of this one descriptor: a lap of its own. */
@@ -87,7 +88,18 @@ export class Tracer {
     this.#lap++;
     this.#returnedUs = this.#us();
     const events: [number, number][] = [[fd, mask]];
-    this.#emit({ type: "wait", epfd, timeoutMs: 0, maxEvents: 1, result: 1, events, blockedUs: 0 });
+    this.#emit({
+      seq: 0,
+      us: 0,
+      lap: 0,
+      type: "wait",
+      epfd,
+      timeoutMs: 0,
+      maxEvents: 1,
+      result: 1,
+      events,
+      blockedUs: 0,
+    });
     this.#turn(fd);
     try {
       handle();
@@ -98,11 +110,12 @@ export class Tracer {
 
   /** The same system calls, and an event for each of those that a loop makes. */
   traced(sys: Sys): Sys {
+    const [received, sent] = [new StartLine(sys), new StartLine(sys)];
     return {
       ...sys,
       epoll_create1: (flags) => {
         const result = sys.epoll_create1(flags);
-        this.#emit({ type: "create", result });
+        this.#emit({ seq: 0, us: 0, lap: 0, type: "create", result });
         return result;
       },
       epoll_wait: (epfd, out, maxEvents, timeoutMs) => {
@@ -115,7 +128,18 @@ export class Tracer {
         for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);
         this.#returnedUs = this.#us();
         const blockedUs = this.#returnedUs - begunUs;
-        this.#emit({ type: "wait", epfd, timeoutMs, maxEvents, result, events, blockedUs: rounded(blockedUs) });
+        this.#emit({
+          seq: 0,
+          us: 0,
+          lap: 0,
+          type: "wait",
+          epfd,
+          timeoutMs,
+          maxEvents,
+          result,
+          events,
+          blockedUs: rounded(blockedUs),
+        });
         return result;
       },
       epoll_ctl: (epfd, operation, fd, events, token) => {
@@ -129,37 +153,54 @@ export class Tracer {
         this.#turn(fd);
         const result = sys.accept4(fd, peer, flags);
         const bytes = new Uint8Array(peer.buffer, peer.byteOffset, peer.byteLength);
-        this.#emit({ type: "accept", fd, result, peer: result < 0 ? null : decodeAddress(sys, bytes) });
+        this.#emit({
+          seq: 0,
+          us: 0,
+          lap: 0,
+          type: "accept",
+          fd,
+          result,
+          peer: result < 0 ? null : decodeAddress(sys, bytes),
+        });
         return result;
       },
       recv: (fd, bytes, offset, wanted, flags) => {
         this.#turn(fd);
         const result = sys.recv(fd, bytes, offset, wanted, flags);
-        this.#emit({ type: "recv", fd, wanted, result, ...this.#content(bytes, offset, result) });
+        this.#emit(this.#transfer("recv", fd, wanted, result, bytes, offset, received));
         return result;
       },
       send: (fd, bytes, offset, wanted, flags) => {
         this.#turn(fd);
         const result = sys.send(fd, bytes, offset, wanted, flags);
-        this.#emit({ type: "send", fd, wanted, result, ...this.#content(bytes, offset, result) });
+        this.#emit(this.#transfer("send", fd, wanted, result, bytes, offset, sent));
         return result;
       },
       shutdown: (fd, how) => {
         this.#turn(fd);
         const result = sys.shutdown(fd, how);
-        this.#emit({ type: "shutdown", fd, how: how === SHUT_RD ? "RD" : how === SHUT_WR ? "WR" : "RDWR", result });
+        this.#emit({
+          seq: 0,
+          us: 0,
+          lap: 0,
+          type: "shutdown",
+          fd,
+          how: how === SHUT_RD ? "RD" : how === SHUT_WR ? "WR" : "RDWR",
+          result,
+        });
         return result;
       },
       setsockopt: (fd, level, name, value, length) => {
         const result = sys.setsockopt(fd, level, name, value, length);
-        if (level === SOL_SOCKET && name === SO_LINGER) this.#emit({ type: "reset", fd, result });
+        if (level === SOL_SOCKET && name === SO_LINGER)
+          this.#emit({ seq: 0, us: 0, lap: 0, type: "reset", fd, result });
         return result;
       },
       close: (fd) => {
         this.#turn(fd);
         const result = sys.close(fd);
         this.#masks.delete(fd); // the kernel forgets it with its last descriptor
-        this.#emit({ type: "close", fd, result });
+        this.#emit({ seq: 0, us: 0, lap: 0, type: "close", fd, result });
         return result;
       },
     };
@@ -183,16 +224,16 @@ export class Tracer {
     this.#endTurn();
     const turns = this.#turns;
     this.#turns = [];
-    this.#emit({ type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
+    this.#emit({ seq: 0, us: 0, lap: 0, type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
   }
 
-  #emit(detail: TraceDetail): void {
+  #emit(event: TraceEvent): void {
     this.#noteState();
-    this.#tell(detail);
-    if (detail.type === "accept" && detail.result >= 0) this.#touched = detail.result;
-    else if ("fd" in detail && detail.fd !== null) this.#touched = detail.fd;
-    if (detail.type === "wait") this.#turnBeganUs = this.#returnedUs;
-    for (const warning of this.#detectors.see(detail, this.#lap)) this.#tell(warning);
+    this.#tell(event);
+    if (event.type === "accept" && event.result >= 0) this.#touched = event.result;
+    else if ("fd" in event && event.fd !== null) this.#touched = event.fd;
+    if (event.type === "wait") this.#turnBeganUs = this.#returnedUs;
+    for (const warning of this.#detectors.see(event, this.#lap)) this.#tell({ seq: 0, us: 0, lap: 0, ...warning });
   }
 
   /** The state of the descriptor that the last event was about, if it has changed meanwhile. */
@@ -205,22 +246,25 @@ export class Tracer {
     if (from === to) return;
     if (to === null) this.#states.delete(fd);
     else this.#states.set(fd, to);
-    this.#tell({ type: "state", fd, from, to });
+    this.#tell({ seq: 0, us: 0, lap: 0, type: "state", fd, from, to });
   }
 
-  #tell(detail: TraceDetail): void {
-    const event: TraceEvent = { seq: ++this.#seq, us: rounded(this.#us()), lap: this.#lap, ...detail };
-    if ("result" in detail && this.#hasLines()) {
+  /** The event gets its moment here: it is made with room for one, since to copy it costs more than all the rest. */
+  #tell(event: TraceEvent): void {
+    const nowMs = performance.now();
+    event.seq = ++this.#seq;
+    event.us = rounded((nowMs - this.#beganMs - this.#heldMs) * 1000);
+    event.lap = this.#lap;
+    if ("result" in event && this.#hasLines()) {
       const at = callerLine();
       if (at !== undefined) event.at = at;
     }
-    const heldFromMs = performance.now();
     try {
       this.#listener(event);
     } catch (error) {
       this.#thrown ??= { error }; // not here, between a system call and what has to follow it
     }
-    this.#heldMs += performance.now() - heldFromMs;
+    this.#heldMs += performance.now() - nowMs;
   }
 
   #rethrow(): void {
@@ -229,17 +273,51 @@ export class Tracer {
     if (thrown !== undefined) throw thrown.error;
   }
 
-  #content(all: Uint8Array | Int32Array, offset: number, length: number): { line?: string; bytes?: string } {
-    if (length <= 0) return {};
-    const text = (most: number): string =>
-      Buffer.from(all.buffer, all.byteOffset + offset, Math.min(length, most)).toString("latin1");
-    const line = START_LINE.exec(text(LINE_BYTES))?.[0];
-    return { ...(line === undefined ? {} : { line }), ...(this.#hasBytes ? { bytes: text(length) } : {}) };
+  #transfer(
+    type: "recv" | "send",
+    fd: number,
+    wanted: number,
+    result: number,
+    all: Uint8Array | Int32Array,
+    offset: number,
+    lines: StartLine,
+  ): TraceEvent {
+    const event: TraceEvent = { seq: 0, us: 0, lap: 0, type, fd, wanted, result };
+    if (result <= 0) return event;
+    const line = lines.of(all, offset, result);
+    if (line !== undefined) event.line = line;
+    if (this.#hasBytes) event.bytes = latin1(all, offset, result);
+    return event;
   }
 
   #us(): number {
     return (performance.now() - this.#beganMs - this.#heldMs) * 1000;
   }
+}
+
+/** The first line of a message. The same bytes as last time have the same: most requests and replies of a server. */
+class StartLine {
+  readonly #sys: Sys;
+  readonly #last = new Uint8Array(new ArrayBuffer(LINE_BYTES));
+  #length = 0;
+  #line: string | undefined;
+
+  constructor(sys: Sys) {
+    this.#sys = sys;
+  }
+
+  of(all: Uint8Array | Int32Array, offset: number, size: number): string | undefined {
+    const length = Math.min(size, LINE_BYTES);
+    if (length === this.#length && this.#sys.equal(all, offset, this.#last, length) === 1) return this.#line;
+    this.#length = length;
+    this.#last.set(new Uint8Array(all.buffer, all.byteOffset + offset, length));
+    return (this.#line = START_LINE.exec(latin1(all, offset, length))?.[0]);
+  }
+}
+
+/** A character for each byte. */
+function latin1(all: Uint8Array | Int32Array, offset: number, length: number): string {
+  return Buffer.from(all.buffer, all.byteOffset + offset, length).toString("latin1");
 }
 
 function rounded(us: number): number {

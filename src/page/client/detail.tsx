@@ -7,7 +7,7 @@ import { hasLine } from "../../trace/text.ts";
 import type { SourceAnswer } from "../messages.ts";
 import type { Store } from "./store.ts";
 import type { View } from "./tape.ts";
-import { duration, lineOf } from "./words.ts";
+import { duration, lineOf, number } from "./words.ts";
 
 const LINES = 14;
 
@@ -20,10 +20,15 @@ export function Detail({ store, view }: { store: Store; view: View }): JSX.Eleme
   const event = store.shown;
   return (
     <section class="detail" aria-label="Event">
-      <h2>Events</h2>
+      <h2>
+        Events
+        {store.isBusy && store.isLive ? (
+          <small> {number(store.omitted)} others since the last look are not shown</small>
+        ) : null}
+      </h2>
       <ol class="events">
-        {lines.map(({ event: one, position: at, omitted }) => (
-          <li key={one.seq} class={`${one === event ? "here" : ""} ${one.type}`}>
+        {lines.map(({ event: one, position: at, omitted }, i) => (
+          <li key={i} class={`${one === event ? "here" : ""} ${one.type}`}>
             {omitted > 0 ? <i>{omitted} events are not shown</i> : null}
             <button type="button" onClick={() => store.moveTo(at)}>
               {lineOf(one, store.isNumeric)}

@@ -91,12 +91,12 @@ export function Lanes({
               </text>
             </g>
           ))}
-          {marks.map(({ position: at, event, omitted, x }) => {
+          {marks.map(({ position: at, event, omitted, x }, i) => {
             const own = y(fdOf(event));
             const text = lineOf(event, isNumeric).trim();
             return (
               <g
-                key={event.seq}
+                key={i}
                 class={`mark ${event.type}${at === position ? " here" : ""}${failed(event) ? " failed" : ""}`}
                 onClick={() => onMove?.(at)}
               >

@@ -53,9 +53,10 @@ export function Ring({ store, view }: { store: Store; view: View }): JSX.Element
           <dd>
             {number(counts.events.accept ?? 0)}, {number(counts.events.close ?? 0)}
           </dd>
-          <dt>being watched costs</dt>
-          <dd id="watching-cost">
-            {spent === 0 ? "0" : ((100 * counts.watchingUs) / spent).toFixed(2)} % of the loop's time
+          <dt>being watched adds</dt>
+          <dd id="watching">
+            {(counts.watchingUs / Math.max(1, counts.laps)).toFixed(1)} µs to a lap,{" "}
+            {((100 * counts.watchingUs) / Math.max(1, counts.workedUs)).toFixed(0)} % to its work
           </dd>
         </dl>
       )}

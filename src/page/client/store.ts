@@ -21,7 +21,7 @@ import { Tape, type View } from "./tape.ts";
 
 /** What is drawn is drawn at most so often; under load less, so that the page costs next to nothing. */
 const DRAW_MS = 100;
-const BUSY_DRAW_MS = 400;
+const BUSY_DRAW_MS = 1_000;
 const MOST_WARNINGS = 100;
 const TOKEN = "epoll-hello-token";
 
@@ -46,6 +46,10 @@ export class Store {
   /** The event that is looked at; undefined: the newest. */
   cursor: number | undefined;
   isConnected: boolean = false;
+  /** More happens than is shown. */
+  isBusy: boolean = false;
+  /** So many events came since the one before the last look, and are not shown. */
+  omitted: number = 0;
   mayControl: boolean = false;
   isNumeric: boolean = false;
   /** A descriptor that is looked at. */
@@ -61,7 +65,6 @@ export class Store {
   readonly #draw: () => void;
   #drawTimer: ReturnType<typeof setTimeout> | undefined;
   #drawnMs = 0;
-  #isBusy = false;
   #sourceAsked = "";
 
   constructor(draw: () => void) {
@@ -228,7 +231,8 @@ export class Store {
         this.tries = message.tries;
         break;
       case "sample":
-        this.#isBusy = message.sample.omitted > 0;
+        this.omitted = message.sample.omitted;
+        this.isBusy = this.omitted > 0;
         this.#take(message.sample);
         if (this.fd !== undefined && message.sample.kernel !== undefined) void this.#lookAgain(this.fd);
     }
@@ -259,12 +263,15 @@ export class Store {
   /** The lines of the program that made the call. */
   #askSource(): void {
     const at = this.shown?.at ?? "";
-    if (at === this.#sourceAsked || this.#isBusy) return;
+    if (at === this.#sourceAsked || this.isBusy) return;
     this.#sourceAsked = at;
     if (at === "") return this.set({ source: undefined });
-    void this.#json<SourceAnswer>(`/source?at=${encodeURIComponent(at)}`).then((source) => {
-      if (this.#sourceAsked === at) this.set({ source });
-    });
+    void this.#showSource(at);
+  }
+
+  async #showSource(at: string): Promise<void> {
+    const source = await this.#json<SourceAnswer>(`/source?at=${encodeURIComponent(at)}`);
+    if (this.#sourceAsked === at) this.set({ source });
   }
 
   async #json<T>(path: string): Promise<T | undefined> {
@@ -282,7 +289,7 @@ export class Store {
 
   #changed(): void {
     if (this.#drawTimer !== undefined || document.hidden) return;
-    const everyMs = this.#isBusy ? BUSY_DRAW_MS : this.#drawnMs === 0 ? 0 : DRAW_MS;
+    const everyMs = this.isBusy ? BUSY_DRAW_MS : this.#drawnMs === 0 ? 0 : DRAW_MS;
     const dueMs = Math.max(0, this.#drawnMs + everyMs - performance.now());
     this.#drawTimer = setTimeout(() => {
       this.#drawTimer = undefined;

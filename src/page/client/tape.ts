@@ -117,7 +117,7 @@ export class Tape {
       if (chunk === undefined || event === undefined) break;
       found.push({ position: at, event, omitted: at === chunk.start ? chunk.omitted : 0 });
     }
-    return found.reverse();
+    return found.toReversed();
   }
 
   /** The next event behind (or before) a position for which that holds; undefined: there is none. */
