@@ -159,7 +159,7 @@ export class Target {
       this.state = "running";
       this.#stopped = Promise.withResolvers();
       this.#order({ kind: "end" });
-      await this.#stopped.promise;
+      await this.#ended.promise; // it may stand still once more before that
     }
     this.#orders.close();
     this.#worker.terminate();

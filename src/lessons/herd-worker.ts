@@ -29,6 +29,7 @@ let events = 0;
 self.addEventListener("message", ({ data }) => {
   if (data === "accept") {
     self.postMessage({ kind: "accepted", value: events > 0 ? accept() : 0 });
+    epoll.close();
     return;
   }
   listener = data.listener;

@@ -56,7 +56,9 @@ async function herd(stage: Stage, mask: number): Promise<{ woken: number; accept
       empty: accepted.filter(({ value }) => value === -1).length,
     };
   } finally {
+    const ends = workers.map((worker) => new Promise((resolve) => worker.addEventListener("close", resolve)));
     for (const worker of workers) worker.terminate();
+    await Promise.all(ends); // a thread's own descriptors go with it
     listener.close();
   }
 }

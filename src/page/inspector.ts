@@ -31,6 +31,7 @@ export class Inspector implements Disposable {
   #isWatched = false;
   #speed = 0;
   #isPausing = false;
+  #wanted: Mode | undefined;
   #breakpoints: Breakpoint[] = [];
   #nextBreakpoint = FIRST_BREAKPOINT;
   /** When the trace began. */
@@ -58,8 +59,9 @@ export class Inspector implements Disposable {
     return inspector;
   }
 
-  /** What was told lately, the oldest first. */
-  get samples(): readonly Sample[] {
+  /** What was told lately, the oldest first. Nothing of it is told again to who listens from now on. */
+  recall(): readonly Sample[] {
+    this.#tellPending();
     return this.#kept;
   }
 
@@ -95,6 +97,8 @@ export class Inspector implements Disposable {
   // ---- orders ----
 
   go(mode: Mode): void {
+    // In slow motion a step may be under way: then it goes on from where that leads.
+    this.#wanted = this.#speed > 0 && this.target.state === "running" ? mode : undefined;
     this.#speed = 0;
     this.#isPausing = false;
     void this.target.go(mode);
@@ -102,6 +106,7 @@ export class Inspector implements Disposable {
   }
 
   pause(): void {
+    this.#wanted = undefined;
     this.#speed = 0;
     this.#isPausing = this.target.state === "running";
     this.target.pause();
@@ -110,8 +115,8 @@ export class Inspector implements Disposable {
 
   /** Slow motion: so many events a second; 0: full speed again. */
   setSpeed(perSecond: number): void {
-    this.#speed = perSecond;
     if (perSecond === 0) return this.go({ kind: "continue" });
+    this.#speed = perSecond;
     if (this.target.state === "running") {
       this.#isPausing = true;
       this.target.pause();
@@ -195,7 +200,11 @@ export class Inspector implements Disposable {
     this.#tellPending();
     this.#tell(this.state);
     this.#watch();
-    if (this.target.state === "stopped" && this.#speed > 0) {
+    const wanted = this.#wanted;
+    if (this.target.state === "stopped" && wanted !== undefined) {
+      this.#wanted = undefined;
+      if (this.target.stop?.breakpoint === undefined) void this.target.go(wanted);
+    } else if (this.target.state === "stopped" && this.#speed > 0) {
       // A breakpoint is where it was to stop, however slow it goes.
       if (this.target.stop?.breakpoint !== undefined) this.#speed = 0;
       else this.#playTimer ??= setTimeout(() => this.#play(), 1000 / this.#speed);

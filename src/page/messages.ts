@@ -81,7 +81,7 @@ export type PageOrder =
   | { kind: "try"; try: TryKind }
   | { kind: "end-try"; id: number };
 
-/** One descriptor, looked at. */
+/** One descriptor, looked at; null: the loop has none of this number now. */
 export interface LookAnswer {
   fd: number;
   /** Why epoll reports it, or does not. */

@@ -178,7 +178,7 @@ export class Page implements AsyncDisposable {
       begunMs: inspector.begunMs,
       place: inspector.target.place,
       state: inspector.state,
-      samples: [...inspector.samples],
+      samples: [...inspector.recall()],
     };
   }
 
@@ -192,12 +192,12 @@ export class Page implements AsyncDisposable {
   #look(fd: number): Response {
     const sample = "inspector" in this.#shows ? this.#shows.inspector.sample : undefined;
     const entry = sample?.entries.find((one) => one.fd === fd);
-    if (entry === undefined) return answer(404, "The loop has no such descriptor.\n");
+    if (entry === undefined) return answerJson(null);
     try {
       const look = lookAt(fd);
       return answerJson({ fd, why: explain(look, entry.mask), facts: facts(look) } satisfies LookAnswer);
     } catch {
-      return answer(404, "It was closed meanwhile.\n");
+      return answerJson(null); // closed meanwhile
     }
   }
 

@@ -61,3 +61,13 @@ async function listening(): Promise<{ address: InternetAddress }> {
   taken = new EpollServer({ hostname: "127.0.0.1", deferAccept: false });
   return { address: taken.address as InternetAddress };
 }
+
+test("it is ended in the moment that it comes to stand still: all is closed", () =>
+  leavesNoFd(async () => {
+    for (let i = 0; i < 20; i++) {
+      const target = await Target.start({ server: options, pollMs: 20 });
+      using _client = new Client(target.place.addresses[0] as InternetAddress);
+      target.pause();
+      await target.end();
+    }
+  }));

@@ -54,7 +54,7 @@ function Loop({ store }: { store: Store }): JSX.Element {
   return (
     <>
       <Controls store={store} />
-      <div class={store.isBusy ? "loop is-busy" : "loop"}>
+      <div class={store.isBusy ? "loop is-busy" : "loop"} data-position={view.position}>
         <div class="side">
           <Ring store={store} view={view} />
           <Kernel view={view} isNumeric={isNumeric} onFd={(fd) => void store.lookAt(fd)} />

@@ -176,8 +176,7 @@ export class Store {
   async lookAt(fd: number | undefined): Promise<void> {
     this.set({ fd, look: undefined });
     if (fd === undefined || this.hello?.source !== "live") return;
-    const look = await this.#json<LookAnswer>(`/look?fd=${fd}`);
-    if (this.fd === fd) this.set({ look });
+    await this.#lookAgain(fd);
   }
 
   async compare(): Promise<void> {
@@ -256,8 +255,8 @@ export class Store {
   }
 
   async #lookAgain(fd: number): Promise<void> {
-    const look = await this.#json<LookAnswer>(`/look?fd=${fd}`);
-    if (this.fd === fd) this.set({ look });
+    const look = await this.#json<LookAnswer | null>(`/look?fd=${fd}`);
+    if (this.fd === fd) this.set({ look: look ?? undefined });
   }
 
   /** The lines of the program that made the call. */
