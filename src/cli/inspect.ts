@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Target, TargetError, type TargetOptions } from "../debug/target.ts";
-import { type EpollServerOptions, parseTrace, type StopSignal } from "../index.ts";
+import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../index.ts";
 import { Inspector } from "../page/inspector.ts";
 import { Page, type PageOptions } from "../page/page.ts";
 import { UsageError } from "./arguments.ts";
@@ -64,8 +64,15 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   }
 }
 
-export function openPage(port: number, shows: PageOptions["shows"]): Promise<Page> {
-  return Page.open({ port, shows, command: ownProgram() });
+export async function openPage(port: number, shows: PageOptions["shows"]): Promise<Page> {
+  try {
+    return await Page.open({ port, shows, command: ownProgram() });
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error;
+    throw new Error(`the page cannot be served: ${error.message}\n--inspect alone takes any free port.`, {
+      cause: error,
+    });
+  }
 }
 
 /** The address with the token is for who started this, and nobody else. */

@@ -52,6 +52,21 @@ test("bunx epoll-hello serves", async () => {
   expect(await program.exited).toBe(0);
 });
 
+test("the page comes with it: its program is made there, and a lesson runs", async () => {
+  const flags = ["--host", "127.0.0.1", "--port", "0", "--inspect"];
+  const program = start(["bun", join(folder, "node_modules", "epoll-hello", "src", "cli", "main.ts"), ...flags], {
+    cwd: folder,
+  });
+  const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#(\S+)$/m);
+  expect((await (await fetch(`${page}main.js`)).text()).length).toBeGreaterThan(10_000);
+  expect((await fetch(`${page}style.css`)).status).toBe(200);
+  const headers = { Authorization: `Bearer ${token}` };
+  const lesson = await fetch(`${page}lesson?id=level-edge`, { method: "POST", headers, body: "{}" });
+  expect(await lesson.json()).toMatchObject({ id: "level-edge", holds: true });
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
 test("an app imports it", async () => {
   writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
   expect(await run(["bun", "app.ts"], { cwd: folder })).toEqual({
