@@ -28,8 +28,9 @@ let events = 0;
 
 self.addEventListener("message", ({ data }) => {
   if (data === "accept") {
-    self.postMessage({ kind: "accepted", value: events > 0 ? accept() : 0 });
-    epoll.close();
+    const value = events > 0 ? accept() : 0;
+    epoll.close(); // this answer is the thread's last
+    self.postMessage({ kind: "accepted", value });
     return;
   }
   listener = data.listener;
