@@ -6,7 +6,7 @@ import { Target, TargetError, type TargetOptions } from "../debug/target.ts";
 import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../index.ts";
 import { Inspector } from "../page/inspector.ts";
 import { Page, type PageOptions } from "../page/page.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./requests.ts";
 import { describeAll, describeStats } from "./describe.ts";
 import { ownProgram } from "./own-program.ts";
 import { flushLines, printLine } from "./print.ts";

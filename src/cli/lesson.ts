@@ -3,7 +3,7 @@
 import { formatEvent } from "../index.ts";
 import type { LessonReport } from "../lessons/lesson.ts";
 import { LESSONS, playLesson } from "../lessons/list.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./requests.ts";
 import { flushLines, printLine, wrap } from "./print.ts";
 
 /** Run one, and show it, or list them; returns the exit code: 1 if the kernel has answered something else. */

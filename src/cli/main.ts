@@ -1,7 +1,9 @@
 #!/usr/bin/env bun
 // bunx epoll-hello: reads the command line, serves or measures, and ends with the exit code that fits.
 
-import { type Request, readArguments, usage, UsageError, version } from "./arguments.ts";
+import { readArguments } from "./arguments.ts";
+import { usage, version } from "./flags.ts";
+import { type Request, UsageError } from "./requests.ts";
 import { printLine } from "./print.ts";
 import { explain, serve, showError } from "./serve.ts";
 import { replay } from "./trace.ts";

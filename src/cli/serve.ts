@@ -11,7 +11,7 @@ import {
   type ServiceState,
   watchdogIntervalMs,
 } from "../index.ts";
-import { type ServeRequest, UsageError } from "./arguments.ts";
+import { type ServeRequest, UsageError } from "./requests.ts";
 import { describeAll, describeRequest, describeStats } from "./describe.ts";
 import { flushLines, printAside, printLine } from "./print.ts";
 import { tracing } from "./trace.ts";

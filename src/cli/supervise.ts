@@ -5,7 +5,8 @@ import { type EpollServerOptions, type StopSignal, watchdogIntervalMs } from "..
 import { Place } from "../workers/place.ts";
 import { Supervisor } from "../workers/supervisor.ts";
 import { type Task, work } from "../workers/worker.ts";
-import { readArguments, type Team } from "./arguments.ts";
+import { readArguments } from "./arguments.ts";
+import type { Team } from "./requests.ts";
 import { describeAll, describeReport, describeStats } from "./describe.ts";
 import { flushLines, printLine, shareOutput } from "./print.ts";
 import { ownProgram } from "./own-program.ts";

@@ -2,7 +2,8 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError, formatEvent, readTrace, type TraceEvent, type TraceOptions } from "../index.ts";
-import { hasColour, type TraceRequest, UsageError } from "./arguments.ts";
+import { hasColour } from "./flags.ts";
+import { type TraceRequest, UsageError } from "./requests.ts";
 import { showWarning } from "./serve.ts";
 
 const STDOUT = 1;

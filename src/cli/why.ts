@@ -7,7 +7,8 @@ import { crossover, findings, formatCount } from "../why/findings.ts";
 import { describeMachine, type Machine, thisMachine } from "../why/machine.ts";
 import { DEFAULT_MOST, type Measurement, measure, ROUNDS } from "../why/measure.ts";
 import { svg } from "../why/svg.ts";
-import { hasColour, type WhyOptions } from "./arguments.ts";
+import { hasColour } from "./flags.ts";
+import type { WhyOptions } from "./requests.ts";
 import { flushLines, printLine, wrap } from "./print.ts";
 
 /** Measure, and show it; returns the exit code. */

@@ -1,19 +1,14 @@
 // The commands of the debugger: pdb's verbs, epoll's nouns.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { formatMask } from "../constants.ts";
-import * as constants from "../constants.ts";
-import { errnoName } from "../errno.ts";
+import { writeFileSync } from "node:fs";
 import type { TraceEvent } from "../trace/event.ts";
 import { differences, explain, lookAt } from "../trace/kernel.ts";
-import { formatPeer } from "../trace/text.ts";
+import { breakpointsOf, enable, setBreakpoint } from "./breakpoints.ts";
 import { describeValue } from "./evaluate.ts";
 import type { Lap } from "./history.ts";
-import type { Breakpoint } from "./protocol.ts";
 import type { Session } from "./session.ts";
+import { about, showArgument, showMask, sourceAround, table } from "./show.ts";
 import { concerns } from "./stops.ts";
-import type { Entry } from "./table.ts";
 
 export interface Command {
   /** How it can be written, the shortest first. */
@@ -22,23 +17,6 @@ export interface Command {
   help: string;
   run(session: Session, argument: string): void | Promise<void>;
 }
-
-const CONTEXT_LINES = 8;
-const EVENTS = [
-  "accept",
-  "close",
-  "create",
-  "ctl",
-  "listen",
-  "recv",
-  "reset",
-  "send",
-  "shutdown",
-  "state",
-  "wait",
-  "warning",
-];
-const STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"];
 
 const all: Command[] = [
   {
@@ -397,81 +375,6 @@ async function valueOf(session: Session, expression: string): Promise<string> {
   return await session.source.evaluate(asked);
 }
 
-// ---- breakpoints ----
-
-function setBreakpoint(session: Session, argument: string, isTemporary: boolean): void {
-  if (argument === "") {
-    if (session.breakpoints.length === 0) session.print("no breakpoints: b fd 5, b EPOLLHUP, b accept, …");
-    for (const one of session.breakpoints) session.print(describeBreakpoint(one));
-    return;
-  }
-  const comma = argument.indexOf(",");
-  const where = (comma < 0 ? argument : argument.slice(0, comma)).trim();
-  const condition = comma < 0 ? "" : argument.slice(comma + 1).trim();
-  const place = placeOf(where);
-  const added = session.addBreakpoint({ ...place, condition: condition === "" ? undefined : condition, isTemporary });
-  session.print(describeBreakpoint(added));
-}
-
-function placeOf(where: string): Pick<Breakpoint, "on" | "value"> {
-  const [word = "", value = "", ...more] = where.split(/\s+/);
-  if (more.length === 0) {
-    if ((word === "fd" || word === "lap") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
-    if (word === "state" && STATES.includes(value)) return { on: "state", value };
-    if (value === "" && /^\d+$/.test(word)) return { on: "fd", value: Number(word) };
-    if (value === "" && EVENTS.includes(word)) return { on: "event", value: word };
-    const mask: unknown = (constants as Record<string, unknown>)[word];
-    if (value === "" && /^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
-    const errno = value === "" ? errnoOf(word) : undefined;
-    if (errno !== undefined) return { on: "errno", value: errno };
-  }
-  throw new Error(
-    `${JSON.stringify(where)} is nowhere to stop: fd N, lap N, state ${STATES.join("|")}, ${EVENTS.join(", ")}, a mask (EPOLLHUP) or an error (EAGAIN)`,
-  );
-}
-
-function errnoOf(name: string): number | undefined {
-  for (let errno = 1; errno < 134; errno++) if (errnoName(errno) === name) return errno;
-  return undefined;
-}
-
-function describeBreakpoint({ id, on, value, condition, isTemporary, isEnabled, ignore, hits }: Breakpoint): string {
-  const where = {
-    fd: `fd ${value}`,
-    lap: `lap ${value}`,
-    state: `state ${value}`,
-    event: String(value),
-    mask: on === "mask" ? formatMask(Number(value)) : "",
-    errno: on === "errno" ? errnoName(Number(value)) : "",
-  }[on];
-  return [
-    `Breakpoint ${id} at ${where}`,
-    ...(isTemporary ? ["once"] : []),
-    ...(isEnabled ? [] : ["disabled"]),
-    ...(condition === undefined ? [] : [`if ${condition}`]),
-    ...(ignore > 0 ? [`passed over ${ignore} times`] : []),
-    ...(hits > 0 ? [`hit ${hits} ${hits === 1 ? "time" : "times"}`] : []),
-  ].join(", ");
-}
-
-function breakpointsOf(session: Session, numbers: string): Breakpoint[] {
-  const asked = numbers.split(/[\s,]+/).filter((number) => number !== "");
-  if (asked.length === 0) throw new Error("which breakpoint? b lists them");
-  return asked.map((number) => {
-    const one = session.breakpoints.find(({ id }) => String(id) === number);
-    if (one === undefined) throw new Error(`there is no breakpoint ${number}: b lists them`);
-    return one;
-  });
-}
-
-function enable(session: Session, argument: string, isEnabled: boolean): void {
-  for (const one of breakpointsOf(session, argument)) {
-    one.isEnabled = isEnabled;
-    session.print(`${isEnabled ? "Enabled" : "Disabled"} breakpoint ${one.id}`);
-  }
-  session.tellBreakpoints();
-}
-
 // ---- arguments ----
 
 function whole(text: string, usage: string): number {
@@ -498,70 +401,4 @@ function quoted(text: string): string {
     // said below
   }
   throw new Error(`a text stands in double quotes, as "GET / HTTP/1.1\\r\\n\\r\\n", and not ${text}`);
-}
-
-// ---- what it looks like ----
-
-function showMask(session: Session, mask: number): string {
-  return session.isNumeric ? String(mask) : formatMask(mask);
-}
-
-function showArgument(session: Session, name: string, value: unknown): string {
-  if ((name === "mask" || name === "oldMask") && typeof value === "number") return showMask(session, value);
-  if (name === "events") {
-    return `[${(value as [number, number][]).map(([fd, mask]) => `(${fd}, ${showMask(session, mask)})`).join(", ")}]`;
-  }
-  if (name === "result" && typeof value === "number" && value < 0) return `${value} (${errnoName(-value)})`;
-  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value);
-}
-
-function about({ kind, mask, state, address, bytesIn, bytesOut }: Entry): string {
-  return [
-    kind + (address === undefined ? "" : ` ${formatPeer(address)}`),
-    mask === undefined
-      ? kind === "epoll"
-        ? undefined
-        : "not watched"
-      : `watched for ${mask === 0 ? "nothing" : formatMask(mask)}`,
-    state,
-    kind === "connection" ? `${bytesIn} bytes in, ${bytesOut} out` : undefined,
-  ]
-    .filter((part) => part !== undefined)
-    .join(", ");
-}
-
-function table(session: Session, entries: readonly Entry[]): string {
-  const rows = [
-    ["fd", "what", "mask", "state", "in", "out", "address"],
-    ...entries.map(({ fd, kind, mask, state, bytesIn, bytesOut, address }) => [
-      String(fd),
-      kind,
-      mask === undefined ? "-" : showMask(session, mask),
-      state ?? "-",
-      String(bytesIn),
-      String(bytesOut),
-      address === undefined ? "" : formatPeer(address),
-    ]),
-  ];
-  const widths = (rows[0] as string[]).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] as number))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-function sourceAround(at: string): string {
-  const [, file = "", number = "0"] = /^(.*):(\d+)$/.exec(at) ?? [];
-  const line = Number(number);
-  const lines = readFileSync(file.startsWith("/") ? file : join(import.meta.dir, "../..", file), "utf8").split("\n");
-  const first = Math.max(1, line - CONTEXT_LINES);
-  const shown = lines.slice(first - 1, line + CONTEXT_LINES);
-  return [
-    at,
-    ...shown.map((text, i) => `${String(first + i).padStart(4)} ${first + i === line ? "->" : "  "} ${text}`),
-  ].join("\n");
 }

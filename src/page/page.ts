@@ -1,35 +1,22 @@
 // class Page: the live page, served by EpollServer on Bun's own event loop, on this machine's own address only.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import type { Breakpoint, Mode } from "../debug/protocol.ts";
 import { errnoNames } from "../errno.ts";
 import { EpollServer } from "../server/server.ts";
-import { differences, explain, type Look, lookAt } from "../trace/kernel.ts";
-import { formatMask } from "../constants.ts";
-import { formatPeer } from "../trace/text.ts";
-import { answer, answerJson, Guard } from "./guard.ts";
+import { differences, explain, lookAt } from "../trace/kernel.ts";
+import { facts, source } from "./answers.ts";
 import { type Asset, assets } from "./assets.ts";
+import { answer, answerJson, Guard } from "./guard.ts";
 import type { Inspector } from "./inspector.ts";
 import { LESSONS } from "../lessons/list.ts";
 import { runLesson } from "./lesson-process.ts";
-import {
-  type DifferencesAnswer,
-  type Hello,
-  type LookAnswer,
-  type PageOrder,
-  type SourceAnswer,
-  TRY_KINDS,
-} from "./messages.ts";
+import type { DifferencesAnswer, Hello, LookAnswer, PageOrder } from "./messages.ts";
+import { orderOf } from "./orders.ts";
 import { EventStream } from "./stream.ts";
 import { Tries } from "./tries.ts";
 
 const MOST_VIEWERS = 16;
 const MOST_ORDER_BYTES = 4_096;
-const CONTEXT_LINES = 6;
-const MOST_SPEED = 100;
-const root = join(import.meta.dir, "../..");
 
 export interface PageOptions {
   /** 0: any free one. */
@@ -99,7 +86,7 @@ export class Page implements AsyncDisposable {
     if (asset !== undefined) return answer(200, asset.bytes, asset.type);
     switch (pathname) {
       case "/events":
-        return this.#stream();
+        return request.method === "HEAD" ? answer(405, "GET it: it has no end.\n") : this.#stream();
       case "/look":
         return this.#look(Number(searchParams.get("fd") ?? Number.NaN));
       case "/differences":
@@ -122,7 +109,7 @@ export class Page implements AsyncDisposable {
       );
     }
     try {
-      if (pathname === "/orders") return this.#obey((await request.json()) as PageOrder);
+      if (pathname === "/orders") return this.#obey(orderOf(await request.json()));
       if (pathname === "/lesson") return await this.#lesson(search.get("id") ?? "");
     } catch (error) {
       return answer(400, `${error instanceof Error ? error.message : String(error)}\n`);
@@ -226,34 +213,30 @@ export class Page implements AsyncDisposable {
     const { inspector } = this.#shows;
     switch (order.kind) {
       case "go":
-        inspector.go(modeOf(order.mode));
+        inspector.go(order.mode);
         break;
       case "pause":
         inspector.pause();
         break;
       case "speed":
-        inspector.setSpeed(within(order.perSecond, 0, MOST_SPEED, "perSecond"));
+        inspector.setSpeed(order.perSecond);
         break;
-      case "break": {
-        const { on, value } = breakpointOf(order.on, order.value);
-        if (inspector.addBreakpoint(on, value) === undefined) return answer(409, "There are too many breakpoints.\n");
+      case "break":
+        if (inspector.addBreakpoint(order.on, order.value) === undefined) {
+          return answer(409, "There are too many breakpoints: remove one.\n");
+        }
         break;
-      }
       case "clear":
-        inspector.clearBreakpoint(within(order.id, 0, Number.MAX_SAFE_INTEGER, "id"));
+        inspector.clearBreakpoint(order.id);
         break;
       case "try": {
-        if (!TRY_KINDS.includes(order.try)) throw new Error("there is no client of this kind");
         const [address] = inspector.target.place.addresses;
         if (address === undefined || inspector.target.state === "ended") throw new Error("the server has ended");
         this.#tries.start(order.try, address);
         break;
       }
       case "end-try":
-        this.#tries.end(within(order.id, 0, Number.MAX_SAFE_INTEGER, "id"));
-        break;
-      default:
-        throw new Error("there is no such order");
+        this.#tries.end(order.id);
     }
     return answer(204, null);
   }
@@ -263,63 +246,4 @@ export class Page implements AsyncDisposable {
     if (lesson === undefined) return answer(404, "There is no such lesson.\n");
     return answerJson(await runLesson(this.#command, lesson.id));
   }
-}
-
-// ---- what comes from outside is looked at ----
-
-function within(value: unknown, least: number, most: number, name: string): number {
-  if (typeof value === "number" && value >= least && value <= most) return value;
-  throw new Error(`${name} is a number from ${least} to ${most}`);
-}
-
-function modeOf(mode: Mode): Mode {
-  switch (mode?.kind) {
-    case "continue":
-    case "step":
-    case "next":
-      return { kind: mode.kind };
-    case "return":
-      return { kind: "return", fd: within(mode.fd, 0, 0x7fffffff, "fd") };
-    case "until":
-      return { kind: "until", lap: within(mode.lap, 0, Number.MAX_SAFE_INTEGER, "lap") };
-    default:
-      throw new Error("mode is continue, step, next, return or until");
-  }
-}
-
-function breakpointOf(on: Breakpoint["on"], value: unknown): Pick<Breakpoint, "on" | "value"> {
-  const isName = on === "event" || on === "state";
-  if (isName && typeof value === "string" && /^[a-z]{1,20}$/.test(value)) return { on, value };
-  const isNumber = on === "fd" || on === "mask" || on === "errno" || on === "lap";
-  if (isNumber) return { on, value: within(value, 0, Number.MAX_SAFE_INTEGER, "value") };
-  throw new Error("a breakpoint is at a descriptor, a mask, an event, an errno, a lap or a state");
-}
-
-function source(at: string): Response {
-  const [, file = "", number = ""] = /^(src\/(?:[\w-]+\/)*[\w-]+\.ts):(\d{1,6})$/.exec(at) ?? [];
-  if (file === "") return answer(404, "Only lines of the loop's own program are shown.\n");
-  try {
-    const all = readFileSync(join(root, file), "utf8").split("\n");
-    const line = Number(number);
-    const first = Math.max(1, line - CONTEXT_LINES);
-    const lines = all.slice(first - 1, line + CONTEXT_LINES);
-    return answerJson({ file, first, line, lines } satisfies SourceAnswer);
-  } catch {
-    return answer(404, "This file is not there.\n");
-  }
-}
-
-function facts({ kind, file, ready, unread, unsent, local, peer, tcp }: Look): [string, string][] {
-  const all: [string, string | undefined][] = [
-    ["what", `${kind}, ${file}`],
-    ["here", local && formatPeer(local)],
-    ["peer", peer && formatPeer(peer)],
-    ["ready for", ready === 0 ? "nothing" : formatMask(ready)],
-    ["bytes to read", unread?.toString()],
-    ["bytes unsent", unsent?.toString()],
-    ["TCP state", tcp?.state],
-    ["round trip", tcp === undefined || kind === "listener" ? undefined : `${tcp.rttUs} µs`],
-    ["retransmits", tcp === undefined || kind === "listener" ? undefined : String(tcp.totalRetransmitted)],
-  ];
-  return all.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }

@@ -5,7 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page as Tab } from "playwright-core";
 import { EpollServer, type InternetAddress, type TraceEvent } from "../../src/index.ts";
-import { LESSONS } from "../../src/lessons/list.ts";
+import { LESSONS, playLesson } from "../../src/lessons/list.ts";
 import { Page } from "../../src/page/page.ts";
 import { hasBrowser, openBrowser } from "../support/browser.ts";
 import { Client } from "../support/client.ts";
@@ -345,6 +345,27 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     expect(walk.slice(0, 4)).toEqual(["[(fd, EPOLLIN)]", "[(fd, EPOLLIN)]", "[(fd, EPOLLOUT)]", "[(fd, EPOLLHUP)]"]);
     expect(await tab.locator(".tries").count()).toBe(0);
     await picture(tab, "saved-light");
+  });
+
+  test("warnings: in their list, at their event, and at their descriptor", async () => {
+    const report = await playLesson("forgotten-epollout");
+    const trace = (report?.events ?? []).map((event) => `${JSON.stringify(event)}\n`).join("");
+    await using page = await Page.open({
+      port: 0,
+      shows: { name: "busy.jsonl", trace },
+      command: [process.execPath, cli],
+    });
+    const tab = await visit(page.controlUrl, { theme: "dark" });
+    await tab.waitForSelector(".warnings li");
+    expect(await tab.innerText(".warnings")).toContain("watch EPOLLOUT only while output waits");
+    await tab.keyboard.press("End");
+    await tab.waitForSelector("tbody tr >> text=⚠ idle-epollout");
+    while ((await tab.locator(".mark.warning").count()) === 0) {
+      const before = await tab.getAttribute(".loop", "data-position");
+      await tab.keyboard.press("ArrowLeft");
+      await tab.waitForSelector(`.loop:not([data-position="${before}"])`);
+    }
+    await picture(tab, "warnings-dark");
   });
 
   test("the server's end is told", async () => {

@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Message } from "../../src/page/messages.ts";
+import { type Message, TRY_KINDS } from "../../src/page/messages.ts";
 import { EventStream } from "../../src/page/stream.ts";
 import { Sampler } from "../../src/debug/sampler.ts";
 import { openFds } from "../support/fds.ts";
@@ -98,6 +98,8 @@ test("an order that is too large, another method, another path", async () => {
   expect((await it.order({ kind: "pause", more: "x".repeat(10_000) })).status).toBe(413);
   expect((await fetch(it.page.url, { method: "DELETE" })).status).toBe(405);
   expect((await fetch(`${it.page.url}nothing`)).status).toBe(404);
+  expect((await fetch(it.page.url, { method: "HEAD" })).status).toBe(200);
+  expect((await fetch(`${it.page.url}events`, { method: "HEAD" })).status).toBe(405); // it would never end
 });
 
 test("it shows lines of the loop's own program, and no other file", async () => {
@@ -256,27 +258,13 @@ test("so many pages, and no more; one that goes makes room", async () => {
 
 test("clients of every kind meet the server, and it survives them", async () => {
   await using it = await inspected({ headerTimeoutMs: 500 });
-  const kinds = [
-    "request",
-    "pipeline",
-    "silent",
-    "half-head",
-    "drip",
-    "half-close",
-    "leave",
-    "reset",
-    "garbage",
-    "endless",
-    "never-reads",
-    "crowd",
-  ];
   const abort = new AbortController();
   const logs = new Map<string, string>();
   let hasAsked = false;
   for await (const message of messages(it.page.url, abort.signal)) {
     if (!hasAsked) {
       hasAsked = true;
-      for (const kind of kinds) expect((await it.order({ kind: "try", try: kind })).status).toBe(204);
+      for (const kind of TRY_KINDS) expect((await it.order({ kind: "try", try: kind })).status).toBe(204);
     }
     if (message.kind !== "tries") continue;
     for (const { kind, log } of message.tries) logs.set(kind, log.join("; "));

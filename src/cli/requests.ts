@@ -1,0 +1,57 @@
+// What a command line can ask for.
+
+import type { EpollServerOptions } from "../index.ts";
+import type { Balance } from "../workers/place.ts";
+
+/** The command line is wrong: exit 2. The message says what to write instead. */
+export class UsageError extends Error {
+  override readonly name: string = "UsageError";
+}
+
+/** Without a word, it serves. */
+export type Command = "serve" | "why" | "replay" | "lesson";
+
+/** What the command line asks for. */
+export type Request =
+  | { kind: "help"; of: Command }
+  | { kind: "version" }
+  | ServeRequest
+  | { kind: "why"; options: WhyOptions }
+  | { kind: "step"; options: EpollServerOptions; isNumeric: boolean; hasBytes: boolean; page: number | undefined }
+  | { kind: "inspect"; options: EpollServerOptions; hasBytes: boolean; page: number }
+  | { kind: "replay"; file: string; steps: boolean; page: number | undefined; trace: TraceRequest }
+  | { kind: "lesson"; id: string | undefined; isJson: boolean };
+
+/** Serve, and how to speak of it. */
+export interface ServeRequest {
+  kind: "serve";
+  options: EpollServerOptions;
+  isQuiet: boolean;
+  isService: boolean;
+  team: Team | undefined;
+  trace: TraceRequest | undefined;
+}
+
+/** What is to be told of the loop, and where. */
+export interface TraceRequest {
+  /** On standard output; undefined: not there. */
+  format: "text" | "json" | undefined;
+  file: string | undefined;
+  isNumeric: boolean;
+  hasBytes: boolean;
+}
+
+/** What `epoll-hello why` is asked for. */
+export interface WhyOptions {
+  /** How many descriptors at most. */
+  max: number;
+  /** Where the picture goes. */
+  svg: string | undefined;
+  isJson: boolean;
+}
+
+/** Several processes that serve in one place. */
+export interface Team {
+  workers: number;
+  balance: Balance;
+}
