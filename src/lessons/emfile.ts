@@ -9,6 +9,8 @@ import { SOON_MS } from "./stage.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 const LAPS = 5;
+/** To use up more than these would take long, and the kernel's memory. */
+const MOST = 1_100_000;
 
 export const emfile: Lesson = {
   id: "emfile",
@@ -26,7 +28,10 @@ export const emfile: Lesson = {
     const taken: number[] = [];
     try {
       let last = 0;
-      while ((last = sys.fcntl(listener.fileno(), F_DUPFD_CLOEXEC, 0)) >= 0) taken.push(last);
+      while ((last = sys.fcntl(listener.fileno(), F_DUPFD_CLOEXEC, 0)) >= 0) {
+        taken.push(last);
+        if (taken.length > MOST) throw new Error("this process may have too many open: run `ulimit -n 1024` before it");
+      }
       stage.check("the last one fails with", errnoName(-last), errnoName(EMFILE));
 
       stage.step(

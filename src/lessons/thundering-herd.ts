@@ -88,7 +88,7 @@ class Conversation {
 /** Until a thread of this process is in a system call on each of these, as /proc tells; or for a moment, where it does not. */
 async function untilBlocked(epolls: readonly number[]): Promise<void> {
   const wanted = new Set(epolls.map((fd) => `0x${fd.toString(16)}`));
-  for (const end = performance.now() + SOON_MS / 10; performance.now() < end;) {
+  for (const end = performance.now() + SOON_MS / 4; performance.now() < end;) {
     const waiting = new Set(
       readdirSync("/proc/self/task").flatMap((task) => {
         try {
