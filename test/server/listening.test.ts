@@ -9,7 +9,7 @@ import { ask, Client } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
 import { ServerProcess } from "../support/server-process.ts";
-import { errnoError } from "../support/sockets.ts";
+import { errnoError, freePort } from "../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 
@@ -34,9 +34,9 @@ test("a port that is taken: EADDRINUSE with address and port, and no descriptor 
 test.skipIf(!hasIPv6)("localhost whose port is taken on ::1 only is refused, and 127.0.0.1 let go", () =>
   leavesNoFd(async () => {
     using taken = new Socket(AF_INET6);
-    taken.bind({ address: "::1", port: 0 });
+    const port = freePort("127.0.0.1", "::1");
+    taken.bind({ address: "::1", port });
     taken.listen();
-    const { port } = taken.getsockname() as { port: number };
     expect(errnoError(() => new EpollServer({ port }))).toMatchObject({ code: "EADDRINUSE", address: "::1", port });
     await using server = new EpollServer({ hostname: "127.0.0.1", port });
     expect(server.port).toBe(port);

@@ -14,17 +14,17 @@ import {
   SOL_SOCKET,
 } from "../../src/constants.ts";
 import { Socket } from "../../src/socket.ts";
-import { accepted, eventually, everySocketIsClosed, failure, Place, until } from "../support/sockets.ts";
+import { accepted, eventually, everySocketIsClosed, failure, freePort, Place, until } from "../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
 /** A listener on the wildcard, for both stacks or for IPv6 alone, and its port. */
-function listenOnAll(v6Only: boolean): { listener: Socket; port: number } {
+function listenOnAll(v6Only: boolean, at = 0): { listener: Socket; port: number } {
   const listener = new Socket(AF_INET6);
   listener.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6Only);
-  listener.bind({ address: "::", port: 0 });
+  listener.bind({ address: "::", port: at });
   listener.listen();
   return { listener, port: (listener.getsockname() as { port: number }).port };
 }
@@ -69,10 +69,11 @@ test("with IPV6_V6ONLY on, :: refuses an IPv4 client", () => {
 });
 
 test("with IPV6_V6ONLY on, the port is free for IPv4", () => {
-  const { listener, port } = listenOnAll(true);
+  const { listener, port } = listenOnAll(true, freePort("127.0.0.1", "::1"));
   using _listener = listener;
   using four = new Socket(AF_INET);
   four.bind({ address: "127.0.0.1", port });
+  four.listen();
   expect(four.getsockname()).toMatchObject({ port });
 });
 

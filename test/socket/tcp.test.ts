@@ -2,14 +2,10 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
-  AF_INET,
-  AF_INET6,
   EPOLLIN,
   Epoll,
   type InternetAddress,
-  IPPROTO_IPV6,
   IPPROTO_TCP,
-  IPV6_V6ONLY,
   SO_KEEPALIVE,
   SO_REUSEPORT,
   Socket,
@@ -88,18 +84,6 @@ test("SO_REUSEPORT: two listeners share a port", () =>
     expect((two.getsockname() as InternetAddress).port).toBe(port);
     using alone = new Socket();
     expect(() => alone.bind({ address: "127.0.0.1", port })).toThrow("EADDRINUSE");
-  }));
-
-test("IPV6_V6ONLY: IPv4 may have the same port", () =>
-  leavesNoFd(() => {
-    using six = new Socket(AF_INET6);
-    six.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, true);
-    six.bind({ address: "::", port: 0 });
-    six.listen();
-    using four = new Socket(AF_INET);
-    four.bind({ address: "0.0.0.0", port: (six.getsockname() as InternetAddress).port });
-    four.listen();
-    expect(six.getsockopt(IPPROTO_IPV6, IPV6_V6ONLY)).toBe(1);
   }));
 
 test("times and counts are kept as they were set", () =>

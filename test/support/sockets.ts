@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Address, AddressLike } from "../../src/address.ts";
+import type { Address, AddressLike, InternetAddress } from "../../src/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, SOCK_DGRAM, SOCK_STREAM } from "../../src/constants.ts";
 import { Epoll } from "../../src/epoll.ts";
 import { ErrnoError } from "../../src/errno.ts";
@@ -212,4 +212,25 @@ export function everySocketIsClosed(): void {
   afterEach(() => {
     expect([...sockets()].filter((what) => !before.has(what))).toEqual([]);
   });
+}
+
+/**
+ * A port that nobody has at any of these addresses, just now. A port that is free at one may be a client's at another, whose
+ * connection may have ended a minute ago: TIME_WAIT.
+ */
+export function freePort(...addresses: readonly [string, ...string[]]): number {
+  for (;;) {
+    let port = 0;
+    using stack = new DisposableStack();
+    try {
+      for (const address of addresses) {
+        const socket = stack.use(new Socket(address.includes(":") ? AF_INET6 : AF_INET));
+        socket.bind({ address, port });
+        ({ port } = socket.getsockname() as InternetAddress);
+      }
+      return port;
+    } catch (error) {
+      if (!(error instanceof ErrnoError) || error.code !== "EADDRINUSE" || port === 0) throw error;
+    }
+  }
 }

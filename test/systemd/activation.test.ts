@@ -16,7 +16,7 @@ import {
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { cli, endPrograms, start } from "../support/programs.ts";
-import { eventually } from "../support/sockets.ts";
+import { eventually, freePort } from "../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -36,21 +36,12 @@ function ear(path: string): Socket {
 
 const hear = (socket: Socket): string => Buffer.from(eventually(socket, () => socket.recv(4096))).toString();
 
-/** A port that was free just now. */
-function freePort(): number {
-  const socket = new Socket();
-  socket.bind({ address: "127.0.0.1", port: 0 });
-  const address = socket.getsockname();
-  socket.close();
-  return "port" in address ? address.port : 0;
-}
-
 test.skipIf(Bun.which("systemd-socket-activate") === null)(
   "systemd-socket-activate: a port and a unix socket, with names; the first client is served by what it started",
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
     const path = join(folder, "socket");
-    const port = freePort();
+    const port = freePort("127.0.0.1");
     const program = start([
       "systemd-socket-activate",
       `--listen=127.0.0.1:${port}`,
