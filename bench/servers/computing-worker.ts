@@ -1,6 +1,7 @@
 // A worker whose handler computes for a fifth of a millisecond or so: what more cores are for.
 
-import { takeTask, work } from "../../src/workers/worker.ts";
+import { takeTask } from "../../src/workers/task.ts";
+import { work } from "../../src/workers/worker.ts";
 
 const ROUNDS = 60_000;
 

@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "citty";
 import { type EpollServerOptions, listenFds } from "../index.ts";
-import { DEFAULT_MOST, FEWEST, MOST } from "../why/measure.ts";
+import { DEFAULT_MOST, FEWEST, MOST } from "../why/range.ts";
 import { nonEmpty, refuseUnknown, wholeNumber } from "./checks.ts";
 import { DEFAULT_PORT, flags, lessonFlags, replayFlags, whyFlags } from "./flags.ts";
 import { type Request, type Team, type TraceRequest, UsageError } from "./requests.ts";

@@ -5,15 +5,13 @@ import { readArguments } from "./arguments.ts";
 import { usage, version } from "./flags.ts";
 import { type Request, UsageError } from "./requests.ts";
 import { printLine } from "./print.ts";
-import { explain, serve, showError } from "./serve.ts";
-import { replay } from "./trace.ts";
-import { why } from "./why.ts";
-import { takeTask } from "../workers/worker.ts";
-import { serveAsWorker, supervise } from "./supervise.ts";
+import { explain, showError } from "./say.ts";
+import { takeTask } from "../workers/task.ts";
 
+/** Each way to use it loads what it needs, and no more: a server is there the sooner. */
 async function main(rawArguments: string[]): Promise<number> {
   const task = takeTask();
-  if (task !== undefined) return serveAsWorker(task, rawArguments);
+  if (task !== undefined) return (await import("./supervise.ts")).serveAsWorker(task, rawArguments);
   const request: Request = readArguments(rawArguments);
   switch (request.kind) {
     case "help":
@@ -23,11 +21,15 @@ async function main(rawArguments: string[]): Promise<number> {
       printLine(version);
       return 0;
     case "serve":
-      return request.team === undefined
-        ? serve(request)
-        : supervise(request.options, request.team, request.isQuiet, request.isService);
+      if (request.team === undefined) return (await import("./serve.ts")).serve(request);
+      return (await import("./supervise.ts")).supervise(
+        request.options,
+        request.team,
+        request.isQuiet,
+        request.isService,
+      );
     case "why":
-      return why(request.options);
+      return (await import("./why.ts")).why(request.options);
     case "step":
       return (await import("./step.ts")).step(request.options, request);
     case "inspect":
@@ -37,7 +39,7 @@ async function main(rawArguments: string[]): Promise<number> {
     case "replay":
       if (request.page !== undefined) return (await import("./inspect.ts")).show(request.file, request.page);
       if (request.steps) return (await import("./step.ts")).stepThrough(request.file, request.trace.isNumeric);
-      return replay(request.file, request.trace);
+      return (await import("./trace.ts")).replay(request.file, request.trace);
   }
 }
 

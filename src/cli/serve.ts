@@ -1,6 +1,5 @@
 // epoll-hello --port 8800: serve, a line for each request, until a signal comes.
 
-import { createConsola } from "consola";
 import {
   EpollServer,
   type EpollServerOptions,
@@ -14,16 +13,14 @@ import {
 import { type ServeRequest, UsageError } from "./requests.ts";
 import { describeAll, describeRequest, describeStats } from "./describe.ts";
 import { flushLines, printAside, printLine } from "./print.ts";
-import { tracing } from "./trace.ts";
+import { explain, showWarning } from "./say.ts";
 
 /** 128 + SIGINT: what a shell expects of a program that Ctrl-C ended. SIGTERM is how servers are asked to stop: 0. */
 export const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
 
-const log = createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
-
 /** Serve until stopped; returns the exit code. */
-export function serve({ options, isQuiet, isService, trace }: ServeRequest): number {
-  const traced = trace === undefined ? undefined : tracing(trace);
+export async function serve({ options, isQuiet, isService, trace }: ServeRequest): Promise<number> {
+  const traced = trace === undefined ? undefined : (await import("./trace.ts")).tracing(trace);
   const isPure = trace?.format === "json"; // what reads it shall find nothing else there
   const server: EpollServer = listen(options, () => {
     return new EpollServer({
@@ -59,7 +56,7 @@ export function tell(state: ServiceState): void {
   try {
     notify(state);
   } catch (error) {
-    log.warn(`systemd is not told: ${explain(error)}`);
+    showWarning(`systemd is not told: ${explain(error)}`);
   }
 }
 
@@ -97,28 +94,4 @@ export function listen<T>(options: EpollServerOptions, open: () => T): T {
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
-}
-
-/** The sentence to show for an error that ends the program, with a hint where one is known. */
-export function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (!(error instanceof ErrnoError)) return error.message;
-  const hint = error.address === undefined ? undefined : hints[error.code];
-  return hint === undefined ? error.message : `${error.message}\n${hint}`;
-}
-
-const hints: Record<string, string> = {
-  EADDRINUSE: "Something is there already: stop it, or choose another place (--port 0 takes any free port).",
-  EACCES: "It is forbidden here: ports below 1024 need root, a socket's path needs a directory you may write to.",
-  EPERM: "It is forbidden here.",
-  ENOENT: "The directory for the socket does not exist: create it first.",
-  ENOTDIR: "A part of the path is no directory.",
-};
-
-export function showError(message: string): void {
-  log.error(message);
-}
-
-export function showWarning(message: string): void {
-  log.warn(message);
 }

@@ -4,13 +4,15 @@ import { closeSync, openSync } from "node:fs";
 import { type EpollServerOptions, type StopSignal, watchdogIntervalMs } from "../index.ts";
 import { Place } from "../workers/place.ts";
 import { Supervisor } from "../workers/supervisor.ts";
-import { type Task, work } from "../workers/worker.ts";
+import type { Task } from "../workers/task.ts";
+import { work } from "../workers/worker.ts";
 import { readArguments } from "./arguments.ts";
 import type { Team } from "./requests.ts";
 import { describeAll, describeReport, describeStats } from "./describe.ts";
 import { flushLines, printLine, shareOutput } from "./print.ts";
 import { ownProgram } from "./own-program.ts";
-import { EXIT_CODES, explain, listen, saying, showError, showWarning, tell } from "./serve.ts";
+import { explain, showError, showWarning } from "./say.ts";
+import { EXIT_CODES, listen, saying, tell } from "./serve.ts";
 
 const BEAT_MS = 1_000;
 const SIGHUP_CODE = 129; // 128 + SIGHUP: the terminal has hung up

@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError, formatEvent, readTrace, type TraceEvent, type TraceOptions } from "../index.ts";
 import { hasColour } from "./flags.ts";
 import { type TraceRequest, UsageError } from "./requests.ts";
-import { showWarning } from "./serve.ts";
+import { showWarning } from "./say.ts";
 
 const STDOUT = 1;
 /** Lines go out together, before each wait, and when there are so many bytes. */

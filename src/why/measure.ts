@@ -3,11 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { hostClock } from "../clock.ts";
 import { type Call, calls, Crowd } from "./crowd.ts";
-
-export const FEWEST = 10;
-export const DEFAULT_MOST = 20_000;
-/** Sockets take a kilobyte or two of the kernel's memory each; beyond that many it is not for a demonstration. */
-export const MOST = 100_000;
+import { DEFAULT_MOST, FEWEST } from "./range.ts";
 
 /** An odd number, so that the median is one of them. */
 export const ROUNDS = 11;

@@ -6,7 +6,7 @@ import { hostSys } from "../ffi.ts";
 import { type Watch, watch } from "../watch.ts";
 import { Control, type Order, type Report } from "./control.ts";
 import { type Counts, noCounts } from "./counts.ts";
-import { type Task, TASK_VARIABLE } from "./worker.ts";
+import { type Task, TASK_VARIABLE } from "./task.ts";
 
 export interface ChildOptions {
   /** The program and its arguments. */

@@ -4,6 +4,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "../support/client.ts";
 import { cli, type Program, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -177,4 +178,20 @@ test("a reader that goes away does not end the server", async () => {
   const pids = await Bun.$`pgrep -P ${program.pid}`.text();
   for (const pid of pids.trim().split("\n")) process.kill(Number(pid), "SIGTERM");
   expect(await program.exited).toBe(0);
+});
+
+test("without a descriptor left it still says so, although what says it has to be read first", async () => {
+  const few = 'ulimit -n 24 && exec "$0" "$@"';
+  const program = start(["sh", "-c", few, process.execPath, cli, "--host", "127.0.0.1", "--port", "0"]);
+  const port = Number((await program.output(/:(\d+) \(/))[1]);
+  using stack = new DisposableStack();
+  const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const clients = Array.from({ length: 30 }, () =>
+    stack.use(new Client({ address: "127.0.0.1", port, family: "IPv4" }, get)),
+  );
+  await program.errors(/^ WARN {2}EMFILE: too many open files: .*ulimit -n.*\n/m);
+  for (const client of clients) {
+    expect(client.reply().status).toBe(200); // who came too late for one waits until others close
+    client.close();
+  }
 });

@@ -1,7 +1,8 @@
 // A worker under test: serves as the command's do; dies of one target, and hangs of another.
 
 import { dlopen } from "bun:ffi";
-import { takeTask, work } from "../../src/workers/worker.ts";
+import { takeTask } from "../../src/workers/task.ts";
+import { work } from "../../src/workers/worker.ts";
 
 const task = takeTask();
 if (task === undefined) throw new Error("it is for a supervisor to start this");
