@@ -1,12 +1,13 @@
 // The command line: what may be written, and what it means for the server. What is wrong with it is a UsageError.
 
+import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "citty";
 import { type EpollServerOptions, listenFds } from "../index.ts";
 import { DEFAULT_MOST, FEWEST, MOST } from "../why/range.ts";
 import { nonEmpty, refuseUnknown, wholeNumber } from "./checks.ts";
 import { DEFAULT_PORT, flags, lessonFlags, replayFlags, whyFlags } from "./flags.ts";
-import { type Request, type Team, type TraceRequest, UsageError } from "./requests.ts";
+import { type App, isSubcommand, type Request, type Team, type TraceRequest, UsageError } from "./requests.ts";
 
 const MOST_WORKERS = 1024;
 
@@ -22,7 +23,9 @@ export function readArguments(rawArguments: string[]): Request {
   const given = parseArgs<typeof flags>(rawArguments, flags);
   if (given.help) return { kind: "help", of: "serve" };
   if (given.version) return { kind: "version" };
-  refuseUnknown(rawArguments, given, flags, "--port 8800");
+  const [app, ...more] = given._;
+  refuseUnknown(rawArguments, { ...given, _: isSubcommand(app) ? given._ : more }, flags, "app.ts --port 8800");
+  if (app !== undefined) checkApp(app);
   const { port, host, unix, backlog, fd } = given;
   const places = Object.entries({ unix, fd, systemd: given.systemd || undefined }).filter(
     ([, value]) => value !== undefined,
@@ -49,31 +52,52 @@ export function readArguments(rawArguments: string[]): Request {
     options.unix = nonEmpty("--unix", unix).replace(/^@/, "\0");
   }
   const team = teamOf(given.workers, given.balance, places[0]?.[0]);
-  if (steps) return stepOf(given, options);
-  if (given.inspect !== undefined) return inspectOf(given, given.inspect, options);
+  if (steps) return stepOf(given, options, app);
+  if (given.inspect !== undefined) return inspectOf(given, given.inspect, options, app);
   const trace = traceOf(given);
   if (team !== undefined && trace !== undefined) throw new UsageError("a trace is of one process: leave out --workers");
-  return { kind: "serve", options, isQuiet: given.quiet === true, isService: given.systemd === true, team, trace };
+  return { kind: "serve", options, app, isQuiet: given.quiet === true, isService: given.systemd === true, team, trace };
+}
+
+/** What a worker serves: the supervisor has checked the rest. */
+export function appOf(rawArguments: string[]): App {
+  return parseArgs<typeof flags>(rawArguments, flags)._[0];
+}
+
+/** @throws {UsageError} if there is no such file */
+function checkApp(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) return;
+  throw new UsageError(
+    `there is no file ${JSON.stringify(file)} to serve: give a module, as in app.ts; flags start with --, as in --port 8800`,
+  );
 }
 
 function stepOf(
   given: { numeric?: boolean | undefined; "show-bytes"?: boolean | undefined } & Record<string, unknown>,
   options: EpollServerOptions,
+  app: App,
 ): Request {
   const clash = ["workers", "balance", "trace", "trace-file", "systemd", "quiet"].find(
     (name) => given[name] !== undefined && given[name] !== false,
   );
   if (clash !== undefined) throw new UsageError(`--step does not go with --${clash}: give one or the other`);
   const page = given["inspect"] === undefined ? undefined : pageOf(String(given["inspect"]));
-  return { kind: "step", options, isNumeric: given.numeric === true, hasBytes: given["show-bytes"] === true, page };
+  return {
+    kind: "step",
+    options,
+    app,
+    isNumeric: given.numeric === true,
+    hasBytes: given["show-bytes"] === true,
+    page,
+  };
 }
 
-function inspectOf(given: Record<string, unknown>, port: string, options: EpollServerOptions): Request {
+function inspectOf(given: Record<string, unknown>, port: string, options: EpollServerOptions, app: App): Request {
   const clash = ["workers", "balance", "trace", "trace-file", "systemd", "numeric"].find(
     (name) => given[name] !== undefined && given[name] !== false,
   );
   if (clash !== undefined) throw new UsageError(`--inspect does not go with --${clash}: give one or the other`);
-  return { kind: "inspect", options, hasBytes: given["show-bytes"] === true, page: pageOf(port) };
+  return { kind: "inspect", options, app, hasBytes: given["show-bytes"] === true, page: pageOf(port) };
 }
 
 function pageOf(port: string): number {

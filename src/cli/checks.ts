@@ -1,6 +1,6 @@
 // What citty lets through, and is wrong all the same.
 
-import { UsageError } from "./requests.ts";
+import { isSubcommand, UsageError } from "./requests.ts";
 
 /** citty lets through what it does not know; someone who mistyped a flag wants to hear of it. */
 export function refuseUnknown(
@@ -27,8 +27,7 @@ export function refuseUnknown(
     }
   }
   const [word] = given._;
-  if (word !== undefined && /^(?:why|replay|lesson)$/.test(word))
-    throw new UsageError(`${word} comes first: epoll-hello ${word}`);
+  if (isSubcommand(word)) throw new UsageError(`${word} comes first: epoll-hello ${word}`);
   if (word !== undefined) {
     throw new UsageError(`${JSON.stringify(word)} is not an argument: flags start with --, as in ${example}`);
   }

@@ -9,6 +9,11 @@ export const version: string = packageJson.version;
 export const DEFAULT_PORT = 8800;
 
 export const flags = {
+  app: {
+    type: "positional",
+    required: false,
+    description: "a module: serve what it exports by default, a fetch handler or an object with one",
+  },
   port: { type: "string", valueHint: "PORT", description: "TCP port to listen on (8800); 0: any free one" },
   host: {
     type: "string",
@@ -113,7 +118,7 @@ export async function usage(of: Command): Promise<string> {
     lesson: () => renderUsage(lesson, { meta }),
   };
   const text = await texts[of]();
-  const inOrder = text.replace("[OPTIONS] why|replay|lesson", "[why|replay|lesson] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
+  const inOrder = text.replace("[OPTIONS] [APP] why|replay|lesson", "[APP|why|replay|lesson] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
   return hasColour(process.stdout) ? inOrder : stripVTControlCharacters(inOrder);
 }
 

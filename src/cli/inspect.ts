@@ -6,20 +6,23 @@ import { Target, TargetError, type TargetOptions } from "../debug/target.ts";
 import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../index.ts";
 import { Inspector } from "../page/inspector.ts";
 import { Page, type PageOptions } from "../page/page.ts";
-import { UsageError } from "./requests.ts";
+import { type App, UsageError } from "./requests.ts";
 import { describeAll, describeStats } from "./describe.ts";
 import { ownProgram } from "./own-program.ts";
 import { flushLines, printLine } from "./print.ts";
+import { showWarning } from "./say.ts";
 import { EXIT_CODES } from "./serve.ts";
 
 /** Serve, and let a page look on; returns the exit code. */
 export async function inspect(
   options: EpollServerOptions,
-  { hasBytes, page: port }: { hasBytes: boolean; page: number },
+  { app, hasBytes, page: port }: { app: App; hasBytes: boolean; page: number },
 ): Promise<number> {
   using inspector = await Inspector.open((tell) =>
     startTarget({
       server: { deferAccept: false, ...options }, // who says nothing is to be seen, too
+      app,
+      onTrouble: showWarning,
       bytes: hasBytes,
       onSample: tell.sample,
       onState: tell.state,

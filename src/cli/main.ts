@@ -3,7 +3,7 @@
 
 import { readArguments } from "./arguments.ts";
 import { usage, version } from "./flags.ts";
-import { type Request, UsageError } from "./requests.ts";
+import { isSubcommand, type Request, UsageError } from "./requests.ts";
 import { printLine } from "./print.ts";
 import { explain, showError } from "./say.ts";
 import { takeTask } from "../workers/task.ts";
@@ -48,9 +48,12 @@ try {
   process.exitCode = await main(rawArguments);
 } catch (error) {
   const isUsage = error instanceof UsageError;
+  const [word] = rawArguments;
+  const command = isSubcommand(word) ? `epoll-hello ${word}` : "epoll-hello";
   showError(
     isUsage
-      ? `${error.message}\nepoll-hello${/^(?:why|replay|lesson)$/.test(rawArguments[0] ?? "") ? ` ${rawArguments[0]}` : ""} --help shows what can be given.`
+      ? `${error.message}
+${command} --help shows what can be given.`
       : explain(error),
   );
   process.exitCode = isUsage ? 2 : 1;

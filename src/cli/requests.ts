@@ -8,8 +8,16 @@ export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
+/** The file of a module that exports what is to be served; undefined: the document's reply is. */
+export type App = string | undefined;
+
 /** Without a word, it serves. */
 export type Command = "serve" | "why" | "replay" | "lesson";
+
+/** Whether it does something else. */
+export function isSubcommand(word: string | undefined): word is Exclude<Command, "serve"> {
+  return word === "why" || word === "replay" || word === "lesson";
+}
 
 /** What the command line asks for. */
 export type Request =
@@ -17,8 +25,15 @@ export type Request =
   | { kind: "version" }
   | ServeRequest
   | { kind: "why"; options: WhyOptions }
-  | { kind: "step"; options: EpollServerOptions; isNumeric: boolean; hasBytes: boolean; page: number | undefined }
-  | { kind: "inspect"; options: EpollServerOptions; hasBytes: boolean; page: number }
+  | {
+      kind: "step";
+      options: EpollServerOptions;
+      app: App;
+      isNumeric: boolean;
+      hasBytes: boolean;
+      page: number | undefined;
+    }
+  | { kind: "inspect"; options: EpollServerOptions; app: App; hasBytes: boolean; page: number }
   | { kind: "replay"; file: string; steps: boolean; page: number | undefined; trace: TraceRequest }
   | { kind: "lesson"; id: string | undefined; isJson: boolean };
 
@@ -26,6 +41,7 @@ export type Request =
 export interface ServeRequest {
   kind: "serve";
   options: EpollServerOptions;
+  app: App;
   isQuiet: boolean;
   isService: boolean;
   team: Team | undefined;

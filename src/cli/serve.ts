@@ -10,7 +10,9 @@ import {
   type ServiceState,
   watchdogIntervalMs,
 } from "../index.ts";
-import { type ServeRequest, UsageError } from "./requests.ts";
+import { describeThrown, loadApp } from "../server/app.ts";
+import { startUntilStopped } from "../server/until-stopped.ts";
+import { type App, type ServeRequest, UsageError } from "./requests.ts";
 import { describeAll, describeRequest, describeStats } from "./describe.ts";
 import { flushLines, printAside, printLine } from "./print.ts";
 import { explain, showWarning } from "./say.ts";
@@ -19,28 +21,43 @@ import { explain, showWarning } from "./say.ts";
 export const EXIT_CODES = { SIGINT: 130, SIGTERM: 0 };
 
 /** Serve until stopped; returns the exit code. */
-export async function serve({ options, isQuiet, isService, trace }: ServeRequest): Promise<number> {
+export async function serve({ options, app, isQuiet, isService, trace }: ServeRequest): Promise<number> {
   const traced = trace === undefined ? undefined : (await import("./trace.ts")).tracing(trace);
   const isPure = trace?.format === "json"; // what reads it shall find nothing else there
+  const served = await loaded(app);
   const server: EpollServer = listen(options, () => {
     return new EpollServer({
+      ...saying(isQuiet || trace?.format !== undefined),
+      ...served,
       ...options,
       ...(isService ? tellSystemd(() => server.stats) : {}),
-      ...saying(isQuiet || trace?.format !== undefined),
       ...(traced === undefined ? {} : { trace: traced.options }),
     });
   });
-  const signal = server.run(() => {
+  const serves = (): void => {
     if (isService) tell({ ready: true, status: `listening on ${server.url}` });
     // Not before: whoever reads this line may send a signal at once.
     const where = `listening on ${server.url} (${describeAll(server.addresses)}); stop with Ctrl-C`;
     if (isPure) printAside(where);
     else if (!isQuiet) printLine(where);
-  });
+  };
+  // An application may wait for timers, or for others: they need Bun's event loop, which run() blocks.
+  const signal = app === undefined ? server.run(serves) : await startUntilStopped(server, serves);
   traced?.end();
   if (!isQuiet && !isPure) printLine(describeStats(server.stats));
   flushLines();
-  return signal === undefined ? 0 : EXIT_CODES[signal];
+  return endOf(app, signal === undefined ? 0 : EXIT_CODES[signal]);
+}
+
+/** The exit code; where there was an application, at once: timers and connections of its own would keep the process alive. */
+export function endOf(app: App, exitCode: number): number {
+  if (app !== undefined) process.exit(exitCode);
+  return exitCode;
+}
+
+/** What the application serves. */
+export async function loaded(app: App): Promise<EpollServerOptions> {
+  return app === undefined ? {} : await loadApp(app);
 }
 
 /** A line for each request, and one for each trouble. */
@@ -48,6 +65,7 @@ export function saying(isQuiet: boolean): EpollServerOptions {
   return {
     ...(isQuiet ? {} : { onRequest: (request) => printLine(describeRequest(request)) }),
     onWarning: ({ message }) => showWarning(message),
+    onError: (error) => showWarning(describeThrown(error)),
   };
 }
 

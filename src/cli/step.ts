@@ -10,9 +10,12 @@ import { type EpollServerOptions, readTrace } from "../index.ts";
 import { describeAll } from "./describe.ts";
 import { openPage, startTarget, tellOf } from "./inspect.ts";
 import { flushLines, printLine } from "./print.ts";
+import type { App } from "./requests.ts";
+import { showWarning } from "./say.ts";
 import { EXIT_CODES } from "./serve.ts";
 
 export interface StepRequest {
+  app: App;
   isNumeric: boolean;
   hasBytes: boolean;
   /** The port of a page that shows the same; undefined: none. */
@@ -31,12 +34,14 @@ const patient: EpollServerOptions = {
 /** Serve under the debugger; returns the exit code. */
 export async function step(
   options: EpollServerOptions,
-  { isNumeric, hasBytes, page: port }: StepRequest,
+  { app, isNumeric, hasBytes, page: port }: StepRequest,
 ): Promise<number> {
   const history = new History();
   using inspector = await Inspector.open((tell) =>
     startTarget({
       server: { ...patient, ...options },
+      app,
+      onTrouble: showWarning,
       bytes: hasBytes,
       isStopped: true,
       onEvents: (events) => {

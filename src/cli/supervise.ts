@@ -6,13 +6,13 @@ import { Place } from "../workers/place.ts";
 import { Supervisor } from "../workers/supervisor.ts";
 import type { Task } from "../workers/task.ts";
 import { work } from "../workers/worker.ts";
-import { readArguments } from "./arguments.ts";
-import type { Team } from "./requests.ts";
+import { appOf, readArguments } from "./arguments.ts";
+import type { ServeRequest, Team } from "./requests.ts";
 import { describeAll, describeReport, describeStats } from "./describe.ts";
 import { flushLines, printLine, shareOutput } from "./print.ts";
 import { ownProgram } from "./own-program.ts";
 import { explain, showError, showWarning } from "./say.ts";
-import { EXIT_CODES, listen, saying, tell } from "./serve.ts";
+import { endOf, EXIT_CODES, listen, loaded, saying, tell } from "./serve.ts";
 
 const BEAT_MS = 1_000;
 const SIGHUP_CODE = 129; // 128 + SIGHUP: the terminal has hung up
@@ -81,27 +81,28 @@ export async function supervise(
 }
 
 /** Serve on what the supervisor listens on, until it says otherwise; returns the exit code. */
-export function serveAsWorker(task: Task, rawArguments: string[]): number {
-  const { options, isQuiet } = mannersOf(rawArguments);
+export async function serveAsWorker(task: Task, rawArguments: string[]): Promise<number> {
+  const { options, isQuiet, app } = mannersOf(rawArguments);
   shareOutput();
+  let exitCode = 0;
   try {
-    work(task, { ...options, ...saying(isQuiet) });
-    return 0;
+    await work(task, { ...saying(isQuiet), ...(await loaded(app)), ...options }, app !== undefined);
   } catch (error) {
     showError(`worker ${process.pid}: ${explain(error)}`);
-    return 1;
-  } finally {
-    flushLines();
+    exitCode = 1;
   }
+  flushLines();
+  return endOf(app, exitCode);
 }
 
 /** How to serve; where is the supervisor's business. */
-function mannersOf(rawArguments: string[]): { options: EpollServerOptions; isQuiet: boolean } {
+function mannersOf(rawArguments: string[]): Pick<ServeRequest, "options" | "isQuiet" | "app"> {
+  const app = appOf(rawArguments);
   const manners = rawArguments.filter((argument) => argument === "--classic" || argument === "--quiet");
   const request = readArguments(manners);
-  if (request.kind !== "serve") return { options: {}, isQuiet: false };
+  if (request.kind !== "serve") return { options: {}, isQuiet: false, app };
   const { keepAlive, eager } = request.options;
-  return { options: { keepAlive, eager }, isQuiet: request.isQuiet };
+  return { options: keepAlive === undefined ? {} : { keepAlive, eager }, isQuiet: request.isQuiet, app };
 }
 
 function hasTerminal(): boolean {

@@ -76,6 +76,7 @@ class Writer {
   readonly #fd: number;
   #text = "";
   #isGone = false;
+  #isDue = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -84,6 +85,12 @@ class Writer {
   write(line: string): void {
     this.#text += `${line}\n`;
     if (this.#text.length >= BUFFER_BYTES) this.flush();
+    if (this.#isDue) return;
+    this.#isDue = true; // an application's handlers go on between laps, on Bun's loop, as this does
+    setImmediate(() => {
+      this.#isDue = false;
+      this.flush();
+    });
   }
 
   flush(): void {

@@ -9,6 +9,8 @@ export interface Feed {
   see(event: TraceEvent): void;
   /** What has not been told yet, now. */
   tell(): void;
+  /** A moment is over: what may have happened since the last lap, as at the end of one. */
+  pass(): void;
   /** Something is kept back, and goes out a moment later. */
   readonly isHolding: boolean;
   /** Somebody looks on, or nobody does. */
@@ -39,6 +41,10 @@ export class WholeFeed implements Feed {
   see(event: TraceEvent): void {
     this.#batch.push(event);
     if (this.#batch.length >= BATCH || event.type === "lap") this.tell();
+  }
+
+  pass(): void {
+    this.tell();
   }
 
   tell(): void {
@@ -74,6 +80,10 @@ export class SampledFeed implements Feed {
   see(event: TraceEvent): void {
     this.sampler.see(event);
     if (event.type === "lap") this.#lapDone();
+  }
+
+  pass(): void {
+    if (!this.sampler.isEmpty) this.#lapDone();
   }
 
   tell(): void {

@@ -45,6 +45,8 @@ export interface Place {
 /** To the server's thread, as its first message. */
 export interface Begin {
   options: EpollServerOptions;
+  /** The file of the application that is served. */
+  app: string | undefined;
   bytes: boolean;
   /** Tell samples, and not every event. */
   isSampled: boolean;
@@ -70,6 +72,7 @@ export type Order =
 export type Report =
   | { kind: "listening"; place: Place }
   | { kind: "failed"; message: string; code: string | undefined }
+  | { kind: "trouble"; message: string }
   | { kind: "events"; events: TraceEvent[] }
   | { kind: "sample"; sample: Sample }
   | { kind: "stopped"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }

@@ -21,6 +21,8 @@ import {
 export interface TargetOptions {
   /** What can be sent to another thread: no functions. */
   server: EpollServerOptions;
+  /** The file of an application: it is loaded in the server's thread, and served on Bun's event loop there. */
+  app?: string | undefined;
   /** Have what is received and sent in the events. */
   bytes?: boolean | undefined;
   /** Stand still behind the first event of the first lap. */
@@ -33,6 +35,8 @@ export interface TargetOptions {
   onSample?: ((sample: Sample) => void) | undefined;
   /** It stands still, goes on, or has ended. */
   onState?: (() => void) | undefined;
+  /** A handler of the application has thrown; its client got 500. */
+  onTrouble?: ((message: string) => void) | undefined;
 }
 
 /** The server could not be made; `code` is that of the ErrnoError, if it was one. */
@@ -63,6 +67,7 @@ export class Target {
   readonly #onEvents: TargetOptions["onEvents"];
   readonly #onSample: TargetOptions["onSample"];
   readonly #onState: () => void;
+  readonly #onTrouble: (message: string) => void;
   #last: TraceEvent | undefined;
   #nextId = 0;
   readonly #values = new Map<number, (text: string) => void>();
@@ -74,7 +79,8 @@ export class Target {
   readonly #closed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server, bytes = false, isStopped = false, pollMs = 1000, onEvents, onSample, onState } = options;
+    const { server, app, bytes = false, isStopped = false, pollMs = 1000 } = options;
+    const { onEvents, onSample, onState, onTrouble } = options;
     const { port1, port2 } = new MessageChannel();
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#orders = port1;
@@ -82,12 +88,17 @@ export class Target {
     this.#onEvents = onEvents;
     this.#onSample = onSample;
     this.#onState = onState ?? (() => {});
+    this.#onTrouble = onTrouble ?? (() => {});
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url).href);
     this.#worker.addEventListener("message", ({ data }: MessageEvent<Report>) => this.#hear(data));
     this.#worker.addEventListener("error", ({ message }) => this.#hear({ kind: "failed", message, code: undefined }));
-    this.#worker.addEventListener("close", () => this.#closed.resolve());
+    this.#worker.addEventListener("close", () => {
+      if (this.state !== "ended")
+        this.#hear({ kind: "failed", message: "the application has ended the server's thread", code: undefined });
+      this.#closed.resolve();
+    });
     const isSampled = onSample !== undefined;
-    const begin: Begin = { options: server, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
+    const begin: Begin = { options: server, app, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
     this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
   }
 
@@ -180,11 +191,15 @@ export class Target {
         this.#listening.resolve();
         return;
       case "failed":
-        this.state = "ended";
-        this.#listening.reject(new TargetError(report.message, report.code));
+        if (this.state === "ended") return;
+        if (this.state !== "starting") this.error = report.message;
+        this.#listening.reject(new TargetError(report.message, report.code)); // or it has listened, and knows it already
+        this.#over();
         this.#orders.close();
         this.#worker.terminate();
         return;
+      case "trouble":
+        return this.#onTrouble(report.message);
       case "events":
         this.#last = report.events.at(-1);
         this.#onEvents?.(report.events);
@@ -208,13 +223,17 @@ export class Target {
         this.#values.delete(report.id);
         return;
       case "ended":
-        this.state = "ended";
         this.stats = report.stats;
         this.error = report.error;
-        for (const resolve of this.#values.values()) resolve("*** it has ended");
-        this.#values.clear();
-        this.#arrive({ event: this.#last, breakpoint: undefined, hasEnded: true });
+        this.#over();
     }
+  }
+
+  #over(): void {
+    this.state = "ended";
+    for (const resolve of this.#values.values()) resolve("*** it has ended");
+    this.#values.clear();
+    this.#arrive({ event: this.#last, breakpoint: undefined, hasEnded: true });
   }
 
   #arrive(stop: Stop): void {

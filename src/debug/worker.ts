@@ -2,6 +2,8 @@
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { ErrnoError } from "../errno.ts";
+import { describeThrown, loadApp } from "../server/app.ts";
+import type { EpollServerOptions } from "../server/options.ts";
 import { EpollServer } from "../server/server.ts";
 import type { TraceEvent, TraceOptions } from "../trace/event.ts";
 import { describeValue, type View } from "./evaluate.ts";
@@ -21,7 +23,7 @@ declare const self: {
   postMessage(report: Report): void;
 };
 
-self.addEventListener("message", ({ data }) => new DebuggedServer(data).run(), { once: true });
+self.addEventListener("message", ({ data }) => void new DebuggedServer(data).run(), { once: true });
 
 class DebuggedServer {
   readonly #begin: Begin;
@@ -53,11 +55,12 @@ class DebuggedServer {
     this.#trace = { listener: (event) => this.#hear(event), bytes: begin.bytes, lines: () => !this.#feed.isHolding };
   }
 
-  run(): void {
-    const { options, pollMs } = this.#begin;
+  async run(): Promise<void> {
+    const { options, app, pollMs } = this.#begin;
     let server: EpollServer;
     try {
-      server = new EpollServer({ ...options, trace: this.#trace });
+      const served = app === undefined ? {} : { ...this.#manners, ...(await loadApp(app)) };
+      server = new EpollServer({ ...served, ...options, trace: this.#trace });
     } catch (error) {
       const code = error instanceof ErrnoError ? error.code : undefined;
       self.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error), code });
@@ -67,16 +70,44 @@ class DebuggedServer {
     self.postMessage({ kind: "listening", place: { url: server.url, addresses: server.addresses } });
     let error: string | undefined;
     try {
-      while (!server.closed) {
-        if (this.#isEnding) void server.stop({ graceMs: 0 });
-        server.tick(this.#feed.isHolding ? Math.min(HELD_MS, pollMs) : pollMs);
-      }
+      if (app === undefined) this.#makeLaps(server, pollMs);
+      else await this.#serveOnBunsLoop(server);
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown);
     }
     this.#feed.tell();
     self.postMessage({ kind: "ended", stats: server.stats, error });
     this.#orders.close();
+  }
+
+  #makeLaps(server: EpollServer, pollMs: number): void {
+    while (!server.closed) {
+      if (this.#isEnding) void server.stop({ graceMs: 0 });
+      server.tick(this.#feed.isHolding ? Math.min(HELD_MS, pollMs) : pollMs);
+    }
+  }
+
+  /** As an application is served that may wait for timers, or for others. Nobody waits in epoll for orders then: they are looked for. */
+  async #serveOnBunsLoop(server: EpollServer): Promise<void> {
+    const timer = setInterval(() => {
+      this.#feed.pass();
+      if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
+      if (this.#isEnding) void server.stop({ graceMs: 0 });
+    }, HELD_MS);
+    try {
+      await server.start();
+      await server.stopped;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** A lap now and then, as where it waits in epoll; and errors are heard of. */
+  get #manners(): EpollServerOptions {
+    return {
+      heartbeat: { everyMs: this.#begin.pollMs, beat() {} },
+      onError: (error) => self.postMessage({ kind: "trouble", message: describeThrown(error) }),
+    };
   }
 
   /** An event has happened. The loop goes on when this returns. */

@@ -86,7 +86,8 @@ export class EpollServer implements AsyncDisposable {
   /** Since `start`, or a `stop` that nobody else makes laps for. */
   #bunLoop: BunLoop | undefined;
   #stopSignal: StopSignal | undefined;
-  #stopped: PromiseWithResolvers<void> | undefined;
+  #isStopping = false;
+  readonly #stopped = Promise.withResolvers<void>();
 
   /**
    * Create the server and listen.
@@ -131,6 +132,11 @@ export class EpollServer implements AsyncDisposable {
   /** It has stopped, and nothing of it is open. */
   get closed(): boolean {
     return this.#loop.closed;
+  }
+
+  /** Resolved once it has stopped, whoever had it stop, and nothing of it is open. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
   }
 
   /**
@@ -229,8 +235,8 @@ export class EpollServer implements AsyncDisposable {
     const onStopping = this.#onStopping;
     this.#onStopping = undefined;
     onStopping?.();
-    if (this.#stopped === undefined) {
-      this.#stopped = Promise.withResolvers();
+    if (!this.#isStopping) {
+      this.#isStopping = true;
       if (!this.#isRunning && !this.#isStarted) setTimeout(() => this.#finishAlone(), 0);
     }
     this.#bunLoop?.wake();
@@ -314,7 +320,7 @@ export class EpollServer implements AsyncDisposable {
       if (!this.closed && !this.#isRunning) this.#lap(0);
       if (!this.closed && !this.#isRunning) this.#join();
     } catch (error) {
-      this.#stopped?.reject(error);
+      this.#stopped.reject(error);
       this.#close();
     }
   }
@@ -345,7 +351,7 @@ export class EpollServer implements AsyncDisposable {
 
   #ended(): void {
     this.#bunLoop?.close();
-    this.#stopped?.resolve();
+    this.#stopped.resolve();
   }
 
   #assertUsable(method: string): void {

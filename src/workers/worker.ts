@@ -1,6 +1,7 @@
 // The worker's side: a server on sockets that its supervisor holds too, which tells what it does, and ends with its supervisor.
 
 import { EpollServer } from "../server/server.ts";
+import { startUntilStopped } from "../server/until-stopped.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import { Socket } from "../socket.ts";
 import { Control, type Order, type Report } from "./control.ts";
@@ -10,11 +11,16 @@ import type { Task } from "./task.ts";
 const LAST_WORDS_MS = 1_000;
 
 /**
- * Serve until told to finish, until the supervisor is gone, or until a signal. Blocks the thread.
+ * Serve until told to finish, until the supervisor is gone, or until a signal.
  *
+ * @param isApp there is an application, which may wait for timers or for others: serve on Bun's event loop, and do not block it
  * @throws what EpollServer throws
  */
-export function work({ control, fds, exclusive, beatMs }: Task, options: EpollServerOptions): void {
+export async function work(
+  { control, fds, exclusive, beatMs }: Task,
+  options: EpollServerOptions,
+  isApp: boolean = false,
+): Promise<void> {
   const supervisor = new Control<Report, Order>(Socket.fromfd(control));
   const tell = (isAnswer: boolean, patienceMs?: number): void => {
     supervisor.say({ kind: "counts", counts: countsOf(server.stats), isAnswer }, patienceMs);
@@ -35,11 +41,13 @@ export function work({ control, fds, exclusive, beatMs }: Task, options: EpollSe
     void server.stop();
   });
   try {
-    server.run(() => {
+    const serves = (): void => {
       // The supervisor's to act on. A terminal that hangs up tells all its processes.
       for (const signal of ["SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
       supervisor.say({ kind: "serving" });
-    });
+    };
+    if (isApp) await startUntilStopped(server, serves);
+    else server.run(serves);
     tell(false, LAST_WORDS_MS);
   } finally {
     supervisor.close();

@@ -187,6 +187,6 @@ test("--help: its own flags, and the server's help knows of it", async () => {
     expect(code).toBe(0);
   }
   const { stdout } = await run(["bun", cli, "--help"]);
-  expect(stdout).toMatch(/^USAGE epoll-hello \[why\|replay\|lesson\] \[OPTIONS\]$/m);
+  expect(stdout).toMatch(/^USAGE epoll-hello \[APP\|why\|replay\|lesson\] \[OPTIONS\]$/m);
   expect(stdout).toMatch(/^ +why +Time select, poll and epoll_wait/m);
 });

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AF_INET, AF_UNIX, Epoll, EPOLLIN, SOCK_DGRAM, Socket, watch } from "../../src/index.ts";
-import { root, run, start, endPrograms } from "../support/programs.ts";
+import { cli, root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -297,4 +297,14 @@ test("15-trace: the calls of its loop, and a warning of who holds up all others"
   expect(stdout).toMatch(/^#1 epoll_wait\(\d+, 1000\) = \[\(\d+, EPOLLIN\), \(\d+, EPOLLIN\)\] /m);
   expect(stdout).toMatch(/^ {6}warning: the turn of \d+ took \d+ ms: all others waited that long \(slow-handler\)$/m);
   expect(code).toBe(0);
+});
+
+test("16-app is served by the command", async () => {
+  const program = start(["bun", cli, join(examples, "16-app.ts"), "--host", "127.0.0.1", "--port", "0"]);
+  const [, url = ""] = await program.output(/listening on (\S+)/);
+  expect(await (await fetch(url)).text()).toBe(`Visit 1 of process ${program.pid}.\n`);
+  expect(await (await fetch(`${url}/soon`)).text()).toStartWith("A moment later, visit 2");
+  expect(await (await fetch(`${url}/length`, { method: "POST", body: "abc" })).json()).toEqual({ length: 3 });
+  expect((await fetch(`${url}/broken`)).status).toBe(500);
+  await program.errors(/this is what the terminal shows/);
 });
