@@ -107,6 +107,21 @@ test("--workers: each loads it; SIGHUP loads it anew, and no request is lost", a
   expect(await program.exited).toBe(0);
 });
 
+test("--workers: SIGHUP with a module that is broken by then changes nothing, and says why", async () => {
+  const app = written();
+  const { program, port, pids } = await teamOf(start(["bun", cli, app, ...place, "--workers", "2"]));
+  const before = pids();
+  written('throw new Error("no database");');
+  program.kill("SIGHUP");
+  await program.errors(/worker \d+: .*app\.ts cannot be loaded: [^]*no database/);
+  await program.errors(/the others go on as they are/);
+  expect(pids()).toEqual(before);
+  const reply = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await reply.text()).toMatch(/^visit 1 of /);
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
 test("--workers with a module that cannot be loaded: each says why, exit 1", async () => {
   const app = written('throw new Error("no database");');
   const { code, stderr } = await run(["bun", cli, app, ...place, "--workers", "2"]);
