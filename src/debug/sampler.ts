@@ -21,7 +21,9 @@ export interface Counts {
   bytesOut: number;
   /** In epoll_wait. */
   blockedUs: number;
-  /** Outside of it. */
+  /** Bun's event loop had the thread: the laps are made there. */
+  awayUs: number;
+  /** In laps, outside of epoll_wait. */
   workedUs: number;
   /** Calls that said EAGAIN. */
   again: number;
@@ -67,6 +69,7 @@ export class Sampler {
     bytesIn: 0,
     bytesOut: 0,
     blockedUs: 0,
+    awayUs: 0,
     workedUs: 0,
     again: 0,
     watchingUs: 0,
@@ -133,6 +136,7 @@ export class Sampler {
       case "wait":
         counts.laps++;
         counts.blockedUs += event.blockedUs;
+        counts.awayUs += event.awayUs ?? 0;
         return;
       case "lap":
         counts.workedUs += event.workedUs;

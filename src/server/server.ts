@@ -76,6 +76,7 @@ export class EpollServer implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #protocol: HttpProtocol | DocumentProtocol | SocketProtocol;
   readonly #loop: Loop;
+  readonly #tracer: Tracer | undefined;
   #onStopping: (() => void) | undefined;
   /** There is code that is not ours: it may take its time, and leave promises behind. */
   readonly #hasApplication: boolean;
@@ -105,6 +106,7 @@ export class EpollServer implements AsyncDisposable {
     this.#clock = clock;
     this.#protocol = this.#speak(settings);
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
+    this.#tracer = tracer;
     const used = tracer?.traced(sys) ?? sys;
     const listeners = openListeners(used, settings);
     for (const { socket, address } of listeners) tracer?.listens(socket.fileno(), address);
@@ -334,7 +336,9 @@ export class EpollServer implements AsyncDisposable {
   #turn(): boolean {
     if (this.#isInLap || this.#isRunning) return false; // a callback has had Bun's loop turn
     try {
-      return this.#lap(0) > 0;
+      const isBusy = this.#lap(0) > 0;
+      this.#tracer?.leaves();
+      return isBusy;
     } catch (error) {
       if (this.#loop.hasFailed) this.#close();
       throw error;

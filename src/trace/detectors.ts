@@ -2,7 +2,7 @@
 
 import { EPOLLET, EPOLLIN, EPOLLOUT } from "../constants.ts";
 import { EAGAIN } from "../errno.ts";
-import type { TraceDetail, WarningEvent } from "./event.ts";
+import type { TraceDetail, WaitEvent, WarningEvent } from "./event.ts";
 
 /** So many laps in a row without a wait and without progress are a busy loop. */
 const BUSY_LAPS = 100;
@@ -44,7 +44,7 @@ export class Detectors {
     this.#hasTransfers ||= event.type === "accept" || event.type === "recv" || event.type === "send";
     switch (event.type) {
       case "wait":
-        return this.#waited(event.events, event.timeoutMs !== 0 && event.blockedUs < 1000 && event.result > 0);
+        return this.#waited(event.events, isAtOnce(event));
       case "lap":
         return [
           ...(this.#hasTransfers ? this.#lapDone(lap) : []),
@@ -175,6 +175,12 @@ export class Detectors {
     const ms = Math.round(us / 1000);
     return [warning("slow-handler", fd, `the turn of ${fd} took ${ms} ms: all others waited that long`)];
   }
+}
+
+/** It was ready already. Who only looks, and goes elsewhere, does not wait; but Bun's loop, where laps may be made, waits in its stead. */
+function isAtOnce({ timeoutMs, result, blockedUs, awayUs }: WaitEvent): boolean {
+  if (timeoutMs === 0 && awayUs === undefined) return false;
+  return result > 0 && blockedUs + (awayUs ?? 0) < 1000;
 }
 
 function warning(code: WarningEvent["code"], fd: number | null, message: string): WarningEvent {

@@ -53,6 +53,8 @@ export interface WaitEvent {
   events: [fd: number, mask: number][];
   /** How long it blocked. */
   blockedUs: number;
+  /** How long before that Bun's event loop had the thread, which waits there, or does something else; if the laps are made on it. */
+  awayUs?: number;
 }
 
 /** epoll_ctl(2). A mask that there is none of is `null`: the old one of ADD, the new one of DEL. */
@@ -126,7 +128,10 @@ export interface WarningEvent {
   message: string;
 }
 
-/** All is done that the wait had brought, or that came before the first one: what follows is another wait. */
+/**
+ * All is done that the wait had brought, or that came before the first one: what follows is another wait; or, if the laps are made on
+ * Bun's event loop, what a handler does that goes on there by itself.
+ */
 export interface LapEvent {
   type: "lap";
   /** From the wait's return, or the beginning, to here. */

@@ -36,6 +36,8 @@ export class Tracer {
   #turnBeganUs = 0;
   #turns: [fd: number, us: number][] = [];
   #thrown: { error: unknown } | undefined;
+  /** Since when Bun's event loop has the thread; undefined: it has not. */
+  #awaySinceUs: number | undefined;
 
   constructor(options: TraceListener | TraceOptions) {
     const {
@@ -82,6 +84,12 @@ export class Tracer {
     this.#emit({ seq: 0, us: 0, lap: 0, type: "ctl", epfd, op, fd, oldMask, mask, result });
   }
 
+  /** The lap is over, and Bun's event loop has the thread: what comes before the next wait is no part of it, and nobody's turn. */
+  leaves(): void {
+    this.#endLap();
+    this.#awaySinceUs = this.#us();
+  }
+
   /** A wait that others made too has brought an event of this one descriptor: a lap of its own. */
   delivered(epfd: number, fd: number, mask: number, handle: () => void): void {
     this.#rethrow();
@@ -119,7 +127,9 @@ export class Tracer {
         return result;
       },
       epoll_wait: (epfd, out, maxEvents, timeoutMs) => {
-        this.#endLap();
+        const awaySinceUs = this.#awaySinceUs;
+        if (awaySinceUs === undefined) this.#endLap();
+        this.#comesBack();
         this.#rethrow();
         const begunUs = this.#us();
         const result = sys.epoll_wait(epfd, out, maxEvents, timeoutMs);
@@ -139,6 +149,7 @@ export class Tracer {
           result,
           events,
           blockedUs: rounded(blockedUs),
+          ...(awaySinceUs === undefined ? {} : { awayUs: rounded(begunUs - awaySinceUs) }),
         });
         return result;
       },
@@ -227,9 +238,18 @@ export class Tracer {
     this.#emit({ seq: 0, us: 0, lap: 0, type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
   }
 
+  #comesBack(): void {
+    if (this.#awaySinceUs === undefined) return;
+    this.#awaySinceUs = undefined;
+    this.#turnFd = -1;
+    this.#turns = [];
+  }
+
   #emit(event: TraceEvent): void {
     this.#noteState();
     this.#tell(event);
+    // No next event may come for long that its change of state could be told with.
+    if (this.#awaySinceUs !== undefined && event.type !== "lap") queueMicrotask(() => this.#noteState());
     if (event.type === "accept" && event.result >= 0) this.#touched = event.result;
     else if ("fd" in event && event.fd !== null) this.#touched = event.fd;
     if (event.type === "wait") this.#turnBeganUs = this.#returnedUs;

@@ -14,8 +14,8 @@ export function Ring({ store, view }: { store: Store; view: View }): JSX.Element
   const isRunning = store.isLive && store.state?.run === "running";
   const phase: Phase = isRunning ? "wait" : phaseOf(view.event);
   const { counts } = store.tape;
-  const spent = counts === undefined ? 0 : counts.blockedUs + counts.workedUs;
-  const blocked = spent === 0 || counts === undefined ? 0 : counts.blockedUs / spent;
+  const rested = counts === undefined ? 0 : counts.blockedUs + counts.awayUs;
+  const spent = rested + (counts?.workedUs ?? 0);
   const said = isRunning ? "it runs" : PHASES[phase];
   return (
     <section class="ring" aria-label="The loop">
@@ -41,9 +41,9 @@ export function Ring({ store, view }: { store: Store; view: View }): JSX.Element
       </p>
       {counts === undefined ? null : (
         <dl class="facts">
-          <dt>blocked</dt>
+          <dt>{counts.awayUs > 0 ? "in Bun's loop" : "blocked"}</dt>
           <dd>
-            {(100 * blocked).toFixed(1)} % of {duration(spent)}
+            {((100 * rested) / Math.max(1, spent)).toFixed(1)} % of {duration(spent)}
           </dd>
           <dt>received, sent</dt>
           <dd>

@@ -1,0 +1,87 @@
+// A traced server under start(): Bun's event loop waits in epoll's stead, and handlers go on there by themselves, between laps.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const SLEEP_MS = 80; // more than a turn may last
+
+async function traced(options: EpollServerOptions, use: (server: EpollServer) => Promise<void>): Promise<TraceEvent[]> {
+  const events: TraceEvent[] = [];
+  await using server = new EpollServer({ hostname: "127.0.0.1", ...options, trace: (event) => events.push(event) });
+  await server.start();
+  await use(server);
+  await server.stop();
+  return events;
+}
+
+const of = <Type extends TraceEvent["type"]>(events: TraceEvent[], type: Type) =>
+  events.filter((event): event is Extract<TraceEvent, { type: Type }> => event.type === type);
+
+test("a handler that waits for a timer holds up nobody: no turn is slow, and the time is Bun's loop's", () =>
+  leavesNoFd(async () => {
+    const fetchIt = async (): Promise<Response> => {
+      await Bun.sleep(SLEEP_MS);
+      return new Response("late");
+    };
+    const events = await traced({ fetch: fetchIt }, async ({ url }) => {
+      const replies = await Promise.all(Array.from({ length: 4 }, async () => (await fetch(url)).text()));
+      expect(replies).toEqual(Array.from({ length: 4 }, () => "late"));
+    });
+    expect(of(events, "warning")).toEqual([]);
+    const away = of(events, "wait").reduce((sum, { awayUs }) => sum + (awayUs ?? 0), 0);
+    expect(away).toBeGreaterThan(SLEEP_MS * 1000);
+    const worked = of(events, "lap").reduce((sum, { workedUs }) => sum + workedUs, 0);
+    expect(worked + away).toBeLessThanOrEqual((events.at(-1)?.us ?? 0) + 1000); // no time is counted twice
+    expect(of(events, "send")).toHaveLength(4);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
+  }));
+
+test("each lap ends once, before Bun's loop has the thread", async () => {
+  const events = await traced({ response: "hello" }, async ({ url }) => {
+    for (let i = 0; i < 5; i++) expect((await fetch(url)).status).toBe(200);
+  });
+  const order = events.flatMap(({ type }) => (type === "wait" || type === "lap" ? [type] : []));
+  const expected = order.map((_, i) => (i % 2 === 0 ? "lap" : "wait")); // the first one is what came before any wait
+  expect(order).toEqual(expected);
+  const [first, ...others] = of(events, "wait");
+  expect(first?.awayUs).toBeUndefined();
+  for (const { awayUs } of others) expect(awayUs).toBeGreaterThanOrEqual(0);
+});
+
+test("a reply that goes out between laps: its state is told then, and not with the next lap", async () => {
+  let events: TraceEvent[] = [];
+  const gate = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  const listener = (event: TraceEvent): void => {
+    events.push(event);
+    if (event.type === "state" && event.to === "idle") told.resolve();
+  };
+  const fetchIt = async (): Promise<Response> => {
+    await gate.promise;
+    return new Response("late");
+  };
+  await using server = new EpollServer({ hostname: "127.0.0.1", fetch: fetchIt, trace: listener });
+  await server.start();
+  const reply = fetch(server.url);
+  while (!events.some((event) => event.type === "state" && event.to === "handler")) await Bun.sleep(1);
+  await Bun.sleep(1);
+  events = [];
+  gate.resolve();
+  await told.promise;
+  expect(events.map(({ type }) => type)).toEqual(["send", "state"]);
+  expect(await (await reply).text()).toBe("late");
+});
+
+test("a handler that blocks the thread is slow there, too", async () => {
+  const fetchIt = (): Response => {
+    Bun.sleepSync(SLEEP_MS);
+    return new Response("blocked");
+  };
+  const events = await traced({ fetch: fetchIt }, async ({ url }) => {
+    expect(await (await fetch(url)).text()).toBe("blocked");
+  });
+  expect(of(events, "warning").map(({ code }) => code)).toEqual(["slow-handler"]);
+});
