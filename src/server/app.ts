@@ -62,7 +62,14 @@ export async function loadApp(file: string): Promise<EpollServerOptions> {
   return options;
 }
 
+/** Where frames of a stack are this package's, which say nothing to who wrote the application. */
+const own = `(${resolve(import.meta.dir, "..")}/`;
+
 /** What an application has thrown, with where. */
 export function describeThrown(error: unknown): string {
-  return error instanceof Error && error.stack !== undefined ? error.stack : Bun.inspect(error);
+  if (!(error instanceof Error) || error.stack === undefined) return Bun.inspect(error);
+  return error.stack
+    .split("\n")
+    .filter((line) => !line.includes(own))
+    .join("\n");
 }

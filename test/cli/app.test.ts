@@ -56,7 +56,7 @@ test("handlers may wait for timers; a line for each request; what one throws is 
   expect(replies.sort()).toEqual([1, 2, 3].map((n) => `visit ${n} of ${program.pid}`));
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.output(/^127\.0\.0\.1:\d+ {2}GET \/broken HTTP\/1\.1 {2}500$/m);
-  await program.errors(/Error: it is broken\n +at .*app\.ts:7/);
+  await program.errors(/Error: it is broken\n +at .*app\.ts:7.*\n(?! *at )/); // and no frame of ours
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0); // although a timer of its own would go on
   expect(program.stdout).toMatch(/\nserved 4 requests on \d connections?\n$/);
