@@ -1,11 +1,11 @@
 // epoll-hello --inspect, replay --inspect: serve, or show a trace, with a page beside it.
 
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Target, TargetError, type TargetOptions } from "../debug/target.ts";
 import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../index.ts";
 import { Inspector } from "../page/inspector.ts";
 import { Page, type PageOptions } from "../page/page.ts";
+import { readTraceText } from "../trace/file.ts";
 import { type App, UsageError } from "./requests.ts";
 import { describeAll, describeStats } from "./describe.ts";
 import { ownProgram } from "./own-program.ts";
@@ -47,7 +47,7 @@ export async function inspect(
 
 /** Show a trace that was saved; returns the exit code. */
 export async function show(file: string, port: number): Promise<number> {
-  const trace = readFileSync(file, "utf8");
+  const trace = readTraceText(file);
   parseTrace(trace, file); // what is wrong with it is said here, and not in the page
   await using page = await openPage(port, { name: basename(file), trace });
   const signal = signalled();

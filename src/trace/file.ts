@@ -10,7 +10,13 @@ export class TraceError extends Error {
 
 /** All events of a file, whole and in order. */
 export function readTrace(path: string): TraceEvent[] {
-  return parseTrace(nodeFs().readFileSync(path, "utf8"), path);
+  return parseTrace(readTraceText(path), path);
+}
+
+/** @throws {TraceError} if it is a device: some have no end */
+export function readTraceText(path: string): string {
+  if (nodeFs().statSync(path).isCharacterDevice()) throw new TraceError(`${path} is a device, and no file of a trace`);
+  return nodeFs().readFileSync(path, "utf8");
 }
 
 /** @param name what to call the text in errors */

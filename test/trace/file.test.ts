@@ -1,7 +1,7 @@
 // A trace as a file: what was written comes back, and what is no whole trace is refused with its line.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { formatEvent, parseTrace, TRACE_VERSION, type TraceEvent } from "../../src/index.ts";
+import { formatEvent, parseTrace, readTrace, TRACE_VERSION, type TraceEvent } from "../../src/index.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
@@ -39,4 +39,8 @@ test("a file that is no trace, or not all of one, is refused: which line, and wh
   for (const [text, message] of cases) {
     expect(() => parseTrace(text.map((line) => `${line}\n`).join(""), "f")).toThrow(message);
   }
+});
+
+test("a device is no trace: /dev/zero is not read to its end", () => {
+  expect(() => readTrace("/dev/zero")).toThrow("/dev/zero is a device, and no file of a trace");
 });
