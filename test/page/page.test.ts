@@ -122,10 +122,12 @@ test("it shows lines of the loop's own program, and no other file", async () => 
 test("it looks at the loop's descriptors, and at no other of this process", async () => {
   await using it = await inspected();
   await fetch(it.url);
-  const [listener] = it.inspector.sample?.entries ?? [];
+  // The reply may be here before it is told that the connection is.
+  while (!it.inspector.sample?.entries.some(({ kind }) => kind === "connection")) await Bun.sleep(1);
+  const [listener] = it.inspector.sample.entries;
   const look = await (await fetch(`${it.page.url}look?fd=${listener?.fd}`)).json();
   expect(look).toMatchObject({ fd: listener?.fd, why: expect.stringContaining("listens at 127.0.0.1") });
-  const ours = new Set(it.inspector.sample?.entries.map(({ fd }) => fd));
+  const ours = new Set(it.inspector.sample.entries.map(({ fd }) => fd));
   const others = [...openFds().keys()].filter((fd) => !ours.has(fd));
   for (const fd of others) expect(await (await fetch(`${it.page.url}look?fd=${fd}`)).json()).toBeNull();
   for (const fd of ["", "-1", "x", "1e9"]) expect(await (await fetch(`${it.page.url}look?fd=${fd}`)).json()).toBeNull();
