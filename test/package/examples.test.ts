@@ -229,8 +229,13 @@ test("10-inotify tells what happens in a folder", async () => {
 test("11-metronome counts its beats, and ends", async () => {
   const { code, stdout } = await run(["bun", join(examples, "11-metronome.ts"), "6000", "8"]);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^TICK 1\n/);
-  expect(stdout).toMatch(/tock 8|TICK 9|tock \d+/);
+  let last = 0;
+  for (const line of stdout.trimEnd().split("\n")) {
+    const [, sound, beat, missed = "0"] = /^(TICK|tock) (\d+)(?:, (\d+) missed)?$/.exec(line) ?? [line];
+    last += 1 + Number(missed); // a busy machine may be late, and is told by how much
+    expect([sound, Number(beat)]).toEqual([last % 4 === 1 ? "TICK" : "tock", last]);
+  }
+  expect(last).toBeGreaterThanOrEqual(8);
 });
 
 test("12-chat: who is there hears who comes, what the others say, and who goes", async () => {
