@@ -22,6 +22,7 @@ function written(text: string): string {
 }
 
 const hono = JSON.stringify(join(root, "node_modules", "hono"));
+const elysia = JSON.stringify(join(root, "node_modules", "elysia"));
 
 test.each([
   ["a function", 'export default () => new Response("yes");'],
@@ -30,6 +31,7 @@ test.each([
   ["a promise of one", 'export default Promise.resolve({ fetch: () => new Response("yes") });'],
   ["a static reply", 'export default { response: "yes", idleTimeoutMs: 1000 };'],
   ["a Hono app", `import { Hono } from ${hono}; export default new Hono().get("/", (context) => context.text("yes"));`],
+  ["an Elysia app", `import { Elysia } from ${elysia}; export default new Elysia().get("/", () => "yes");`],
   [
     "an instance, whose fetch knows this and the server",
     `class App { said = "yes"; fetch(_: Request, server: { port: number }) {
