@@ -15,7 +15,7 @@ import {
 } from "./constants.ts";
 import { check } from "./errno.ts";
 import { type FdLike, toFd } from "./fd.ts";
-import { hostSys, type Sys } from "./ffi.ts";
+import { plainSys, type Sys } from "./ffi.ts";
 
 /** So many laps in a row without parking: an error that nobody catches ends the process only when no immediate is pending. */
 const TURNS_IN_A_ROW = 64;
@@ -126,7 +126,7 @@ export class Crossing {
 
 /** The thread, the epoll that it waits on, and the socket. */
 class Bridge {
-  readonly #sys: Sys = hostSys();
+  readonly #sys: Sys = plainSys();
   readonly #crossings = new Map<number, Crossing>();
   /** The thread's, which closes it; good as long as the ear is open. */
   readonly #epfd: number;

@@ -153,6 +153,7 @@ const signatures: Signatures<Sys> = {
 };
 
 let table: Sys | undefined;
+let interposed: Sys | undefined;
 
 /**
  * The system calls of this machine's kernel; compiles the shim when first called (some milliseconds, once a thread).
@@ -160,7 +161,17 @@ let table: Sys | undefined;
  * @throws {Error} with one sentence that says what is missing, anywhere but in Bun >= 1.4 on Linux, x86-64 or arm64
  */
 export function hostSys(): Sys {
+  return interposed ?? plainSys();
+}
+
+/** The same, whoever has interposed: for the package's own plumbing. */
+export function plainSys(): Sys {
   return (table ??= compile(source, signatures));
+}
+
+/** Have all of this thread that asks from now on use another table: one that tells of what a program does, which knows nothing of it. */
+export function interpose(wrap: (sys: Sys) => Sys): void {
+  interposed = wrap(plainSys());
 }
 
 /**

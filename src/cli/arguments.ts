@@ -1,13 +1,22 @@
 // The command line: what may be written, and what it means for the server. What is wrong with it is a UsageError.
 
-import { statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "citty";
 import { type EpollServerOptions, listenFds } from "../index.ts";
 import { DEFAULT_MOST, FEWEST, MOST } from "../why/range.ts";
 import { nonEmpty, refuseUnknown, wholeNumber } from "./checks.ts";
 import { DEFAULT_PORT, flags, lessonFlags, replayFlags, whyFlags } from "./flags.ts";
-import { type App, isSubcommand, type Request, type Team, type TraceRequest, UsageError } from "./requests.ts";
+import {
+  type App,
+  isSubcommand,
+  type Program,
+  type Request,
+  type Team,
+  type TraceRequest,
+  UsageError,
+} from "./requests.ts";
 
 const MOST_WORKERS = 1024;
 
@@ -19,13 +28,17 @@ export function readArguments(rawArguments: string[]): Request {
   if (rawArguments[0] === "why") return readWhy(rawArguments.slice(1));
   if (rawArguments[0] === "replay") return readReplay(rawArguments.slice(1));
   if (rawArguments[0] === "lesson") return readLesson(rawArguments.slice(1));
-  rawArguments = rawArguments.map((argument) => alone[argument] ?? argument);
+  const cut = rawArguments.includes("--") ? rawArguments.indexOf("--") : rawArguments.length;
+  const rest = rawArguments.slice(cut + 1);
+  rawArguments = rawArguments.slice(0, cut).map((argument) => alone[argument] ?? argument);
   const given = parseArgs<typeof flags>(rawArguments, flags);
   if (given.help) return { kind: "help", of: "serve" };
   if (given.version) return { kind: "version" };
   const [app, ...more] = given._;
   refuseUnknown(rawArguments, { ...given, _: isSubcommand(app) ? given._ : more }, flags, "app.ts --port 8800");
   if (app !== undefined) checkApp(app);
+  if (app !== undefined && isProgram(app)) return programOf(given, [resolve(app), ...rest]);
+  if (rest.length > 0) throw new UsageError("what follows -- is for a program: epoll-hello --trace program.ts -- 8801");
   const { port, host, unix, backlog, fd } = given;
   const places = Object.entries({ unix, fd, systemd: given.systemd || undefined }).filter(
     ([, value]) => value !== undefined,
@@ -72,10 +85,56 @@ function checkApp(file: string): void {
   );
 }
 
+/** It exports nothing by default: there is nothing to serve, and it does as it likes. */
+function isProgram(file: string): boolean {
+  try {
+    const loader = /\.[cm]?tsx?$/.test(file) ? "tsx" : "jsx";
+    return !new Bun.Transpiler({ loader }).scan(readFileSync(file, "utf8")).exports.includes("default");
+  } catch {
+    return false; // who loads it says what is wrong with it
+  }
+}
+
+/** The command of the package that the program imports, if it is not this one. */
+function otherCopy(program: string): string | undefined {
+  const command = (index: string): string => realpathSync(join(dirname(index), "cli", "main.ts"));
+  try {
+    const theirs = command(Bun.resolveSync("epoll-hello", dirname(program)));
+    return theirs === command(join(import.meta.dir, "../index.ts")) ? undefined : theirs;
+  } catch {
+    return undefined; // it imports it by a path, or by nothing that is known here
+  }
+}
+
+function programOf(given: Record<string, unknown>, program: Program): Request {
+  const [app = ""] = given["_"] as string[];
+  const clash = ["port", "host", "unix", "fd", "systemd", "workers", "balance", "classic", "backlog", "quiet"].find(
+    (name) => given[name] !== undefined,
+  );
+  if (clash !== undefined) {
+    throw new UsageError(`${app} exports nothing by default that could be served: --${clash} has nothing to say to it`);
+  }
+  const other = otherCopy(program[0]);
+  if (other !== undefined) {
+    throw new UsageError(
+      `${app} uses another copy of epoll-hello than this command's, and nothing of it would be seen: run that one, bun ${other}`,
+    );
+  }
+  if (given["step"] === true) return stepOf(given, {}, undefined, program);
+  if (given["inspect"] !== undefined) return inspectOf(given, String(given["inspect"]), {}, undefined, program);
+  const trace = traceOf(given);
+  if (trace !== undefined) return { kind: "program", program, trace };
+  throw new UsageError(
+    `${app} has nothing to serve: export default { fetch(request) { return new Response("...") } }. ` +
+      "What a program of its own does is shown by --trace, --step and --inspect.",
+  );
+}
+
 function stepOf(
   given: { numeric?: boolean | undefined; "show-bytes"?: boolean | undefined } & Record<string, unknown>,
   options: EpollServerOptions,
   app: App,
+  program?: Program,
 ): Request {
   const clash = ["workers", "balance", "trace", "trace-file", "systemd", "quiet"].find(
     (name) => given[name] !== undefined && given[name] !== false,
@@ -86,18 +145,25 @@ function stepOf(
     kind: "step",
     options,
     app,
+    program,
     isNumeric: given.numeric === true,
     hasBytes: given["show-bytes"] === true,
     page,
   };
 }
 
-function inspectOf(given: Record<string, unknown>, port: string, options: EpollServerOptions, app: App): Request {
+function inspectOf(
+  given: Record<string, unknown>,
+  port: string,
+  options: EpollServerOptions,
+  app: App,
+  program?: Program,
+): Request {
   const clash = ["workers", "balance", "trace", "trace-file", "systemd", "numeric"].find(
     (name) => given[name] !== undefined && given[name] !== false,
   );
   if (clash !== undefined) throw new UsageError(`--inspect does not go with --${clash}: give one or the other`);
-  return { kind: "inspect", options, app, hasBytes: given["show-bytes"] === true, page: pageOf(port) };
+  return { kind: "inspect", options, app, program, hasBytes: given["show-bytes"] === true, page: pageOf(port) };
 }
 
 function pageOf(port: string): number {

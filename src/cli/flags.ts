@@ -12,7 +12,8 @@ export const flags = {
   app: {
     type: "positional",
     required: false,
-    description: "a module: serve what it exports by default, a fetch handler or an object with one",
+    description:
+      "a module: serve its default export, a fetch handler or an object with one; or a program to trace or step",
   },
   port: { type: "string", valueHint: "PORT", description: "TCP port to listen on (8800); 0: any free one" },
   host: {

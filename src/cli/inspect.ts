@@ -6,22 +6,32 @@ import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from
 import { Inspector } from "../page/inspector.ts";
 import { Page, type PageOptions } from "../page/page.ts";
 import { readTraceText } from "../trace/file.ts";
-import { type App, UsageError } from "./requests.ts";
+import { type App, type Program, UsageError } from "./requests.ts";
 import { describeAll, describeStats } from "./describe.ts";
 import { ownProgram } from "./own-program.ts";
 import { flushLines, printLine } from "./print.ts";
 import { showWarning } from "./say.ts";
 import { EXIT_CODES } from "./serve.ts";
 
+export interface InspectRequest {
+  app: App;
+  program: Program | undefined;
+  hasBytes: boolean;
+  /** The page's port. */
+  page: number;
+}
+
 /** Serve, and let a page look on; returns the exit code. */
 export async function inspect(
   options: EpollServerOptions,
-  { app, hasBytes, page: port }: { app: App; hasBytes: boolean; page: number },
+  { app, program, hasBytes, page: port }: InspectRequest,
 ): Promise<number> {
   using inspector = await Inspector.open((tell) =>
     startTarget({
       server: { deferAccept: false, ...options }, // who says nothing is to be seen, too
       app,
+      program,
+      isStopped: program !== undefined, // it may be over before the page is there
       onTrouble: showWarning,
       bytes: hasBytes,
       onSample: tell.sample,
@@ -32,9 +42,12 @@ export async function inspect(
   try {
     await using page = await openPage(port, { inspector });
     const signal = signalled();
-    printLine(`listening on ${target.place.url} (${describeAll(target.place.addresses)}); stop with Ctrl-C`);
+    const what =
+      program === undefined ? `listening on ${where(target)}` : `${target.place.url} stands still: go on in the page`;
+    printLine(`${what}; stop with Ctrl-C`);
     tellOf(page);
-    const code = await Promise.race([signal, target.ended.then(() => 0)]);
+    // A program may be short; what it did can be looked at as long as the page is there.
+    const code = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
     await target.end();
     if (target.error !== undefined) throw new Error(target.error);
     if (target.stats !== undefined) printLine(describeStats(target.stats));
@@ -55,6 +68,10 @@ export async function show(file: string, port: number): Promise<number> {
   printLine(`with lessons: ${page.controlUrl}`);
   flushLines();
   return await signal;
+}
+
+export function where({ place: { url, addresses } }: Target): string {
+  return `${url} (${describeAll(addresses)})`;
 }
 
 /** @throws {UsageError} if the server does not take its options */

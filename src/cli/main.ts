@@ -28,6 +28,8 @@ async function main(rawArguments: string[]): Promise<number> {
         request.isQuiet,
         request.isService,
       );
+    case "program":
+      return (await import("./program.ts")).traceProgram(request.program, request.trace);
     case "why":
       return (await import("./why.ts")).why(request.options);
     case "step":

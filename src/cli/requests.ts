@@ -11,6 +11,9 @@ export class UsageError extends Error {
 /** The file of a module that exports what is to be served; undefined: the document's reply is. */
 export type App = string | undefined;
 
+/** The file of a program that serves nothing by default but does as it likes, and its arguments. */
+export type Program = readonly [file: string, ...rest: string[]];
+
 /** Without a word, it serves. */
 export type Command = "serve" | "why" | "replay" | "lesson";
 
@@ -24,16 +27,25 @@ export type Request =
   | { kind: "help"; of: Command }
   | { kind: "version" }
   | ServeRequest
+  | { kind: "program"; program: Program; trace: TraceRequest }
   | { kind: "why"; options: WhyOptions }
   | {
       kind: "step";
       options: EpollServerOptions;
       app: App;
+      program: Program | undefined;
       isNumeric: boolean;
       hasBytes: boolean;
       page: number | undefined;
     }
-  | { kind: "inspect"; options: EpollServerOptions; app: App; hasBytes: boolean; page: number }
+  | {
+      kind: "inspect";
+      options: EpollServerOptions;
+      app: App;
+      program: Program | undefined;
+      hasBytes: boolean;
+      page: number;
+    }
   | { kind: "replay"; file: string; steps: boolean; page: number | undefined; trace: TraceRequest }
   | { kind: "lesson"; id: string | undefined; isJson: boolean };
 

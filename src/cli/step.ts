@@ -7,15 +7,15 @@ import { Recording, type Source } from "../debug/source.ts";
 import { Target } from "../debug/target.ts";
 import { Inspector } from "../page/inspector.ts";
 import { type EpollServerOptions, readTrace } from "../index.ts";
-import { describeAll } from "./describe.ts";
-import { openPage, startTarget, tellOf } from "./inspect.ts";
+import { openPage, startTarget, tellOf, where } from "./inspect.ts";
 import { flushLines, printLine } from "./print.ts";
-import type { App } from "./requests.ts";
+import type { App, Program } from "./requests.ts";
 import { showWarning } from "./say.ts";
 import { EXIT_CODES } from "./serve.ts";
 
 export interface StepRequest {
   app: App;
+  program: Program | undefined;
   isNumeric: boolean;
   hasBytes: boolean;
   /** The port of a page that shows the same; undefined: none. */
@@ -34,13 +34,14 @@ const patient: EpollServerOptions = {
 /** Serve under the debugger; returns the exit code. */
 export async function step(
   options: EpollServerOptions,
-  { app, isNumeric, hasBytes, page: port }: StepRequest,
+  { app, program, isNumeric, hasBytes, page: port }: StepRequest,
 ): Promise<number> {
   const history = new History();
   using inspector = await Inspector.open((tell) =>
     startTarget({
       server: { ...patient, ...options },
       app,
+      program,
       onTrouble: showWarning,
       bytes: hasBytes,
       isStopped: true,
@@ -54,7 +55,8 @@ export async function step(
   const { target } = inspector;
   try {
     await using page = port === undefined ? undefined : await openPage(port, { inspector });
-    printLine(`listening on ${target.place.url} (${describeAll(target.place.addresses)}); h helps, q quits`);
+    const what = program === undefined ? `listening on ${where(target)}` : `${target.place.url} is about to run`;
+    printLine(`${what}; h helps, q quits`);
     if (page !== undefined) tellOf(page);
     return await converse(target, history, isNumeric);
   } finally {

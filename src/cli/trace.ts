@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError, formatEvent, readTrace, type TraceEvent, type TraceOptions } from "../index.ts";
+import { plainSys } from "../ffi.ts";
 import { hasColour } from "./flags.ts";
 import { type TraceRequest, UsageError } from "./requests.ts";
 import { showWarning } from "./say.ts";
@@ -13,6 +14,8 @@ const BUFFER_BYTES = 65_536;
 /** What `trace` is for the server; `end` writes what is left. */
 export interface Tracing {
   options: TraceOptions;
+  /** Write what there is. */
+  flush(): void;
   end(): void;
 }
 
@@ -31,6 +34,9 @@ export function tracing(request: TraceRequest): Tracing {
           if (event.type === "lap") writer.flush(); // it may wait now for as long as it likes
         }
       },
+    },
+    flush: () => {
+      for (const { writer } of writers) writer.flush();
     },
     end: () => {
       for (const { writer } of writers) writer.close();
@@ -118,7 +124,7 @@ class Writer {
 }
 
 function awaitRoom(fd: number): void {
-  const epoll = new Epoll();
+  const epoll = new Epoll(undefined, plainSys()); // it is not the traced program's
   try {
     epoll.register(fd, EPOLLOUT);
     epoll.poll();

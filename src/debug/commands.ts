@@ -258,7 +258,8 @@ const all: Command[] = [
     help: "Be a client: c1, c2, …",
     run: (session) => {
       const [address] = live(session).addresses;
-      if (address !== undefined) session.print(session.clients.connect(address));
+      if (address === undefined) throw new Error("the program does not listen, or not yet");
+      session.print(session.clients.connect(address));
     },
   },
   {

@@ -47,6 +47,8 @@ export interface Begin {
   options: EpollServerOptions;
   /** The file of the application that is served. */
   app: string | undefined;
+  /** Nothing is served: a program runs, with its arguments, and each of its system calls is told of. */
+  program: readonly string[] | undefined;
   bytes: boolean;
   /** Tell samples, and not every event. */
   isSampled: boolean;
@@ -73,8 +75,10 @@ export type Report =
   | { kind: "listening"; place: Place }
   | { kind: "failed"; message: string; code: string | undefined }
   | { kind: "trouble"; message: string }
+  /** A program listens. */
+  | { kind: "place"; address: Address }
   | { kind: "events"; events: TraceEvent[] }
   | { kind: "sample"; sample: Sample }
   | { kind: "stopped"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }
   | { kind: "value"; id: number; text: string }
-  | { kind: "ended"; stats: ServerStats; error: string | undefined };
+  | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined };

@@ -20,9 +20,11 @@ import {
 
 export interface TargetOptions {
   /** What can be sent to another thread: no functions. */
-  server: EpollServerOptions;
+  server?: EpollServerOptions | undefined;
   /** The file of an application: it is loaded in the server's thread, and served on Bun's event loop there. */
   app?: string | undefined;
+  /** A program's file and arguments instead of a server: it runs in the thread, and is ended with it. */
+  program?: readonly string[] | undefined;
   /** Have what is received and sent in the events. */
   bytes?: boolean | undefined;
   /** Stand still behind the first event of the first lap. */
@@ -61,6 +63,8 @@ export class Target {
   /** Where it stands, if it does. */
   stop: Stop | undefined;
 
+  /** The file of the program that runs, if it is one. */
+  readonly program: string | undefined;
   readonly #worker: Worker;
   readonly #orders: MessagePort;
   readonly #shared: Int32Array;
@@ -79,7 +83,8 @@ export class Target {
   readonly #closed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server, app, bytes = false, isStopped = false, pollMs = 1000 } = options;
+    const { server = {}, app, program, bytes = false, isStopped = false, pollMs = 1000 } = options;
+    this.program = program?.[0];
     const { onEvents, onSample, onState, onTrouble } = options;
     const { port1, port2 } = new MessageChannel();
     const shared = new SharedArrayBuffer(SHARED_BYTES);
@@ -98,7 +103,7 @@ export class Target {
       this.#closed.resolve();
     });
     const isSampled = onSample !== undefined;
-    const begin: Begin = { options: server, app, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
+    const begin: Begin = { options: server, app, program, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
     this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
   }
 
@@ -166,7 +171,9 @@ export class Target {
   }
 
   async #end(): Promise<void> {
-    if (this.state !== "ended") {
+    if (this.program !== undefined) {
+      this.#over(); // it knows of nobody that could ask it to
+    } else if (this.state !== "ended") {
       this.state = "running";
       this.#stopped = Promise.withResolvers();
       this.#order({ kind: "end" });
@@ -197,6 +204,9 @@ export class Target {
         this.#over();
         this.#orders.close();
         this.#worker.terminate();
+        return;
+      case "place":
+        this.place = { ...this.place, addresses: [...this.place.addresses, report.address] };
         return;
       case "trouble":
         return this.#onTrouble(report.message);

@@ -2,10 +2,12 @@
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { ErrnoError } from "../errno.ts";
+import { interpose, type Sys } from "../ffi.ts";
 import { describeThrown, loadApp } from "../server/app.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import { EpollServer } from "../server/server.ts";
 import type { TraceEvent, TraceOptions } from "../trace/event.ts";
+import { Tracer } from "../trace/tracer.ts";
 import { describeValue, type View } from "./evaluate.ts";
 import { type Feed, SampledFeed, WholeFeed } from "./feed.ts";
 import { type Begin, type Order, ORDERS, type Report, TAKEN } from "./protocol.ts";
@@ -37,6 +39,8 @@ class DebuggedServer {
   #event: TraceEvent | undefined;
   #seen = 0;
   #isEnding = false;
+  /** What is to be seen begins: it may stand still. */
+  #isReady = false;
   #server: EpollServer | undefined;
 
   constructor(begin: Begin) {
@@ -56,7 +60,8 @@ class DebuggedServer {
   }
 
   async run(): Promise<void> {
-    const { options, app, pollMs } = this.#begin;
+    const { options, app, program, pollMs } = this.#begin;
+    if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
     try {
       const served = app === undefined ? {} : { ...this.#manners, ...(await loadApp(app)) };
@@ -67,6 +72,7 @@ class DebuggedServer {
       return;
     }
     this.#server = server;
+    this.#isReady = true;
     self.postMessage({ kind: "listening", place: { url: server.url, addresses: server.addresses } });
     let error: string | undefined;
     try {
@@ -80,6 +86,33 @@ class DebuggedServer {
     this.#orders.close();
   }
 
+  /** What it imports makes its calls by way of a tracer, and it knows nothing of that. */
+  async #runProgram([file = "", ...rest]: readonly string[]): Promise<void> {
+    const tracer = new Tracer(this.#trace);
+    interpose((sys) => inPieces(tracer.tracedProgram(sys), this.#begin.pollMs));
+    process.argv.splice(1, Infinity, file, ...rest);
+    this.#isReady = true;
+    self.postMessage({ kind: "listening", place: { url: file, addresses: [] } });
+    let error: string | undefined;
+    process.on("exit", () => {
+      this.#feed.tell();
+      self.postMessage({ kind: "ended", stats: undefined, error });
+    });
+    const timer = setInterval(() => this.#lookForOrders(), HELD_MS);
+    try {
+      await import(file);
+    } catch (thrown) {
+      error = describeThrown(thrown);
+    }
+    this.#feed.tell();
+    timer.unref(); // the thread ends with the program, if that waits for nothing more
+  }
+
+  #lookForOrders(): void {
+    this.#feed.pass();
+    if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
+  }
+
   #makeLaps(server: EpollServer, pollMs: number): void {
     while (!server.closed) {
       if (this.#isEnding) void server.stop({ graceMs: 0 });
@@ -90,8 +123,7 @@ class DebuggedServer {
   /** As an application is served that may wait for timers, or for others. Nobody waits in epoll for orders then: they are looked for. */
   async #serveOnBunsLoop(server: EpollServer): Promise<void> {
     const timer = setInterval(() => {
-      this.#feed.pass();
-      if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
+      this.#lookForOrders();
       if (this.#isEnding) void server.stop({ graceMs: 0 });
     }, HELD_MS);
     try {
@@ -118,7 +150,10 @@ class DebuggedServer {
     this.#feed.see(event);
     if (this.#sums !== undefined) this.#sums.watchingUs += (performance.now() - begunMs) * 1000 + TRACER_US;
     if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
-    if (!this.#isEnding && this.#server !== undefined && this.#stops.at(event)) this.#stand();
+    if (event.type === "listen" && this.#server === undefined && this.#isReady) {
+      self.postMessage({ kind: "place", address: event.address });
+    }
+    if (!this.#isEnding && this.#isReady && this.#stops.at(event)) this.#stand();
   }
 
   /** Stand still until told to go. */
@@ -174,4 +209,17 @@ class DebuggedServer {
     const { ready, lap, epfd, entries } = this.#table;
     return { event: this.#event, ready, lap, epfd, entries, server: this.#server };
   }
+}
+
+/** A wait without end as waits of a moment: so that it can be stopped, and whoever stopped it have the prompt back. */
+function inPieces(sys: Sys, mostMs: number): Sys {
+  return {
+    ...sys,
+    epoll_wait(epfd, out, maxEvents, timeoutMs) {
+      for (let leftMs = timeoutMs < 0 ? Infinity : timeoutMs; ; leftMs -= mostMs) {
+        const n = sys.epoll_wait(epfd, out, maxEvents, Math.min(leftMs, mostMs));
+        if (n !== 0 || leftMs <= mostMs) return n;
+      }
+    },
+  };
 }

@@ -1,7 +1,7 @@
 // What a page may ask for: lines of the loop's program, and the facts of a descriptor.
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { formatMask } from "../constants.ts";
 import type { Look } from "../trace/kernel.ts";
 import { formatPeer } from "../trace/text.ts";
@@ -11,12 +11,13 @@ import type { SourceAnswer } from "./messages.ts";
 const CONTEXT_LINES = 6;
 const root = join(import.meta.dir, "../..");
 
-/** Some lines around one, if it is of this package's own program. */
-export function source(at: string): Response {
-  const [, file = "", number = ""] = /^(src\/(?:[\w-]+\/)*[\w-]+\.ts):(\d{1,6})$/.exec(at) ?? [];
+/** Some lines around one, if it is of this package's own program, or of the one that is watched. */
+export function source(at: string, program: string | undefined): Response {
+  const [, path = "", number = ""] = /^(.*):(\d{1,6})$/.exec(at) ?? [];
+  const file = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(path) || path === program ? path : "";
   if (file === "") return answer(404, "Only lines of the loop's own program are shown.\n");
   try {
-    const all = readFileSync(join(root, file), "utf8").split("\n");
+    const all = readFileSync(resolve(root, file), "utf8").split("\n");
     const line = Number(number);
     const first = Math.max(1, line - CONTEXT_LINES);
     const lines = all.slice(first - 1, line + CONTEXT_LINES);

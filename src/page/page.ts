@@ -92,7 +92,10 @@ export class Page implements AsyncDisposable {
       case "/differences":
         return this.#differences();
       case "/source":
-        return source(searchParams.get("at") ?? "");
+        return source(
+          searchParams.get("at") ?? "",
+          "inspector" in this.#shows ? this.#shows.inspector.target.program : undefined,
+        );
       case "/lessons":
         return answerJson(LESSONS);
       case "/trace":
@@ -231,7 +234,7 @@ export class Page implements AsyncDisposable {
         break;
       case "try": {
         const [address] = inspector.target.place.addresses;
-        if (address === undefined || inspector.target.state === "ended") throw new Error("the server has ended");
+        if (address === undefined || inspector.target.state === "ended") throw new Error("nobody listens");
         this.#tries.start(order.try, address);
         break;
       }

@@ -29,7 +29,7 @@ import {
 } from "../constants.ts";
 import { check, EBADF, ErrnoError } from "../errno.ts";
 import { type FdLike, toFd } from "../fd.ts";
-import { hostSys, type Sys } from "../ffi.ts";
+import { plainSys, type Sys } from "../ffi.ts";
 import { nodeFs } from "../node-fs.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../tcp-info.ts";
 import { formatPeer } from "./text.ts";
@@ -119,7 +119,7 @@ export interface Look {
  */
 export function lookAt(fdLike: FdLike): Look {
   const fd = toFd(fdLike);
-  const sys = hostSys();
+  const sys = plainSys();
   const file = fileOf(fd);
   const kind = kindOf(sys, fd);
   const family = kind === "other" ? 0 : option(sys, fd, SO_DOMAIN);
@@ -139,7 +139,7 @@ export function lookAt(fdLike: FdLike): Look {
 
 /** How many bytes wait to be read, and to be taken by the peer; undefined: there is no such queue. */
 export function queuesOf(fd: number): { unread: number | undefined; unsent: number | undefined } {
-  const sys = hostSys();
+  const sys = plainSys();
   return { unread: count(sys.ioctl(fd, FIONREAD)), unsent: count(sys.ioctl(fd, SIOCOUTQ)) };
 }
 

@@ -1,7 +1,7 @@
 // class Tracer: stands between a loop and its system calls, and tells a listener of each. A loop that is not traced has none.
 
 import { Buffer } from "node:buffer";
-import { type Address, decodeAddress } from "../address.ts";
+import { type Address, addressBuffer, decodeAddress } from "../address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
 import type { Sys } from "../ffi.ts";
 import { Detectors } from "./detectors.ts";
@@ -10,6 +10,8 @@ import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type
 const LINE_BYTES = 256;
 /** The first line of an HTTP message, within so many bytes. */
 const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
+/** What makes calls for others. */
+const GO_BETWEEN = /src\/(?:trace\/tracer|debug\/worker|epoll|socket|descriptors\/[\w-]+)\.ts$/;
 /** A frame of a stack that is not this file's: `at #receive (/path/src/server/loop.ts:247:12)`. */
 const FRAME = /\(?((?:\/|\w+:)[^()]*?):(\d+):\d+\)?$/;
 
@@ -38,6 +40,8 @@ export class Tracer {
   #thrown: { error: unknown } | undefined;
   /** Since when Bun's event loop has the thread; undefined: it has not. */
   #awaySinceUs: number | undefined;
+  #isProgram = false;
+  #isLeaving = false;
 
   constructor(options: TraceListener | TraceOptions) {
     const {
@@ -114,6 +118,23 @@ export class Tracer {
     } finally {
       this.#endLap();
     }
+  }
+
+  /**
+   * The same system calls for a whole program, that knows nothing of it: where it listens is told, too, and where it leaves the
+   * thread to Bun's event loop is found out.
+   */
+  tracedProgram(sys: Sys): Sys {
+    this.#isProgram = true;
+    return {
+      ...this.traced(sys),
+      listen: (fd, backlog) => {
+        const result = sys.listen(fd, backlog);
+        const address = addressBuffer();
+        if (result >= 0 && sys.getsockname(fd, address) >= 0) this.listens(fd, decodeAddress(sys, address));
+        return result;
+      },
+    };
   }
 
   /** The same system calls, and an event for each of those that a loop makes. */
@@ -238,6 +259,15 @@ export class Tracer {
     this.#emit({ seq: 0, us: 0, lap: 0, type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
   }
 
+  /** Once it has nothing more to do in this turn of Bun's loop. If it blocks the thread, it never comes to that. */
+  #leaveSoon(): void {
+    this.#isLeaving = true;
+    queueMicrotask(() => {
+      if (this.#awaySinceUs === undefined) this.leaves();
+      this.#isLeaving = false;
+    });
+  }
+
   #comesBack(): void {
     if (this.#awaySinceUs === undefined) return;
     this.#awaySinceUs = undefined;
@@ -250,6 +280,7 @@ export class Tracer {
     this.#tell(event);
     // No next event may come for long that its change of state could be told with.
     if (this.#awaySinceUs !== undefined && event.type !== "lap") queueMicrotask(() => this.#noteState());
+    else if (this.#isProgram && !this.#isLeaving) this.#leaveSoon();
     if (event.type === "accept" && event.result >= 0) this.#touched = event.result;
     else if ("fd" in event && event.fd !== null) this.#touched = event.fd;
     if (event.type === "wait") this.#turnBeganUs = this.#returnedUs;
@@ -344,13 +375,14 @@ function rounded(us: number): number {
   return Math.round(us * 10) / 10;
 }
 
-/** The first frame below this file and Epoll's: the line that wanted the call. */
+/** The first frame below this file, Epoll's and Socket's: the line that wanted the call. */
 function callerLine(): string | undefined {
+  const root = import.meta.dir.replace(/src\/trace$/, ""); // the package's folder, unless it is bundled
   const frames = (new Error().stack ?? "").split("\n").slice(1);
   for (const frame of frames) {
     const [, path = "", line] = FRAME.exec(frame.trim()) ?? [];
-    if (path === "" || /\/(?:trace\/tracer|epoll)\.[tj]s$/.test(path)) continue;
-    return `${path.replace(/^.*\/(?=src\/)/, "")}:${line}`;
+    if (path === "" || (path.startsWith(root) && GO_BETWEEN.test(path))) continue;
+    return `${path.startsWith(`${root}src/`) ? path.slice(root.length) : path}:${line}`;
   }
   return undefined;
 }

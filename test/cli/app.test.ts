@@ -123,7 +123,7 @@ test("--workers: SIGHUP with a module that is broken by then changes nothing, an
 });
 
 test("--workers with a module that cannot be loaded: each says why, exit 1", async () => {
-  const app = written('throw new Error("no database");');
+  const app = written('throw new Error("no database"); export default 1;');
   const { code, stderr } = await run(["bun", cli, app, ...place, "--workers", "2"]);
   expect(stderr).toMatch(/worker \d+: .*app\.ts cannot be loaded: [^]*no database/);
   expect(stderr).toContain("No worker could serve");

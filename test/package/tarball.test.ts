@@ -4,7 +4,7 @@ import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from 
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root, run, start, endPrograms } from "../support/programs.ts";
+import { cli, root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -74,6 +74,27 @@ test("an app imports it", async () => {
     stdout: "[(fd, EPOLLIN)] Hello from Epoll server!\n",
     stderr: "",
   });
+});
+
+test("the command shows what a program does that imports it; another copy's command says that it cannot", async () => {
+  const text = `import { Epoll, EPOLLIN, pipe } from "epoll-hello";
+    const epoll = new Epoll();
+    const [reader, writer] = pipe();
+    epoll.register(reader, EPOLLIN);
+    writer.write("x");
+    console.log(epoll.poll().length);`;
+  writeFileSync(join(folder, "program.ts"), text);
+  const { code, stdout } = await run(["bun", "x", "--no-install", "epoll-hello", "program.ts", "--trace"], {
+    cwd: folder,
+  });
+  expect(stdout).toMatch(/^#1 epoll_wait\(\d+, -1\) = \[\(\d+, EPOLLIN\)\] +\+[\d.]+s\n1\n/m);
+  expect(code).toBe(0);
+  const other = await run(["bun", cli, "program.ts", "--trace"], { cwd: folder });
+  expect(other.stderr).toContain("program.ts uses another copy of epoll-hello than this command's");
+  expect(other.stderr).toContain(
+    `run that one, bun ${join(folder, "node_modules", "epoll-hello", "src", "cli", "main.ts")}`,
+  );
+  expect(other.code).toBe(2);
 });
 
 test("an app that imports it compiles into one file", async () => {

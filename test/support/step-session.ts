@@ -10,7 +10,17 @@ export async function session(
   commands: string[],
   ...flags: string[]
 ): Promise<{ text: string; lines: string[]; code: number }> {
-  const args = flags[0] === "replay" ? flags : ["--step", "--host", "127.0.0.1", "--port", "0", ...flags];
+  return await typedInto(
+    commands,
+    flags[0] === "replay" ? flags : ["--step", "--host", "127.0.0.1", "--port", "0", ...flags],
+  );
+}
+
+/** The same with nothing but these arguments. */
+export async function typedInto(
+  commands: string[],
+  args: string[],
+): Promise<{ text: string; lines: string[]; code: number }> {
   const typed = commands.map((line) => `${line}\n`).join("");
   const { stdout, stderr, code } = await run([
     "sh",

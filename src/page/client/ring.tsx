@@ -16,7 +16,7 @@ export function Ring({ store, view }: { store: Store; view: View }): JSX.Element
   const { counts } = store.tape;
   const rested = counts === undefined ? 0 : counts.blockedUs + counts.awayUs;
   const spent = rested + (counts?.workedUs ?? 0);
-  const said = isRunning ? "it runs" : PHASES[phase];
+  const said = isRunning ? "it runs" : view.lap === 0 ? "before the first wait" : PHASES[phase];
   return (
     <section class="ring" aria-label="The loop">
       <svg viewBox="0 0 200 200" role="img" aria-label={`The loop, lap ${view.lap}: ${said}`}>
@@ -53,11 +53,15 @@ export function Ring({ store, view }: { store: Store; view: View }): JSX.Element
           <dd>
             {number(counts.events.accept ?? 0)}, {number(counts.events.close ?? 0)}
           </dd>
-          <dt>being watched adds</dt>
-          <dd id="watching">
-            {(counts.watchingUs / Math.max(1, counts.laps)).toFixed(1)} µs to a lap,{" "}
-            {((100 * counts.watchingUs) / Math.max(1, counts.workedUs)).toFixed(0)} % to its work
-          </dd>
+          {counts.laps === 0 ? null : (
+            <>
+              <dt>being watched adds</dt>
+              <dd id="watching">
+                {(counts.watchingUs / Math.max(1, counts.laps)).toFixed(1)} µs to a lap,{" "}
+                {((100 * counts.watchingUs) / Math.max(1, counts.workedUs)).toFixed(0)} % to its work
+              </dd>
+            </>
+          )}
         </dl>
       )}
     </section>
