@@ -2,7 +2,7 @@
 
 import { EPOLLET, EPOLLIN, EPOLLOUT } from "../constants.ts";
 import { EAGAIN } from "../errno.ts";
-import type { TraceDetail, WaitEvent, WarningEvent } from "./event.ts";
+import type { TraceDetail, TransferEvent, WaitEvent, WarningEvent } from "./event.ts";
 
 /** So many laps in a row without a wait and without progress are a busy loop. */
 const BUSY_LAPS = 100;
@@ -10,6 +10,7 @@ const BUSY_LAPS = 100;
 const IDLE_OUT_LAPS = 50;
 /** A descriptor that was accepted, and is watched no more, should be closed within so many laps. */
 const LEAK_LAPS = 100;
+const COUNTER_BYTES = 8;
 
 interface Known {
   mask: number;
@@ -60,7 +61,7 @@ export class Detectors {
         if (event.result >= 0) this.#controlled(event.fd, event.mask, lap);
         return [];
       case "recv":
-        return this.#received(event.fd, event.result, event.wanted);
+        return this.#received(event);
       case "send":
         if (event.result > 0) {
           this.#hasProgress = true;
@@ -109,11 +110,12 @@ export class Detectors {
     }
   }
 
-  #received(fd: number, result: number, wanted: number): WarningEvent[] {
+  #received({ fd, result, wanted, call }: TransferEvent): WarningEvent[] {
     if (result > 0) this.#hasProgress = true;
     const known = this.#known.get(fd);
-    // epoll(7): of a stream, fewer bytes than asked for are all that there were.
-    if (known !== undefined && (result === -EAGAIN || result === 0 || (result > 0 && result < wanted))) {
+    // epoll(7): of a stream, fewer bytes than asked for are all that there were; of a counter (eventfd, timerfd), its eight bytes.
+    const isAll = result >= 0 && (result < wanted || (call === "read" && wanted === COUNTER_BYTES));
+    if (known !== undefined && (result === -EAGAIN || isAll)) {
       known.isDrained = true;
       known.hasWarnedUndrained = false;
     }

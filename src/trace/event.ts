@@ -79,6 +79,8 @@ export interface AcceptEvent {
 /** recv(2) or send(2). */
 export interface TransferEvent {
   type: "recv" | "send";
+  /** Another call that does as much. */
+  call?: "read" | "recvfrom" | "recvmsg" | "write" | "sendto" | "sendmsg";
   fd: number;
   /** How many bytes there was room for, or to send. */
   wanted: number;

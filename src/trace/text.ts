@@ -3,7 +3,7 @@
 import type { Address } from "../address.ts";
 import { formatMask } from "../constants.ts";
 import { errnoName, formatEndpoint } from "../errno.ts";
-import type { TraceEvent, WaitEvent } from "./event.ts";
+import type { TraceEvent, TransferEvent, WaitEvent } from "./event.ts";
 
 export interface TextOptions {
   /** Masks as numbers: `[(5, 1)]`, as the document has them. */
@@ -36,9 +36,9 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
       return noted(`${INDENT}accept4(${event.fd}) = ${result(event.result)}`, event.peer && formatPeer(event.peer));
     case "recv":
     case "send": {
-      const call = `${INDENT}${event.type}(${event.fd}) = ${result(event.result)}`;
+      const call = `${INDENT}${event.call ?? event.type}(${event.fd}) = ${result(event.result)}`;
       if (event.bytes !== undefined) return `${call} ${JSON.stringify(event.bytes).replace(/[\x7f-\xff]/g, escaped)}`;
-      return noted(call, event.line ?? (event.result === 0 && event.type === "recv" ? "the peer has finished" : null));
+      return noted(call, event.line ?? (isEnd(event) ? "the peer has finished" : null));
     }
     case "shutdown":
       return ended(`${INDENT}shutdown(${event.fd}, SHUT_${event.how})`, event.result);
@@ -51,6 +51,11 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
     case "warning":
       return `${INDENT}warning: ${event.message} (${event.code})`;
   }
+}
+
+/** A datagram may be empty; of a stream, nothing is its end. */
+function isEnd({ type, call, result: count }: TransferEvent): boolean {
+  return type === "recv" && count === 0 && (call === undefined || call === "read");
 }
 
 /** Whether `formatEvent` has a line for it. */

@@ -5,7 +5,15 @@ import { type Address, addressBuffer, decodeAddress } from "../address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
 import type { Sys } from "../ffi.ts";
 import { Detectors } from "./detectors.ts";
-import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./event.ts";
+import {
+  type CtlEvent,
+  TRACE_VERSION,
+  type TraceEvent,
+  type TraceListener,
+  type TraceMoment,
+  type TraceOptions,
+  type TransferEvent,
+} from "./event.ts";
 
 const LINE_BYTES = 256;
 /** The first line of an HTTP message, within so many bytes. */
@@ -126,8 +134,43 @@ export class Tracer {
    */
   tracedProgram(sys: Sys): Sys {
     this.#isProgram = true;
+    const transfer = (
+      type: "recv" | "send",
+      call: NonNullable<TransferEvent["call"]>,
+      fd: number,
+      bytes: Uint8Array | Int32Array,
+      offset: number,
+      wanted: number,
+      make: () => number,
+    ): number => {
+      this.#turn(fd);
+      const result = make();
+      const event = this.#transfer(type, fd, wanted, result, bytes, offset, type === "recv" ? received : sent);
+      event.call = call;
+      this.#emit(event);
+      return result;
+    };
+    const [received, sent] = [new StartLine(sys), new StartLine(sys)];
     return {
       ...this.traced(sys),
+      read: (fd, bytes, offset, length) =>
+        transfer("recv", "read", fd, bytes, offset, length, () => sys.read(fd, bytes, offset, length)),
+      write: (fd, bytes, offset, length) =>
+        transfer("send", "write", fd, bytes, offset, length, () => sys.write(fd, bytes, offset, length)),
+      recvfrom: (fd, bytes, offset, length, flags, from) =>
+        transfer("recv", "recvfrom", fd, bytes, offset, length, () =>
+          sys.recvfrom(fd, bytes, offset, length, flags, from),
+        ),
+      sendto: (fd, bytes, offset, length, flags, to) =>
+        transfer("send", "sendto", fd, bytes, offset, length, () => sys.sendto(fd, bytes, offset, length, flags, to)),
+      recvmsg: (fd, bytes, length, from, control, controlLength, out, flags) =>
+        transfer("recv", "recvmsg", fd, bytes, 0, length, () =>
+          sys.recvmsg(fd, bytes, length, from, control, controlLength, out, flags),
+        ),
+      sendmsg: (fd, bytes, length, to, control, controlLength, flags) =>
+        transfer("send", "sendmsg", fd, bytes, 0, length, () =>
+          sys.sendmsg(fd, bytes, length, to, control, controlLength, flags),
+        ),
       listen: (fd, backlog) => {
         const result = sys.listen(fd, backlog);
         const address = addressBuffer();
@@ -332,8 +375,8 @@ export class Tracer {
     all: Uint8Array | Int32Array,
     offset: number,
     lines: StartLine,
-  ): TraceEvent {
-    const event: TraceEvent = { seq: 0, us: 0, lap: 0, type, fd, wanted, result };
+  ): TraceMoment & TransferEvent {
+    const event: TraceMoment & TransferEvent = { seq: 0, us: 0, lap: 0, type, fd, wanted, result };
     if (result <= 0) return event;
     const line = lines.of(all, offset, result);
     if (line !== undefined) event.line = line;

@@ -117,6 +117,37 @@ test("one on Bun's loop: laps end when the program has nothing more to do, so th
   expect(events.find(({ type }) => type === "wait")?.awayUs).toBeGreaterThan(50_000);
 });
 
+test("what is read and written otherwise is seen, too: pipes, counters, datagrams, messages", async () => {
+  const file = written(`
+    import { AF_INET, AF_UNIX, Epoll, EPOLLET, EPOLLIN, EventFd, pipe, Socket, socketpair, SOCK_DGRAM } from ${index};
+    const epoll = new Epoll();
+    const [reader, writer] = pipe();
+    const counter = new EventFd();
+    const [one, other] = socketpair(AF_UNIX, SOCK_DGRAM);
+    const udp = new Socket(AF_INET, SOCK_DGRAM);
+    udp.bind({ address: "127.0.0.1", port: 0 });
+    for (const each of [reader, counter, other, udp]) epoll.register(each, EPOLLIN | EPOLLET);
+    writer.write("12345");
+    counter.write(1n);
+    one.sendmsg([new Uint8Array(7)]);
+    udp.sendto("123", udp.getsockname());
+    epoll.poll(0);
+    reader.read(100);
+    counter.read();
+    other.recvmsg(100);
+    udp.recvfrom(100);
+    epoll.poll(0);
+  `);
+  const { code, stdout, stderr } = await run(["bun", cli, file, "--trace"]);
+  expect(stderr).toBe("");
+  const calls = [...stdout.matchAll(/^ +((?:read|write|recv|send)\w*)\(\d+\) = (\d+)/gm)].map(
+    ([, call, n]) => `${call} ${n}`,
+  );
+  expect(calls).toEqual(["write 5", "write 8", "sendmsg 7", "sendto 3", "read 5", "read 8", "recvmsg 7", "recvfrom 3"]);
+  expect(stdout).not.toContain("warning"); // each was read to its end
+  expect(code).toBe(0);
+});
+
 test("--step: from its first call on, at the lines of its own; a client is played from the prompt", async () => {
   const commands = ["n", "connect", "n", "s", "s", 'send "hello"', "n", "s", "s", "recv", "diff", "q"];
   const { text, code } = await typedInto(commands, [echo, "--step", "--", "0"]);
