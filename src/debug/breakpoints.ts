@@ -9,6 +9,7 @@ import type { Session } from "./session.ts";
 const EVENTS = [
   "accept",
   "close",
+  "connect",
   "create",
   "ctl",
   "listen",

@@ -40,6 +40,9 @@ export class Table {
       case "accept":
         if (event.result >= 0) this.#add(event.result, "connection", event).address = event.peer ?? undefined;
         return;
+      case "connect":
+        Object.assign(this.#entry(event.fd, event), { kind: "connection", address: event.address });
+        return;
       case "wait":
         this.ready = event.events;
         return;

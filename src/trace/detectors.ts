@@ -69,6 +69,7 @@ export class Detectors {
         }
         return [];
       case "close":
+      case "connect":
       case "shutdown":
         this.#hasProgress = true;
         if (event.type === "close") {

@@ -76,6 +76,14 @@ export interface AcceptEvent {
   peer: Address | null;
 }
 
+/** connect(2); of a socket that does not wait, EINPROGRESS is how it begins. */
+export interface ConnectEvent {
+  type: "connect";
+  fd: number;
+  address: Address;
+  result: Result;
+}
+
 /** recv(2) or send(2). */
 export interface TransferEvent {
   type: "recv" | "send";
@@ -156,6 +164,7 @@ export type TraceDetail =
   | WaitEvent
   | CtlEvent
   | AcceptEvent
+  | ConnectEvent
   | TransferEvent
   | ShutdownEvent
   | ResetEvent

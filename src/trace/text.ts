@@ -34,6 +34,8 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
       return ended(`${INDENT}epoll_ctl(${event.epfd}, ${event.op}, ${event.fd}${mask(event.mask)})`, event.result);
     case "accept":
       return noted(`${INDENT}accept4(${event.fd}) = ${result(event.result)}`, event.peer && formatPeer(event.peer));
+    case "connect":
+      return noted(`${INDENT}connect(${event.fd}) = ${result(event.result)}`, formatPeer(event.address));
     case "recv":
     case "send": {
       const call = `${INDENT}${event.call ?? event.type}(${event.fd}) = ${result(event.result)}`;

@@ -153,6 +153,13 @@ export class Tracer {
     const [received, sent] = [new StartLine(sys), new StartLine(sys)];
     return {
       ...this.traced(sys),
+      connect: (fd, address) => {
+        this.#turn(fd);
+        const result = sys.connect(fd, address);
+        const to = new Uint8Array(address.buffer, address.byteOffset, address.byteLength);
+        this.#emit({ seq: 0, us: 0, lap: 0, type: "connect", fd, address: decodeAddress(sys, to), result });
+        return result;
+      },
       read: (fd, bytes, offset, length) =>
         transfer("recv", "read", fd, bytes, offset, length, () => sys.read(fd, bytes, offset, length)),
       write: (fd, bytes, offset, length) =>

@@ -148,6 +148,23 @@ test("what is read and written otherwise is seen, too: pipes, counters, datagram
   expect(code).toBe(0);
 });
 
+test("connect: to whom, and how it begins; the connection is known by it", async () => {
+  const file = written(`
+    import { Epoll, EPOLLOUT, Socket } from ${index};
+    const listener = new Socket();
+    listener.bind({ address: "127.0.0.1", port: 0 });
+    listener.listen();
+    const epoll = new Epoll();
+    const client = new Socket();
+    client.connect(listener.getsockname());
+    epoll.register(client, EPOLLOUT);
+    epoll.poll();
+  `);
+  const { lines } = await typedInto(["b connect", "c", "n", "l", "q"], [file, "--step"]);
+  expect(lines.some((line) => /^connect\(C\) = -1 EINPROGRESS HERE$/.test(line))).toBe(true);
+  expect(lines.join("\n")).toMatch(/^\(C, EPOLLOUT\) connection HERE, watched for EPOLLOUT/m);
+});
+
 test("--step: from its first call on, at the lines of its own; a client is played from the prompt", async () => {
   const commands = ["n", "connect", "n", "s", "s", 'send "hello"', "n", "s", "s", "recv", "diff", "q"];
   const { text, code } = await typedInto(commands, [echo, "--step", "--", "0"]);

@@ -36,6 +36,7 @@ const LETTERS: Partial<Record<TraceEvent["type"], string>> = {
   warning: "!",
   listen: "L",
   create: "E",
+  connect: "N",
 };
 
 export function Lanes({
