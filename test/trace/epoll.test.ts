@@ -46,7 +46,7 @@ test("an Epoll's calls, those that fail among them", () =>
 
 test("an Epoll alone does not show what is read: nothing is said of that", () => {
   const events: TraceEvent[] = [];
-  using epoll = new Epoll({ trace: (event) => events.push(event) });
+  using epoll = new Epoll({ trace: { listener: (event) => events.push(event), slowMs: 10_000 } });
   using event = new EventFd();
   epoll.register(event, EPOLLIN | EPOLLOUT);
   for (let i = 0; i < 300; i++) epoll.poll(1000);
