@@ -7,14 +7,14 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Message } from "../src/page/messages.ts";
+import type { Message } from "../src/tools/inspector/messages.ts";
 import { hasBrowser, openBrowser } from "../test/support/browser.ts";
 import { median } from "./support/numbers.ts";
 
 const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 2;
 const TICK_US = 10_000; // proc(5)
-const cli = join(import.meta.dir, "../src/cli/main.ts");
+const cli = join(import.meta.dir, "../src/tools/cli/main.ts");
 
 const rounds = Number(process.argv[2] ?? 5);
 const seconds = Number(process.argv[3] ?? 5);

@@ -9,13 +9,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Balance, Place } from "../src/workers/place.ts";
+import { type Balance, ListenSockets } from "../src/workers/listen-sockets.ts";
 import { Supervisor } from "../src/workers/supervisor.ts";
 import { median } from "./support/numbers.ts";
 
 const SECONDS = 2;
 const WARM_UP_SECONDS = 1;
-const hello = [join(import.meta.dir, "../src/cli/main.ts"), "--quiet"];
+const hello = [join(import.meta.dir, "../src/tools/cli/main.ts"), "--quiet"];
 const computing = [join(import.meta.dir, "servers/computing-worker.ts")];
 const loads: [name: string, flags: string[], program: string[]][] = [
   ["64 kept connections", ["-c64"], hello],
@@ -73,7 +73,7 @@ for (const [name, flags, program] of only === undefined ? loads : loads.slice(on
 
 /** New workers, asked for so long. */
 async function measure(workers: number, balance: Balance, flags: string[], program: string[]): Promise<Measure> {
-  const place = Place.open({ hostname: "127.0.0.1" }, workers, balance);
+  const place = ListenSockets.open({ hostname: "127.0.0.1" }, workers, balance);
   const serving = Promise.withResolvers<void>();
   const command = [process.execPath, ...program];
   const supervisor = new Supervisor({ command, workers, place, onServing: serving.resolve, onWarning: console.error });

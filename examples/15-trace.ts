@@ -5,7 +5,7 @@ import { Epoll, EPOLLIN, formatEvent, Socket, socketpair, type TraceEvent } from
 const trace = {
   slowMs: 20,
   listener(event: TraceEvent) {
-    const line = formatEvent(event); // the beginning and the end of a lap have none
+    const line = formatEvent(event); // the beginning and the end of an iteration have none
     if (line !== undefined) console.log(line);
   },
 };
@@ -38,7 +38,7 @@ for (const [fd] of epoll.poll(1000)) {
   handlers.get(fd)?.(ours);
   epoll.modify(ours, EPOLLIN);
 }
-epoll.poll(0); // the lap is over, and was measured
+epoll.poll(0); // the iteration is over, and was measured
 
 epoll.close();
 for (const pair of pairs) for (const socket of pair) socket.close();

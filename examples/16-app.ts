@@ -1,4 +1,4 @@
-// bun src/cli/main.ts examples/16-app.ts --port 8808        (then: curl http://localhost:8808/soon)
+// bun src/tools/cli/main.ts examples/16-app.ts --port 8808        (then: curl http://localhost:8808/soon)
 //
 // An application for the command: what a module exports by default is served, by one process or with --workers 4, and shown
 // with --trace, --step and --inspect. It may wait for timers, for files and for others.

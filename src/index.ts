@@ -2,30 +2,36 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-export type { Address, AddressLike, InternetAddress, UnixAddress } from "./address.ts";
-export { type Ancillary, CMSG_LEN, CMSG_SPACE, type Credentials, type ReceivedAncillary } from "./ancillary.ts";
-export * from "./constants.ts";
-export { Descriptor, pipe } from "./descriptors/descriptor.ts";
-export { EventFd } from "./descriptors/eventfd.ts";
-export { formatInotifyMask, Inotify, type InotifyEvent } from "./descriptors/inotify.ts";
-export { MemFd } from "./descriptors/memfd.ts";
-export { PidFd, type ProcessEnd } from "./descriptors/pidfd.ts";
-export { type SignalCount, type SignalName, Signals } from "./descriptors/signals.ts";
-export { TimerFd, type TimerSetting } from "./descriptors/timerfd.ts";
-export { Epoll, type EpollOptions } from "./epoll.ts";
-export { ClosedError, ErrnoError, LookupError } from "./errno.ts";
-export { EventList } from "./events.ts";
-export type { FdLike } from "./fd.ts";
-export type { StaticResponse } from "./http/reply.ts";
-export type { RequestInfo } from "./http/info.ts";
-export type { RefusalCounts, RefusalReason } from "./http/refusal.ts";
+export type { Address, AddressLike, InternetAddress, UnixAddress } from "./kernel/address.ts";
+export {
+  type Ancillary,
+  CMSG_LEN,
+  CMSG_SPACE,
+  type Credentials,
+  type ReceivedAncillary,
+} from "./kernel/control-messages.ts";
+export * from "./kernel/constants.ts";
+export { Descriptor, pipe } from "./io/descriptor.ts";
+export { EventFd } from "./io/eventfd.ts";
+export { formatInotifyMask, Inotify, type InotifyEvent } from "./io/inotify.ts";
+export { MemFd } from "./io/memfd.ts";
+export { PidFd, type ProcessEnd } from "./io/pidfd.ts";
+export { type SignalCount, type SignalName, Signals } from "./io/signals.ts";
+export { TimerFd, type TimerSetting } from "./io/timerfd.ts";
+export { Epoll, type EpollOptions } from "./io/epoll.ts";
+export { ClosedError, ErrnoError, LookupError } from "./kernel/errno.ts";
+export { EventList } from "./io/event-list.ts";
+export type { FdLike } from "./kernel/fd.ts";
+export type { StaticResponse } from "./protocols/http/static-response.ts";
+export type { RequestInfo } from "./protocols/http/request-info.ts";
+export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
 export type { EpollServerOptions, FetchHandler, Heartbeat, ServerWarning } from "./server/options.ts";
 export { EpollServer, type ServerStats, type StopOptions } from "./server/server.ts";
-export type { StopSignal } from "./server/signals.ts";
-export { ServerSocket, type SocketHandlers } from "./sockets.ts";
-export { type Message, Socket, socketpair, WOULD_BLOCK } from "./socket.ts";
-export type { TcpInfo, TcpState } from "./tcp-info.ts";
-export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./systemd.ts";
+export type { StopSignal } from "./server/stop-signals.ts";
+export { ServerSocket, type SocketHandlers } from "./protocols/socket/socket-protocol.ts";
+export { type Message, Socket, socketpair, WOULD_BLOCK } from "./io/socket.ts";
+export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
+export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
 export {
   TRACE_VERSION,
   type TraceDetail,
@@ -34,16 +40,16 @@ export {
   type TraceMoment,
   type TraceOptions,
   type WarningCode,
-} from "./trace/event.ts";
-export { parseTrace, readTrace, TraceError } from "./trace/file.ts";
+} from "./trace/events.ts";
+export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
 export {
-  type Difference,
-  differences,
-  explain,
+  type InterestDifference,
+  compareInterest,
+  explainReadiness,
   type Interest,
   interestList,
-  type Look,
-  lookAt,
-} from "./trace/kernel.ts";
-export { formatEvent, type TextOptions } from "./trace/text.ts";
-export { watch, type Watch, type WatchCallback, type WatchOptions } from "./watch.ts";
+  type FdInfo,
+  inspectFd,
+} from "./trace/kernel-state.ts";
+export { formatEvent, type TextOptions } from "./trace/format.ts";
+export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";

@@ -1,7 +1,7 @@
 // A worker whose handler computes for a fifth of a millisecond or so: what more cores are for.
 
-import { takeTask } from "../../src/workers/task.ts";
-import { work } from "../../src/workers/worker.ts";
+import { takeWorkerTask } from "../../src/workers/worker-task.ts";
+import { runWorker } from "../../src/workers/worker-main.ts";
 
 const ROUNDS = 60_000;
 
@@ -11,6 +11,6 @@ function compute(): number {
   return x;
 }
 
-const task = takeTask();
+const task = takeWorkerTask();
 if (task === undefined) throw new Error("this is a worker of bench/workers.ts: start that");
-work(task, { fetch: () => new Response(String(compute())) });
+runWorker(task, { fetch: () => new Response(String(compute())) });

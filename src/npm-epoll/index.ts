@@ -1,8 +1,17 @@
 // The class of the npm package `epoll`, method for method, on watch(): what was written for it runs in Bun, with nothing to compile.
 
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "../constants.ts";
-import { ClosedError, ENOENT, ErrnoError } from "../errno.ts";
-import { type Watch, watch } from "../watch.ts";
+import {
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from "../kernel/constants.ts";
+import { ClosedError, ENOENT, ErrnoError } from "../kernel/errno.ts";
+import { type Watch, watch } from "../event-loop/watch.ts";
 
 /** Called on the event loop when a descriptor is ready; `err` is null. */
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void;

@@ -1,11 +1,11 @@
 // One connection: its descriptor, what is still to be sent, and what it waits for. The loop makes its system calls.
 
 import { Buffer } from "node:buffer";
-import { type Address, decodeAddress } from "../address.ts";
-import { AF_INET } from "../constants.ts";
-import type { Sys } from "../ffi.ts";
-import type { Channel, Phase } from "../protocol.ts";
-import type { DeadlineQueue } from "./deadlines.ts";
+import { type Address, decodeAddress } from "../kernel/address.ts";
+import { AF_INET } from "../kernel/constants.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
+import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
+import type { TimeoutQueue } from "./timeouts.ts";
 
 /** The mask of a connection that epoll does not watch (yet). */
 export const UNWATCHED = -1;
@@ -27,7 +27,7 @@ export interface ConnectionOwner {
   abort(connection: Connection): void;
 }
 
-export class Connection implements Channel {
+export class Connection implements ProtocolConnection {
   readonly fd: number;
   /** Comes back with each event: an event with another token is not this connection's, though its number be the same. */
   readonly token: number;
@@ -68,7 +68,7 @@ export class Connection implements Channel {
   messagesBefore: number = -1;
 
   // The deadline queue's.
-  queue: DeadlineQueue | undefined;
+  queue: TimeoutQueue | undefined;
   earlier: Connection | undefined;
   later: Connection | undefined;
   waitingSinceMs: number = 0;
@@ -76,7 +76,7 @@ export class Connection implements Channel {
   /** The listener that it came by counts it under this name; undefined if nobody counts. */
   countedAs: string | undefined;
 
-  readonly #sys: Sys;
+  readonly #sys: Syscalls;
   readonly #owner: ConnectionOwner;
   // The peer's address as accept4 wrote it, decoded when asked for. Of an IPv4 address these are all of it, and no copy is needed.
   readonly #familyAndPort: number;
@@ -84,7 +84,7 @@ export class Connection implements Channel {
   #peer: Int32Array | Address | undefined;
 
   /** @param peer an address as accept4 wrote it; copied */
-  constructor(sys: Sys, owner: ConnectionOwner, fd: number, token: number, peer: Int32Array) {
+  constructor(sys: Syscalls, owner: ConnectionOwner, fd: number, token: number, peer: Int32Array) {
     this.#sys = sys;
     this.#owner = owner;
     this.fd = fd;
@@ -116,7 +116,7 @@ export class Connection implements Channel {
   }
 
   /** It could not be sent at once: what is only lent is copied. */
-  keep(): void {
+  copyBorrowed(): void {
     if (!this.#isLent || this.output === undefined) return;
     this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice is no copy
     this.outputEnd -= this.outputStart;

@@ -1,7 +1,7 @@
 // The sockets a server listens on: a host's addresses on one port, or a path.
 
-import { nodeFs } from "../node-fs.ts";
-import { type Address, ADDRESS_BYTES, decodeAddress, familyOf, type InternetAddress } from "../address.ts";
+import { nodeFs } from "../kernel/node-fs.ts";
+import { type Address, ADDRESS_BYTES, decodeAddress, familyOf, type InternetAddress } from "../kernel/address.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -20,10 +20,10 @@ import {
   SOL_SOCKET,
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
-} from "../constants.ts";
-import { check, ErrnoError, LookupError } from "../errno.ts";
-import type { Sys } from "../ffi.ts";
-import { Socket } from "../socket.ts";
+} from "../kernel/constants.ts";
+import { check, ErrnoError, LookupError } from "../kernel/errno.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
+import { Socket } from "../io/socket.ts";
 
 export interface ListenOptions {
   hostname: string;
@@ -51,7 +51,7 @@ const MAX_ADDRESSES = 16;
  * @throws {ErrnoError} EADDRINUSE, EADDRNOTAVAIL, EACCES, … with address and port
  * @throws {LookupError} if the host's name is not known
  */
-export function openListeners(sys: Sys, options: ListenOptions): Listener[] {
+export function openListeners(sys: Syscalls, options: ListenOptions): Listener[] {
   if (options.fd !== undefined) return takeOver(sys, options.fd);
   if (options.unix !== undefined) return [openUnix(sys, options.unix, options.backlog)];
   const addresses = lookUp(sys, options.hostname);
@@ -67,7 +67,7 @@ export function openListeners(sys: Sys, options: ListenOptions): Listener[] {
 }
 
 /** Sockets that somebody else has opened: all of them, or none is touched. */
-function takeOver(sys: Sys, fds: readonly number[]): Listener[] {
+function takeOver(sys: Syscalls, fds: readonly number[]): Listener[] {
   for (const fd of fds) {
     if (readInt(sys, fd, SO_TYPE) !== SOCK_STREAM || readInt(sys, fd, SO_ACCEPTCONN) !== 1) {
       throw new RangeError(
@@ -83,13 +83,13 @@ function takeOver(sys: Sys, fds: readonly number[]): Listener[] {
   });
 }
 
-function readInt(sys: Sys, fd: number, option: number): number {
+function readInt(sys: Syscalls, fd: number, option: number): number {
   const value = new Int32Array(new ArrayBuffer(4));
   check(sys.getsockopt(fd, SOL_SOCKET, option, value, 4), "getsockopt", fd);
   return value[0] as number;
 }
 
-function openAll(sys: Sys, addresses: readonly InternetAddress[], options: ListenOptions): Listener[] {
+function openAll(sys: Syscalls, addresses: readonly InternetAddress[], options: ListenOptions): Listener[] {
   const open: Listener[] = [];
   let { port } = options;
   let failure: unknown;
@@ -114,7 +114,7 @@ function openAll(sys: Sys, addresses: readonly InternetAddress[], options: Liste
 }
 
 function openInternet(
-  sys: Sys,
+  sys: Syscalls,
   address: InternetAddress,
   { backlog, reusePort, deferAccept }: ListenOptions,
 ): Listener {
@@ -136,7 +136,7 @@ function openInternet(
   }
 }
 
-function openUnix(sys: Sys, path: string, backlog: number): Listener {
+function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
   const socket = newSocket(sys, AF_UNIX);
   try {
     try {
@@ -175,7 +175,7 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
 }
 
 /** Whether a path is a socket that nobody listens on any more, left by a server that was killed. */
-function isLeftOver(sys: Sys, path: string): boolean {
+function isLeftOver(sys: Syscalls, path: string): boolean {
   if (path.startsWith("\0") || nodeFs().lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
   const probe = newSocket(sys, AF_UNIX); // not `using`: Node must be able to read this file, to be told what is missing
   try {
@@ -195,7 +195,7 @@ function inodeOf(path: string): string | undefined {
 }
 
 /** A host's addresses; `localhost` is 127.0.0.1 and ::1 whatever the resolver says (RFC 6761, 6.3). */
-function lookUp(sys: Sys, hostname: string): InternetAddress[] {
+function lookUp(sys: Syscalls, hostname: string): InternetAddress[] {
   const family = familyOf(sys, hostname);
   if (family === AF_INET) return [ipv4(hostname)];
   if (family === AF_INET6) return [ipv6(hostname)];
@@ -220,7 +220,7 @@ function ipv6(address: string): InternetAddress {
   return { address, port: 0, family: "IPv6" };
 }
 
-function newSocket(sys: Sys, family: number): Socket {
+function newSocket(sys: Syscalls, family: number): Socket {
   return new Socket(family, SOCK_STREAM, 0, undefined, sys);
 }
 

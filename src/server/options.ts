@@ -1,12 +1,12 @@
 // What an EpollServer can be told, what it does untold, and what it refuses to be told.
 
-import { checkPort } from "../address.ts";
-import { SOMAXCONN } from "../constants.ts";
-import { toFd } from "../fd.ts";
-import type { StaticResponse } from "../http/reply.ts";
-import type { RequestInfo } from "../http/info.ts";
-import { checkHandlers, type SocketHandlers } from "../sockets.ts";
-import type { TraceListener, TraceOptions } from "../trace/event.ts";
+import { checkPort } from "../kernel/address.ts";
+import { SOMAXCONN } from "../kernel/constants.ts";
+import { toFd } from "../kernel/fd.ts";
+import type { StaticResponse } from "../protocols/http/static-response.ts";
+import type { RequestInfo } from "../protocols/http/request-info.ts";
+import { checkHandlers, type SocketHandlers } from "../protocols/socket/socket-protocol.ts";
+import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import type { EpollServer } from "./server.ts";
 
 /** Something that the server copes with, and its owner may want to know. */
@@ -52,7 +52,7 @@ export interface EpollServerOptions {
   response?: string | Uint8Array | StaticResponse | undefined;
   /**
    * Answer each request: a web-standard handler, such as a Hono app's `app.fetch`. A Response that is there at once, or
-   * once microtasks have run, is sent within the lap; one that has to wait for more needs Bun's event loop.
+   * once microtasks have run, is sent within the iteration; one that has to wait for more needs Bun's event loop.
    */
   fetch?: FetchHandler | undefined;
   /** Called when `fetch` throws, rejects, or returns no Response; the reply is what it returns, or else 500. */
@@ -108,7 +108,7 @@ export interface Heartbeat {
 export type FetchHandler = (request: Request, server: EpollServer) => Response | Promise<Response>;
 
 /** The options with all defaults, checked. */
-export interface Settings {
+export interface ResolvedOptions {
   hostname: string;
   port: number;
   unix: string | undefined;
@@ -142,7 +142,7 @@ export interface Settings {
   trace: TraceListener | TraceOptions | undefined;
 }
 
-const defaults: Settings = {
+const defaults: ResolvedOptions = {
   hostname: "localhost",
   port: 0,
   unix: undefined,
@@ -182,13 +182,13 @@ const defaults: Settings = {
  * @throws {TypeError} if an option is not known, or of another type
  * @throws {RangeError} if a number is out of range
  */
-export function settle(options: EpollServerOptions): Settings {
+export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) throw new TypeError("EpollServer takes an object of options");
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(defaults, name)) throw new TypeError(`EpollServer has no option ${JSON.stringify(name)}`);
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const settings: Settings = { ...defaults, ...given };
+  const settings: ResolvedOptions = { ...defaults, ...given };
   if (options.deferAccept === undefined)
     settings.deferAccept = settings.eager !== false && settings.socket === undefined;
   if (options.fd !== undefined) settings.fd = inherited(options.fd, given);

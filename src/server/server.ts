@@ -1,23 +1,23 @@
 // class EpollServer: the document's web server. Puts together the listening sockets, the protocol and the loop, and runs it.
 
-import type { Address, InternetAddress } from "../address.ts";
-import { type Clock, hostClock } from "../clock.ts";
-import { toTimeout } from "../epoll.ts";
-import { ClosedError, formatEndpoint } from "../errno.ts";
-import type { FdLike } from "../fd.ts";
-import { hostSys, type Sys } from "../ffi.ts";
-import { DocumentProtocol } from "../http/document.ts";
-import { HttpProtocol } from "../http/http.ts";
-import { noRefusals, type RefusalCounts } from "../http/refusal.ts";
-import { ServerRequest } from "../http/request.ts";
-import { drainMicrotasks } from "../jsc.ts";
-import { SocketProtocol } from "../sockets.ts";
+import type { Address, InternetAddress } from "../kernel/address.ts";
+import { type Clock, hostClock } from "../kernel/clock.ts";
+import { toTimeout } from "../io/epoll.ts";
+import { ClosedError, formatEndpoint } from "../kernel/errno.ts";
+import type { FdLike } from "../kernel/fd.ts";
+import { syscalls, type Syscalls } from "../kernel/ffi.ts";
+import { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";
+import { HttpProtocol } from "../protocols/http/http-protocol.ts";
+import { noRejections, type RejectionCounts } from "../protocols/http/rejection.ts";
+import { ServerRequest } from "../protocols/http/server-request.ts";
+import { drainMicrotasks } from "../kernel/jsc.ts";
+import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
-import { BunLoop } from "./bun-loop.ts";
+import { BunLoopDriver } from "./bun-loop-driver.ts";
 import { openListeners } from "./listeners.ts";
-import { Loop } from "./loop.ts";
-import { type EpollServerOptions, type Settings, settle } from "./options.ts";
-import { StopSignals, type StopSignal } from "./signals.ts";
+import { RunLoop } from "./run-loop.ts";
+import { type EpollServerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { StopSignals, type StopSignal } from "./stop-signals.ts";
 
 const callbacks = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
 
@@ -34,11 +34,11 @@ export interface ServerStats {
   /** Connections closed because a wait was over. */
   timeouts: number;
   /** Requests refused. */
-  refused: number;
+  rejected: number;
   /** The same, by reason. */
-  refusedBy: RefusalCounts;
+  rejectedBy: RejectionCounts;
   /** Connections that broke: the peer reset them, or the network failed. */
-  broken: number;
+  errors: number;
 }
 
 /** How a server stops. */
@@ -50,7 +50,7 @@ export interface StopOptions {
 /**
  * A web server on one `epoll` loop.
  *
- * `run` blocks the thread, lap after lap, as the document's server does; `start` makes the laps on Bun's own event loop,
+ * `run` blocks the thread, iteration after iteration, as the document's server does; `start` makes the iterations on Bun's own event loop,
  * beside whatever else the application does; `tick` makes one. With `keepAlive: false,
  * eager: false` it is the document's loop to the letter, one system call for each readiness: a connection goes EPOLLIN →
  * EPOLLOUT → 0 and shutdown → EPOLLHUP → closed.
@@ -72,20 +72,20 @@ export class EpollServer implements AsyncDisposable {
   /** `http://localhost:8800`, with the host that was asked for; `unix:/path` on a unix socket. */
   readonly url: string;
 
-  readonly #sys: Sys;
+  readonly #sys: Syscalls;
   readonly #clock: Clock;
-  readonly #protocol: HttpProtocol | DocumentProtocol | SocketProtocol;
-  readonly #loop: Loop;
+  readonly #protocol: HttpProtocol | ClassicProtocol | SocketProtocol;
+  readonly #loop: RunLoop;
   readonly #tracer: Tracer | undefined;
   #onStopping: (() => void) | undefined;
   /** There is code that is not ours: it may take its time, and leave promises behind. */
   readonly #hasApplication: boolean;
 
-  #isInLap = false;
+  #isInIteration = false;
   #isRunning = false;
   #isStarted = false;
-  /** Since `start`, or a `stop` that nobody else makes laps for. */
-  #bunLoop: BunLoop | undefined;
+  /** Since `start`, or a `stop` that nobody else makes iterations for. */
+  #bunLoop: BunLoopDriver | undefined;
   #stopSignal: StopSignal | undefined;
   #isStopping = false;
   readonly #stopped = Promise.withResolvers<void>();
@@ -99,9 +99,9 @@ export class EpollServer implements AsyncDisposable {
    */
   constructor(options?: EpollServerOptions);
   /** @internal `sys` and `clock` stand in for the kernel and the time */
-  constructor(options?: EpollServerOptions, sys?: Sys, clock?: Clock);
-  constructor(options: EpollServerOptions = {}, sys: Sys = hostSys(), clock: Clock = hostClock) {
-    const settings = settle(options);
+  constructor(options?: EpollServerOptions, sys?: Syscalls, clock?: Clock);
+  constructor(options: EpollServerOptions = {}, sys: Syscalls = syscalls(), clock: Clock = hostClock) {
+    const settings = resolveOptions(options);
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = this.#speak(settings);
@@ -110,7 +110,7 @@ export class EpollServer implements AsyncDisposable {
     const used = tracer?.traced(sys) ?? sys;
     const listeners = openListeners(used, settings);
     for (const { socket, address } of listeners) tracer?.listens(socket.fileno(), address);
-    const loop = new Loop(used, clock, listeners, this.#protocol, settings);
+    const loop = new RunLoop(used, clock, listeners, this.#protocol, settings);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
 
@@ -124,11 +124,11 @@ export class EpollServer implements AsyncDisposable {
 
   /** What it has done so far. */
   get stats(): ServerStats {
-    const { accepted, open, bytesIn, bytesOut, timeouts, broken } = this.#loop;
+    const { accepted, open, bytesIn, bytesOut, timeouts, errors } = this.#loop;
     const { requests } = this.#protocol;
-    const refusedBy = { ...noRefusals(), ...this.#protocol.refusedBy };
-    const refused = Object.values(refusedBy).reduce((sum, count) => sum + count, 0);
-    return { accepted, open, requests, bytesIn, bytesOut, timeouts, refused, refusedBy, broken };
+    const rejectedBy = { ...noRejections(), ...this.#protocol.refusedBy };
+    const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0);
+    return { accepted, open, requests, bytesIn, bytesOut, timeouts, rejected, rejectedBy, errors };
   }
 
   /** It has stopped, and nothing of it is open. */
@@ -161,10 +161,10 @@ export class EpollServer implements AsyncDisposable {
       this.#settle();
       while (!this.closed) {
         if (this.#hasApplication) {
-          this.#lap(-1);
+          this.#runOnce(-1);
           this.#settle();
         } else {
-          this.#lap(-1, this.#loop.nowMs); // which took next to no time
+          this.#runOnce(-1, this.#loop.nowMs); // which took next to no time
         }
       }
     } finally {
@@ -206,7 +206,7 @@ export class EpollServer implements AsyncDisposable {
   }
 
   /**
-   * Make one lap of the loop: wait for events, handle each, and see whose time is over.
+   * Make one iteration of the loop: wait for events, handle each, and see whose time is over.
    *
    * @param timeoutMs how long to wait at most, in milliseconds; 0 looks only; negative: until something happens
    * @returns how many events there were
@@ -214,7 +214,7 @@ export class EpollServer implements AsyncDisposable {
    */
   tick(timeoutMs: number = -1): number {
     this.#assertUsable("tick");
-    return this.#lap(toTimeout(timeoutMs));
+    return this.#runOnce(toTimeout(timeoutMs));
   }
 
   /**
@@ -223,8 +223,8 @@ export class EpollServer implements AsyncDisposable {
    * @param options `graceMs`: how long a connection may take to finish before it is cut, 10000 unless given. `idleMs`: how
    *   long one between two requests may stay for another, whose reply then says `Connection: close`, 0 unless given: where
    *   other processes go on serving in the same place, nobody's request is lost to a close that crossed it.
-   * @returns resolved once all is closed. A `run` that is under way, or laps by `tick`, get it there; without them it
-   *   makes its laps on Bun's loop, as after `start`.
+   * @returns resolved once all is closed. A `run` that is under way, or iterations by `tick`, get it there; without them it
+   *   makes its iterations on Bun's loop, as after `start`.
    */
   stop({ graceMs = 10_000, idleMs = 0 }: StopOptions = {}): Promise<void> {
     for (const [name, value] of Object.entries({ graceMs, idleMs })) {
@@ -274,21 +274,21 @@ export class EpollServer implements AsyncDisposable {
     return this.stop();
   }
 
-  #speak(settings: Settings): HttpProtocol | DocumentProtocol | SocketProtocol {
+  #speak(settings: ResolvedOptions): HttpProtocol | ClassicProtocol | SocketProtocol {
     const { socket, fetch, keepAlive, eager } = settings;
     const clock = this.#clock;
     if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
-    if (fetch === undefined && !keepAlive && !eager) return new DocumentProtocol({ ...settings, clock });
+    if (fetch === undefined && !keepAlive && !eager) return new ClassicProtocol({ ...settings, clock });
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
     return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys });
   }
 
-  #lap(timeoutMs: number, sinceMs?: number): number {
-    this.#isInLap = true;
+  #runOnce(timeoutMs: number, sinceMs?: number): number {
+    this.#isInIteration = true;
     try {
-      return this.#loop.lap(timeoutMs, sinceMs);
+      return this.#loop.runOnce(timeoutMs, sinceMs);
     } finally {
-      this.#isInLap = false;
+      this.#isInIteration = false;
       if (this.closed) this.#ended();
     }
   }
@@ -296,7 +296,7 @@ export class EpollServer implements AsyncDisposable {
   /** Nobody else does while `run` blocks: let promises go on that need no more than that. */
   #settle(): void {
     do drainMicrotasks();
-    while (this.#protocol.settle());
+    while (this.#protocol.failBlocked());
   }
 
   #catchSignals(): StopSignals {
@@ -316,10 +316,10 @@ export class EpollServer implements AsyncDisposable {
     }
   }
 
-  /** Nobody makes the laps that a stop needs: often one will do. */
+  /** Nobody makes the iterations that a stop needs: often one will do. */
   #finishAlone(): void {
     try {
-      if (!this.closed && !this.#isRunning) this.#lap(0);
+      if (!this.closed && !this.#isRunning) this.#runOnce(0);
       if (!this.closed && !this.#isRunning) this.#join();
     } catch (error) {
       this.#stopped.reject(error);
@@ -327,16 +327,16 @@ export class EpollServer implements AsyncDisposable {
     }
   }
 
-  /** Have the laps made on Bun's loop. */
+  /** Have the iterations made on Bun's loop. */
   #join(): void {
-    this.#bunLoop ??= new BunLoop(this.#loop, this.#clock, () => this.#turn());
+    this.#bunLoop ??= new BunLoopDriver(this.#loop, this.#clock, () => this.#turn());
   }
 
-  /** A lap on Bun's loop; whether there was anything to do. */
+  /** An iteration on Bun's loop; whether there was anything to do. */
   #turn(): boolean {
-    if (this.#isInLap || this.#isRunning) return false; // a callback has had Bun's loop turn
+    if (this.#isInIteration || this.#isRunning) return false; // a callback has had Bun's loop turn
     try {
-      const isBusy = this.#lap(0) > 0;
+      const isBusy = this.#runOnce(0) > 0;
       this.#tracer?.leaves();
       return isBusy;
     } catch (error) {
@@ -360,13 +360,13 @@ export class EpollServer implements AsyncDisposable {
 
   #assertUsable(method: string): void {
     if (this.closed) throw new ClosedError(`EpollServer.${method}`);
-    if (this.#isRunning || this.#isInLap || this.#isStarted)
+    if (this.#isRunning || this.#isInIteration || this.#isStarted)
       throw new Error(`EpollServer.${method}: the loop is running already`);
   }
 }
 
 /** With the host that was asked for; of a socket that listens already, one that reaches it. */
-export function urlOf(address: Address, { hostname, fd }: Settings): string {
+export function urlOf(address: Address, { hostname, fd }: ResolvedOptions): string {
   if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
   const isEverything = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isEverything ? "localhost" : address.address;

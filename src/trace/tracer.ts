@@ -1,10 +1,10 @@
 // class Tracer: stands between a loop and its system calls, and tells a listener of each. A loop that is not traced has none.
 
 import { Buffer } from "node:buffer";
-import { type Address, addressBuffer, decodeAddress } from "../address.ts";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../constants.ts";
-import type { Sys } from "../ffi.ts";
-import { Detectors } from "./detectors.ts";
+import { type Address, addressBuffer, decodeAddress } from "../kernel/address.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
+import { WarningDetector } from "./warnings.ts";
 import {
   type CtlEvent,
   TRACE_VERSION,
@@ -13,26 +13,26 @@ import {
   type TraceMoment,
   type TraceOptions,
   type TransferEvent,
-} from "./event.ts";
+} from "./events.ts";
 
 const LINE_BYTES = 256;
 /** The first line of an HTTP message, within so many bytes. */
 const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
 /** What makes calls for others. */
-const GO_BETWEEN = /src\/(?:trace\/tracer|debug\/worker|epoll|socket|descriptors\/[\w-]+)\.ts$/;
-/** A frame of a stack that is not this file's: `at #receive (/path/src/server/loop.ts:247:12)`. */
+const GO_BETWEEN = /src\/(?:trace\/tracer|tools\/debugger\/debug-thread|io\/[\w-]+)\.ts$/;
+/** A frame of a stack that is not this file's: `at #receive (/path/src/server/run-loop.ts:247:12)`. */
 const FRAME = /\(?((?:\/|\w+:)[^()]*?):(\d+):\d+\)?$/;
 
 export class Tracer {
   readonly #listener: TraceListener;
   readonly #hasBytes: boolean;
   readonly #hasLines: () => boolean;
-  readonly #detectors: Detectors;
+  readonly #detectors: WarningDetector;
   readonly #beganMs = performance.now();
   /** The listener's time, which is not the loop's. */
   #heldMs = 0;
   #seq = 0;
-  #lap = 0;
+  #iteration = 0;
   /** By descriptor. */
   readonly #masks = new Map<number, number>();
   readonly #states = new Map<number, string>();
@@ -40,7 +40,7 @@ export class Tracer {
   /** Its state may have changed since the last event. */
   #touched = -1;
 
-  // The lap that is under way.
+  // The iteration that is under way.
   #returnedUs = 0;
   #turnFd = -1;
   #turnBeganUs = 0;
@@ -64,11 +64,11 @@ export class Tracer {
     this.#listener = listener;
     this.#hasBytes = bytes;
     this.#hasLines = typeof lines === "function" ? lines : () => lines;
-    this.#detectors = new Detectors(slowMs);
+    this.#detectors = new WarningDetector(slowMs);
     this.#emit({
       seq: 0,
       us: 0,
-      lap: 0,
+      iteration: 0,
       type: "begin",
       version: TRACE_VERSION,
       pid: process.pid,
@@ -83,7 +83,7 @@ export class Tracer {
 
   /** A socket listens. */
   listens(fd: number, address: Address): void {
-    this.#emit({ seq: 0, us: 0, lap: 0, type: "listen", fd, address });
+    this.#emit({ seq: 0, us: 0, iteration: 0, type: "listen", fd, address });
   }
 
   /** epoll_ctl was called. */
@@ -93,25 +93,25 @@ export class Tracer {
       if (mask === null) this.#masks.delete(fd);
       else this.#masks.set(fd, mask);
     }
-    this.#emit({ seq: 0, us: 0, lap: 0, type: "ctl", epfd, op, fd, oldMask, mask, result });
+    this.#emit({ seq: 0, us: 0, iteration: 0, type: "ctl", epfd, op, fd, oldMask, mask, result });
   }
 
-  /** The lap is over, and Bun's event loop has the thread: what comes before the next wait is no part of it, and nobody's turn. */
+  /** The iteration is over, and Bun's event loop has the thread: what comes before the next wait is no part of it, and nobody's turn. */
   leaves(): void {
-    this.#endLap();
+    this.#endIteration();
     this.#awaySinceUs = this.#us();
   }
 
-  /** A wait that others made too has brought an event of this one descriptor: a lap of its own. */
+  /** A wait that others made too has brought an event of this one descriptor: an iteration of its own. */
   delivered(epfd: number, fd: number, mask: number, handle: () => void): void {
     this.#rethrow();
-    this.#lap++;
+    this.#iteration++;
     this.#returnedUs = this.#us();
     const events: [number, number][] = [[fd, mask]];
     this.#emit({
       seq: 0,
       us: 0,
-      lap: 0,
+      iteration: 0,
       type: "wait",
       epfd,
       timeoutMs: 0,
@@ -124,7 +124,7 @@ export class Tracer {
     try {
       handle();
     } finally {
-      this.#endLap();
+      this.#endIteration();
     }
   }
 
@@ -132,7 +132,7 @@ export class Tracer {
    * The same system calls for a whole program, that knows nothing of it: where it listens is told, too, and where it leaves the
    * thread to Bun's event loop is found out.
    */
-  tracedProgram(sys: Sys): Sys {
+  tracedProgram(sys: Syscalls): Syscalls {
     this.#isProgram = true;
     const transfer = (
       type: "recv" | "send",
@@ -157,7 +157,7 @@ export class Tracer {
         this.#turn(fd);
         const result = sys.connect(fd, address);
         const to = new Uint8Array(address.buffer, address.byteOffset, address.byteLength);
-        this.#emit({ seq: 0, us: 0, lap: 0, type: "connect", fd, address: decodeAddress(sys, to), result });
+        this.#emit({ seq: 0, us: 0, iteration: 0, type: "connect", fd, address: decodeAddress(sys, to), result });
         return result;
       },
       read: (fd, bytes, offset, length) =>
@@ -188,23 +188,23 @@ export class Tracer {
   }
 
   /** The same system calls, and an event for each of those that a loop makes. */
-  traced(sys: Sys): Sys {
+  traced(sys: Syscalls): Syscalls {
     const [received, sent] = [new StartLine(sys), new StartLine(sys)];
     return {
       ...sys,
       epoll_create1: (flags) => {
         const result = sys.epoll_create1(flags);
-        this.#emit({ seq: 0, us: 0, lap: 0, type: "create", result });
+        this.#emit({ seq: 0, us: 0, iteration: 0, type: "create", result });
         return result;
       },
       epoll_wait: (epfd, out, maxEvents, timeoutMs) => {
         const awaySinceUs = this.#awaySinceUs;
-        if (awaySinceUs === undefined) this.#endLap();
+        if (awaySinceUs === undefined) this.#endIteration();
         this.#comesBack();
         this.#rethrow();
         const begunUs = this.#us();
         const result = sys.epoll_wait(epfd, out, maxEvents, timeoutMs);
-        this.#lap++;
+        this.#iteration++;
         const events: [number, number][] = [];
         for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);
         this.#returnedUs = this.#us();
@@ -212,7 +212,7 @@ export class Tracer {
         this.#emit({
           seq: 0,
           us: 0,
-          lap: 0,
+          iteration: 0,
           type: "wait",
           epfd,
           timeoutMs,
@@ -238,7 +238,7 @@ export class Tracer {
         this.#emit({
           seq: 0,
           us: 0,
-          lap: 0,
+          iteration: 0,
           type: "accept",
           fd,
           result,
@@ -264,7 +264,7 @@ export class Tracer {
         this.#emit({
           seq: 0,
           us: 0,
-          lap: 0,
+          iteration: 0,
           type: "shutdown",
           fd,
           how: how === SHUT_RD ? "RD" : how === SHUT_WR ? "WR" : "RDWR",
@@ -275,14 +275,14 @@ export class Tracer {
       setsockopt: (fd, level, name, value, length) => {
         const result = sys.setsockopt(fd, level, name, value, length);
         if (level === SOL_SOCKET && name === SO_LINGER)
-          this.#emit({ seq: 0, us: 0, lap: 0, type: "reset", fd, result });
+          this.#emit({ seq: 0, us: 0, iteration: 0, type: "reset", fd, result });
         return result;
       },
       close: (fd) => {
         this.#turn(fd);
         const result = sys.close(fd);
         this.#masks.delete(fd); // the kernel forgets it with its last descriptor
-        this.#emit({ seq: 0, us: 0, lap: 0, type: "close", fd, result });
+        this.#emit({ seq: 0, us: 0, iteration: 0, type: "close", fd, result });
         return result;
       },
     };
@@ -302,11 +302,18 @@ export class Tracer {
     this.#turnBeganUs = us;
   }
 
-  #endLap(): void {
+  #endIteration(): void {
     this.#endTurn();
-    const turns = this.#turns;
+    const dispatches = this.#turns;
     this.#turns = [];
-    this.#emit({ seq: 0, us: 0, lap: 0, type: "lap", workedUs: rounded(this.#us() - this.#returnedUs), turns });
+    this.#emit({
+      seq: 0,
+      us: 0,
+      iteration: 0,
+      type: "iteration",
+      workedUs: rounded(this.#us() - this.#returnedUs),
+      dispatches,
+    });
   }
 
   /** Once it has nothing more to do in this turn of Bun's loop. If it blocks the thread, it never comes to that. */
@@ -329,12 +336,13 @@ export class Tracer {
     this.#noteState();
     this.#tell(event);
     // No next event may come for long that its change of state could be told with.
-    if (this.#awaySinceUs !== undefined && event.type !== "lap") queueMicrotask(() => this.#noteState());
+    if (this.#awaySinceUs !== undefined && event.type !== "iteration") queueMicrotask(() => this.#noteState());
     else if (this.#isProgram && !this.#isLeaving) this.#leaveSoon();
     if (event.type === "accept" && event.result >= 0) this.#touched = event.result;
     else if ("fd" in event && event.fd !== null) this.#touched = event.fd;
     if (event.type === "wait") this.#turnBeganUs = this.#returnedUs;
-    for (const warning of this.#detectors.see(event, this.#lap)) this.#tell({ seq: 0, us: 0, lap: 0, ...warning });
+    for (const warning of this.#detectors.see(event, this.#iteration))
+      this.#tell({ seq: 0, us: 0, iteration: 0, ...warning });
   }
 
   /** The state of the descriptor that the last event was about, if it has changed meanwhile. */
@@ -347,7 +355,7 @@ export class Tracer {
     if (from === to) return;
     if (to === null) this.#states.delete(fd);
     else this.#states.set(fd, to);
-    this.#tell({ seq: 0, us: 0, lap: 0, type: "state", fd, from, to });
+    this.#tell({ seq: 0, us: 0, iteration: 0, type: "state", fd, from, to });
   }
 
   /** The event gets its moment here: it is made with room for one, since to copy it costs more than all the rest. */
@@ -355,7 +363,7 @@ export class Tracer {
     const nowMs = performance.now();
     event.seq = ++this.#seq;
     event.us = rounded((nowMs - this.#beganMs - this.#heldMs) * 1000);
-    event.lap = this.#lap;
+    event.iteration = this.#iteration;
     if ("result" in event && this.#hasLines()) {
       const at = callerLine();
       if (at !== undefined) event.at = at;
@@ -383,7 +391,7 @@ export class Tracer {
     offset: number,
     lines: StartLine,
   ): TraceMoment & TransferEvent {
-    const event: TraceMoment & TransferEvent = { seq: 0, us: 0, lap: 0, type, fd, wanted, result };
+    const event: TraceMoment & TransferEvent = { seq: 0, us: 0, iteration: 0, type, fd, wanted, result };
     if (result <= 0) return event;
     const line = lines.of(all, offset, result);
     if (line !== undefined) event.line = line;
@@ -398,12 +406,12 @@ export class Tracer {
 
 /** The first line of a message. The same bytes as last time have the same: most requests and replies of a server. */
 class StartLine {
-  readonly #sys: Sys;
+  readonly #sys: Syscalls;
   readonly #last = new Uint8Array(new ArrayBuffer(LINE_BYTES));
   #length = 0;
   #line: string | undefined;
 
-  constructor(sys: Sys) {
+  constructor(sys: Syscalls) {
     this.#sys = sys;
   }
 

@@ -1,9 +1,9 @@
 // class Supervisor: keeps workers on one listening place, replaces those that die, renews them one after the other, and adds up what they did.
 
-import { Child } from "./child.ts";
-import { type Counts, sum } from "./counts.ts";
-import type { Place } from "./place.ts";
-import { type Backoff, Slot } from "./slot.ts";
+import { WorkerProcess } from "./worker-process.ts";
+import { type Totals, addTotals } from "./totals.ts";
+import type { ListenSockets } from "./listen-sockets.ts";
+import { type Backoff, WorkerSlot } from "./worker-slot.ts";
 
 export interface SupervisorOptions {
   /** The program that a worker is, and its arguments; it calls `takeTask` and `work`. */
@@ -11,7 +11,7 @@ export interface SupervisorOptions {
   /** How many. */
   workers: number;
   /** Where; closed by the supervisor. */
-  place: Place;
+  place: ListenSockets;
   backoff?: Partial<Backoff>;
   /** How often workers tell their counts unasked. */
   beatMs?: number;
@@ -28,20 +28,20 @@ export interface WorkerReport {
   pid: number;
   state: "starting" | "serving" | "finishing" | "ended";
   ageMs: number;
-  counts: Counts;
+  counts: Totals;
 }
 
 export interface WorkersReport {
   /** Those that live. */
   workers: WorkerReport[];
   /** How many have ended, and what they did. */
-  ended: { count: number; counts: Counts };
-  total: Counts;
+  ended: { count: number; counts: Totals };
+  total: Totals;
 }
 
 /** What is known in the end. */
 export interface Outcome {
-  total: Counts;
+  total: Totals;
   /** Every worker died before any had served. */
   isFailure: boolean;
 }
@@ -53,11 +53,11 @@ const IDLE_MS = 2_000;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #beatMs: number;
-  readonly #slots: readonly Slot[];
+  readonly #slots: readonly WorkerSlot[];
   readonly #over = Promise.withResolvers<Outcome>();
   #started = 0;
   /** Workers that have died before any has served. */
-  readonly #stillborn = new Set<Slot>();
+  readonly #stillborn = new Set<WorkerSlot>();
   #hasServed = false;
   #isComplete = false;
   #isStopping = false;
@@ -70,11 +70,11 @@ export class Supervisor {
     this.#beatMs = options.beatMs ?? 1_000;
     const backoff: Backoff = { firstMs: 100, mostMs: 10_000, resetMs: 10_000, ...options.backoff };
     const owner = {
-      launch: (slot: Slot) => this.#launch(slot),
-      died: (slot: Slot, wasServing: boolean) => this.#died(slot, wasServing),
+      launch: (slot: WorkerSlot) => this.#launch(slot),
+      died: (slot: WorkerSlot, wasServing: boolean) => this.#died(slot, wasServing),
       warn: (message: string) => options.onWarning?.(message),
     };
-    this.#slots = Array.from({ length: options.workers }, (_, i) => new Slot(i, owner, backoff));
+    this.#slots = Array.from({ length: options.workers }, (_, i) => new WorkerSlot(i, owner, backoff));
   }
 
   /** Start the workers; resolved when all have ended. */
@@ -114,13 +114,13 @@ export class Supervisor {
         counts,
       })),
     );
-    const ended = { count: this.#started - workers.length, counts: sum(this.#slots.map((slot) => slot.ended)) };
+    const ended = { count: this.#started - workers.length, counts: addTotals(this.#slots.map((slot) => slot.ended)) };
     return { workers, ended, total: this.total };
   }
 
   /** What all workers did, as far as they have said. */
-  get total(): Counts {
-    return sum(this.#slots.map(({ counts }) => counts));
+  get total(): Totals {
+    return addTotals(this.#slots.map(({ counts }) => counts));
   }
 
   /** Every worker that should serve has said something lately. */
@@ -131,14 +131,14 @@ export class Supervisor {
     );
   }
 
-  #children(): Child[] {
+  #children(): WorkerProcess[] {
     return this.#slots.flatMap(({ children }) => [...children]);
   }
 
-  #launch({ index }: Slot): Child {
+  #launch({ index }: WorkerSlot): WorkerProcess {
     const { command, place } = this.#options;
     const exclusive = place.balance === "shared";
-    const child = new Child({ command, fds: place.fdsFor(index), exclusive, beatMs: this.#beatMs });
+    const child = new WorkerProcess({ command, fds: place.fdsFor(index), exclusive, beatMs: this.#beatMs });
     this.#started++;
     void child.serving.then((serves) => serves && this.#serves());
     void child.ended.then(() => queueMicrotask(() => this.#settle())); // once its slot knows
@@ -153,7 +153,7 @@ export class Supervisor {
     this.#options.onServing?.();
   }
 
-  #died(slot: Slot, wasServing: boolean): void {
+  #died(slot: WorkerSlot, wasServing: boolean): void {
     if (this.#hasServed || wasServing) return;
     this.#stillborn.add(slot);
     if (this.#stillborn.size < this.#slots.length) return;
@@ -184,7 +184,7 @@ export class Supervisor {
     }
   }
 
-  async #renewed(slot: Slot): Promise<boolean> {
+  async #renewed(slot: WorkerSlot): Promise<boolean> {
     let why = "has ended before it served";
     try {
       if ((await slot.renew(GRACE_MS, IDLE_MS)) || this.#isStopping) return true;

@@ -96,7 +96,7 @@ test("while --step waits at its prompt the page answers; where the page goes, th
       });
     expect((await post({ kind: "go", mode: { kind: "next" } })).status).toBe(204);
     for await (const message of heard) if (message.kind === "state" && message.run === "stopped") break;
-    child.stdin.write("p lap\n");
+    child.stdin.write("p iteration\n");
     await until(/^#2 epoll_wait\(\d+, 1000\) = \[\][^]*^2$/m); // where it stands now, and then the answer
     child.stdin.write("n\nq\n");
     await until(/^#3 epoll_wait/m);
@@ -112,8 +112,8 @@ test("replay FILE --inspect: the page of a saved trace", async () => {
   try {
     const file = join(folder, "walk.jsonl");
     const events = [
-      { seq: 1, us: 0, lap: 0, type: "begin", version: 1, pid: 1, date: "2026-01-01T00:00:00.000Z" },
-      { seq: 2, us: 5, lap: 0, type: "create", result: 4 },
+      { seq: 1, us: 0, iteration: 0, type: "begin", version: 1, pid: 1, date: "2026-01-01T00:00:00.000Z" },
+      { seq: 2, us: 5, iteration: 0, type: "create", result: 4 },
     ];
     writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
     const program = start(["bun", cli, "replay", file, "--inspect"]);

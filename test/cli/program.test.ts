@@ -97,7 +97,7 @@ test("--trace-file saves it, and replay shows it", async () => {
   expect(masked(stdout)).toContain("#1 epoll_wait(FD, -1) = [(FD, EPOLLIN)]\n");
 });
 
-test("one on Bun's loop: laps end when the program has nothing more to do, and the time is nobody's turn", async () => {
+test("one on Bun's loop: iterations end when the program has nothing more to do, and the time is nobody's turn", async () => {
   const file = written(`
     import { EPOLLIN, pipe, watch } from ${index};
     const [reader, writer] = pipe();

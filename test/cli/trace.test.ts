@@ -4,7 +4,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EPOLLOUT, lookAt, parseTrace, type TraceEvent } from "../../src/index.ts";
+import { EPOLLOUT, inspectFd, parseTrace, type TraceEvent } from "../../src/index.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
 import { eventually } from "../support/server-process.ts";
 
@@ -82,7 +82,7 @@ test("a reader who reads late gets every line: the loop waits for him", () =>
     const pipe = openSync(`/proc/${pid}/fd/1`, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
       await eventually(
-        () => lookAt(pipe).ready & EPOLLOUT, // however much it holds: that differs, see pipe(7)
+        () => inspectFd(pipe).ready & EPOLLOUT, // however much it holds: that differs, see pipe(7)
         (room) => room === 0,
       );
     } finally {

@@ -65,9 +65,9 @@ for (const blocks of [true, false]) {
       if (isFirst) inUse = now;
       else expect(now - inUse).toBeLessThan(LEFT_BYTES);
     }
-    const { open, timeouts, refusedBy } = await server.stop();
+    const { open, timeouts, rejectedBy } = await server.stop();
     expect({ open, timeouts }).toEqual({ open: 0, timeouts: 2 * 3 * EACH });
-    expect(refusedBy).toMatchObject({ "header-timeout": 2 * EACH, "body-timeout": 2 * EACH });
+    expect(rejectedBy).toMatchObject({ "header-timeout": 2 * EACH, "body-timeout": 2 * EACH });
     expect(server.stderr).toBe("");
   });
 }

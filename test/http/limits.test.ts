@@ -1,7 +1,7 @@
 // Every bound a client can run into: the status that it gets, exactly at the bound, and that the next client is served.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import type { EpollServerOptions, RefusalReason } from "../../src/index.ts";
+import type { EpollServerOptions, RejectionReason } from "../../src/index.ts";
 import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage } from "../support/server.ts";
@@ -12,43 +12,44 @@ const post = (field: string, body = ""): string => `POST / HTTP/1.1\r\nHost: a\r
 const long = (length: number): string => "x".repeat(length);
 
 /** What is just within a bound, and what is just beyond it. */
-const bounds: [options: EpollServerOptions, within: string, beyond: string, status: number, reason: RefusalReason][] = [
+const bounds: [options: EpollServerOptions, within: string, beyond: string, status: number, reason: RejectionReason][] =
   [
-    { maxHeaderBytes: 100 },
-    `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(100 - 32)}\r\n\r\n`,
-    `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(101 - 32)}\r\n\r\n`,
-    431,
-    "header-too-large",
-  ],
-  [
-    { maxHeaderCount: 3 },
-    "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
-    431,
-    "header-too-large",
-  ],
-  [
-    { maxTargetBytes: 10 },
-    `GET /${long(9)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-    `GET /${long(10)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-    414,
-    "target-too-long",
-  ],
-  [
-    { maxBodyBytes: 10 },
-    post("Content-Length: 10", long(10)),
-    post("Content-Length: 11", long(11)),
-    413,
-    "body-too-large",
-  ],
-  [
-    { maxBodyBytes: 10 },
-    post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n5\r\n${long(5)}\r\n0\r\n\r\n`),
-    post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n6\r\n${long(6)}\r\n0\r\n\r\n`),
-    413,
-    "body-too-large",
-  ],
-];
+    [
+      { maxHeaderBytes: 100 },
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(100 - 32)}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(101 - 32)}\r\n\r\n`,
+      431,
+      "header-too-large",
+    ],
+    [
+      { maxHeaderCount: 3 },
+      "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+      431,
+      "header-too-large",
+    ],
+    [
+      { maxTargetBytes: 10 },
+      `GET /${long(9)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      `GET /${long(10)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      414,
+      "target-too-long",
+    ],
+    [
+      { maxBodyBytes: 10 },
+      post("Content-Length: 10", long(10)),
+      post("Content-Length: 11", long(11)),
+      413,
+      "body-too-large",
+    ],
+    [
+      { maxBodyBytes: 10 },
+      post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n5\r\n${long(5)}\r\n0\r\n\r\n`),
+      post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n6\r\n${long(6)}\r\n0\r\n\r\n`),
+      413,
+      "body-too-large",
+    ],
+  ];
 
 for (const [options, within, beyond, status, reason] of bounds) {
   for (const kind of ["response", "fetch"]) {
@@ -61,17 +62,17 @@ for (const [options, within, beyond, status, reason] of bounds) {
         expect(good).toStartWith("HTTP/1.1 200 OK\r\n");
         for (const pieces of [[beyond], [...beyond]]) {
           const client = stage.client();
-          const before = stage.server.stats.refused;
+          const before = stage.server.stats.rejected;
           for (const piece of pieces) {
             client.send(piece);
             stage.server.tick(0);
-            if (stage.server.stats.refused > before) break;
+            if (stage.server.stats.rejected > before) break;
           }
           const [reply, more] = parseReplies(await stage.rest(client));
           expect([reply?.status, reply?.headers["connection"], more]).toEqual([status, "close", undefined]);
         }
-        expect(stage.server.stats.refusedBy[reason]).toBe(2);
-        expect(stage.server.stats.refused).toBe(2);
+        expect(stage.server.stats.rejectedBy[reason]).toBe(2);
+        expect(stage.server.stats.rejected).toBe(2);
         expect(await stage.text(stage.client(GET), complete)).toContain("200 OK");
       }));
   }

@@ -249,7 +249,7 @@ test("a refused body that is still being sent does not cost its client the reply
       using stage = new FetchStage(() => new Response("y".repeat(200_000)), { eager, maxBodyBytes: 1000 });
       const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n");
       const piece = Buffer.alloc(50_000);
-      for (let sent = 0, laps = 0; sent < 3_000_000 && laps < 1000; laps++) {
+      for (let sent = 0, iterations = 0; sent < 3_000_000 && iterations < 1000; iterations++) {
         sent += Math.max(0, client.send(piece));
         stage.server.tick(0);
       }

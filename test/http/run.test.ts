@@ -47,7 +47,7 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const bodies = (text: string | undefined): string[] => parseReplies(text ?? "").map(({ body }) => body);
 
-test("a Response at once, one from an async handler, one after many awaits: all within the lap", () =>
+test("a Response at once, one from an async handler, one after many awaits: all within the iteration", () =>
   leavesNoFd(() => {
     const handlers: FetchHandler[] = [
       () => new Response("now"),
@@ -112,7 +112,7 @@ test("a handler that waits for a timer: 500, an error that says what to do, and 
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
 
-test("a handler that waits for its body, and laps later for a timer, is told so then", () =>
+test("a handler that waits for its body, and iterations later for a timer, is told so then", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const handler: FetchHandler = async (request) => {
@@ -123,13 +123,13 @@ test("a handler that waits for its body, and laps later for a timer, is told so 
     const post = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab`;
     const client = new Socket();
     const late = new Socket();
-    let laps = 0;
+    let iterations = 0;
     const server = new EpollServer({
       hostname: "127.0.0.1",
       fetch: handler,
       onError: (error) => void errors.push(String(error)),
-      // Each of these requests makes a lap of its own, in which those before wait for the rest of their bodies.
-      onRequest: () => void (++laps === 4 && server.stop()),
+      // Each of these requests makes an iteration of its own, in which those before wait for the rest of their bodies.
+      onRequest: () => void (++iterations === 4 && server.stop()),
     });
     for (const [socket, text] of [
       [client, post("/wait")],

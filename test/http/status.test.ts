@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from "node:http";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { reasonPhrase } from "../../src/http/status.ts";
+import { reasonPhrase } from "../../src/protocols/http/status-codes.ts";
 
 setDefaultTimeout(60_000);
 

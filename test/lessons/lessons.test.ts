@@ -1,9 +1,9 @@
 // The lessons: the kernel confirms each claim, nothing is left behind, and one that claims what is not so is found out.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { LessonReport } from "../../src/lessons/lesson.ts";
-import { LESSONS, playLesson } from "../../src/lessons/list.ts";
-import { Stage } from "../../src/lessons/stage.ts";
+import type { LessonReport } from "../../src/tools/lessons/lesson.ts";
+import { LESSONS, runLesson } from "../../src/tools/lessons/all-lessons.ts";
+import { LessonRunner } from "../../src/tools/lessons/lesson-runner.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { cli, run } from "../support/programs.ts";
 
@@ -27,7 +27,7 @@ test("there is one for each of the things that programs with epoll get wrong", (
 describe.each(LESSONS.map(({ id }) => id))("%s", (id) => {
   test("the kernel confirms each claim, and all that was opened is closed", () =>
     leavesNoFd(async () => {
-      const report = (await playLesson(id)) as LessonReport;
+      const report = (await runLesson(id)) as LessonReport;
       expect(report.error).toBeUndefined();
       const refuted = report.steps.flatMap(({ title, checks }) =>
         checks.filter(({ holds }) => !holds).map((check) => ({ title, ...check })),
@@ -37,7 +37,7 @@ describe.each(LESSONS.map(({ id }) => id))("%s", (id) => {
     }));
 
   test("it asks something, and shows the events of its steps, in order", async () => {
-    const { steps, events } = (await playLesson(id)) as LessonReport;
+    const { steps, events } = (await runLesson(id)) as LessonReport;
     const questions = steps.flatMap(({ question }) => question ?? []);
     expect(questions.length).toBeGreaterThan(0);
     for (const { choices, answer } of questions) {
@@ -56,7 +56,7 @@ describe.each(LESSONS.map(({ id }) => id))("%s", (id) => {
 
 test("a claim that is not so, and a program that fails, are told", async () => {
   const info = { id: "wrong", title: "wrong", point: "none" };
-  const wrong = await new Stage().play({
+  const wrong = await new LessonRunner().play({
     ...info,
     run(stage) {
       stage.step("one", "text");
@@ -65,7 +65,7 @@ test("a claim that is not so, and a program that fails, are told", async () => {
   });
   expect(wrong.holds).toBe(false);
   expect(wrong.steps[0]?.checks).toEqual([{ claim: "two and two", wanted: "5", found: "4", holds: false }]);
-  const failed = await new Stage().play({
+  const failed = await new LessonRunner().play({
     ...info,
     run(stage) {
       stage.step("one", "text");

@@ -151,7 +151,7 @@ test("the command on a foreign system: the same sentence, exit 1", async () => {
     "command.ts",
     `Object.defineProperty(process, "platform", { value: "darwin" });
      process.argv.length = 2;
-     await import(${JSON.stringify(join(root, "src", "cli", "main.ts"))});`,
+     await import(${JSON.stringify(join(root, "src", "tools", "cli", "main.ts"))});`,
   );
   const { code, stderr } = await run(["bun", path]);
   expect(stderr).toContain("epoll-hello needs Linux");

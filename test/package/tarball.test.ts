@@ -38,7 +38,7 @@ test("it holds what it needs, and nothing else", () => {
   expect(files).toContain("native/shim.c");
   expect(files).toContain("dist/index.d.ts");
   expect(files).toContain("dist/index.js");
-  expect(files).toContain("src/cli/main.ts");
+  expect(files).toContain("src/tools/cli/main.ts");
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) expect(files).toContain(name);
   expect(files.filter((file) => /test|example|bench|node_modules|\.ci/.test(file))).toEqual([]);
 });
@@ -54,9 +54,12 @@ test("bunx epoll-hello serves", async () => {
 
 test("the page comes with it: its program is made there, and a lesson runs", async () => {
   const flags = ["--host", "127.0.0.1", "--port", "0", "--inspect"];
-  const program = start(["bun", join(folder, "node_modules", "epoll-hello", "src", "cli", "main.ts"), ...flags], {
-    cwd: folder,
-  });
+  const program = start(
+    ["bun", join(folder, "node_modules", "epoll-hello", "src", "tools", "cli", "main.ts"), ...flags],
+    {
+      cwd: folder,
+    },
+  );
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#(\S+)$/m);
   expect((await (await fetch(`${page}main.js`)).text()).length).toBeGreaterThan(10_000);
   expect((await fetch(`${page}style.css`)).status).toBe(200);
@@ -92,7 +95,7 @@ test("the command shows what a program does that imports it; another copy's comm
   const other = await run(["bun", cli, "program.ts", "--trace"], { cwd: folder });
   expect(other.stderr).toContain("program.ts uses another copy of epoll-hello than this command's");
   expect(other.stderr).toContain(
-    `run that one, bun ${join(folder, "node_modules", "epoll-hello", "src", "cli", "main.ts")}`,
+    `run that one, bun ${join(folder, "node_modules", "epoll-hello", "src", "tools", "cli", "main.ts")}`,
   );
   expect(other.code).toBe(2);
 });

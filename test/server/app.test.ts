@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EpollServer } from "../../src/index.ts";
-import { AppError, loadApp } from "../../src/server/app.ts";
+import { AppError, loadApp } from "../../src/server/load-app.ts";
 import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);

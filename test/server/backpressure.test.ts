@@ -1,7 +1,7 @@
 // More is asked for than the client takes: nothing is lost, memory stays bounded, and the others have their turn.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLIN } from "../../src/constants.ts";
+import { EPOLLIN } from "../../src/kernel/constants.ts";
 import { Epoll, type Socket } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { GET, SENTENCE, Stage, sysWith } from "../support/server.ts";

@@ -12,7 +12,7 @@ import {
   SOL_SOCKET,
 } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
-import { noRefusals } from "../../src/http/refusal.ts";
+import { noRejections } from "../../src/protocols/http/rejection.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
@@ -32,9 +32,9 @@ for (const mode of modeNames) {
         bytesIn: 0,
         bytesOut: 0,
         timeouts: 0,
-        refused: 0,
-        refusedBy: noRefusals(),
-        broken: 0,
+        rejected: 0,
+        rejectedBy: noRejections(),
+        errors: 0,
       });
       let sent = 0;
       let received = 0;
@@ -58,9 +58,9 @@ for (const mode of modeNames) {
         bytesIn: sent,
         bytesOut: received,
         timeouts: 0,
-        refused: 0,
-        refusedBy: noRefusals(),
-        broken: 0,
+        rejected: 0,
+        rejectedBy: noRejections(),
+        errors: 0,
       });
 
       ask(`GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`).close(); // 431
@@ -80,9 +80,9 @@ for (const mode of modeNames) {
         bytesIn: sent,
         bytesOut: received,
         timeouts: 1,
-        refused: 2,
-        refusedBy: { ...noRefusals(), "header-too-large": 1, "header-timeout": 1 },
-        broken: 0,
+        rejected: 2,
+        rejectedBy: { ...noRejections(), "header-too-large": 1, "header-timeout": 1 },
+        errors: 0,
       });
 
       const reset = stage.client("GET");
@@ -193,7 +193,7 @@ for (const mode of modeNames) {
       server.tick(0); // accepted, and nothing to read yet
       client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
       client.close();
-      for (let laps = 0; server.stats.open > 0 && laps < 10; laps++) server.tick(0);
+      for (let iterations = 0; server.stats.open > 0 && iterations < 10; iterations++) server.tick(0);
       expect(heard).toEqual(["/here"]);
       expect(server.stats).toMatchObject({ accepted: 1, open: 0, requests: 1 });
     }));

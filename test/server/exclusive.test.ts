@@ -1,7 +1,7 @@
 // EpollServer with `exclusive`: several servers on one listening socket, none of which keeps a connection from being served.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { hostSys } from "../../src/ffi.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLEXCLUSIVE, EPOLLIN, EpollServer, EventFd, F_DUPFD_CLOEXEC, Socket } from "../../src/index.ts";
 import { GET, SENTENCE, Stage, StillClock, sysWith } from "../support/server.ts";
 import { leavesNoFd } from "../support/fds.ts";
@@ -15,7 +15,7 @@ function listening(): Socket {
   return socket;
 }
 
-const duplicate = (socket: Socket): number => hostSys().fcntl(socket.fileno(), F_DUPFD_CLOEXEC, 0);
+const duplicate = (socket: Socket): number => syscalls().fcntl(socket.fileno(), F_DUPFD_CLOEXEC, 0);
 
 test("it registers its listener with EPOLLEXCLUSIVE, takes one connection at a time, and leaves the rest to others", () =>
   leavesNoFd(() => {

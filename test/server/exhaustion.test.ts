@@ -1,7 +1,7 @@
 // More clients than there are descriptors, or than the server may have: the others wait, and get in by themselves.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EMFILE } from "../../src/errno.ts";
+import { EMFILE } from "../../src/kernel/errno.ts";
 import { Client, type Mode, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";

@@ -2,8 +2,15 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, EPOLLHUP, EPOLLOUT, F_DUPFD_CLOEXEC } from "../../src/constants.ts";
-import { hostSys } from "../../src/ffi.ts";
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLIN,
+  EPOLLHUP,
+  EPOLLOUT,
+  F_DUPFD_CLOEXEC,
+} from "../../src/kernel/constants.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import { Epoll, EpollServer, type ServerWarning, Socket } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";
@@ -218,7 +225,7 @@ test("room that is found when the time for it is over counts, also if as much ag
     expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
   }));
 
-test("two events for one descriptor in one lap: the second finds what the first has left", () =>
+test("two events for one descriptor in one iteration: the second finds what the first has left", () =>
   leavesNoFd(() => {
     for (const second of [EPOLLIN, EPOLLOUT, EPOLLHUP]) {
       const sys = sysWith((host) => ({
@@ -250,11 +257,11 @@ test("a registration that is nobody's comes once, and not for ever", () =>
       },
     }));
     using stage = new Stage({}, sys);
-    using ours = new Epoll(hostSys().fcntl(epfd, F_DUPFD_CLOEXEC, 0));
-    const fd = hostSys().eventfd(1, 0);
+    using ours = new Epoll(syscalls().fcntl(epfd, F_DUPFD_CLOEXEC, 0));
+    const fd = syscalls().eventfd(1, 0);
     ours.register(fd, EPOLLIN, 77);
     expect([stage.server.tick(0), stage.server.tick(0)]).toEqual([1, 0]);
-    hostSys().close(fd);
+    syscalls().close(fd);
   }));
 
 test("a duplicate of a connection elsewhere does not keep its registration alive", () =>
@@ -274,7 +281,7 @@ test("a duplicate of a connection elsewhere does not keep its registration alive
     stage.settle();
     expect(stage.server.stats.open).toBe(0);
     expect(stage.server.tick(0)).toBe(0);
-    hostSys().close(duplicate);
+    syscalls().close(duplicate);
   }));
 
 /** The mask of signals that the process catches, from /proc. */

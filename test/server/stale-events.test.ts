@@ -1,7 +1,7 @@
 // Events that are out of date by their turn: a number that is another connection's already, and each event twice.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, formatMask } from "../../src/constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, formatMask } from "../../src/kernel/constants.ts";
 import { SHUT_WR, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
@@ -27,7 +27,7 @@ function replies(client: Socket): number {
 
 for (const mode of modeNames) {
   for (const mask of [EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR | EPOLLHUP]) {
-    test(`${formatMask(mask)} of a connection whose number was taken again in the lap, ${mode}`, () =>
+    test(`${formatMask(mask)} of a connection whose number was taken again in the iteration, ${mode}`, () =>
       leavesNoFd(() => {
         let last: Triple | undefined; // of the old connection
         let isNow = false;
@@ -70,7 +70,7 @@ for (const mode of modeNames) {
       }));
   }
 
-  test(`every event twice in its lap: one reply for each request, and nothing is closed wrongly, ${mode}`, () =>
+  test(`every event twice in its iteration: one reply for each request, and nothing is closed wrongly, ${mode}`, () =>
     leavesNoFd(() => {
       const sys = sysWith((host) => ({
         epoll_wait(epfd, out, max, timeoutMs) {

@@ -3,7 +3,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
 import { Client } from "../support/client.ts";
-import { lapsWhile } from "../support/laps.ts";
+import { iterationsWhile } from "../support/iterations.ts";
 import { endPrograms, run } from "../support/programs.ts";
 import { leavesNothing } from "../support/threads.ts";
 import { next, settled, turns, until } from "../support/turns.ts";
@@ -91,7 +91,7 @@ test("deadlines come to an idle loop: half a head is 408, a silent connection is
       rest(connected(server, `${POST}abc`)),
     ]);
     expect([head.slice(9, 12), body.slice(9, 12), idle.slice(9, 12)]).toEqual(["408", "408", "200"]);
-    // Its reply is flushed by a handler, outside of a lap, and then it takes none of it.
+    // Its reply is flushed by a handler, outside of an iteration, and then it takes none of it.
     const slow = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await until(() => server.stats.open === 1 && server.stats.timeouts === 3);
     await until(() => server.stats.open === 0);
@@ -100,13 +100,13 @@ test("deadlines come to an idle loop: half a head is 408, a silent connection is
     await server.stop();
   }));
 
-test("idle, it makes no lap", () =>
+test("idle, it makes no iteration", () =>
   leavesNothing(async () => {
     const server = await started();
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
-    expect(await lapsWhile(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
+    expect(await iterationsWhile(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
     await server.stop();
   }));
 

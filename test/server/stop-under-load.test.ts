@@ -12,7 +12,7 @@ setDefaultTimeout(60_000);
 const caught = (): string | undefined => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))?.[0];
 
 for (const mode of modeNames) {
-  test(`new clients at every lap and old ones that ask on: it ends within its second, ${mode}`, () =>
+  test(`new clients at every iteration and old ones that ask on: it ends within its second, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const texts = new Map<Socket, string>();
@@ -35,13 +35,13 @@ for (const mode of modeNames) {
           client.close(); // reset: it asked on although it was told that this is the end
         }
       };
-      for (let lap = 0; lap < 50; lap++) {
+      for (let iteration = 0; iteration < 50; iteration++) {
         come();
         stage.server.tick(0);
         for (const client of texts.keys()) if (!client.closed) ask(client);
       }
       void stage.server.stop({ graceMs: 1e9 });
-      for (let lap = 0; lap < 500 && !stage.server.closed; lap++) {
+      for (let iteration = 0; iteration < 500 && !stage.server.closed; iteration++) {
         come();
         stage.clock.ms += 10;
         stage.server.tick(0);

@@ -144,7 +144,7 @@ test("afterwards run and tick fail by name, and the port is free", () =>
     await new EpollServer({ port }).stop();
   }));
 
-test("run and tick inside a lap are refused", () =>
+test("run and tick inside an iteration are refused", () =>
   leavesNoFd(() => {
     const refused: string[] = [];
     const onRequest = (): void => {

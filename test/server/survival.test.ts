@@ -198,7 +198,7 @@ test("after all of it: they stop when asked to, and have counted right", async (
     const { stats, before, after } = await server.stop();
     expect(stats.open).toBe(0);
     expect(stats.timeouts).toBe(0);
-    expect(stats.refused).toBeGreaterThan(10);
+    expect(stats.rejected).toBeGreaterThan(10);
     expect(after).toEqual(before);
     expect(await server.exited).toBe(0);
     expect(server.stderr).toBe("");

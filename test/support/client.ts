@@ -1,6 +1,6 @@
 // A client of a server in another process: sends, waits for what comes, and ends in all the ways that clients do.
 
-import { ECONNRESET } from "../../src/errno.ts";
+import { ECONNRESET } from "../../src/kernel/errno.ts";
 import {
   type Address,
   AF_INET,

@@ -12,12 +12,12 @@ import {
   formatMask,
   SO_LINGER,
   SOL_SOCKET,
-} from "../../src/constants.ts";
-import { Epoll } from "../../src/epoll.ts";
-import { check } from "../../src/errno.ts";
-import { type FdLike, toFd } from "../../src/fd.ts";
-import { hostSys, type Sys } from "../../src/ffi.ts";
-import { Socket, socketpair } from "../../src/socket.ts";
+} from "../../src/kernel/constants.ts";
+import { Epoll } from "../../src/io/epoll.ts";
+import { check } from "../../src/kernel/errno.ts";
+import { type FdLike, toFd } from "../../src/kernel/fd.ts";
+import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
+import { Socket, socketpair } from "../../src/io/socket.ts";
 import { openFds } from "./fds.ts";
 import { accepted } from "./sockets.ts";
 
@@ -37,11 +37,11 @@ export class Descriptor implements Disposable {
   }
 
   write(bytes: Uint8Array): number {
-    return hostSys().write(this.#fd, bytes, 0, bytes.length);
+    return syscalls().write(this.#fd, bytes, 0, bytes.length);
   }
 
   read(size: number): number {
-    return hostSys().read(this.#fd, new Uint8Array(new ArrayBuffer(size)), 0, size);
+    return syscalls().read(this.#fd, new Uint8Array(new ArrayBuffer(size)), 0, size);
   }
 
   close(): void {
@@ -58,7 +58,7 @@ export class Descriptor implements Disposable {
 /** An eventfd: EPOLLIN while it counts more than 0, EPOLLOUT always. */
 export class EventFd extends Descriptor {
   constructor(count: number = 0) {
-    super(check(hostSys().eventfd(count, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+    super(check(syscalls().eventfd(count, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
   }
 
   add(n: number = 1): void {
@@ -166,7 +166,7 @@ export class Several<T extends Disposable> implements Disposable {
 
 /** Another descriptor of the same open file, with the lowest number that is free from `from` on. */
 export function duplicate(fd: FdLike, from: number = 0): Descriptor {
-  return new Descriptor(check(hostSys().fcntl(toFd(fd), F_DUPFD_CLOEXEC, from), "fcntl"));
+  return new Descriptor(check(syscalls().fcntl(toFd(fd), F_DUPFD_CLOEXEC, from), "fcntl"));
 }
 
 /** What the epoll reports of one descriptor, the only one that may be ready, by name; "nothing" if it is not. */
@@ -203,11 +203,11 @@ export function interestOf(epoll: FdLike): { fd: number; mask: number; token: nu
 }
 
 /** An Epoll whose waits do what `wait` does instead, and what each of them was given. */
-export function withWait(wait: Sys["epoll_wait"]): { epoll: Epoll; timeouts: number[]; counts: number[] } {
+export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts: number[]; counts: number[] } {
   const timeouts: number[] = [];
   const counts: number[] = [];
   const epoll = new Epoll(undefined, {
-    ...hostSys(),
+    ...syscalls(),
     epoll_wait(epfd, out, max, timeoutMs) {
       timeouts.push(timeoutMs);
       counts.push(max);
@@ -219,7 +219,7 @@ export function withWait(wait: Sys["epoll_wait"]): { epoll: Epoll; timeouts: num
 
 /** After each test of the file, assert that it left no descriptor open. */
 export function everyFdIsClosed(): void {
-  hostSys(); // compiled now, and not within a test
+  syscalls(); // compiled now, and not within a test
   Bun.spawnSync(["true"]); // and Bun keeps some descriptors of its own from the first child on
   let before = new Map<number, string>();
   beforeEach(() => {

@@ -12,9 +12,9 @@ import {
   EPOLLRDNORM,
   EPOLLWRNORM,
   SHUT_WR,
-} from "../../src/constants.ts";
-import { Epoll } from "../../src/epoll.ts";
-import { Socket, socketpair } from "../../src/socket.ts";
+} from "../../src/kernel/constants.ts";
+import { Epoll } from "../../src/io/epoll.ts";
+import { Socket, socketpair } from "../../src/io/socket.ts";
 import { duplicate } from "./descriptors.ts";
 
 export const FIRST_FD = 600; // slot i is descriptor 600 + i, whoever has it: numbers are reused all the time

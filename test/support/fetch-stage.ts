@@ -1,4 +1,4 @@
-// A Stage whose server has handlers that wait: Bun's event loop turns between its laps.
+// A Stage whose server has handlers that wait: Bun's event loop turns between its iterations.
 
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
 import { Stage } from "./server.ts";
@@ -17,18 +17,18 @@ export class FetchStage extends Stage {
     super({ ...options, fetch });
   }
 
-  /** Laps, with turns of Bun's loop between them, until it is so; fails by its own bound. */
+  /** Iterations, with turns of Bun's loop between them, until it is so; fails by its own bound. */
   async until(isSo: () => boolean): Promise<void> {
-    for (let laps = 0; !isSo(); laps++) {
-      if (laps > 20_000) throw new Error(`it never came to be: ${isSo}`);
+    for (let iterations = 0; !isSo(); iterations++) {
+      if (iterations > 20_000) throw new Error(`it never came to be: ${isSo}`);
       if (!this.server.closed) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  /** Laps and turns, so many: for what shall not happen. */
-  async idle(laps = 20): Promise<void> {
-    for (let i = 0; i < laps; i++) {
+  /** Iterations and turns, so many: for what shall not happen. */
+  async idle(iterations = 20): Promise<void> {
+    for (let i = 0; i < iterations; i++) {
       if (!this.server.closed) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }

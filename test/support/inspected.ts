@@ -1,25 +1,25 @@
 // A server that is watched, and its page, in this process.
 
-import { Target } from "../../src/debug/target.ts";
+import { Target } from "../../src/tools/debugger/target.ts";
 import type { EpollServerOptions } from "../../src/index.ts";
-import { Inspector } from "../../src/page/inspector.ts";
-import type { Message, PageOrder } from "../../src/page/messages.ts";
-import { Page } from "../../src/page/page.ts";
+import { LiveView } from "../../src/tools/inspector/live-view.ts";
+import type { Message, PageCommand } from "../../src/tools/inspector/messages.ts";
+import { InspectorServer } from "../../src/tools/inspector/inspector-server.ts";
 import { cli } from "./programs.ts";
 
 export interface Inspected extends AsyncDisposable {
-  inspector: Inspector;
-  page: Page;
+  inspector: LiveView;
+  page: InspectorServer;
   /** Of the server that is watched. */
   url: string;
   token: string;
-  order(order: PageOrder | object, headers?: Record<string, string>): Promise<Response>;
+  order(order: PageCommand | object, headers?: Record<string, string>): Promise<Response>;
   /** Until the state is that. */
   until(run: "running" | "stopped" | "ended"): Promise<void>;
 }
 
 export async function inspected(server: EpollServerOptions = {}): Promise<Inspected> {
-  const inspector = await Inspector.open((tell) =>
+  const inspector = await LiveView.open((tell) =>
     Target.start({
       server: { hostname: "127.0.0.1", deferAccept: false, ...server },
       pollMs: 50,
@@ -27,7 +27,7 @@ export async function inspected(server: EpollServerOptions = {}): Promise<Inspec
       onState: tell.state,
     }),
   );
-  const page = await Page.open({ port: 0, shows: { inspector }, command: [process.execPath, cli] });
+  const page = await InspectorServer.open({ port: 0, shows: { inspector }, command: [process.execPath, cli] });
   const token = page.controlUrl.slice(page.url.length + 1);
   return {
     inspector,

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 
 export const root: string = join(import.meta.dir, "..", "..");
-export const cli: string = join(root, "src", "cli", "main.ts");
+export const cli: string = join(root, "src", "tools", "cli", "main.ts");
 
 export interface Program {
   readonly pid: number;

@@ -1,6 +1,6 @@
-// An EpollServer in this process, lap by lap: its clients are Sockets here too, so that every run is the same.
+// An EpollServer in this process, iteration by iteration: its clients are Sockets here too, so that every run is the same.
 
-import { hostSys, type Sys } from "../../src/ffi.ts";
+import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { EpollServer, type EpollServerOptions, IPPROTO_TCP, Socket, TCP_NODELAY } from "../../src/index.ts";
 
 /** A clock that stands still until it is moved. */
@@ -11,8 +11,8 @@ export class StillClock {
 }
 
 /** The host's system calls with some of them replaced; `host` is the real table. */
-export function sysWith(replace: (host: Sys) => Partial<Sys>): Sys {
-  const host = hostSys();
+export function sysWith(replace: (host: Syscalls) => Partial<Syscalls>): Syscalls {
+  const host = syscalls();
   return { ...host, ...replace(host) };
 }
 
@@ -22,7 +22,7 @@ export class Stage implements Disposable {
   readonly clock: StillClock = new StillClock();
   readonly #clients: Socket[] = [];
 
-  constructor(options: EpollServerOptions = {}, sys?: Sys) {
+  constructor(options: EpollServerOptions = {}, sys?: Syscalls) {
     this.server = new EpollServer(
       options.fd === undefined ? { hostname: "127.0.0.1", ...options } : options,
       sys,
@@ -35,21 +35,21 @@ export class Stage implements Disposable {
     const socket = new Socket();
     this.#clients.push(socket);
     if (from !== "") socket.bind({ address: from, port: 0 });
-    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // what is sent is there at the next lap, and not an ACK later
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // what is sent is there at the next iteration, and not an ACK later
     socket.connect({ address: "127.0.0.1", port: this.server.port as number });
     if (text !== "") socket.send(text);
     return socket;
   }
 
-  /** Laps, until one finds nothing to do. */
+  /** Iterations, until one finds nothing to do. */
   settle(): void {
     for (let quiet = 0; quiet < 3 && !this.server.closed;) quiet = this.server.tick(1) === 0 ? quiet + 1 : 0;
   }
 
-  /** Laps until the client has received what matches; fails by its own bound. */
+  /** Iterations until the client has received what matches; fails by its own bound. */
   receive(client: Socket, until: RegExp): string {
     let text = "";
-    for (let laps = 0; laps < 10_000; laps++) {
+    for (let iterations = 0; iterations < 10_000; iterations++) {
       const bytes = client.recv(1_000_000);
       if (bytes !== null) text += Buffer.from(bytes).toString("latin1");
       if (until.test(text)) return text;

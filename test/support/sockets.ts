@@ -4,11 +4,11 @@ import { afterEach, beforeEach, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Address, AddressLike, InternetAddress } from "../../src/address.ts";
-import { AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, SOCK_DGRAM, SOCK_STREAM } from "../../src/constants.ts";
-import { Epoll } from "../../src/epoll.ts";
-import { ErrnoError } from "../../src/errno.ts";
-import { Socket } from "../../src/socket.ts";
+import type { Address, AddressLike, InternetAddress } from "../../src/kernel/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, SOCK_DGRAM, SOCK_STREAM } from "../../src/kernel/constants.ts";
+import { Epoll } from "../../src/io/epoll.ts";
+import { ErrnoError } from "../../src/kernel/errno.ts";
+import { Socket } from "../../src/io/socket.ts";
 import { openFds } from "./fds.ts";
 
 export type Kind = "AF_INET" | "AF_INET6" | "AF_UNIX path" | "AF_UNIX abstract";

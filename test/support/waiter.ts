@@ -1,13 +1,13 @@
 // A program that waits in Epoll.poll: prints its epoll's number, waits, then prints what it saw, as JSON.
 
 import { constants, openSync } from "node:fs";
-import { EFD_NONBLOCK } from "../../src/constants.ts";
-import { Epoll } from "../../src/epoll.ts";
-import { hostSys } from "../../src/ffi.ts";
+import { EFD_NONBLOCK } from "../../src/kernel/constants.ts";
+import { Epoll } from "../../src/io/epoll.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import type { WaiterArgument, WaiterReport } from "./waiting.ts";
 
 const { fifo, mask, timeoutMs, signal } = JSON.parse(process.argv[2] ?? "") as WaiterArgument;
-const host = hostSys();
+const host = syscalls();
 const waits: WaiterReport["waits"] = [];
 const epoll = new Epoll(undefined, {
   ...host,

@@ -78,8 +78,8 @@ test("a watch: its registration, and each event with the time of its callback", 
   expect(lines.slice(0, 2)).toEqual(["epoll_ctl(EP, ADD, E, EPOLLIN)", "#1 epoll_wait(EP, 0) = [(E, EPOLLIN)]"]);
   expect(lines).toContain("epoll_ctl(EP, MOD, E, EPOLLIN|EPOLLOUT)");
   expect(lines.at(-1)).toBe("epoll_ctl(EP, DEL, E)");
-  const lap = events.find((one) => one.type === "lap");
-  expect(lap?.turns[0]?.[0]).toBe(event.fileno());
+  const iteration = events.find((one) => one.type === "iteration");
+  expect(iteration?.dispatches[0]?.[0]).toBe(event.fileno());
   expect(events.flatMap((one) => (one.type === "warning" ? [one.code] : []))).toEqual(["slow-handler"]);
 });
 

@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
   AF_INET,
-  differences,
+  compareInterest,
   Epoll,
   EPOLLERR,
   EPOLLET,
@@ -13,18 +13,18 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   EventFd,
-  explain,
+  explainReadiness,
   F_DUPFD_CLOEXEC,
   interestList,
   type InternetAddress,
-  lookAt,
+  inspectFd,
   SHUT_RDWR,
   SHUT_WR,
   Socket,
   SOCK_STREAM,
   socketpair,
 } from "../../src/index.ts";
-import { hostSys } from "../../src/ffi.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -85,10 +85,10 @@ test("differences: none, another mask, a spent EPOLLONESHOT, one that was closed
       [fd, EPOLLIN],
       [other, EPOLLOUT | EPOLLONESHOT],
     ]);
-    expect(differences(ours, epoll)).toEqual([]);
+    expect(compareInterest(ours, epoll)).toEqual([]);
 
     epoll.modify(a, EPOLLIN | EPOLLOUT);
-    expect(differences(ours, epoll)).toMatchObject([
+    expect(compareInterest(ours, epoll)).toMatchObject([
       {
         fd,
         ours: EPOLLIN,
@@ -99,23 +99,23 @@ test("differences: none, another mask, a spent EPOLLONESHOT, one that was closed
     epoll.modify(a, EPOLLIN);
 
     expect(epoll.poll()).toEqual([[other, EPOLLOUT]]);
-    expect(differences(ours, epoll).map(({ message }) => message)).toEqual([
+    expect(compareInterest(ours, epoll).map(({ message }) => message)).toEqual([
       `${other}: EPOLLONESHOT has had its one event: nothing is reported until it is armed again`,
     ]);
     ours.delete(other);
     epoll.unregister(b);
 
-    const duplicate = hostSys().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const duplicate = syscalls().fcntl(fd, F_DUPFD_CLOEXEC, 0);
     a.close();
     ours.delete(fd);
-    expect(differences(ours, epoll)).toMatchObject([
+    expect(compareInterest(ours, epoll)).toMatchObject([
       { fd, ours: undefined, message: expect.stringContaining("duplicate") },
     ]);
-    hostSys().close(duplicate);
+    syscalls().close(duplicate);
     b.close();
 
     ours.set(fd, EPOLLIN);
-    expect(differences(ours, epoll)).toMatchObject([
+    expect(compareInterest(ours, epoll)).toMatchObject([
       { fd, kernels: undefined, message: expect.stringContaining("closed") },
     ]);
   }));
@@ -127,7 +127,7 @@ test("a listener: how many wait to be accepted", () =>
     listener.listen(5);
     const { port } = listener.getsockname() as InternetAddress;
     const fd = listener.fileno();
-    expect(explain(lookAt(listener), EPOLLIN)).toBe(
+    expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
       `${fd} listens at 127.0.0.1:${port}. No connection waits to be accepted. EPOLLIN is asked for: epoll_wait is silent about it.`,
     );
     const clients = [1, 2].map(() => {
@@ -135,7 +135,7 @@ test("a listener: how many wait to be accepted", () =>
       client.connect({ address: "127.0.0.1", port });
       return client;
     });
-    expect(explain(lookAt(listener), EPOLLIN)).toBe(
+    expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
       `${fd} listens at 127.0.0.1:${port}. 2 connections wait to be accepted, so it is readable (EPOLLIN). EPOLLIN is asked for: epoll_wait reports EPOLLIN.`,
     );
     for (const client of clients) client.close();
@@ -147,13 +147,13 @@ test("a connection: what waits to be read, what the peer has not taken, and both
     const fd = ours.fileno();
     const { address, port } = peer.getsockname() as InternetAddress;
     const who = `${fd} is a TCP connection with ${address}:${port}, `;
-    const why = (mask: number | undefined): string => explain(lookAt(ours), mask);
+    const why = (mask: number | undefined): string => explainReadiness(inspectFd(ours), mask);
     expect(why(EPOLLIN)).toBe(
       `${who}ESTABLISHED. Nothing waits to be read. The kernel would take more to send (EPOLLOUT). EPOLLIN is asked for: epoll_wait is silent about it.`,
     );
     peer.send("hello");
     until(ours, EPOLLIN);
-    expect(lookAt(ours)).toMatchObject({ kind: "connection", unread: 5, unsent: 0, ready: EPOLLIN | EPOLLOUT });
+    expect(inspectFd(ours)).toMatchObject({ kind: "connection", unread: 5, unsent: 0, ready: EPOLLIN | EPOLLOUT });
     expect(why(EPOLLIN | EPOLLET)).toEndWith(
       "5 bytes wait to be read, so it is readable (EPOLLIN). The kernel would take more to send (EPOLLOUT). EPOLLIN is asked for: epoll_wait reports EPOLLIN, once for each time that something new comes (EPOLLET).",
     );
@@ -163,7 +163,7 @@ test("a connection: what waits to be read, what the peer has not taken, and both
 
     const lots = new Uint8Array(65_536);
     while (ours.send(lots) > 0);
-    expect(lookAt(ours).unsent).toBeGreaterThan(0);
+    expect(inspectFd(ours).unsent).toBeGreaterThan(0);
     expect(why(EPOLLOUT)).toMatch(
       /\d+ bytes wait for the peer to take: the kernel takes no more to send\. EPOLLOUT is asked for: epoll_wait is silent/,
     );
@@ -180,16 +180,16 @@ test("a connection: what waits to be read, what the peer has not taken, and both
     );
     ours.close();
     peer.close();
-    expect(() => lookAt(fd)).toThrow("EBADF");
+    expect(() => inspectFd(fd)).toThrow("EBADF");
   }));
 
 test("what is no connection: an eventfd, a file, which epoll cannot watch", () =>
   leavesNoFd(() => {
     using event = new EventFd();
     const fd = event.fileno();
-    expect(explain(lookAt(event), EPOLLIN)).toBe(
+    expect(explainReadiness(inspectFd(event), EPOLLIN)).toBe(
       `${fd} is anon_inode:[eventfd]. Nothing waits to be read. It is writable (EPOLLOUT). EPOLLIN is asked for: epoll_wait is silent about it.`,
     );
     event.write(1);
-    expect(explain(lookAt(event), EPOLLIN)).toContain("It is readable (EPOLLIN).");
+    expect(explainReadiness(inspectFd(event), EPOLLIN)).toContain("It is readable (EPOLLIN).");
   }));

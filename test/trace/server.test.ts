@@ -84,18 +84,18 @@ test("the document's loop: its five event lists, and one call for each readiness
     ]);
   }));
 
-test("events are numbered without a gap, in the order of time, and each belongs to a lap", () => {
+test("events are numbered without a gap, in the order of time, and each belongs to an iteration", () => {
   const events = traced(
     {},
     {},
     Array.from({ length: 20 }, () => GET),
   );
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
-  let [us, lap] = [0, 0];
+  let [us, iteration] = [0, 0];
   for (const event of events) {
     expect(event.us).toBeGreaterThanOrEqual(us);
     us = event.us;
-    expect(event.lap).toBe(event.type === "wait" ? ++lap : lap);
+    expect(event.iteration).toBe(event.type === "wait" ? ++iteration : iteration);
   }
   expect(events[0]).toMatchObject({ type: "begin", version: 1, pid: process.pid });
 });
@@ -125,7 +125,7 @@ test("what fails has its errno, in the event and by name in the line", () => {
   const failed = events.find((event) => event.type === "send");
   expect(failed).toMatchObject({ result: -104 });
   expect(formatEvent(failed as TraceEvent)?.trim()).toMatch(/^send\(\d+\) = -1 ECONNRESET$/);
-  expect(stage.server.stats.broken).toBe(1);
+  expect(stage.server.stats.errors).toBe(1);
   client.close();
 });
 
@@ -154,22 +154,22 @@ test("what a client sends cannot write to a terminal", () => {
 test("the line of the program that made each call, if asked for", () => {
   const calls = traced({}, { lines: true }).filter((event) => "result" in event);
   const places = new Set(calls.map(({ at }) => at?.replace(/:\d+$/, "")));
-  expect(places).toContain("src/server/loop.ts");
+  expect(places).toContain("src/server/run-loop.ts");
   for (const place of places)
-    expect(place).toMatch(/^src\/server\/(?:loop|gate|listeners|server)\.ts$|^src\/socket\.ts$/);
+    expect(place).toMatch(/^src\/server\/(?:run-loop|accept-throttle|listeners|server)\.ts$|^src\/io\/socket\.ts$/);
   expect(traced({}).some(({ at }) => at !== undefined)).toBe(false);
 });
 
-test("the end of each lap says how long it worked, and for whom", () => {
+test("the end of each iteration says how long it worked, and for whom", () => {
   const events = traced({});
-  const laps = events.filter((event) => event.type === "lap");
-  expect(laps.length).toBe(events.filter((event) => event.type === "wait").length); // one before the first, none after the last
-  for (const { workedUs, turns } of laps) {
-    expect(turns.reduce((sum, [, us]) => sum + us, 0)).toBeLessThanOrEqual(workedUs + 1);
+  const iterations = events.filter((event) => event.type === "iteration");
+  expect(iterations.length).toBe(events.filter((event) => event.type === "wait").length); // one before the first, none after the last
+  for (const { workedUs, dispatches } of iterations) {
+    expect(dispatches.reduce((sum, [, us]) => sum + us, 0)).toBeLessThanOrEqual(workedUs + 1);
   }
 });
 
-test("what a listener throws comes after the lap, as any callback's error; nothing is lost by it", () =>
+test("what a listener throws comes after the iteration, as any callback's error; nothing is lost by it", () =>
   leavesNoFd(() => {
     const trace = (event: TraceEvent): void => {
       if (event.type === "accept") throw new Error("enough");
@@ -217,5 +217,5 @@ test("every event of 100,000 requests is accounted for", () => {
   expect(seq).toBe(expectedSeq);
   expect([inBytes, outBytes]).toEqual([stats.bytesIn, stats.bytesOut]);
   expect(counts).toMatchObject({ begin: 1, listen: 1, create: 1, send: count, close: clients.length + 2 });
-  expect(counts["wait"]).toBe(counts["lap"] as number);
+  expect(counts["wait"]).toBe(counts["iteration"] as number);
 });

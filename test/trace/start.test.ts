@@ -1,4 +1,4 @@
-// A traced server under start(): Bun's event loop waits in epoll's stead, and handlers go on there by themselves, between laps.
+// A traced server under start(): Bun's event loop waits in epoll's stead, and handlers go on there by themselves, between iterations.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
@@ -32,27 +32,27 @@ test("a handler that waits for a timer holds up nobody: the time is nobody's tur
     });
     const away = of(events, "wait").reduce((sum, { awayUs }) => sum + (awayUs ?? 0), 0);
     expect(away).toBeGreaterThan((SLEEP_MS * 1000) / 8); // most of it, where the machine has nothing else to do
-    const worked = of(events, "lap").reduce((sum, { workedUs }) => sum + workedUs, 0);
+    const worked = of(events, "iteration").reduce((sum, { workedUs }) => sum + workedUs, 0);
     expect(worked + away).toBeLessThanOrEqual((events.at(-1)?.us ?? 0) + 1000); // no time is counted twice
-    const turns = of(events, "lap").flatMap((lap) => lap.turns.map(([, us]) => us));
+    const turns = of(events, "iteration").flatMap((iteration) => iteration.dispatches.map(([, us]) => us));
     expect(turns.reduce((sum, us) => sum + us, 0)).toBeLessThanOrEqual(worked + 1000);
     expect(of(events, "send")).toHaveLength(4);
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
   }));
 
-test("each lap ends once, before Bun's loop has the thread", async () => {
+test("each iteration ends once, before Bun's loop has the thread", async () => {
   const events = await traced({ response: "hello" }, async ({ url }) => {
     for (let i = 0; i < 5; i++) expect((await fetch(url)).status).toBe(200);
   });
-  const order = events.flatMap(({ type }) => (type === "wait" || type === "lap" ? [type] : []));
-  const expected = order.map((_, i) => (i % 2 === 0 ? "lap" : "wait")); // the first one is what came before any wait
+  const order = events.flatMap(({ type }) => (type === "wait" || type === "iteration" ? [type] : []));
+  const expected = order.map((_, i) => (i % 2 === 0 ? "iteration" : "wait")); // the first one is what came before any wait
   expect(order).toEqual(expected);
   const [first, ...others] = of(events, "wait");
   expect(first?.awayUs).toBeUndefined();
   for (const { awayUs } of others) expect(awayUs).toBeGreaterThanOrEqual(0);
 });
 
-test("a reply that goes out between laps: its state is told then, and not with the next lap", async () => {
+test("a reply that goes out between iterations: its state is told then, and not with the next iteration", async () => {
   let events: TraceEvent[] = [];
   const gate = Promise.withResolvers<void>();
   const told = Promise.withResolvers<void>();

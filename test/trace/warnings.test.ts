@@ -15,8 +15,8 @@ import {
   type TraceEvent,
   type WarningCode,
 } from "../../src/index.ts";
-import { addressBuffer } from "../../src/address.ts";
-import { hostSys, type Sys } from "../../src/ffi.ts";
+import { addressBuffer } from "../../src/kernel/address.ts";
+import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { Tracer } from "../../src/trace/tracer.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
@@ -25,7 +25,7 @@ setDefaultTimeout(60_000);
 /** A program of its own: it has an Epoll and a connection, whose system calls are traced. */
 interface Bench {
   epoll: Epoll;
-  sys: Sys;
+  sys: Syscalls;
   fd: number;
   peer: Socket;
   read(count: number): number;
@@ -34,7 +34,7 @@ interface Bench {
 function warningsOf(program: (bench: Bench) => void, slowMs = 50): { code: WarningCode; fd: number | null }[] {
   const events: TraceEvent[] = [];
   const tracer = new Tracer({ listener: (event) => events.push(event), slowMs });
-  const sys = tracer.traced(hostSys());
+  const sys = tracer.traced(syscalls());
   const epoll = new Epoll(undefined, sys);
   const [ours, peer] = socketpair();
   try {
@@ -128,7 +128,7 @@ test("fd-leak: accepted, unregistered, and never closed", () => {
         epoll.poll(1000);
         read(1);
       }
-      if (!isClosed) hostSys().close(accepted);
+      if (!isClosed) syscalls().close(accepted);
     }).map(({ code }) => code);
   expect(leak(false)).toEqual(["fd-leak"]);
   expect(leak(true)).toEqual([]);

@@ -111,7 +111,7 @@ test("EPOLLHUP comes without being asked for", () =>
     ours.close();
   }));
 
-test("a watch that is closed in a callback hears nothing any more, not even of the same lap", () =>
+test("a watch that is closed in a callback hears nothing any more, not even of the same iteration", () =>
   leavesNothing(async () => {
     const pairs = Array.from({ length: 20 }, () => socketpair());
     let calls = 0;
@@ -137,7 +137,7 @@ test("one that is opened in a callback, on a number that was just closed, hears 
       watch(ours, EPOLLIN, () => {
         ours.recv(10);
         if (replaced !== undefined) return;
-        // The other's event is in the same lap's list: its number becomes another's.
+        // The other's event is in the same iteration's list: its number becomes another's.
         const other = pairs.findLast(([socket]) => socket !== ours && !socket.closed) as (typeof pairs)[number];
         const fd = other[0].fileno();
         watchers[pairs.indexOf(other)]?.close();

@@ -1,10 +1,10 @@
 // Descriptors that are closed while they are watched, against the rule: nothing spins, nothing is mistaken for another.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { F_DUPFD_CLOEXEC } from "../../src/constants.ts";
-import { hostSys } from "../../src/ffi.ts";
+import { F_DUPFD_CLOEXEC } from "../../src/kernel/constants.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLIN, EPOLLONESHOT, EPOLLOUT, socketpair, watch } from "../../src/index.ts";
-import { lapsWhile } from "../support/laps.ts";
+import { iterationsWhile } from "../support/iterations.ts";
 import { leavesNothing } from "../support/threads.ts";
 import { settled, turns, until } from "../support/turns.ts";
 
@@ -49,7 +49,7 @@ test("a duplicate keeps the file open, which epoll reports for ever: others are 
     const [ours, peer] = socketpair();
     const [other, otherPeer] = socketpair();
     const [once, oncePeer] = socketpair();
-    const duplicate = hostSys().fcntl(ours.fileno(), F_DUPFD_CLOEXEC, 0);
+    const duplicate = syscalls().fcntl(ours.fileno(), F_DUPFD_CLOEXEC, 0);
     const calls = { ghost: 0, other: 0, once: 0 };
     const ghost = watch(ours, EPOLLOUT, () => void calls.ghost++);
     using watcher = watch(other, EPOLLIN, () => void (calls.other++, other.recv(10)));
@@ -65,12 +65,12 @@ test("a duplicate keeps the file open, which epoll reports for ever: others are 
     expect([calls.ghost, calls.other, calls.once]).toEqual([before, 1, 1]);
     await settled();
     // At rest: the thread waits for the hub's epoll, which has nothing to report.
-    const laps = await lapsWhile(async () => Bun.sleep(30));
-    expect(laps).toBe(0);
+    const iterations = await iterationsWhile(async () => Bun.sleep(30));
+    expect(iterations).toBe(0);
     spent.modify(EPOLLIN | EPOLLONESHOT);
     await until(() => calls.once > 1);
     expect(calls.once).toBe(2);
     expect(watcher.closed).toBe(false);
-    hostSys().close(duplicate);
+    syscalls().close(duplicate);
     for (const socket of [peer, other, otherPeer, once, oncePeer]) socket.close();
   }));

@@ -1,8 +1,8 @@
 // Many watches, many wake-ups: none is lost, none is stale, and Bun's own loop has its turns.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../src/constants.ts";
-import { hostSys } from "../../src/ffi.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../src/kernel/constants.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLIN, EPOLLOUT, Socket, socketpair, watch } from "../../src/index.ts";
 import { leavesNothing, waitingThreads } from "../support/threads.ts";
 import { next, settled, turns, until } from "../support/turns.ts";
@@ -17,7 +17,7 @@ const BOUND = 256;
 
 test("ten thousand watches share one thread; each hears of its own descriptor", () =>
   leavesNothing(async () => {
-    const sys = hostSys();
+    const sys = syscalls();
     const one = new BigUint64Array([1n]);
     const fds = Array.from({ length: MANY }, () => sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     expect(Math.min(...fds)).toBeGreaterThan(0); // else: raise the limit, ulimit -n
@@ -51,7 +51,7 @@ test("however many are ready, Bun's loop goes round after a bound", () =>
       most = Math.max(most, calls - before);
     }
     expect(calls).toBeGreaterThan(10 * BOUND);
-    expect(most).toBeLessThanOrEqual(2 * BOUND); // a lap each side of the turn
+    expect(most).toBeLessThanOrEqual(2 * BOUND); // an iteration each side of the turn
     await Bun.sleep(1);
     for (const watcher of watchers) watcher.close();
     for (const socket of sockets) socket.close();

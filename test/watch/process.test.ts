@@ -62,7 +62,7 @@ test("a started server keeps the process alive until it stops, unless unref'd", 
   expect(await ran(`${server} server.unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
 });
 
-test("what a callback throws is an uncaught exception; the others of the lap are called, and the watch goes on", async () => {
+test("what a callback throws is an uncaught exception; the others of the iteration are called, and the watch goes on", async () => {
   const program = `
     let errors = 0, calls = 0;
     process.on("uncaughtException", (error) => { say(error.message); if (++errors === 2) done(); });

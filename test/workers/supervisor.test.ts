@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { Place } from "../../src/workers/place.ts";
+import { ListenSockets } from "../../src/workers/listen-sockets.ts";
 import { Supervisor, type SupervisorOptions } from "../../src/workers/supervisor.ts";
 import { Client } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
@@ -31,7 +31,7 @@ function supervised(
   act: (scene: Scene, over: Promise<{ isFailure: boolean }>) => Promise<void>,
 ): Promise<void> {
   return leavesNoFd(async () => {
-    const place = Place.open({ hostname: "127.0.0.1" }, options.workers ?? 1, "shared");
+    const place = ListenSockets.open({ hostname: "127.0.0.1" }, options.workers ?? 1, "shared");
     const warnings: string[] = [];
     const supervisor = new Supervisor({
       command: serving,

@@ -1,11 +1,11 @@
-// One connection to a server that is driven lap by lap: sends pieces, and reads replies as strictly as can be.
+// One connection to a server that is driven iteration by iteration: sends pieces, and reads replies as strictly as can be.
 
 import { ErrnoError, IPPROTO_TCP, SHUT_WR, type Socket, TCP_NODELAY, WOULD_BLOCK } from "../../../src/index.ts";
 import type { Due, Kind } from "./case.ts";
 import { readReply, ReplyError, type ReplyRead } from "./replies.ts";
 import type { Served } from "./servers.ts";
 
-/** So many laps in which nothing happens, before what is waited for will not come; a lap waits for a millisecond. */
+/** So many iterations in which nothing happens, before what is waited for will not come; an iteration waits for a millisecond. */
 const PATIENCE = 5_000;
 /** So many, before nothing more comes. */
 const QUIET = 4;
@@ -44,7 +44,7 @@ export class Talk implements Disposable {
       for (let sent = 0; sent < bytes.length && !this.#isEnded;) {
         const n = this.#sendSome(bytes.subarray(sent));
         if (n > 0) sent += n;
-        await this.#lap(0);
+        await this.#iteration(0);
       }
     }
   }
@@ -71,7 +71,7 @@ export class Talk implements Disposable {
 
   /** Nothing more comes, not even the end. */
   async isQuiet(): Promise<void> {
-    for (let quiet = 0; quiet < QUIET;) quiet = (await this.#lap(0)) ? 0 : quiet + 1;
+    for (let quiet = 0; quiet < QUIET;) quiet = (await this.#iteration(0)) ? 0 : quiet + 1;
     if (this.#mayContinue) this.#passContinue();
     if (this.#at < this.#bytes.length) throw this.#error("more than was due");
     if (this.#isEnded) throw this.#error("closed");
@@ -95,7 +95,7 @@ export class Talk implements Disposable {
   }
 
   /** All that can be done now, on both sides; whether there was anything. */
-  async #lap(timeoutMs: number): Promise<boolean> {
+  async #iteration(timeoutMs: number): Promise<boolean> {
     const { server } = this.#served.stage;
     let events = server.tick(timeoutMs);
     if (this.#isAsync) {
@@ -108,7 +108,7 @@ export class Talk implements Disposable {
   async #until(isSo: () => boolean, what: string): Promise<void> {
     for (let quiet = 0; !isSo();) {
       if (quiet > this.#patience) throw this.#error(`waited in vain for ${what}`);
-      quiet = (await this.#lap(quiet < QUIET ? 0 : 1)) ? 0 : quiet + 1;
+      quiet = (await this.#iteration(quiet < QUIET ? 0 : 1)) ? 0 : quiet + 1;
     }
   }
 

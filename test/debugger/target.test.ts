@@ -1,0 +1,74 @@
+// A server on a thread of its own that stands still when told to: none of its events is lost, and nothing of it is left.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import type { InternetAddress } from "../../src/index.ts";
+import { Target } from "../../src/tools/debugger/target.ts";
+import type { TraceEvent } from "../../src/trace/events.ts";
+import { Client } from "../support/client.ts";
+import { leavesNoFd } from "../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const options = { hostname: "127.0.0.1", deferAccept: false };
+
+test("it serves as it runs, tells all, and ends", () =>
+  leavesNoFd(async () => {
+    const events: TraceEvent[] = [];
+    const target = await Target.start({ server: options, pollMs: 20, onEvents: (some) => events.push(...some) });
+    for (let i = 0; i < 200; i++) expect((await fetch(target.place.url)).status).toBe(200);
+    await target.end();
+    expect(target.state).toBe("ended");
+    expect(target.stats).toMatchObject({ requests: 200, open: 0 });
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
+    expect(events.filter(({ type }) => type === "send")).toHaveLength(200);
+  }));
+
+test("stopped, it does nothing, while this thread goes on; told to go, it does", async () => {
+  const target = await Target.start({ server: options, pollMs: 20, isStopped: true });
+  try {
+    expect((await target.stopped).event).toMatchObject({ type: "wait", iteration: 1 });
+    using client = new Client(target.place.addresses[0] as InternetAddress, GET);
+    await Bun.sleep(0);
+    expect(client.socket.recv(1)).toBeNull();
+    expect((await target.go({ kind: "next" })).event).toMatchObject({
+      type: "wait",
+      events: [[expect.any(Number), 1]],
+    });
+    expect((await target.go({ kind: "step" })).event).toMatchObject({ type: "accept" });
+    expect(await target.evaluate("event.type + iteration")).toBe('"accept2"');
+    expect(await target.evaluate("server.stats.accepted")).toBe("0"); // in the middle: the loop has not counted it yet
+    void target.go({ kind: "continue" });
+    expect(client.reply().status).toBe(200);
+    target.pause();
+    expect((await target.stopped).hasEnded).toBe(false);
+  } finally {
+    await target.end();
+  }
+});
+
+test("what EpollServer refuses is refused here, with its code", async () => {
+  using _taken = new Client((await listening()).address);
+  await expect(Target.start({ server: { port: taken?.port, hostname: "127.0.0.1" } })).rejects.toThrow("EADDRINUSE");
+  await expect(Target.start({ server: { backlog: 0 } })).rejects.toThrow("backlog");
+  await taken?.stop();
+});
+
+let taken: import("../../src/index.ts").EpollServer | undefined;
+
+async function listening(): Promise<{ address: InternetAddress }> {
+  const { EpollServer } = await import("../../src/index.ts");
+  taken = new EpollServer({ hostname: "127.0.0.1", deferAccept: false });
+  return { address: taken.address as InternetAddress };
+}
+
+test("it is ended in the moment that it comes to stand still: all is closed", () =>
+  leavesNoFd(async () => {
+    for (let i = 0; i < 5; i++) {
+      const target = await Target.start({ server: options, pollMs: 1 });
+      using _client = new Client(target.place.addresses[0] as InternetAddress);
+      target.pause();
+      Bun.sleepSync(50); // it stands still, and this thread has not heard of it
+      await target.end();
+    }
+  }));

@@ -1,0 +1,176 @@
+// Closing: fails by name afterwards, is done once, and is nobody else's business.
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { EPOLL_CLOEXEC, EPOLLIN } from "../../../src/kernel/constants.ts";
+import { Epoll } from "../../../src/io/epoll.ts";
+import { ClosedError } from "../../../src/kernel/errno.ts";
+import { EventList } from "../../../src/io/event-list.ts";
+import { syscalls } from "../../../src/kernel/ffi.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { duplicate, EventFd, everyFdIsClosed, interestOf, reportOf } from "../../support/descriptors.ts";
+import { openFds } from "../../support/fds.ts";
+import { failure } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+everyFdIsClosed();
+
+const calls: Record<string, (epoll: Epoll) => unknown> = {
+  fileno: (epoll) => epoll.fileno(),
+  register: (epoll) => epoll.register(0),
+  modify: (epoll) => epoll.modify(0, EPOLLIN),
+  unregister: (epoll) => epoll.unregister(0),
+  poll: (epoll) => epoll.poll(0),
+  pollInto: (epoll) => epoll.pollInto(new EventList(1), 0),
+  waitInto: (epoll) => epoll.waitInto(new EventList(1), 0),
+};
+
+function closed(): Epoll {
+  const epoll = new Epoll();
+  epoll.close();
+  return epoll;
+}
+
+test("each method is tried here", () => {
+  const tried = new Set([...Object.keys(calls), "constructor", "closed", "close"]);
+  expect(Object.getOwnPropertyNames(Epoll.prototype).filter((name) => !tried.has(name))).toEqual([]);
+});
+
+describe.each(Object.entries(calls))("%s", (name, call) => {
+  test("fails by name after close", () => {
+    const error = thrownBy(() => call(closed()));
+    expect(error).toBeInstanceOf(ClosedError);
+    expect(error).toMatchObject({
+      name: "ClosedError",
+      code: "ERR_CLOSED",
+      message: `Epoll.${name}: this Epoll is closed`,
+    });
+  });
+});
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
+
+test("that it is closed is said before what is wrong with the arguments", () => {
+  expect(() => closed().register("spam" as unknown as number)).toThrow(ClosedError);
+  expect(() => closed().poll(NaN, 0)).toThrow(ClosedError);
+  expect(() => closed().pollInto(null as unknown as EventList)).toThrow(ClosedError);
+});
+
+test("`closed` says so, and never fails", () => {
+  const epoll = new Epoll();
+  expect(epoll.closed).toBe(false);
+  epoll.close();
+  expect(epoll.closed).toBe(true);
+});
+
+test("close closes the descriptor", () => {
+  const epoll = new Epoll();
+  const fd = epoll.fileno();
+  expect(openFds().get(fd)).toBe("anon_inode:[eventpoll]");
+  epoll.close();
+  expect(openFds().get(fd)).not.toBe("anon_inode:[eventpoll]");
+});
+
+test("close twice is fine, and does not close who has the number by then", () => {
+  const epoll = new Epoll();
+  using eventfd = new EventFd();
+  const fd = epoll.fileno();
+  epoll.close();
+  using next = duplicate(eventfd, fd);
+  expect(next.fileno()).toBe(fd);
+  epoll.close();
+  epoll[Symbol.dispose]();
+  expect(openFds().get(fd)).toBe("anon_inode:[eventfd]");
+});
+
+test("close that fails has closed all the same", () => {
+  const epoll = Epoll.fromfd(0x3fffffff);
+  expect(failure(() => epoll.close())).toEqual(["EBADF", "close"]);
+  expect(epoll.closed).toBe(true);
+  expect(() => epoll.close()).not.toThrow();
+});
+
+test("`using` closes, also when the block throws", () => {
+  let kept: Epoll | undefined;
+  expect(() => {
+    using epoll = new Epoll();
+    kept = epoll;
+    throw new Error("out");
+  }).toThrow("out");
+  expect(kept?.closed).toBe(true);
+});
+
+test("`using` after close is fine", () => {
+  using epoll = new Epoll();
+  epoll.close();
+});
+
+test("a closed socket cannot be registered: it says so itself", () => {
+  using epoll = new Epoll();
+  const socket = new Socket();
+  socket.close();
+  expect(() => epoll.register(socket)).toThrow("Socket.fileno: this Socket is closed");
+  expect(() => epoll.register(closed())).toThrow("Epoll.fileno: this Epoll is closed");
+});
+
+test("what an epoll returned outlives it", () => {
+  using eventfd = new EventFd(1);
+  const list = new EventList(2);
+  const pairs = (() => {
+    using epoll = new Epoll();
+    epoll.register(eventfd, EPOLLIN, 3);
+    epoll.pollInto(list, 0);
+    return epoll.poll(0);
+  })();
+  expect(pairs).toEqual([[eventfd.fileno(), EPOLLIN]]);
+  expect([list.fd(0), list.mask(0), list.token(0)]).toEqual([eventfd.fileno(), EPOLLIN, 3]);
+});
+
+describe("fromfd", () => {
+  test("takes over an epoll that was opened elsewhere, with what it watches", () => {
+    using eventfd = new EventFd(1);
+    const fd = syscalls().epoll_create1(EPOLL_CLOEXEC);
+    syscalls().epoll_ctl(fd, 1, eventfd.fileno(), EPOLLIN, 0);
+    using epoll = Epoll.fromfd(fd);
+    expect(epoll).toBeInstanceOf(Epoll);
+    expect(epoll.fileno()).toBe(fd);
+    expect(epoll.closed).toBe(false);
+    expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
+    epoll.unregister(eventfd);
+    expect(interestOf(epoll)).toEqual([]);
+  });
+
+  test("owns the descriptor: close closes it", () => {
+    const fd = syscalls().epoll_create1(EPOLL_CLOEXEC);
+    const epoll = Epoll.fromfd(fd);
+    epoll.close();
+    expect(openFds().get(fd)).not.toBe("anon_inode:[eventpoll]");
+  });
+
+  test("of a duplicate shares what is watched, and closing one leaves the other", () => {
+    using eventfd = new EventFd(1);
+    using first = new Epoll();
+    using second = Epoll.fromfd(duplicate(first).fileno());
+    first.register(eventfd, EPOLLIN);
+    expect(reportOf(second, eventfd)).toBe("EPOLLIN");
+    first.close();
+    expect(reportOf(second, eventfd)).toBe("EPOLLIN");
+  });
+
+  test("looks at nothing yet: a number that is no epoll fails when it is used", () => {
+    using epoll = Epoll.fromfd(new EventFd().fileno());
+    expect(failure(() => epoll.poll(0))).toEqual(["EINVAL", "epoll_wait"]);
+  });
+});
+
+test("a new epoll is close-on-exec", () => {
+  using epoll = new Epoll();
+  const [, flags = ""] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${epoll.fileno()}`, "utf8")) ?? [];
+  expect(Number.parseInt(flags, 8) & EPOLL_CLOEXEC).toBe(EPOLL_CLOEXEC);
+});

@@ -1,0 +1,118 @@
+// A signal while poll waits: it waits on, for what is left of its time.
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { EPOLLIN } from "../../../src/kernel/constants.ts";
+import { everyFdIsClosed, Fifo, withWait } from "../../support/descriptors.ts";
+import { EventList } from "../../../src/io/event-list.ts";
+import { syscalls } from "../../../src/kernel/ffi.ts";
+import { failure } from "../../support/sockets.ts";
+import { Waiter, type WaiterReport } from "../../support/waiting.ts";
+
+setDefaultTimeout(60_000);
+everyFdIsClosed();
+
+const EINTR = 4;
+const EBADF = 9;
+
+/** What a process saw of poll(timeoutMs) that so many signals interrupted; where they came too late, another does. */
+async function interruptedBySignals(times: number, timeoutMs: number): Promise<WaiterReport> {
+  for (;;) {
+    const waiter = await Waiter.start({ timeoutMs });
+    for (let i = 0; i < times; i++) await waiter.interrupt();
+    const report = await waiter.report();
+    if (report.waits.length > times || report.elapsedMs < timeoutMs) return report;
+  }
+}
+
+describe("a real signal", () => {
+  test("does not end poll before its time", async () => {
+    const { masks, elapsedMs, waits, signals } = await interruptedBySignals(1, 300);
+    expect(signals).toBe(1);
+    expect(masks).toEqual([]);
+    expect(elapsedMs).toBeGreaterThanOrEqual(300);
+    expect(waits.map(({ n }) => n)).toEqual([-EINTR, 0]);
+  });
+
+  test("again and again leaves poll ever less time", async () => {
+    const { masks, elapsedMs, waits, signals } = await interruptedBySignals(5, 500);
+    expect(signals).toBe(5);
+    expect(masks).toEqual([]);
+    expect(elapsedMs).toBeGreaterThanOrEqual(500);
+    expect(waits.map(({ n }) => n)).toEqual([-EINTR, -EINTR, -EINTR, -EINTR, -EINTR, 0]);
+    const times = waits.map(({ timeoutMs }) => timeoutMs);
+    expect(times).toEqual(times.toSorted((a, b) => b - a));
+    expect(times[0]).toBe(500);
+  });
+
+  test("does not end a wait for ever, and an event does", async () => {
+    using fifo = new Fifo();
+    const waiter = await Waiter.start({ fifo: fifo.path, mask: EPOLLIN, timeoutMs: -1 });
+    await waiter.interrupt();
+    fifo.writer.write(new Uint8Array(1));
+    const { masks, waits, signals } = await waiter.report();
+    expect(signals).toBe(1);
+    expect(masks).toEqual([EPOLLIN]);
+    expect(waits).toEqual([
+      { timeoutMs: -1, n: -EINTR },
+      { timeoutMs: -1, n: 1 },
+    ]);
+  });
+});
+
+/** An Epoll whose first `times` waits are interrupted after `afterMs` each; the next return `then`. */
+function interrupted(times: number, afterMs: number, then = 0): ReturnType<typeof withWait> {
+  let left = times;
+  return withWait((epfd, out, max) => {
+    if (left-- <= 0) return then;
+    syscalls().epoll_wait(epfd, out, max, afterMs); // nothing is watched: it takes its time
+    return -EINTR;
+  });
+}
+
+describe("an interrupted wait", () => {
+  test("is followed by one for the rest of the time, counted from the start", () => {
+    const { epoll, timeouts } = interrupted(3, 20);
+    using _ = epoll;
+    expect(epoll.poll(10_000)).toEqual([]);
+    expect(timeouts).toHaveLength(4);
+    for (const [i, timeout] of timeouts.entries()) {
+      expect(timeout).toBeLessThanOrEqual(10_000 - 20 * i);
+      expect(Number.isInteger(timeout)).toBe(true);
+    }
+  });
+
+  test("whose time is over is followed by a look, not by a wait", () => {
+    const { epoll, timeouts } = interrupted(1, 20);
+    using _ = epoll;
+    expect(epoll.poll(10)).toEqual([]);
+    expect(timeouts).toEqual([10, 0]);
+  });
+
+  test("for ever is followed by one for ever", () => {
+    const { epoll, timeouts } = interrupted(2, 1);
+    using _ = epoll;
+    epoll.poll(-1);
+    expect(timeouts).toEqual([-1, -1, -1]);
+  });
+
+  test("that was only to look is followed by a look", () => {
+    const { epoll, timeouts } = interrupted(2, 1);
+    using _ = epoll;
+    epoll.poll(0);
+    expect(timeouts).toEqual([0, 0, 0]);
+  });
+
+  test("throws what comes after it", () => {
+    const { epoll } = interrupted(1, 1, -EBADF);
+    using _ = epoll;
+    expect(failure(() => epoll.poll(1000))).toEqual(["EBADF", "epoll_wait"]);
+  });
+
+  test("of pollInto is the same", () => {
+    const { epoll, timeouts } = interrupted(1, 20);
+    using _ = epoll;
+    expect(epoll.pollInto(new EventList(1), 10_000)).toBe(0);
+    expect(timeouts[0]).toBe(10_000);
+    expect(timeouts[1]).toBeLessThanOrEqual(10_000 - 20);
+  });
+});

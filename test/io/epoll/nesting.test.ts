@@ -1,0 +1,191 @@
+// An Epoll watched by an Epoll: readiness passes through, five deep and in no circle.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../../src/kernel/constants.ts";
+import { Epoll } from "../../../src/io/epoll.ts";
+import {
+  Ends,
+  EventFd,
+  everyFdIsClosed,
+  interestOf,
+  numbersOf,
+  readyFds,
+  reportOf,
+  Several,
+} from "../../support/descriptors.ts";
+import { failure } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+everyFdIsClosed();
+
+const DEEPEST = 5;
+
+const epolls = (length: number): Several<Epoll> => new Several(length, () => new Epoll());
+
+test("an epoll is readable while one of its own is ready", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using ends = new Ends();
+  outer.register(inner, EPOLLIN);
+  inner.register(ends.here, EPOLLIN);
+  expect(reportOf(outer, inner)).toBe("nothing");
+  ends.there.send("x");
+  expect(reportOf(outer, inner)).toBe("EPOLLIN");
+  expect(reportOf(outer, inner)).toBe("EPOLLIN");
+  expect(reportOf(inner, ends.here)).toBe("EPOLLIN");
+  expect(reportOf(outer, inner)).toBe("EPOLLIN"); // looked at, not read
+  ends.here.recv(1);
+  expect(reportOf(outer, inner)).toBe("nothing");
+});
+
+test("what was ready before it was watched passes through", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using eventfd = new EventFd(1);
+  inner.register(eventfd, EPOLLIN);
+  outer.register(inner, EPOLLIN);
+  expect(reportOf(outer, inner)).toBe("EPOLLIN");
+});
+
+test("an epoll is never writable: EPOLLOUT inside is EPOLLIN outside", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using ends = new Ends();
+  inner.register(ends.here, EPOLLOUT);
+  outer.register(inner, EPOLLIN | EPOLLOUT);
+  expect(reportOf(outer, inner)).toBe("EPOLLIN");
+});
+
+test("what the inner epoll no longer watches does not pass through", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using eventfd = new EventFd(1);
+  inner.register(eventfd, EPOLLIN);
+  outer.register(inner, EPOLLIN);
+  inner.unregister(eventfd);
+  expect(reportOf(outer, inner)).toBe("nothing");
+});
+
+test("held one-shot, the inner epoll wakes the outer once until it is armed again", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using eventfd = new EventFd();
+  inner.register(eventfd, EPOLLIN);
+  outer.register(inner, EPOLLIN | EPOLLONESHOT);
+  for (let i = 0; i < 3; i++) {
+    eventfd.add();
+    expect(reportOf(outer, inner)).toBe("EPOLLIN");
+    eventfd.add();
+    expect(reportOf(outer, inner)).toBe("nothing");
+    expect(reportOf(inner, eventfd)).toBe("EPOLLIN");
+    eventfd.take();
+    outer.modify(inner, EPOLLIN | EPOLLONESHOT);
+    expect(reportOf(outer, inner)).toBe("nothing");
+  }
+});
+
+test("edge-triggered, the outer reports each change inside once", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using ends = new Ends();
+  inner.register(ends.here, EPOLLIN);
+  outer.register(inner, EPOLLIN | EPOLLET);
+  for (let i = 0; i < 3; i++) {
+    ends.there.send("x");
+    expect(reportOf(outer, inner)).toBe("EPOLLIN");
+    expect(reportOf(outer, inner)).toBe("nothing");
+    expect(reportOf(inner, ends.here)).toBe("EPOLLIN");
+    ends.here.recv(1);
+    expect(inner.poll(0)).toEqual([]);
+  }
+});
+
+test("two epolls watch one", () => {
+  using inner = new Epoll();
+  using left = new Epoll();
+  using right = new Epoll();
+  using eventfd = new EventFd(1);
+  inner.register(eventfd, EPOLLIN);
+  for (const outer of [left, right]) outer.register(inner, EPOLLIN);
+  expect(reportOf(left, inner)).toBe("EPOLLIN");
+  expect(reportOf(right, inner)).toBe("EPOLLIN");
+});
+
+test("a descriptor watched both inside and outside is reported by both", () => {
+  using outer = new Epoll();
+  using inner = new Epoll();
+  using eventfd = new EventFd(1);
+  inner.register(eventfd, EPOLLIN);
+  outer.register(inner, EPOLLIN);
+  outer.register(eventfd, EPOLLIN);
+  expect(readyFds(outer)).toEqual(numbersOf([inner, eventfd]));
+  expect(reportOf(inner, eventfd)).toBe("EPOLLIN");
+});
+
+test("an inner epoll that is closed is dropped", () => {
+  using outer = new Epoll();
+  using eventfd = new EventFd(1);
+  const inner = new Epoll();
+  inner.register(eventfd, EPOLLIN);
+  outer.register(inner, EPOLLIN);
+  inner.close();
+  expect(outer.poll(0)).toEqual([]);
+  expect(interestOf(outer)).toEqual([]);
+});
+
+test("readiness passes through five, and each reports only its own", () => {
+  using chain = epolls(DEEPEST);
+  using eventfd = new EventFd();
+  chain.at(0).register(eventfd, EPOLLIN);
+  for (let i = 1; i < DEEPEST; i++) chain.at(i).register(chain.at(i - 1), EPOLLIN);
+  expect(chain.at(-1).poll(0)).toEqual([]);
+  eventfd.add();
+  for (let i = DEEPEST - 1; i > 0; i--) expect(reportOf(chain.at(i), chain.at(i - 1))).toBe("EPOLLIN");
+  expect(reportOf(chain.at(0), eventfd)).toBe("EPOLLIN");
+});
+
+test("a sixth around them fails: ELOOP", () => {
+  using chain = epolls(DEEPEST + 1);
+  for (let i = 1; i < DEEPEST; i++) chain.at(i).register(chain.at(i - 1), EPOLLIN);
+  expect(failure(() => chain.at(DEEPEST).register(chain.at(DEEPEST - 1), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
+});
+
+test("a sixth inside them fails: ELOOP", () => {
+  using chain = epolls(DEEPEST + 1);
+  for (let i = 1; i < DEEPEST; i++) chain.at(i + 1).register(chain.at(i), EPOLLIN);
+  expect(failure(() => chain.at(1).register(chain.at(0), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
+});
+
+test("two that watch each other fail: ELOOP", () => {
+  using first = new Epoll();
+  using second = new Epoll();
+  first.register(second, EPOLLIN);
+  expect(failure(() => second.register(first, EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
+  expect(interestOf(second)).toEqual([]);
+});
+
+test("a circle of three fails: ELOOP", () => {
+  using chain = epolls(3);
+  chain.at(1).register(chain.at(0), EPOLLIN);
+  chain.at(2).register(chain.at(1), EPOLLIN);
+  expect(failure(() => chain.at(0).register(chain.at(2), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
+});
+
+test("a circle that was broken up is none: the other way round works then", () => {
+  using first = new Epoll();
+  using second = new Epoll();
+  first.register(second, EPOLLIN);
+  first.unregister(second);
+  second.register(first, EPOLLIN);
+  expect(interestOf(second)).toHaveLength(1);
+});
+
+test("too many ways from one descriptor up through the epolls fail: EINVAL", () => {
+  using tower = epolls(DEEPEST - 1);
+  using wide = epolls(11);
+  using eventfd = new EventFd();
+  for (let i = 1; i < tower.all.length; i++) tower.at(i).register(tower.at(i - 1), EPOLLIN);
+  for (const epoll of wide.all) epoll.register(eventfd, EPOLLIN);
+  for (const epoll of wide.all.slice(1)) tower.at(0).register(epoll, EPOLLIN); // ten ways, five epolls long
+  expect(failure(() => tower.at(0).register(wide.at(0), EPOLLIN))).toEqual(["EINVAL", "epoll_ctl"]);
+});

@@ -1,0 +1,94 @@
+// EPOLLONESHOT: one event, then silence until modify.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../../src/kernel/constants.ts";
+import { Epoll } from "../../../src/io/epoll.ts";
+import { Ends, EventFd, everyFdIsClosed, interestOf, reportOf } from "../../support/descriptors.ts";
+import { failure } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+everyFdIsClosed();
+
+test("it is reported once, though it stays ready and more comes", () => {
+  using epoll = new Epoll();
+  using ends = new Ends();
+  epoll.register(ends.here, EPOLLIN | EPOLLONESHOT);
+  ends.there.send("x");
+  expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
+  expect(reportOf(epoll, ends.here)).toBe("nothing");
+  ends.there.send("y");
+  expect(reportOf(epoll, ends.here)).toBe("nothing");
+});
+
+test("waiting in vain does not use it up", () => {
+  using epoll = new Epoll();
+  using ends = new Ends();
+  epoll.register(ends.here, EPOLLIN | EPOLLONESHOT);
+  expect(reportOf(epoll, ends.here)).toBe("nothing");
+  ends.there.send("x");
+  expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
+});
+
+test("modify arms it again", () => {
+  using epoll = new Epoll();
+  using eventfd = new EventFd(1);
+  epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
+  for (let i = 0; i < 3; i++) {
+    expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
+    expect(reportOf(epoll, eventfd)).toBe("nothing");
+    epoll.modify(eventfd, EPOLLIN | EPOLLONESHOT);
+  }
+});
+
+test("modify without EPOLLONESHOT makes it lasting", () => {
+  using epoll = new Epoll();
+  using eventfd = new EventFd(1);
+  epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
+  epoll.poll(0);
+  epoll.modify(eventfd, EPOLLIN);
+  expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
+  expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
+});
+
+test("once reported it is still registered: register fails, unregister does not", () => {
+  using epoll = new Epoll();
+  using eventfd = new EventFd(1);
+  epoll.register(eventfd, EPOLLIN | EPOLLONESHOT, 5);
+  epoll.poll(0);
+  expect(failure(() => epoll.register(eventfd, EPOLLIN))).toEqual(["EEXIST", "epoll_ctl"]);
+  expect(interestOf(epoll)).toEqual([{ fd: eventfd.fileno(), mask: EPOLLONESHOT, token: 5 }]);
+  epoll.unregister(eventfd);
+  expect(interestOf(epoll)).toEqual([]);
+});
+
+test("once reported not even EPOLLHUP is", () => {
+  using epoll = new Epoll();
+  using ends = new Ends();
+  epoll.register(ends.here, EPOLLOUT | EPOLLONESHOT);
+  expect(reportOf(epoll, ends.here)).toBe("EPOLLOUT");
+  ends.there.close();
+  expect(reportOf(epoll, ends.here)).toBe("nothing");
+  epoll.modify(ends.here, EPOLLONESHOT);
+  expect(reportOf(epoll, ends.here)).toBe("EPOLLHUP");
+});
+
+test("each registration has its own shot", () => {
+  using epoll = new Epoll();
+  using first = new EventFd(1);
+  using second = new EventFd();
+  epoll.register(first, EPOLLIN | EPOLLONESHOT);
+  epoll.register(second, EPOLLIN | EPOLLONESHOT);
+  expect(reportOf(epoll, first)).toBe("EPOLLIN");
+  second.add();
+  expect(reportOf(epoll, second)).toBe("EPOLLIN");
+  expect(epoll.poll(0)).toEqual([]);
+});
+
+test("an event that did not fit into a poll has not used its shot", () => {
+  using epoll = new Epoll();
+  using first = new EventFd(1);
+  using second = new EventFd(1);
+  for (const eventfd of [first, second]) epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
+  const [[fd] = []] = epoll.poll(0, 1);
+  expect(reportOf(epoll, fd === first.fileno() ? second : first)).toBe("EPOLLIN");
+});

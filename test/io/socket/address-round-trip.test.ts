@@ -1,0 +1,195 @@
+// encodeAddress and decodeAddress undo each other, for every address.
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import fc from "fast-check";
+import { isIPv6 } from "node:net";
+import {
+  ADDRESS_BYTES,
+  addressBuffer,
+  decodeAddress,
+  encodeAddress,
+  type InternetAddress,
+} from "../../../src/kernel/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "../../../src/kernel/constants.ts";
+import { syscalls } from "../../../src/kernel/ffi.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { Place } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+
+const sys = syscalls();
+const port = fc.integer({ min: 0, max: 65535 });
+const scopeId = fc.integer({ min: 1, max: 0xffffffff });
+const bytesIn = (text: string): number => new TextEncoder().encode(text).length;
+
+function roundTrip(address: Parameters<typeof encodeAddress>[1], family: number): ReturnType<typeof decodeAddress> {
+  return decodeAddress(sys, encodeAddress(sys, address, family));
+}
+
+test("an IPv4 address and port", () => {
+  fc.assert(
+    fc.property(fc.ipV4(), port, (address, port) => {
+      expect(roundTrip({ address, port }, AF_INET)).toEqual({ address, port, family: "IPv4" });
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("an IPv6 address, port and scope id; its text may get shorter, and stays the same address", () => {
+  fc.assert(
+    fc.property(fc.ipV6(), port, fc.option(scopeId, { nil: undefined }), (address, port, scopeId) => {
+      const first = encodeAddress(sys, { address, port, scopeId }, AF_INET6);
+      const decoded = decodeAddress(sys, first) as InternetAddress;
+      expect(decoded).toEqual({
+        address: expect.any(String),
+        port,
+        family: "IPv6",
+        ...(scopeId === undefined ? {} : { scopeId }),
+      });
+      expect(isIPv6(decoded.address)).toBe(true);
+      expect(encodeAddress(sys, decoded, AF_INET6)).toEqual(first);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("an IPv6 address of any 16 bytes", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
+      const buffer = addressBuffer();
+      buffer.set([28, 0, 0, 0, AF_INET6, 0]);
+      buffer.set(bytes, 12);
+      const decoded = decodeAddress(sys, buffer);
+      expect(encodeAddress(sys, decoded, AF_INET6)).toEqual(buffer);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a scope id may stand in the text as a number", () => {
+  fc.assert(
+    fc.property(scopeId, (scopeId) => {
+      expect(roundTrip({ address: `fe80::1%${scopeId}`, port: 0 }, AF_INET6)).toMatchObject({
+        address: "fe80::1",
+        scopeId,
+      });
+    }),
+  );
+});
+
+test("every port", () => {
+  for (let port = 0; port < 65536; port += 7) {
+    expect(roundTrip({ address: "10.0.0.1", port }, AF_INET)).toEqual({ address: "10.0.0.1", port, family: "IPv4" });
+  }
+  expect(roundTrip({ address: "::1", port: 65535 }, AF_INET6)).toMatchObject({ port: 65535 });
+});
+
+describe("a unix path", () => {
+  const path = fc
+    .string({
+      unit: fc.oneof(
+        { weight: 9, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 1 }) },
+        fc.constant("\ufeff"),
+      ),
+      maxLength: 107,
+    })
+    .filter((text) => !text.includes("\0") && bytesIn(text) <= 107);
+
+  test("of any text up to 107 bytes", () => {
+    fc.assert(
+      fc.property(path, (path) => {
+        expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("may start with a byte order mark", () => {
+    expect(roundTrip({ path: "\ufeffmarked" }, AF_UNIX)).toEqual({ path: "\ufeffmarked" });
+  });
+
+  test("of 107 bytes has room for its NUL, as each path from the kernel", () => {
+    const encoded = encodeAddress(sys, { path: "x".repeat(107) }, AF_UNIX);
+    expect(new DataView(encoded.buffer).getUint32(0, true)).toBe(2 + 108);
+    expect(encoded[4 + 2 + 107]).toBe(0);
+    expect(ADDRESS_BYTES).toBeGreaterThanOrEqual(4 + 2 + 108);
+  });
+
+  test("of 108 bytes without a NUL, which another program may have bound, is read whole", () => {
+    const buffer = addressBuffer();
+    buffer.set([2 + 108, 0, 0, 0, AF_UNIX, 0]);
+    buffer.fill(120, 6, 6 + 108);
+    expect(decodeAddress(sys, buffer)).toEqual({ path: "x".repeat(108) });
+  });
+});
+
+describe("an abstract name", () => {
+  const name = fc
+    .string({ unit: "binary", maxLength: 107 })
+    .map((rest) => `\0${rest}`)
+    .filter((text) => bytesIn(text) <= 108);
+
+  test("of any text up to 108 bytes, NULs and all", () => {
+    fc.assert(
+      fc.property(name, (path) => {
+        expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("through the kernel: bind, then getsockname", () => {
+    using place = new Place("AF_UNIX abstract");
+    fc.assert(
+      fc.property(name, (rest) => {
+        const unique = place.fresh() as { path: string };
+        const path = Buffer.from(unique.path + rest)
+          .subarray(0, 100)
+          .toString();
+        fc.pre(bytesIn(path) <= 108);
+        using socket = new Socket(AF_UNIX);
+        socket.bind({ path });
+        expect(socket.getsockname()).toEqual({ path });
+      }),
+    );
+  });
+
+  test("of 108 bytes, through the kernel", () => {
+    const path = `\0${process.pid}`.padEnd(108, "x");
+    using socket = new Socket(AF_UNIX);
+    socket.bind({ path });
+    expect(socket.getsockname()).toEqual({ path });
+  });
+
+  test("of one byte less and one byte more differ", () => {
+    using place = new Place("AF_UNIX abstract");
+    const { path } = place.fresh() as { path: string };
+    using one = new Socket(AF_UNIX);
+    using other = new Socket(AF_UNIX);
+    one.bind({ path });
+    other.bind({ path: `${path}\0` });
+    expect(other.getsockname()).toEqual({ path: `${path}\0` });
+  });
+});
+
+test("an unnamed unix socket", () => {
+  expect(roundTrip({ path: "" }, AF_UNIX)).toEqual({ path: "" });
+});
+
+test("decodeAddress makes something of whatever the kernel could write, and never throws", () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: ADDRESS_BYTES, maxLength: ADDRESS_BYTES }),
+      fc.integer({ min: 0, max: 128 }),
+      fc.constantFrom(0, AF_UNIX, AF_INET, AF_INET6, 16, 0xffff),
+      (bytes, length, family) => {
+        const view = new DataView(bytes.buffer);
+        view.setUint32(0, length, true);
+        view.setUint16(4, family, true);
+        const decoded = decodeAddress(sys, bytes);
+        expect("path" in decoded || "address" in decoded).toBe(true);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});

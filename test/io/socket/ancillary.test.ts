@@ -1,0 +1,129 @@
+// What travels beside the bytes: descriptors, credentials, and how it is told that there was no room.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import {
+  AF_UNIX,
+  CMSG_SPACE,
+  MSG_CTRUNC,
+  pipe,
+  SCM_RIGHTS,
+  SO_PASSCRED,
+  SOCK_DGRAM,
+  Socket,
+  socketpair,
+  SOL_SOCKET,
+} from "../../../src/index.ts";
+import { leavesNoFd, openFds } from "../../support/fds.ts";
+
+setDefaultTimeout(60_000);
+
+const MAX_FDS = 253;
+/** What /proc says of a descriptor: the flags it was opened with, in octal. */
+const flagsOf = (fd: number): number =>
+  Number.parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "", 8);
+
+test("a descriptor comes as another number for the same open file, close-on-exec, the receiver's to close", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    const file = openSync(import.meta.path, "r");
+    expect(a.sendFds("take it", [file, a])).toBe(7);
+    const got = b.recvFds(100, 4);
+    expect([Buffer.from(got?.data ?? []).toString(), got?.fds.length, got?.flags]).toEqual(["take it", 2, 0]);
+    const [copy = -1, socket = -1] = got?.fds ?? [];
+    closeSync(file);
+    const text = Buffer.alloc(2);
+    readSync(copy, text, 0, 2, 0);
+    expect(text.toString()).toBe("//");
+    expect(flagsOf(copy) & 0o2000000).toBe(0o2000000);
+    closeSync(copy);
+    using other = Socket.fromfd(socket);
+    other.send("by the copy");
+    expect(Buffer.from(b.recv(100) ?? []).toString()).toBe("by the copy");
+    a.close();
+    b.close();
+  }));
+
+test("without room they are closed, and MSG_CTRUNC says so; with room for some, those come", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM);
+    const [reader, writer] = pipe();
+    const fds = [reader, reader, reader, reader, reader];
+    const before = openFds().size;
+    a.sendFds("x", fds);
+    expect(b.recv(10)).toEqual(Buffer.from("x") as Uint8Array);
+    a.sendFds("x", fds);
+    expect(b.recvmsg(10)).toMatchObject({ ancillary: [], flags: MSG_CTRUNC });
+    expect(openFds().size).toBe(before);
+    a.sendFds("x", fds);
+    const some = b.recvFds(10, 2);
+    expect(some?.flags).toBe(MSG_CTRUNC);
+    expect(some?.fds.length).toBe(2);
+    expect(openFds().size).toBe(before + 2);
+    for (const fd of some?.fds ?? []) closeSync(fd);
+    for (const end of [a, b, reader, writer]) end.close();
+  }));
+
+test("never more come than there is room for; over TCP they are refused, where the kernel would drop them", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM);
+    for (const room of [1, 2, 3]) {
+      a.sendFds("x", Array<Socket>(4).fill(a));
+      const got = b.recvFds(10, room);
+      expect([got?.fds.length, got?.flags]).toEqual([room, MSG_CTRUNC]);
+      for (const fd of got?.fds ?? []) closeSync(fd);
+    }
+    a.close();
+    b.close();
+    using tcp = new Socket();
+    expect(() => tcp.sendFds("x", [0])).toThrow("over unix sockets only");
+  }));
+
+test(`${MAX_FDS} of them are the most; what is none is refused by name`, () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    a.sendFds("x", Array<Socket>(MAX_FDS).fill(b));
+    const got = b.recvFds(10, MAX_FDS);
+    expect(new Set(got?.fds).size).toBe(MAX_FDS);
+    for (const fd of got?.fds ?? []) closeSync(fd);
+    expect(() => a.sendFds("x", Array<Socket>(MAX_FDS + 1).fill(b))).toThrow("send several");
+    expect(() => a.sendFds("x", [])).toThrow("leave the item out");
+    expect(() => a.sendFds("", [b])).toThrow("at least one byte");
+    expect(() => a.sendFds("x", [9999])).toThrow("EBADF: bad file descriptor, sendmsg");
+    expect(() => a.sendFds("x", [-1])).toThrow(RangeError);
+    expect(() => a.sendmsg(["x"], 0 as never)).toThrow("ancillary data is an array");
+    expect(() => a.sendmsg(["x"], [{}] as never)).toThrow("an item is");
+    const to = b.fileno();
+    a.close();
+    expect(() => a.sendFds("x", [to])).toThrow("Socket.sendFds: this Socket is closed");
+    b.close();
+  }));
+
+test("credentials are told who asks, by message and by SO_PEERCRED; those of others are not one's to send", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    const me = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };
+    expect(a.peerCredentials()).toEqual(me);
+    b.setsockopt(SOL_SOCKET, SO_PASSCRED, true);
+    a.send("untold");
+    expect(b.recvmsg(100, 100)?.ancillary).toEqual([{ credentials: me }]);
+    a.sendmsg(["told"], [{ credentials: me }]);
+    expect(b.recvmsg(100, 100)?.ancillary).toEqual([{ credentials: me }]);
+    if (me.uid !== 0) expect(() => a.sendmsg(["x"], [{ credentials: { ...me, uid: 0 } }])).toThrow("EPERM");
+    expect(() => a.sendmsg(["x"], [{ credentials: { ...me, pid: 2 ** 22 + 1 } }])).toThrow(/ESRCH|EPERM/);
+    a.close();
+    b.close();
+  }));
+
+test("both in one message, and an item by its level, type and bytes", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    b.setsockopt(SOL_SOCKET, SO_PASSCRED, true);
+    const data = new Uint8Array(Int32Array.of(a.fileno()).buffer);
+    a.sendmsg(["x", "y"], [{ level: SOL_SOCKET, type: SCM_RIGHTS, data }]);
+    const { ancillary = [] } = b.recvmsg(10, CMSG_SPACE(4) + CMSG_SPACE(12)) ?? {};
+    expect(ancillary.flatMap(Object.keys).toSorted()).toEqual(["credentials", "fds"]);
+    for (const item of ancillary) if ("fds" in item) for (const fd of item.fds) closeSync(fd);
+    a.close();
+    b.close();
+  }));

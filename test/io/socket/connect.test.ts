@@ -1,0 +1,139 @@
+// connect: at once, or under way until EPOLLOUT, when SO_ERROR tells how it went.
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLOUT, SO_ERROR, SOL_SOCKET } from "../../../src/kernel/constants.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { errnoError, everySocketIsClosed, failure, Place, refusing, until } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+
+everySocketIsClosed();
+
+const ECONNREFUSED = 111;
+
+describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
+  test("gives false, then EPOLLOUT comes, and SO_ERROR is 0", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using client = new Socket(place.family);
+    expect(client.connect(listener.getsockname())).toBe(false);
+    expect(until(client, EPOLLOUT)).toBe(EPOLLOUT);
+    expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
+    expect(client.getpeername()).toEqual(listener.getsockname());
+  });
+
+  test("to a port that refuses gives false, then EPOLLERR, and SO_ERROR is ECONNREFUSED once", () => {
+    using place = new Place(kind);
+    using nobody = refusing(place);
+    using client = new Socket(place.family);
+    expect(client.connect(nobody.getsockname())).toBe(false);
+    const events = until(client, EPOLLOUT);
+    expect(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)).toBe(EPOLLOUT | EPOLLERR | EPOLLHUP);
+    expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(ECONNREFUSED);
+    expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
+  });
+
+  test("that was refused throws ECONNREFUSED from the next call, with the address", () => {
+    using place = new Place(kind);
+    using nobody = refusing(place);
+    using client = new Socket(place.family);
+    const address = nobody.getsockname() as { address: string; port: number };
+    client.connect(address);
+    until(client, EPOLLOUT);
+    expect(errnoError(() => client.connect(address))).toMatchObject({
+      code: "ECONNREFUSED",
+      errno: -ECONNREFUSED,
+      syscall: "connect",
+      fd: client.fileno(),
+      address: address.address,
+      port: address.port,
+    });
+  });
+
+  test("again after EPOLLOUT confirms it with true, then is EISCONN", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using client = new Socket(place.family);
+    client.connect(listener.getsockname());
+    until(client, EPOLLOUT);
+    expect(client.connect(listener.getsockname())).toBe(true);
+    expect(failure(() => client.connect(listener.getsockname()))).toEqual(["EISCONN", "connect"]);
+  });
+
+  test("again while it is under way is EALREADY", () => {
+    using place = new Place(kind);
+    using listener = place.listening(0);
+    using stack = new DisposableStack();
+    const codes: string[] = [];
+    // The first ones fill the listener's queue; those after get no answer, and stay under way.
+    for (let i = 0; i < 20 && codes.length === 0; i++) {
+      const client = stack.use(new Socket(place.family));
+      expect(client.connect(listener.getsockname())).toBe(false);
+      try {
+        client.connect(listener.getsockname());
+      } catch (error) {
+        codes.push((error as { code: string }).code);
+      }
+    }
+    expect(codes).toEqual(["EALREADY"]);
+  });
+
+  test("from an address and port that are connected there already is EADDRNOTAVAIL", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using first = new Socket(place.family);
+    using second = new Socket(place.family);
+    for (const socket of [first, second]) socket.setsockopt(SOL_SOCKET, 2 /* SO_REUSEADDR */, true);
+    first.bind(place.fresh());
+    second.bind(first.getsockname());
+    first.connect(listener.getsockname());
+    expect(failure(() => second.connect(listener.getsockname()))).toEqual(["EADDRNOTAVAIL", "connect"]);
+  });
+
+  test("works to the wildcard, which means this machine", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using client = new Socket(place.family);
+    client.connect({ port: (listener.getsockname() as { port: number }).port });
+    until(client, EPOLLOUT);
+    expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
+  });
+});
+
+describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", (kind) => {
+  test("is done at once: true", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using client = new Socket(AF_UNIX);
+    expect(client.connect(listener.getsockname())).toBe(true);
+    expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
+  });
+
+  test("again is EISCONN", () => {
+    using place = new Place(kind);
+    using listener = place.listening();
+    using client = new Socket(AF_UNIX);
+    client.connect(listener.getsockname());
+    expect(failure(() => client.connect(listener.getsockname()))).toEqual(["EISCONN", "connect"]);
+  });
+
+  test("to a socket that is bound and does not listen is ECONNREFUSED", () => {
+    using place = new Place(kind);
+    using nobody = refusing(place);
+    using client = new Socket(AF_UNIX);
+    expect(failure(() => client.connect(nobody.getsockname()))).toEqual(["ECONNREFUSED", "connect"]);
+  });
+});
+
+test("the two ends of a connection to the wildcard know each other", () => {
+  using place = new Place("AF_INET");
+  using listener = new Socket(place.family);
+  listener.bind({ port: 0 });
+  listener.listen();
+  using client = new Socket(place.family);
+  client.connect({ address: "127.0.0.1", port: (listener.getsockname() as { port: number }).port });
+  until(listener, 1 /* EPOLLIN */);
+  using server = listener.accept()?.socket;
+  expect(server?.getpeername()).toEqual(client.getsockname());
+  expect(server?.getsockname()).toMatchObject({ address: "127.0.0.1" });
+});

@@ -1,0 +1,164 @@
+// Datagrams, in every family: each send call to each receive call, with and without a peer.
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { EPOLLIN, EPOLLOUT, SOCK_DGRAM } from "../../../src/kernel/constants.ts";
+import { Socket, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import {
+  eventually,
+  everySocketIsClosed,
+  kinds,
+  orNull,
+  Place,
+  readiness,
+  text,
+  until,
+} from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+
+everySocketIsClosed();
+
+describe.each(kinds)("a datagram of %s", (kind) => {
+  test("sendto reaches recvfrom, which tells the sender's address", () => {
+    using place = new Place(kind);
+    using sender = place.bound(SOCK_DGRAM);
+    using receiver = place.bound(SOCK_DGRAM);
+    expect(sender.sendto("hello", receiver.getsockname())).toBe(5);
+    expect(until(receiver, EPOLLIN)).toBe(EPOLLIN);
+    const { data, address } = eventually(receiver, () => receiver.recvfrom(100));
+    expect(text(data)).toBe("hello");
+    expect(address).toEqual(sender.getsockname());
+  });
+
+  test("a reply to the address from recvfrom arrives", () => {
+    using place = new Place(kind);
+    using asking = place.bound(SOCK_DGRAM);
+    using answering = place.bound(SOCK_DGRAM);
+    asking.sendto("?", answering.getsockname());
+    const { address } = eventually(answering, () => answering.recvfrom(10));
+    answering.sendto("!", address);
+    expect(text(eventually(asking, () => asking.recv(10)))).toBe("!");
+  });
+
+  test("connect sets the peer at once: true", () => {
+    using place = new Place(kind);
+    using socket = place.bound(SOCK_DGRAM);
+    using peer = place.bound(SOCK_DGRAM);
+    expect(socket.connect(peer.getsockname())).toBe(true);
+    expect(socket.getpeername()).toEqual(peer.getsockname());
+  });
+
+  test("connect again changes the peer", () => {
+    using place = new Place(kind);
+    using socket = place.bound(SOCK_DGRAM);
+    using first = place.bound(SOCK_DGRAM);
+    using second = place.bound(SOCK_DGRAM);
+    socket.connect(first.getsockname());
+    socket.connect(second.getsockname());
+    socket.send("for the second");
+    expect(text(eventually(second, () => second.recv(100)))).toBe("for the second");
+    expect(first.recv(100)).toBeNull();
+  });
+
+  test("send and recv go between peers", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    expect(pair.client.send("ping")).toBe(4);
+    expect(text(eventually(pair.server, () => pair.server.recv(100)))).toBe("ping");
+    pair.server.send(Buffer.from("pong"));
+    expect(text(eventually(pair.client, () => pair.client.recv(100)))).toBe("pong");
+  });
+
+  test("each datagram is received by itself, in order", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    pair.client.send("one");
+    pair.client.send("two");
+    expect(text(eventually(pair.server, () => pair.server.recv(100)))).toBe("one");
+    expect(text(eventually(pair.server, () => pair.server.recv(100)))).toBe("two");
+    expect(pair.server.recv(100)).toBeNull();
+  });
+
+  test("recvInto fills the caller's buffer", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    pair.client.send("abc");
+    const buffer = new Uint8Array(4).fill(0xff);
+    expect(eventually(pair.server, () => orNull(pair.server.recvInto(buffer)))).toBe(3);
+    expect([...buffer]).toEqual([97, 98, 99, 0xff]);
+  });
+
+  test("sendmsg with an address reaches recvmsg, which tells the sender's address", () => {
+    using place = new Place(kind);
+    using sender = place.bound(SOCK_DGRAM);
+    using receiver = place.bound(SOCK_DGRAM);
+    expect(sender.sendmsg(["a", "b", "c"], [], 0, receiver.getsockname())).toBe(3);
+    expect(eventually(receiver, () => receiver.recvmsg(100))).toEqual({
+      data: new Uint8Array([97, 98, 99]),
+      address: sender.getsockname(),
+      flags: 0,
+      ancillary: [],
+    });
+  });
+
+  test("buffers gathered by sendmsg arrive as one datagram", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    expect(pair.client.sendmsg([new Uint8Array([1, 2]), new Uint8Array(0), Buffer.from([3])])).toBe(3);
+    expect(eventually(pair.server, () => pair.server.recv(100))).toEqual(new Uint8Array([1, 2, 3]));
+    expect(pair.server.recv(100)).toBeNull();
+  });
+
+  test("nothing to receive is null and WOULD_BLOCK, not an empty datagram", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    expect(pair.server.recv(10)).toBeNull();
+    expect(pair.server.recvfrom(10)).toBeNull();
+    expect(pair.server.recvmsg(10)).toBeNull();
+    expect(pair.server.recvInto(new Uint8Array(10))).toBe(WOULD_BLOCK);
+  });
+
+  test("an empty datagram is no bytes, not null", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    expect(pair.client.send("")).toBe(0);
+    expect(pair.client.sendmsg([])).toBe(0);
+    expect(pair.client.send(new Uint8Array(0))).toBe(0);
+    expect(eventually(pair.server, () => pair.server.recv(10))).toEqual(new Uint8Array(0));
+    expect(eventually(pair.server, () => pair.server.recvfrom(10))).toEqual({
+      data: new Uint8Array(0),
+      address: pair.client.getsockname(),
+    });
+    expect(eventually(pair.server, () => orNull(pair.server.recvInto(new Uint8Array(10))))).toBe(0);
+    expect(pair.server.recv(10)).toBeNull();
+  });
+
+  test("is writable while nothing is queued", () => {
+    using place = new Place(kind);
+    using pair = place.datagrams();
+    expect(readiness(pair.client, EPOLLIN | EPOLLOUT)).toBe(EPOLLOUT);
+  });
+
+  test("has its type as a field, and `using` closes it", () => {
+    using place = new Place(kind);
+    let socket: Socket;
+    {
+      using inner = place.bound(SOCK_DGRAM);
+      socket = inner;
+      expect(inner.type).toBe(SOCK_DGRAM);
+    }
+    expect(socket.closed).toBe(true);
+  });
+});
+
+describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("a sender of %s without a name", (kind) => {
+  test("is the empty path to recvfrom and recvmsg", () => {
+    using place = new Place(kind);
+    using sender = new Socket(place.family, SOCK_DGRAM);
+    using receiver = place.bound(SOCK_DGRAM);
+    sender.sendto("a", receiver.getsockname());
+    sender.sendto("b", receiver.getsockname());
+    expect(receiver.recvfrom(10)).toEqual({ data: new Uint8Array([97]), address: { path: "" } });
+    expect(receiver.recvmsg(10)?.address).toEqual({ path: "" });
+  });
+});

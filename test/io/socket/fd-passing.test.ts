@@ -1,0 +1,53 @@
+// Descriptors between two processes.
+
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_UNIX, Descriptor, pipe, Socket } from "../../../src/index.ts";
+import { endPrograms, start } from "../../support/programs.ts";
+import { accepted, eventually } from "../../support/sockets.ts";
+
+setDefaultTimeout(60_000);
+afterEach(endPrograms);
+
+test("a child reads from our pipe, and we from the child's", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  const path = join(folder, "socket");
+  const [ours, oursWriter] = pipe();
+  try {
+    using listener = new Socket(AF_UNIX);
+    listener.bind({ path });
+    listener.listen();
+    const child = start([
+      "bun",
+      "-e",
+      `
+      import { AF_UNIX, Descriptor, Epoll, EPOLLIN, pipe, Socket } from "./src/index.ts";
+      const socket = new Socket(AF_UNIX);
+      socket.connect({ path: process.argv.at(-1) });
+      const epoll = new Epoll();
+      epoll.register(socket, EPOLLIN);
+      epoll.poll(10000);
+      const { fds: [theirs] } = socket.recvFds(10, 1);
+      const [reader, writer] = pipe();
+      socket.sendFds("x", [reader]);
+      const heard = Descriptor.fromfd(theirs).read(100);
+      writer.write(Buffer.from(heard).toString().toUpperCase());
+      `,
+      path,
+    ]);
+    using connection = accepted(listener).socket;
+    oursWriter.write("through the parent's pipe");
+    connection.sendFds("x", [ours]);
+    const got = eventually(connection, () => connection.recvFds(10, 1));
+    using theirs = Descriptor.fromfd(got.fds[0] as number);
+    expect(await child.exited).toBe(0);
+    expect(Buffer.from(theirs.read(100) ?? []).toString()).toBe("THROUGH THE PARENT'S PIPE");
+    expect(theirs.read(100)).toEqual(new Uint8Array(0)); // the child has ended, and with it the writer
+  } finally {
+    ours.close();
+    oursWriter.close();
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,109 @@
+// The document's walk through its server, event list for event list and call for call, on a real run of the classic loop.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, formatMask } from "../../src/kernel/constants.ts";
+import { EventList } from "../../src/index.ts";
+import { leavesNoFd } from "../support/fds.ts";
+import { complete, GET, Stage, sysWith } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+const operations = { [EPOLL_CTL_ADD]: "ADD", [EPOLL_CTL_DEL]: "DEL", [EPOLL_CTL_MOD]: "MOD" } as Record<number, string>;
+
+/** The stage with a record of what the server asked the kernel for, and what epoll_wait returned. */
+function recorded(options: object): { stage: Stage; calls: string[] } {
+  const calls: string[] = [];
+  const names = new Map<number, string>();
+  const name = (fd: number): string => names.get(fd) ?? "listener";
+  const sys = sysWith((host) => ({
+    epoll_wait(epfd, out, max, timeoutMs) {
+      const n = host.epoll_wait(epfd, out, max, timeoutMs);
+      const list = new EventList(max);
+      list.raw.set(out);
+      list.length = Math.max(0, n);
+      calls.push(`[${list.toArray().map(([fd, mask]) => `(${name(fd)}, ${formatMask(mask)})`)}]`);
+      return n;
+    },
+    epoll_ctl(epfd, op, fd, events, token) {
+      calls.push(`epoll_ctl(${operations[op]}, ${name(fd)}${op === EPOLL_CTL_DEL ? "" : `, ${formatMask(events)}`})`);
+      return host.epoll_ctl(epfd, op, fd, events, token);
+    },
+    accept4(...args) {
+      const fd = host.accept4(...args);
+      if (fd >= 0) names.set(fd, "connection");
+      calls.push(`accept4${fd < 0 ? " EAGAIN" : ""}`);
+      return fd;
+    },
+    recv(...args) {
+      const n = host.recv(...args);
+      calls.push(n < 0 ? "recv EAGAIN" : `recv ${n}`);
+      return n;
+    },
+    send: (...args) => (calls.push("send"), host.send(...args)),
+    shutdown: (fd, how) => (calls.push(`shutdown(${how})`), host.shutdown(fd, how)),
+    close(fd) {
+      calls.push(`close(${name(fd)})`);
+      names.delete(fd);
+      return host.close(fd);
+    },
+  }));
+  const stage = new Stage(options, sys);
+  calls.length = 0; // of its construction
+  return { stage, calls };
+}
+
+test("the five event lists, and one system call for each readiness", () =>
+  leavesNoFd(() => {
+    const { stage, calls } = recorded({ keepAlive: false, eager: false });
+    using _ = stage;
+    const iteration = (): string[] => {
+      calls.length = 0;
+      stage.server.tick(1000);
+      return [...calls];
+    };
+    calls.length = 0;
+    stage.server.tick(0);
+    expect(calls).toEqual(["[]"]);
+
+    const client = stage.client(GET);
+    expect(iteration()).toEqual(["[(listener, EPOLLIN)]", "accept4", "epoll_ctl(ADD, connection, EPOLLIN)"]);
+    expect(iteration()).toEqual([
+      "[(connection, EPOLLIN)]",
+      `recv ${GET.length}`,
+      "epoll_ctl(MOD, connection, EPOLLOUT)",
+    ]);
+    expect(iteration()).toEqual(["[(connection, EPOLLOUT)]", "send", "epoll_ctl(MOD, connection, 0)", "shutdown(2)"]);
+    expect(iteration()).toEqual(["[(connection, EPOLLHUP)]", "epoll_ctl(DEL, connection)", "close(connection)"]);
+    calls.length = 0;
+    stage.server.tick(0);
+    expect(calls).toEqual(["[]"]);
+    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
+  }));
+
+test("eager: a kept connection costs a recv and a send for each request, and no epoll_ctl", () =>
+  leavesNoFd(() => {
+    const { stage, calls } = recorded({});
+    using _ = stage;
+    const client = stage.client(GET);
+    stage.server.tick(1000);
+    const accepted = ["[(listener, EPOLLIN)]", "accept4", `recv ${GET.length}`, "send"];
+    expect(calls).toEqual([...accepted, "epoll_ctl(ADD, connection, EPOLLIN)", "accept4 EAGAIN"]);
+    stage.receive(client, complete);
+    for (let i = 0; i < 3; i++) {
+      calls.length = 0;
+      client.send(GET);
+      stage.server.tick(1000);
+      expect(calls).toEqual(["[(connection, EPOLLIN)]", `recv ${GET.length}`, "send"]);
+      stage.receive(client, complete);
+    }
+  }));
+
+test("eager: requests in one segment are answered with one send", () =>
+  leavesNoFd(() => {
+    const { stage, calls } = recorded({});
+    using _ = stage;
+    const client = stage.client(GET.repeat(16));
+    stage.server.tick(1000);
+    expect(calls.filter((call) => call === "send")).toHaveLength(1);
+    expect(stage.receive(client, /(Hello[^]*){16}$/).match(/Hello/g)).toHaveLength(16);
+  }));

@@ -1,0 +1,154 @@
+// Any order of opening, closing, ref, unref, modify and events, of watches and a server: a property.
+
+import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
+import fc from "fast-check";
+import { EPOLLIN, EpollServer, type Socket, socketpair, watch, type Watch } from "../../src/index.ts";
+import { leavesNothing, waitingThreadsAre } from "../support/threads.ts";
+import { settled, turns } from "../support/turns.ts";
+
+setDefaultTimeout(60_000);
+
+/** For more of them: RUNS=100000 bun test test/watch/random-sequences.test.ts */
+const RUNS = Number(process.env["RUNS"] ?? 150);
+const SLOTS = 4;
+
+interface Slot {
+  ours: Socket;
+  peer: Socket;
+  watcher: Watch | undefined;
+  /** What it is watched for. */
+  mask: number;
+  hasRef: boolean;
+  sent: number;
+  received: number;
+}
+
+/** What the one socket that Bun watches was told last: whether to keep the process alive; undefined if there is none. */
+let earHasRef: boolean | undefined;
+
+type Command = [name: keyof typeof commands, slot: number];
+
+const commands = {
+  open(slot: Slot) {
+    if (slot.watcher !== undefined) return;
+    const watcher = watch(slot.ours, (slot.mask = EPOLLIN), () => {
+      expect(slot.watcher).toBe(watcher); // and not one that is closed
+      slot.received += slot.ours.recv(100)?.length ?? 0;
+    });
+    slot.watcher = watcher;
+    slot.hasRef = true;
+  },
+  close(slot: Slot) {
+    slot.watcher?.close();
+    slot.watcher = undefined;
+  },
+  closeInCallback(slot: Slot, slots: Slot[]) {
+    // The next event of whichever comes first closes this one.
+    const other = slots.find(({ watcher }) => watcher !== undefined && watcher !== slot.watcher);
+    if (other === undefined) return;
+    const { watcher } = other;
+    watcher?.close();
+    const replacement = watch(other.ours, other.mask, () => {
+      expect(other.watcher).toBe(replacement);
+      other.received += other.ours.recv(100)?.length ?? 0;
+      commands.close(slot);
+    });
+    other.watcher = replacement;
+    other.hasRef = true;
+  },
+  ref(slot: Slot) {
+    slot.watcher?.ref();
+    slot.hasRef = true;
+  },
+  unref(slot: Slot) {
+    slot.watcher?.unref();
+    slot.hasRef = false;
+  },
+  pause(slot: Slot) {
+    slot.watcher?.modify((slot.mask = 0));
+  },
+  resume(slot: Slot) {
+    slot.watcher?.modify((slot.mask = EPOLLIN));
+  },
+  send(slot: Slot) {
+    slot.peer.send("a");
+    slot.sent++;
+  },
+  turn: () => turns(1),
+  settle: () => settled(),
+};
+
+test("what keeps the process alive, what is heard and what is left are as they were told", async () => {
+  const connect = Bun.connect;
+  const spied = spyOn(Bun, "connect").mockImplementation(((options: { socket: { open: (ear: object) => void } }) => {
+    const { open } = options.socket;
+    options.socket.open = (ear) => open(listenedTo(ear as Ear));
+    return connect(options as never);
+  }) as never);
+  try {
+    const command = fc.tuple(
+      fc.constantFrom(...(Object.keys(commands) as (keyof typeof commands)[])),
+      fc.nat(SLOTS - 1),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(command, { maxLength: 60 }),
+        fc.boolean(),
+        fc.boolean(),
+        async (list, hasServer, isServerRefd) => {
+          await leavesNothing(() => follow(list, hasServer, isServerRefd));
+          expect(earHasRef).toBeUndefined();
+        },
+      ),
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  } finally {
+    spied.mockRestore();
+  }
+});
+
+async function follow(list: Command[], hasServer: boolean, isServerRefd: boolean): Promise<void> {
+  const slots: Slot[] = Array.from({ length: SLOTS }, () => {
+    const [ours, peer] = socketpair();
+    return { ours, peer, watcher: undefined, mask: EPOLLIN, hasRef: false, sent: 0, received: 0 };
+  });
+  const server = hasServer ? new EpollServer({ hostname: "127.0.0.1" }) : undefined;
+  await server?.start();
+  if (!isServerRefd) server?.unref();
+  try {
+    for (const [name, i] of list) {
+      const slot = slots[i] as Slot;
+      await commands[name](slot, slots);
+      const open = slots.filter(({ watcher }) => watcher !== undefined);
+      const isAlive = open.some(({ hasRef }) => hasRef) || (hasServer && isServerRefd);
+      expect(earHasRef).toBe(open.length > 0 || hasServer ? isAlive : undefined);
+      await waitingThreadsAre(earHasRef === undefined ? 0 : 1);
+    }
+    await settled();
+    for (const { watcher, mask, sent, received } of slots) {
+      if (watcher !== undefined && mask === EPOLLIN) expect(received).toBe(sent);
+    }
+  } finally {
+    await server?.stop();
+    for (const { ours, peer, watcher } of slots) {
+      watcher?.close();
+      ours.close();
+      peer.close();
+    }
+  }
+}
+
+interface Ear {
+  ref(): void;
+  unref(): void;
+  terminate(): void;
+}
+
+function listenedTo(ear: Ear): Ear {
+  earHasRef = true;
+  return {
+    ref: () => void ((earHasRef = true), ear.ref()),
+    unref: () => void ((earHasRef = false), ear.unref()),
+    terminate: () => void ((earHasRef = undefined), ear.terminate()),
+  };
+}
