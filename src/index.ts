@@ -19,7 +19,7 @@ export { PidFd, type ProcessEnd } from "./io/pidfd.ts";
 export { type SignalCount, type SignalName, Signals } from "./io/signals.ts";
 export { TimerFd, type TimerSetting } from "./io/timerfd.ts";
 export { Epoll, type EpollOptions } from "./io/epoll.ts";
-export { ClosedError, ErrnoError, LookupError } from "./kernel/errno.ts";
+export { ClosedError, ErrnoError, LookupError } from "./kernel/errors.ts";
 export { EventList } from "./io/event-list.ts";
 export type { FdLike } from "./kernel/fd.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";

@@ -13,7 +13,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
 } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
 

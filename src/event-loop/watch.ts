@@ -3,7 +3,7 @@
 import { LoopBridge, throwUncaught } from "./loop-bridge.ts";
 import { EPOLLONESHOT, F_GETFD } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";
-import { check, ClosedError, ErrnoError } from "../kernel/errno.ts";
+import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { EventList } from "../io/event-list.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls } from "../kernel/ffi.ts";

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { O_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { WOULD_BLOCK } from "./socket.ts";
 import { MAX_BYTES, OwnedFd, takeOver } from "./owned-fd.ts";

@@ -9,7 +9,8 @@ import {
   EPOLLOUT,
   EPOLLPRI,
 } from "../kernel/constants.ts";
-import { check, ClosedError, EINTR, ErrnoError } from "../kernel/errno.ts";
+import { EINTR } from "../kernel/errno.ts";
+import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { EventList } from "./event-list.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";

@@ -1,7 +1,7 @@
 // class EventFd: a counter that wakes whoever watches it, from another Worker too.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { WOULD_BLOCK } from "./socket.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";

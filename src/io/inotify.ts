@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import * as constants from "../kernel/constants.ts";
-import { check, ErrnoError } from "../kernel/errno.ts";
+import { check, ErrnoError } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { WOULD_BLOCK } from "./socket.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";

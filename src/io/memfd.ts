@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { F_ADD_SEALS, F_GET_SEALS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";
 

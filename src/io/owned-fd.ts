@@ -1,7 +1,8 @@
 // class OwnedFd: what all the descriptors here have in common: a number that is theirs to close.
 
 import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
-import { check, ClosedError, EAGAIN, EINTR } from "../kernel/errno.ts";
+import { EAGAIN, EINTR } from "../kernel/errno.ts";
+import { check, ClosedError } from "../kernel/errors.ts";
 import { toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { WOULD_BLOCK } from "./socket.ts";

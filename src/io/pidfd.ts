@@ -1,7 +1,8 @@
 // class PidFd: a process, by a descriptor that never means another one.
 
 import { constants as os } from "node:os";
-import { check, EAGAIN } from "../kernel/errno.ts";
+import { EAGAIN } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";
 import type { SignalName } from "./signals.ts";

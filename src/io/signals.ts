@@ -2,7 +2,7 @@
 
 import { constants as os } from "node:os";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 
 const EBUSY = 16;

@@ -31,7 +31,8 @@ import {
   SOMAXCONN,
   TCP_INFO,
 } from "../kernel/constants.ts";
-import { check, ClosedError, EAGAIN, EINPROGRESS, EINTR, ErrnoError } from "../kernel/errno.ts";
+import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
+import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";

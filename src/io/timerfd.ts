@@ -7,7 +7,7 @@ import {
   TFD_TIMER_ABSTIME,
   TFD_TIMER_CANCEL_ON_SET,
 } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { WOULD_BLOCK } from "./socket.ts";
 import { OwnedFd, takeOver } from "./owned-fd.ts";

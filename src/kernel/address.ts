@@ -173,3 +173,9 @@ function scopeOf(zone: string): number {
   if (scopeIds.length > 0) return Math.max(...scopeIds);
   throw new RangeError(`there is no network interface ${JSON.stringify(zone)} with an IPv6 address`);
 }
+
+/** For people and URLs: `127.0.0.1:80`, `[::1]:80`, or a path as it is (an abstract one with `@` for its NUL). */
+export function formatEndpoint(address: string, port?: number): string {
+  if (port === undefined) return address.replaceAll("\0", "@");
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -10,7 +10,8 @@ import {
   EPOLLPRI,
   EPOLLRDHUP,
 } from "../kernel/constants.ts";
-import { ClosedError, ENOENT, ErrnoError } from "../kernel/errno.ts";
+import { ENOENT } from "../kernel/errno.ts";
+import { ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 
 /** Called on the event loop when a descriptor is ready; `err` is null. */

@@ -11,10 +11,10 @@ import {
   ENOBUFS,
   ENOMEM,
   EPROTO,
-  ErrnoError,
   errnoMessage,
   errnoName,
 } from "../kernel/errno.ts";
+import { ErrnoError } from "../kernel/errors.ts";
 import type { Listener } from "./listeners.ts";
 import type { Socket } from "../io/socket.ts";
 import type { ServerWarning } from "./options.ts";

@@ -21,7 +21,7 @@ import {
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../kernel/constants.ts";
-import { check, ErrnoError, LookupError } from "../kernel/errno.ts";
+import { check, ErrnoError, LookupError } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { Socket } from "../io/socket.ts";
 

@@ -17,7 +17,8 @@ import {
   SOL_SOCKET,
 } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";
-import { EAGAIN, EINTR, ErrnoError } from "../kernel/errno.ts";
+import { EAGAIN, EINTR } from "../kernel/errno.ts";
+import { ErrnoError } from "../kernel/errors.ts";
 import { EventList } from "../io/event-list.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";

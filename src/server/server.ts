@@ -3,7 +3,8 @@
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import { type Clock, hostClock } from "../kernel/clock.ts";
 import { toTimeout } from "../io/epoll.ts";
-import { ClosedError, formatEndpoint } from "../kernel/errno.ts";
+import { formatEndpoint } from "../kernel/address.ts";
+import { ClosedError } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";

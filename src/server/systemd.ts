@@ -1,7 +1,7 @@
 // What systemd and its services say to each other: sockets handed over, readiness, the watchdog.
 
 import { AF_UNIX, F_GETFD, F_SETFD, FD_CLOEXEC, SOCK_DGRAM } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { Socket, WOULD_BLOCK } from "../io/socket.ts";
 

@@ -2,7 +2,8 @@
 
 import type { Address } from "../kernel/address.ts";
 import { formatMask } from "../kernel/constants.ts";
-import { errnoName, formatEndpoint } from "../kernel/errno.ts";
+import { formatEndpoint } from "../kernel/address.ts";
+import { errnoName } from "../kernel/errno.ts";
 import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
 
 export interface TextOptions {

@@ -27,7 +27,8 @@ import {
   SOL_SOCKET,
   TCP_INFO,
 } from "../kernel/constants.ts";
-import { check, EBADF, ErrnoError } from "../kernel/errno.ts";
+import { EBADF } from "../kernel/errno.ts";
+import { check, ErrnoError } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
 import { nodeFs } from "../kernel/node-fs.ts";

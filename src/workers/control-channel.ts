@@ -2,7 +2,7 @@
 
 import { AF_UNIX, EPOLLOUT, SOCK_SEQPACKET } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";
-import { ErrnoError } from "../kernel/errno.ts";
+import { ErrnoError } from "../kernel/errors.ts";
 import { Socket, socketpair, WOULD_BLOCK } from "../io/socket.ts";
 import type { Totals } from "./totals.ts";
 

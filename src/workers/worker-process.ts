@@ -1,7 +1,7 @@
 // A worker as its supervisor sees it: one process from its start to its end.
 
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
-import { check } from "../kernel/errno.ts";
+import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 import { ControlChannel, type WorkerCommand, type WorkerMessage } from "./control-channel.ts";

@@ -14,7 +14,7 @@ import {
   SOL_SOCKET,
 } from "../../src/kernel/constants.ts";
 import { Epoll } from "../../src/io/epoll.ts";
-import { check } from "../../src/kernel/errno.ts";
+import { check } from "../../src/kernel/errors.ts";
 import { type FdLike, toFd } from "../../src/kernel/fd.ts";
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { Socket, socketpair } from "../../src/io/socket.ts";

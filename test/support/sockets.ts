@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Address, AddressLike, InternetAddress } from "../../src/kernel/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, SOCK_DGRAM, SOCK_STREAM } from "../../src/kernel/constants.ts";
 import { Epoll } from "../../src/io/epoll.ts";
-import { ErrnoError } from "../../src/kernel/errno.ts";
+import { ErrnoError } from "../../src/kernel/errors.ts";
 import { Socket } from "../../src/io/socket.ts";
 import { openFds } from "./fds.ts";
 

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Address } from "../../kernel/address.ts";
 import { IPPROTO_TCP, TCP_INFO } from "../../kernel/constants.ts";
-import { check } from "../../kernel/errno.ts";
+import { check } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../../kernel/tcp-info.ts";
 import type { ProtocolConnection, Protocol } from "../protocol.ts";

@@ -1,7 +1,7 @@
 // Addresses, requests and counts in words, as the command prints them.
 
 import type { Address, RequestInfo, ServerStats } from "../../index.ts";
-import { formatEndpoint } from "../../kernel/errno.ts";
+import { formatEndpoint } from "../../kernel/address.ts";
 import type { Totals } from "../../workers/totals.ts";
 import type { WorkersReport } from "../../workers/supervisor.ts";
 import { printable } from "./stdout.ts";

@@ -1,7 +1,7 @@
 // Errors and warnings, as sentences on standard error: consola's, which is loaded when there is one. It takes 20 ms.
 
 import type { ConsolaInstance } from "consola";
-import { ErrnoError } from "../../kernel/errno.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
 import { printAside } from "./stdout.ts";
 
 let loaded: ConsolaInstance | undefined;

@@ -2,7 +2,8 @@
 
 import { AF_UNIX, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../kernel/constants.ts";
 import { Epoll } from "../../io/epoll.ts";
-import { check, EINTR } from "../../kernel/errno.ts";
+import { EINTR } from "../../kernel/errno.ts";
+import { check } from "../../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../../kernel/ffi.ts";
 import { type SelectPoll, selectPoll } from "./select-poll.ts";
 

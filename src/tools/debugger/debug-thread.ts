@@ -1,7 +1,7 @@
 // The thread of a server under the debugger: its iterations, and the place where it stands still, inside of one.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { ErrnoError } from "../../kernel/errno.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
 import { wrapSyscalls, type Syscalls } from "../../kernel/ffi.ts";
 import { describeThrown, loadApp } from "../../server/load-app.ts";
 import type { EpollServerOptions } from "../../server/options.ts";

@@ -2,7 +2,7 @@
 
 import type { Address } from "../../kernel/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "../../kernel/constants.ts";
-import { ErrnoError } from "../../kernel/errno.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
 import { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 

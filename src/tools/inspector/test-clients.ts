@@ -14,7 +14,7 @@ import {
   SO_RCVBUF,
   SOL_SOCKET,
 } from "../../kernel/constants.ts";
-import { ErrnoError } from "../../kernel/errno.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
 import { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { watch, type Watch } from "../../event-loop/watch.ts";

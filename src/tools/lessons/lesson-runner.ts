@@ -3,7 +3,7 @@
 import { EPOLL_CLOEXEC, SOCK_STREAM } from "../../kernel/constants.ts";
 import type { InternetAddress } from "../../kernel/address.ts";
 import { Epoll } from "../../io/epoll.ts";
-import { check } from "../../kernel/errno.ts";
+import { check } from "../../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../../kernel/ffi.ts";
 import { Socket } from "../../io/socket.ts";
 import type { TraceEvent, TraceListener } from "../../trace/events.ts";

@@ -4,7 +4,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { EPOLL_CLOEXEC, EPOLLIN } from "../../../src/kernel/constants.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
-import { ClosedError } from "../../../src/kernel/errno.ts";
+import { ClosedError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { syscalls } from "../../../src/kernel/ffi.ts";
 import { Socket } from "../../../src/io/socket.ts";

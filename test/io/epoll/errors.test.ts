@@ -5,7 +5,7 @@ import { constants, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { EFD_NONBLOCK, EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
-import { ErrnoError } from "../../../src/kernel/errno.ts";
+import { ErrnoError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import type { FdLike } from "../../../src/kernel/fd.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";

@@ -16,7 +16,7 @@ import {
   SOL_SOCKET,
 } from "../../../src/kernel/constants.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
-import type { ErrnoError } from "../../../src/kernel/errno.ts";
+import type { ErrnoError } from "../../../src/kernel/errors.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { Ends, everyFdIsClosed, Fifo, PATIENCE_MS, reportOf } from "../../support/descriptors.ts";
 import { errnoError, failure, until } from "../../support/sockets.ts";

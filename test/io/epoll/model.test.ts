@@ -13,7 +13,7 @@ import {
   EPOLLRDNORM,
   EPOLLWRNORM,
 } from "../../../src/kernel/constants.ts";
-import { ErrnoError } from "../../../src/kernel/errno.ts";
+import { ErrnoError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { everyFdIsClosed, interestOf } from "../../support/descriptors.ts";
 import { FIRST_FD, Model, type Outcome, Real, type Registration } from "../../support/epoll-model.ts";

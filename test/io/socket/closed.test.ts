@@ -1,7 +1,7 @@
 // A closed or detached socket fails by name in every method, and never touches the number it had.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { ClosedError } from "../../../src/kernel/errno.ts";
+import { ClosedError } from "../../../src/kernel/errors.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
 import { openFds } from "../../support/fds.ts";
 import { accepted, everySocketIsClosed, Pair } from "../../support/sockets.ts";

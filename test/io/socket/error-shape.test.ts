@@ -4,7 +4,8 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { createConnection, createServer, type Server } from "node:net";
 import { AF_INET, AF_INET6, AF_UNIX } from "../../../src/kernel/constants.ts";
-import { check, ClosedError, ErrnoError, formatEndpoint } from "../../../src/kernel/errno.ts";
+import { formatEndpoint } from "../../../src/kernel/address.ts";
+import { check, ClosedError, ErrnoError } from "../../../src/kernel/errors.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { errnoError, Place } from "../../support/sockets.ts";
 
