@@ -115,7 +115,7 @@ test("a body that comes too slowly: 408 when bodyTimeoutMs is over, and not whil
       expect(fast.recv(1000)).toBeNull();
       fast.send(long(200));
       expect(await stage.text(fast, kind === "fetch" ? /x{1000}$/ : complete)).toContain("200 OK");
-      expect(stage.server.stats).toMatchObject({ timeouts: 2, refusedBy: { "body-timeout": 2 } });
+      expect(stage.server.stats).toMatchObject({ timeouts: 2, rejectedBy: { "body-timeout": 2 } });
     }
   }));
 
@@ -174,7 +174,7 @@ test("maxConnectionsPerAddress: 503 for one too many, until one goes; others' ad
       expect(stage.receive(third, /\.\n$/)).toStartWith("HTTP/1.1 503 ");
       third.close();
       stage.settle();
-      expect(stage.server.stats).toMatchObject({ refusedBy: { "too-many-connections": 1 }, open: 2 });
+      expect(stage.server.stats).toMatchObject({ rejectedBy: { "too-many-connections": 1 }, open: 2 });
       const elsewhere = stage.client("", "127.0.0.2");
       elsewhere.send(GET);
       stage.receive(elsewhere, complete);

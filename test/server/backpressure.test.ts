@@ -21,7 +21,7 @@ for (const eager of [true, false]) {
       expect(received.replies).toBe(requests + 1);
       expect(received.bytes).toBe(stage.server.stats.bytesOut);
       expect(received.bytes).toBeGreaterThan((requests + 1) * body.length);
-      expect(stage.server.stats).toMatchObject({ requests: requests + 1, broken: 0, timeouts: 0 });
+      expect(stage.server.stats).toMatchObject({ requests: requests + 1, errors: 0, timeouts: 0 });
     }));
 
   test(`who asks and asks and reads nothing is not read from for ever, ${mode}`, () =>

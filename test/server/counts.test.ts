@@ -91,7 +91,7 @@ for (const mode of modeNames) {
       reset.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
       reset.close();
       stage.settle();
-      expect(server.stats).toMatchObject({ accepted: 5, open: 0, broken: 1 });
+      expect(server.stats).toMatchObject({ accepted: 5, open: 0, errors: 1 });
     }));
 }
 

@@ -202,7 +202,7 @@ test("a callback that throws at a head that came too late is heard once", () =>
     expect(() => stage.server.tick(0)).toThrow("the user's own");
     stage.settle();
     expect(stage.fate(late)).toBe("reset");
-    expect(stage.server.stats).toMatchObject({ open: 0, refused: 1 });
+    expect(stage.server.stats).toMatchObject({ open: 0, rejected: 1 });
   }));
 
 test("room that is found when the time for it is over counts, also if as much again is queued", () =>
@@ -243,7 +243,7 @@ test("two events for one descriptor in one iteration: the second finds what the 
       client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); // the first event closes it
       expect(stage.receive(client, complete)).toContain("200 OK");
       stage.settle();
-      expect(stage.server.stats).toMatchObject({ requests: 1, open: 0, broken: 0 });
+      expect(stage.server.stats).toMatchObject({ requests: 1, open: 0, errors: 0 });
     }
   }));
 

@@ -36,7 +36,7 @@ for (const mode of modeNames) {
     half.close();
     const { ended, stats, before, after } = await server.said("ended");
     expect(ended).toBe("SIGTERM");
-    expect(stats).toMatchObject({ open: 0, requests: 3, broken: 0 });
+    expect(stats).toMatchObject({ open: 0, requests: 3, errors: 0 });
     expect(after).toEqual(before);
     expect(await server.exited).toBe(0);
   });

@@ -53,7 +53,7 @@ for (const mode of both) {
     );
     await atRest(server);
     const { stats } = await server.stop();
-    expect(stats).toMatchObject({ timeouts: 2, refused: 1, requests: 1, broken: 0 });
+    expect(stats).toMatchObject({ timeouts: 2, rejected: 1, requests: 1, errors: 0 });
   });
 }
 

@@ -68,7 +68,7 @@ for (const mode of modeNames) {
         const replies = repliesIn(converse(stage, [LAST.slice(0, at), LAST.slice(at)]));
         expect({ at, replies: replies.length, whole: replies.every(isWhole) }).toEqual({ at, replies: 1, whole: true });
       }
-      expect(stage.server.stats).toMatchObject({ requests: LAST.length - 1, refused: 0, broken: 0, open: 0 });
+      expect(stage.server.stats).toMatchObject({ requests: LAST.length - 1, rejected: 0, errors: 0, open: 0 });
     }));
 
   test(`a head that comes byte by byte: one reply, after the last byte, ${mode}`, () =>
@@ -142,6 +142,6 @@ for (const mode of modeNames) {
         ),
         { numRuns: 100, seed: 4711 },
       );
-      expect(stage.server.stats).toMatchObject({ refused: 0, open: 0, ...(mode === "classic" ? {} : { broken: 0 }) });
+      expect(stage.server.stats).toMatchObject({ rejected: 0, open: 0, ...(mode === "classic" ? {} : { errors: 0 }) });
     }));
 }

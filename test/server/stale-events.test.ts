@@ -63,10 +63,10 @@ for (const mode of modeNames) {
           accepted: 2,
           isSame: true,
         });
-        expect(stage.server.stats).toMatchObject({ open: 1, broken: 0 });
+        expect(stage.server.stats).toMatchObject({ open: 1, errors: 0 });
         young.send(GET);
         expect(stage.receive(young, complete)).toContain("200 OK");
-        expect(stage.server.stats).toMatchObject({ accepted: 2, requests: 1, broken: 0 });
+        expect(stage.server.stats).toMatchObject({ accepted: 2, requests: 1, errors: 0 });
       }));
   }
 
@@ -97,6 +97,6 @@ for (const mode of modeNames) {
       }
       stage.settle();
       const requests = modes[mode].keepAlive ? 75 : 50;
-      expect(stage.server.stats).toMatchObject({ accepted: 50, requests, open: 0, broken: 0 });
+      expect(stage.server.stats).toMatchObject({ accepted: 50, requests, open: 0, errors: 0 });
     }));
 }

@@ -21,7 +21,7 @@ test("half a head: 408 when its time is over, and not before", () =>
     stage.clock.ms += 1;
     stage.server.tick(0);
     expect(stage.receive(client, /\r\n\r\n/)).toStartWith("HTTP/1.1 408 Request Timeout\r\n");
-    expect(stage.server.stats).toMatchObject({ timeouts: 1, refused: 1, requests: 0 });
+    expect(stage.server.stats).toMatchObject({ timeouts: 1, rejected: 1, requests: 0 });
   }));
 
 test("more bytes of a head win it no more time", () =>
@@ -46,7 +46,7 @@ test("a connection that never says anything is closed without a word", () =>
     stage.server.tick(0);
     stage.settle();
     expect(client.recv(100)).toEqual(new Uint8Array());
-    expect(stage.server.stats).toMatchObject({ timeouts: 1, refused: 0, open: 0 });
+    expect(stage.server.stats).toMatchObject({ timeouts: 1, rejected: 0, open: 0 });
   }));
 
 test("each head has a time of its own, also where one segment ends the first and begins the second", () =>

@@ -153,7 +153,7 @@ for (const mode of modes) {
       client.close();
       stage.settle();
       expect(heard).toEqual([true, -1, -1, 0]);
-      expect(stage.server.stats).toMatchObject({ open: 0, broken: 1 });
+      expect(stage.server.stats).toMatchObject({ open: 0, errors: 1 });
     }));
 
   test(`terminate resets; end within data sends what is written; eager: ${eager}`, () =>

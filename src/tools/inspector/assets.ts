@@ -23,7 +23,7 @@ export async function assets(): Promise<ReadonlyMap<string, Asset>> {
     throw new Error(`the page's program cannot be bundled: ${built.logs.map(String).join("; ")}`);
   }
   return new Map<string, Asset>([
-    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(folder, "page.html")) }],
+    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(folder, "index.html")) }],
     ["/style.css", { type: "text/css; charset=utf-8", bytes: readFileSync(join(folder, "style.css")) }],
     ["/main.js", { type: "text/javascript; charset=utf-8", bytes: new Uint8Array(await program.arrayBuffer()) }],
   ]);
