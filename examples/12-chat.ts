@@ -22,7 +22,8 @@ watch(listener, EPOLLIN, () => {
   const watcher = watch(socket, EPOLLIN, (_, fd) => {
     const bytes = attempt(() => socket.recv(4096));
     if (bytes === null) return;
-    if (bytes !== undefined && bytes.length > 0) return broadcast(`${name}: ${Buffer.from(bytes).toString().trimEnd()}`, fd);
+    if (bytes !== undefined && bytes.length > 0)
+      return broadcast(`${name}: ${Buffer.from(bytes).toString().trimEnd()}`, fd);
     watcher.close();
     members.delete(fd);
     socket.close();

@@ -26,7 +26,8 @@ for await (const typed of console) device.write(`${typed}\r\n`);
 function read(): string {
   let text = "";
   try {
-    for (let bytes; (bytes = device.read(4096)) !== null && bytes.length > 0;) text += Buffer.from(bytes).toString("latin1");
+    for (let bytes; (bytes = device.read(4096)) !== null && bytes.length > 0;)
+      text += Buffer.from(bytes).toString("latin1");
   } catch {
     // EIO: a terminal whose other side is closed says this where other files report end of stream
   }

@@ -44,6 +44,7 @@ const pending = new Set([
   "docs/http-connection.md",
   "docs/trace-format.md",
 ]);
+const pendingScripts = new Set(["test:all"]);
 
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith(".md")),
@@ -67,7 +68,8 @@ beforeAll(() => {
   symlinkSync(root, join(modules, "epoll-hello"));
   symlinkSync(join(bin, "epoll-hello"), join(modules, ".bin", "epoll-hello"));
   for (const name of ["bun-types", "@types", "hono", "undici"]) {
-    if (existsSync(join(root, "node_modules", name))) symlinkSync(join(root, "node_modules", name), join(modules, name));
+    if (existsSync(join(root, "node_modules", name)))
+      symlinkSync(join(root, "node_modules", name), join(modules, name));
   }
 });
 
@@ -118,8 +120,9 @@ test("README stays short, and has the two commands", () => {
 // ---- tables ----
 
 test("docs/server.md lists every option, with its default", () => {
+  const [, section = ""] = read("docs/server.md").split(/^## (?=Options|Limits)/m);
   const rows = new Map(
-    [...read("docs/server.md").matchAll(/^\| `(\w+)` +\| ([^|]*?) +\|/gm)].map(([, name = "", value = ""]) => [name, value]),
+    [...section.matchAll(/^\| `(\w+)` +\| ([^|]*?) +\|/gm)].map(([, name = "", value = ""]) => [name, value]),
   );
   const defaults = resolveOptions({});
   expect(Object.keys(defaults).filter((name) => !rows.has(name))).toEqual([]);
@@ -152,7 +155,8 @@ function folderOf(page: string): string {
   const folder = join(directory, page.replaceAll("/", "-").replace(/\.md$/, ""));
   mkdirSync(folder, { recursive: true });
   if (!existsSync(join(folder, "examples"))) symlinkSync(join(root, "examples"), join(folder, "examples"));
-  if (!existsSync(join(folder, "node_modules"))) symlinkSync(join(directory, "node_modules"), join(folder, "node_modules"));
+  if (!existsSync(join(folder, "node_modules")))
+    symlinkSync(join(directory, "node_modules"), join(folder, "node_modules"));
   return folder;
 }
 
@@ -174,15 +178,24 @@ test("every ts block passes the type checker", async () => {
   }
   const config = {
     extends: join(root, "tsconfig.json"),
-    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, isolatedDeclarations: false, declaration: false },
+    compilerOptions: {
+      paths: {
+        "epoll-hello": [join(root, "src", "index.ts")],
+        "epoll-hello/npm-epoll": [join(root, "src", "npm-epoll", "index.ts")],
+      },
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      isolatedDeclarations: false,
+      declaration: false,
+    },
     include: [],
     files: [...files, join(root, "src", "kernel", "c-source.d.ts")],
   };
   writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
-  const { stdout } = Bun.spawnSync([process.execPath, join(root, "node_modules", "typescript", "bin", "tsc"), "-p", directory], {
-    cwd: directory,
-  });
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  const { stdout, exitCode } = Bun.spawnSync([process.execPath, tsc, "-p", directory], { cwd: directory });
   expect(String(stdout)).toBe("");
+  expect(exitCode).toBe(0);
 });
 
 interface Outcome {
@@ -224,7 +237,8 @@ async function runShell(command: string, cwd: string, options: RunOptions = {}):
   let isListening = false;
   const listens = async (): Promise<void> => {
     isListening = true;
-    const [, port] = /(?:localhost|127\.0\.0\.1|\[::1?\]|0\.0\.0\.0):(\d+)|port:? (\d+)/.exec(outcome.stdout)?.filter(Boolean) ?? [];
+    const [, port] =
+      /(?:localhost|127\.0\.0\.1|\[::1?\]|0\.0\.0\.0):(\d+)|port:? (\d+)/.exec(outcome.stdout)?.filter(Boolean) ?? [];
     outcome.port = port === undefined ? undefined : Number(port);
     for (const attempt of options.attempts ?? []) {
       const text = attempt.replaceAll(`:${options.declaredPort}`, `:${outcome.port}`);
@@ -236,7 +250,12 @@ async function runShell(command: string, cwd: string, options: RunOptions = {}):
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       outcome[to] += decoder.decode(bytes, { stream: true });
-      if (to === "stdout" && options.input === undefined && !isListening && /^(listening|watching) .*\n/m.test(outcome.stdout)) {
+      if (
+        to === "stdout" &&
+        options.input === undefined &&
+        !isListening &&
+        /^(listening|watching) .*\n/m.test(outcome.stdout)
+      ) {
         void listens();
       }
     }
@@ -262,7 +281,8 @@ function attemptsOf({ annotations }: CodeBlock): string[] {
 }
 
 /** Commands that would install, measure or change the machine: what they name must exist. */
-const notRun = /^(?:npm|bun (?:install|add|start|test|run|bench\/|docs\/)|bash \.ci|sudo|systemctl|docker|[A-Z_]+=\S+ bun|\()/;
+const notRun =
+  /^(?:npm|bun (?:install|add|start|test|run|bench\/|docs\/)|bash \.ci|sudo|systemctl|docker|[A-Z_]+=\S+ bun|\()/;
 
 function assertNamesExist(command: string): void {
   for (const [, path = ""] of command.matchAll(/(?:^|\s)((?:bench|test|docs|\.ci)\/[\w./-]+|(?:bench|test|docs)\b)/g)) {
@@ -270,7 +290,8 @@ function assertNamesExist(command: string): void {
     throw new Error(`${command}: there is no ${path}`);
   }
   for (const [, name = ""] of command.matchAll(/\b(?:npm|bun) run ([\w:-]+)/g)) {
-    if (!(name in packageJson.scripts)) throw new Error(`${command}: there is no script ${name}`);
+    if (!(name in packageJson.scripts) && !pendingScripts.has(name))
+      throw new Error(`${command}: there is no script ${name}`);
   }
 }
 
@@ -281,7 +302,9 @@ function onFreePort(command: string, folder: string): string {
   const isProgram = first.endsWith(".ts") && !/export default/.test(readFileSync(join(folder, first), "utf8"));
   if (isProgram) return command.replace(/ -- \d+$/, " -- 0");
   if (/^(?:why|replay|lesson)$/.test(first) || /--(?:help|version|unix|fd|systemd)\b/.test(command)) return command;
-  return command.includes("--port") ? command.replace(/--port \d+/, "--port 0") : command.replace(/( #.*)?$/, " --port 0$1");
+  return command.includes("--port")
+    ? command.replace(/--port \d+/, "--port 0")
+    : command.replace(/( #.*)?$/, " --port 0$1");
 }
 
 interface Edit {
@@ -290,8 +313,15 @@ interface Edit {
   lines: string[];
 }
 
-function compare(edits: Edit[], where: string, shown: string[], start: number, { stdout, port }: Outcome, declared: number): void {
-  const isCut = shown.at(-1)?.trim() === "...";
+function compare(
+  edits: Edit[],
+  where: string,
+  shown: string[],
+  start: number,
+  { stdout, port }: Outcome,
+  declared: number,
+): void {
+  const isCut = shown.length > 1 && shown.at(-1)?.trim() === "...";
   const expected = normalizeOutput((isCut ? shown.slice(0, -1) : shown).join("\n")).split("\n");
   const printed = normalizeOutput(stdout).split("\n");
   const actual = isCut ? printed.slice(0, expected.length) : printed;
@@ -324,7 +354,8 @@ for (const page of pages.filter((one) => !isGenerated(one))) {
           continue;
         }
         const outcome = await runModule(page, block);
-        if (outcome.stderr !== "" || ![0, 130].includes(outcome.code)) throw new Error(`${where}: ${Bun.inspect(outcome)}`);
+        if (outcome.stderr !== "" || ![0, 130].includes(outcome.code))
+          throw new Error(`${where}: ${Bun.inspect(outcome)}`);
         const next = blocks[i + 1];
         if (next?.isOutput) compare(edits, where, next.code.split("\n"), next.start, outcome, outcome.declaredPort);
       }

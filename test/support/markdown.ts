@@ -52,7 +52,9 @@ function prose(text: string): string[] {
 
 /** Returns the targets of a page's links and images. */
 export function linkTargets(text: string): string[] {
-  const page = prose(text).join("\n").replace(/`[^`\n]*`/g, "code");
+  const page = prose(text)
+    .join("\n")
+    .replace(/`[^`\n]*`/g, "code");
   const inline = [...page.matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)/g)];
   const html = [...page.matchAll(/\b(?:src|srcset|href)="([^"]+)"/g)];
   const references = [...page.matchAll(/^\[[^\]]+\]:\s*(\S+)/gm)];

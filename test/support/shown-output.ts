@@ -4,7 +4,8 @@
 export function normalizeOutput(text: string): string {
   return nameFds(
     text
-      .replace(/\b(127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0|\[::\]):\d+/g, "$1:PORT")
+      .replace(/(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):\d+/g, "$1:PORT")
+      .replace(/\bport: \d+/g, "port: PORT")
       .replace(/\b[0-9a-f]{32}\b/g, "TOKEN")
       .replace(/\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b/g, "DATE")
       .replace(/\b\d{4}-\d\d-\d\dT[\d:.]+Z\b/g, "DATE")
@@ -12,9 +13,12 @@ export function normalizeOutput(text: string): string {
       .replace(/\+\d+\.\d{3}s/g, "+TIME")
       .replace(/\b\d[\d,]*(?:\.\d+)? (?:ns|µs|ms|s)\b/g, "TIME")
       .replace(/"us":\d+/g, '"us":TIME')
-      .replace(/(epoll_wait\(\d+, )(\d+)\)/g, (_, call: string, ms: string) => `${call}${Math.ceil(Number(ms) / 1000)}s)`)
+      .replace(
+        /(epoll_wait\(\d+, )(\d+)\)/g,
+        (_, call: string, ms: string) => `${call}${Math.ceil(Number(ms) / 1000)}s)`,
+      )
       .replace(/^(> .*\.ts):\d+$/gm, "$1:LINE")
-      .replace(/\/\S*\/(?=[\w.-]+\.ts\b)/g, "")
+      .replace(/(?<![\w.])\/\S*\/(?=[\w.-]+\.ts\b)/g, "")
       .replace(/[ \t]+/g, " ")
       .replace(/ $/gm, ""),
   ).trim();
