@@ -48,7 +48,7 @@ const pendingScripts = new Set(["test:all"]);
 
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith(".md")),
-  ...[...new Bun.Glob("{docs,examples}/**/*.md").scanSync(root)],
+  ...new Bun.Glob("{docs,examples}/**/*.md").scanSync(root),
 ].sort();
 const read = (page: string): string => readFileSync(join(root, page), "utf8");
 const isGenerated = (page: string): boolean => page.startsWith("docs/api/");
@@ -211,6 +211,16 @@ interface RunOptions {
   /** Run in another shell while the program listens; `PORT` is where. */
   attempts?: string[];
   declaredPort?: number;
+  /** SIGINT waits until so many lines are printed. */
+  minLines?: number;
+}
+
+/** Returns the first port in what a program printed: the one that it listens on. */
+function portIn(text: string): number | undefined {
+  const [, afterAddress, named] =
+    /(?:localhost|127\.0\.0\.1|\[::1?\]|0\.0\.0\.0):(\d+)|\bport:? (\d+)/.exec(text) ?? [];
+  const port = afterAddress ?? named;
+  return port === undefined ? undefined : Number(port);
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
@@ -235,21 +245,23 @@ async function runShell(command: string, cwd: string, options: RunOptions = {}):
   const limit = setTimeout(() => signalGroup(child.pid, "SIGKILL"), RUN_LIMIT_MS);
   const outcome: Outcome = { stdout: "", stderr: "", code: 0, port: undefined };
   let isListening = false;
+  let onOutput = Promise.withResolvers<void>();
   const listens = async (): Promise<void> => {
     isListening = true;
-    const [, port] =
-      /(?:localhost|127\.0\.0\.1|\[::1?\]|0\.0\.0\.0):(\d+)|port:? (\d+)/.exec(outcome.stdout)?.filter(Boolean) ?? [];
-    outcome.port = port === undefined ? undefined : Number(port);
+    outcome.port = portIn(outcome.stdout);
     for (const attempt of options.attempts ?? []) {
       const text = attempt.replaceAll(`:${options.declaredPort}`, `:${outcome.port}`);
       await runShell(text, cwd);
     }
+    while (outcome.stdout.split("\n").length <= (options.minLines ?? 0)) await onOutput.promise;
     signalGroup(child.pid, "SIGINT");
   };
   const gather = async (stream: ReadableStream<Uint8Array>, to: "stdout" | "stderr"): Promise<void> => {
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       outcome[to] += decoder.decode(bytes, { stream: true });
+      onOutput.resolve();
+      onOutput = Promise.withResolvers();
       if (
         to === "stdout" &&
         options.input === undefined &&
@@ -262,6 +274,7 @@ async function runShell(command: string, cwd: string, options: RunOptions = {}):
   };
   await Promise.all([gather(child.stdout, "stdout"), gather(child.stderr, "stderr")]);
   outcome.code = await child.exited;
+  outcome.port ??= portIn(outcome.stdout);
   clearTimeout(limit);
   running = running.filter((one) => one !== child);
   return outcome;
@@ -321,18 +334,21 @@ function compare(
   { stdout, port }: Outcome,
   declared: number,
 ): void {
-  const isCut = shown.length > 1 && shown.at(-1)?.trim() === "...";
-  const expected = normalizeOutput((isCut ? shown.slice(0, -1) : shown).join("\n")).split("\n");
+  const cut = isCut(shown);
+  const expected = normalizeOutput((cut ? shown.slice(0, -1) : shown).join("\n")).split("\n");
   const printed = normalizeOutput(stdout).split("\n");
-  const actual = isCut ? printed.slice(0, expected.length) : printed;
+  const actual = cut ? printed.slice(0, expected.length) : printed;
   if (Bun.deepEquals(actual, expected)) return;
   if (!updates) expect([where, ...actual]).toEqual([where, ...expected]);
-  const text = port === undefined ? stdout : stdout.replaceAll(`:${port}`, `:${declared}`);
+  const text = stdout
+    .replaceAll(`:${port}`, `:${declared}`)
+    .replaceAll(`port: ${port}`, `port: ${declared}`)
+    .replaceAll(/(?<![\w.])\/\S*?\/(?=examples\/|[\w-]+\.ts\b)/g, "/home/you/");
   const lines = text.trimEnd().split("\n");
   edits.push({
     start,
     end: start + shown.length,
-    lines: isCut ? [...lines.slice(0, shown.length - 1), "..."] : lines,
+    lines: cut ? [...lines.slice(0, shown.length - 1), "..."] : lines,
   });
 }
 
@@ -364,9 +380,15 @@ for (const page of pages.filter((one) => !isGenerated(one))) {
     }
     if (edits.length === 0) return;
     const lines = text.split("\n");
-    for (const { start, end, lines: replacement } of edits.reverse()) lines.splice(start, end - start, ...replacement);
+    for (const { start, end, lines: replacement } of edits.toReversed())
+      lines.splice(start, end - start, ...replacement);
     writeFileSync(join(root, page), lines.join("\n"));
   });
+}
+
+/** A last line `...` means that the rest isn't shown. */
+function isCut(shown: string[]): boolean {
+  return shown.length > 1 && shown.at(-1) === "...";
 }
 
 async function runCommands(where: string, block: CodeBlock, folder: string): Promise<void> {
@@ -393,6 +415,7 @@ async function runConsole(edits: Edit[], where: string, block: CodeBlock, folder
     const outcome = await runShell(onFreePort(command, folder), folder, {
       declaredPort,
       attempts: attemptsOf(block),
+      minLines: isCut(shown) ? shown.length - 1 : 0,
       ...(typed.length > 0 ? { input: typed.join("") } : {}),
     });
     if (![0, 130].includes(outcome.code)) throw new Error(`${where}: ${command}: ${Bun.inspect(outcome)}`);
