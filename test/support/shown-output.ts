@@ -19,6 +19,7 @@ export function normalizeOutput(text: string): string {
       )
       .replace(/^(> .*\.ts):\d+$/gm, "$1:LINE")
       .replace(/(?<![\w.])\/\S*\/(?=[\w.-]+\.ts\b)/g, "")
+      .replace(/^ *warning: .*\(slow-handler\)\n/gm, "") // the machine is busy
       .replace(/[ \t]+/g, " ")
       .replace(/ $/gm, ""),
   ).trim();
