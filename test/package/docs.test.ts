@@ -29,12 +29,12 @@ import { EpollServer } from "../../src/index.ts";
 import { resolveOptions } from "../../src/server/options.ts";
 import { type CodeBlock, codeBlocks, headingAnchors, linkTargets } from "../support/markdown.ts";
 import { cli, root } from "../support/programs.ts";
+import { killShells, type Outcome, runShell } from "../support/shell.ts";
 import { normalizeOutput } from "../support/shown-output.ts";
 
 setDefaultTimeout(60_000);
 
 const updates = process.env["UPDATE_DOCS"] === "1";
-const RUN_LIMIT_MS = 30_000;
 const DEFAULT_PORT = 8800;
 /** Linked from the documentation, but not written yet. Remove an entry when its file is there. */
 const pending = new Set([
@@ -55,11 +55,11 @@ const read = (page: string): string => readFileSync(join(root, page), "utf8");
 const isGenerated = (page: string): boolean => page.startsWith("docs/api/");
 
 let directory: string;
-let running: Bun.Subprocess[] = [];
+let bin: string; // bunx, epoll-hello and bun, as the commands shown find them
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "epoll-hello-docs-"));
-  const bin = join(directory, "bin");
+  bin = join(directory, "bin");
   mkdirSync(bin);
   script(join(bin, "epoll-hello"), `exec ${process.execPath} ${cli} "$@"`);
   script(join(bin, "bunx"), `shift; exec ${process.execPath} ${cli} "$@"`);
@@ -75,7 +75,7 @@ beforeAll(() => {
 });
 
 afterAll(() => {
-  for (const { pid } of running) signalGroup(pid, "SIGKILL");
+  killShells();
   rmSync(directory, { recursive: true });
 });
 
@@ -208,95 +208,13 @@ test("every ts block passes the type checker", async () => {
   expect(exitCode).toBe(0);
 });
 
-interface Outcome {
-  stdout: string;
-  stderr: string;
-  code: number;
-  /** The port that it really listens on. */
-  port: number | undefined;
-}
-
-interface RunOptions {
-  input?: string;
-  /** Run in another shell while the program listens; `PORT` is where. */
-  attempts?: string[];
-  declaredPort?: number;
-  /** SIGINT waits until so many lines are printed. */
-  minLines?: number;
-}
-
-/** Returns the first port in what a program printed: the one that it listens on. */
-function portIn(text: string): number | undefined {
-  const [, afterAddress, named] =
-    /(?:localhost|127\.0\.0\.1|\[::1?\]|0\.0\.0\.0):(\d+)|\bport:? (\d+)/.exec(text) ?? [];
-  const port = afterAddress ?? named;
-  return port === undefined ? undefined : Number(port);
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // it has ended
-  }
-}
-
-/** Runs a shell command to its end; once it says that it listens, the attempts run, and it gets SIGINT. */
-async function runShell(command: string, cwd: string, options: RunOptions = {}): Promise<Outcome> {
-  const child = Bun.spawn(["sh", "-c", command], {
-    cwd,
-    detached: true, // a process group of its own, which SIGINT goes to as from a terminal
-    env: { ...process.env, PATH: `${join(directory, "bin")}:${process.env["PATH"]}:/usr/sbin:/sbin`, NO_COLOR: "1" },
-    stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  running.push(child);
-  const limit = setTimeout(() => signalGroup(child.pid, "SIGKILL"), RUN_LIMIT_MS);
-  const outcome: Outcome = { stdout: "", stderr: "", code: 0, port: undefined };
-  let isListening = false;
-  let onOutput = Promise.withResolvers<void>();
-  const listens = async (): Promise<void> => {
-    isListening = true;
-    outcome.port = portIn(outcome.stdout);
-    for (const attempt of options.attempts ?? []) {
-      const text = attempt.replaceAll(`:${options.declaredPort}`, `:${outcome.port}`);
-      await runShell(text, cwd);
-    }
-    while (outcome.stdout.split("\n").length <= (options.minLines ?? 0)) await onOutput.promise;
-    signalGroup(child.pid, "SIGINT");
-  };
-  const gather = async (stream: ReadableStream<Uint8Array>, to: "stdout" | "stderr"): Promise<void> => {
-    const decoder = new TextDecoder();
-    for await (const bytes of stream) {
-      outcome[to] += decoder.decode(bytes, { stream: true });
-      onOutput.resolve();
-      onOutput = Promise.withResolvers();
-      if (
-        to === "stdout" &&
-        options.input === undefined &&
-        !isListening &&
-        /^(listening|watching) .*\n/m.test(outcome.stdout)
-      ) {
-        void listens();
-      }
-    }
-  };
-  await Promise.all([gather(child.stdout, "stdout"), gather(child.stderr, "stderr")]);
-  outcome.code = await child.exited;
-  outcome.port ??= portIn(outcome.stdout);
-  clearTimeout(limit);
-  running = running.filter((one) => one !== child);
-  return outcome;
-}
-
 /** The block, on a free port instead of the one that it names. */
 async function runModule(page: string, block: CodeBlock): Promise<Outcome & { declaredPort: number }> {
   const declaredPort = Number(/\bport: (\d{4})\b/.exec(block.code)?.[1] ?? DEFAULT_PORT);
   const file = fileOf(page, block);
   writeFileSync(file, `${block.code.replace(/\bport: \d{4}\b/g, "port: 0")}\n`);
   const attempts = attemptsOf(block);
-  return { ...(await runShell(`exec bun ${file}`, folderOf(page), { attempts, declaredPort })), declaredPort };
+  return { ...(await runShell(`exec bun ${file}`, folderOf(page), { attempts, declaredPort, bin })), declaredPort };
 }
 
 function attemptsOf({ annotations }: CodeBlock): string[] {
@@ -410,7 +328,7 @@ async function runCommands(where: string, block: CodeBlock, folder: string): Pro
       assertNamesExist(command);
       continue;
     }
-    const outcome = await runShell(onFreePort(command, folder), folder, { attempts: attemptsOf(block) });
+    const outcome = await runShell(onFreePort(command, folder), folder, { bin, attempts: attemptsOf(block) });
     if (![0, 130].includes(outcome.code)) throw new Error(`${where}: ${command}: ${Bun.inspect(outcome)}`);
   }
 }
@@ -424,6 +342,7 @@ async function runConsole(edits: Edit[], where: string, block: CodeBlock, folder
     const typed = shown.filter((line) => line.startsWith("(epoll) ")).map((line) => `${line.slice(8)}\n`);
     const declaredPort = Number(/--port (\d+)|-- (\d+)$/.exec(command)?.slice(1).find(Boolean) ?? DEFAULT_PORT);
     const outcome = await runShell(onFreePort(command, folder), folder, {
+      bin,
       declaredPort,
       attempts: attemptsOf(block),
       minLines: isCut(shown) ? shown.length - 1 : 0,
