@@ -112,7 +112,7 @@ test("replay FILE --inspect: the page of a saved trace", async () => {
   try {
     const file = join(folder, "walk.jsonl");
     const events = [
-      { seq: 1, us: 0, iteration: 0, type: "begin", version: 1, pid: 1, date: "2026-01-01T00:00:00.000Z" },
+      { seq: 1, us: 0, iteration: 0, type: "begin", version: 2, pid: 1, date: "2026-01-01T00:00:00.000Z" },
       { seq: 2, us: 5, iteration: 0, type: "create", result: 4 },
     ];
     writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
@@ -126,7 +126,7 @@ test("replay FILE --inspect: the page of a saved trace", async () => {
 
     writeFileSync(file, "nonsense\n");
     const { code, stderr } = await run(["bun", cli, "replay", file, "--inspect"]);
-    expect(stderr).toContain("walk.jsonl, line 1: this is no JSON");
+    expect(stderr).toContain("walk.jsonl, line 1: not valid JSON");
     expect(code).toBe(1);
   } finally {
     rmSync(folder, { recursive: true });

@@ -228,7 +228,7 @@ test("who does not read keeps nothing but the newest, and hears how much was lef
   let total = 0;
   const see = (count: number): void => {
     for (let i = 0; i < count; i++) {
-      sampler.see({ seq: ++total, us: total, iteration: 1, type: "recv", fd: 5, wanted: 10, result: 2 });
+      sampler.observe({ seq: ++total, us: total, iteration: 1, type: "recv", fd: 5, wanted: 10, result: 2 });
     }
   };
   see(1);

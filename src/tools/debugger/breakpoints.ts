@@ -1,12 +1,12 @@
-// Breakpoints at the prompt: how a place is written, and how one is shown.
+// Breakpoint locations: how they are written at the prompt, and how a breakpoint is described.
 
-import { formatMask } from "../../kernel/constants.ts";
 import * as constants from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
+import { suggest } from "../../kernel/suggest.ts";
 import type { Breakpoint } from "./thread-messages.ts";
-import type { Session } from "./session.ts";
 
-const EVENTS = [
+const EVENT_TYPES = [
   "accept",
   "close",
   "connect",
@@ -22,76 +22,67 @@ const EVENTS = [
   "warning",
 ];
 const STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"];
+const MAX_ERRNO = 133;
 
-export function setBreakpoint(session: Session, argument: string, isTemporary: boolean): void {
-  if (argument === "") {
-    if (session.breakpoints.length === 0) session.print("no breakpoints: b fd 5, b EPOLLHUP, b accept, …");
-    for (const one of session.breakpoints) session.print(describeBreakpoint(one));
-    return;
-  }
-  const comma = argument.indexOf(",");
-  const where = (comma < 0 ? argument : argument.slice(0, comma)).trim();
-  const condition = comma < 0 ? "" : argument.slice(comma + 1).trim();
-  const place = placeOf(where);
-  const added = session.addBreakpoint({ ...place, condition: condition === "" ? undefined : condition, isTemporary });
-  session.print(describeBreakpoint(added));
-}
-
-function placeOf(where: string): Pick<Breakpoint, "on" | "value"> {
-  const [word = "", value = "", ...more] = where.split(/\s+/);
-  if (more.length === 0) {
+/**
+ * Parses a location: `fd 5`, `iteration 12`, `state idle`, `EPOLLHUP`, `EAGAIN`, `accept`.
+ *
+ * @throws {Error} with the locations that there are
+ */
+export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
+  const [word = "", value = "", ...more] = text.split(/\s+/);
+  if (more.length === 0 && value !== "") {
     if ((word === "fd" || word === "iteration") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
     if (word === "state" && STATES.includes(value)) return { on: "state", value };
-    if (value === "" && /^\d+$/.test(word)) return { on: "fd", value: Number(word) };
-    if (value === "" && EVENTS.includes(word)) return { on: "event", value: word };
+  } else if (more.length === 0) {
+    if (/^\d+$/.test(word)) return { on: "fd", value: Number(word) };
+    if (EVENT_TYPES.includes(word)) return { on: "event", value: word };
     const mask: unknown = (constants as Record<string, unknown>)[word];
-    if (value === "" && /^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
-    const errno = value === "" ? errnoOf(word) : undefined;
+    if (/^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
+    const errno = errnoOf(word);
     if (errno !== undefined) return { on: "errno", value: errno };
   }
-  throw new Error(
-    `${JSON.stringify(where)} is nowhere to stop: fd N, iteration N, state ${STATES.join("|")}, ${EVENTS.join(", ")}, a mask (EPOLLHUP) or an error (EAGAIN)`,
-  );
+  throw new Error(`${JSON.stringify(text)} is not a breakpoint location: ${hintFor(word, value)}`);
+}
+
+function hintFor(word: string, value: string): string {
+  if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
+  const masks = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
+  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...masks]);
+  if (closest) return `did you mean ${closest}?`;
+  return `use fd N, iteration N, state ${STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }
 
 function errnoOf(name: string): number | undefined {
-  for (let errno = 1; errno < 134; errno++) if (errnoName(errno) === name) return errno;
+  for (let errno = 1; errno <= MAX_ERRNO; errno++) if (errnoName(errno) === name) return errno;
   return undefined;
 }
 
-function describeBreakpoint({ id, on, value, condition, isTemporary, isEnabled, ignore, hits }: Breakpoint): string {
-  const where = {
-    fd: `fd ${value}`,
-    iteration: `iteration ${value}`,
-    state: `state ${value}`,
-    event: String(value),
-    mask: on === "mask" ? formatMask(Number(value)) : "",
-    errno: on === "errno" ? errnoName(Number(value)) : "",
-  }[on];
+export function describeBreakpoint(breakpoint: Breakpoint): string {
+  const { id, condition, isTemporary, isEnabled, ignore, hits } = breakpoint;
   return [
-    `Breakpoint ${id} at ${where}`,
-    ...(isTemporary ? ["once"] : []),
+    `${isTemporary ? "Temporary breakpoint" : "Breakpoint"} ${id} at ${describeLocation(breakpoint)}`,
     ...(isEnabled ? [] : ["disabled"]),
     ...(condition === undefined ? [] : [`if ${condition}`]),
-    ...(ignore > 0 ? [`passed over ${ignore} times`] : []),
+    ...(ignore > 0 ? [describeIgnore(ignore)] : []),
     ...(hits > 0 ? [`hit ${hits} ${hits === 1 ? "time" : "times"}`] : []),
   ].join(", ");
 }
 
-export function breakpointsOf(session: Session, numbers: string): Breakpoint[] {
-  const asked = numbers.split(/[\s,]+/).filter((number) => number !== "");
-  if (asked.length === 0) throw new Error("which breakpoint? b lists them");
-  return asked.map((number) => {
-    const one = session.breakpoints.find(({ id }) => String(id) === number);
-    if (one === undefined) throw new Error(`there is no breakpoint ${number}: b lists them`);
-    return one;
-  });
+function describeLocation({ on, value }: Breakpoint): string {
+  switch (on) {
+    case "mask":
+      return formatMask(Number(value));
+    case "errno":
+      return errnoName(Number(value));
+    case "event":
+      return String(value);
+    default:
+      return `${on} ${value}`;
+  }
 }
 
-export function enable(session: Session, argument: string, isEnabled: boolean): void {
-  for (const one of breakpointsOf(session, argument)) {
-    one.isEnabled = isEnabled;
-    session.print(`${isEnabled ? "Enabled" : "Disabled"} breakpoint ${one.id}`);
-  }
-  session.tellBreakpoints();
+/** As in gdb: `ignore next 3 hits`. */
+export function describeIgnore(count: number): string {
+  return count === 1 ? "ignore next hit" : `ignore next ${count} hits`;
 }

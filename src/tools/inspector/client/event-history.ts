@@ -1,6 +1,7 @@
 // class Tape: what has been told of a loop, within a bound, and how its descriptors were at any point of it.
 
-import type { KernelEntry, Sample } from "../../debugger/sampler.ts";
+import type { KernelEntry } from "../../debugger/kernel-entries.ts";
+import type { Sample } from "../../debugger/sampler.ts";
 import { type FdEntry, FdTable } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 
@@ -74,7 +75,7 @@ export class EventHistory {
     let before = empty;
     for (let i = 0; i < events.length; i += PIECE) {
       const piece = events.slice(i, i + PIECE);
-      for (const event of piece) table.see(event);
+      for (const event of piece) table.apply(event);
       const after = snapshot(table);
       this.#chunks.push({ start: this.end, events: piece, omitted: 0, before, after });
       this.end += piece.length;
@@ -104,7 +105,7 @@ export class EventHistory {
       iteration: chunk.before.iteration,
       ready: chunk.before.ready as [number, number][],
     });
-    for (let i = 0; i <= position - chunk.start; i++) table.see(chunk.events[i] as TraceEvent);
+    for (let i = 0; i <= position - chunk.start; i++) table.apply(chunk.events[i] as TraceEvent);
     return { ...snapshot(table), position, event, isApproximate: false };
   }
 
