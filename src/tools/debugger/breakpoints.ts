@@ -4,24 +4,8 @@ import * as constants from "../../kernel/constants.ts";
 import { formatMask } from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { suggest } from "../../kernel/suggest.ts";
-import type { Breakpoint } from "./thread-messages.ts";
+import { type Breakpoint, BREAKPOINT_EVENTS, BREAKPOINT_STATES } from "./thread-messages.ts";
 
-const EVENT_TYPES = [
-  "accept",
-  "close",
-  "connect",
-  "create",
-  "ctl",
-  "listen",
-  "recv",
-  "reset",
-  "send",
-  "shutdown",
-  "state",
-  "wait",
-  "warning",
-];
-const STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"];
 const MAX_ERRNO = 133;
 
 /**
@@ -33,10 +17,10 @@ export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
   const [word = "", value = "", ...more] = text.split(/\s+/);
   if (more.length === 0 && value !== "") {
     if ((word === "fd" || word === "iteration") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
-    if (word === "state" && STATES.includes(value)) return { on: "state", value };
+    if (word === "state" && BREAKPOINT_STATES.includes(value)) return { on: "state", value };
   } else if (more.length === 0) {
     if (/^\d+$/.test(word)) return { on: "fd", value: Number(word) };
-    if (EVENT_TYPES.includes(word)) return { on: "event", value: word };
+    if (BREAKPOINT_EVENTS.includes(word)) return { on: "event", value: word };
     const mask: unknown = (constants as Record<string, unknown>)[word];
     if (/^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
     const errno = errnoOf(word);
@@ -48,9 +32,9 @@ export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
 function hintFor(word: string, value: string): string {
   if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
   const masks = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
-  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...masks]);
+  const closest = value === "" && suggest(word, [...BREAKPOINT_EVENTS, ...masks]);
   if (closest) return `did you mean ${closest}?`;
-  return `use fd N, iteration N, state ${STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
+  return `use fd N, iteration N, state ${BREAKPOINT_STATES.join("|")}, an event type (${BREAKPOINT_EVENTS.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }
 
 function errnoOf(name: string): number | undefined {
