@@ -2,9 +2,9 @@
 
 import type { Address } from "../kernel/address.ts";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, formatMask } from "../kernel/constants.ts";
+import { REPORTING_FLAGS } from "./compare-masks.ts";
 import type { FdInfo } from "./fd-info.ts";
 import { formatPeer } from "./format.ts";
-import { REPORTING_FLAGS } from "./interest-list.ts";
 
 /**
  * Explains why epoll_wait reports an fd, or does not: the type of the fd, its queues, its errors, and what epoll_wait returns for the

@@ -1,21 +1,11 @@
 // The kernel's interest list of an epoll instance, read from /proc, and its differences from what a program has registered.
 
-import {
-  EPOLLERR,
-  EPOLLET,
-  EPOLLEXCLUSIVE,
-  EPOLLHUP,
-  EPOLLONESHOT,
-  EPOLLWAKEUP,
-  formatMask,
-} from "../kernel/constants.ts";
+import { formatMask } from "../kernel/constants.ts";
 import { EBADF } from "../kernel/errno.ts";
 import { ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
-
-/** The bits of a mask that say how events are reported, not which. The kernel keeps only these when EPOLLONESHOT disarms an fd. */
-export const REPORTING_FLAGS: number = EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP;
+import { compareMasks } from "./compare-masks.ts";
 
 /** An entry of the kernel's interest list. */
 export interface Interest {
@@ -79,11 +69,14 @@ function describeDifference(registeredMask: number | undefined, kernelMask: numb
     return "watched by the kernel, but not registered by the program: a duplicate of a closed fd may keep the file open";
   }
   if (kernelMask === undefined) return "registered by the program, but not watched by the kernel: the fd was closed";
-  if ((kernelMask & ~REPORTING_FLAGS) === 0 && (registeredMask & EPOLLONESHOT) !== 0) {
-    return "EPOLLONESHOT has reported its event: nothing more is reported until the fd is re-armed (EPOLL_CTL_MOD)";
+  switch (compareMasks(registeredMask, kernelMask)) {
+    case "same":
+      return undefined;
+    case "disarmed":
+      return "EPOLLONESHOT has reported its event: nothing more is reported until the fd is re-armed (EPOLL_CTL_MOD)";
+    case "different":
+      return `the registered mask is ${formatMask(registeredMask)}, the kernel mask is ${formatMask(kernelMask)}`;
   }
-  if ((registeredMask | EPOLLERR | EPOLLHUP) >>> 0 === kernelMask >>> 0) return undefined;
-  return `the registered mask is ${formatMask(registeredMask)}, the kernel mask is ${formatMask(kernelMask)}`;
 }
 
 /**

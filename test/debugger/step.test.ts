@@ -200,7 +200,7 @@ test("answers a wrong command with one line, and quits at the end of the input",
   expect(lines.some((line) => line.startsWith("*** EBADF"))).toBe(true);
   expect(lines).toContain('*** usage: unt ITERATION ("x" is not a number)');
   expect(lines).toContain("*** no client c9 (connected: none)");
-  expect(lines).toContain("why FD");
+  expect(lines).toContain("why [FD]");
   expect(lines).toContain("*** fd 4444 is not one of this loop: pp fds lists them");
   expect(lines).toContain("*** usage: unt ITERATION");
   expect(lines).toContain("*** no breakpoint 1: b lists the breakpoints");

@@ -4,7 +4,8 @@ import * as constants from "../../kernel/constants.ts";
 import { formatMask } from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { suggest } from "../../kernel/suggest.ts";
-import { type Breakpoint, BREAKPOINT_EVENTS, BREAKPOINT_STATES } from "./thread-messages.ts";
+import { CONNECTION_STATES, EVENT_TYPES } from "../breakpoint-values.ts";
+import type { Breakpoint } from "./thread-messages.ts";
 
 const MAX_ERRNO = 133;
 
@@ -17,10 +18,10 @@ export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
   const [word = "", value = "", ...more] = text.split(/\s+/);
   if (more.length === 0 && value !== "") {
     if ((word === "fd" || word === "iteration") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
-    if (word === "state" && BREAKPOINT_STATES.includes(value)) return { on: "state", value };
+    if (word === "state" && CONNECTION_STATES.includes(value)) return { on: "state", value };
   } else if (more.length === 0) {
     if (/^\d+$/.test(word)) return { on: "fd", value: Number(word) };
-    if (BREAKPOINT_EVENTS.includes(word)) return { on: "event", value: word };
+    if ((EVENT_TYPES as readonly string[]).includes(word)) return { on: "event", value: word };
     const mask: unknown = (constants as Record<string, unknown>)[word];
     if (/^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
     const errno = errnoOf(word);
@@ -32,9 +33,9 @@ export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
 function hintFor(word: string, value: string): string {
   if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
   const masks = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
-  const closest = value === "" && suggest(word, [...BREAKPOINT_EVENTS, ...masks]);
+  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...masks]);
   if (closest) return `did you mean ${closest}?`;
-  return `use fd N, iteration N, state ${BREAKPOINT_STATES.join("|")}, an event type (${BREAKPOINT_EVENTS.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
+  return `use fd N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }
 
 function errnoOf(name: string): number | undefined {

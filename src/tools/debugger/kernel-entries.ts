@@ -3,17 +3,7 @@
 import { queueSizes } from "../../trace/fd-info.ts";
 import { interestList } from "../../trace/interest-list.ts";
 import type { FdEntry } from "./fd-table.ts";
-
-/** What the kernel knows about an fd. */
-export interface KernelEntry {
-  fd: number;
-  /** The kernel mask; undefined if the kernel does not watch the fd. */
-  mask: number | undefined;
-  /** The number of bytes in the receive queue; undefined for anything but a connection. */
-  receiveQueueBytes: number | undefined;
-  /** The number of bytes in the send queue; undefined for anything but a connection. */
-  sendQueueBytes: number | undefined;
-}
+import type { KernelEntry } from "./sampler.ts";
 
 /** Asks the kernel about fds that an epoll instance watches. Returns undefined if there is no open epoll instance. */
 export function kernelEntries(epfd: number, entries: readonly FdEntry[]): KernelEntry[] | undefined {

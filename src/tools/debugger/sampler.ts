@@ -2,7 +2,6 @@
 
 import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
-import type { KernelEntry } from "./kernel-entries.ts";
 
 /** The maximum number of events in a sample. */
 export const MAX_EVENTS = 300;
@@ -34,6 +33,17 @@ export interface SampleCounts {
 }
 
 export type Warning = TraceMoment & WarningEvent;
+
+/** What the kernel knows about an fd. */
+export interface KernelEntry {
+  fd: number;
+  /** The kernel mask; undefined if the kernel does not watch the fd. */
+  mask: number | undefined;
+  /** The number of bytes in the receive queue; undefined for anything but a connection. */
+  receiveQueueBytes: number | undefined;
+  /** The number of bytes in the send queue; undefined for anything but a connection. */
+  sendQueueBytes: number | undefined;
+}
 
 /** What has happened since the last sample. */
 export interface Sample {

@@ -29,35 +29,6 @@ export interface Breakpoint {
   hits: number;
 }
 
-/** The event types that a breakpoint can be set on: all that are printed. */
-export const BREAKPOINT_EVENTS: readonly string[] = [
-  "accept",
-  "close",
-  "connect",
-  "create",
-  "ctl",
-  "listen",
-  "recv",
-  "reset",
-  "send",
-  "shutdown",
-  "state",
-  "wait",
-  "warning",
-] satisfies TraceEvent["type"][];
-
-/** The states of a connection that a breakpoint can be set on. */
-export const BREAKPOINT_STATES: readonly string[] = [
-  "new",
-  "head",
-  "body",
-  "handler",
-  "sending",
-  "idle",
-  "closing",
-  "lingering",
-];
-
 /** Where the debugged thread has paused, or that it has ended. */
 export interface Stop {
   /** The event after which it has paused, or the last event. */

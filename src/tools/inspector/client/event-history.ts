@@ -1,7 +1,6 @@
 // class Tape: what has been told of a loop, within a bound, and how its descriptors were at any point of it.
 
-import type { KernelEntry } from "../../debugger/kernel-entries.ts";
-import type { Sample } from "../../debugger/sampler.ts";
+import type { KernelEntry, Sample } from "../../debugger/sampler.ts";
 import { type FdEntry, FdTable } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 

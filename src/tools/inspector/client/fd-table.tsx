@@ -3,8 +3,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { KernelEntry } from "../../debugger/kernel-entries.ts";
-import type { Warning } from "../../debugger/sampler.ts";
+import type { KernelEntry, Warning } from "../../debugger/sampler.ts";
 import type { FdEntry } from "../../debugger/fd-table.ts";
 import type { Store } from "./store.ts";
 import type { View } from "./event-history.ts";
