@@ -29,7 +29,7 @@ function describeFd({ fd, kind, file, local, peer, tcp }: FdInfo): string {
     address === undefined ? "an unknown address" : formatPeer(address);
   switch (kind) {
     case "listener":
-      return `fd ${fd} is a socket that listens on ${at(local)}.`;
+      return `fd ${fd} listens on ${at(local)}.`;
     case "datagram":
       return `fd ${fd} is a datagram socket bound to ${at(local)}.`;
     case "connection": {

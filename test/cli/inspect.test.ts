@@ -84,7 +84,7 @@ test("while --step waits at its prompt the page answers; where the page goes, th
       }
     };
     const [, page = "", token = ""] = await until(/^and control it at (\S+)#(\S+)$/m);
-    await until(/^The loop stands still/m);
+    await until(/^The loop is paused/m);
     const heard = messages(page);
     const { value: hello } = await heard.next();
     expect(hello).toMatchObject({ kind: "hello", state: { run: "stopped" } });

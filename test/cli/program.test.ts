@@ -196,7 +196,7 @@ test("--step of a program that ends: the end is said, and what it did can be loo
     [written(`${SHORT} process.exit(3);`), "--step"],
   );
   expect(text).toContain("The program has ended.\n");
-  expect(text).toContain("*** the end: there is nothing more to step through");
+  expect(text).toContain("*** nothing to continue: the program has ended");
   expect(code).toBe(0);
 });
 

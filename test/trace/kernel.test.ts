@@ -128,7 +128,7 @@ test("explains a listening socket by its accept queue", () =>
     const { port } = listener.getsockname() as InternetAddress;
     const fd = listener.fileno();
     expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
-      `fd ${fd} is a socket that listens on 127.0.0.1:${port}. No connection is waiting to be accepted. It is registered for EPOLLIN, so epoll_wait does not report it.`,
+      `fd ${fd} listens on 127.0.0.1:${port}. No connection is waiting to be accepted. It is registered for EPOLLIN, so epoll_wait does not report it.`,
     );
     const clients = [1, 2].map(() => {
       const client = new Socket(AF_INET, SOCK_STREAM);
@@ -136,7 +136,7 @@ test("explains a listening socket by its accept queue", () =>
       return client;
     });
     expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
-      `fd ${fd} is a socket that listens on 127.0.0.1:${port}. 2 connections are waiting to be accepted, so it is readable (EPOLLIN). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
+      `fd ${fd} listens on 127.0.0.1:${port}. 2 connections are waiting to be accepted, so it is readable (EPOLLIN). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
     );
     for (const client of clients) client.close();
   }));
