@@ -34,7 +34,7 @@ function describeFd({ fd, kind, file, local, peer, tcp }: FdInfo): string {
       return `fd ${fd} is a datagram socket bound to ${at(local)}.`;
     case "connection": {
       const type = local !== undefined && "path" in local ? "Unix" : "TCP";
-      const to = peer === undefined ? "socket without a peer" : `connection to ${at(peer)}`;
+      const to = peer === undefined ? "socket without a peer" : `connection with ${at(peer)}`;
       return `fd ${fd} is a ${type} ${to}${tcp === undefined ? "" : `, ${tcp.state}`}.`;
     }
     case "other":

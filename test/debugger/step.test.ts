@@ -129,7 +129,7 @@ test("shows the state of the loop and of the kernel: why, diff, pp fds, l, w, a,
     "close",
     "q",
   ]);
-  expect(text).toMatch(/\(epoll\) why\nfd C is a TCP connection to HERE, ESTABLISHED\. There is nothing to read\./);
+  expect(text).toMatch(/\(epoll\) why\nfd C is a TCP connection with HERE, ESTABLISHED\. There is nothing to read\./);
   expect(lines).toContain("no differences: 2 fds are registered, and the kernel's interest list is the same");
   expect(text).toMatch(/\n *fd {2}type +mask +state +received +sent {2}address\n/);
   expect(text).toMatch(

@@ -146,7 +146,7 @@ test("explains a connection by its queues, its errors and the ends of both direc
     const { local, peer } = tcpPair();
     const fd = local.fileno();
     const { address, port } = peer.getsockname() as InternetAddress;
-    const subject = `fd ${fd} is a TCP connection to ${address}:${port}, `;
+    const subject = `fd ${fd} is a TCP connection with ${address}:${port}, `;
     const why = (mask: number | undefined): string => explainReadiness(inspectFd(local), mask);
     expect(why(EPOLLIN)).toBe(
       `${subject}ESTABLISHED. There is nothing to read. The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait does not report it.`,

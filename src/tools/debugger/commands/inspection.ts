@@ -49,7 +49,7 @@ export const inspectionCommands: readonly Command[] = [
   {
     names: ["a", "args"],
     usage: "a",
-    help: "Print the arguments and the result of the last system call.",
+    help: "Print the fields of the last event: the arguments and the result of a system call.",
     run: (context) => {
       const common = new Set(["seq", "us", "iteration", "at"]);
       for (const [name, value] of Object.entries(viewedIteration(context).events.at(-1) ?? {})) {
@@ -109,7 +109,7 @@ export const inspectionCommands: readonly Command[] = [
   {
     names: ["why"],
     usage: "why [FD]",
-    help: "Explain why epoll_wait reports an fd, or does not, from the current state of the kernel.",
+    help: "Explain why epoll_wait does or does not report an fd, from the current state of the kernel.",
     run: (context, argument) => {
       liveLocation(context);
       const fd = argument === "" ? dispatchedFd(context.event) : parseNumber(argument, "why [FD]");
