@@ -194,7 +194,10 @@ export type TraceDetail =
 /** One event of a trace. */
 export type TraceEvent = TraceMoment & TraceDetail;
 
-/** Called synchronously for every event, in order: the loop continues when it returns. If it throws, the error is rethrown at the end of the iteration. */
+/**
+ * Called synchronously for every event, in order: the loop continues when it returns. If it throws, the error is rethrown before the
+ * next wait.
+ */
 export type TraceListener = (event: TraceEvent) => void;
 
 /** Options of a trace. */

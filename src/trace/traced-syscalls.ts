@@ -7,8 +7,8 @@ import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } 
 import { StartLineParser, toLatin1 } from "./start-line.ts";
 
 /**
- * The fields of TraceMoment, to be filled in when the event is emitted. Every event is created with room for them, because to copy an
- * event costs more than to create it.
+ * The fields of TraceMoment, to be filled in when the event is emitted. Every event is created with room for them, because copying
+ * an event costs more than creating it.
  */
 export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
 
@@ -18,7 +18,7 @@ export interface CallRecorder {
   readonly hasBytes: boolean;
   /** The registered masks, by fd. */
   readonly masks: Map<number, number>;
-  /** The time from here on is spent on this fd. */
+  /** Begins the dispatch of an fd, to which the time from here on is attributed. */
   beginDispatch(fd: number): void;
   emit(event: TraceEvent): void;
 }

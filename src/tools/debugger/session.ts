@@ -3,7 +3,7 @@
 import type { TraceEvent } from "../../trace/events.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { commands } from "./commands/index.ts";
-import { findCommand } from "./commands/session.ts";
+import { findCommand } from "./commands/help.ts";
 import type { DebuggerContext } from "./context.ts";
 import type { TraceSource } from "./event-source.ts";
 import type { Iteration, IterationHistory } from "./iteration-history.ts";

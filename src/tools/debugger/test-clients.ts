@@ -1,4 +1,4 @@
-// class TestClients: the clients of the server that the commands connect, send, recv and close control: c1, c2, …
+// class TestClients: clients of the debugged server, controlled by the commands connect, send, recv and close.
 
 import type { Address } from "../../kernel/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "../../kernel/constants.ts";

@@ -1,6 +1,6 @@
 // Commands that set, list, change and delete breakpoints.
 
-import { describeBreakpoint, describeIgnore, parseLocation } from "../breakpoints.ts";
+import { describeBreakpoint, describeIgnore, parseLocation } from "../breakpoint-location.ts";
 import type { Command, DebuggerContext } from "../context.ts";
 import { findBreakpoints, parseNumber } from "./arguments.ts";
 

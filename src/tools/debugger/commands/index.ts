@@ -6,9 +6,9 @@ import { clientCommands } from "./clients.ts";
 import { historyCommands } from "./history.ts";
 import { inspectionCommands } from "./inspection.ts";
 import { runControlCommands } from "./run-control.ts";
-import { withSessionCommands } from "./session.ts";
+import { withHelpAndQuit } from "./help.ts";
 
-export const commands: readonly Command[] = withSessionCommands([
+export const commands: readonly Command[] = withHelpAndQuit([
   ...runControlCommands,
   ...breakpointCommands,
   ...inspectionCommands,

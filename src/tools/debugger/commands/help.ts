@@ -14,7 +14,7 @@ const ALIASES: Record<string, string> = {
 const MIN_SUGGESTED_LENGTH = 4;
 
 /** Returns the commands with help and quit, which helps for all of them. */
-export function withSessionCommands(commands: readonly Command[]): readonly Command[] {
+export function withHelpAndQuit(commands: readonly Command[]): readonly Command[] {
   const help: Command = {
     names: ["h", "help", "?"],
     usage: "h [COMMAND]",
