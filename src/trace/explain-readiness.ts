@@ -25,21 +25,24 @@ export function explainReadiness(info: FdInfo, registeredMask: number | undefine
 }
 
 function describeFd({ fd, kind, file, local, peer, tcp }: FdInfo): string {
-  const at = (address: Address | undefined): string =>
-    address === undefined ? "an unknown address" : formatPeer(address);
   switch (kind) {
     case "listener":
-      return `fd ${fd} listens on ${at(local)}.`;
+      return `fd ${fd} listens on ${describeAddress(local)}.`;
     case "datagram":
-      return `fd ${fd} is a datagram socket bound to ${at(local)}.`;
+      return `fd ${fd} is a datagram socket bound to ${describeAddress(local)}.`;
     case "connection": {
       const type = local !== undefined && "path" in local ? "Unix" : "TCP";
-      const to = peer === undefined ? "socket without a peer" : `connection with ${at(peer)}`;
+      const to = peer === undefined ? "socket without a peer" : `connection with ${describeAddress(peer)}`;
       return `fd ${fd} is a ${type} ${to}${tcp === undefined ? "" : `, ${tcp.state}`}.`;
     }
     case "other":
       return `fd ${fd} is ${file}.`;
   }
+}
+
+function describeAddress(address: Address | undefined): string {
+  if (address === undefined) return "an unknown address";
+  return "path" in address && address.path === "" ? "an unnamed socket" : formatPeer(address);
 }
 
 function describeInput({ kind, ready, receiveQueueBytes = 0, tcp }: FdInfo): string {

@@ -188,6 +188,17 @@ test("explains a connection by its queues, its errors and the ends of both direc
     expect(() => inspectFd(fd)).toThrow("EBADF");
   }));
 
+test("explains a connection between unnamed Unix sockets", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    b.send("hello");
+    expect(explainReadiness(inspectFd(a), EPOLLIN)).toBe(
+      `fd ${a.fileno()} is a Unix connection with an unnamed socket. The receive queue holds 5 bytes, so it is readable (EPOLLIN). The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
+    );
+    a.close();
+    b.close();
+  }));
+
 test("explains fds that are not sockets by the kernel's name for them", () =>
   leavesNoFd(() => {
     using event = new EventFd();
