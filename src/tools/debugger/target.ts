@@ -101,7 +101,7 @@ export class Target {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
-      if (this.state !== "ended") this.#onFailure("the application ended the thread of the server", undefined);
+      if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
       this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;
