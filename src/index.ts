@@ -42,14 +42,8 @@ export {
   type WarningCode,
 } from "./trace/events.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
-export {
-  type InterestDifference,
-  compareInterest,
-  explainReadiness,
-  type Interest,
-  interestList,
-  type FdInfo,
-  inspectFd,
-} from "./trace/kernel-state.ts";
+export { explainReadiness } from "./trace/explain-readiness.ts";
+export { type FdInfo, inspectFd } from "./trace/fd-info.ts";
+export { compareInterest, type Interest, type InterestDifference, interestList } from "./trace/interest-list.ts";
 export { formatEvent, type TextOptions } from "./trace/format.ts";
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";

@@ -139,7 +139,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     if (hub === undefined) return;
     this.#hub = undefined;
     this.#signal?.removeEventListener("abort", this.#abort);
-    this.#tracer?.controlled(hub.fileno(), "DEL", this.fd, null, 0);
+    this.#tracer?.onEpollCtl(hub.fileno(), "DEL", this.fd, null, 0);
     hub.remove(this);
     for (const resolve of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
   }
@@ -196,7 +196,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   /** @internal It is ready. */
   deliver(mask: number): void {
     if (this.#tracer === undefined || this.#hub === undefined) this.#deliver(mask);
-    else this.#tracer.delivered(this.#hub.fileno(), this.fd, mask, () => this.#deliver(mask));
+    else this.#tracer.traceDelivery(this.#hub.fileno(), this.fd, mask, () => this.#deliver(mask));
   }
 
   #deliver(mask: number): void {
@@ -227,7 +227,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #control(op: CtlEvent["op"], change: () => void): void {
     if (this.#tracer === undefined) return change();
     const told = (result: number): void => {
-      this.#tracer?.controlled(this.#hub?.fileno() ?? -1, op, this.fd, this.interest >>> 0, result);
+      this.#tracer?.onEpollCtl(this.#hub?.fileno() ?? -1, op, this.fd, this.interest >>> 0, result);
     };
     try {
       change();

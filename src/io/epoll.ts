@@ -55,7 +55,7 @@ export class Epoll implements Disposable {
   constructor(fd: number | undefined, sys?: Syscalls);
   constructor(first?: number | EpollOptions, sys: Syscalls = syscalls()) {
     const trace = typeof first === "object" ? first.trace : undefined;
-    this.#sys = trace === undefined ? sys : new Tracer(trace).traced(sys);
+    this.#sys = trace === undefined ? sys : new Tracer(trace).wrap(sys);
     this.#fd = typeof first === "number" ? first : check(this.#sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   }
 

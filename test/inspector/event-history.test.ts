@@ -32,7 +32,7 @@ function recorded(clients: number): TraceEvent[] {
 function checkEach(tape: EventHistory, events: readonly TraceEvent[]): void {
   const table = new FdTable();
   for (const [position, event] of events.entries()) {
-    table.see(event);
+    table.apply(event);
     const view = tape.view(position);
     expect(view.event?.seq).toBe(event.seq);
     expect(view.isApproximate).toBe(false);
@@ -53,7 +53,7 @@ test("of samples without a gap", () => {
   const events = recorded(20);
   const [sampler, tape] = [new Sampler(), new EventHistory()];
   for (const [i, event] of events.entries()) {
-    sampler.see(event);
+    sampler.observe(event);
     if (i % 37 === 0) tape.add(sampler.take());
   }
   tape.add(sampler.take());
@@ -64,8 +64,8 @@ test("behind a gap it says so, and its end is exact", () => {
   const events = recorded(150);
   const [sampler, tape, table] = [new Sampler(), new EventHistory(), new FdTable()];
   for (const event of events) {
-    sampler.see(event);
-    table.see(event);
+    sampler.observe(event);
+    table.apply(event);
   }
   const sample = sampler.take();
   expect(sample.omitted).toBeGreaterThan(0);
@@ -79,7 +79,7 @@ test("behind a gap it says so, and its end is exact", () => {
 test("it has a bound", () => {
   const [sampler, tape] = [new Sampler(), new EventHistory()];
   for (let seq = 1; seq <= 60_000; seq++) {
-    sampler.see({ seq, us: seq, iteration: 1, type: "recv", fd: 5, wanted: 1, result: 1 });
+    sampler.observe({ seq, us: seq, iteration: 1, type: "recv", fd: 5, wanted: 1, result: 1 });
     if (seq % 50 === 0) tape.add(sampler.take());
   }
   expect(tape.end).toBe(60_000);

@@ -131,7 +131,7 @@ test("it looks at the loop's descriptors, and at no other of this process", asyn
   while (!it.inspector.sample?.entries.some(({ kind }) => kind === "connection")) await Bun.sleep(1);
   const [listener] = it.inspector.sample.entries;
   const look = await (await fetch(`${it.page.url}look?fd=${listener?.fd}`)).json();
-  expect(look).toMatchObject({ fd: listener?.fd, why: expect.stringContaining("listens at 127.0.0.1") });
+  expect(look).toMatchObject({ fd: listener?.fd, why: expect.stringContaining("listens on 127.0.0.1") });
   const ours = new Set(it.inspector.sample.entries.map(({ fd }) => fd));
   const others = [...openFds().keys()].filter((fd) => !ours.has(fd));
   for (const fd of others) expect(await (await fetch(`${it.page.url}look?fd=${fd}`)).json()).toBeNull();
@@ -228,7 +228,7 @@ test("who does not read keeps nothing but the newest, and hears how much was lef
   let total = 0;
   const see = (count: number): void => {
     for (let i = 0; i < count; i++) {
-      sampler.see({ seq: ++total, us: total, iteration: 1, type: "recv", fd: 5, wanted: 10, result: 2 });
+      sampler.observe({ seq: ++total, us: total, iteration: 1, type: "recv", fd: 5, wanted: 10, result: 2 });
     }
   };
   see(1);

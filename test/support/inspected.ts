@@ -32,7 +32,7 @@ export async function inspected(server: EpollServerOptions = {}): Promise<Inspec
   return {
     inspector,
     page,
-    url: inspector.target.place.url,
+    url: inspector.target.location.url,
     token,
     order: (order, headers = {}) =>
       fetch(`${page.url}orders`, {

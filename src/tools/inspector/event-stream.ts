@@ -1,6 +1,6 @@
 // class EventStream: messages to one page, as server-sent events. Who reads slowly gets fewer samples, never a longer queue.
 
-import { merged } from "../debugger/sampler.ts";
+import { mergeSamples } from "../debugger/sampler.ts";
 import type { Message } from "./messages.ts";
 
 /** A proxy or a browser that hears nothing for longer may think that nobody is there. */
@@ -39,7 +39,7 @@ export class EventStream {
     const isSum = before?.kind === "sample" && message.kind === "sample";
     this.#waiting.set(
       message.kind,
-      isSum ? { kind: "sample", sample: merged(before.sample, message.sample) } : message,
+      isSum ? { kind: "sample", sample: mergeSamples(before.sample, message.sample) } : message,
     );
     this.#flush();
   }

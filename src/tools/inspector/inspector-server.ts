@@ -3,7 +3,9 @@
 import packageJson from "../../../package.json" with { type: "json" };
 import { errnoNames } from "../../kernel/errno.ts";
 import { EpollServer } from "../../server/server.ts";
-import { compareInterest, explainReadiness, inspectFd } from "../../trace/kernel-state.ts";
+import { explainReadiness } from "../../trace/explain-readiness.ts";
+import { inspectFd } from "../../trace/fd-info.ts";
+import { compareInterest } from "../../trace/interest-list.ts";
 import { facts, source } from "./queries.ts";
 import { type Asset, assets } from "./assets.ts";
 import { answer, answerJson, AccessControl } from "./access-control.ts";
@@ -164,9 +166,9 @@ export class InspectorServer implements AsyncDisposable {
     return {
       ...common,
       source: "live",
-      name: inspector.target.place.url,
+      name: inspector.target.location.url,
       begunMs: inspector.begunMs,
-      place: inspector.target.place,
+      place: inspector.target.location,
       state: inspector.state,
       samples: [...inspector.recall()],
     };
@@ -233,7 +235,7 @@ export class InspectorServer implements AsyncDisposable {
         inspector.clearBreakpoint(order.id);
         break;
       case "try": {
-        const [address] = inspector.target.place.addresses;
+        const [address] = inspector.target.location.addresses;
         if (address === undefined || inspector.target.state === "ended") throw new Error("nobody listens");
         this.#tries.start(order.try, address);
         break;

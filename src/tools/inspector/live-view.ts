@@ -1,7 +1,7 @@
 // class Inspector: a loop that is watched, from the page's side: what was told of it lately, who looks on, and what they may order.
 
 import { type Breakpoint, type RunMode } from "../debugger/thread-messages.ts";
-import { type Sample, Sampler, MAX_EVENTS, merged } from "../debugger/sampler.ts";
+import { type Sample, Sampler, MAX_EVENTS, mergeSamples } from "../debugger/sampler.ts";
 import { kernelEntries } from "../debugger/kernel-entries.ts";
 import type { Target } from "../debugger/target.ts";
 import type { TraceEvent } from "../../trace/events.ts";
@@ -160,7 +160,7 @@ export class LiveView implements Disposable {
 
   #seeAll(events: readonly TraceEvent[]): void {
     const sampler = (this.#sampler ??= new Sampler());
-    for (const event of events) sampler.see(event);
+    for (const event of events) sampler.observe(event);
     this.#see(sampler.take());
   }
 
@@ -168,7 +168,7 @@ export class LiveView implements Disposable {
     const [first] = sample.events;
     if (first?.type === "begin") this.begunMs = Date.parse(first.date);
     this.#keep(sample);
-    this.#pending = this.#pending === undefined ? sample : merged(this.#pending, sample);
+    this.#pending = this.#pending === undefined ? sample : mergeSamples(this.#pending, sample);
     const everyMs = this.#pending.omitted > 0 ? BUSY_TELL_MS : TELL_MS;
     const dueMs = this.#toldMs + everyMs - performance.now();
     if (dueMs <= 0 || this.target.state === "stopped") this.#tellPending();
@@ -178,7 +178,7 @@ export class LiveView implements Disposable {
   #keep(sample: Sample): void {
     const last = this.#kept.at(-1);
     const isSmall = last !== undefined && last.events.length + sample.events.length <= MAX_EVENTS;
-    if (isSmall && sample.omitted === 0) this.#kept[this.#kept.length - 1] = merged(last, sample);
+    if (isSmall && sample.omitted === 0) this.#kept[this.#kept.length - 1] = mergeSamples(last, sample);
     else this.#kept.push(sample);
     for (let kept = this.#kept.reduce((sum, { events }) => sum + events.length, 0); kept > MOST_KEPT;) {
       kept -= this.#kept.shift()?.events.length ?? 0;

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatMask } from "../../kernel/constants.ts";
-import type { FdInfo } from "../../trace/kernel-state.ts";
+import type { FdInfo } from "../../trace/fd-info.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { answer, answerJson } from "./access-control.ts";
 import type { SourceResponse } from "./messages.ts";
@@ -28,14 +28,14 @@ export function source(at: string, program: string | undefined): Response {
 }
 
 /** By name, those that there are. */
-export function facts({ kind, file, ready, unread, unsent, local, peer, tcp }: FdInfo): [string, string][] {
+export function facts({ kind, file, ready, receiveQueueBytes, sendQueueBytes, local, peer, tcp }: FdInfo): [string, string][] {
   const all: [string, string | undefined][] = [
     ["what", `${kind}, ${file}`],
     ["here", local && formatPeer(local)],
     ["peer", peer && formatPeer(peer)],
     ["ready for", ready === 0 ? "nothing" : formatMask(ready)],
-    ["bytes to read", unread?.toString()],
-    ["bytes unsent", unsent?.toString()],
+    ["bytes to read", receiveQueueBytes?.toString()],
+    ["bytes unsent", sendQueueBytes?.toString()],
     ["TCP state", tcp?.state],
     ["round trip", tcp === undefined || kind === "listener" ? undefined : `${tcp.rttUs} µs`],
     ["retransmits", tcp === undefined || kind === "listener" ? undefined : String(tcp.totalRetransmitted)],

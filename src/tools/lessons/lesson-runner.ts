@@ -101,7 +101,7 @@ export class LessonRunner {
   }
 
   get #traced(): Syscalls {
-    return (this.#sys ??= new Tracer({ listener: this.listener, bytes: true }).traced(syscalls()));
+    return (this.#sys ??= new Tracer({ listener: this.listener, bytes: true }).wrap(syscalls()));
   }
 
   get #step(): LessonStep {

@@ -1,7 +1,7 @@
 // Lesson: level-triggered and edge-triggered, on the same bytes.
 
 import { EPOLLET, EPOLLIN } from "../../kernel/constants.ts";
-import { queuesOf } from "../../trace/kernel-state.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
 import { formatEvents } from "./format-events.ts";
 import type { Lesson } from "./lesson.ts";
 import { WAIT_MS } from "./lesson-runner.ts";
@@ -32,7 +32,7 @@ export const levelEdge: Lesson = {
     for (const { ours } of [level, edge]) ours.recv(2);
     stage.check(
       "bytes are left",
-      [level, edge].map(({ ours }) => queuesOf(ours.fileno()).unread),
+      [level, edge].map(({ ours }) => queueSizes(ours.fileno()).receiveQueueBytes),
       [3, 3],
     );
 
@@ -43,7 +43,7 @@ export const levelEdge: Lesson = {
       ["[]", "[(level, EPOLLIN)]", "[(edge, EPOLLIN)]", "[(level, EPOLLIN), (edge, EPOLLIN)]"],
       again,
     );
-    stage.check("and yet there are bytes to read on edge", queuesOf(edge.ours.fileno()).unread, 3);
+    stage.check("and yet there are bytes to read on edge", queueSizes(edge.ours.fileno()).receiveQueueBytes, 3);
 
     stage.step(
       "One more byte",

@@ -1,7 +1,7 @@
 // Lesson: EPOLLONESHOT: one event, then silence until it is armed again.
 
 import { EPOLLIN, EPOLLONESHOT, formatMask } from "../../kernel/constants.ts";
-import { interestList } from "../../trace/kernel-state.ts";
+import { interestList } from "../../trace/interest-list.ts";
 import { formatEvents } from "./format-events.ts";
 import type { Lesson } from "./lesson.ts";
 import { WAIT_MS } from "./lesson-runner.ts";

@@ -1,7 +1,7 @@
 // Lesson: send takes what there is room for, and EPOLLOUT says when there is more.
 
 import { EPOLLOUT, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../kernel/constants.ts";
-import { queuesOf } from "../../trace/kernel-state.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
 import { formatEvents } from "./format-events.ts";
 import type { Lesson } from "./lesson.ts";
 import { WAIT_MS } from "./lesson-runner.ts";
@@ -41,7 +41,7 @@ export const partialWrite: Lesson = {
     );
     epoll.register(ours, EPOLLOUT);
     stage.check("epoll_wait returns", formatEvents(epoll.poll(50), { ours }), "[]");
-    stage.check("bytes lie in our socket's queue", (queuesOf(ours.fileno()).unsent ?? 0) > 0, true);
+    stage.check("bytes lie in our socket's queue", (queueSizes(ours.fileno()).sendQueueBytes ?? 0) > 0, true);
 
     stage.step(
       "The peer reads",

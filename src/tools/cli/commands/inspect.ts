@@ -32,7 +32,7 @@ export async function inspect(
       app,
       program,
       isStopped: program !== undefined, // it may be over before the page is there
-      onTrouble: showWarning,
+      onHandlerError: showWarning,
       bytes: hasBytes,
       onSample: tell.sample,
       onState: tell.state,
@@ -43,7 +43,7 @@ export async function inspect(
     await using page = await openPage(port, { inspector });
     const signal = signalled();
     const what =
-      program === undefined ? `listening on ${where(target)}` : `${target.place.url} stands still: go on in the page`;
+      program === undefined ? `listening on ${where(target)}` : `${target.location.url} stands still: go on in the page`;
     printLine(`${what}; stop with Ctrl-C`);
     tellOf(page);
     // A program may be short; what it did can be looked at as long as the page is there.
@@ -70,7 +70,7 @@ export async function show(file: string, port: number): Promise<number> {
   return await signal;
 }
 
-export function where({ place: { url, addresses } }: Target): string {
+export function where({ location: { url, addresses } }: Target): string {
   return `${url} (${describeAll(addresses)})`;
 }
 

@@ -74,7 +74,7 @@ export class EventHistory {
     let before = empty;
     for (let i = 0; i < events.length; i += PIECE) {
       const piece = events.slice(i, i + PIECE);
-      for (const event of piece) table.see(event);
+      for (const event of piece) table.apply(event);
       const after = snapshot(table);
       this.#chunks.push({ start: this.end, events: piece, omitted: 0, before, after });
       this.end += piece.length;
@@ -104,7 +104,7 @@ export class EventHistory {
       iteration: chunk.before.iteration,
       ready: chunk.before.ready as [number, number][],
     });
-    for (let i = 0; i <= position - chunk.start; i++) table.see(chunk.events[i] as TraceEvent);
+    for (let i = 0; i <= position - chunk.start; i++) table.apply(chunk.events[i] as TraceEvent);
     return { ...snapshot(table), position, event, isApproximate: false };
   }
 

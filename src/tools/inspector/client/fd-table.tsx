@@ -21,8 +21,8 @@ const COLUMNS: readonly [name: string, title: string, value: (row: Row) => numbe
   ["state", "what the connection waits for", ({ state }) => state ?? ""],
   ["ours", "what we believe that it is watched for", ({ mask }) => mask ?? -1],
   ["kernel", "what the kernel watches it for", ({ kernel }) => kernel?.mask ?? -1],
-  ["unread", "bytes in the kernel's queue, to be read", ({ kernel }) => kernel?.unread ?? -1],
-  ["unsent", "bytes in the kernel's queue, that the peer has not taken", ({ kernel }) => kernel?.unsent ?? -1],
+  ["unread", "bytes in the kernel's queue, to be read", ({ kernel }) => kernel?.receiveQueueBytes ?? -1],
+  ["unsent", "bytes in the kernel's queue, that the peer has not taken", ({ kernel }) => kernel?.sendQueueBytes ?? -1],
   ["in", "bytes received", ({ bytesIn }) => bytesIn],
   ["out", "bytes sent", ({ bytesOut }) => bytesOut],
   ["age", "since it was opened", ({ ageUs }) => ageUs],
@@ -86,8 +86,8 @@ function FdRow({ store, view, row }: { store: Store; view: View; row: Row }): JS
         {row.kernel === undefined ? "" : maskText(row.kernel.mask, isNumeric)}
         {row.kernel === undefined || isSameMask(row.mask, row.kernel.mask) ? null : <b title="not the same"> ≠</b>}
       </td>
-      <td class="number">{row.kernel?.unread ?? ""}</td>
-      <td class="number">{row.kernel?.unsent ?? ""}</td>
+      <td class="number">{row.kernel?.receiveQueueBytes ?? ""}</td>
+      <td class="number">{row.kernel?.sendQueueBytes ?? ""}</td>
       <td class="number">{size(row.bytesIn)}</td>
       <td class="number">{size(row.bytesOut)}</td>
       <td class="number">{duration(row.ageUs)}</td>
