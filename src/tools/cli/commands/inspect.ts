@@ -34,13 +34,13 @@ export async function inspect(
       isStopped: program !== undefined, // it may be over before the page is there
       onTrouble: showWarning,
       bytes: hasBytes,
-      onSample: tell.sample,
-      onState: tell.state,
+      onSample: tell.onSample,
+      onState: tell.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = await openPage(port, { inspector });
+    await using page = await openPage(port, { view: inspector });
     const signal = signalled();
     const what =
       program === undefined ? `listening on ${where(target)}` : `${target.place.url} stands still: go on in the page`;
@@ -84,9 +84,9 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   }
 }
 
-export async function openPage(port: number, shows: InspectorOptions["shows"]): Promise<InspectorServer> {
+export async function openPage(port: number, source: InspectorOptions["source"]): Promise<InspectorServer> {
   try {
-    return await InspectorServer.open({ port, shows, command: selfExec() });
+    return await InspectorServer.open({ port, source, command: selfExec() });
   } catch (error) {
     if (!(error instanceof ErrnoError)) throw error;
     throw new Error(`the page cannot be served: ${error.message}\n--inspect alone takes any free port.`, {
