@@ -64,10 +64,12 @@ async function perform(actions: readonly Action[], isClassic: boolean, endsPausi
     for (const { id } of it.view.state.breakpoints) await it.send({ kind: "remove-breakpoint", id });
     // Wherever the loop is paused: told to continue, it serves the request.
     let status = 0;
-    const response = fetch(it.url).then(async (received) => {
-      await received.text();
-      status = received.status;
-    });
+    const request = async (): Promise<void> => {
+      const response = await fetch(it.url);
+      await response.text();
+      status = response.status;
+    };
+    const responded = request();
     await eventually(
       async () => {
         await it.send({ kind: "resume", mode: { kind: "continue" } });
@@ -75,7 +77,7 @@ async function perform(actions: readonly Action[], isClassic: boolean, endsPausi
       },
       (now) => now !== 0,
     );
-    await response;
+    await responded;
     expect(status).toBe(200);
     if (endsPausing) await it.send({ kind: "pause" });
   }

@@ -95,6 +95,12 @@ test("epoll-hello lesson ID prints the steps with the system calls and the kerne
   expect(stdout).toContain("bytes left in the receive queue of edge: 3\n");
 });
 
+test("a lesson that sends a lot of data does not print it", async () => {
+  const { stdout } = await run(["bun", cli, "lesson", "partial-write"]);
+  expect(stdout).toContain("send(");
+  expect(stdout.length).toBeLessThan(10_000);
+});
+
 test("epoll-hello lesson ID --json prints the report", async () => {
   const { stdout } = await run(["bun", cli, "lesson", "hup-rdhup", "--json"]);
   expect(JSON.parse(stdout)).toMatchObject({ id: "hup-rdhup", holds: true });

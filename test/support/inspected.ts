@@ -19,11 +19,12 @@ export interface Inspected extends AsyncDisposable {
   waitFor(run: LoopState["run"]): Promise<void>;
 }
 
-export async function inspected(server: EpollServerOptions = {}): Promise<Inspected> {
+/** @param pollMs how long epoll_wait blocks at most, and so how long a pause takes at most */
+export async function inspected(server: EpollServerOptions = {}, pollMs: number = 50): Promise<Inspected> {
   const view = await LiveView.open(({ onSample, onState }) =>
     Target.start({
       server: { hostname: "127.0.0.1", deferAccept: false, ...server },
-      pollMs: 50,
+      pollMs,
       onSample,
       onState,
     }),

@@ -87,7 +87,7 @@ export class TestClientPool implements Disposable {
         group.add(client);
         if (isFirst) state.address = client.address;
       }
-      for (const client of [...group]) client.start(); // a client that fails removes itself from the group
+      for (const client of group) client.start(); // a client that fails removes itself from the group
     } catch (error) {
       for (const client of group) client[Symbol.dispose]();
       this.#open.delete(id);
@@ -98,11 +98,11 @@ export class TestClientPool implements Disposable {
   }
 
   close(id: number): void {
-    for (const client of [...(this.#open.get(id) ?? [])]) client.close("closed");
+    for (const client of this.#open.get(id) ?? []) client.close("closed");
   }
 
   [Symbol.dispose](): void {
-    for (const id of [...this.#open.keys()]) this.close(id);
+    for (const id of this.#open.keys()) this.close(id);
   }
 }
 

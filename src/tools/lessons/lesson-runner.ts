@@ -14,6 +14,8 @@ import type { LessonInfo, LessonReport, LessonStep } from "./lesson-report.ts";
 export const ARRIVAL_TIMEOUT_MS = 2_000;
 
 const BACKLOG = 16;
+/** Longer data is left out of the report: printed, it would hide the system calls. */
+const MAX_DATA_LENGTH = 200;
 
 /** A lesson: a small program that uses real sockets, and describes and checks what it does step by step. */
 export interface Lesson extends LessonInfo {
@@ -31,7 +33,7 @@ export class LessonRunner {
   #sys: Syscalls | undefined;
 
   /** The trace listener, for a server's `trace` option. */
-  readonly traceListener: TraceListener = (event) => void this.events.push(event);
+  readonly traceListener: TraceListener = (event) => void this.events.push(withoutLongData(event));
 
   /** Runs a lesson, and closes everything that it opened. An error is part of the report. */
   async run(lesson: Lesson): Promise<LessonReport> {
@@ -135,6 +137,12 @@ export class LessonRunner {
     const step = this.steps.at(-1);
     if (step !== undefined) step.seq = this.events.at(-1)?.seq ?? 0;
   }
+}
+
+function withoutLongData(event: TraceEvent): TraceEvent {
+  if (!("bytes" in event) || event.bytes === undefined || event.bytes.length <= MAX_DATA_LENGTH) return event;
+  const { bytes: _bytes, ...rest } = event;
+  return rest;
 }
 
 function format(value: unknown): string {

@@ -210,9 +210,12 @@ export class Store {
     if (position === this.#requestedSource || this.isBusy) return;
     this.#requestedSource = position;
     if (position === "") return this.set({ source: undefined });
-    void this.#connection.getJson<SourceResponse>(`/source?at=${encodeURIComponent(position)}`).then((source) => {
-      if (this.#requestedSource === position) this.set({ source });
-    });
+    void this.#requestSource(position);
+  }
+
+  async #requestSource(position: string): Promise<void> {
+    const source = await this.#connection.getJson<SourceResponse>(`/source?at=${encodeURIComponent(position)}`);
+    if (this.#requestedSource === position) this.set({ source });
   }
 
   async #loadTrace(name: string): Promise<void> {
