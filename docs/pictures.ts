@@ -7,8 +7,13 @@ import { openBrowser } from "../test/support/browser.ts";
 import { inspected } from "../test/support/inspected.ts";
 import { eventually } from "../test/support/eventually.ts";
 
-await using it = await inspected({ keepAlive: false, eager: false });
+await using it = await inspected({ keepAlive: false, eager: false }, 1_000); // few idle iterations
 await using opened = await openBrowser();
+
+const context = await opened.browser.newContext({ viewport: { width: 1400, height: 940 } });
+const tab = await context.newPage();
+await tab.goto(it.page.controlUrl); // before the breakpoint: source positions are recorded only while a page is open
+await tab.waitForSelector(".timeline");
 
 // A request that is finished, two clients that stay connected, and a breakpoint at the recv of a third.
 await it.send({ kind: "start-client", client: "request" });
@@ -22,14 +27,12 @@ await it.send({ kind: "add-breakpoint", on: "event", value: "recv" });
 await it.send({ kind: "start-client", client: "half-close" });
 await it.waitFor("stopped");
 
+await tab.waitForSelector(".source");
+await tab.click("tbody tr:last-child button");
+await tab.waitForSelector(".fd-details dl");
+await tab.mouse.move(0, 0);
 for (const colorScheme of ["light", "dark"] as const) {
-  const context = await opened.browser.newContext({ viewport: { width: 1400, height: 940 }, colorScheme });
-  const tab = await context.newPage();
-  await tab.goto(it.page.controlUrl);
-  await tab.waitForSelector(".source");
-  await tab.click("tbody tr:last-child button");
-  await tab.waitForSelector(".fd-details dl");
-  await tab.mouse.move(0, 0);
+  await tab.emulateMedia({ colorScheme });
   await tab.screenshot({ path: join(import.meta.dir, `inspect-${colorScheme}.png`) });
-  await context.close();
 }
+await context.close();

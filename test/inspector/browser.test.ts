@@ -387,7 +387,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
           await tab.click(".step-navigation .primary");
           await tab.waitForFunction((text) => document.querySelector("article > h3")?.textContent !== text, heading);
         }
-        expect(await tab.innerText(".step-navigation strong")).toContain("The kernel confirmed every statement");
+        expect(await tab.innerText(".step-navigation strong")).toContain("Every statement was confirmed");
         expect(await tab.innerText(`[data-lesson=${id}]`)).toContain("✓");
       },
     );

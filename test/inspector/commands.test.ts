@@ -62,7 +62,7 @@ async function perform(actions: readonly Action[], isClassic: boolean, endsPausi
       }
     }
     for (const { id } of it.view.state.breakpoints) await it.send({ kind: "remove-breakpoint", id });
-    // Wherever the loop is paused: told to continue, it serves the request.
+    // Wherever the loop is paused, it serves the request after `continue`.
     let status = 0;
     const request = async (): Promise<void> => {
       const response = await fetch(it.url);

@@ -85,13 +85,13 @@ test.each([
   '{"kind":"start-client","client":"unknown"}',
 ])("rejects an invalid command and says why: %p", async (body) => {
   await using it = await inspected();
-  const reply = await fetch(`${it.page.url}commands`, {
+  const response = await fetch(`${it.page.url}commands`, {
     method: "POST",
     headers: { Authorization: `Bearer ${it.token}` },
     body,
   });
-  expect(reply.status).toBe(400);
-  expect(await reply.text()).toMatch(/\w+/);
+  expect(response.status).toBe(400);
+  expect(await response.text()).toMatch(/\w+/);
   expect(it.view.state).toMatchObject({ run: "running", breakpoints: [] });
 });
 

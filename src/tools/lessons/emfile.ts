@@ -53,7 +53,7 @@ export const emfile: Lesson = {
           if ((error as { code?: string }).code === "EMFILE" && events === "[(listener, EPOLLIN)]") failures++;
         }
       }
-      runner.check(`out of ${ITERATIONS} iterations, reported readable and failed with EMFILE`, failures, ITERATIONS);
+      runner.check(`out of ${ITERATIONS} iterations, reported readable and failed with EMFILE:`, failures, ITERATIONS);
 
       runner.step(
         "Pause accepting",

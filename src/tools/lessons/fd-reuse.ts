@@ -53,7 +53,7 @@ export const fdReuse: Lesson = {
         "which has sent nothing. With a blocking socket, recv would block here. " +
         "A program that took the event for a hangup would close the wrong connection.",
     );
-    runner.check("recv on the new connection returns (null means EAGAIN)", newcomer.recv(10), null);
+    runner.check("recv on the new connection returns (null means EAGAIN):", newcomer.recv(10), null);
 
     runner.step(
       "The remedy",

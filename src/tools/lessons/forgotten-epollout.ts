@@ -56,7 +56,7 @@ export const forgottenEpollout: Lesson = {
     for (let iteration = 0; iteration < ITERATIONS; iteration++) {
       immediateReturns += epoll.poll(ARRIVAL_TIMEOUT_MS).length;
     }
-    runner.check(`out of ${ITERATIONS} calls, epoll_wait returned immediately`, immediateReturns, ITERATIONS);
+    runner.check(`out of ${ITERATIONS} calls, epoll_wait returned immediately:`, immediateReturns, ITERATIONS);
     const hasWarning = runner.events.some((event) => event.type === "warning" && event.code === "idle-epollout");
     runner.check("the trace contains the warning idle-epollout:", hasWarning, true);
 

@@ -66,7 +66,7 @@ export const hello: Lesson = {
       lastMasks(runner),
     );
     const response = Buffer.from(client.recv(1_000) ?? []).toString("latin1");
-    runner.check("the client received the body", response.split("\r\n").at(-1), "Hello from Epoll server!");
+    runner.check("the client received the body:", response.split("\r\n").at(-1), "Hello from Epoll server!");
     await server.stop({ graceMs: 0 });
   },
 };

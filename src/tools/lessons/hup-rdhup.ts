@@ -30,7 +30,7 @@ export const hupRdhup: Lesson = {
       ["[]", "[(conn, EPOLLIN|EPOLLRDHUP)]", "[(conn, EPOLLHUP)]", "[(conn, EPOLLIN|EPOLLHUP|EPOLLRDHUP)]"],
       formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn }),
     );
-    runner.check("recv returns (0 is end of stream)", (conn.recv(10) ?? [1]).length, 0);
+    runner.check("recv returns (0 is end of stream):", (conn.recv(10) ?? [1]).length, 0);
 
     runner.step("The response still arrives", "Only one direction is shut down. The other one still works.");
     conn.send("the response");

@@ -82,7 +82,9 @@ function Lesson({ store, report }: { store: Store; report: LessonReport }): JSX.
       <h3>
         {index + 1} of {report.steps.length}: {step.title}
       </h3>
-      <p>{step.text}</p>
+      <p>
+        <TextWithCode text={step.text} />
+      </p>
       {step.question === undefined ? null : (
         <Question question={step.question} choice={choice} onAnswer={(answer) => lessons.answer(answer)} />
       )}
@@ -103,11 +105,16 @@ function Lesson({ store, report }: { store: Store; report: LessonReport }): JSX.
   );
 }
 
+/** Text in which backquotes delimit code. */
+function TextWithCode({ text }: { text: string }): JSX.Element {
+  return <>{text.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
+}
+
 function Verdict({ report: { holds, error } }: { report: LessonReport }): JSX.Element {
   return (
     <strong role="status" class={holds ? "holds" : "fails"}>
       {holds
-        ? "✓ End of the lesson. The kernel confirmed every statement."
+        ? "✓ End of the lesson. Every statement was confirmed."
         : `✗ End of the lesson. Not every statement holds on this machine. ${error ?? ""}`}
     </strong>
   );
@@ -125,7 +132,7 @@ function Question({ question, choice, onAnswer }: QuestionProps): JSX.Element {
     if (choice === undefined) return "";
     return i === question.answer ? "right" : i === choice ? "wrong" : "";
   };
-  const marks = { "": "", right: " ✓ the kernel's answer", wrong: " ✗" };
+  const marks = { "": "", right: " ✓ correct", wrong: " ✗" };
   return (
     <fieldset class="question">
       <legend>{question.prompt}</legend>
@@ -186,7 +193,7 @@ function Checks({ step: { checks, question } }: { step: LessonStep }): JSX.Eleme
         .filter((check) => !isAnswerToQuestion(check))
         .map(({ claim, actual, expected, holds }) => (
           <li key={claim} class={holds ? "holds" : "fails"}>
-            {holds ? "✓" : "✗"} {claim}: <code>{actual}</code>
+            {holds ? "✓" : "✗"} {claim} <code>{actual}</code>
             {holds ? null : ` (expected: ${expected})`}
           </li>
         ))}
