@@ -10,7 +10,6 @@ import {
   EPOLLIN,
   EPOLLOUT,
   SHUT_WR,
-  SO_LINGER,
   SO_RCVBUF,
   SOL_SOCKET,
 } from "../../kernel/constants.ts";
@@ -35,8 +34,6 @@ const LOG_EVERY_BYTES = 100_000;
 const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /** The beginning of a TLS ClientHello. */
 const NOT_HTTP = "\x16\x03\x01\x02\x00\x01\x00\xfc\xff\r\n\r\n";
-/** struct linger with a timeout of 0 seconds: close(2) resets the connection. */
-const LINGER_0 = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
 export class TestClientPool implements Disposable {
   readonly #onChange: () => void;
@@ -164,7 +161,7 @@ class TestClient implements Disposable {
         return this.close("closed immediately");
       case "reset":
         this.#send("GET / HTTP/1.1\r\n");
-        this.#socket.setsockopt(SOL_SOCKET, SO_LINGER, LINGER_0);
+        this.#socket.setLinger(0);
         return this.close("closed with a reset (RST)");
       case "garbage":
         return this.#send(NOT_HTTP);

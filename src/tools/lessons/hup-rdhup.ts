@@ -1,12 +1,9 @@
 // Lesson: EPOLLRDHUP, EPOLLHUP and EPOLLERR: the peer closed its side, both sides are closed, the connection failed.
 
-import { EPOLLIN, EPOLLRDHUP, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../../kernel/constants.ts";
+import { EPOLLIN, EPOLLRDHUP, SHUT_WR } from "../../kernel/constants.ts";
 import { Epoll } from "../../io/epoll.ts";
 import { formatEvents } from "./format-events.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
-
-/** struct linger with a timeout of 0 seconds: close(2) resets the connection. */
-const LINGER_0 = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
 export const hupRdhup: Lesson = {
   id: "hup-rdhup",
@@ -54,7 +51,7 @@ export const hupRdhup: Lesson = {
     );
     const reset = runner.connectedPair();
     epoll.register(reset.conn, 0);
-    reset.peer.setsockopt(SOL_SOCKET, SO_LINGER, LINGER_0);
+    reset.peer.setLinger(0);
     reset.peer.close();
     epoll.unregister(conn);
     runner.check(
