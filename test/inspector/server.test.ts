@@ -364,15 +364,17 @@ test("closes everything that it opened", async () => {
   );
 });
 
-test("in a compiled executable, --inspect says what to do", async () => {
+test("in a compiled executable, --inspect and --step say what to do", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const outfile = join(folder, "epoll-hello");
     expect(await run(["bun", "build", "--compile", cli, "--outfile", outfile])).toMatchObject({ code: 0 });
-    const { code, stderr } = await run([outfile, "--port", "0", "--inspect"]);
-    expect(stderr).toContain("--inspect is not available in a compiled executable");
-    expect(stderr).toContain("bunx epoll-hello --inspect");
-    expect(code).not.toBe(0);
+    for (const flag of ["--inspect", "--step"]) {
+      const { code, stderr } = await run([outfile, "--port", "0", flag]);
+      expect(stderr).toContain("--step and --inspect are not available in a compiled executable");
+      expect(stderr).toContain("bunx epoll-hello --inspect");
+      expect(code).toBe(1);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

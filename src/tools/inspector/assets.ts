@@ -26,12 +26,16 @@ const STYLES = [
 
 const client = join(import.meta.dir, "client");
 
-/** @throws {Error} if the source files are not on disk, as in an executable made by `bun build --compile` */
+/**
+ * Checks that the source files are on disk.
+ *
+ * @throws {Error} if they are not, as in an executable made by `bun build --compile`
+ */
 export function requireSources(): void {
   if (!import.meta.dir.startsWith("/$bunfs/")) return;
   throw new Error(
-    "--inspect is not available in a compiled executable, which does not contain the page's source files; " +
-      "run it from the package instead: bunx epoll-hello --inspect",
+    "--step and --inspect are not available in a compiled executable, because it lacks the source files that they " +
+      "load; use the package instead: bunx epoll-hello --inspect",
   );
 }
 

@@ -182,21 +182,21 @@ export class InspectorServer implements AsyncDisposable {
     if (view === undefined) return respond(409, "A saved trace cannot be controlled.\n");
     switch (command.kind) {
       case "resume":
-        view.resume(command.mode);
+        view.control.resume(command.mode);
         break;
       case "pause":
-        view.pause();
+        view.control.pause();
         break;
       case "set-speed":
-        view.setSpeed(command.perSecond);
+        view.control.setSpeed(command.perSecond);
         break;
       case "add-breakpoint":
-        if (view.addBreakpoint(command.on, command.value) === undefined) {
+        if (view.control.addBreakpoint(command.on, command.value) === undefined) {
           return respond(409, "The limit on breakpoints is reached: remove one first.\n");
         }
         break;
       case "remove-breakpoint":
-        view.removeBreakpoint(command.id);
+        view.control.removeBreakpoint(command.id);
         break;
       case "start-client": {
         const [address] = view.target.place.addresses;

@@ -1,12 +1,12 @@
-// A live view of a running loop: recent samples, the pages subscribed to them, and the commands that control the loop.
+// A live view of a running loop: recent samples, and the pages that subscribe to new ones.
 
 import { kernelEntries } from "../debugger/kernel-entries.ts";
 import { MAX_EVENTS, merged, type Sample, Sampler } from "../debugger/sampler.ts";
 import type { Target } from "../debugger/target.ts";
-import type { Breakpoint, RunMode } from "../debugger/thread-messages.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import { requireSources } from "./assets.ts";
 import type { LoopState, Message } from "./messages.ts";
+import { RunControl } from "./run-control.ts";
 
 /** The interval between samples. A busy loop is sampled less often: each sample costs the browser time. */
 const SEND_INTERVAL_MS = 100;
@@ -15,9 +15,6 @@ const BUSY_SEND_INTERVAL_MS = 1_000;
 const KERNEL_POLL_MS = 500;
 /** Events kept for pages that connect later. */
 const MAX_RECENT_EVENTS = 3_000;
-const MAX_BREAKPOINTS = 50;
-/** Breakpoints set in the page have their own range of ids, apart from the terminal debugger's. */
-const FIRST_BREAKPOINT_ID = 10_000;
 
 /** Callbacks for a Target to report to. */
 export interface TargetListeners {
@@ -28,6 +25,7 @@ export interface TargetListeners {
 
 export class LiveView implements Disposable {
   readonly target: Target;
+  readonly control: RunControl;
   /** When the trace started, in milliseconds since the epoch. */
   startedMs: number = Date.now();
   readonly #subscribers = new Set<(message: Message) => void>();
@@ -39,17 +37,10 @@ export class LiveView implements Disposable {
   #sentMs = 0;
   #kernelTimer: ReturnType<typeof setInterval> | undefined;
   #isWatched = false;
-  /** Events per second in slow motion; 0: full speed. */
-  #speed = 0;
-  #slowMotionTimer: ReturnType<typeof setTimeout> | undefined;
-  #isPausing = false;
-  /** How to resume from the stop that the current step of slow motion leads to. */
-  #nextMode: RunMode | undefined;
-  #breakpoints: Breakpoint[] = [];
-  #nextBreakpointId = FIRST_BREAKPOINT_ID;
 
   private constructor(target: Target) {
     this.target = target;
+    this.control = new RunControl(target, () => this.#broadcast(this.state));
   }
 
   /**
@@ -77,8 +68,8 @@ export class LiveView implements Disposable {
 
   [Symbol.dispose](): void {
     this.#subscribers.clear();
+    this.control[Symbol.dispose]();
     clearTimeout(this.#sendTimer);
-    clearTimeout(this.#slowMotionTimer);
     clearInterval(this.#kernelTimer);
   }
 
@@ -93,17 +84,7 @@ export class LiveView implements Disposable {
   }
 
   get state(): LoopState {
-    const { target } = this;
-    const run = target.state === "starting" ? "running" : target.state;
-    return {
-      kind: "state",
-      run: run === "running" && this.#isPausing ? "pausing" : run,
-      seq: target.stop?.event?.seq,
-      breakpoint: target.stop?.breakpoint,
-      speed: this.#speed,
-      breakpoints: this.#breakpoints.map(({ id, on, value, hits }) => ({ id, on, value, hits })),
-      error: target.error,
-    };
+    return this.control.state;
   }
 
   /** Calls `subscriber` with every message from now on. Returns a function that unsubscribes it. */
@@ -114,72 +95,6 @@ export class LiveView implements Disposable {
       this.#subscribers.delete(subscriber);
       this.#updateWatching();
     };
-  }
-
-  // ---- commands ----
-
-  resume(mode: RunMode): void {
-    // In slow motion, a step may be in progress. Then the loop resumes from the stop at its end.
-    this.#nextMode = this.#speed > 0 && this.target.state === "running" ? mode : undefined;
-    this.#speed = 0;
-    this.#isPausing = false;
-    void this.target.go(mode);
-    this.#broadcast(this.state);
-  }
-
-  pause(): void {
-    this.#nextMode = undefined;
-    this.#speed = 0;
-    this.#isPausing = this.target.state === "running";
-    this.target.pause();
-    this.#broadcast(this.state);
-  }
-
-  /** Starts slow motion; 0 returns to full speed. */
-  setSpeed(eventsPerSecond: number): void {
-    if (eventsPerSecond === 0) return this.resume({ kind: "continue" });
-    this.#speed = eventsPerSecond;
-    if (this.target.state === "running") {
-      this.#isPausing = true;
-      this.target.pause();
-    } else {
-      this.#stepInSlowMotion();
-    }
-    this.#broadcast(this.state);
-  }
-
-  /** Returns the breakpoint's id, or undefined if there are too many. */
-  addBreakpoint(on: Breakpoint["on"], value: number | string): number | undefined {
-    if (this.#breakpoints.length >= MAX_BREAKPOINTS) return undefined;
-    const id = this.#nextBreakpointId++;
-    this.#breakpoints.push({
-      id,
-      on,
-      value,
-      condition: undefined,
-      isTemporary: false,
-      isEnabled: true,
-      ignore: 0,
-      hits: 0,
-    });
-    this.#applyBreakpoints();
-    return id;
-  }
-
-  removeBreakpoint(id: number): void {
-    this.#breakpoints = this.#breakpoints.filter((breakpoint) => breakpoint.id !== id);
-    this.#applyBreakpoints();
-  }
-
-  #applyBreakpoints(): void {
-    this.target.setBreakpoints(this.#breakpoints, "page");
-    this.#broadcast(this.state);
-  }
-
-  #stepInSlowMotion(): void {
-    clearTimeout(this.#slowMotionTimer);
-    this.#slowMotionTimer = undefined;
-    if (this.#speed > 0 && this.target.state === "stopped") void this.target.go({ kind: "step" });
   }
 
   // ---- reports of the target ----
@@ -202,22 +117,9 @@ export class LiveView implements Disposable {
   }
 
   #onState(): void {
-    const { target } = this;
-    if (target.state !== "running") this.#isPausing = false;
     this.#sendSample();
-    this.#broadcast(this.state);
+    this.control.onTargetState();
     this.#updateWatching();
-    if (target.state !== "stopped") return;
-    const isAtBreakpoint = target.stop?.breakpoint !== undefined;
-    const mode = this.#nextMode;
-    if (mode !== undefined) {
-      this.#nextMode = undefined;
-      if (!isAtBreakpoint) void target.go(mode);
-    } else if (this.#speed > 0) {
-      // A breakpoint ends slow motion.
-      if (isAtBreakpoint) this.#speed = 0;
-      else this.#slowMotionTimer ??= setTimeout(() => this.#stepInSlowMotion(), 1000 / this.#speed);
-    }
   }
 
   #remember(sample: Sample): void {
