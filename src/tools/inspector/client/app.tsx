@@ -10,7 +10,6 @@ import { EventDetail } from "./event-detail.tsx";
 import { FdTable } from "./fd-table.tsx";
 import { formatDuration } from "./format.ts";
 import { KernelLists } from "./kernel-lists.tsx";
-import { VIEW_ONLY } from "./labels.ts";
 import { LessonPanel } from "./lessons.tsx";
 import { LoopDiagram } from "./loop-diagram.tsx";
 import type { Store } from "./store.ts";
@@ -18,6 +17,8 @@ import { TestClientPanel } from "./test-clients.tsx";
 import { Timeline } from "./timeline.tsx";
 
 const MAX_WARNINGS = 20;
+
+const VIEW_ONLY = "View only. To control the server, open the URL with the token from the terminal.";
 
 const RUN_LABELS: Record<LoopState["run"], string> = {
   running: "Running.",

@@ -2,9 +2,23 @@
 // The panel of test clients: buttons that start one, and the log of each.
 
 import type { JSX } from "preact";
-import { TEST_CLIENT_KINDS } from "../messages.ts";
-import { TEST_CLIENT_LABELS } from "./labels.ts";
+import { TEST_CLIENT_KINDS, type TestClientKind } from "../messages.ts";
 import type { Store } from "./store.ts";
+
+const LABELS: Record<TestClientKind, string> = {
+  request: "Send a request",
+  pipeline: "Pipeline 16 requests",
+  silent: "Connect, send nothing",
+  "partial-head": "Send half a request head",
+  drip: "Send one byte every 250 ms",
+  "half-close": "Send, then shut down writing",
+  disconnect: "Connect and disconnect",
+  reset: "Reset the connection (RST)",
+  garbage: "Send bytes that are not HTTP",
+  "endless-head": "Send an endless request head",
+  "never-reads": "Send requests, never read",
+  burst: "64 requests at once",
+};
 
 export function TestClientPanel({ store }: { store: Store }): JSX.Element {
   const { canControl, testClients, state } = store;
@@ -20,14 +34,14 @@ export function TestClientPanel({ store }: { store: Store }): JSX.Element {
             disabled={!canControl || state?.run === "ended"}
             onClick={() => void store.send({ kind: "start-client", client: kind })}
           >
-            {TEST_CLIENT_LABELS[kind]}
+            {LABELS[kind]}
           </button>
         ))}
       </div>
       <ol class="clients">
         {testClients.toReversed().map(({ id, kind, isOpen, address, log }) => (
           <li key={id} data-kind={kind} class={isOpen ? "is-open" : ""}>
-            <b>{TEST_CLIENT_LABELS[kind]}</b>: {isOpen ? "open" : "closed"}, {address}{" "}
+            <b>{LABELS[kind]}</b>: {isOpen ? "open" : "closed"}, {address}{" "}
             {isOpen ? (
               <button
                 type="button"
