@@ -27,6 +27,8 @@ export const fdReuse: Lesson = {
     runner.step("Two events in one batch", "The peers of a and b have sent data. One epoll_wait reports both.");
     a.peer.send("a");
     b.peer.send("b");
+    connect();
+    runner.waitUntilReadable(listener);
     const events = pollBoth(epoll);
     runner.check("epoll_wait returns", formatEvents(events, { a: a.conn, b: b.conn }), "[(a, EPOLLIN), (b, EPOLLIN)]");
 
@@ -37,9 +39,6 @@ export const fdReuse: Lesson = {
     );
     const number = b.conn.fileno();
     b.conn.close();
-    connect();
-    epoll.register(listener, EPOLLIN);
-    epoll.poll(ARRIVAL_TIMEOUT_MS);
     const newcomer = runner.accept(listener);
     runner.ask(
       "Which file descriptor number does the new connection get?",
@@ -53,6 +52,7 @@ export const fdReuse: Lesson = {
         "which has sent nothing. With a blocking socket, recv would block here. " +
         "A program that took the event for a hangup would close the wrong connection.",
     );
+    runner.check("the file descriptor of the new connection is", newcomer.fileno(), number);
     runner.check("recv on the new connection returns (null means EAGAIN):", newcomer.recv(10), null);
 
     runner.step(

@@ -1,7 +1,6 @@
 // Lesson: EPOLLRDHUP, EPOLLHUP and EPOLLERR: the peer closed its side, both sides are closed, the connection failed.
 
 import { EPOLLIN, EPOLLRDHUP, SHUT_WR } from "../../kernel/constants.ts";
-import { Epoll } from "../../io/epoll.ts";
 import { formatEvents } from "./format-events.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
@@ -31,9 +30,7 @@ export const hupRdhup: Lesson = {
 
     runner.step("The response still arrives", "Only one direction is shut down. The other one still works.");
     conn.send("the response");
-    using peerEpoll = new Epoll();
-    peerEpoll.register(peer, EPOLLIN);
-    peerEpoll.poll(ARRIVAL_TIMEOUT_MS);
+    runner.waitUntilReadable(peer);
     runner.check("the peer receives", Buffer.from(peer.recv(100) ?? []).toString(), "the response");
 
     runner.step(

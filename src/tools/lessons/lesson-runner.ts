@@ -103,12 +103,17 @@ export class LessonRunner {
   connectedPair(): { conn: Socket; peer: Socket } {
     const { listener, connect } = this.listen();
     const peer = connect();
-    using epoll = new Epoll();
-    epoll.register(listener, EPOLLIN);
-    epoll.poll(ARRIVAL_TIMEOUT_MS);
+    this.waitUntilReadable(listener);
     const conn = this.accept(listener);
     listener.close();
     return { conn, peer };
+  }
+
+  /** Waits outside the trace, for what the lesson's own epoll instance is not to report. */
+  waitUntilReadable(socket: Socket): void {
+    using epoll = new Epoll();
+    epoll.register(socket, EPOLLIN);
+    epoll.poll(ARRIVAL_TIMEOUT_MS);
   }
 
   accept(listener: Socket): Socket {

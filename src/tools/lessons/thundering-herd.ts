@@ -17,7 +17,7 @@ export const thunderingHerd: Lesson = {
   async run(runner) {
     runner.step(
       "Four threads wait",
-      `${THREADS} threads, each with its own epoll instance, wait for the same listening socket.`,
+      "Each thread has its own epoll instance, and all of them wait for the same listening socket.",
     );
     const herd = await connectOnce(runner, EPOLLIN);
     runner.ask("One client connects. How many of the four threads wake up?", ["1", "2", "4"], String(herd.woken));
