@@ -24,7 +24,7 @@ async function watched(...flags: string[]): Promise<Watched> {
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#([\da-f]{32})$/m);
   const order = async (order: object): Promise<number> => {
     const headers = { Authorization: `Bearer ${token}` };
-    return (await fetch(`${page}orders`, { method: "POST", headers, body: JSON.stringify(order) })).status;
+    return (await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(order) })).status;
   };
   return { program, url, page, order };
 }
@@ -89,12 +89,12 @@ test("while --step waits at its prompt the page answers; where the page goes, th
     const { value: hello } = await heard.next();
     expect(hello).toMatchObject({ kind: "hello", state: { run: "stopped" } });
     const post = (order: object): Promise<Response> =>
-      fetch(`${page}orders`, {
+      fetch(`${page}commands`, {
         method: "POST",
         headers: { Authorization: `Bearer ${token}` },
         body: JSON.stringify(order),
       });
-    expect((await post({ kind: "go", mode: { kind: "next" } })).status).toBe(204);
+    expect((await post({ kind: "resume", mode: { kind: "next" } })).status).toBe(204);
     for await (const message of heard) if (message.kind === "state" && message.run === "stopped") break;
     child.stdin.write("p iteration\n");
     await until(/^#2 epoll_wait\(\d+, 1000\) = \[\][^]*^2$/m); // where it stands now, and then the answer

@@ -47,14 +47,14 @@ export async function step(
       isStopped: true,
       onEvents: (events) => {
         history.add(events);
-        if (port !== undefined) tell.events(events);
+        if (port !== undefined) tell.onEvents(events);
       },
-      onState: tell.state,
+      onState: tell.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = port === undefined ? undefined : await openPage(port, { inspector });
+    await using page = port === undefined ? undefined : await openPage(port, { view: inspector });
     const what = program === undefined ? `listening on ${where(target)}` : `${target.location.url} is about to run`;
     printLine(`${what}; h helps, q quits`);
     if (page !== undefined) tellOf(page);
