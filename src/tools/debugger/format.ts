@@ -1,14 +1,12 @@
 // How the prompt prints masks, arguments, file descriptors and source lines.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { formatMask } from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { formatPeer } from "../../trace/format.ts";
+import { parsePosition, readSourceLines } from "../source-lines.ts";
 import { formatTable } from "../table.ts";
 import type { FdEntry } from "./fd-table.ts";
 
-const PACKAGE_ROOT = join(import.meta.dir, "../../..");
 /** How many lines are shown before and after a source line. */
 const CONTEXT_LINES = 8;
 
@@ -57,13 +55,10 @@ export function formatFdTable(format: MaskFormat, entries: readonly FdEntry[]): 
 
 /** Returns the source lines around `file:line`, with an arrow at the line. A relative file is one of this package. */
 export function formatSource(at: string): string {
-  const [, file = "", number = "0"] = /^(.*):(\d+)$/.exec(at) ?? [];
-  const line = Number(number);
-  const lines = readFileSync(file.startsWith("/") ? file : join(PACKAGE_ROOT, file), "utf8").split("\n");
-  const first = Math.max(1, line - CONTEXT_LINES);
-  const shown = lines.slice(first - 1, line + CONTEXT_LINES);
+  const position = parsePosition(at) ?? { file: "", line: 0 };
+  const { first, line, lines } = readSourceLines(position.file, position.line, CONTEXT_LINES);
   return [
     at,
-    ...shown.map((text, i) => `${String(first + i).padStart(4)} ${first + i === line ? "->" : "  "} ${text}`),
+    ...lines.map((text, i) => `${String(first + i).padStart(4)} ${first + i === line ? "->" : "  "} ${text}`),
   ].join("\n");
 }
