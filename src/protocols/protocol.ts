@@ -16,7 +16,7 @@ export interface ProtocolConnection {
   /** The other end's address. */
   readonly peer: Address;
   /** The protocol's own, for this connection. */
-  state: unknown;
+  protocolState: unknown;
   /** Complete heads so far, or whatever the protocol counts. */
   messages: number;
   phase: Phase;

@@ -54,7 +54,7 @@ export class Connection implements ProtocolConnection {
   bytesOut: number = 0;
 
   // The protocol's.
-  state: unknown = undefined;
+  protocolState: unknown = undefined;
   messages: number = 0;
   phase: Phase = "new";
   progress: number = 0;

@@ -60,7 +60,7 @@ export class ClassicProtocol implements Protocol {
   open(): void {}
 
   receive(channel: ProtocolConnection, bytes: Uint8Array, length: number): void {
-    const held = (channel.state ??= { bytes: Buffer.alloc(0), length: 0 }) as Held;
+    const held = (channel.protocolState ??= { bytes: Buffer.alloc(0), length: 0 }) as Held;
     const searched = Math.max(0, held.length - 2);
     append(held, bytes, length);
     const request = held.bytes.subarray(0, held.length);
@@ -84,7 +84,7 @@ export class ClassicProtocol implements Protocol {
   drain(): void {}
 
   timeout(channel: ProtocolConnection): void {
-    const held = channel.state as Held | undefined;
+    const held = channel.protocolState as Held | undefined;
     if (held === undefined) return channel.finish(false);
     this.refusedBy["header-timeout"]++;
     this.#answer(channel, held.bytes.subarray(0, held.length), this.#tooLate);
@@ -96,7 +96,7 @@ export class ClassicProtocol implements Protocol {
   }
 
   closed(channel: ProtocolConnection): void {
-    channel.state = undefined;
+    channel.protocolState = undefined;
   }
 
   stop(): void {}
@@ -107,7 +107,7 @@ export class ClassicProtocol implements Protocol {
 
   #answer(channel: ProtocolConnection, request: Buffer, reply: SerializedResponse): void {
     const line = /^[\r\n]*([^\r\n]*)/.exec(request.toString("latin1"))?.[1] ?? "";
-    channel.state = undefined;
+    channel.protocolState = undefined;
     channel.phase = "idle";
     this.#onRequest?.({ ...requestInfo(line), status: reply.status, peer: channel.peer });
     channel.write(reply.variant("close", line.startsWith("HEAD ")));

@@ -204,26 +204,26 @@ export class SocketProtocol implements Protocol {
 
   open(channel: ProtocolConnection): void {
     const socket = new ServerSocket(channel, this.#sys);
-    channel.state = socket;
+    channel.protocolState = socket;
     channel.phase = "idle";
     this.#call(socket, () => this.#handlers.open?.(socket));
   }
 
   receive(channel: ProtocolConnection, bytes: Uint8Array, length: number): void {
-    const socket = channel.state as ServerSocket;
+    const socket = channel.protocolState as ServerSocket;
     channel.messages++;
     this.#call(socket, () => this.#handlers.data?.(socket, Buffer.from(bytes.subarray(0, length))));
   }
 
   end(channel: ProtocolConnection): void {
-    const socket = channel.state as ServerSocket;
+    const socket = channel.protocolState as ServerSocket;
     ServerSocket.ended(socket);
     if (this.#handlers.end === undefined) channel.finish(true);
     else this.#call(socket, () => this.#handlers.end?.(socket));
   }
 
   drain(channel: ProtocolConnection): void {
-    const socket = channel.state as ServerSocket;
+    const socket = channel.protocolState as ServerSocket;
     if (ServerSocket.hasRoom(socket)) this.#call(socket, () => this.#handlers.drain?.(socket));
   }
 
@@ -237,8 +237,8 @@ export class SocketProtocol implements Protocol {
   }
 
   closed(channel: ProtocolConnection): void {
-    const socket = channel.state as ServerSocket | undefined;
-    channel.state = undefined;
+    const socket = channel.protocolState as ServerSocket | undefined;
+    channel.protocolState = undefined;
     if (socket !== undefined) this.#call(socket, () => this.#handlers.close?.(socket));
   }
 
