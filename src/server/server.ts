@@ -127,7 +127,7 @@ export class EpollServer implements AsyncDisposable {
   get stats(): ServerStats {
     const { accepted, open, bytesIn, bytesOut, timeouts, errors } = this.#loop;
     const { requests } = this.#protocol;
-    const rejectedBy = { ...noRejections(), ...this.#protocol.refusedBy };
+    const rejectedBy = { ...noRejections(), ...this.#protocol.rejectedBy };
     const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0);
     return { accepted, open, requests, bytesIn, bytesOut, timeouts, rejected, rejectedBy, errors };
   }

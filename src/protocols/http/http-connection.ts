@@ -263,7 +263,7 @@ export class HttpConnection implements BodyOwner {
     const body = this.#incoming;
     this.#isDeaf = true;
     this.#incoming = undefined;
-    http.refusedBy[reason]++;
+    http.rejectedBy[reason]++;
     const last = this.#exchanges.at(-1);
     if (body !== undefined) {
       const error = new Error(`The request's body is refused: ${reason}`);

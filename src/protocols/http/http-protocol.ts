@@ -45,7 +45,7 @@ export class HttpProtocol implements Protocol {
   /** Requests whose head was accepted. */
   requests: number = 0;
   /** Requests refused. */
-  readonly refusedBy: RejectionCounts = noRejections();
+  readonly rejectedBy: RejectionCounts = noRejections();
 
   readonly limits: HttpLimits;
   /** How much of a body has to come within `bodyTimeoutMs`. */
@@ -149,7 +149,7 @@ export class HttpProtocol implements Protocol {
   }
 
   reject(channel: ProtocolConnection): void {
-    this.refusedBy["too-many-connections"]++;
+    this.rejectedBy["too-many-connections"]++;
     channel.write(this.refusal("too-many-connections").variant("close", false));
     channel.finish(false);
   }
