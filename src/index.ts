@@ -25,10 +25,18 @@ export type { FdLike } from "./kernel/fd.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
-export type { EpollServerOptions, FetchHandler, Heartbeat, ServerWarning } from "./server/options.ts";
-export { EpollServer, type ServerStats, type StopOptions } from "./server/server.ts";
+export type { EpollServerOptions } from "./server/options.ts";
+export { EpollServer } from "./server/server.ts";
 export type { StopSignal } from "./server/stop-signals.ts";
-export { ServerSocket, type SocketHandlers } from "./protocols/socket/socket-protocol.ts";
+export type {
+  FetchHandler,
+  Heartbeat,
+  ServerHandle,
+  ServerStats,
+  ServerWarning,
+  StopOptions,
+} from "./server/types.ts";
+export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
 export { type Message, Socket, socketpair, WOULD_BLOCK } from "./io/socket.ts";
 export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";

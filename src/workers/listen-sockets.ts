@@ -3,9 +3,9 @@
 import type { Address } from "../kernel/address.ts";
 import { SO_REUSEPORT, SOL_SOCKET } from "../kernel/constants.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { type Listener, openListeners } from "../server/listeners.ts";
-import { type EpollServerOptions, resolveOptions, type ResolvedOptions } from "../server/options.ts";
-import { urlOf } from "../server/server.ts";
+import { type Listener, openListeners, urlOf } from "../server/listeners.ts";
+import type { EpollServerOptions } from "../server/options.ts";
+import { resolveOptions, type ResolvedOptions } from "../server/resolve-options.ts";
 
 /**
  * How connections come to workers. `"shared"`: all wait on one queue, and who is free takes the next one.

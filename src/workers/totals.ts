@@ -1,6 +1,6 @@
 // What workers have done: counts that are added up, those of the ones that have ended included.
 
-import type { ServerStats } from "../server/server.ts";
+import type { ServerStats } from "../server/types.ts";
 
 /** The part of a server's stats that a sum of has a meaning. */
 export type Totals = Omit<ServerStats, "rejectedBy">;

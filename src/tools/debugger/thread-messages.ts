@@ -2,7 +2,7 @@
 
 import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
-import type { ServerStats } from "../../server/server.ts";
+import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 
