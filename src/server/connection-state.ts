@@ -49,9 +49,14 @@ export function assertTransition(from: ConnectionState, to: ConnectionState): vo
   if (!TRANSITIONS[from].includes(to)) throw new Error(`a connection cannot go from ${from} to ${to}`);
 }
 
-/** Returns whether the connection has not been told to finish and is not closed: its protocol decides what happens next. */
+/** Returns whether `finish` has not been called and the connection is not closed: its protocol decides what happens next. */
 export function isOpen(state: ConnectionState): state is Phase {
-  return state === "idle" || state === "handler" || state === "head" || state === "body" || state === "new";
+  return TRANSITIONS[state] === openTransitions;
+}
+
+/** Returns whether nothing can be sent any more. */
+export function isShutDown(state: ConnectionState): boolean {
+  return state === "closing" || state === "lingering" || state === "closed";
 }
 
 /** Returns the state as traces show it; undefined for `closed`. */

@@ -5,7 +5,7 @@ import { type Address, decodeAddress } from "../kernel/address.ts";
 import { AF_INET } from "../kernel/constants.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
-import { assertTransition, type ConnectionState, isOpen } from "./connection-state.ts";
+import { assertTransition, type ConnectionState, isOpen, isShutDown } from "./connection-state.ts";
 import type { Timed, TimeoutQueue } from "./timeouts.ts";
 
 /** The registered mask of a connection that is not registered with epoll. */
@@ -34,7 +34,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   readonly token: number;
   /** The mask that is registered with epoll, or UNREGISTERED. */
   registeredMask: number = UNREGISTERED;
+  // The state, and two of its properties that are read for each event. Only `transition` and `phase` write them.
   #state: ConnectionState = "new";
+  #isFinished = false;
+  #isShutDown = false;
 
   // Output: the chunk that is being sent, and those after it.
   output: Uint8Array | undefined;
@@ -104,41 +107,43 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#state;
   }
 
-  /** Goes to another state. @throws {Error} if TRANSITIONS does not have that */
+  /** Goes to another state. @throws {Error} if TRANSITIONS does not have that transition */
   transition(to: ConnectionState): void {
     if (to === this.#state) return;
     assertTransition(this.#state, to);
     this.#state = to;
+    this.#isFinished = !isOpen(to);
+    this.#isShutDown = isShutDown(to);
   }
 
   get phase(): Phase | undefined {
-    return isOpen(this.#state) ? this.#state : undefined;
+    return this.#isFinished ? undefined : (this.#state as Phase);
   }
 
   set phase(phase: Phase) {
-    if (phase !== this.#state && isOpen(this.#state)) this.#state = phase;
+    if (!this.#isFinished) this.#state = phase; // TRANSITIONS allows all of them, and this is done for each request
   }
 
   get isFinished(): boolean {
-    return !isOpen(this.#state);
+    return this.#isFinished;
   }
 
   get isClosed(): boolean {
     return this.#state === "closed";
   }
 
-  /** At least our direction is shut down: nothing can be sent any more. */
+  /** Nothing can be sent any more: the connection is closing, lingering or closed. */
   get isShutDown(): boolean {
-    return this.#state === "lingering" || this.#state === "closing" || this.#state === "closed";
+    return this.#isShutDown;
   }
 
   /** No request is unanswered and no output is queued. */
   get isIdle(): boolean {
-    return (this.#state === "new" || this.#state === "idle") && this.pending === 0;
+    return (this.#state === "idle" || this.#state === "new") && this.pending === 0;
   }
 
   write(bytes: Uint8Array, length: number = bytes.byteLength, isBorrowed: boolean = false): void {
-    if (length === 0 || this.isShutDown) return;
+    if (length === 0 || this.#isShutDown) return;
     this.pending += length;
     if (this.output === undefined) {
       this.output = bytes;
@@ -159,7 +164,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   }
 
   flush(): void {
-    if (!this.isInCallback && !this.isShutDown) this.#owner.flush(this);
+    if (!this.isInCallback && !this.#isShutDown) this.#owner.flush(this);
   }
 
   abort(): void {
@@ -167,7 +172,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   }
 
   finish(isPeerDone: boolean): void {
-    if (!this.isShutDown) this.transition(isPeerDone ? "finishing-last" : "finishing");
+    if (!this.#isShutDown) this.transition(isPeerDone ? "finishing-last" : "finishing");
   }
 
   /** Joins small chunks, so that one send takes them all. */

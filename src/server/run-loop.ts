@@ -243,7 +243,7 @@ export class RunLoop implements ConnectionOwner {
     if (n > 0) {
       this.bytesIn += n;
       connection.bytesIn += n;
-      if (connection.state === "lingering") this.#discard(connection, n);
+      if (connection.isShutDown) this.#discard(connection, n);
       else this.#deliver(connection, n);
     } else if (n === 0) {
       this.#onEndOfInput(connection);
