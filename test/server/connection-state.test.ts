@@ -60,8 +60,9 @@ test("a phase is set only while the connection is open", () => {
       const isOpen = (phases as readonly string[]).includes(state);
       connection.phase = phase;
       expect(connection.state).toBe(isOpen ? phase : state);
-      expect(connection.phase).toBe(isOpen ? phase : undefined);
-      expect(connection.isFinished).toBe(!isOpen);
+      expect({ phase: connection.phase, isFinished: connection.isFinished }).toEqual(
+        isOpen ? { phase, isFinished: false } : { phase: undefined as never, isFinished: true },
+      );
     }
   }
 });

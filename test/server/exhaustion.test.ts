@@ -1,4 +1,4 @@
-// More clients than there are descriptors, or than the server may have: the others wait, and get in by themselves.
+// More clients than file descriptors, or than maxConnections: the rest wait in the backlog and are accepted later.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EMFILE } from "../../src/kernel/errno.ts";
@@ -12,7 +12,7 @@ setDefaultTimeout(60_000);
 const MAX_FDS = 64;
 const CLIENTS = 100;
 
-/** Clients that have each sent a request; those that the server cannot accept wait in its backlog. */
+/** Clients that have each sent a request. Those that the server cannot accept wait in its backlog. */
 class Crowd implements Disposable {
   readonly clients: Client[] = [];
   readonly answered: Set<Client> = new Set();
@@ -21,7 +21,7 @@ class Crowd implements Disposable {
     for (let i = 0; i < count; i++) this.clients.push(new Client(server.address, GET));
   }
 
-  /** How many have a reply by now. */
+  /** How many have received a response so far. */
   get count(): number {
     for (const client of this.clients) {
       if (!client.socket.closed && !this.answered.has(client) && (client.socket.recv(1000)?.length ?? 0) > 0) {
@@ -44,7 +44,7 @@ class Crowd implements Disposable {
 }
 
 for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
-  test(`out of descriptors: others are served, nothing spins, it says so once for each time, ${mode}`, () =>
+  test(`out of file descriptors: serves open connections, does not spin, and warns once each time, ${mode}`, () =>
     leavesNoFd(async () => {
       await using server = await ServerProcess.start(modes[mode], { maxFds: MAX_FDS });
       const { fds } = server;
@@ -65,7 +65,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
         }
         expect(crowd.count).toBe(admitted);
 
-        first?.close(); // one goes, one comes
+        first?.close(); // one closes, the next one is accepted
         await crowd.answeredAtLeast(admitted + 1);
         while (crowd.count < CLIENTS) {
           const before = crowd.count;
@@ -85,7 +85,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       expect(server.all("warning")).toHaveLength(2);
     }));
 
-  test(`descriptors that become free elsewhere are noticed, though no connection closes, ${mode}`, () =>
+  test(`accepts again when other file descriptors are closed, although no connection closes, ${mode}`, () =>
     leavesNoFd(async () => {
       const options = { maxFds: MAX_FDS, heldFds: 30, commands: true };
       await using server = await ServerProcess.start(modes[mode], options);
@@ -101,7 +101,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       expect(server.all("warning")).toHaveLength(1);
     }));
 
-  test(`maxConnections: others wait, and come in when one goes, without a warning, ${mode}`, () =>
+  test(`maxConnections: further connections wait without a warning, and are accepted when one closes, ${mode}`, () =>
     leavesNoFd(async () => {
       await using server = await ServerProcess.start({ ...modes[mode], maxConnections: 5 });
       using crowd = new Crowd(server, 20);
@@ -120,7 +120,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
     }));
 }
 
-test("one request each: a crowd larger than the descriptors is served to the last, in the document's mode", () =>
+test("classic: serves every client, even if there are more of them than file descriptors", () =>
   leavesNoFd(async () => {
     await using server = await ServerProcess.start(modes.classic, { maxFds: MAX_FDS });
     using crowd = new Crowd(server, 300);
@@ -130,8 +130,8 @@ test("one request each: a crowd larger than the descriptors is served to the las
     expect(stats).toMatchObject({ accepted: 300, requests: 300, errors: 0 });
   }));
 
-// accept4(2) takes the descriptor before it looks whether anybody waits.
-test("the last descriptor is in use and nobody waits: that is no trouble, and nothing is said of it", () =>
+// accept4(2) allocates the fd before it checks whether a connection is pending.
+test("does not warn if the last file descriptor is in use but no connection is pending", () =>
   leavesNoFd(() => {
     const warnings: string[] = [];
     let stage: Stage | undefined;

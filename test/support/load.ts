@@ -1,13 +1,13 @@
-// Clients that ask without a pause, on new connections and on kept ones, and count what became of every request.
+// Clients that send requests without a pause, on new and on kept connections, and count the outcome of each.
 
 import type { Socket, TCPSocketConnectOptions } from "bun";
 
 export interface Tally {
-  /** Requests that were answered in full with 200. */
+  /** Requests with a complete 200 response. */
   answered: number;
-  /** Connections that could not be made. */
+  /** Connections that were refused. */
   refused: number;
-  /** Requests without an answer: the connection was closed, or reset. */
+  /** Requests without a response: the connection was closed or reset. */
   lost: number;
 }
 
@@ -28,7 +28,7 @@ export class Load {
     this.#clients = Array.from({ length: kept + fresh }, (_, i) => this.#ask(i < kept));
   }
 
-  /** Wait for so many more answers. */
+  /** Waits for `count` more responses. */
   more(count: number): Promise<void> {
     return new Promise((resolve) => this.#answers.push({ count: this.tally.answered + count, resolve }));
   }
@@ -49,12 +49,12 @@ export class Load {
         this.tally.refused++;
         continue;
       }
-      const reply = await connection.ask(
+      const response = await connection.ask(
         `GET /${isKept} HTTP/1.1\r\nHost: a\r\n${isKept ? "" : "Connection: close\r\n"}\r\n`,
       );
-      if (reply?.startsWith("HTTP/1.1 200 ")) this.#count();
+      if (response?.startsWith("HTTP/1.1 200 ")) this.#count();
       else this.tally.lost++;
-      if (reply !== undefined && isKept && !/\r\nConnection: close\r\n/i.test(reply)) continue;
+      if (response !== undefined && isKept && !/\r\nConnection: close\r\n/i.test(response)) continue;
       connection.close();
       connection = undefined;
     }
@@ -70,11 +70,11 @@ export class Load {
   }
 }
 
-/** A connection that asks one thing at a time. */
+/** A connection with one request at a time. */
 class Connection {
   #socket: Socket | undefined;
   #text = "";
-  #done: ((reply: string | undefined) => void) | undefined;
+  #done: ((response: string | undefined) => void) | undefined;
   #isClosed = false;
 
   static async open(target: Target): Promise<Connection> {
@@ -91,7 +91,7 @@ class Connection {
     return connection;
   }
 
-  /** The reply; undefined if the connection ends first. */
+  /** Sends a request. Returns the response, or undefined if the connection ends first. */
   ask(request: string): Promise<string | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);
     return new Promise((resolve) => {
@@ -110,8 +110,8 @@ class Connection {
     if (head < 0) return;
     const [, length = "0"] = LENGTH.exec(this.#text) ?? [];
     if (this.#text.length < head + 4 + Number(length)) return;
-    const reply = this.#text;
+    const response = this.#text;
     this.#text = "";
-    this.#done?.(reply);
+    this.#done?.(response);
   }
 }

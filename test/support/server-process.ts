@@ -1,4 +1,4 @@
-// An EpollServer in a process of its own, where its run() blocks as in real life and /proc tells how it is.
+// An EpollServer in another process, where run() blocks as it does in production, observed through /proc.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import type { Address, ServerStats, StopSignal } from "../../src/index.ts";
 import { openFds } from "./fds.ts";
 import type { ServeOptions } from "./serve.ts";
 
-/** What the program says, by its first key. */
+/** The messages of the program, by their first key. */
 interface Messages {
   serving: { serving: Address[] };
   warning: { warning: string; message: string };
@@ -14,10 +14,10 @@ interface Messages {
   threw: { threw: string; closed: boolean; stats: ServerStats; before: string[]; after: string[] };
 }
 
-/** How long a test waits for a state before it fails; never how long it takes. */
-const PATIENCE_MS = 20_000;
-/** The window in which a process at rest uses no time. */
-const QUIET_MS = 300;
+/** How long a test waits for a state before it fails. */
+const WAIT_TIMEOUT_MS = 20_000;
+/** The period in which an idle process uses no CPU time. */
+const IDLE_WINDOW_MS = 300;
 
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
@@ -41,7 +41,7 @@ export class ServerProcess implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Start it, and wait until it serves. */
+  /** Starts the process, and waits until the server accepts connections. */
   static async start(
     options: ServeOptions["options"] = {},
     { maxFds, ...serve }: ServeOptions & { maxFds?: number } = {},
@@ -72,7 +72,7 @@ export class ServerProcess implements AsyncDisposable {
     return openFds(this.pid).size;
   }
 
-  /** Processor time used so far, in ticks of 10 ms. */
+  /** The CPU time used so far, in ticks of 10 ms. */
   get cpuTicks(): number {
     const fields = readFileSync(`/proc/${this.pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
@@ -84,19 +84,19 @@ export class ServerProcess implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1]);
   }
 
-  /** What it said with that key, so far. */
+  /** Returns all messages with that key so far. */
   all<Key extends keyof Messages>(key: Key): Messages[Key][] {
     return this.#messages.filter((message) => key in message) as unknown as Messages[Key][];
   }
 
-  /** Wait until it has said that for the `count`th time. */
+  /** Waits for the `count`th message with that key. */
   async said<Key extends keyof Messages>(key: Key, count = 1): Promise<Messages[Key]> {
-    const late = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    const late = setTimeout(() => this.#child.kill("SIGKILL"), WAIT_TIMEOUT_MS);
     try {
       for (;;) {
         const message = this.all(key)[count - 1];
         if (message !== undefined) return message;
-        if (this.#isOver) throw new Error(`ended, and never said ${key}: ${this.#stderr}`);
+        if (this.#isOver) throw new Error(`the process ended without the message ${key}: ${this.#stderr}`);
         await this.#heard.promise;
       }
     } finally {
@@ -108,13 +108,13 @@ export class ServerProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Ask it to stop, and return what it says at its end. */
+  /** Stops the server by a signal, and returns its last message. */
   async stop(signal: StopSignal = "SIGTERM"): Promise<Messages["ended"]> {
     this.kill(signal);
     return this.said("ended");
   }
 
-  /** Wait until it has ended, and return its exit code. */
+  /** A promise of the exit code. */
   get exited(): Promise<number> {
     return this.#child.exited;
   }
@@ -122,7 +122,7 @@ export class ServerProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill("SIGKILL");
     await Promise.all([this.#child.exited, this.#reading]);
-    // Bun closes its ends of them in its own time.
+    // Bun closes its ends of the pipes asynchronously.
     await eventually(
       () => [...openFds().values()].filter((what) => this.#pipes.has(what)),
       (left) => left.length === 0,
@@ -147,28 +147,28 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-/** Wait until `state` is so; fails with what it was last, by its own bound. */
+/** Waits until `isSo` returns true for the state. Throws with the last state after 20 s. */
 export async function eventually<T>(state: () => T, isSo: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + WAIT_TIMEOUT_MS;
   for (;;) {
     const value = state();
     if (isSo(value)) return value;
-    if (Date.now() > deadline) throw new Error(`it never came to pass; at last: ${Bun.inspect(value)}`);
+    if (Date.now() > deadline) throw new Error(`timed out; the last state was ${Bun.inspect(value)}`);
     await Bun.sleep(5);
   }
 }
 
 /**
- * Wait until all of them are at rest: for a while, no processor time is used (one tick may be the end of a collection
- * in another thread). A server that spins never is.
+ * Waits until all of them are idle: no CPU time is used for a while. (One tick may be the end of a garbage collection in another
+ * thread.) A server that spins never is.
  */
 export async function atRest(...servers: ServerProcess[]): Promise<void> {
   let used: number[] = [];
   for (let attempt = 0; attempt < 20; attempt++) {
     const before = servers.map((server) => server.cpuTicks);
-    await Bun.sleep(QUIET_MS); // nothing happens is the state that is waited for
+    await Bun.sleep(IDLE_WINDOW_MS); // the state to wait for is that nothing happens
     used = servers.map((server, i) => server.cpuTicks - (before[i] as number));
     if (used.every((ticks) => ticks <= 1)) return;
   }
-  throw new Error(`never at rest: in the last ${QUIET_MS} ms they used ${used.join(", ")} ticks`);
+  throw new Error(`not idle: in the last ${IDLE_WINDOW_MS} ms they used ${used.join(", ")} ticks`);
 }
