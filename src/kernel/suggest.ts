@@ -1,15 +1,15 @@
 // Suggestions for misspelled names: the candidate that the user most likely meant.
 
 const MAX_DISTANCE = 2;
+/** Words up to this length may differ by one edit only: nearly any two of them are two edits apart. */
+const SHORT_WORD = 3;
 
 /**
  * Returns the candidate closest to `word`: at most two edits away, or one that starts with `word`. Otherwise undefined.
- *
- * A word of one or two letters has to be a prefix: nearly everything is two edits away from it.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();
-  const limit = Math.min(MAX_DISTANCE, typed.length - 1);
+  const limit = typed.length <= SHORT_WORD ? 1 : MAX_DISTANCE;
   let best: string | undefined;
   let bestDistance = Infinity;
   for (const candidate of candidates) {

@@ -5,7 +5,7 @@ import type { EpollServerOptions } from "./options.ts";
 import { resolveOptions } from "./resolve-options.ts";
 import type { FetchHandler } from "./types.ts";
 
-/** A module could not be loaded, or its default export cannot be served. */
+/** A module cannot be loaded, or its default export cannot be served. */
 export class AppError extends Error {
   override readonly name: string = "AppError";
 }
@@ -25,7 +25,7 @@ export async function loadApp(file: string): Promise<EpollServerOptions> {
     const module = (await import(resolve(file))) as { default?: unknown };
     app = await module.default;
   } catch (error) {
-    throw new AppError(`${file} could not be loaded: ${Bun.inspect(error, { colors: false })}`, { cause: error });
+    throw new AppError(`${file} cannot be loaded: ${Bun.inspect(error, { colors: false })}`, { cause: error });
   }
   if (typeof app === "function") {
     if (isClass(app)) {

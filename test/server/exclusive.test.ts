@@ -83,13 +83,13 @@ test("accepts a connection within a second if the process that was woken for it 
 test("stop({ idleMs }): an idle connection may send one more request, answered with Connection: close; a silent one is closed", () =>
   leavesNoFd(() => {
     using stage = new Stage({ deferAccept: false });
-    const [asks, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
-    for (const client of [asks, silent]) stage.receive(client, /server!$/);
+    const [active, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
+    for (const client of [active, silent]) stage.receive(client, /server!$/);
     stage.settle();
     void stage.server.stop({ idleMs: 500 });
     stage.settle();
     expect(stage.server.stats.open).toBe(3);
-    for (const client of [asks, fresh]) {
+    for (const client of [active, fresh]) {
       client.send(GET);
       expect(stage.receive(client, /server!$/)).toContain("\r\nConnection: close\r\n");
     }
@@ -97,7 +97,7 @@ test("stop({ idleMs }): an idle connection may send one more request, answered w
     stage.clock.ms += 500;
     stage.settle();
     expect(stage.fate(silent)).toBe("end");
-    for (const client of [asks, fresh]) client.close();
+    for (const client of [active, fresh]) client.close();
     stage.settle();
     expect(stage.server.closed).toBe(true);
     expect(() => stage.server.stop({ idleMs: -1 })).toThrow("idleMs");
@@ -107,16 +107,16 @@ test("onReadable calls back for another fd during run(), until the watch is ende
   leavesNoFd(() => {
     const server = new EpollServer({ hostname: "127.0.0.1" });
     using event = new EventFd();
-    let heard = 0;
+    let calls = 0;
     const end = server.onReadable(event, () => {
       event.read();
-      if (++heard < 3) return void event.write(1);
+      if (++calls < 3) return void event.write(1);
       end();
       event.write(1);
       void server.stop();
     });
     event.write(1);
     server.run();
-    expect([heard, server.closed]).toEqual([3, true]);
+    expect([calls, server.closed]).toEqual([3, true]);
     expect(() => server.onReadable(event, () => {})).toThrow("closed");
   }));

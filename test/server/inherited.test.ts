@@ -30,8 +30,8 @@ test("serves on one or several sockets, and closes them when it stops", () =>
     expect([server.port, server.url]).toEqual([places[0]?.port, `http://127.0.0.1:${places[0]?.port}`]);
     await server.start();
     for (const port of places.map((place) => place.port)) {
-      const reply = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
-      expect(await reply.text()).toBe("Hello from Epoll server!");
+      const response = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
+      expect(await response.text()).toBe("Hello from Epoll server!");
     }
     await server.stop();
   }));

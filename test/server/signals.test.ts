@@ -74,8 +74,8 @@ test("a signal stops each of many servers in a row, and also reaches listeners o
     const signal = round % 2 === 0 ? "SIGINT" : "SIGTERM";
     await server.said("serving", round);
     server.kill(signal);
-    const { ended, heard, before, after } = await server.said("ended", round);
-    expect({ ended, heard }).toEqual({ ended: signal, heard: round });
+    const { ended, listenerCalls, before, after } = await server.said("ended", round);
+    expect({ ended, listenerCalls }).toEqual({ ended: signal, listenerCalls: round });
     expect(after).toEqual(before);
   }
 });

@@ -118,7 +118,7 @@ test("stop waits for a pending handler, sends its response, and closes everythin
       async fetch() {
         begun.tell();
         await release.told;
-        return new Response("in the end");
+        return new Response("at the end");
       },
     });
     const client = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -128,7 +128,7 @@ test("stop waits for a pending handler, sends its response, and closes everythin
     await settled();
     expect(isStopped).toBe(false);
     release.tell();
-    expect(await rest(client)).toMatch(/connection: close[\s\S]*in the end$/i);
+    expect(await rest(client)).toMatch(/connection: close[\s\S]*at the end$/i);
     await stopped;
     expect(server.closed).toBe(true);
   }));

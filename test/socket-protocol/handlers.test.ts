@@ -169,9 +169,9 @@ for (const mode of modes) {
       );
       const ended = stage.client("end");
       expect(take(stage, ended, 10)).toBe("last words");
-      const cut = stage.client("cut");
+      const terminated = stage.client("terminate");
       stage.settle();
-      expect(stage.fate(cut)).toBe("reset");
+      expect(stage.fate(terminated)).toBe("reset");
     }));
 }
 
@@ -312,17 +312,17 @@ test("closes a connection that is silent for idleTimeoutMs; bytes in either dire
   leavesNoFd(() => {
     let socket: ServerSocket | undefined;
     using stage = stageOf({ open: (one) => void (socket ??= one), data() {} }, { idleTimeoutMs: 1000 });
-    const heard = stage.client();
+    const active = stage.client();
     const silent = stage.client();
     stage.settle();
     for (let i = 0; i < 4; i++) {
       stage.clock.ms += 600;
       if (i % 2 === 0) socket?.write("x");
-      else heard.send("x");
+      else active.send("x");
       stage.settle();
     }
     expect(stage.fate(silent)).toBe("end");
-    expect(stage.fate(heard)).toBe("open");
+    expect(stage.fate(active)).toBe("open");
     stage.clock.ms += 1000;
     stage.settle();
     expect(stage.server.stats).toMatchObject({ open: 0, timeouts: 2 });

@@ -20,8 +20,8 @@ export class Load {
   connections: number = 0;
   readonly #target: Target;
   readonly #clients: Promise<void>[];
-  #isOver = false;
-  #answers: { count: number; resolve: () => void }[] = [];
+  #isStopping = false;
+  #waiters: { count: number; resolve: () => void }[] = [];
 
   constructor(target: Target, { kept, fresh }: { kept: number; fresh: number }) {
     this.#target = target;
@@ -30,18 +30,18 @@ export class Load {
 
   /** Waits for `count` more responses. */
   more(count: number): Promise<void> {
-    return new Promise((resolve) => this.#answers.push({ count: this.tally.answered + count, resolve }));
+    return new Promise((resolve) => this.#waiters.push({ count: this.tally.answered + count, resolve }));
   }
 
   async stop(): Promise<Tally> {
-    this.#isOver = true;
+    this.#isStopping = true;
     await Promise.all(this.#clients);
     return this.tally;
   }
 
   async #ask(isKept: boolean): Promise<void> {
     let connection: Connection | undefined;
-    while (!this.#isOver) {
+    while (!this.#isStopping) {
       try {
         if (connection === undefined) this.connections++;
         connection ??= await Connection.open(this.#target);
@@ -63,7 +63,7 @@ export class Load {
 
   #count(): void {
     const answered = ++this.tally.answered;
-    this.#answers = this.#answers.filter(({ count, resolve }) => {
+    this.#waiters = this.#waiters.filter(({ count, resolve }) => {
       if (answered >= count) resolve();
       return answered < count;
     });
@@ -79,14 +79,14 @@ class Connection {
 
   static async open(target: Target): Promise<Connection> {
     const connection = new Connection();
-    const over = (): void => {
+    const onEnd = (): void => {
       connection.#isClosed = true;
       connection.#done?.(undefined);
     };
-    const data = (_: Socket, bytes: Buffer): void => connection.#heard(bytes.toString("latin1"));
+    const data = (_: Socket, bytes: Buffer): void => connection.#onData(bytes.toString("latin1"));
     connection.#socket = await Bun.connect({
       ...target,
-      socket: { data, end: over, close: over, error: over },
+      socket: { data, end: onEnd, close: onEnd, error: onEnd },
     } as TCPSocketConnectOptions);
     return connection;
   }
@@ -104,7 +104,7 @@ class Connection {
     this.#socket?.end();
   }
 
-  #heard(text: string): void {
+  #onData(text: string): void {
     this.#text += text;
     const head = this.#text.indexOf("\r\n\r\n");
     if (head < 0) return;

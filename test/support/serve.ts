@@ -35,9 +35,9 @@ const dispositions = (): string[] => readFileSync("/proc/self/status", "utf8").m
 const PR_SET_PDEATHSIG = 1;
 dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } }).symbols.prctl(PR_SET_PDEATHSIG, 9);
 
-let heard = 0;
-if (hasListeners) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => heard++);
-const held = Array.from({ length: heldFds }, () => openSync("/dev/null", "r"));
+let listenerCalls = 0;
+if (hasListeners) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => listenerCalls++);
+const openFds = Array.from({ length: heldFds }, () => openSync("/dev/null", "r"));
 
 for (let round = 0; round < rounds; round++) {
   const server = new EpollServer({
@@ -47,20 +47,20 @@ for (let round = 0; round < rounds; round++) {
     ...(commands ? { onRequest: ({ target }) => runCommand(target, server) } : {}),
   });
   const before = dispositions();
-  const heardBefore = heard;
+  const calledBefore = listenerCalls;
   try {
     const signal = server.run(() => say({ serving: server.addresses }));
     const after = dispositions();
     // The listeners are called by Bun's event loop.
-    for (let i = 0; hasListeners && heard === heardBefore && i < 5_000; i++) await Bun.sleep(1);
-    say({ ended: signal ?? null, stats: server.stats, before, after, heard });
+    for (let i = 0; hasListeners && listenerCalls === calledBefore && i < 5_000; i++) await Bun.sleep(1);
+    say({ ended: signal ?? null, stats: server.stats, before, after, listenerCalls });
   } catch (error) {
     say({ threw: String(error), closed: server.closed, stats: server.stats, before, after: dispositions() });
   }
 }
 
 function runCommand(target: string, server: EpollServer): void {
-  if (target === "/release") while (held.length > 0) closeSync(held.pop() as number);
+  if (target === "/release") while (openFds.length > 0) closeSync(openFds.pop() as number);
   if (target === "/stop") void server.stop();
   if (target === "/throw") throw new Error("onRequest has failed");
 }

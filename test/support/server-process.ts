@@ -10,7 +10,7 @@ import type { ServeOptions } from "./serve.ts";
 interface Messages {
   serving: { serving: Address[] };
   warning: { warning: string; message: string };
-  ended: { ended: StopSignal | null; stats: ServerStats; before: string[]; after: string[]; heard: number };
+  ended: { ended: StopSignal | null; stats: ServerStats; before: string[]; after: string[]; listenerCalls: number };
   threw: { threw: string; closed: boolean; stats: ServerStats; before: string[]; after: string[] };
 }
 
@@ -22,7 +22,7 @@ const IDLE_WINDOW_MS = 300;
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
   readonly #messages: Record<string, unknown>[] = [];
-  #heard = Promise.withResolvers<void>();
+  #received = Promise.withResolvers<void>();
   readonly #reading: Promise<void>;
   readonly #pipes: Set<string>;
   #isOver = false;
@@ -97,7 +97,7 @@ export class ServerProcess implements AsyncDisposable {
         const message = this.all(key)[count - 1];
         if (message !== undefined) return message;
         if (this.#isOver) throw new Error(`the process ended without the message ${key}: ${this.#stderr}`);
-        await this.#heard.promise;
+        await this.#received.promise;
       }
     } finally {
       clearTimeout(late);
@@ -138,12 +138,12 @@ export class ServerProcess implements AsyncDisposable {
       const lines = text.split("\n");
       text = lines.pop() ?? "";
       this.#messages.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
+      this.#received.resolve();
+      this.#received = Promise.withResolvers();
     }
     await errors;
     this.#isOver = true;
-    this.#heard.resolve();
+    this.#received.resolve();
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { cli, endPrograms, start } from "../support/programs.ts";
+import { eventually as waitFor } from "../support/server-process.ts";
 import { eventually, freePort } from "../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -51,7 +52,10 @@ test.skipIf(Bun.which("systemd-socket-activate") === null)(
       cli,
       "--systemd",
     ]);
-    while (!program.stderr.includes(path)) await Bun.sleep(1); // it says where it listens
+    await waitFor(
+      () => program.stderr, // where it prints the addresses that it listens on
+      (text) => text.includes(path),
+    );
     expect(ask({ address: "127.0.0.1", family: "IPv4", port }, GET).body).toBe("Hello from Epoll server!");
     await program.output(/listening on/);
     expect(ask({ path }, GET).body).toBe("Hello from Epoll server!");
@@ -97,7 +101,7 @@ test("serves even if nothing receives its notifications, with a warning", async 
   listener.listen();
   const address = listener.getsockname() as InternetAddress;
   const child = Bun.spawn(["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', process.execPath, cli, "--systemd"], {
-    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-nobody", WATCHDOG_USEC: "40000" },
+    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-no-manager", WATCHDOG_USEC: "40000" },
     stdio: ["ignore", "ignore", "pipe", listener.fileno()],
   });
   listener.close();
