@@ -15,7 +15,10 @@ import type { Address } from "../kernel/address.ts";
  */
 export type Phase = "new" | "head" | "body" | "handler" | "idle";
 
-/** A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does the rest after each callback. */
+/**
+ * A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does everything else after each
+ * callback.
+ */
 export interface ProtocolConnection {
   readonly fd: number;
   /** The peer's address. */
@@ -83,7 +86,7 @@ export interface Protocol {
   end(connection: ProtocolConnection): void;
   /** All output has been sent; called if `wantsDrain` is set. */
   drain(connection: ProtocolConnection): void;
-  /** The timeout of a `new`, `head` or `body` phase has expired. The protocol may send a response, and finishes the connection. */
+  /** The timeout of `new`, `head` or `body` has expired. The protocol may send a response, and finishes the connection. */
   timeout(connection: ProtocolConnection): void;
   /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
   reject(connection: ProtocolConnection): void;

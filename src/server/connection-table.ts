@@ -136,7 +136,7 @@ export class ConnectionTable {
     for (const connection of this) if (connection.isIdle) this.close(connection);
   }
 
-  /** Closes all connections. Those with an unfinished request or response are reset, so that the peer does not take it for whole. */
+  /** Closes all connections. Those with an unfinished request or response are reset, so that the peer notices. */
   closeAll(): void {
     for (const connection of this) {
       const isUnfinished = connection.pending > 0 || (!connection.isFinished && !connection.isIdle);

@@ -1,4 +1,4 @@
-// One connection: its fd, its state, the output that is still to be sent, and what its protocol asks for. It makes no system call.
+// A connection's data: its fd, its state, the output still to be sent, and the requests of its protocol. Makes no system calls.
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";

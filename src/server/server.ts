@@ -162,8 +162,8 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   /**
    * Serves on Bun's event loop until stopped, beside timers, promises, fetch and Bun.serve.
    *
-   * The server keeps the process alive, unless `unref` is called. It does not catch signals. An error that a callback throws is an
-   * uncaught exception; if the application handles that, the server goes on.
+   * The server keeps the process alive, unless `unref` is called. It does not catch signals. An error that a callback throws is
+   * an uncaught exception; if the application handles that, the server goes on.
    *
    * @returns a promise that resolves when the server accepts connections
    * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if a thread cannot be created
@@ -231,8 +231,8 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   }
 
   /**
-   * Watches another fd in the server's epoll instance, and calls back while it is readable or at its end. Use it to reach a thread
-   * that blocks in `run`. An error that the callback throws is handled like that of any other callback.
+   * Watches another fd in the server's epoll instance, and calls back while it is readable or at its end. Use it to reach a
+   * thread that blocks in `run`. An error that the callback throws is handled like that of any other callback.
    *
    * @param fd a number, or an object with `fileno()`. The caller keeps ownership, and ends the watch before closing it
    * @returns a function that ends the watch

@@ -19,8 +19,8 @@ export interface ListenFd {
  * Returns the file descriptors that systemd, or another service manager, passed to this process (LISTEN_FDS, LISTEN_PID,
  * LISTEN_FDNAMES).
  *
- * The caller owns them: `new EpollServer({ fd: listenFds().map(({ fd }) => fd) })`. They are made close-on-exec, and the variables
- * are removed so that child processes do not use them. A second call therefore returns `[]`.
+ * The caller owns them: `new EpollServer({ fd: listenFds().map(({ fd }) => fd) })`. They are made close-on-exec, and the
+ * variables are removed so that child processes do not use them. A second call therefore returns `[]`.
  *
  * @returns the fds in the order of the socket unit; `[]` if none were passed to this process
  * @throws {RangeError} if the variables are malformed

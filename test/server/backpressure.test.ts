@@ -62,6 +62,16 @@ for (const eager of [true, false]) {
     }));
 }
 
+test("accepts at most 64 connections per event, so that open connections get their turn", () =>
+  leavesNoFd(() => {
+    using stage = new Stage({ deferAccept: false });
+    for (let i = 0; i < 100; i++) stage.client();
+    stage.server.tick(0);
+    expect(stage.server.stats.accepted).toBe(64);
+    stage.server.tick(0);
+    expect(stage.server.stats.accepted).toBe(100);
+  }));
+
 /** Reads to the end of stream, and counts the responses and bytes. */
 function readToEnd(stage: Stage, client: Socket): { responses: number; bytes: number } {
   using epoll = new Epoll();

@@ -26,8 +26,8 @@ interface PartialRequest {
 /**
  * Responds as the original program does: only the end of a request is looked for.
  *
- * A connection carries one request, so nothing after it can be mistaken for another. Unlike the original, it has limits: a request
- * that is too long, or not complete in time, is rejected.
+ * A connection carries one request, so nothing after it can be mistaken for another. Unlike the original, it has limits: a
+ * request that is too long, or not complete in time, is rejected.
  */
 export class ClassicProtocol implements Protocol {
   readonly isDuplex: boolean = false;
