@@ -156,7 +156,7 @@ test("the line of the program that made each call, if asked for", () => {
   const places = new Set(calls.map(({ at }) => at?.replace(/:\d+$/, "")));
   expect(places).toContain("src/server/run-loop.ts");
   for (const place of places)
-    expect(place).toMatch(/^src\/server\/(?:run-loop|accept-throttle|listeners|server)\.ts$|^src\/io\/socket\.ts$/);
+    expect(place).toMatch(/^src\/server\/(?:run-loop|connection-table|accept-throttle|listeners|server)\.ts$|^src\/io\/socket\.ts$/);
   expect(traced({}).some(({ at }) => at !== undefined)).toBe(false);
 });
 
