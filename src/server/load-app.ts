@@ -4,19 +4,7 @@ import { resolve } from "node:path";
 import { type EpollServerOptions, type FetchHandler, resolveOptions } from "./options.ts";
 
 /** Where to listen, and what the process has to do with it, is the business of who runs the application. */
-const notTheApps = new Set([
-  "hostname",
-  "port",
-  "unix",
-  "fd",
-  "backlog",
-  "deferAccept",
-  "reusePort",
-  "exclusive",
-  "heartbeat",
-  "onStopping",
-  "trace",
-]);
+const notTheApps = new Set(["backlog", "deferAccept", "reusePort", "exclusive", "heartbeat", "onStopping", "trace"]);
 
 /** The module is none that can be served. */
 export class AppError extends Error {
