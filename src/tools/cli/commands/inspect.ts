@@ -18,6 +18,7 @@ import { readTraceInput } from "./trace.ts";
 /** Serves, and shows the loop in the inspector. Returns the exit code. */
 export async function inspect(command: InspectCommand): Promise<number> {
   const { options, app, program, showsBytes, inspectorPort } = command;
+  const signal = stopSignal();
   using inspector = await LiveView.open((live) =>
     startTarget({
       server: withIdleConnections(options),
@@ -33,7 +34,6 @@ export async function inspect(command: InspectCommand): Promise<number> {
   const { target } = inspector;
   try {
     await using page = await openInspector(inspectorPort, { inspector });
-    const signal = stopSignal();
     const what =
       program === undefined
         ? `listening on ${formatTarget(target)}`

@@ -7,6 +7,7 @@ import { IterationHistory } from "../../debugger/iteration-history.ts";
 import { PROMPT, Session } from "../../debugger/session.ts";
 import { Target } from "../../debugger/target.ts";
 import { LiveView } from "../../inspector/live-view.ts";
+import { onBunxExit } from "../bunx.ts";
 import type { StepCommand } from "../command-line.ts";
 import { SIGNAL_EXIT_CODES } from "../exit-codes.ts";
 import { logWarning } from "../logger.ts";
@@ -93,9 +94,15 @@ async function runPrompt(source: TraceSource, history: IterationHistory, isNumer
   });
   process.on("SIGINT", onInterrupt);
   lines.on("SIGINT", onInterrupt);
+  const unwatchBunx = onBunxExit(() => {
+    session.isOver = true;
+    lines.close();
+    source.pause();
+  });
   try {
     await session.run({ [Symbol.asyncIterator]: () => input });
   } finally {
+    unwatchBunx();
     process.off("SIGINT", onInterrupt);
     lines.close();
     flushLines();
