@@ -1,57 +1,57 @@
-// A Crowd: each of the three calls finds the one active descriptor; select does so up to its wall; nothing is left open.
+// FdPool: each of the three calls finds the active fd, select only up to FD_SETSIZE, and no fd is left open.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { syscalls } from "../../src/kernel/ffi.ts";
-import { calls, FdSet, FD_SETSIZE } from "../../src/tools/comparison/fd-set.ts";
+import { calls, FD_SETSIZE, FdPool } from "../../src/tools/comparison/fd-pool.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-test("each call finds the one that can be read, among however many are looked at, in any order", async () => {
+test("each call finds the readable fd, with subsets of any size in any order", async () => {
   await leavesNoFd(() => {
-    using crowd = new FdSet(500);
+    using pool = new FdPool(500);
     for (const size of [10, 499, 1, 2, 500, 3, 10]) {
-      crowd.gather(size);
-      expect(crowd.isBeyondSelect).toBe(false);
-      for (const call of calls) crowd.wait(call, 3); // throws if it is another, and waits for ever if it is none
+      pool.useFirst(size);
+      expect(pool.exceedsFdSetSize).toBe(false);
+      for (const call of calls) pool.wait(call, 3); // throws if it finds another fd, and blocks if there is none
     }
   });
 });
 
-test("select cannot be told of a descriptor beyond FD_SETSIZE, the others can", async () => {
+test("select rejects an fd beyond FD_SETSIZE, poll and epoll_wait do not", async () => {
   await leavesNoFd(() => {
-    using crowd = new FdSet(FD_SETSIZE);
-    crowd.gather(FD_SETSIZE); // the standard streams have numbers too: one is too high
-    expect(crowd.isBeyondSelect).toBe(true);
-    expect(() => crowd.wait("select", 1)).toThrow("EINVAL");
-    crowd.wait("poll", 1);
-    crowd.wait("epoll", 1);
-    crowd.gather(100);
-    expect(crowd.isBeyondSelect).toBe(false);
-    crowd.wait("select", 1);
+    using pool = new FdPool(FD_SETSIZE);
+    pool.useFirst(FD_SETSIZE); // the standard streams have numbers too, so at least one is too high
+    expect(pool.exceedsFdSetSize).toBe(true);
+    expect(() => pool.wait("select", 1)).toThrow("EINVAL");
+    pool.wait("poll", 1);
+    pool.wait("epoll", 1);
+    pool.useFirst(100);
+    expect(pool.exceedsFdSetSize).toBe(false);
+    pool.wait("select", 1);
   });
 });
 
-test("nobody waits where nobody is gathered, and nobody is gathered who is not there", () => {
-  using crowd = new FdSet(10);
-  expect(() => crowd.wait("poll", 1)).toThrow("nobody is gathered");
-  expect(() => crowd.gather(11)).toThrow(RangeError);
-  expect(() => crowd.gather(0)).toThrow(RangeError);
-  crowd.gather(10);
-  for (const call of calls) expect(() => crowd.wait(call, 0)).toThrow("EINVAL");
-  crowd.close();
-  expect(() => crowd.wait("poll", 1)).toThrow("nobody is gathered");
-  crowd.close();
+test("wait() throws without a subset, after close(), and for zero calls; a subset must fit into the pool", () => {
+  using pool = new FdPool(10);
+  expect(() => pool.wait("poll", 1)).toThrow("no subset is in use");
+  expect(() => pool.useFirst(11)).toThrow(RangeError);
+  expect(() => pool.useFirst(0)).toThrow(RangeError);
+  pool.useFirst(10);
+  for (const call of calls) expect(() => pool.wait(call, 0)).toThrow("EINVAL");
+  pool.close();
+  expect(() => pool.wait("poll", 1)).toThrow("this FdPool is closed");
+  pool.close();
 });
 
-test("a Crowd that finds no descriptors closes those that it has", async () => {
+test("closes the fds that it has opened if the limit is reached", async () => {
   await leavesNoFd(() => {
     const sys = syscalls();
     const { socketpair } = sys;
     let pairs = 0;
     try {
       sys.socketpair = (...args) => (++pairs > 5 ? -24 /* EMFILE */ : socketpair(...args));
-      expect(() => new FdSet(100)).toThrow("EMFILE: too many open files, socketpair");
+      expect(() => new FdPool(100)).toThrow("EMFILE: too many open files, socketpair");
     } finally {
       sys.socketpair = socketpair;
     }

@@ -104,7 +104,7 @@ test("nobody hears: the server serves all the same, and says so", async () => {
   for (let i = 0; i < 3; i++) expect(ask(address, GET).body).toBe("Hello from Epoll server!");
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
-  expect(await new Response(child.stderr).text()).toContain("systemd is not told");
+  expect(await new Response(child.stderr).text()).toContain("cannot notify systemd");
 });
 
 test("notify says what it is told, one message each; without a manager it is false", () =>

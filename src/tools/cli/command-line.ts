@@ -50,7 +50,8 @@ export interface ServeCommand extends ServerSelection {
 
 export interface WorkerOptions {
   count: number;
-  balance: Balance;
+  /** Default: reuseport for a TCP port, otherwise shared. */
+  balance: Balance | undefined;
 }
 
 export interface StepCommand extends ServerSelection {

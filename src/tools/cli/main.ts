@@ -2,6 +2,7 @@
 // The entry point of the command: parses the command line, runs the command, and sets the exit code.
 
 import { takeWorkerTask } from "../../workers/worker-task.ts";
+import { printAppAddress, takeAddressRequest } from "./app-address.ts";
 import { isSubcommand, UsageError } from "./command-line.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
 import { describeError, logError } from "./logger.ts";
@@ -11,8 +12,10 @@ import { printLine } from "./stdout.ts";
 /** Each command is imported only if it runs, so that a server starts quickly. */
 async function main(rawArguments: readonly string[]): Promise<number> {
   const task = takeWorkerTask();
-  const command = parseArguments(rawArguments);
+  const command = parseArguments(rawArguments, task !== undefined);
   if (task !== undefined) return (await import("./commands/workers.ts")).runAsWorker(task, command);
+  if (takeAddressRequest() && command.kind === "serve" && command.app !== undefined)
+    return printAppAddress(command.app);
   switch (command.kind) {
     case "help":
       printLine((await import("./help.ts")).helpText(command.command));

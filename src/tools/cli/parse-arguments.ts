@@ -30,12 +30,13 @@ import {
 } from "./validate.ts";
 
 /**
+ * @param isWorker do not look at the app: the supervisor has done so, and loading it reports what has changed since
  * @throws {UsageError} if the command line is wrong
  * @throws {Error} if the file of the app does not exist
  */
-export function parseArguments(rawArguments: readonly string[]): CommandLine {
+export function parseArguments(rawArguments: readonly string[], isWorker = false): CommandLine {
   const [word, ...others] = rawArguments;
-  if (!isSubcommand(word)) return parseServe(rawArguments);
+  if (!isSubcommand(word)) return parseServe(rawArguments, isWorker);
   switch (word) {
     case "why":
       return parseWhy(others);
@@ -78,14 +79,16 @@ const SERVER_ONLY_FLAGS = [
   "quiet",
 ] as const;
 
-function parseServe(rawArguments: readonly string[]): CommandLine {
+function parseServe(rawArguments: readonly string[], isWorker: boolean): CommandLine {
   const { given, positionals, rest } = parseFlags(rawArguments, serveFlags);
   if (given.help) return { kind: "help", command: "serve" };
   if (given.version) return { kind: "version" };
   const [app] = positionals;
   rejectSurplus(positionals, isSubcommand(app) ? 0 : 1);
-  if (app !== undefined) checkAppExists(app);
-  if (app !== undefined && isProgram(app)) return parseProgram(given, app, rest);
+  if (app !== undefined && !isWorker) {
+    checkAppExists(app);
+    if (isProgram(app)) return parseProgram(given, app, rest);
+  }
   if (rest.length > 0)
     throw new UsageError("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
   rejectConflicts(given, SERVE_CONFLICTS);
@@ -133,7 +136,7 @@ function workerOptions(given: ServeArguments): WorkerOptions | undefined {
       `--balance reuseport cannot be used with --${otherAddress}: only a TCP port can have several accept queues`,
     );
   }
-  return { count, balance: balance ?? (otherAddress === undefined ? "reuseport" : "shared") };
+  return { count, balance };
 }
 
 function traceOutput(given: ServeArguments): TraceOutput | undefined {

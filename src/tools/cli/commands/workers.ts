@@ -7,6 +7,7 @@ import { ListenSockets } from "../../../workers/listen-sockets.ts";
 import { Supervisor } from "../../../workers/supervisor.ts";
 import { runWorker } from "../../../workers/worker-main.ts";
 import type { WorkerTask } from "../../../workers/worker-task.ts";
+import { readAppAddress } from "../app-address.ts";
 import { onBunxExit } from "../bunx.ts";
 import type { CommandLine, ServeCommand, WorkerOptions } from "../command-line.ts";
 import { EXIT_FAILURE, EXIT_SIGHUP, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
@@ -28,8 +29,12 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
   const hadTerminal = hasTerminal();
   const watchdogMs = usesSystemd ? watchdogIntervalMs() : undefined;
   const flags = usesSystemd ? { ...command.options, fd: inheritedFds() } : command.options;
-  const options = mergeOptions({}, flags, DEFAULT_ADDRESS);
-  const sockets = listen(options, () => ListenSockets.open(options, count, balance));
+  const needsAppAddress = command.app !== undefined && addressOptions(flags).length === 0;
+  const options = mergeOptions(needsAppAddress ? readAppAddress() : {}, flags, DEFAULT_ADDRESS);
+  const isTcp = options.unix === undefined && options.fd === undefined;
+  const sockets = listen(options, () =>
+    ListenSockets.open(options, count, balance ?? (isTcp ? "reuseport" : "shared")),
+  );
   const where = `listening on ${sockets.url}`;
   const workers = `with ${formatCount(count, "worker")}`;
   const supervisor = new Supervisor({
@@ -96,9 +101,7 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
   shareOutput();
   let exitCode = 0;
   try {
-    const served = await appOptions(app);
-    if (!command.usesSystemd && addressOptions(options).length === 0) rejectAppAddress(app, addressOptions(served));
-    const merged = mergeOptions(served, { fd: task.listenFds, ...modeOptions });
+    const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
     await runWorker(task, { ...loggingOptions(isQuiet), ...merged }, app !== undefined);
   } catch (error) {
     logError(`worker (pid ${process.pid}): ${describeError(error)}`);
@@ -106,14 +109,6 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
   }
   flushLines();
   return exitIfApp(app, exitCode);
-}
-
-/** The supervisor has opened the sockets without loading the app, so an address that the app exports has no effect. */
-function rejectAppAddress(app: string | undefined, names: readonly string[]): void {
-  if (names.length === 0) return;
-  throw new Error(
-    `${app} exports ${names.join(" and ")}; with --workers, pass the address on the command line, as in --port 3000`,
-  );
 }
 
 function hasTerminal(): boolean {
