@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env sh
 ":" //; if command -v bun >/dev/null; then file=$(readlink -f "$0"); exec bun "${file%/*}/../src/tools/cli/main.ts" "$@"; fi
 ":" //; echo "epoll-hello needs Bun 1.4 or newer: https://bun.sh" >&2; exit 127
 

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { type EpollServerOptions, type FetchHandler, resolveOptions } from "./options.ts";
 
-/** Where to listen, and what the process has to do with it, is the business of who runs the application. */
+/** Options that the process which runs the app decides. The address may be the app's: see merge-options.ts. */
 const notTheApps = new Set(["backlog", "deferAccept", "reusePort", "exclusive", "heartbeat", "onStopping", "trace"]);
 
 /** The module is none that can be served. */
@@ -13,7 +13,7 @@ export class AppError extends Error {
 
 /**
  * Load a module, and take what it exports by default for what EpollServer is to serve: a fetch handler; an object with a method
- * `fetch`, such as a Hono app; or options of EpollServer, of which those that say where to listen are left out.
+ * `fetch`, such as a Hono app; or options of EpollServer, except those that belong to the process.
  *
  * @param file its path, relative to the working directory
  * @throws {AppError} if it cannot be loaded, with what it threw; or exports nothing of that kind

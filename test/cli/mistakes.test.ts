@@ -35,6 +35,8 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["--unix", "x".repeat(108)], /at most 107 bytes/],
   [["--unix", "x", "--port", "1"], /--unix cannot be used with --port/],
   [["--quiet=no"], /--quiet takes no value/],
+  [["--inspect", "9000"], /write --inspect=9000, with an equals sign/],
+  [["--trace", "json"], /write --trace=json, with an equals sign/],
 ];
 
 for (const [args, message] of usageErrors) {

@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 interface Measurements {
-  steps: { descriptors: number; select: number | null; poll: number; epoll: number }[];
+  steps: { fds: number; select: number | null; poll: number; epoll: number }[];
   [name: string]: unknown;
 }
 
@@ -41,14 +41,14 @@ test("--json prints the measurements and the machine, and nothing else", async (
     openFilesLimit: expect.any(Number),
     fdSetSize: 1024,
   });
-  expect(steps.map(({ descriptors }) => descriptors)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
-  for (const { descriptors, select, poll, epoll } of steps) {
+  expect(steps.map(({ fds }) => fds)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
+  for (const { fds, select, poll, epoll } of steps) {
     for (const ns of [poll, epoll, select ?? 1]) {
       expect(Number.isFinite(ns)).toBe(true);
       expect(ns).toBeGreaterThan(0);
     }
-    if (descriptors <= 500) expect(select).not.toBeNull(); // 1000 too, unless this test inherited many fds
-    if (descriptors >= 1024) expect(select).toBeNull();
+    if (fds <= 500) expect(select).not.toBeNull(); // 1000 too, unless this test inherited many fds
+    if (fds >= 1024) expect(select).toBeNull();
   }
 });
 
@@ -56,11 +56,11 @@ test("prints a table, a chart, a summary, the machine and the command, in 80 col
   const { code, stdout, stderr } = await run(["bun", cli, "why", "--max", "2000"]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^ +descriptors +select +poll +epoll_wait/m);
+  expect(stdout).toMatch(/^ +fds +select +poll +epoll_wait/m);
   expect(stdout).toMatch(/^ +2,000 +- +\S+ [nµm]s +\S+ [nµm]s +\S+$/m);
   expect(stdout).toMatch(/above FD_SETSIZE \(1024\)/);
   expect(stdout).toMatch(/^ +1 µs \+/m);
-  expect(stdout).toMatch(/^With 10 descriptors, \S+ is the fastest/m);
+  expect(stdout).toMatch(/^With 10 file descriptors, \S+ is the fastest/m);
   expect(stdout).toMatch(/^select stops after /m);
   expect(stdout).toContain(`Bun ${process.versions.bun}`);
   expect(stdout).toMatch(/^epoll-hello why --max 2000$/m);
@@ -105,7 +105,7 @@ test.skipIf(Bun.which("script") === null)(
 test("the soft limit of open files does not matter, the hard one does", async () => {
   const script = 'ulimit -Sn 256 && exec "$0" "$@"';
   const { stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500", "--json"]);
-  expect((JSON.parse(stdout) as Measurements).steps.at(-1)?.descriptors).toBe(500);
+  expect((JSON.parse(stdout) as Measurements).steps.at(-1)?.fds).toBe(500);
 });
 
 test("with a low hard limit, measures as far as possible, and says so", async () => {

@@ -24,14 +24,14 @@ test("measures every step, and select up to FD_SETSIZE", async () => {
   await leavesNoFd(() => {
     const fractions: number[] = [];
     const { steps, requestedFds, openFilesLimit } = measure(2000, (fraction) => fractions.push(fraction));
-    expect(steps.map(({ descriptors }) => descriptors)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
-    for (const { descriptors, select, poll, epoll } of steps) {
+    expect(steps.map(({ fds }) => fds)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
+    for (const { fds, select, poll, epoll } of steps) {
       for (const ns of [poll, epoll, ...(select === null ? [] : [select])]) {
         expect(Number.isFinite(ns)).toBe(true);
         expect(ns).toBeGreaterThan(0);
       }
-      if (descriptors <= 500) expect(select).not.toBeNull();
-      if (descriptors >= 1024) expect(select).toBeNull();
+      if (fds <= 500) expect(select).not.toBeNull();
+      if (fds >= 1024) expect(select).toBeNull();
     }
     expect(requestedFds).toBe(2000);
     expect(openFilesLimit).toBeGreaterThan(2000);

@@ -7,10 +7,10 @@ import { svgChart } from "../../src/tools/comparison/svg-chart.ts";
 setDefaultTimeout(60_000);
 
 const steps: Step[] = [
-  { descriptors: 10, select: 2110, poll: 1770, epoll: 574 },
-  { descriptors: 100, select: 14_500, poll: 14_400, epoll: 556 },
-  { descriptors: 1000, select: 178_000, poll: 158_000, epoll: 576 },
-  { descriptors: 10_000, select: null, poll: 5_150_000, epoll: 555 },
+  { fds: 10, select: 2110, poll: 1770, epoll: 574 },
+  { fds: 100, select: 14_500, poll: 14_400, epoll: 556 },
+  { fds: 1000, select: 178_000, poll: 158_000, epoll: 576 },
+  { fds: 10_000, select: null, poll: 5_150_000, epoll: 555 },
 ];
 
 /** Checks that tags are nested, attributes quoted and entities valid. Returns the names of the elements. */
@@ -78,7 +78,7 @@ test("has a text description, and escapes the caption", () => {
 });
 
 test("moves overlapping labels apart", () => {
-  const xml = svgChart([{ descriptors: 10, select: 300, poll: 301, epoll: 299 }], []);
+  const xml = svgChart([{ fds: 10, select: 300, poll: 301, epoll: 299 }], []);
   parse(xml);
   const at = [...xml.matchAll(/<text class="label" x="[\d.]+" y="([\d.]+)">/g)].map(([, y]) => Number(y)).sort();
   expect(at).toHaveLength(3);

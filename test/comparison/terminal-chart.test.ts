@@ -8,15 +8,15 @@ import type { Step } from "../../src/tools/comparison/measure.ts";
 setDefaultTimeout(60_000);
 
 const steps: Step[] = [
-  { descriptors: 10, select: 2110, poll: 1770, epoll: 574 },
-  { descriptors: 100, select: 14_500, poll: 14_400, epoll: 556 },
-  { descriptors: 1000, select: 250_000, poll: 110_000, epoll: 576 },
-  { descriptors: 10_000, select: null, poll: 5_150_000, epoll: 555 },
+  { fds: 10, select: 2110, poll: 1770, epoll: 574 },
+  { fds: 100, select: 14_500, poll: 14_400, epoll: 556 },
+  { fds: 1000, select: 250_000, poll: 110_000, epoll: 576 },
+  { fds: 10_000, select: null, poll: 5_150_000, epoll: 555 },
 ];
 
 test("the table", () => {
   expect(measurementTable(steps, false)).toEqual([
-    " descriptors       select         poll   epoll_wait    poll ÷ epoll_wait",
+    "         fds       select         poll   epoll_wait    poll ÷ epoll_wait",
     "          10      2.11 µs      1.77 µs       574 ns                  3.1",
     "         100      14.5 µs      14.4 µs       556 ns                 25.9",
     "       1,000       250 µs       110 µs       576 ns                  191",
@@ -70,11 +70,11 @@ test("color changes nothing but the color, and lines fit into 80 columns", () =>
 
 test("draws a single step, equal times, and times from nanoseconds to seconds", () => {
   for (const some of [
-    [{ descriptors: 10, select: 300, poll: 300, epoll: 300 }],
-    [{ descriptors: 10, select: 100, poll: 100, epoll: 100 }],
+    [{ fds: 10, select: 300, poll: 300, epoll: 300 }],
+    [{ fds: 10, select: 100, poll: 100, epoll: 100 }],
     [
-      { descriptors: 10, select: 20, poll: 20, epoll: 20 },
-      { descriptors: 100_000, select: null, poll: 2e9, epoll: 20 },
+      { fds: 10, select: 20, poll: 20, epoll: 20 },
+      { fds: 100_000, select: null, poll: 2e9, epoll: 20 },
     ],
   ]) {
     const lines = terminalChart(some, false);

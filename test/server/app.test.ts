@@ -46,11 +46,11 @@ test.each([
   expect(await reply.text()).toBe("yes");
 });
 
-test("where it listens is not the module's to say; all else is", async () => {
+test("returns the options of the app with its address, but not those of the process", async () => {
   const app = await loadApp(
     written('export default { port: 1, hostname: "203.0.113.1", backlog: 7, maxBodyBytes: 3, response: "x" };'),
   );
-  expect(app).toEqual({ maxBodyBytes: 3, response: "x" });
+  expect(app).toEqual({ port: 1, hostname: "203.0.113.1", maxBodyBytes: 3, response: "x" });
 });
 
 test("socket handlers are served, too", async () => {

@@ -86,6 +86,7 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   const [app] = positionals;
   rejectSurplus(positionals, isSubcommand(app) ? 0 : 1);
   if (app !== undefined && !isWorker) {
+    rejectDetachedValue(given, app);
     checkAppExists(app);
     if (isProgram(app)) return parseProgram(given, app, rest);
   }
@@ -150,6 +151,13 @@ function traceOutput(given: ServeArguments): TraceOutput | undefined {
 
 function inspectorPort(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseInteger("inspect", text, 0, MAX_PORT);
+}
+
+/** @throws {UsageError} for `--inspect 9000` and `--trace json`: a value of these flags follows an equals sign */
+function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): void {
+  const isPort = inspect === serveFlags.inspect.bareValue && /^\d+$/.test(word);
+  const isFormat = trace === serveFlags.trace.bareValue && (word === "text" || word === "json");
+  if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
 }
 
 /** @throws {UsageError} if the word looks like a misspelled command */

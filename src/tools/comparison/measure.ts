@@ -12,12 +12,12 @@ export const ROUNDS = 11;
 const ROUND_MS = 10;
 const MIN_CALLS_PER_ROUND = 5;
 const WARM_UP_MS = 2;
-/** File descriptors left to Bun and to files opened during the measurement. */
+/** Fds left to Bun and to files opened during the measurement. */
 const SPARE_FDS = 32;
 
 /** The time of one call in nanoseconds; `null`: select cannot watch that many fds. */
 export interface Step {
-  readonly descriptors: number;
+  readonly fds: number;
   readonly select: number | null;
   readonly poll: number;
   readonly epoll: number;
@@ -97,7 +97,7 @@ class StepMeasurement {
   get result(): Step {
     const { select, poll, epoll } = this.#ns;
     return {
-      descriptors: this.#size,
+      fds: this.#size,
       select: select.length > 0 ? median(select) : null,
       poll: median(poll),
       epoll: median(epoll),

@@ -52,16 +52,16 @@ function threeDigits(value: number): string {
 
 function crossoverWith(call: OlderCall, steps: readonly Step[]): number | null {
   let from: number | null = null;
-  for (const { descriptors, epoll, ...times } of steps) {
+  for (const { fds, epoll, ...times } of steps) {
     const time = times[call];
     if (time === null) break;
     if (epoll >= time) from = null;
-    else from ??= descriptors;
+    else from ??= fds;
   }
   return from;
 }
 
-function describeFastest({ descriptors, select, poll, epoll }: Step): string {
+function describeFastest({ fds, select, poll, epoll }: Step): string {
   const all = [
     { name: "select", time: select },
     { name: "poll", time: poll },
@@ -74,17 +74,17 @@ function describeFastest({ descriptors, select, poll, epoll }: Step): string {
   const slower = others.map(({ name, time }, i) => {
     return `${name}${i === 0 ? " takes" : ""} ${formatRatio(time / fastest.time)} times${i === 0 ? " as long" : ""}`;
   });
-  return `With ${formatInteger(descriptors)} descriptors, ${fastest.name} is the fastest (${formatTime(fastest.time)}): ${slower.join(", ")}.`;
+  return `With ${formatInteger(fds)} file descriptors, ${fastest.name} is the fastest (${formatTime(fastest.time)}): ${slower.join(", ")}.`;
 }
 
 function describeCrossover(steps: readonly Step[]): string {
   const at = crossover(steps);
-  const min = steps[0]?.descriptors;
+  const min = steps[0]?.fds;
   const describe = (call: OlderCall): string => {
     if (at[call] === null) return `not faster than ${call} at the last step that both have`;
     return at[call] === min
       ? `faster than ${call} at every step`
-      : `faster than ${call} from ${formatInteger(at[call])} descriptors on`;
+      : `faster than ${call} from ${formatInteger(at[call])} file descriptors on`;
   };
   return at.select === at.poll && at.poll === min
     ? "epoll_wait is faster than both at every step: there is no crossover."
@@ -92,14 +92,14 @@ function describeCrossover(steps: readonly Step[]): string {
 }
 
 function describeGrowth(first: Step, last: Step): string {
-  const factor = formatInteger(Math.round(last.descriptors / first.descriptors));
+  const factor = formatInteger(Math.round(last.fds / first.fds));
   const poll = formatRatio(last.poll / first.poll);
   const epoll = formatRatio(last.epoll / first.epoll);
-  return `With ${factor} times as many descriptors, poll takes ${poll} times as long as before, epoll_wait ${epoll} times.`;
+  return `With ${factor} times as many file descriptors, poll takes ${poll} times as long as before, epoll_wait ${epoll} times.`;
 }
 
 function describeSelectLimit(steps: readonly Step[]): string {
   const end = steps.findLast(({ select }) => select !== null);
-  const where = end === undefined ? "cannot be measured" : `stops after ${formatInteger(end.descriptors)} descriptors`;
-  return `select ${where}: a descriptor numbered ${FD_SETSIZE} or higher does not fit into an fd_set (FD_SETSIZE).`;
+  const where = end === undefined ? "cannot be measured" : `stops after ${formatInteger(end.fds)} file descriptors`;
+  return `select ${where}: one numbered ${FD_SETSIZE} or higher does not fit into an fd_set (FD_SETSIZE).`;
 }

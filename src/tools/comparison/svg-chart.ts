@@ -48,7 +48,7 @@ const style = `
 
 /** @param caption lines below the chart, such as the machine and the command */
 export function svgChart(steps: readonly Step[], caption: readonly string[]): string {
-  const sizes = steps.map(({ descriptors }) => descriptors);
+  const sizes = steps.map(({ fds }) => fds);
   const x = new LogScale(Math.min(...sizes), Math.max(...sizes), LEFT + 14, RIGHT - 14);
   const y = LogScale.decades(
     calls.flatMap((call) => pointsOf(steps, call).map(({ ns }) => ns)),
@@ -119,9 +119,9 @@ interface Curve {
 /** A line for each call with its points, labeled with its name and last time. */
 function curves(steps: readonly Step[], x: LogScale, y: LogScale): string[] {
   const all = (["epoll", "poll", "select"] as const).flatMap((call) => {
-    const points = pointsOf(steps, call).map(({ descriptors, ns }) => ({
+    const points = pointsOf(steps, call).map(({ fds, ns }) => ({
       ns,
-      x: x.position(descriptors),
+      x: x.position(fds),
       y: y.position(ns),
     }));
     const last = points.at(-1);

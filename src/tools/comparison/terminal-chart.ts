@@ -23,13 +23,13 @@ export function measurementTable(steps: readonly Step[], hasColor: boolean): str
   const paint = painter(hasColor);
   const widths = [12, 13, 13, 13, 21];
   const line = (cells: string[]): string => cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join("");
-  const head = line(["descriptors", ...calls.map((call) => SERIES[call].name), "poll ÷ epoll_wait"]);
+  const head = line(["fds", ...calls.map((call) => SERIES[call].name), "poll ÷ epoll_wait"]);
   const body = steps.map((step) => {
     const cells = calls.map((call, i) => {
       const ns = step[call];
       return paint((ns === null ? "-" : formatTime(ns)).padStart(widths[i + 1] ?? 0), SERIES[call].color);
     });
-    const count = formatInteger(step.descriptors).padStart(widths[0] ?? 0);
+    const count = formatInteger(step.fds).padStart(widths[0] ?? 0);
     return `${count}${cells.join("")}${formatRatio(step.poll / step.epoll).padStart(widths[4] ?? 0)}`;
   });
   const hasEnd = steps.some(({ select }) => select === null);
@@ -40,7 +40,7 @@ export function measurementTable(steps: readonly Step[], hasColor: boolean): str
 export function terminalChart(steps: readonly Step[], hasColor: boolean): string[] {
   const lines = calls.map((call) => ({ ...SERIES[call], points: pointsOf(steps, call) }));
   const times = lines.flatMap(({ points }) => points.map(({ ns }) => ns));
-  const sizes = steps.map(({ descriptors }) => descriptors);
+  const sizes = steps.map(({ fds }) => fds);
   const x = new LogScale(Math.min(...sizes), Math.max(...sizes), 1, COLUMNS - 2);
   const { min, max } = LogScale.decades(times, 0, 1);
   const bottom = ROWS_PER_DECADE * Math.round(Math.log10(max / min));
@@ -53,7 +53,7 @@ export function terminalChart(steps: readonly Step[], hasColor: boolean): string
     for (const [i, to] of points.entries()) {
       const from = points[i - 1];
       if (from === undefined) continue;
-      const [start, end] = [x.position(from.descriptors), x.position(to.descriptors)];
+      const [start, end] = [x.position(from.fds), x.position(to.fds)];
       const slope = (y.position(to.ns) - y.position(from.ns)) / (end - start);
       for (let column = Math.ceil(start); column < end; column++) {
         canvas.draw(column, y.position(from.ns) + slope * (column - start), ".", color);
@@ -62,7 +62,7 @@ export function terminalChart(steps: readonly Step[], hasColor: boolean): string
   }
   // Drawn last, so that no dot hides a letter.
   for (const { points, letter, color } of lines) {
-    for (const { descriptors, ns } of points) canvas.mark(x.position(descriptors), y.position(ns), letter, color);
+    for (const { fds, ns } of points) canvas.mark(x.position(fds), y.position(ns), letter, color);
   }
 
   const legend = [
@@ -77,13 +77,13 @@ export function terminalChart(steps: readonly Step[], hasColor: boolean): string
 }
 
 interface Point {
-  descriptors: number;
+  fds: number;
   ns: number;
 }
 
 /** Returns the steps at which a call was measured. */
 export function pointsOf(steps: readonly Step[], call: Call): Point[] {
-  return steps.flatMap(({ descriptors, [call]: ns }) => (ns === null ? [] : [{ descriptors, ns }]));
+  return steps.flatMap(({ fds, [call]: ns }) => (ns === null ? [] : [{ fds, ns }]));
 }
 
 type Painter = (text: string, color: number) => string;

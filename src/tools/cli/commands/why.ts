@@ -32,9 +32,9 @@ export function why({ maxFds, svgFile, isJson }: WhyCommand): number {
 
 function toText({ steps, requestedFds, openFilesLimit }: Measurement, machine: Machine, command: string): string[] {
   const isColored = hasColor(1);
-  const measuredFds = steps.at(-1)?.descriptors ?? 0;
+  const measuredFds = steps.at(-1)?.fds ?? 0;
   return [
-    "Why epoll: the time of one call, with one active file descriptor among many idle ones",
+    "Why epoll: the time of one call, with one active fd among many idle ones",
     "",
     ...measurementTable(steps, isColored),
     "",
