@@ -116,7 +116,7 @@ test("keeps serving after the reader of the trace has gone", async () => {
   }
 });
 
-test("mistakes: says what to write instead", () =>
+test("mistakes: prints what to write instead", () =>
   withFolder(async (folder) => {
     const broken = join(folder, "broken.jsonl");
     writeFileSync(broken, "hello\n");

@@ -52,7 +52,7 @@ test("says if select could not be measured at all", () => {
   expect(summarize(steps([10, null, 9, 5])).at(-1)).toStartWith("select cannot be measured: ");
 });
 
-test("times have three digits and their unit", () => {
+test("times have three digits and a unit", () => {
   const written: [number, string][] = [
     [0.5, "0.50 ns"],
     [99.94, "99.9 ns"],
@@ -68,7 +68,7 @@ test("times have three digits and their unit", () => {
   for (const [ns, text] of written) expect(formatTime(ns)).toBe(text);
 });
 
-test("ratios and counts", () => {
+test("ratios have two or three digits, integers have thousands separators", () => {
   expect([0.968, 1.06, 1.1, 3.14, 9.97, 26.13, 119.7, 20_336].map(formatRatio)).toEqual([
     "0.97",
     "1.06",

@@ -14,7 +14,7 @@ const steps: Step[] = [
   { fds: 10_000, select: null, poll: 5_150_000, epoll: 555 },
 ];
 
-test("the table", () => {
+test("formats a table with a line for each step", () => {
   expect(measurementTable(steps, false)).toEqual([
     "         fds       select         poll   epoll_wait    poll ÷ epoll_wait",
     "          10      2.11 µs      1.77 µs       574 ns                  3.1",
@@ -26,7 +26,7 @@ test("the table", () => {
   expect(measurementTable(steps.slice(0, 3), false).join("\n")).not.toContain("FD_SETSIZE");
 });
 
-test("the chart", () => {
+test("draws the chart", () => {
   expect(terminalChart(steps, false)).toMatchInlineSnapshot(`
     [
       "          s select   p poll   e epoll_wait   * overlap   : FD_SETSIZE (1024)",
@@ -84,7 +84,7 @@ test("draws a single step, equal times, and times from nanoseconds to seconds", 
   }
 });
 
-test("decades are round", () => {
+test("formatDecade() omits trailing zeros", () => {
   expect([1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e9].map(formatDecade)).toEqual([
     "1 ns",
     "10 ns",
