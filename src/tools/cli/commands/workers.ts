@@ -1,7 +1,7 @@
 // epoll-hello --workers N: the supervisor with its signals and its output, and what each worker runs.
 
 import { closeSync, openSync } from "node:fs";
-import { type StopSignal, watchdogIntervalMs } from "../../../index.ts";
+import { watchdogIntervalMs } from "../../../index.ts";
 import { addressOptions, mergeOptions } from "../../../server/merge-options.ts";
 import { ListenSockets } from "../../../workers/listen-sockets.ts";
 import { Supervisor } from "../../../workers/supervisor.ts";
@@ -21,12 +21,10 @@ import { inheritedFds, reportState } from "../systemd.ts";
 import { appOptions, exitIfApp, loggingOptions } from "./serve.ts";
 
 const REPORT_INTERVAL_MS = 1_000;
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
 /** Runs the workers until stopped. Returns the exit code. */
 export async function supervise(command: ServeCommand, { count, balance }: WorkerOptions): Promise<number> {
   const { isQuiet, usesSystemd } = command;
-  const hadTerminal = hasTerminal();
   const watchdogMs = usesSystemd ? watchdogIntervalMs() : undefined;
   const flags = usesSystemd ? { ...command.options, fd: inheritedFds() } : command.options;
   const needsAppAddress = command.app !== undefined && addressOptions(flags).length === 0;
@@ -51,25 +49,7 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
     onWarning: logWarning,
   });
 
-  let exitCode: number | undefined;
-  const stop = (code: number): void => {
-    if (exitCode !== undefined) return supervisor.stop(0); // a second signal does not wait for pending requests
-    exitCode = code;
-    if (usesSystemd) reportState({ stopping: true });
-    supervisor.stop();
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
-    process.on(signal, () => stop(SIGNAL_EXIT_CODES[signal]));
-  }
-  process.on("SIGHUP", () => {
-    if (hadTerminal && !hasTerminal()) return stop(EXIT_SIGHUP);
-    if (usesSystemd) reportState({ reloading: true });
-    void supervisor.restart().then(() => usesSystemd && exitCode === undefined && reportState({ ready: true }));
-  });
-  process.on("SIGUSR1", () => {
-    void supervisor.report().then((report) => printLine(formatReport(report)));
-  });
-  const unwatchBunx = onBunxExit(() => stop(SIGNAL_EXIT_CODES.SIGTERM));
+  const signals = handleSignals(supervisor, usesSystemd);
   if (watchdogMs !== undefined) {
     const beat = (): void => {
       if (supervisor.isResponsive) reportState({ watchdog: true, status: formatStats(supervisor.totals) });
@@ -84,15 +64,51 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
       return EXIT_FAILURE;
     }
     if (!isQuiet) printLine(formatStats(totals));
-    return exitCode ?? 0;
+    return signals.exitCode ?? 0;
   } finally {
-    unwatchBunx();
+    signals.remove();
     flushLines();
-    for (const signal of SIGNALS) process.removeAllListeners(signal);
   }
 }
 
-/** Serves on the supervisor's sockets until told to stop. Returns the exit code. */
+interface SignalHandlers {
+  /** The exit code that belongs to the first signal to stop. */
+  exitCode: number | undefined;
+  remove(): void;
+}
+
+function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHandlers {
+  const stop = (code: number): void => {
+    if (handlers.exitCode !== undefined) return supervisor.stop(0); // a second signal does not wait for pending requests
+    handlers.exitCode = code;
+    if (usesSystemd) reportState({ stopping: true });
+    supervisor.stop();
+  };
+  const restart = async (): Promise<void> => {
+    if (usesSystemd) reportState({ reloading: true });
+    await supervisor.restart();
+    if (usesSystemd && handlers.exitCode === undefined) reportState({ ready: true });
+  };
+  const hadTerminal = hasTerminal();
+  const listeners: Partial<Record<NodeJS.Signals, () => void>> = {
+    SIGINT: () => stop(SIGNAL_EXIT_CODES.SIGINT),
+    SIGTERM: () => stop(SIGNAL_EXIT_CODES.SIGTERM),
+    SIGHUP: () => (hadTerminal && !hasTerminal() ? stop(EXIT_SIGHUP) : void restart()),
+    SIGUSR1: () => void supervisor.report().then((report) => printLine(formatReport(report))),
+  };
+  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
+  const unwatchBunx = onBunxExit(() => stop(SIGNAL_EXIT_CODES.SIGTERM));
+  const handlers: SignalHandlers = {
+    exitCode: undefined,
+    remove: () => {
+      for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener);
+      unwatchBunx();
+    },
+  };
+  return handlers;
+}
+
+/** Serves on the supervisor's sockets until the supervisor stops the worker. Returns the exit code. */
 export async function runAsWorker(task: WorkerTask, command: CommandLine): Promise<number> {
   if (command.kind !== "serve") throw new Error("a worker is started by a supervisor only");
   const { app, isQuiet, options } = command;
@@ -111,6 +127,7 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
   return exitIfApp(app, exitCode);
 }
 
+/** Whether this process has a controlling terminal. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync("/dev/tty", "r"));
