@@ -156,6 +156,12 @@ test("FORCE_COLOR colors output on a pipe, also if NO_COLOR is set", async () =>
   expect((await run(["bun", cli, "--help"], { env: { FORCE_COLOR: "0" } })).stdout).not.toContain("\x1b");
 });
 
+test("--help is printed even if another flag is unknown", async () => {
+  const { code, stdout } = await run(["bun", cli, "--nonsense", "--help"]);
+  expect(stdout).toContain("Usage: epoll-hello");
+  expect(code).toBe(0);
+});
+
 test("--version prints the version", async () => {
   expect(await run(["bun", cli, "--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
 });

@@ -72,12 +72,15 @@ test("--quiet prints nothing", async () => {
     const program = start(["bun", cli, "--unix", unix, "--quiet"]);
     // The file exists after bind(2), a moment before listen(2): connecting fails until then.
     let body = "";
-    await waitUntil(async () => {
-      body = await fetch("http://localhost/", { unix })
-        .then((response) => response.text())
-        .catch((error: Error) => error.message);
-      return body === DEFAULT_BODY;
-    });
+    await waitUntil(
+      async () => {
+        body = await fetch("http://localhost/", { unix })
+          .then((response) => response.text())
+          .catch((error: Error) => error.message);
+        return body === DEFAULT_BODY;
+      },
+      () => body,
+    );
     expect(body).toBe(DEFAULT_BODY);
     program.kill("SIGTERM");
     expect(await program.exited).toBe(0);
@@ -123,7 +126,7 @@ test("prints the same to a file", async () => {
     const path = join(directory, "log");
     const program = start(["sh", "-c", 'exec "$0" "$1" --port 0 >"$2"', process.execPath, cli, path]);
     const log = (): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
-    await waitUntil(() => log().includes("Ctrl-C"));
+    await waitUntil(() => log().includes("Ctrl-C"), log);
     const [, port] = /:(\d+) \(/.exec(log()) ?? [];
     for (let i = 0; i < 3; i++) await (await fetch(`http://127.0.0.1:${port}/`)).text();
     program.kill("SIGTERM");

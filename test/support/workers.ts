@@ -38,7 +38,10 @@ export async function workersOf(program: Program): Promise<WorkersProgram> {
         const last = lines.findIndex((line) => line.trimStart().startsWith("total "));
         return first >= 0 && last >= 0 && last < lines.length - 1 ? lines.slice(first, last + 1) : undefined;
       };
-      await waitUntil(() => table() !== undefined);
+      await waitUntil(
+        () => table() !== undefined,
+        () => program.stdout.slice(before),
+      );
       return cellsOf(table() ?? []);
     },
   };
@@ -72,10 +75,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Polls until the condition holds; throws if it does not within `WAIT_TIMEOUT_MS`. */
-export async function waitUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
+/**
+ * Polls until the condition holds; throws if it does not within `WAIT_TIMEOUT_MS`.
+ *
+ * @param state what the error shows as the last state
+ */
+export async function waitUntil(condition: () => boolean | Promise<boolean>, state?: () => unknown): Promise<void> {
   for (const deadline = performance.now() + WAIT_TIMEOUT_MS; !(await condition());) {
-    if (performance.now() > deadline) throw new Error(`timed out waiting for ${condition.toString()}`);
+    if (performance.now() > deadline) {
+      const last = state === undefined ? "" : `; last state: ${Bun.inspect(state())}`;
+      throw new Error(`timed out waiting for ${condition.toString()}${last}`);
+    }
     await Bun.sleep(2);
   }
 }

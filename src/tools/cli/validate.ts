@@ -40,7 +40,7 @@ export function parseFlags<F extends Flags>(rawArguments: readonly string[], fla
       if (flags[target]?.type === "boolean" && value !== undefined) throw new UsageError(`${rawName} takes no value`);
     }
   }
-  if (unknown.length > 0) throw unknownFlags(unknown, flags);
+  if (unknown.length > 0 && !given["help"] && !given["version"]) throw unknownFlags(unknown, flags);
   return { given: given as Values<F>, positionals, rest };
 }
 
