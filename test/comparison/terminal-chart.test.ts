@@ -2,7 +2,7 @@
 
 import { stripVTControlCharacters } from "node:util";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { formatDecade, measurementTable, terminalChart } from "../../src/tools/comparison/terminal-chart.ts";
+import { measurementTable, terminalChart } from "../../src/tools/comparison/terminal-chart.ts";
 import type { Step } from "../../src/tools/comparison/measure.ts";
 
 setDefaultTimeout(60_000);
@@ -82,17 +82,4 @@ test("draws a single step, equal times, and times from nanoseconds to seconds", 
     expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
     expect(lines.join("\n")).toContain("*");
   }
-});
-
-test("formatDecade() omits trailing zeros", () => {
-  expect([1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e9].map(formatDecade)).toEqual([
-    "1 ns",
-    "10 ns",
-    "100 ns",
-    "1 µs",
-    "10 µs",
-    "100 µs",
-    "1 ms",
-    "1 s",
-  ]);
 });

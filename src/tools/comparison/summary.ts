@@ -1,6 +1,7 @@
 // Sentences derived from the measured times: the fastest call, the crossover points, and how the times grow.
 
 import { FD_SETSIZE } from "./fd-pool.ts";
+import { formatInteger, formatRatio, formatTime } from "./format.ts";
 import type { Step } from "./measure.ts";
 
 type OlderCall = "select" | "poll";
@@ -24,30 +25,6 @@ export function summarize(steps: readonly Step[]): string[] {
     ...(steps.length > 1 ? [describeCrossover(steps), describeFastest(last), describeGrowth(first, last)] : []),
     ...(last.select === null ? [describeSelectLimit(steps)] : []),
   ];
-}
-
-/** Returns three digits and a unit: `574 ns`, `1.92 µs`, `12.8 ms`. */
-export function formatTime(ns: number): string {
-  // The limits are those from which a value rounds up to 1000 of its unit.
-  if (ns < 999.5) return `${threeDigits(ns)} ns`;
-  if (ns < 999_500) return `${threeDigits(ns / 1e3)} µs`;
-  return ns < 999_500_000 ? `${threeDigits(ns / 1e6)} ms` : `${threeDigits(ns / 1e9)} s`;
-}
-
-/** Returns `19,900` for 19900. */
-export function formatInteger(n: number): string {
-  return n.toLocaleString("en-US");
-}
-
-/** Returns a factor: `1.02`, `3.1`, `22,400`. */
-export function formatRatio(ratio: number): string {
-  if (ratio < 1.095) return ratio.toFixed(2); // one digit would not show which one is faster
-  if (ratio < 99.95) return ratio.toFixed(1);
-  return formatInteger(Number(ratio.toPrecision(3)));
-}
-
-function threeDigits(value: number): string {
-  return value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
 }
 
 function crossoverWith(call: OlderCall, steps: readonly Step[]): number | null {

@@ -1,10 +1,11 @@
 // The measured times as an SVG chart: self-contained, with a text description, for light and dark pages.
 
 import { type Call, calls, FD_SETSIZE } from "./fd-pool.ts";
-import { formatDecade, SERIES, pointsOf } from "./terminal-chart.ts";
-import { formatInteger, formatTime, summarize } from "./summary.ts";
-import type { Step } from "./measure.ts";
+import { formatDecade, formatInteger, formatTime } from "./format.ts";
 import { LogScale } from "./log-scale.ts";
+import type { Step } from "./measure.ts";
+import { pointsOf, SERIES } from "./series.ts";
+import { summarize } from "./summary.ts";
 
 const WIDTH = 900;
 const HEIGHT = 560;

@@ -1,22 +1,16 @@
 // The measured times for a terminal, at most 80 columns wide: a table, and a chart with logarithmic axes.
 
-import { type Call, calls, FD_SETSIZE } from "./fd-pool.ts";
-import { formatInteger, formatRatio, formatTime } from "./summary.ts";
-import type { Step } from "./measure.ts";
+import { calls, FD_SETSIZE } from "./fd-pool.ts";
+import { formatDecade, formatInteger, formatRatio, formatTime } from "./format.ts";
 import { LogScale } from "./log-scale.ts";
+import type { Step } from "./measure.ts";
+import { pointsOf, SERIES } from "./series.ts";
 
 const ROWS_PER_DECADE = 3;
 const GUTTER = 9; // for the times at the left
 const COLUMNS = 68;
 const LIMIT_COLOR = 90;
 const STAR_COLOR = 39; // the default foreground
-
-/** The name of each call, its letter in the chart, and its ANSI color. */
-export const SERIES: Record<Call, { name: string; letter: string; color: number }> = {
-  select: { name: "select", letter: "s", color: 33 },
-  poll: { name: "poll", letter: "p", color: 35 },
-  epoll: { name: "epoll_wait", letter: "e", color: 36 },
-};
 
 /** Returns a line for each step. */
 export function measurementTable(steps: readonly Step[], hasColor: boolean): string[] {
@@ -76,16 +70,6 @@ export function terminalChart(steps: readonly Step[], hasColor: boolean): string
   );
 }
 
-interface Point {
-  fds: number;
-  ns: number;
-}
-
-/** Returns the steps at which a call was measured. */
-export function pointsOf(steps: readonly Step[], call: Call): Point[] {
-  return steps.flatMap(({ fds, [call]: ns }) => (ns === null ? [] : [{ fds, ns }]));
-}
-
 type Painter = (text: string, color: number) => string;
 
 /** A grid of colored characters. */
@@ -140,11 +124,6 @@ function fdAxis(x: LogScale): string[] {
   const start = Math.round(x.position(x.max)) - (last.length >> 1);
   if (start > numbers.length) numbers = numbers.padEnd(start) + last;
   return [`${" ".repeat(GUTTER)}+${ruler.join("")}`, `${" ".repeat(GUTTER + 1)}${numbers}`];
-}
-
-/** Returns `100 ns` or `10 µs` for a power of ten. */
-export function formatDecade(ns: number): string {
-  return formatTime(ns).replace(/\.0+(?= )/, "");
 }
 
 function painter(hasColor: boolean): Painter {

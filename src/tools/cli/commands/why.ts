@@ -2,10 +2,11 @@
 
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { FD_SETSIZE } from "../../comparison/fd-pool.ts";
+import { formatInteger } from "../../comparison/format.ts";
 import { DEFAULT_MAX_FDS } from "../../comparison/limits.ts";
 import { formatMachine, type Machine, thisMachine } from "../../comparison/machine.ts";
 import { measure, type Measurement, ROUNDS } from "../../comparison/measure.ts";
-import { crossover, formatInteger, summarize } from "../../comparison/summary.ts";
+import { crossover, summarize } from "../../comparison/summary.ts";
 import { svgChart } from "../../comparison/svg-chart.ts";
 import { measurementTable, terminalChart } from "../../comparison/terminal-chart.ts";
 import { hasColor } from "../color.ts";
