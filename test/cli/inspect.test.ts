@@ -4,6 +4,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type InternetAddress, Socket } from "../../src/index.ts";
 import { openFds } from "../support/fds.ts";
 import { messages } from "../support/inspected.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
@@ -44,6 +45,26 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(program.stderr).toBe("");
   },
 );
+
+test("--inspect --fd shows a server on an inherited socket", async () => {
+  const listener = new Socket();
+  listener.bind({ address: "127.0.0.1", port: 0 });
+  listener.listen();
+  const { port } = listener.getsockname() as InternetAddress;
+  const child = Bun.spawn([process.execPath, cli, "--fd", "3", "--inspect"], {
+    stdio: ["ignore", "pipe", "inherit", listener.fileno()],
+  });
+  listener.close();
+  try {
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("Hello from Epoll server!");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(await child.stdout.text()).toStartWith(`listening on http://127.0.0.1:${port} `);
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+});
 
 test("--inspect=PORT with a port in use: exit code 1, and the server is stopped", async () => {
   const { page } = await startInspected();

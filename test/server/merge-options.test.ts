@@ -18,6 +18,11 @@ test.each<[app: EpollServerOptions, flags: EpollServerOptions, merged: EpollServ
   [{ port: 3000, hostname: "::1" }, { unix: "/b" }, { unix: "/b" }],
   [{ fd: 3 }, {}, { fd: 3 }],
   [{ unix: "/a" }, { fd: 3 }, { fd: 3 }],
+  [{ port: 1, backlog: 7, reusePort: true, deferAccept: false }, { fd: 3 }, { fd: 3 }],
+  [{ port: 1, backlog: 7, reusePort: true }, { unix: "/b" }, { unix: "/b", backlog: 7 }],
+  [{ port: 1, backlog: 7, reusePort: true }, {}, { hostname: "localhost", port: 1, backlog: 7, reusePort: true }],
+  [{ fd: 3 }, { deferAccept: false }, { fd: 3 }],
+  [{}, { fd: 3, deferAccept: false }, { fd: 3 }],
   [{ keepAlive: true, idleTimeoutMs: 5 }, { keepAlive: false }, { ...defaults, keepAlive: false, idleTimeoutMs: 5 }],
 ])("app %j, command line %j: %j", (app, flags, merged) => {
   expect(mergeOptions(app, flags, defaults)).toEqual(merged);
