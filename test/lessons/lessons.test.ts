@@ -89,10 +89,10 @@ test("epoll-hello lesson: a list; one as text, with the kernel's answers; one as
 });
 
 test.each([
-  [["lesson", "nonsense"], /there is no lesson "nonsense": hello, partial-write/],
-  [["lesson", "hello", "more"], /"more" is not an argument/],
+  [["lesson", "nonsense"], /unknown lesson "nonsense"; available lessons: hello, partial-write/],
+  [["lesson", "hello", "more"], /unexpected argument "more"/],
   [["lesson", "--jason"], /unknown flag --jason/],
-  [["--quiet", "lesson"], /lesson comes first: epoll-hello lesson/],
+  [["--quiet", "lesson"], /lesson must come first: epoll-hello lesson/],
 ])("%p: exit 2, and what to do", async (args, message) => {
   const { code, stderr } = await run(["bun", cli, ...args]);
   expect(stderr).toMatch(message);

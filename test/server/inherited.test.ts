@@ -112,17 +112,17 @@ test("a listener is passed from one process to the next without refusing a clien
   expect(await second.exited).toBe(0);
 });
 
-test("--fd on the command line: explains what is wrong and exits with 2", async () => {
-  for (const [flags, message] of [
-    [["--fd", "77"], "descriptor 77 is no socket that was passed to this program (EBADF)"],
-    [["--fd", "x"], "--fd takes a whole number"],
-    [["--fd", "3", "--port", "1"], "--fd does not go with --port"],
-    [["--fd", "3", "--unix", "/x"], "--unix does not go with --fd"],
-    [["--systemd", "--backlog", "1"], "--systemd does not go with --backlog"],
-    [["--systemd"], "--systemd: no socket was passed"],
+test("--fd and --systemd: exit code 1 if the socket is missing, 2 if the command line is wrong", async () => {
+  for (const [flags, message, code] of [
+    [["--fd", "77"], "file descriptor 77 is not an inherited socket (EBADF)", 1],
+    [["--fd", "x"], "--fd must be an integer", 2],
+    [["--fd", "3", "--port", "1"], "--fd cannot be used with --port", 2],
+    [["--fd", "3", "--unix", "/x"], "--unix cannot be used with --fd", 2],
+    [["--systemd", "--backlog", "1"], "--systemd cannot be used with --backlog", 2],
+    [["--systemd"], "--systemd: no sockets were passed to this process", 1],
   ] as const) {
     const program = start(["bun", cli, ...flags]);
-    expect([flags, await program.exited]).toEqual([flags, 2]);
+    expect([flags, await program.exited]).toEqual([flags, code]);
     expect(program.stderr).toContain(message);
   }
 });

@@ -108,7 +108,7 @@ test("serves even if nothing receives its notifications, with a warning", async 
   for (let i = 0; i < 3; i++) expect(ask(address, GET).body).toBe("Hello from Epoll server!");
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
-  expect(await new Response(child.stderr).text()).toContain("systemd is not told");
+  expect(await new Response(child.stderr).text()).toContain("cannot notify systemd");
 });
 
 test("notify sends one message per call, and returns false without a service manager", () =>

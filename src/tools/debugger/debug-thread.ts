@@ -1,9 +1,9 @@
 // The thread of a server under the debugger: its iterations, and the place where it stands still, inside of one.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { ErrnoError } from "../../kernel/errors.ts";
 import { wrapSyscalls, type Syscalls } from "../../kernel/ffi.ts";
 import { describeThrown, loadApp } from "../../server/load-app.ts";
+import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
 import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
@@ -60,14 +60,14 @@ class DebuggedServer {
   }
 
   async run(): Promise<void> {
-    const { options, app, program, pollMs } = this.#begin;
+    const { options, defaultAddress, app, program, pollMs } = this.#begin;
     if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
     try {
       const served = app === undefined ? {} : { ...this.#manners, ...(await loadApp(app)) };
-      server = new EpollServer({ ...served, ...options, trace: this.#trace });
+      server = new EpollServer({ ...mergeOptions(served, options, defaultAddress), trace: this.#trace });
     } catch (error) {
-      const code = error instanceof ErrnoError ? error.code : undefined;
+      const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
       self.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error), code });
       return;
     }

@@ -21,6 +21,8 @@ import {
 export interface TargetOptions {
   /** What can be sent to another thread: no functions. */
   server?: EpollServerOptions | undefined;
+  /** Where to listen if neither `server` nor the app has an address. */
+  defaultAddress?: Pick<EpollServerOptions, "hostname" | "port"> | undefined;
   /** The file of an application: it is loaded in the server's thread, and served on Bun's event loop there. */
   app?: string | undefined;
   /** A program's file and arguments instead of a server: it runs in the thread, and is ended with it. */
@@ -83,7 +85,7 @@ export class Target {
   readonly #closed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, app, program, bytes = false, isStopped = false, pollMs = 1000 } = options;
+    const { server = {}, defaultAddress = {}, app, program, bytes = false, isStopped = false, pollMs = 1000 } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onTrouble } = options;
     const { port1, port2 } = new MessageChannel();
@@ -103,7 +105,18 @@ export class Target {
       this.#closed.resolve();
     });
     const isSampled = onSample !== undefined;
-    const begin: Begin = { options: server, app, program, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
+    const begin: Begin = {
+      options: server,
+      defaultAddress,
+      app,
+      program,
+      bytes,
+      isSampled,
+      pollMs,
+      isStopped,
+      shared,
+      orders: port2,
+    };
     this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
   }
 

@@ -46,6 +46,7 @@ export interface SourceLocation {
 export interface Begin {
   options: EpollServerOptions;
   /** The file of the application that is served. */
+  defaultAddress: Pick<EpollServerOptions, "hostname" | "port">;
   app: string | undefined;
   /** Nothing is served: a program runs, with its arguments, and each of its system calls is told of. */
   program: readonly string[] | undefined;
