@@ -16,8 +16,10 @@ import type { Phase } from "../protocols/protocol.ts";
  */
 export type ConnectionState = Phase | "finishing" | "finishing-last" | "closing" | "lingering" | "closed";
 
-/** The state as traces show it. `sending`: output waits for room in the send queue, whatever happens afterwards. */
-export type TracedState = Phase | "sending" | "closing" | "lingering";
+/** The names of states in traces. `sending`: output waits for room in the send queue, whatever happens afterwards. */
+export const TRACED_STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"] as const;
+
+export type TracedState = (typeof TRACED_STATES)[number];
 
 const openTransitions: readonly ConnectionState[] = [
   ...(["new", "head", "body", "handler", "idle"] satisfies Phase[]),

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { Connection } from "../../src/server/connection.ts";
-import { type ConnectionState, tracedState, TRANSITIONS } from "../../src/server/connection-state.ts";
+import { type ConnectionState, TRACED_STATES, tracedState, TRANSITIONS } from "../../src/server/connection-state.ts";
 import { FIRST_CONNECTION, LISTENER, tokenAfter, WAKE_UP } from "../../src/server/tokens.ts";
 import { root } from "../support/programs.ts";
 
@@ -82,6 +82,8 @@ test("traces show the state, or sending while output is queued", () => {
     const shown = state.startsWith("finishing") ? "closing" : state === "closed" ? undefined : state;
     expect(tracedState(state, false)).toBe(shown as never);
   }
+  const names = states.flatMap((state) => [tracedState(state, false), tracedState(state, true)]);
+  expect(new Set(names)).toEqual(new Set([...TRACED_STATES, undefined]));
 });
 
 test("the documentation has a row for each state, and each transition out of the open phases", () => {
