@@ -73,16 +73,22 @@ for (const [name, flags, program] of only === undefined ? loads : loads.slice(on
 
 /** New workers, asked for so long. */
 async function measure(workers: number, balance: Balance, flags: string[], program: string[]): Promise<Measure> {
-  const place = ListenSockets.open({ hostname: "127.0.0.1" }, workers, balance);
+  const sockets = ListenSockets.open({ hostname: "127.0.0.1" }, workers, balance);
   const serving = Promise.withResolvers<void>();
   const command = [process.execPath, ...program];
-  const supervisor = new Supervisor({ command, workers, place, onServing: serving.resolve, onWarning: console.error });
+  const supervisor = new Supervisor({
+    command,
+    workers,
+    sockets,
+    onServing: serving.resolve,
+    onWarning: console.error,
+  });
   const over = supervisor.run();
   try {
     await serving.promise;
-    await load(place.url, flags, WARM_UP_SECONDS);
+    await load(sockets.url, flags, WARM_UP_SECONDS);
     const before = await observe(supervisor);
-    const requestsPerSecond = await load(place.url, flags, SECONDS);
+    const requestsPerSecond = await load(sockets.url, flags, SECONDS);
     const after = await observe(supervisor);
     const requests = after.map((worker, i) => worker.requests - (before[i]?.requests ?? 0));
     const cpuUs = after.reduce((sum, worker, i) => sum + worker.cpuUs - (before[i]?.cpuUs ?? 0), 0);
@@ -104,9 +110,9 @@ async function load(url: string, flags: string[], seconds: number): Promise<numb
 /** What each worker has done, and how much processor time all its threads have used: schedstat of proc(5). */
 async function observe(supervisor: Supervisor): Promise<{ requests: number; cpuUs: number }[]> {
   const { workers } = await supervisor.report();
-  return workers.map(({ pid, counts }) => {
+  return workers.map(({ pid, totals }) => {
     const tasks = readdirSync(`/proc/${pid}/task`);
     const ns = tasks.map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]));
-    return { requests: counts.requests, cpuUs: ns.reduce((sum, each) => sum + each, 0) / 1000 };
+    return { requests: totals.requests, cpuUs: ns.reduce((sum, each) => sum + each, 0) / 1000 };
   });
 }

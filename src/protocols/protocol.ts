@@ -1,88 +1,104 @@
-// What the bytes mean: the small interface between the run loop, which moves them, and a protocol, which understands them.
+// The interface between the run loop, which moves bytes, and a protocol, which gives them a meaning.
 
 import type { Address } from "../kernel/address.ts";
 
 /**
- * What a connection waits for, and so which of the server's clocks runs while it does.
+ * What an open connection waits for, and so which of the server's timeouts applies.
  *
- * `new`: for a first byte. `head`: for the rest of a message's head. `body`: for more of its body. `handler`: for an
- * application. `idle`: for a next message, or just for bytes. While output waits for room, that is what it waits for.
+ * - `new`: the first byte.
+ * - `head`: the rest of a message's head.
+ * - `body`: more of a message's body.
+ * - `handler`: the application. There is no timeout.
+ * - `idle`: the next message, or, without messages, more bytes.
+ *
+ * While output waits for room in the send queue, the write timeout applies instead.
  */
 export type Phase = "new" | "head" | "body" | "handler" | "idle";
 
-/** A connection, as far as a protocol sees it. Only `flush` and `abort` make a system call: the rest the loop does, afterwards. */
+/**
+ * A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does everything else after each
+ * callback.
+ */
 export interface ProtocolConnection {
   readonly fd: number;
-  /** The other end's address. */
+  /** The peer's address. */
   readonly peer: Address;
-  /** The protocol's own, for this connection. */
-  state: unknown;
-  /** Complete heads so far, or whatever the protocol counts. */
+  /** The protocol's own data for this connection. */
+  protocolState: unknown;
+  /** The number of messages so far, by the protocol's count. A new one restarts the timeout. */
   messages: number;
-  phase: Phase;
-  /** Raised when a wait of the same phase begins anew. */
+  /** The phase; undefined once the connection is finished. Setting it has no effect then. */
+  get phase(): Phase | undefined;
+  set phase(phase: Phase);
+  /** Incremented by the protocol to restart the timeout within a phase. */
   progress: number;
-  /** Nothing more is to be received for now. */
+  /** A request to the run loop: receive nothing for now. */
   isPaused: boolean;
-  /** The loop shall call `drain` once all output is sent. */
+  /** A request to the run loop: call `drain` when all output has been sent. */
   wantsDrain: boolean;
-  /** Bytes that are queued and not yet with the kernel. */
+  /** The number of bytes that are queued and not yet in the kernel's send queue. */
   readonly pending: number;
-  /** `finish` was called. */
+  /** `finish` was called, or the connection is closed. */
   readonly isFinished: boolean;
-  /** All is over, and the descriptor closed. */
+  /** The fd is closed. */
   readonly isClosed: boolean;
-  /** What was received and sent. */
+  /** Bytes received. */
   readonly bytesIn: number;
+  /** Bytes sent. */
   readonly bytesOut: number;
   /**
-   * Queue the first `length` bytes.
+   * Queues the first `length` bytes.
    *
-   * @param isLent they are good until the loop has tried to send them; else they must not change until they are sent
+   * @param isBorrowed the bytes are valid until the run loop has tried to send them; otherwise they must not change until they
+   *   are sent
    */
-  write(bytes: Uint8Array, length?: number, isLent?: boolean): void;
+  write(bytes: Uint8Array, length?: number, isBorrowed?: boolean): void;
   /**
-   * Close, once all that is queued is sent.
+   * Ends the connection once all output has been sent.
    *
-   * @param isPeerDone the peer has promised to send no more: nothing can arrive that would turn the close into a reset
+   * @param isPeerDone the peer has said that it sends nothing more, so nothing can arrive that would turn the close into a reset
    */
   finish(isPeerDone: boolean): void;
-  /** Copy what is queued and only lent. */
+  /** Copies the queued bytes that are borrowed. */
   copyBorrowed(): void;
-  /** Outside of the loop's calls: do at once what was asked for. Within them it is done anyway. */
+  /** Does immediately what was asked for. Only needed outside of a callback; has no effect inside of one. */
   flush(): void;
-  /** Close at once and reset: what is queued is lost. */
+  /** Resets the connection. Queued output is lost. */
   abort(): void;
 }
 
-/** A protocol; one object serves all connections of a server. */
+/** A protocol. One object serves all connections of a server. */
 export interface Protocol {
-  /** Input is looked at also while output waits for room. */
+  /** Receive input also while output waits for room. */
   readonly isDuplex: boolean;
-  /** After our last byte, what still comes is read for a while, lest it turn the close into a reset; or both halves are shut. */
+  /**
+   * How a connection ends. true: shut down the send direction, then discard input until the peer closes, so that late input does
+   * not turn the close into a reset. false: shut down both directions, and wait for EPOLLHUP.
+   */
   readonly lingers: boolean;
-  /** An iteration begins. `nowMs` is the loop's clock. */
+  /** An iteration begins. `nowMs` is the time by the run loop's clock. */
   startIteration(nowMs: number): void;
   /** A connection was accepted. */
-  open(channel: ProtocolConnection): void;
-  /** `length` bytes came. They are only lent: the next call overwrites them. */
-  receive(channel: ProtocolConnection, bytes: Uint8Array, length: number): void;
-  /** The peer has shut its half: no more will come. To go on all the same, pause the channel; else finish it. */
-  end(channel: ProtocolConnection): void;
-  /** All output is sent, and that was asked for. */
-  drain(channel: ProtocolConnection): void;
-  /** A wait in `phase` was too long: say so, if that is the custom, and finish. */
-  timeout(channel: ProtocolConnection): void;
-  /** There are too many connections from its address: say so, if that is the custom, and finish. */
-  reject(channel: ProtocolConnection): void;
-  /** The connection is closed, by whomever. */
-  closed(channel: ProtocolConnection): void;
-  /** The server is about to stop: let each connection end with its next reply. */
+  open(connection: ProtocolConnection): void;
+  /** `length` bytes were received. The buffer is borrowed: the next receive overwrites it. */
+  receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void;
+  /** The peer has closed its side. The protocol either finishes the connection, or pauses it and goes on sending. */
+  end(connection: ProtocolConnection): void;
+  /** All output has been sent; called if `wantsDrain` is set. */
+  drain(connection: ProtocolConnection): void;
+  /** The timeout of `new`, `head` or `body` has expired. The protocol may send a response, and finishes the connection. */
+  timeout(connection: ProtocolConnection): void;
+  /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
+  reject(connection: ProtocolConnection): void;
+  /** The connection is closed, for whatever reason. */
+  closed(connection: ProtocolConnection): void;
+  /** The server begins to stop: each connection ends with its next response. */
   stop(): void;
   /**
-   * The thread blocks between iterations, so that Bun's event loop never turns: end what waits for that.
+   * Fails the requests whose handlers wait for Bun's event loop. Called when that loop cannot run, because this thread blocks
+   * in epoll_wait between iterations.
    *
-   * @returns whether there was something: then microtasks are to be run once more
+   * @returns whether there were any: then microtasks have to run again
    */
   failBlocked(): boolean;
 }

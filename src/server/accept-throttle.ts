@@ -1,4 +1,4 @@
-// The gate: whether new connections are accepted just now. It shuts when there is no room for them, and opens by itself.
+// The accept throttle: stops accepting at the connection limit or when file descriptors run out, and resumes by itself.
 
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../kernel/constants.ts";
 import type { Epoll } from "../io/epoll.ts";
@@ -17,44 +17,43 @@ import {
 import { ErrnoError } from "../kernel/errors.ts";
 import type { Listener } from "./listeners.ts";
 import type { Socket } from "../io/socket.ts";
-import type { ServerWarning } from "./options.ts";
+import { LISTENER } from "./tokens.ts";
+import type { ServerWarning } from "./types.ts";
 
-/** After descriptors ran out: when to try again, if no connection of our own closes before. */
+/** How long accepting pauses after file descriptors ran out, unless a connection closes earlier. */
 const RETRY_MS = 100;
 
 /**
- * How often an exclusive listener is registered anew. Of several processes the kernel tells one that somebody waits: should
- * that one end, or be out of descriptors, before it has accepted, the others hear of it at this time, or with the next connection.
+ * How often an exclusive listener is registered again. The kernel wakes only one of the waiting processes for a connection. If
+ * that one exits or runs out of file descriptors before it accepts, the others are woken by the next connection or by this.
  */
-const REMIND_MS = 1_000;
+const REREGISTER_MS = 1_000;
 
-/** The listeners' token with epoll. */
-export const LISTENER = 0;
-
-// accept(2): errors of the connection that waited, not of the listener; the next may be fine. Also EPERM (a firewall), ENONET,
-// ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
-const passing = new Set([ECONNABORTED, EPROTO, EINTR, 1, 64, 92, 95, 100, 101, 110, 112, 113]);
-const exhausted = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+// accept(2): errors of the pending connection, not of the listener; the next accept may succeed. By number: EPERM (a firewall),
+// ENONET, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+const TRANSIENT_ERRNOS = new Set([ECONNABORTED, EPROTO, EINTR, 1, 64, 92, 95, 100, 101, 110, 112, 113]);
+const RESOURCE_ERRNOS = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 
 export interface AcceptThrottleOptions {
   maxConnections: number;
-  /** Other processes wait on the same sockets: for each connection the kernel wakes one of those that wait. */
+  /** Other processes wait on the same sockets: register with EPOLLEXCLUSIVE. */
   exclusive: boolean;
   onWarning: ((warning: ServerWarning) => void) | undefined;
 }
 
 export class AcceptThrottle {
-  /** When to open it again though no connection has closed. */
+  /** When accepting resumes even if no connection has closed; Infinity: never. */
   retryAtMs: number = Infinity;
-  /** Epoll reports connections that wait. */
+  /** The listening sockets are registered, so that epoll reports pending connections. */
   isOpen: boolean = false;
-  /** For good. */
+  /** The listening sockets are closed. */
   closed: boolean = false;
 
   readonly #epoll: Epoll;
   readonly #listeners: readonly Listener[];
   readonly #options: AcceptThrottleOptions;
   #isRegistered = false;
+  /** Resources have run out, and a warning has said so. */
   #isExhausted = false;
 
   constructor(epoll: Epoll, listeners: readonly Listener[], options: AcceptThrottleOptions) {
@@ -63,12 +62,12 @@ export class AcceptThrottle {
     this.#options = options;
   }
 
-  /** Ask epoll for connections that wait. */
+  /** Starts or resumes accepting. */
   open(nowMs: number): void {
     const { exclusive } = this.#options;
     this.retryAtMs = Infinity;
     if (this.closed || (this.isOpen && !exclusive)) return;
-    if (exclusive) return this.#reopen(nowMs);
+    if (exclusive) return this.#openExclusive(nowMs);
     this.isOpen = true;
     for (const { socket } of this.#listeners) {
       if (this.#isRegistered) this.#epoll.modify(socket, EPOLLIN, LISTENER);
@@ -77,47 +76,51 @@ export class AcceptThrottle {
     this.#isRegistered = true;
   }
 
-  /** The next connection is for somebody else: the kernel wakes the first in its queue, and who registers anew is the last. */
+  /**
+   * Moves this process to the end of the listeners' wait queues, so that the next connection goes to another process: the kernel
+   * wakes the waiters in the order in which they registered.
+   */
   requeue(nowMs: number): void {
     if (this.isOpen) this.open(nowMs);
   }
 
-  /** Whether another connection may be accepted; if not, the gate shuts. */
+  /** Returns whether another connection may be accepted; if not, accepting pauses. */
   canAccept(open: number): boolean {
     if (open < this.#options.maxConnections) return true;
-    this.#shut();
+    this.#stopWatching();
     return false;
   }
 
-  /** A connection has closed. */
+  /** A connection has closed: accepting resumes if it was paused. */
   onConnectionClosed(open: number, nowMs: number): void {
     if (!this.isOpen && open < this.#options.maxConnections) this.open(nowMs);
   }
 
-  /** Whether a failed accept says nothing of the next one. */
+  /** Returns whether the errno of a failed accept concerns only that one connection. */
   isTransient(errno: number): boolean {
-    return passing.has(errno);
+    return TRANSIENT_ERRNOS.has(errno);
   }
 
-  /** Nobody waits to be accepted. */
+  /** No connection is pending. */
   onBacklogEmpty(): void {
     this.#isExhausted = false;
   }
 
-  /** Every accept fails, for reasons that should pass: try again in a moment. */
+  /** Pauses accepting for a moment. */
   pause(nowMs: number): void {
-    this.#shut();
+    this.#stopWatching();
     this.retryAtMs = nowMs + RETRY_MS;
   }
 
   /**
-   * accept4 failed. EAGAIN: nobody waits. Without room, the gate shuts for a moment; that is said once, until nobody waits.
+   * Handles the failure of accept4. EAGAIN: the backlog is empty. If resources have run out, accepting pauses; a warning says so
+   * once, until the backlog has been empty.
    *
-   * @throws {ErrnoError} if there is no use in going on
+   * @throws {ErrnoError} if the listener itself has failed
    */
-  failed(errno: number, open: number, nowMs: number): void {
+  onAcceptFailed(errno: number, open: number, nowMs: number): void {
     if (errno === EAGAIN) return this.onBacklogEmpty();
-    if (!exhausted.has(errno)) throw new ErrnoError(errno, "accept4");
+    if (!RESOURCE_ERRNOS.has(errno)) throw new ErrnoError(errno, "accept4");
     this.pause(nowMs);
     if (this.#isExhausted) return;
     this.#isExhausted = true;
@@ -125,12 +128,12 @@ export class AcceptThrottle {
     this.#options.onWarning?.({
       code,
       message:
-        `${code}: ${errnoMessage(errno)}: with ${open} connections open no more can be accepted; ` +
-        `new ones wait until one closes (raise the limit with ulimit -n, or set maxConnections below it)`,
+        `${code}: ${errnoMessage(errno)}: accepting is paused at ${open} open connections until one closes. ` +
+        `Raise the limit with ulimit -n, or set maxConnections below it`,
     });
   }
 
-  /** Close the listening sockets. */
+  /** Closes the listening sockets. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -141,7 +144,7 @@ export class AcceptThrottle {
     }
   }
 
-  #shut(): void {
+  #stopWatching(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     for (const { socket } of this.#listeners) {
@@ -150,11 +153,11 @@ export class AcceptThrottle {
     }
   }
 
-  /** EPOLLEXCLUSIVE cannot be modified, only registered; whoever waits already is reported at once (epoll_ctl(2)). */
-  #reopen(nowMs: number): void {
+  /** EPOLLEXCLUSIVE cannot be modified, only registered again; pending connections are then reported at once (epoll_ctl(2)). */
+  #openExclusive(nowMs: number): void {
     const isFirst = !this.#isRegistered;
     this.#isRegistered = this.isOpen = true;
-    this.retryAtMs = nowMs + REMIND_MS;
+    this.retryAtMs = nowMs + REREGISTER_MS;
     try {
       for (const { socket } of this.#listeners) {
         if (!isFirst) this.#unregister(socket);
@@ -162,7 +165,7 @@ export class AcceptThrottle {
       }
     } catch (error) {
       if (isFirst || !(error instanceof ErrnoError)) throw error;
-      this.pause(nowMs); // ENOMEM, ENOSPC: the others serve meanwhile
+      this.pause(nowMs); // ENOMEM, ENOSPC: the other processes serve meanwhile
       this.#options.onWarning?.({ code: error.code, message: error.message });
     }
   }
@@ -171,7 +174,7 @@ export class AcceptThrottle {
     try {
       this.#epoll.unregister(socket);
     } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error; // it is not registered: as it should be
+      if (!(error instanceof ErrnoError)) throw error; // ENOENT: it is not registered
     }
   }
 }

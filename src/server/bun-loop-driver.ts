@@ -1,65 +1,68 @@
-// The iterations of a server on Bun's own event loop: the crossing brings the events, a timer the deadlines.
+// Runs a server's iterations on Bun's own event loop: the loop bridge brings the events, and a timer the deadlines.
 
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { RunLoop } from "./run-loop.ts";
 
-const LONGEST_TIMER_MS = 0x7fffffff;
+const MAX_TIMER_MS = 0x7fffffff;
 
 export class BunLoopDriver {
   readonly #loop: RunLoop;
   readonly #clock: Clock;
-  readonly #crossing: LoopBridge;
-  readonly #onTime = (): void => {
-    this.#dueMs = Infinity;
-    this.#crossing.wake();
+  readonly #bridge: LoopBridge;
+  readonly #onTimer = (): void => {
+    this.#timerDueMs = Infinity;
+    this.#bridge.wake();
   };
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #dueMs = Infinity;
+  #timerDueMs = Infinity;
 
-  /** @param iteration makes one without waiting, and says whether there was anything to do */
+  /** @param runOnce runs one iteration without waiting, and returns whether there was anything to do */
   constructor(loop: RunLoop, clock: Clock, runOnce: () => boolean) {
     this.#loop = loop;
     this.#clock = clock;
-    this.#crossing = new LoopBridge(loop, () => {
+    this.#bridge = new LoopBridge(loop, () => {
       const isBusy = runOnce();
-      if (!isBusy) this.#awaitDeadline();
+      if (!isBusy) this.#setTimer();
       return isBusy;
     });
     loop.onChange = () => {
-      if (loop.isStopping) this.#crossing.wake(); // it may have been the last connection
-      else this.#awaitDeadline();
+      if (loop.isStopping) this.#bridge.wake(); // the last connection may have closed
+      else this.#setTimer();
     };
-    this.#crossing.wake();
+    this.#bridge.wake();
   }
 
-  /** An iteration soon, whatever happens. */
+  /** Requests an iteration, even if no event arrives. */
   wake(): void {
-    this.#crossing.wake();
+    this.#bridge.wake();
   }
 
   ref(): void {
-    this.#crossing.ref();
+    this.#bridge.ref();
   }
 
   unref(): void {
-    this.#crossing.unref();
+    this.#bridge.unref();
   }
 
   close(): void {
     clearTimeout(this.#timer);
     this.#loop.onChange = undefined;
-    this.#crossing.close();
+    this.#bridge.close();
   }
 
-  /** A timer that is due too early costs an iteration, and one for each new deadline would cost each request: it is only ever advanced. */
-  #awaitDeadline(): void {
+  /**
+   * Sets the timer for the next deadline, unless it is set for an earlier time. A timer that fires too early costs one iteration;
+   * setting it for every new deadline would cost every request.
+   */
+  #setTimer(): void {
     if (this.#loop.closed) return;
     const next = this.#loop.nextMs;
-    if (next >= this.#dueMs) return;
+    if (next >= this.#timerDueMs) return;
     clearTimeout(this.#timer);
-    this.#dueMs = next;
-    this.#timer = setTimeout(this.#onTime, Math.min(Math.max(0, next - this.#clock.now()), LONGEST_TIMER_MS));
-    this.#timer.unref(); // it is the crossing that keeps the process alive
+    this.#timerDueMs = next;
+    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(0, next - this.#clock.now()), MAX_TIMER_MS));
+    this.#timer.unref(); // only the bridge keeps the process alive
   }
 }

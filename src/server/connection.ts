@@ -1,89 +1,90 @@
-// One connection: its descriptor, what is still to be sent, and what it waits for. The loop makes its system calls.
+// A connection's data: its fd, its state, the output still to be sent, and the requests of its protocol. Makes no system calls.
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";
 import { AF_INET } from "../kernel/constants.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
-import type { TimeoutQueue } from "./timeouts.ts";
+import { assertTransition, type ConnectionState, isOpen, isShutDown } from "./connection-state.ts";
+import type { Timed, TimeoutQueue } from "./timeouts.ts";
 
-/** The mask of a connection that epoll does not watch (yet). */
-export const UNWATCHED = -1;
+/** The registered mask of a connection that is not registered with epoll. */
+export const UNREGISTERED = -1;
 
-/** Chunks up to this many bytes in all are joined, to go out with one send. */
+/** Chunks of up to this many bytes in all are joined, so that one send takes them. */
 const JOIN_BYTES = 65_536;
 
-/** So many chunks that were sent are kept until they are let go together. */
-const SENT_CHUNKS = 16;
+/** This many chunks that were sent are kept, then dropped together. */
+const MAX_SENT_CHUNKS = 16;
 
 interface Chunk {
   bytes: Uint8Array;
   length: number;
 }
 
-/** What a connection has its loop do. */
+/** The operations that a connection asks its run loop for. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
   abort(connection: Connection): void;
 }
 
-export class Connection implements ProtocolConnection {
+export class Connection implements ProtocolConnection, Timed<Connection> {
   readonly fd: number;
-  /** Comes back with each event: an event with another token is not this connection's, though its number be the same. */
+  /** Comes back with each event. An event with another token belongs to an earlier connection that had the same fd. */
   readonly token: number;
-  /** The mask that epoll has, or UNWATCHED. */
-  interest: number = UNWATCHED;
+  /** The mask that is registered with epoll, or UNREGISTERED. */
+  registeredMask: number = UNREGISTERED;
+  // The state, and two of its properties that are read for each event. Only `transition` and `phase` write them.
+  #state: ConnectionState = "new";
+  #isFinished = false;
+  #isShutDown = false;
 
-  // Output: the chunk that is being sent, and those behind it.
+  // Output: the chunk that is being sent, and those after it.
   output: Uint8Array | undefined;
   outputStart: number = 0;
   outputEnd: number = 0;
   pending: number = 0;
-  /** What is being sent is only lent. */
-  #isLent = false;
+  /** The chunk that is being sent is borrowed. */
+  #isBorrowed = false;
   #more: Chunk[] | undefined;
-  #nextChunk = 0; // of `more`
+  #nextChunk = 0; // index in #more
 
-  isFinished: boolean = false;
-  isPeerDone: boolean = false;
-  /** Our half is shut; what still comes is read and thrown away. */
-  isLingering: boolean = false;
-  lingered: number = 0;
-  isClosed: boolean = false;
   bytesIn: number = 0;
   bytesOut: number = 0;
+  /** Input discarded while lingering. */
+  bytesDiscarded: number = 0;
 
-  // The protocol's.
-  state: unknown = undefined;
+  // Set by the protocol.
+  protocolState: unknown = undefined;
   messages: number = 0;
-  phase: Phase = "new";
   progress: number = 0;
   isPaused: boolean = false;
   wantsDrain: boolean = false;
 
-  /** The protocol is at work on it: what it asks for is done when it returns. */
-  isInHands: boolean = false;
-  /** How far it was when the wait began. */
-  progressBefore: number = -1;
-  messagesBefore: number = -1;
+  /** The protocol is being called: what it asks for is done when the call returns. */
+  isInCallback: boolean = false;
 
-  // The deadline queue's.
-  queue: TimeoutQueue | undefined;
-  earlier: Connection | undefined;
-  later: Connection | undefined;
+  // The values of `messages` and `progress` (or, while output waits, of `bytesOut`) when the current timeout began.
+  messagesBefore: number = 0;
+  progressBefore: number = 0;
+
+  // Set by the timeout queue.
+  timeoutQueue: TimeoutQueue<Connection> | undefined;
+  previousInQueue: Connection | undefined;
+  nextInQueue: Connection | undefined;
   waitingSinceMs: number = 0;
 
-  /** The listener that it came by counts it under this name; undefined if nobody counts. */
-  countedAs: string | undefined;
+  /** The address that this connection counts for in maxConnectionsPerAddress; undefined without that limit. */
+  countedAddress: string | undefined;
 
   readonly #sys: Syscalls;
   readonly #owner: ConnectionOwner;
-  // The peer's address as accept4 wrote it, decoded when asked for. Of an IPv4 address these are all of it, and no copy is needed.
+  // The peer's address as accept4 wrote it, decoded on first use. An IPv4 address fits into these two, without a copy.
   readonly #familyAndPort: number;
   readonly #ipv4: number;
   #peer: Int32Array | Address | undefined;
 
-  /** @param peer an address as accept4 wrote it; copied */
+  /** @param peer an address as accept4 wrote it; it is copied */
   constructor(sys: Syscalls, owner: ConnectionOwner, fd: number, token: number, peer: Int32Array) {
     this.#sys = sys;
     this.#owner = owner;
@@ -102,30 +103,68 @@ export class Connection implements ProtocolConnection {
     return this.#peer;
   }
 
-  write(bytes: Uint8Array, length: number = bytes.byteLength, isLent: boolean = false): void {
-    if (length === 0 || this.isClosed) return;
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Goes to another state. @throws {Error} if TRANSITIONS does not have that transition */
+  transition(to: ConnectionState): void {
+    if (to === this.#state) return;
+    assertTransition(this.#state, to);
+    this.#state = to;
+    this.#isFinished = !isOpen(to);
+    this.#isShutDown = isShutDown(to);
+  }
+
+  get phase(): Phase | undefined {
+    return this.#isFinished ? undefined : (this.#state as Phase);
+  }
+
+  set phase(phase: Phase) {
+    if (!this.#isFinished) this.#state = phase; // TRANSITIONS allows all of them, and this is done for each request
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** Nothing can be sent any more: the connection is closing, lingering or closed. */
+  get isShutDown(): boolean {
+    return this.#isShutDown;
+  }
+
+  /** No request is unanswered and no output is queued. */
+  get isIdle(): boolean {
+    return (this.#state === "idle" || this.#state === "new") && this.pending === 0;
+  }
+
+  write(bytes: Uint8Array, length: number = bytes.byteLength, isBorrowed: boolean = false): void {
+    if (length === 0 || this.#isShutDown) return;
     this.pending += length;
     if (this.output === undefined) {
       this.output = bytes;
       this.outputStart = 0;
       this.outputEnd = length;
-      this.#isLent = isLent;
+      this.#isBorrowed = isBorrowed;
     } else {
-      (this.#more ??= []).push({ bytes: isLent ? new Uint8Array(bytes.subarray(0, length)) : bytes, length });
+      (this.#more ??= []).push({ bytes: isBorrowed ? new Uint8Array(bytes.subarray(0, length)) : bytes, length });
     }
   }
 
-  /** It could not be sent at once: what is only lent is copied. */
   copyBorrowed(): void {
-    if (!this.#isLent || this.output === undefined) return;
-    this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice is no copy
+    if (!this.#isBorrowed || this.output === undefined) return;
+    this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice does not copy
     this.outputEnd -= this.outputStart;
     this.outputStart = 0;
-    this.#isLent = false;
+    this.#isBorrowed = false;
   }
 
   flush(): void {
-    if (!this.isInHands && !this.isClosed) this.#owner.flush(this);
+    if (!this.isInCallback && !this.#isShutDown) this.#owner.flush(this);
   }
 
   abort(): void {
@@ -133,12 +172,11 @@ export class Connection implements ProtocolConnection {
   }
 
   finish(isPeerDone: boolean): void {
-    this.isFinished = true;
-    this.isPeerDone = isPeerDone;
+    if (!this.#isShutDown) this.transition(isPeerDone ? "finishing-last" : "finishing");
   }
 
-  /** Join small chunks, so that one send takes them all. */
-  join(): void {
+  /** Joins small chunks, so that one send takes them all. */
+  joinChunks(): void {
     const { output } = this;
     if (this.#more === undefined || output === undefined) return;
     const parts = [output.subarray(this.outputStart, this.outputEnd)];
@@ -150,13 +188,13 @@ export class Connection implements ProtocolConnection {
     }
     if (parts.length === 1) return;
     this.output = Buffer.concat(parts, size);
-    this.#isLent = false;
+    this.#isBorrowed = false;
     this.outputStart = 0;
     this.outputEnd = size;
   }
 
-  /** The kernel took `count` bytes of the first chunk. */
-  sent(count: number): void {
+  /** Removes what the kernel has taken: `count` bytes of the first chunk. */
+  consume(count: number): void {
     this.pending -= count;
     this.bytesOut += count;
     this.outputStart += count;
@@ -165,12 +203,12 @@ export class Connection implements ProtocolConnection {
     if (next === undefined) {
       this.#more = undefined;
       this.#nextChunk = 0;
-    } else if (this.#nextChunk >= SENT_CHUNKS) {
-      this.#more?.splice(0, this.#nextChunk); // or all that was ever sent would be kept for who is always a little behind
+    } else if (this.#nextChunk >= MAX_SENT_CHUNKS) {
+      this.#more?.splice(0, this.#nextChunk); // a client that is always a little behind would keep all of them alive
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;
-    this.#isLent = false;
+    this.#isBorrowed = false;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;
   }

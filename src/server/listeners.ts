@@ -1,7 +1,14 @@
-// The sockets a server listens on: a host's addresses on one port, or a path.
+// The listening sockets of a server: all addresses of a host on one port, a unix socket, or inherited fds.
 
 import { nodeFs } from "../kernel/node-fs.ts";
-import { type Address, ADDRESS_BYTES, decodeAddress, familyOf, type InternetAddress } from "../kernel/address.ts";
+import {
+  type Address,
+  ADDRESS_BYTES,
+  decodeAddress,
+  familyOf,
+  formatEndpoint,
+  type InternetAddress,
+} from "../kernel/address.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -21,58 +28,52 @@ import {
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../kernel/constants.ts";
-import { check, ErrnoError, LookupError } from "../kernel/errors.ts";
+import { check, ErrnoError, invalidValue, LookupError } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { Socket } from "../io/socket.ts";
+import type { ResolvedOptions } from "./resolve-options.ts";
 
-export interface ListenOptions {
-  hostname: string;
-  port: number;
-  unix: string | undefined;
-  fd: readonly number[] | undefined;
-  backlog: number;
-  reusePort: boolean;
-  deferAccept: boolean;
-}
+export type ListenOptions = Pick<
+  ResolvedOptions,
+  "hostname" | "port" | "unix" | "fd" | "backlog" | "reusePort" | "deferAccept"
+>;
 
-/** A listening socket, and the file that has to go when it is closed. */
+/** A listening socket. Closing a unix socket's also removes its file. */
 export interface Listener {
   readonly socket: Socket;
   readonly address: Address;
   close(): void;
 }
 
-const PORT_ATTEMPTS = 32;
+const MAX_PORT_ATTEMPTS = 32;
 const MAX_ADDRESSES = 16;
 
 /**
- * Open all the sockets that the options ask for, or none.
+ * Opens all listening sockets, or none.
  *
  * @throws {ErrnoError} EADDRINUSE, EADDRNOTAVAIL, EACCES, … with address and port
- * @throws {LookupError} if the host's name is not known
+ * @throws {LookupError} if the host name cannot be resolved
  */
 export function openListeners(sys: Syscalls, options: ListenOptions): Listener[] {
-  if (options.fd !== undefined) return takeOver(sys, options.fd);
+  if (options.fd !== undefined) return adoptListeners(sys, options.fd);
   if (options.unix !== undefined) return [openUnix(sys, options.unix, options.backlog)];
-  const addresses = lookUp(sys, options.hostname);
-  // Port 0 takes any free one, but the same for all addresses: try again where that one is taken at the next address.
+  const addresses = resolveHost(sys, options.hostname);
+  // Port 0 selects a free port for the first address. If it is taken at another address, try again with another port.
   for (let attempt = 1; ; attempt++) {
     try {
       return openAll(sys, addresses, options);
     } catch (error) {
-      const isUnlucky = options.port === 0 && addresses.length > 1 && isErrno(error, "EADDRINUSE");
-      if (!isUnlucky || attempt === PORT_ATTEMPTS) throw error;
+      const isPortTaken = options.port === 0 && addresses.length > 1 && isErrno(error, "EADDRINUSE");
+      if (!isPortTaken || attempt === MAX_PORT_ATTEMPTS) throw error;
     }
   }
 }
 
-/** Sockets that somebody else has opened: all of them, or none is touched. */
-function takeOver(sys: Syscalls, fds: readonly number[]): Listener[] {
+/** Takes ownership of sockets that are already listening: all of them, or none. */
+function adoptListeners(sys: Syscalls, fds: readonly number[]): Listener[] {
   for (const fd of fds) {
     if (readInt(sys, fd, SO_TYPE) !== SOCK_STREAM || readInt(sys, fd, SO_ACCEPTCONN) !== 1) {
-      throw new RangeError(
-        `descriptor ${fd} is a socket that does not listen for connections: bind it, and call listen`,
-      );
+      throw invalidValue(`fd ${fd} is not a listening stream socket: call bind and listen before passing it`);
     }
   }
   return fds.map((fd) => {
@@ -100,7 +101,7 @@ function openAll(sys: Syscalls, addresses: readonly InternetAddress[], options: 
         open.push(listener);
         port = (listener.address as InternetAddress).port;
       } catch (error) {
-        // A machine without IPv6 still has a localhost.
+        // Without IPv6, localhost still has its IPv4 address.
         if (addresses.length === 1 || !isErrno(error, "EADDRNOTAVAIL", "EAFNOSUPPORT")) throw error;
         failure ??= error;
       }
@@ -121,9 +122,9 @@ function openInternet(
   const family = address.family === "IPv6" ? AF_INET6 : AF_INET;
   const socket = newSocket(sys, family);
   try {
-    socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); // bind though old connections of the port are in TIME_WAIT
+    socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); // allows bind while connections of the port are in TIME_WAIT
     if (reusePort) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
-    // "::" takes IPv4 too, whatever the system's default; any other address is one family's anyway.
+    // "::" also accepts IPv4, whatever net.ipv6.bindv6only says. Other addresses belong to one family.
     if (family === AF_INET6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, !/^[0:.]+$/.test(address.address));
     socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // accepted connections inherit it
     if (deferAccept) socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1); // seconds
@@ -142,7 +143,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
     try {
       socket.bind({ path });
     } catch (error) {
-      if (!isErrno(error, "EADDRINUSE") || !isLeftOver(sys, path)) throw error;
+      if (!isErrno(error, "EADDRINUSE") || !isStaleSocketFile(sys, path)) throw error;
       nodeFs().unlinkSync(path);
       socket.bind({ path });
     }
@@ -154,7 +155,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
       close() {
         if (socket.closed) return;
         socket.close();
-        if (inode === undefined || inodeOf(path) !== inode) return; // gone, or another's by now
+        if (inode === undefined || inodeOf(path) !== inode) return; // removed, or replaced by another server's
         nodeFs().rmSync(path, { force: true });
       },
     };
@@ -164,7 +165,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
   }
 }
 
-/** Two sockets may both bind with SO_REUSEADDR; the second learns it here. */
+/** With SO_REUSEADDR two sockets may bind the same address. The second one fails here, so the error gets the address. */
 function listen(socket: Socket, backlog: number, { address, port }: InternetAddress): void {
   try {
     socket.listen(backlog);
@@ -174,10 +175,10 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
   }
 }
 
-/** Whether a path is a socket that nobody listens on any more, left by a server that was killed. */
-function isLeftOver(sys: Syscalls, path: string): boolean {
+/** Returns whether a path is a socket without a listener, left behind by a server that was killed. */
+function isStaleSocketFile(sys: Syscalls, path: string): boolean {
   if (path.startsWith("\0") || nodeFs().lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
-  const probe = newSocket(sys, AF_UNIX); // not `using`: Node must be able to read this file, to be told what is missing
+  const probe = newSocket(sys, AF_UNIX); // not `using`, which Node cannot parse: it must reach the check for Bun
   try {
     probe.connect({ path });
     return false;
@@ -194,8 +195,8 @@ function inodeOf(path: string): string | undefined {
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
 }
 
-/** A host's addresses; `localhost` is 127.0.0.1 and ::1 whatever the resolver says (RFC 6761, 6.3). */
-function lookUp(sys: Syscalls, hostname: string): InternetAddress[] {
+/** Returns a host's addresses. `localhost` is 127.0.0.1 and ::1, whatever the resolver says (RFC 6761, 6.3). */
+function resolveHost(sys: Syscalls, hostname: string): InternetAddress[] {
   const family = familyOf(sys, hostname);
   if (family === AF_INET) return [ipv4(hostname)];
   if (family === AF_INET6) return [ipv6(hostname)];
@@ -210,6 +211,14 @@ function lookUp(sys: Syscalls, hostname: string): InternetAddress[] {
     if ("address" in address) addresses.set(address.address, address);
   }
   return [...addresses.values()];
+}
+
+/** Returns the URL of an address, with the host name from the options; for an inherited socket, with a host that reaches it. */
+export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "hostname" | "fd">): string {
+  if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
+  const isWildcard = /^[0:.]+$/.test(address.address);
+  const host = fd === undefined ? hostname : isWildcard ? "localhost" : address.address;
+  return `http://${formatEndpoint(host, address.port)}`;
 }
 
 function ipv4(address: string): InternetAddress {

@@ -1,34 +1,23 @@
-// An application in a module of its own, for who cannot hand over functions: another thread, another process, a command line.
+// Loads an application from a module, for callers that cannot pass functions: a Worker, a child process, the command line.
 
 import { resolve } from "node:path";
-import { type EpollServerOptions, type FetchHandler, resolveOptions } from "./options.ts";
+import type { EpollServerOptions } from "./options.ts";
+import { resolveOptions } from "./resolve-options.ts";
+import type { FetchHandler } from "./types.ts";
 
-/** Where to listen, and what the process has to do with it, is the business of who runs the application. */
-const notTheApps = new Set([
-  "hostname",
-  "port",
-  "unix",
-  "fd",
-  "backlog",
-  "deferAccept",
-  "reusePort",
-  "exclusive",
-  "heartbeat",
-  "onStopping",
-  "trace",
-]);
-
-/** The module is none that can be served. */
+/** A module cannot be loaded, or its default export cannot be served. */
 export class AppError extends Error {
   override readonly name: string = "AppError";
 }
 
 /**
- * Load a module, and take what it exports by default for what EpollServer is to serve: a fetch handler; an object with a method
- * `fetch`, such as a Hono app; or options of EpollServer, of which those that say where to listen are left out.
+ * Imports a module and returns its default export as options of EpollServer.
  *
- * @param file its path, relative to the working directory
- * @throws {AppError} if it cannot be loaded, with what it threw; or exports nothing of that kind
+ * The default export, or the promise of one, is a fetch handler; an object with a `fetch` method, such as a Hono app; or options
+ * of EpollServer, including those that say where to listen.
+ *
+ * @param file the module's path, relative to the working directory
+ * @throws {AppError} if the module cannot be loaded, or its default export cannot be served
  */
 export async function loadApp(file: string): Promise<EpollServerOptions> {
   let app: unknown;
@@ -38,38 +27,53 @@ export async function loadApp(file: string): Promise<EpollServerOptions> {
   } catch (error) {
     throw new AppError(`${file} cannot be loaded: ${Bun.inspect(error, { colors: false })}`, { cause: error });
   }
-  if (typeof app === "function") return { fetch: app as FetchHandler };
+  if (typeof app === "function") {
+    if (isClass(app)) {
+      throw new AppError(
+        `${file}: the default export must not be a class; export an instance, or an object with fetch`,
+      );
+    }
+    return { fetch: app as FetchHandler };
+  }
   if (typeof app !== "object" || app === null) {
-    throw new AppError(
-      `${file} has nothing to serve: export default { fetch(request) { return new Response("...") } }`,
-    );
+    const example = 'export default { fetch(request) { return new Response("...") } }';
+    throw new AppError(`${file}: the default export must be a fetch handler or an object with one: ${example}`);
   }
   const prototype: unknown = Object.getPrototypeOf(app);
   if (prototype !== Object.prototype && prototype !== null) {
-    const other = app as { fetch?: unknown };
-    if (typeof other.fetch !== "function") throw new AppError(`${file} exports by default what has no method fetch`);
-    return { fetch: (request, server) => (other.fetch as FetchHandler)(request, server) };
+    const instance = app as { fetch?: unknown };
+    if (typeof instance.fetch !== "function") {
+      throw new AppError(`${file}: the default export must have a fetch method; it is ${nameOf(app)}`);
+    }
+    return { fetch: (request, server) => (instance.fetch as FetchHandler)(request, server) };
   }
-  const options = Object.fromEntries(Object.entries(app).filter(([name]) => !notTheApps.has(name)));
-  if (!["fetch", "response", "socket"].some((name) => name in options)) {
-    throw new AppError(`${file} exports by default neither fetch nor response nor socket`);
+  if (!["fetch", "response", "socket"].some((name) => name in app)) {
+    throw new AppError(`${file}: the default export must have one of fetch, response and socket`);
   }
   try {
-    resolveOptions(options);
+    resolveOptions(app);
   } catch (error) {
     throw new AppError(`${file}: ${(error as Error).message}`, { cause: error });
   }
-  return options;
+  return { ...app };
 }
 
-/** Where frames of a stack are this package's, which say nothing to who wrote the application. */
-const own = `(${resolve(import.meta.dir, "..")}/`;
+function isClass(value: Function): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(value));
+}
 
-/** What an application has thrown, with where. */
+function nameOf(instance: object): string {
+  return `an instance of ${instance.constructor?.name ?? "an unnamed class"}`;
+}
+
+/** What stack frames of this package look like. They do not help the author of an application. */
+const OWN_FRAME = `(${resolve(import.meta.dir, "..")}/`;
+
+/** Returns the text of an error that an application threw, with its stack up to the application's own frames. */
 export function describeThrown(error: unknown): string {
   if (!(error instanceof Error) || error.stack === undefined) return Bun.inspect(error);
   return error.stack
     .split("\n")
-    .filter((line) => !line.includes(own))
+    .filter((line) => !line.includes(OWN_FRAME))
     .join("\n");
 }

@@ -1,18 +1,29 @@
-// What run() is where the thread is not blocked: serve on Bun's event loop until a signal comes, or until stopped.
+// Runs a server on Bun's event loop until SIGINT or SIGTERM, or until it is stopped otherwise.
 
-import type { EpollServer } from "./server.ts";
 import type { StopSignal } from "./stop-signals.ts";
+import type { StopOptions } from "./types.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
+
+/** The part of EpollServer that is needed here. */
+export interface StoppableServer {
+  start(): Promise<void>;
+  stop(options?: StopOptions): Promise<void>;
+  readonly stopped: Promise<void>;
+}
 
 /**
- * Start the server, and wait until it has stopped. A first signal lets what has begun finish, a second cuts it short.
+ * Starts the server on Bun's event loop, and waits until it has stopped: what `run` does for a blocked thread. The first signal
+ * lets what has begun finish; the second closes everything immediately.
  *
- * @param onRunning called when it serves
- * @returns the signal that stopped it
+ * @param onRunning called when the server accepts connections
+ * @returns the signal that stopped the server; undefined if it was stopped otherwise
  * @throws what `start` throws
  */
-export async function startUntilStopped(server: EpollServer, onRunning?: () => void): Promise<StopSignal | undefined> {
+export async function startUntilStopped(
+  server: StoppableServer,
+  onRunning?: () => void,
+): Promise<StopSignal | undefined> {
   let first: StopSignal | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     void server.stop(first === undefined ? {} : { graceMs: 0 });

@@ -1,60 +1,38 @@
-// class EpollServer: the document's web server. Puts together the listening sockets, the protocol and the loop, and runs it.
+// class EpollServer: a web server on one epoll instance. Creates the listening sockets, the protocol and the run loop.
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import { type Clock, hostClock } from "../kernel/clock.ts";
 import { toTimeout } from "../io/epoll.ts";
-import { formatEndpoint } from "../kernel/address.ts";
-import { ClosedError } from "../kernel/errors.ts";
+import { ClosedError, invalidType, outOfRange } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";
 import { HttpProtocol } from "../protocols/http/http-protocol.ts";
-import { noRejections, type RejectionCounts } from "../protocols/http/rejection.ts";
+import { noRejections } from "../protocols/http/rejection.ts";
 import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
 import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
-import { openListeners } from "./listeners.ts";
+import { openListeners, urlOf } from "./listeners.ts";
 import { RunLoop } from "./run-loop.ts";
-import { type EpollServerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import type { EpollServerOptions } from "./options.ts";
+import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
 import { StopSignals, type StopSignal } from "./stop-signals.ts";
+import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
-const callbacks = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
-
-/** What a server has done so far. */
-export interface ServerStats {
-  /** Connections accepted. */
-  accepted: number;
-  /** Connections open now. */
-  open: number;
-  /** Requests whose head was accepted. */
-  requests: number;
-  bytesIn: number;
-  bytesOut: number;
-  /** Connections closed because a wait was over. */
-  timeouts: number;
-  /** Requests refused. */
-  rejected: number;
-  /** The same, by reason. */
-  rejectedBy: RejectionCounts;
-  /** Connections that broke: the peer reset them, or the network failed. */
-  errors: number;
-}
-
-/** How a server stops. */
-export interface StopOptions {
-  graceMs?: number | undefined;
-  idleMs?: number | undefined;
-}
+/** The options that bring in application code. */
+const CALLBACKS = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
 
 /**
- * A web server on one `epoll` loop.
+ * A web server on one epoll instance.
  *
- * `run` blocks the thread, iteration after iteration, as the document's server does; `start` makes the iterations on Bun's own event loop,
- * beside whatever else the application does; `tick` makes one. With `keepAlive: false,
- * eager: false` it is the document's loop to the letter, one system call for each readiness: a connection goes EPOLLIN →
- * EPOLLOUT → 0 and shutdown → EPOLLHUP → closed.
+ * - `run` blocks the thread and runs the loop until the server is stopped, as the original program does.
+ * - `start` runs it on Bun's event loop, beside everything else that the application does.
+ * - `tick` runs one iteration.
+ *
+ * With `keepAlive: false, eager: false` it makes exactly the system calls of the original program, one for each readiness event:
+ * a connection waits for EPOLLIN, then for EPOLLOUT, then with the mask 0 after shutdown(2), and is closed on EPOLLHUP.
  *
  * @example
  * ```ts
@@ -63,14 +41,14 @@ export interface StopOptions {
  * console.log(`listening on ${server.url}`);
  * ```
  */
-export class EpollServer implements AsyncDisposable {
-  /** Where it listens, the first if there are several. */
+export class EpollServer implements ServerHandle, AsyncDisposable {
+  /** The address that the server listens on; the first one if there are several. */
   readonly address: Address;
-  /** All the addresses it listens on: two for `localhost`. */
+  /** All addresses that the server listens on: two for `localhost`. */
   readonly addresses: readonly Address[];
-  /** The port it listens on; `undefined` on a unix socket. */
+  /** The port that the server listens on; undefined on a unix socket. */
   readonly port: number | undefined;
-  /** `http://localhost:8800`, with the host that was asked for; `unix:/path` on a unix socket. */
+  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path` on a unix socket. */
   readonly url: string;
 
   readonly #sys: Syscalls;
@@ -79,39 +57,40 @@ export class EpollServer implements AsyncDisposable {
   readonly #loop: RunLoop;
   readonly #tracer: Tracer | undefined;
   #onStopping: (() => void) | undefined;
-  /** There is code that is not ours: it may take its time, and leave promises behind. */
+  /** Application code runs in the iterations: it may take time, and leave promises to settle. */
   readonly #hasApplication: boolean;
 
   #isInIteration = false;
   #isRunning = false;
   #isStarted = false;
-  /** Since `start`, or a `stop` that nobody else makes iterations for. */
+  /** Runs the iterations on Bun's loop: since `start`, or since a `stop` outside of `run`. */
   #bunLoop: BunLoopDriver | undefined;
   #stopSignal: StopSignal | undefined;
   #isStopping = false;
   readonly #stopped = Promise.withResolvers<void>();
 
   /**
-   * Create the server and listen.
+   * Creates the server and starts listening. Connections are accepted once `run`, `start` or `tick` is called.
    *
-   * @throws {ErrnoError} EADDRINUSE, EADDRNOTAVAIL, EACCES, … with address and port, if it cannot listen there
-   * @throws {LookupError} if the host's name is not known
-   * @throws {TypeError | RangeError} if an option is unknown or wrong
+   * @throws {ErrnoError} EADDRINUSE, EADDRNOTAVAIL, EACCES, … with address and port, if the address cannot be listened on
+   * @throws {LookupError} if the host name cannot be resolved
+   * @throws {TypeError} if options are unknown, exclude each other, or have the wrong type
+   * @throws {RangeError} if an option is out of range
    */
   constructor(options?: EpollServerOptions);
-  /** @internal `sys` and `clock` stand in for the kernel and the time */
+  /** @internal `sys` and `clock` replace the kernel and the time */
   constructor(options?: EpollServerOptions, sys?: Syscalls, clock?: Clock);
   constructor(options: EpollServerOptions = {}, sys: Syscalls = syscalls(), clock: Clock = hostClock) {
     const settings = resolveOptions(options);
     this.#sys = sys;
     this.#clock = clock;
-    this.#protocol = this.#speak(settings);
+    this.#protocol = this.#createProtocol(settings);
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
-    const used = tracer?.wrap(sys) ?? sys;
-    const listeners = openListeners(used, settings);
+    const tracedSys = tracer?.wrap(sys) ?? sys;
+    const listeners = openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const loop = new RunLoop(used, clock, listeners, this.#protocol, settings);
+    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
 
@@ -120,52 +99,53 @@ export class EpollServer implements AsyncDisposable {
     this.port = "port" in this.address ? this.address.port : undefined;
     this.url = urlOf(this.address, settings);
     this.#onStopping = settings.onStopping;
-    this.#hasApplication = callbacks.some((name) => settings[name] !== undefined);
+    this.#hasApplication = CALLBACKS.some((name) => settings[name] !== undefined);
   }
 
-  /** What it has done so far. */
+  /** The server's counters so far: a copy, which does not change afterwards. */
   get stats(): ServerStats {
     const { accepted, open, bytesIn, bytesOut, timeouts, errors } = this.#loop;
     const { requests } = this.#protocol;
-    const rejectedBy = { ...noRejections(), ...this.#protocol.refusedBy };
+    const rejectedBy = { ...noRejections(), ...this.#protocol.rejectedBy };
     const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0);
     return { accepted, open, requests, bytesIn, bytesOut, timeouts, rejected, rejectedBy, errors };
   }
 
-  /** It has stopped, and nothing of it is open. */
+  /** Whether the server has stopped and everything is closed. */
   get closed(): boolean {
     return this.#loop.closed;
   }
 
-  /** Resolved once it has stopped, whoever had it stop, and nothing of it is open. */
+  /** A promise that resolves when the server has stopped and everything is closed, whatever stopped it. */
   get stopped(): Promise<void> {
     return this.#stopped.promise;
   }
 
   /**
-   * Serve until stopped: by SIGINT or SIGTERM, or by `stop` from a callback. Blocks the thread; signals are caught on the
-   * main thread only, and their dispositions put back afterwards. A first signal lets what has begun finish, a second cuts it
-   * short. If a callback throws, everything is closed and the error is this method's. A listener that is added to one of the
-   * signals from a callback, by `process.on`, takes its place.
+   * Serves until stopped by SIGINT, SIGTERM or a call of `stop` in a callback. Blocks the thread.
    *
-   * @param onRunning called once signals are caught, before the first wait: the moment to say that it serves
-   * @returns the signal that stopped it
-   * @throws {ClosedError} if the server was stopped already
+   * The first signal lets what has begun finish; the second closes everything immediately. Signals are caught on the main thread
+   * only, and their dispositions are restored at the end. If a callback adds its own listener for one of the signals with
+   * `process.on`, that replaces the server's. If a callback throws, everything is closed and `run` throws the error.
+   *
+   * @param onRunning called when signals are caught, before the first wait: the server is now able to serve
+   * @returns the signal that stopped the server; undefined if it was stopped otherwise
+   * @throws {ClosedError} if the server has already been stopped
    */
   run(onRunning?: () => void): StopSignal | undefined {
     this.#assertUsable("run");
     let signals: StopSignals | undefined;
     this.#isRunning = true;
     try {
-      if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions are the process's, not a Worker's
+      if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions belong to the process, not to a Worker
       onRunning?.();
-      this.#settle();
+      this.#runMicrotasks();
       while (!this.closed) {
         if (this.#hasApplication) {
           this.#runOnce(-1);
-          this.#settle();
+          this.#runMicrotasks();
         } else {
-          this.#runOnce(-1, this.#loop.nowMs); // which took next to no time
+          this.#runOnce(-1, this.#loop.nowMs); // without application code, the last iteration took next to no time
         }
       }
     } finally {
@@ -180,37 +160,38 @@ export class EpollServer implements AsyncDisposable {
   }
 
   /**
-   * Serve on Bun's own event loop until stopped, beside timers, promises, fetch and Bun.serve. It keeps the process alive
-   * unless `unref` is called. Signals are the application's business. What a callback throws is an uncaught exception, and the
-   * server goes on.
+   * Serves on Bun's event loop until stopped, beside timers, promises, fetch and Bun.serve.
    *
-   * @returns resolved when it serves
-   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if no thread can be started
-   * @throws {ClosedError} if the server was stopped already
+   * The server keeps the process alive, unless `unref` is called. It does not catch signals. An error that a callback throws is
+   * an uncaught exception; if the application handles that, the server goes on.
+   *
+   * @returns a promise that resolves when the server accepts connections
+   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if a thread cannot be created
+   * @throws {ClosedError} if the server has already been stopped
    */
   async start(): Promise<void> {
     this.#assertUsable("start");
-    this.#join();
+    this.#attachToBunLoop();
     this.#isStarted = true;
   }
 
-  /** Once started: keep the process alive. It does unless told otherwise. */
+  /** Keeps the process alive while the server runs after `start`. This is the default. */
   ref(): this {
     this.#bunLoop?.ref();
     return this;
   }
 
-  /** Once started: do not keep the process alive. */
+  /** Lets the process exit although the server runs after `start`. */
   unref(): this {
     this.#bunLoop?.unref();
     return this;
   }
 
   /**
-   * Make one iteration of the loop: wait for events, handle each, and see whose time is over.
+   * Runs one iteration of the loop: waits for events, handles each, and handles the timeouts that have expired.
    *
-   * @param timeoutMs how long to wait at most, in milliseconds; 0 looks only; negative: until something happens
-   * @returns how many events there were
+   * @param timeoutMs how long to wait at most, in milliseconds; 0: do not wait; negative: until an event arrives
+   * @returns the number of events
    * @throws {ClosedError} if the server has stopped
    */
   tick(timeoutMs: number = -1): number {
@@ -219,18 +200,21 @@ export class EpollServer implements AsyncDisposable {
   }
 
   /**
-   * Stop: accept no more, finish what has begun, and close everything. Connections between two requests are closed at once.
+   * Stops the server: stops accepting, finishes pending requests, and closes everything. Idle connections are closed immediately,
+   * unless `idleMs` is set.
    *
-   * @param options `graceMs`: how long a connection may take to finish before it is cut, 10000 unless given. `idleMs`: how
-   *   long one between two requests may stay for another, whose reply then says `Connection: close`, 0 unless given: where
-   *   other processes go on serving in the same place, nobody's request is lost to a close that crossed it.
-   * @returns resolved once all is closed. A `run` that is under way, or iterations by `tick`, get it there; without them it
-   *   makes its iterations on Bun's loop, as after `start`.
+   * The iterations of `run` or `tick` complete the stop. If neither is in progress, the server runs the remaining iterations on
+   * Bun's event loop, as after `start`.
+   *
+   * @param options `graceMs`: how long a connection may take to finish before it is closed forcibly, in milliseconds. Default:
+   *   10000. `idleMs`: how long an idle connection may still send a request. Default: 0.
+   * @returns a promise that resolves when everything is closed
+   * @throws {RangeError} if one of the times is negative or not a number
    */
   stop({ graceMs = 10_000, idleMs = 0 }: StopOptions = {}): Promise<void> {
     for (const [name, value] of Object.entries({ graceMs, idleMs })) {
       if (typeof value === "number" && value >= 0) continue;
-      throw new RangeError(`${name} is a number of milliseconds from 0 up, not ${String(value)}`);
+      throw outOfRange(name, "a number of milliseconds of at least 0", value);
     }
     if (this.closed) return Promise.resolve();
     const now = this.#clock.now();
@@ -240,42 +224,43 @@ export class EpollServer implements AsyncDisposable {
     onStopping?.();
     if (!this.#isStopping) {
       this.#isStopping = true;
-      if (!this.#isRunning && !this.#isStarted) setTimeout(() => this.#finishAlone(), 0);
+      if (!this.#isRunning && !this.#isStarted) setTimeout(() => this.#finishStop(), 0);
     }
     this.#bunLoop?.wake();
     return this.#stopped.promise;
   }
 
   /**
-   * Have the loop watch another descriptor beside its own, and call back as long as it is readable or at its end: what a
-   * thread that blocks in `run` shall hear of. What the callback throws is treated as any callback's error.
+   * Watches another fd in the server's epoll instance, and calls back while it is readable or at its end. Use it to reach a
+   * thread that blocks in `run`. An error that the callback throws is handled like that of any other callback.
    *
-   * @param fd a number, or anything with `fileno()`; it stays the caller's, who ends the watch before closing it
-   * @returns ends the watch
-   * @throws {ErrnoError} as `Epoll.register` says
+   * @param fd a number, or an object with `fileno()`. The caller keeps ownership, and ends the watch before closing it
+   * @returns a function that ends the watch
+   * @throws {ErrnoError} as `Epoll.register` does
    * @throws {ClosedError} if the server has stopped
    */
   onReadable(fd: FdLike, callback: () => void): () => void {
     if (this.closed) throw new ClosedError("EpollServer.onReadable");
-    if (typeof callback !== "function") throw new TypeError("onReadable takes a function to call back");
+    if (typeof callback !== "function") throw invalidType("callback", "a function", callback);
     return this.#loop.onWakeUp(fd, callback);
   }
 
   /**
-   * Tell where a request came from.
+   * Returns the address of the client that sent a request.
    *
-   * @returns its address, family and port; null if it came over a unix socket, or is no request of this server
+   * @returns address, port and family; null if the request came over a unix socket, or is not a request to this server
    */
   requestIP(request: Request): InternetAddress | null {
     const peer = ServerRequest.channelOf(request)?.peer;
     return peer !== undefined && "address" in peer ? peer : null;
   }
 
+  /** Stops the server, as `stop()` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  #speak(settings: ResolvedOptions): HttpProtocol | ClassicProtocol | SocketProtocol {
+  #createProtocol(settings: ResolvedOptions): HttpProtocol | ClassicProtocol | SocketProtocol {
     const { socket, fetch, keepAlive, eager } = settings;
     const clock = this.#clock;
     if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
@@ -290,12 +275,12 @@ export class EpollServer implements AsyncDisposable {
       return this.#loop.runOnce(timeoutMs, sinceMs);
     } finally {
       this.#isInIteration = false;
-      if (this.closed) this.#ended();
+      if (this.closed) this.#onClosed();
     }
   }
 
-  /** Nobody else does while `run` blocks: let promises go on that need no more than that. */
-  #settle(): void {
+  /** Drains microtasks: while `run` blocks Bun's event loop, promises that need nothing else settle here. */
+  #runMicrotasks(): void {
     do drainMicrotasks();
     while (this.#protocol.failBlocked());
   }
@@ -317,25 +302,25 @@ export class EpollServer implements AsyncDisposable {
     }
   }
 
-  /** Nobody makes the iterations that a stop needs: often one will do. */
-  #finishAlone(): void {
+  /** Runs the iterations that a stop needs, if neither `run` nor `tick` does. Often one is enough. */
+  #finishStop(): void {
     try {
       if (!this.closed && !this.#isRunning) this.#runOnce(0);
-      if (!this.closed && !this.#isRunning) this.#join();
+      if (!this.closed && !this.#isRunning) this.#attachToBunLoop();
     } catch (error) {
       this.#stopped.reject(error);
       this.#close();
     }
   }
 
-  /** Have the iterations made on Bun's loop. */
-  #join(): void {
-    this.#bunLoop ??= new BunLoopDriver(this.#loop, this.#clock, () => this.#turn());
+  /** Has Bun's event loop run the iterations. */
+  #attachToBunLoop(): void {
+    this.#bunLoop ??= new BunLoopDriver(this.#loop, this.#clock, () => this.#runOnceOnBunLoop());
   }
 
-  /** An iteration on Bun's loop; whether there was anything to do. */
-  #turn(): boolean {
-    if (this.#isInIteration || this.#isRunning) return false; // a callback has had Bun's loop turn
+  /** Runs an iteration on Bun's event loop. Returns whether there was anything to do. */
+  #runOnceOnBunLoop(): boolean {
+    if (this.#isInIteration || this.#isRunning) return false; // a callback has run Bun's event loop
     try {
       const isBusy = this.#runOnce(0) > 0;
       this.#tracer?.onYield();
@@ -350,11 +335,11 @@ export class EpollServer implements AsyncDisposable {
     try {
       this.#loop.close();
     } finally {
-      this.#ended();
+      this.#onClosed();
     }
   }
 
-  #ended(): void {
+  #onClosed(): void {
     this.#bunLoop?.close();
     this.#stopped.resolve();
   }
@@ -362,14 +347,6 @@ export class EpollServer implements AsyncDisposable {
   #assertUsable(method: string): void {
     if (this.closed) throw new ClosedError(`EpollServer.${method}`);
     if (this.#isRunning || this.#isInIteration || this.#isStarted)
-      throw new Error(`EpollServer.${method}: the loop is running already`);
+      throw new Error(`EpollServer.${method}: the server is already running`);
   }
-}
-
-/** With the host that was asked for; of a socket that listens already, one that reaches it. */
-export function urlOf(address: Address, { hostname, fd }: ResolvedOptions): string {
-  if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
-  const isEverything = /^[0:.]+$/.test(address.address);
-  const host = fd === undefined ? hostname : isEverything ? "localhost" : address.address;
-  return `http://${formatEndpoint(host, address.port)}`;
 }

@@ -1,29 +1,32 @@
-// SIGINT and SIGTERM while the thread is blocked in epoll_wait: they end the wait, and ask the server to stop.
+// Catches SIGINT and SIGTERM while the thread blocks in epoll_wait: they end the wait, and stop the server.
 
 import { Signals } from "../io/signals.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 
-/** A signal that asks the server to stop. */
+/** A signal that stops the server. */
 export type StopSignal = "SIGINT" | "SIGTERM";
+
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 
 /**
  * Catches the stop signals from its construction until `close`.
  *
- * EINTR alone would not do: the kernel may hand the signal to another thread, and epoll_wait sleeps on.
+ * A handler and EINTR would not be enough: the kernel may deliver the signal to another thread, and epoll_wait would go on
+ * waiting.
  */
 export class StopSignals {
   readonly #signals: Signals;
 
   constructor(sys: Syscalls) {
-    this.#signals = new Signals(["SIGINT", "SIGTERM"], sys);
+    this.#signals = new Signals([...STOP_SIGNALS], sys);
   }
 
-  /** Readable when a signal has come. */
+  /** The fd that is readable when a signal has arrived. */
   fileno(): number {
     return this.#signals.fileno();
   }
 
-  /** The signals that came since last asked, in no order, each as often as it came. */
+  /** Returns the signals that have arrived since the last call, each as often as it arrived. Their order is not known. */
   take(): StopSignal[] {
     return this.#signals.read().flatMap(({ signal, count }) => Array<StopSignal>(count).fill(signal as StopSignal));
   }

@@ -1,38 +1,40 @@
-// What systemd and its services say to each other: sockets handed over, readiness, the watchdog.
+// The interface to systemd: inherited sockets, readiness and status notifications, and the watchdog.
 
 import { AF_UNIX, F_GETFD, F_SETFD, FD_CLOEXEC, SOCK_DGRAM } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidValue } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { Socket, WOULD_BLOCK } from "../io/socket.ts";
 
 const FIRST_FD = 3; // SD_LISTEN_FDS_START
 
-/** A descriptor that was handed over at the start. */
+/** A file descriptor passed by the service manager. */
 export interface ListenFd {
+  /** The file descriptor. */
   fd: number;
-  /** From `FileDescriptorName=` or `--fdname`; `"unknown"` if it was given none. */
+  /** The name from `FileDescriptorName=` or `--fdname`; `"unknown"` if there is none. */
   name: string;
 }
 
 /**
- * Take the descriptors that the process was started with: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
+ * Returns the file descriptors that systemd, or another service manager, passed to this process (LISTEN_FDS, LISTEN_PID,
+ * LISTEN_FDNAMES).
  *
- * They become close-on-exec, and are the caller's: `new EpollServer({ fd: listenFds().map(({ fd }) => fd) })`. The variables
- * are removed, so that children do not take them for theirs, and a second call returns none.
+ * The caller owns them: `new EpollServer({ fd: listenFds().map(({ fd }) => fd) })`. They are made close-on-exec, and the
+ * variables are removed so that child processes do not use them. A second call therefore returns `[]`.
  *
- * @returns in the order of the units' sockets; `[]` if there are none for this process
- * @throws {Error} if the variables are malformed
- * @throws {ErrnoError} EBADF if one of them is not open
+ * @returns the fds in the order of the socket unit; `[]` if none were passed to this process
+ * @throws {RangeError} if the variables are malformed
+ * @throws {ErrnoError} EBADF if one of the fds is not open
  * @see sd_listen_fds_with_names(3)
  */
 export function listenFds(): ListenFd[] {
   const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = process.env;
   if (LISTEN_FDS === undefined || LISTEN_PID === undefined) return [];
-  if (wholeNumber("LISTEN_PID", LISTEN_PID) !== process.pid) return [];
-  const count = wholeNumber("LISTEN_FDS", LISTEN_FDS);
+  if (parseInteger("LISTEN_PID", LISTEN_PID) !== process.pid) return [];
+  const count = parseInteger("LISTEN_FDS", LISTEN_FDS);
   const names = LISTEN_FDNAMES === undefined || LISTEN_FDNAMES === "" ? [] : LISTEN_FDNAMES.split(":");
   if (names.length > 0 && names.length !== count) {
-    throw new Error(`LISTEN_FDNAMES names ${names.length} descriptors, and LISTEN_FDS says ${count}`);
+    throw invalidValue(`LISTEN_FDNAMES has ${names.length} names, but LISTEN_FDS is ${count}`);
   }
   for (const name of ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]) delete process.env[name];
   return Array.from({ length: count }, (_, i) => {
@@ -43,28 +45,28 @@ export function listenFds(): ListenFd[] {
   });
 }
 
-/** What a service says of itself; sd_notify(3). */
+/** The state of a service, as `notify` reports it; see sd_notify(3). */
 export interface ServiceState {
-  /** It serves. */
+  /** The service has started, or has reloaded its configuration: READY=1. */
   ready?: true | undefined;
-  /** It is about to end. */
+  /** The service begins to stop: STOPPING=1. */
   stopping?: true | undefined;
-  /** It reads its configuration anew; say `ready` afterwards. */
+  /** The service reloads its configuration: RELOADING=1. Send `ready` afterwards. */
   reloading?: true | undefined;
-  /** It is alive. */
+  /** The service is alive: WATCHDOG=1. Send it at least every `watchdogIntervalMs()`. */
   watchdog?: true | undefined;
-  /** A line for people. */
+  /** One line for the operator, which `systemctl status` shows: STATUS=…. */
   status?: string | undefined;
-  /** Its main process, if that is another. */
+  /** The pid of the main process, if it is another process: MAINPID=…. */
   mainPid?: number | undefined;
 }
 
 /**
- * Tell the service manager.
+ * Reports the state of the service to the service manager.
  *
- * @returns whether there is one that wants to hear: NOTIFY_SOCKET is set, and has room
- * @throws {ErrnoError} ECONNREFUSED, ENOENT, EACCES, … if nobody hears at NOTIFY_SOCKET
- * @throws {RangeError} if the status has more than one line
+ * @returns true if the message was sent; false if NOTIFY_SOCKET is not set, or its receive queue is full
+ * @throws {ErrnoError} ECONNREFUSED, ENOENT, EACCES, … if nothing receives at NOTIFY_SOCKET
+ * @throws {RangeError} if the status has more than one line, or NOTIFY_SOCKET is not a path or an @abstract name
  * @see sd_notify(3)
  * @example
  * ```ts
@@ -73,10 +75,12 @@ export interface ServiceState {
  * ```
  */
 export function notify(state: ServiceState): boolean {
-  const lines = linesOf(state);
+  const lines = messageLines(state);
   const path = process.env["NOTIFY_SOCKET"];
   if (path === undefined || path === "") return false;
-  if (!/^[/@]/.test(path)) throw new Error(`NOTIFY_SOCKET is ${path}: only a path or an @abstract name is understood`);
+  if (!/^[/@]/.test(path)) {
+    throw invalidValue(`NOTIFY_SOCKET must be an absolute path or an @abstract name; it is ${JSON.stringify(path)}`);
+  }
   const socket = new Socket(AF_UNIX, SOCK_DGRAM);
   try {
     return socket.sendto(lines.join("\n"), { path: path.replace(/^@/, "\0") }) !== WOULD_BLOCK;
@@ -86,25 +90,25 @@ export function notify(state: ServiceState): boolean {
 }
 
 /**
- * How often the service manager wants to hear `watchdog`; say it twice as often.
+ * Returns the watchdog interval of the service manager (`WatchdogSec=`). Send `watchdog` twice as often.
  *
- * @returns milliseconds; undefined if it does not want to
- * @throws {Error} if the variables are malformed
+ * @returns milliseconds; undefined if there is no watchdog for this process
+ * @throws {RangeError} if WATCHDOG_USEC or WATCHDOG_PID is malformed
  * @see sd_watchdog_enabled(3)
  */
 export function watchdogIntervalMs(): number | undefined {
   const { WATCHDOG_USEC, WATCHDOG_PID } = process.env;
   if (WATCHDOG_USEC === undefined) return undefined;
-  if (WATCHDOG_PID !== undefined && wholeNumber("WATCHDOG_PID", WATCHDOG_PID) !== process.pid) return undefined;
-  const us = wholeNumber("WATCHDOG_USEC", WATCHDOG_USEC);
-  if (us === 0) throw new Error("WATCHDOG_USEC is 0");
+  if (WATCHDOG_PID !== undefined && parseInteger("WATCHDOG_PID", WATCHDOG_PID) !== process.pid) return undefined;
+  const us = parseInteger("WATCHDOG_USEC", WATCHDOG_USEC);
+  if (us === 0) throw invalidValue("WATCHDOG_USEC must be greater than 0; it is 0");
   return us / 1000;
 }
 
-function linesOf({ ready, stopping, reloading, watchdog, status, mainPid }: ServiceState): string[] {
-  if (status?.includes("\n")) throw new RangeError("a status is one line");
+function messageLines({ ready, stopping, reloading, watchdog, status, mainPid }: ServiceState): string[] {
+  if (status?.includes("\n")) throw invalidValue("status must be one line; it contains a line break");
   const lines: string[] = [];
-  // Both of CLOCK_MONOTONIC; Bun's own clock starts with the process.
+  // systemd wants CLOCK_MONOTONIC. process.hrtime is that; performance.now() starts with the process.
   if (reloading) lines.push("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   if (ready) lines.push("READY=1");
   if (stopping) lines.push("STOPPING=1");
@@ -114,7 +118,7 @@ function linesOf({ ready, stopping, reloading, watchdog, status, mainPid }: Serv
   return lines;
 }
 
-function wholeNumber(name: string, text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new Error(`${name} is no number: ${JSON.stringify(text)}`);
+function parseInteger(name: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw invalidValue(`${name} must be an integer; it is ${JSON.stringify(text)}`);
   return Number(text);
 }

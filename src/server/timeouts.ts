@@ -1,53 +1,60 @@
-// Who has waited too long: connections in the order in which their time runs out, with no timer object each.
+// Connection timeouts, kept as queues ordered by deadline, so that no connection needs a timer of its own.
 
 import type { Phase } from "../protocols/protocol.ts";
-import type { Connection } from "./connection.ts";
+
+/** The fields that a TimeoutQueue keeps in each of its members: the links of a list, and when the wait began. */
+export interface Timed<Member extends Timed<Member>> {
+  timeoutQueue: TimeoutQueue<Member> | undefined;
+  previousInQueue: Member | undefined;
+  nextInQueue: Member | undefined;
+  waitingSinceMs: number;
+}
 
 /**
- * Connections that all wait equally long, the one that waits longest first.
+ * Connections that wait with the same timeout, the one that has waited longest first.
  *
- * A connection is in one queue at most; `push` takes it out of wherever it was. All of it is O(1): the wait being the
- * same for all, the order of arrival is the order of the deadlines.
+ * A connection is in at most one queue; `push` removes it from the one it was in. All operations are O(1): because the timeout
+ * is the same for all, the order of arrival is the order of the deadlines.
  */
-export class TimeoutQueue {
+export class TimeoutQueue<Member extends Timed<Member>> {
   readonly timeoutMs: number;
-  #first: Connection | undefined;
-  #last: Connection | undefined;
+  #first: Member | undefined;
+  #last: Member | undefined;
 
   constructor(timeoutMs: number) {
     this.timeoutMs = timeoutMs;
   }
 
-  /** Start the connection's wait now, or start it anew. */
-  push(connection: Connection, nowMs: number): void {
-    connection.waitingSinceMs = nowMs;
-    if (this.#last === connection) return;
-    connection.queue?.remove(connection);
-    connection.queue = this;
-    connection.earlier = this.#last;
-    if (this.#last === undefined) this.#first = connection;
-    else this.#last.later = connection;
-    this.#last = connection;
+  /** Starts the member's wait, or restarts it. */
+  push(member: Member, nowMs: number): void {
+    member.waitingSinceMs = nowMs;
+    if (this.#last === member) return;
+    member.timeoutQueue?.remove(member);
+    member.timeoutQueue = this;
+    member.previousInQueue = this.#last;
+    if (this.#last === undefined) this.#first = member;
+    else this.#last.nextInQueue = member;
+    this.#last = member;
   }
 
-  /** The connection waits no longer. */
-  remove(connection: Connection): void {
-    if (connection.queue !== this) return;
-    const { earlier, later } = connection;
-    if (earlier === undefined) this.#first = later;
-    else earlier.later = later;
-    if (later === undefined) this.#last = earlier;
-    else later.earlier = earlier;
-    connection.queue = connection.earlier = connection.later = undefined;
+  /** Ends the member's wait. */
+  remove(member: Member): void {
+    if (member.timeoutQueue !== this) return;
+    const { previousInQueue, nextInQueue } = member;
+    if (previousInQueue === undefined) this.#first = nextInQueue;
+    else previousInQueue.nextInQueue = nextInQueue;
+    if (nextInQueue === undefined) this.#last = previousInQueue;
+    else nextInQueue.previousInQueue = previousInQueue;
+    member.timeoutQueue = member.previousInQueue = member.nextInQueue = undefined;
   }
 
-  /** The connection whose time is over, if there is one. */
-  expired(nowMs: number): Connection | undefined {
+  /** Returns the first member if its timeout has expired. */
+  expired(nowMs: number): Member | undefined {
     const first = this.#first;
     return first !== undefined && nowMs - first.waitingSinceMs >= this.timeoutMs ? first : undefined;
   }
 
-  /** When the next one's time is over; Infinity if nobody waits. */
+  /** When the next timeout expires; Infinity if the queue is empty. */
   get nextMs(): number {
     return this.#first === undefined ? Infinity : this.#first.waitingSinceMs + this.timeoutMs;
   }
@@ -60,46 +67,46 @@ export interface Timeouts {
   writeTimeoutMs: number;
 }
 
-/** How long a connection that was told to end may go on sending. */
-const LINGER_MS = 2_000;
+/** How long a connection may linger, or wait for EPOLLHUP, after we have shut it down. */
+const LINGER_TIMEOUT_MS = 2_000;
 
-/** All that a connection can wait for. */
-export class ConnectionTimeouts {
-  /** For a request's head, from the connection's start or the head's first byte. */
-  readonly awaitingHead: TimeoutQueue;
-  /** For so much of a request's body. */
-  readonly awaitingBody: TimeoutQueue;
-  /** For a next request. */
-  readonly idle: TimeoutQueue;
-  /** For the peer to take what is sent. */
-  readonly awaitingRoom: TimeoutQueue;
-  /** For the peer's end. */
-  readonly lingering: TimeoutQueue = new TimeoutQueue(LINGER_MS);
+/** One queue for each timeout. */
+export class ConnectionTimeouts<Member extends Timed<Member>> {
+  /** `new` and `head`: the rest of a request's head, from the start of the connection or the first byte of the head. */
+  readonly head: TimeoutQueue<Member>;
+  /** `body`: the next part of a request's body. */
+  readonly body: TimeoutQueue<Member>;
+  /** `idle`: the next request. */
+  readonly idle: TimeoutQueue<Member>;
+  /** Output is queued: the peer must read some of it. */
+  readonly write: TimeoutQueue<Member>;
+  /** `closing` and `lingering`: the peer must close its side. */
+  readonly linger: TimeoutQueue<Member> = new TimeoutQueue(LINGER_TIMEOUT_MS);
 
   constructor({ headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs }: Timeouts) {
-    this.awaitingHead = new TimeoutQueue(headerTimeoutMs);
-    this.awaitingBody = new TimeoutQueue(bodyTimeoutMs);
+    this.head = new TimeoutQueue(headerTimeoutMs);
+    this.body = new TimeoutQueue(bodyTimeoutMs);
     this.idle = new TimeoutQueue(idleTimeoutMs);
-    this.awaitingRoom = new TimeoutQueue(writeTimeoutMs);
+    this.write = new TimeoutQueue(writeTimeoutMs);
   }
 
-  /** When the next connection's time is over; Infinity if nobody waits. */
+  /** When the next timeout of any connection expires; Infinity if no timeout runs. */
   get nextMs(): number {
-    const { awaitingHead, awaitingBody, idle, awaitingRoom, lingering } = this;
-    return Math.min(awaitingHead.nextMs, awaitingBody.nextMs, idle.nextMs, awaitingRoom.nextMs, lingering.nextMs);
+    const { head, body, idle, write, linger } = this;
+    return Math.min(head.nextMs, body.nextMs, idle.nextMs, write.nextMs, linger.nextMs);
   }
 
-  /** Whose turn it is to wait in, for what it waits for; undefined if that may take as long as it likes. */
-  of(phase: Phase): TimeoutQueue | undefined {
+  /** Returns the queue of a phase; undefined if the phase has no timeout. */
+  ofPhase(phase: Phase): TimeoutQueue<Member> | undefined {
     switch (phase) {
       case "new":
       case "head":
-        return this.awaitingHead;
+        return this.head;
       case "body":
-        return this.awaitingBody;
+        return this.body;
       case "idle":
         return this.idle;
-      default:
+      case "handler":
         return undefined;
     }
   }

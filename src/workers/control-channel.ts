@@ -1,4 +1,4 @@
-// What a supervisor and a worker say to each other: one JSON text a packet, over a pair of unix sockets that ends with either of them.
+// The control channel between a supervisor and a worker: JSON messages, one per packet, over a Unix socket pair.
 
 import { AF_UNIX, EPOLLOUT, SOCK_SEQPACKET } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";
@@ -6,24 +6,25 @@ import { ErrnoError } from "../kernel/errors.ts";
 import { Socket, socketpair, WOULD_BLOCK } from "../io/socket.ts";
 import type { Totals } from "./totals.ts";
 
-/** What a worker says: that it serves, and what it has done so far. */
-export type WorkerMessage = { kind: "serving" } | { kind: "counts"; counts: Totals; isAnswer: boolean };
+/** From a worker: it has started serving, or its totals so far. `isReply`: in response to a `report` command. */
+export type WorkerMessage = { kind: "serving" } | { kind: "totals"; totals: Totals; isReply: boolean };
 
-/** What a supervisor asks for: to finish, as `EpollServer.stop` is told, or to be told the counts. */
-export type WorkerCommand = { kind: "finish"; graceMs: number; idleMs: number } | { kind: "count" };
+/** From the supervisor: stop, with the options of `EpollServer.stop`, or report the totals now. */
+export type WorkerCommand = { kind: "stop"; graceMs: number; idleMs: number } | { kind: "report" };
 
-const PACKET_BYTES = 4096;
+const MAX_PACKET_BYTES = 4096;
 
-export class ControlChannel<Said, Heard> {
+/** One end of a control channel. */
+export class ControlChannel<Outgoing, Incoming> {
   readonly #socket: Socket;
-  /** The other side is gone. */
-  isOver: boolean = false;
+  /** Whether the channel is closed, by either side. */
+  isClosed: boolean = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** The supervisor's end, and the descriptor of the worker's. */
+  /** Creates a channel. Returns the supervisor's end, and the socket for the worker's end. */
   static pair(): [ControlChannel<WorkerCommand, WorkerMessage>, Socket] {
     const [ours, theirs] = socketpair(AF_UNIX, SOCK_SEQPACKET);
     return [new ControlChannel(ours), theirs];
@@ -33,48 +34,49 @@ export class ControlChannel<Said, Heard> {
     return this.#socket.fileno();
   }
 
-  /** Say it if the other side has room for it; one that hears nothing is not waited for, unless for so long. */
-  say(message: Said, patienceMs = 0): void {
-    if (this.isOver) return;
+  /** Sends a message. If the send queue is still full after `timeoutMs`, the message is dropped. */
+  send(message: Outgoing, timeoutMs = 0): void {
+    if (this.isClosed) return;
     const text = JSON.stringify(message);
     try {
-      if (this.#socket.send(text) !== WOULD_BLOCK || patienceMs === 0) return;
+      if (this.#socket.send(text) !== WOULD_BLOCK || timeoutMs === 0) return;
       const epoll = new Epoll();
       try {
         epoll.register(this.#socket, EPOLLOUT);
-        if (epoll.poll(patienceMs, 1).length > 0) this.#socket.send(text);
+        if (epoll.poll(timeoutMs, 1).length > 0) this.#socket.send(text);
       } finally {
         epoll.close();
       }
     } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error; // EPIPE, ECONNRESET: the end shows when it is heard
+      if (!(error instanceof ErrnoError)) throw error; // EPIPE, ECONNRESET: `receive` detects the end of the channel
     }
   }
 
-  /** All that was said since. */
-  hear(): Heard[] {
-    const heard: Heard[] = [];
+  /** Returns all messages that have arrived. */
+  receive(): Incoming[] {
+    const messages: Incoming[] = [];
     let isReset = false;
-    while (!this.isOver) {
+    while (!this.isClosed) {
       let packet: Uint8Array | null;
       try {
-        packet = this.#socket.recv(PACKET_BYTES);
+        packet = this.#socket.recv(MAX_PACKET_BYTES);
       } catch (error) {
-        // ECONNRESET: the other side has ended without hearing all. Told once, and before what it had said itself: read on.
+        // ECONNRESET: the peer exited with messages of ours unread. The kernel reports it once, and before the peer's own
+        // messages, so read on.
         if (!(error instanceof ErrnoError)) throw error;
-        this.isOver = isReset;
+        this.isClosed = isReset;
         isReset = true;
         continue;
       }
       if (packet === null) break;
-      if (packet.length === 0) this.isOver = true;
-      else heard.push(JSON.parse(new TextDecoder().decode(packet)) as Heard);
+      if (packet.length === 0) this.isClosed = true;
+      else messages.push(JSON.parse(new TextDecoder().decode(packet)) as Incoming);
     }
-    return heard;
+    return messages;
   }
 
   close(): void {
-    this.isOver = true;
+    this.isClosed = true;
     this.#socket.close();
   }
 }

@@ -1,15 +1,17 @@
-// Where workers listen: the sockets that the supervisor keeps open, so that none of it is lost with a worker.
+// The listening sockets of all workers. The supervisor keeps them open, so that no connection is lost when a worker exits.
 
 import type { Address } from "../kernel/address.ts";
 import { SO_REUSEPORT, SOL_SOCKET } from "../kernel/constants.ts";
+import { invalidValue } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { type Listener, openListeners } from "../server/listeners.ts";
-import { type EpollServerOptions, resolveOptions, type ResolvedOptions } from "../server/options.ts";
-import { urlOf } from "../server/server.ts";
+import { type Listener, openListeners, urlOf } from "../server/listeners.ts";
+import type { EpollServerOptions } from "../server/options.ts";
+import { resolveOptions, type ResolvedOptions } from "../server/resolve-options.ts";
 
 /**
- * How connections come to workers. `"shared"`: all wait on one queue, and who is free takes the next one.
- * `"reuseport"`: each has a queue of its own, and the kernel chooses by a hash of the addresses (SO_REUSEPORT).
+ * How connections are distributed to workers. `"shared"`: all workers wait on one accept queue, and an idle one accepts the
+ * next connection. `"reuseport"`: each worker has its own accept queue (SO_REUSEPORT), and the kernel chooses one by hashing
+ * the addresses.
  */
 export type Balance = "shared" | "reuseport";
 
@@ -17,7 +19,7 @@ export class ListenSockets {
   readonly balance: Balance;
   readonly addresses: readonly Address[];
   readonly url: string;
-  /** For each queue, its sockets: one for each address. */
+  /** The sockets of each accept queue: one for each address. */
   readonly #queues: readonly (readonly Listener[])[];
 
   private constructor(balance: Balance, queues: Listener[][], settings: ResolvedOptions) {
@@ -28,10 +30,10 @@ export class ListenSockets {
   }
 
   /**
-   * Listen.
+   * Opens the listening sockets.
    *
-   * @param options those of EpollServer that say where
-   * @throws what EpollServer throws, whose options they are
+   * @param options the address options of EpollServer
+   * @throws what EpollServer throws for these options
    */
   static open(options: EpollServerOptions, workers: number, balance: Balance): ListenSockets {
     const settings = resolveOptions(options);
@@ -39,9 +41,9 @@ export class ListenSockets {
     const queues = [first];
     try {
       if (balance === "reuseport") {
-        // Only now: a first one with SO_REUSEPORT would be let in beside another server's, and nobody hear of it.
+        // Set after bind(2): with SO_REUSEPORT set before, bind would silently share the port with another server.
         for (const { socket } of first) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
-        while (queues.length < workers) queues.push(again(first, settings));
+        while (queues.length < workers) queues.push(openDuplicates(first, settings));
       }
       return new ListenSockets(balance, queues, settings);
     } catch (error) {
@@ -50,29 +52,29 @@ export class ListenSockets {
     }
   }
 
-  /** The listening sockets for one of the workers. */
+  /** Returns the fds of a worker's listening sockets. */
   fdsFor(worker: number): number[] {
     return (this.#queues[worker % this.#queues.length] as Listener[]).map(({ socket }) => socket.fileno());
   }
 
-  /** Let go of it; workers that have inherited the sockets still serve there. Twice is fine. */
+  /** Closes the sockets in this process; workers that inherited them still accept. Idempotent. */
   close(): void {
     for (const listener of this.#queues.flat()) listener.close();
   }
 }
 
-/** Another socket at each of the addresses. */
-function again(first: readonly Listener[], settings: ResolvedOptions): Listener[] {
-  const open: Listener[] = [];
+/** Opens another socket at each address of `first`. */
+function openDuplicates(first: readonly Listener[], settings: ResolvedOptions): Listener[] {
+  const opened: Listener[] = [];
   try {
     for (const { address } of first) {
-      if (!("address" in address)) throw new RangeError("only ports have several queues (reuseport)");
-      const one = { ...settings, hostname: address.address, port: address.port, reusePort: true };
-      open.push(...openListeners(syscalls(), one));
+      if (!("address" in address)) throw invalidValue("reuseport needs a TCP port; a Unix socket has one accept queue");
+      const options = { ...settings, hostname: address.address, port: address.port, reusePort: true };
+      opened.push(...openListeners(syscalls(), options));
     }
-    return open;
+    return opened;
   } catch (error) {
-    for (const listener of open) listener.close();
+    for (const listener of opened) listener.close();
     throw error;
   }
 }

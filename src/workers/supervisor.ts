@@ -1,4 +1,4 @@
-// class Supervisor: keeps workers on one listening place, replaces those that die, renews them one after the other, and adds up what they did.
+// Supervises worker processes that share an address: restarts crashed ones, performs rolling restarts, adds up totals.
 
 import { WorkerProcess } from "./worker-process.ts";
 import { type Totals, addTotals } from "./totals.ts";
@@ -6,192 +6,207 @@ import type { ListenSockets } from "./listen-sockets.ts";
 import { type Backoff, WorkerSlot } from "./worker-slot.ts";
 
 export interface SupervisorOptions {
-  /** The program that a worker is, and its arguments; it calls `takeTask` and `work`. */
+  /** The program that a worker runs, and its arguments; it calls `takeWorkerTask` and `runWorker`. */
   command: readonly string[];
-  /** How many. */
+  /** The number of workers. */
   workers: number;
-  /** Where; closed by the supervisor. */
-  place: ListenSockets;
+  /** The listening sockets; the supervisor closes them. */
+  sockets: ListenSockets;
   backoff?: Partial<Backoff>;
-  /** How often workers tell their counts unasked. */
-  beatMs?: number;
-  /** Called once, when all of them serve. */
+  /** How often workers report their totals; default: 1000. */
+  reportIntervalMs?: number;
+  /** Called once, when all workers are serving. */
   onServing?: () => void;
-  /** Called for each trouble that it copes with. */
+  /** Called for each problem that the supervisor handles itself. */
   onWarning?: (message: string) => void;
 }
 
-/** A worker, for people. */
 export interface WorkerReport {
-  /** From 1. */
+  /** The worker's number, from 1. */
   worker: number;
   pid: number;
-  state: "starting" | "serving" | "finishing" | "ended";
+  state: "starting" | "serving" | "draining" | "exited";
   ageMs: number;
-  counts: Totals;
+  totals: Totals;
 }
 
-export interface WorkersReport {
-  /** Those that live. */
+export interface SupervisorReport {
+  /** The running workers. */
   workers: WorkerReport[];
-  /** How many have ended, and what they did. */
-  ended: { count: number; counts: Totals };
-  total: Totals;
+  /** The number of worker processes that have exited, and their totals. */
+  exited: { count: number; totals: Totals };
+  /** The totals of all workers. */
+  totals: Totals;
 }
 
-/** What is known in the end. */
-export interface Outcome {
-  total: Totals;
-  /** Every worker died before any had served. */
-  isFailure: boolean;
+/** The result of `Supervisor.run`. */
+export interface SupervisorResult {
+  totals: Totals;
+  /** Whether every worker crashed before any was serving. */
+  hasFailed: boolean;
 }
 
-const GRACE_MS = 10_000; // as EpollServer.stop
-/** In a renewal: how long a connection at rest may stay for one more request. */
+const GRACE_MS = 10_000; // the default of EpollServer.stop
+/** In a rolling restart, how long an idle connection may stay open for one more request. */
 const IDLE_MS = 2_000;
+/** A worker that has not reported for this many intervals is unresponsive. */
+const MAX_MISSED_REPORTS = 3;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #beatMs: number;
+  readonly #reportIntervalMs: number;
   readonly #slots: readonly WorkerSlot[];
-  readonly #over = Promise.withResolvers<Outcome>();
-  #started = 0;
-  /** Workers that have died before any has served. */
-  readonly #stillborn = new Set<WorkerSlot>();
+  readonly #result = Promise.withResolvers<SupervisorResult>();
+  #launched = 0;
+  /** The slots whose worker crashed while no worker had been serving yet. */
+  readonly #failedSlots = new Set<WorkerSlot>();
   #hasServed = false;
-  #isComplete = false;
+  #hasReportedServing = false;
   #isStopping = false;
-  #isFailure = false;
-  #renewal: Promise<void> | undefined;
-  #isRenewalDue = false;
+  #hasFailed = false;
+  #restart: Promise<void> | undefined;
+  #isRestartRequested = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#beatMs = options.beatMs ?? 1_000;
-    const backoff: Backoff = { firstMs: 100, mostMs: 10_000, resetMs: 10_000, ...options.backoff };
+    this.#reportIntervalMs = options.reportIntervalMs ?? 1_000;
+    const backoff: Backoff = { minMs: 100, maxMs: 10_000, resetMs: 10_000, ...options.backoff };
     const owner = {
       launch: (slot: WorkerSlot) => this.#launch(slot),
-      died: (slot: WorkerSlot, wasServing: boolean) => this.#died(slot, wasServing),
-      warn: (message: string) => options.onWarning?.(message),
+      onCrash: (slot: WorkerSlot, wasServing: boolean) => this.#onCrash(slot, wasServing),
+      onWarning: (message: string) => options.onWarning?.(message),
     };
     this.#slots = Array.from({ length: options.workers }, (_, i) => new WorkerSlot(i, owner, backoff));
   }
 
-  /** Start the workers; resolved when all have ended. */
-  run(): Promise<Outcome> {
+  /** Starts the workers. Resolves when all of them have exited after `stop`. */
+  run(): Promise<SupervisorResult> {
     for (const slot of this.#slots) slot.start();
-    return this.#over.promise;
+    return this.#result.promise;
   }
 
-  /** Have all workers finish what has begun; `graceMs` 0 cuts it short. */
+  /** Drains all workers. With `graceMs` 0, connections are closed immediately. */
   stop(graceMs: number = GRACE_MS): void {
     this.#isStopping = true;
-    this.#options.place.close(); // first: who comes when the last worker has gone shall be refused, and not wait
-    for (const slot of this.#slots) slot.finish(graceMs);
-    this.#settle();
+    this.#options.sockets.close(); // first, so that new clients are refused instead of waiting in the accept queue
+    for (const slot of this.#slots) slot.stop(graceMs);
+    this.#resolveIfDone();
   }
 
-  /** Renew the workers, one after the other; once more if that is under way. Resolved when the old ones have ended. */
-  renew(): Promise<void> {
+  /**
+   * Replaces all workers, one after the other. Resolves when the previous processes have exited.
+   *
+   * A call during a rolling restart starts one more round after it.
+   */
+  restart(): Promise<void> {
     if (this.#isStopping) return Promise.resolve();
-    this.#isRenewalDue = true;
-    this.#renewal ??= this.#renewAll().finally(() => {
-      this.#renewal = undefined;
+    this.#isRestartRequested = true;
+    this.#restart ??= this.#restartAll().finally(() => {
+      this.#restart = undefined;
     });
-    return this.#renewal;
+    return this.#restart;
   }
 
-  /** Ask the workers what they did. */
-  async report(): Promise<WorkersReport> {
-    await Promise.all(this.#children().map((child) => child.ask()));
+  /** Asks the workers for their totals. */
+  async report(): Promise<SupervisorReport> {
+    await Promise.all(this.#processes().map((worker) => worker.updateTotals()));
     const now = performance.now();
-    const workers = this.#slots.flatMap(({ index, children }) =>
-      [...children].map(({ pid, state, startedMs, counts }): WorkerReport => ({
+    const workers = this.#slots.flatMap(({ index, processes }) =>
+      [...processes].map(({ pid, state, startedMs, totals }): WorkerReport => ({
         worker: index + 1,
         pid,
         state,
         ageMs: now - startedMs,
-        counts,
+        totals,
       })),
     );
-    const ended = { count: this.#started - workers.length, counts: addTotals(this.#slots.map((slot) => slot.ended)) };
-    return { workers, ended, total: this.total };
+    const exited = {
+      count: this.#launched - workers.length,
+      totals: addTotals(this.#slots.map((slot) => slot.exitedTotals)),
+    };
+    return { workers, exited, totals: this.totals };
   }
 
-  /** What all workers did, as far as they have said. */
-  get total(): Totals {
-    return addTotals(this.#slots.map(({ counts }) => counts));
+  /** The totals of all workers, as last reported. */
+  get totals(): Totals {
+    return addTotals(this.#slots.map(({ totals }) => totals));
   }
 
-  /** Every worker that should serve has said something lately. */
-  get isAlive(): boolean {
-    const since = performance.now() - 3 * this.#beatMs;
+  /** Whether every serving worker has reported recently. */
+  get isResponsive(): boolean {
+    const since = performance.now() - MAX_MISSED_REPORTS * this.#reportIntervalMs;
     return this.#slots.every(
-      ({ current }) => current === undefined || current.state !== "serving" || current.heardMs >= since,
+      ({ current }) => current === undefined || current.state !== "serving" || current.lastMessageMs >= since,
     );
   }
 
-  #children(): WorkerProcess[] {
-    return this.#slots.flatMap(({ children }) => [...children]);
+  #processes(): WorkerProcess[] {
+    return this.#slots.flatMap(({ processes }) => [...processes]);
   }
 
   #launch({ index }: WorkerSlot): WorkerProcess {
-    const { command, place } = this.#options;
-    const exclusive = place.balance === "shared";
-    const child = new WorkerProcess({ command, fds: place.fdsFor(index), exclusive, beatMs: this.#beatMs });
-    this.#started++;
-    void child.serving.then((serves) => serves && this.#serves());
-    void child.ended.then(() => queueMicrotask(() => this.#settle())); // once its slot knows
-    return child;
+    const { command, sockets } = this.#options;
+    const worker = new WorkerProcess({
+      command,
+      listenFds: sockets.fdsFor(index),
+      exclusive: sockets.balance === "shared",
+      reportIntervalMs: this.#reportIntervalMs,
+    });
+    this.#launched++;
+    void worker.serving.then((isServing) => isServing && this.#onServing());
+    void worker.exited.then(() => queueMicrotask(() => this.#resolveIfDone())); // after its slot has removed it
+    return worker;
   }
 
-  #serves(): void {
+  #onServing(): void {
     this.#hasServed = true;
-    if (this.#isComplete || this.#isStopping) return;
+    if (this.#hasReportedServing || this.#isStopping) return;
     if (!this.#slots.every(({ current }) => current?.state === "serving")) return;
-    this.#isComplete = true;
+    this.#hasReportedServing = true;
     this.#options.onServing?.();
   }
 
-  #died(slot: WorkerSlot, wasServing: boolean): void {
+  #onCrash(slot: WorkerSlot, wasServing: boolean): void {
     if (this.#hasServed || wasServing) return;
-    this.#stillborn.add(slot);
-    if (this.#stillborn.size < this.#slots.length) return;
-    this.#isFailure = true; // it will be no better the next time
+    this.#failedSlots.add(slot);
+    if (this.#failedSlots.size < this.#slots.length) return;
+    this.#hasFailed = true; // another attempt would fail the same way
     queueMicrotask(() => this.stop(0));
   }
 
-  #settle(): void {
-    if (this.#isStopping && this.#children().length === 0) {
-      this.#over.resolve({ total: this.total, isFailure: this.#isFailure });
+  #resolveIfDone(): void {
+    if (this.#isStopping && this.#processes().length === 0) {
+      this.#result.resolve({ totals: this.totals, hasFailed: this.#hasFailed });
     }
   }
 
-  async #renewAll(): Promise<void> {
-    while (this.#isRenewalDue && !this.#isStopping) {
-      this.#isRenewalDue = false;
+  async #restartAll(): Promise<void> {
+    while (this.#isRestartRequested && !this.#isStopping) {
+      this.#isRestartRequested = false;
       for (const slot of this.#slots) {
-        if (await this.#renewed(slot)) continue;
-        this.#isRenewalDue = false;
+        if (await this.#replace(slot)) continue;
+        this.#isRestartRequested = false;
         break;
       }
-      // Or renewals that follow each other would have more and more processes finish.
+      // Wait for the previous processes, or successive restarts would accumulate draining ones.
       await Promise.all(
-        this.#children()
-          .filter(({ state }) => state === "finishing")
-          .map(({ ended }) => ended),
+        this.#processes()
+          .filter(({ state }) => state === "draining")
+          .map(({ exited }) => exited),
       );
     }
   }
 
-  async #renewed(slot: WorkerSlot): Promise<boolean> {
-    let why = "has ended before it served";
+  async #replace(slot: WorkerSlot): Promise<boolean> {
+    let what = "exited before it was serving";
     try {
-      if ((await slot.renew(GRACE_MS, IDLE_MS)) || this.#isStopping) return true;
+      if ((await slot.replace(GRACE_MS, IDLE_MS)) || this.#isStopping) return true;
     } catch (error) {
-      why = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      what = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
     }
-    this.#options.onWarning?.(`the new worker ${slot.index + 1} ${why}: the others go on as they are`);
+    this.#options.onWarning?.(
+      `the new worker ${slot.index + 1} ${what}; the restart is canceled, and the current workers keep serving`,
+    );
     return false;
   }
 }

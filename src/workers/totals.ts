@@ -1,8 +1,8 @@
-// What workers have done: counts that are added up, those of the ones that have ended included.
+// Traffic totals of a worker, and their sum over all workers, including those that have exited.
 
-import type { ServerStats } from "../server/server.ts";
+import type { ServerStats } from "../server/types.ts";
 
-/** The part of a server's stats that a sum of has a meaning. */
+/** The server stats that can be added up. */
 export type Totals = Omit<ServerStats, "rejectedBy">;
 
 export function zeroTotals(): Totals {
@@ -16,7 +16,7 @@ export function totalsOf(stats: Totals): Totals {
 }
 
 export function addTotals(all: Iterable<Totals>): Totals {
-  const total = zeroTotals();
-  for (const counts of all) for (const name of names) total[name] += counts[name];
-  return total;
+  const sum = zeroTotals();
+  for (const totals of all) for (const name of names) sum[name] += totals[name];
+  return sum;
 }

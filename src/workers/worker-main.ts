@@ -1,4 +1,4 @@
-// The worker's side: a server on sockets that its supervisor holds too, which tells what it does, and ends with its supervisor.
+// The main function of a worker: serves on inherited listening sockets, and reports its totals to the supervisor.
 
 import { EpollServer } from "../server/server.ts";
 import { startUntilStopped } from "../server/run-until-stopped.ts";
@@ -8,47 +8,48 @@ import { ControlChannel, type WorkerCommand, type WorkerMessage } from "./contro
 import { totalsOf } from "./totals.ts";
 import type { WorkerTask } from "./worker-task.ts";
 
-const LAST_WORDS_MS = 1_000;
+const FINAL_REPORT_TIMEOUT_MS = 1_000;
 
 /**
- * Serve until told to finish, until the supervisor is gone, or until a signal.
+ * Serves until the supervisor sends `stop` or exits, or until SIGINT or SIGTERM.
  *
- * @param isApp there is an application, which may wait for timers or for others: serve on Bun's event loop, and do not block it
+ * @param onBunLoop serve on Bun's event loop, because the application may wait for timers or I/O; otherwise the thread blocks
+ *   in epoll_wait
  * @throws what EpollServer throws
  */
 export async function runWorker(
-  { control, fds, exclusive, beatMs }: WorkerTask,
+  { controlFd, listenFds, exclusive, reportIntervalMs }: WorkerTask,
   options: EpollServerOptions,
-  isApp: boolean = false,
+  onBunLoop: boolean = false,
 ): Promise<void> {
-  const supervisor = new ControlChannel<WorkerMessage, WorkerCommand>(Socket.fromfd(control));
-  const tell = (isAnswer: boolean, patienceMs?: number): void => {
-    supervisor.say({ kind: "counts", counts: totalsOf(server.stats), isAnswer }, patienceMs);
+  const supervisor = new ControlChannel<WorkerMessage, WorkerCommand>(Socket.fromfd(controlFd));
+  const report = (isReply: boolean, timeoutMs?: number): void => {
+    supervisor.send({ kind: "totals", totals: totalsOf(server.stats), isReply }, timeoutMs);
   };
   const server = new EpollServer({
     ...options,
-    fd: fds,
+    fd: listenFds,
     exclusive,
-    heartbeat: { everyMs: beatMs, beat: () => tell(false) },
+    heartbeat: { everyMs: reportIntervalMs, beat: () => report(false) },
   });
-  const end = server.onReadable(supervisor, () => {
-    for (const order of supervisor.hear()) {
-      if (order.kind === "count") tell(true);
-      else void server.stop(order);
+  const unwatch = server.onReadable(supervisor, () => {
+    for (const command of supervisor.receive()) {
+      if (command.kind === "report") report(true);
+      else void server.stop(command);
     }
-    if (!supervisor.isOver) return;
-    end(); // a socket at its end is readable for ever
+    if (!supervisor.isClosed) return;
+    unwatch(); // a socket at end of stream stays readable
     void server.stop();
   });
   try {
-    const serves = (): void => {
-      // The supervisor's to act on. A terminal that hangs up tells all its processes.
+    const onServing = (): void => {
+      // The supervisor acts on these. The kernel sends SIGHUP to all processes of a terminal that hangs up.
       for (const signal of ["SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
-      supervisor.say({ kind: "serving" });
+      supervisor.send({ kind: "serving" });
     };
-    if (isApp) await startUntilStopped(server, serves);
-    else server.run(serves);
-    tell(false, LAST_WORDS_MS);
+    if (onBunLoop) await startUntilStopped(server, onServing);
+    else server.run(onServing);
+    report(false, FINAL_REPORT_TIMEOUT_MS);
   } finally {
     supervisor.close();
   }

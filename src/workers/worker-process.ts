@@ -1,4 +1,4 @@
-// A worker as its supervisor sees it: one process from its start to its end.
+// A worker process as the supervisor sees it, from start to exit.
 
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
@@ -11,116 +11,125 @@ import { type WorkerTask, TASK_VARIABLE } from "./worker-task.ts";
 export interface WorkerProcessOptions {
   /** The program and its arguments. */
   command: readonly string[];
-  /** Listening sockets; they stay the caller's. */
-  fds: readonly number[];
+  /** Listening sockets to inherit; the caller keeps and closes its own fds. */
+  listenFds: readonly number[];
   exclusive: boolean;
-  beatMs: number;
+  reportIntervalMs: number;
 }
 
-const CONTROL = 3; // after standard input, output and error
-/** A worker that neither serves nor ends is given up after that. */
-const START_MS = 30_000;
-/** What is added to the time that a worker was given to finish, before it is killed. */
-const MERCY_MS = 2_000;
-const ANSWER_MS = 1_000;
-const LONGEST_TIMER_MS = 0x7fffffff;
+const CONTROL_FD = 3; // the first after standard input, output and error
+/** A worker that is not serving by then is killed. */
+const START_TIMEOUT_MS = 30_000;
+/** A worker that should have exited is killed after this additional time. */
+const KILL_DELAY_MS = 2_000;
+const REPORT_TIMEOUT_MS = 1_000;
+const MAX_TIMER_MS = 0x7fffffff;
 
 export class WorkerProcess {
   readonly pid: number;
   readonly startedMs: number = performance.now();
-  /** What it has done, as it last said. */
-  counts: Totals = zeroTotals();
-  heardMs: number = performance.now();
-  state: "starting" | "serving" | "finishing" | "ended" = "starting";
-  /** Since when it serves. */
-  servingMs: number | undefined;
-  /** It serves: true; it ended before it did: false. */
+  /** From the worker's last report. */
+  totals: Totals = zeroTotals();
+  lastMessageMs: number = performance.now();
+  state: "starting" | "serving" | "draining" | "exited" = "starting";
+  /** When the worker started serving. */
+  servingSinceMs: number | undefined;
+  /** Resolves to true when the worker is serving, or to false if it exits before that. */
   readonly serving: Promise<boolean>;
-  /** It has ended, and all it said is heard. */
-  readonly ended: Promise<void>;
+  /** Resolves when the process has exited and its last message has been read. */
+  readonly exited: Promise<void>;
 
   readonly #process: Bun.Subprocess;
   readonly #control: ControlChannel<WorkerCommand, WorkerMessage>;
   readonly #watch: Watch;
   readonly #serving = Promise.withResolvers<boolean>();
-  #answer: PromiseWithResolvers<void> | undefined;
+  #report: PromiseWithResolvers<void> | undefined;
   #killTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** @throws if the process cannot be started */
-  constructor({ command, fds, exclusive, beatMs }: WorkerProcessOptions) {
+  constructor({ command, listenFds, exclusive, reportIntervalMs }: WorkerProcessOptions) {
     const [control, theirs] = ControlChannel.pair();
     this.#control = control;
-    const task: WorkerTask = { control: CONTROL, fds: fds.map((_, i) => CONTROL + 1 + i), exclusive, beatMs };
-    const sources = [theirs.fileno(), ...fds];
-    const lent: number[] = [];
+    const task: WorkerTask = {
+      controlFd: CONTROL_FD,
+      listenFds: listenFds.map((_, i) => CONTROL_FD + 1 + i),
+      exclusive,
+      reportIntervalMs,
+    };
+    const sources = [theirs.fileno(), ...listenFds];
+    const duplicates: number[] = [];
     try {
-      // Each goes to its place by dup2(2), which would overwrite one that is still to be moved: lend them from above.
+      // Bun.spawn moves each fd to its number in the child by dup2(2), which could overwrite one that is not moved yet.
+      // Duplicates above the target range avoid that.
       for (const fd of sources) {
-        lent.push(check(syscalls().fcntl(fd, F_DUPFD_CLOEXEC, CONTROL + sources.length), "fcntl", fd));
+        duplicates.push(check(syscalls().fcntl(fd, F_DUPFD_CLOEXEC, CONTROL_FD + sources.length), "fcntl", fd));
       }
       this.#process = Bun.spawn([...command], {
-        stdio: ["ignore", "inherit", "inherit", ...lent],
-        env: { ...process.env, ...forNobodyElse, [TASK_VARIABLE]: JSON.stringify(task) },
+        stdio: ["ignore", "inherit", "inherit", ...duplicates],
+        env: { ...process.env, ...SUPERVISOR_ONLY_ENV, [TASK_VARIABLE]: JSON.stringify(task) },
       });
     } catch (error) {
       control.close();
       throw error;
     } finally {
-      for (const fd of lent) syscalls().close(fd);
+      for (const fd of duplicates) syscalls().close(fd);
       theirs.close();
     }
     this.pid = this.#process.pid;
     this.serving = this.#serving.promise;
-    this.#watch = watch(control, EPOLLIN, () => this.#hear());
-    this.ended = this.#process.exited.then(() => this.#over());
-    this.#endsIn(START_MS);
+    this.#watch = watch(control, EPOLLIN, () => this.#receive());
+    this.exited = this.#process.exited.then(() => this.#onExit());
+    this.#killIn(START_TIMEOUT_MS);
   }
 
-  /** How it ended, in words; once it has. */
-  get fate(): string {
+  /** How the process exited, for a message; only once it has. */
+  get exitDescription(): string {
     const { signalCode, exitCode } = this.#process;
-    return signalCode === null ? `ended with exit code ${exitCode}` : `was ended by ${signalCode}`;
+    return signalCode === null ? `exited with code ${exitCode}` : `was killed by ${signalCode}`;
   }
 
-  /** Have it finish; who is not done in time is cut, and a worker that does not hear is killed. */
-  finish(graceMs: number, idleMs: number): void {
-    if (this.state === "ended") return;
-    this.state = "finishing";
-    this.#control.say({ kind: "finish", graceMs, idleMs });
-    this.#endsIn(graceMs + MERCY_MS);
+  /**
+   * Asks the worker to drain: connections still open after `graceMs` are closed. A worker that does not exit after that is
+   * killed.
+   */
+  stop(graceMs: number, idleMs: number): void {
+    if (this.state === "exited") return;
+    this.state = "draining";
+    this.#control.send({ kind: "stop", graceMs, idleMs });
+    this.#killIn(graceMs + KILL_DELAY_MS);
   }
 
   kill(): void {
     this.#process.kill("SIGKILL");
   }
 
-  /** Have it say what it has done by now; one that does not answer is waited for no longer than a moment. */
-  async ask(): Promise<void> {
-    if (this.state === "ended") return; // one that starts may have served already, and not been heard yet
-    if (this.#answer === undefined) {
-      this.#answer = Promise.withResolvers();
-      this.#control.say({ kind: "count" });
+  /** Asks the worker for its totals, and waits for the reply, at most `REPORT_TIMEOUT_MS`. */
+  async updateTotals(): Promise<void> {
+    if (this.state === "exited") return; // one in state "starting" may have served already
+    if (this.#report === undefined) {
+      this.#report = Promise.withResolvers();
+      this.#control.send({ kind: "report" });
     }
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, ANSWER_MS);
-    await Promise.race([this.#answer.promise, late.promise]);
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, REPORT_TIMEOUT_MS);
+    await Promise.race([this.#report.promise, timeout.promise]);
     clearTimeout(timer);
   }
 
-  #hear(): void {
-    for (const report of this.#control.hear()) {
-      this.heardMs = performance.now();
-      if (report.kind === "serving") this.#serves();
-      else this.counts = report.counts;
-      if (report.kind === "counts" && report.isAnswer) this.#answered();
+  #receive(): void {
+    for (const message of this.#control.receive()) {
+      this.lastMessageMs = performance.now();
+      if (message.kind === "serving") this.#onServing();
+      else this.totals = message.totals;
+      if (message.kind === "totals" && message.isReply) this.#onReport();
     }
-    if (!this.#control.isOver || this.#watch.closed) return;
+    if (!this.#control.isClosed || this.#watch.closed) return;
     this.#watch.close();
-    if (this.state !== "finishing") this.#endsIn(MERCY_MS); // it is about to end
+    if (this.state !== "draining") this.#killIn(KILL_DELAY_MS); // a worker closes its end only when it exits
   }
 
-  #serves(): void {
-    this.servingMs = this.heardMs;
+  #onServing(): void {
+    this.servingSinceMs = this.lastMessageMs;
     if (this.state === "starting") {
       this.state = "serving";
       clearTimeout(this.#killTimer);
@@ -128,31 +137,30 @@ export class WorkerProcess {
     this.#serving.resolve(true);
   }
 
-  /** Or it is killed. */
-  #endsIn(ms: number): void {
+  #killIn(ms: number): void {
     clearTimeout(this.#killTimer);
-    this.#killTimer = setTimeout(() => this.kill(), Math.min(ms, LONGEST_TIMER_MS));
+    this.#killTimer = setTimeout(() => this.kill(), Math.min(ms, MAX_TIMER_MS));
   }
 
-  #answered(): void {
-    this.#answer?.resolve();
-    this.#answer = undefined;
+  #onReport(): void {
+    this.#report?.resolve();
+    this.#report = undefined;
   }
 
-  #over(): void {
-    this.#hear(); // its last words may have come with its end
+  #onExit(): void {
+    this.#receive(); // the final report may still be in the receive queue
     clearTimeout(this.#killTimer);
     this.#watch.close();
     this.#control.close();
-    this.state = "ended";
-    this.counts.open = 0; // whatever it last said
+    this.state = "exited";
+    this.totals.open = 0; // the kernel has closed its connections
     this.#serving.resolve(false);
-    this.#answered();
+    this.#onReport();
   }
 }
 
-/** A service manager talks to the supervisor. */
-const forNobodyElse: Record<string, undefined> = {
+/** Variables to remove from a worker's environment: only the supervisor talks to the service manager. */
+const SUPERVISOR_ONLY_ENV: Record<string, undefined> = {
   NOTIFY_SOCKET: undefined,
   WATCHDOG_USEC: undefined,
   WATCHDOG_PID: undefined,

@@ -1,128 +1,126 @@
-// A worker's place among the others: one process at a time, another when it dies, and the next one before the last one goes.
+// A worker slot: runs one worker process, restarts it after a crash, and replaces it in a rolling restart.
 
 import type { WorkerProcess } from "./worker-process.ts";
 import { type Totals, zeroTotals, addTotals } from "./totals.ts";
 
-/** How long a dead worker's place stays empty: doubled with each death, and as at first again once one has served for a while. */
+/** The restart delay: doubled after each crash, and reset once a worker has served for `resetMs`. */
 export interface Backoff {
-  firstMs: number;
-  mostMs: number;
-  /** So long is a while. */
+  minMs: number;
+  maxMs: number;
   resetMs: number;
 }
 
 export interface WorkerSlotOwner {
-  /** Start a process; throws if that cannot be. */
+  /** Starts a process; throws if that fails. */
   launch(slot: WorkerSlot): WorkerProcess;
-  /** A process has died that nobody had asked to; `wasServing`: it had served. */
-  died(slot: WorkerSlot, wasServing: boolean): void;
-  warn(message: string): void;
+  /** A process exited without being asked to, or could not be started. */
+  onCrash(slot: WorkerSlot, wasServing: boolean): void;
+  onWarning(message: string): void;
 }
 
 export class WorkerSlot {
   /** From 0. */
   readonly index: number;
-  /** The one that serves, or is to. */
+  /** The process that serves, or is starting to. */
   current: WorkerProcess | undefined;
-  /** All that have not ended: the current one, one that is to follow it, and those that finish. */
-  readonly children: Set<WorkerProcess> = new Set();
-  /** What those did that have ended. */
-  ended: Totals = zeroTotals();
+  /** All running processes: the current one, its replacement, and those that are draining. */
+  readonly processes: Set<WorkerProcess> = new Set();
+  /** The totals of the processes that have exited. */
+  exitedTotals: Totals = zeroTotals();
 
   readonly #owner: WorkerSlotOwner;
   readonly #backoff: Backoff;
   #delayMs: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #isStopping = false;
 
   constructor(index: number, owner: WorkerSlotOwner, backoff: Backoff) {
     this.index = index;
     this.#owner = owner;
     this.#backoff = backoff;
-    this.#delayMs = backoff.firstMs;
+    this.#delayMs = backoff.minMs;
   }
 
-  /** Have a process serve from now on. */
   start(): void {
-    this.#timer = undefined;
+    this.#restartTimer = undefined;
     if (this.#isStopping) return;
     try {
       this.current = this.#launch();
     } catch (error) {
-      this.#died(false, `could not be started: ${error instanceof Error ? error.message : String(error)}`);
+      this.#onCrash(false, `could not be started: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
   /**
-   * Put a new process in the current one's place: that one finishes once the new one serves.
+   * Starts a new process, and drains the current one once the new one is serving.
    *
-   * @returns whether the new one serves; if not, the old one goes on
+   * @returns false if the new process exited before it was serving; then the current one is kept
    */
-  async renew(graceMs: number, idleMs: number): Promise<boolean> {
-    if (this.#isStopping || this.current === undefined) return true; // who is started anew is new
+  async replace(graceMs: number, idleMs: number): Promise<boolean> {
+    if (this.#isStopping || this.current === undefined) return true; // the pending restart runs the new code
     const next = this.#launch();
-    const serves = await next.serving;
-    if (!serves || this.#isStopping) {
-      if (!this.#isStopping && this.current === undefined) this.#startLater(); // the old one has died meanwhile
-      return serves;
+    const isServing = await next.serving;
+    if (!isServing || this.#isStopping) {
+      if (!this.#isStopping && this.current === undefined) this.#scheduleRestart(); // the current one crashed meanwhile
+      return isServing;
     }
-    const old = this.current;
+    const previous = this.current;
     this.current = next;
-    clearTimeout(this.#timer);
-    old?.finish(graceMs, idleMs);
+    clearTimeout(this.#restartTimer);
+    previous?.stop(graceMs, idleMs);
     return true;
   }
 
-  /** Have all of them finish, and start no other. */
-  finish(graceMs: number): void {
+  /** Stops all processes; no other is started. */
+  stop(graceMs: number): void {
     this.#isStopping = true;
-    clearTimeout(this.#timer);
-    for (const child of this.children) child.finish(graceMs, 0);
+    clearTimeout(this.#restartTimer);
+    for (const worker of this.processes) worker.stop(graceMs, 0);
   }
 
-  /** What all of them did. */
-  get counts(): Totals {
-    return addTotals([this.ended, ...[...this.children].map(({ counts }) => counts)]);
+  /** The totals of all processes that this slot has run. */
+  get totals(): Totals {
+    return addTotals([this.exitedTotals, ...[...this.processes].map(({ totals }) => totals)]);
   }
 
   #launch(): WorkerProcess {
-    const child = this.#owner.launch(this);
-    this.children.add(child);
-    void child.ended.then(() => this.#over(child));
-    return child;
+    const worker = this.#owner.launch(this);
+    this.processes.add(worker);
+    void worker.exited.then(() => this.#onExit(worker));
+    return worker;
   }
 
-  #over(child: WorkerProcess): void {
-    this.children.delete(child);
-    this.ended = addTotals([this.ended, child.counts]);
-    if (child !== this.current) return;
+  #onExit(worker: WorkerProcess): void {
+    this.processes.delete(worker);
+    this.exitedTotals = addTotals([this.exitedTotals, worker.totals]);
+    if (worker !== this.current) return;
     this.current = undefined;
     if (this.#isStopping) return;
-    const { servingMs, pid, fate } = child;
-    if (servingMs !== undefined && performance.now() - servingMs >= this.#backoff.resetMs) {
-      this.#delayMs = this.#backoff.firstMs;
+    const { servingSinceMs, pid, exitDescription } = worker;
+    if (servingSinceMs !== undefined && performance.now() - servingSinceMs >= this.#backoff.resetMs) {
+      this.#delayMs = this.#backoff.minMs;
     }
-    this.#died(servingMs !== undefined, `(${pid}) ${fate}`);
+    this.#onCrash(servingSinceMs !== undefined, `(pid ${pid}) ${exitDescription}`);
   }
 
-  #died(wasServing: boolean, how: string): void {
-    this.#owner.died(this, wasServing);
-    const delayMs = this.#startLater();
-    // Not at once: a signal to all of them, as Ctrl-C is, may be about to reach the supervisor too.
+  #onCrash(wasServing: boolean, what: string): void {
+    this.#owner.onCrash(this, wasServing);
+    const delayMs = this.#scheduleRestart();
+    // Delayed: a signal to the whole process group, such as Ctrl-C, may reach the supervisor a moment later.
     setTimeout(
       () => {
         if (this.#isStopping) return;
-        this.#owner.warn(`worker ${this.index + 1} ${how}: another takes its place in ${delayMs} ms`);
+        this.#owner.onWarning(`worker ${this.index + 1} ${what}; restarting in ${delayMs} ms`);
       },
-      Math.min(delayMs, this.#backoff.firstMs) / 2,
+      Math.min(delayMs, this.#backoff.minMs) / 2,
     ).unref();
   }
 
-  #startLater(): number {
+  #scheduleRestart(): number {
     const delayMs = this.#delayMs;
-    this.#delayMs = Math.min(delayMs * 2, this.#backoff.mostMs);
-    clearTimeout(this.#timer);
-    if (!this.#isStopping) this.#timer = setTimeout(() => this.start(), delayMs);
+    this.#delayMs = Math.min(delayMs * 2, this.#backoff.maxMs);
+    clearTimeout(this.#restartTimer);
+    if (!this.#isStopping) this.#restartTimer = setTimeout(() => this.start(), delayMs);
     return delayMs;
   }
 }

@@ -1,23 +1,26 @@
-// How a process learns that it is a worker, and what its supervisor has it do.
+// The task that a supervisor passes to a worker process, in an environment variable.
 
-/** What a supervisor has a worker do. */
 export interface WorkerTask {
-  /** The descriptor of its control socket. */
-  control: number;
-  /** Those of the listening sockets. */
-  fds: number[];
-  /** Other workers wait on the same ones. */
+  /** The fd of the control channel. */
+  controlFd: number;
+  /** The fds of the listening sockets. */
+  listenFds: number[];
+  /** Whether other workers wait on the same listening sockets. */
   exclusive: boolean;
-  /** How often it tells its counts unasked. */
-  beatMs: number;
+  /** How often the worker reports its totals. */
+  reportIntervalMs: number;
 }
 
-/** The environment variable by which a process learns that it is a worker; for nobody else to set. */
+/** Set by the supervisor in the environment of each worker process. */
 export const TASK_VARIABLE = "EPOLL_HELLO_WORKER";
 
-/** The task, if this process is a worker; once. */
+/**
+ * Returns the task of this process, or undefined if it is not a worker.
+ *
+ * Removes the variable, so that child processes of a worker do not become workers. A second call returns undefined.
+ */
 export function takeWorkerTask(): WorkerTask | undefined {
   const text = process.env[TASK_VARIABLE];
-  delete process.env[TASK_VARIABLE]; // a process that it starts is none
+  delete process.env[TASK_VARIABLE];
   return text === undefined ? undefined : (JSON.parse(text) as WorkerTask);
 }

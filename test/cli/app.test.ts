@@ -1,4 +1,4 @@
-// epoll-hello app.ts: a module's fetch handler, served by one process or by several, traced, stepped through and shown.
+// epoll-hello APP: serves a module's fetch handler, with one process or several, traced, stepped through and inspected.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { messages } from "../support/inspected.ts";
 import { Load } from "../support/load.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
+import { freePort } from "../support/sockets.ts";
 import { session } from "../support/step-session.ts";
-import { teamOf } from "../support/workers.ts";
+import { workersOf } from "../support/workers.ts";
 
 setDefaultTimeout(60_000);
 
@@ -19,7 +20,7 @@ afterEach(async () => {
   folder = "";
 });
 
-/** A handler that has to wait for a timer, one that throws, one that never answers; and a timer that never ends. */
+/** A handler that waits for a timer, that throws, or that never responds; and an interval that never ends. */
 const APP = `
   setInterval(() => {}, 1000);
   let visits = 0;
@@ -34,104 +35,104 @@ const APP = `
   };
 `;
 
-function written(text: string = APP): string {
+function writeApp(text: string = APP): string {
   if (folder === "") folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   const file = join(folder, "app.ts");
   writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file); // who loads it meanwhile has the old one or the new one, and no half
+  renameSync(`${file}.new`, file); // atomic: a worker that loads it meanwhile reads the old file or the new one
   return file;
 }
 
-const place = ["--host", "127.0.0.1", "--port", "0"];
+const address = ["--host", "127.0.0.1", "--port", "0"];
 
-async function serving(...flags: string[]): Promise<{ program: Program; url: string }> {
-  const program = start(["bun", cli, written(), ...place, ...flags]);
+async function startApp(...flags: string[]): Promise<{ program: Program; url: string }> {
+  const program = start(["bun", cli, writeApp(), ...address, ...flags]);
   const [, url = ""] = await program.output(/^listening on (\S+)/m);
   return { program, url };
 }
 
-test("handlers may wait for timers; a line for each request; what one throws is shown, and its client gets 500", async () => {
-  const { program, url } = await serving();
-  const replies = await Promise.all(Array.from({ length: 3 }, async () => (await fetch(url)).text()));
-  expect(replies.sort()).toEqual([1, 2, 3].map((n) => `visit ${n} of ${program.pid}`));
+test("handlers may wait for timers; an error is logged with its stack, and the client gets a 500", async () => {
+  const { program, url } = await startApp();
+  const bodies = await Promise.all(Array.from({ length: 3 }, async () => (await fetch(url)).text()));
+  expect(bodies.sort()).toEqual([1, 2, 3].map((n) => `visit ${n} of ${program.pid}`));
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.output(/^127\.0\.0\.1:\d+ {2}GET \/broken HTTP\/1\.1 {2}500$/m);
-  await program.errors(/Error: it is broken\n +at .*app\.ts:7.*\n(?! *at )/); // and no frame of ours
+  await program.errors(/Error: it is broken\n +at .*app\.ts:7.*\n(?! *at )/); // without frames of this package
   program.kill("SIGTERM");
-  expect(await program.exited).toBe(0); // although a timer of its own would go on
+  expect(await program.exited).toBe(0); // although the interval of the app is still active
   expect(program.stdout).toMatch(/\nserved 4 requests on \d connections?\n$/);
 });
 
-/** Wait until it takes no more connections. */
-async function refused(url: string): Promise<void> {
+/** Waits until new connections are refused. */
+async function waitUntilRefused(url: string): Promise<void> {
   const headers = { Connection: "close" };
   for (;;)
     if (
       !(await fetch(url, { headers })
-        .then((reply) => reply.ok)
+        .then((response) => response.ok)
         .catch(() => false))
     )
       return;
 }
 
-test("a first signal lets a handler finish, a second does not", async () => {
-  const { program, url } = await serving();
+test("the first signal waits for a handler, the second one does not", async () => {
+  const { program, url } = await startApp();
   const never = fetch(`${url}/never`).then(
     () => "answered",
     () => "lost",
   );
   expect(await (await fetch(url)).text()).toContain("visit 1");
   program.kill("SIGINT");
-  await refused(url); // it has heard it
+  await waitUntilRefused(url); // the first signal has been handled
   program.kill("SIGINT");
   expect(await program.exited).toBe(130);
   expect(await never).toBe("lost");
 });
 
-test("--workers: each loads it; SIGHUP loads it anew, and no request is lost", async () => {
-  const app = written();
-  const { program, port, pids } = await teamOf(start(["bun", cli, app, ...place, "--workers", "2"]));
+test("--workers: SIGHUP performs a rolling restart with the new code, and loses no request", async () => {
+  const app = writeApp();
+  const { program, port, pids } = await workersOf(start(["bun", cli, app, ...address, "--workers", "2"]));
   const load = new Load({ hostname: "127.0.0.1", port }, { kept: 2, fresh: 4 });
   await load.more(100);
   const before = pids();
   expect(before).toHaveLength(2);
-  written('export default () => new Response("the new one");');
+  writeApp('export default () => new Response("the new version");');
   program.kill("SIGHUP");
   const url = `http://127.0.0.1:${port}/`;
   const ask = async (): Promise<string> => (await fetch(url, { headers: { Connection: "close" } })).text();
   while (pids().some((pid) => before.includes(pid))) await load.more(10);
-  for (let i = 0; i < 20; i++) expect(await ask()).toBe("the new one");
+  for (let i = 0; i < 20; i++) expect(await ask()).toBe("the new version");
   const tally = await load.stop();
   expect(tally).toEqual({ answered: tally.answered, refused: 0, lost: 0 });
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0);
 });
 
-test("--workers: SIGHUP with a module that is broken by then changes nothing, and says why", async () => {
-  const app = written();
-  const { program, port, pids } = await teamOf(start(["bun", cli, app, ...place, "--workers", "2"]));
+test("--workers: SIGHUP with an app that cannot be loaded keeps the current workers, and logs why", async () => {
+  const app = writeApp();
+  const { program, port, pids } = await workersOf(start(["bun", cli, app, ...address, "--workers", "2"]));
   const before = pids();
-  written('throw new Error("no database");');
+  writeApp('throw new Error("no database");');
   program.kill("SIGHUP");
-  await program.errors(/worker \d+: .*app\.ts cannot be loaded: [^]*no database/);
-  await program.errors(/the others go on as they are/);
+  await program.errors(/worker \(pid \d+\): .*app\.ts cannot be loaded: [^]*no database/);
+  await program.errors(/the restart is canceled, and the current workers keep serving/);
   expect(pids()).toEqual(before);
-  const reply = await fetch(`http://127.0.0.1:${port}/`);
-  expect(await reply.text()).toMatch(/^visit 1 of /);
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await response.text()).toMatch(/^visit 1 of /);
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0);
 });
 
-test("--workers with a module that cannot be loaded: each says why, exit 1", async () => {
-  const app = written('throw new Error("no database"); export default 1;');
-  const { code, stderr } = await run(["bun", cli, app, ...place, "--workers", "2"]);
-  expect(stderr).toMatch(/worker \d+: .*app\.ts cannot be loaded: [^]*no database/);
-  expect(stderr).toContain("No worker could serve");
+test("--workers with an app that cannot be loaded: each worker logs why, exit code 1", async () => {
+  const app = writeApp('throw new Error("no database"); export default 1;');
+  const { code, stderr } = await run(["bun", cli, app, ...address, "--workers", "2"]);
+  expect(stderr).toMatch(/worker \(pid \d+\): .*app\.ts cannot be loaded: [^]*no database/);
+  expect(stderr).toContain("error: no worker could start");
   expect(code).toBe(1);
 });
 
-test("--trace: its loop's calls, a line each", async () => {
-  const { program, url } = await serving("--trace");
+test("--trace prints the system calls of its loop", async () => {
+  const { program, url } = await startApp("--trace");
   expect(await (await fetch(url)).text()).toContain("visit 1");
   await program.output(/recv\(\d+\) = \d+ +GET \/ HTTP\/1\.1/);
   await program.output(/send\(\d+\) = \d+ +HTTP\/1\.1 200 OK/);
@@ -139,41 +140,90 @@ test("--trace: its loop's calls, a line each", async () => {
   expect(await program.exited).toBe(0);
 });
 
-test("--step: the loop stands still behind each call, and the handler's reply comes when it goes on", async () => {
+test("--step pauses the loop after each call; the handler's response is sent when it continues", async () => {
   const commands = ["connect", "send", "b send", "c", "p event.type", "cl 1", "recv", "n", "q"];
-  const { text, code } = await session(commands, written());
+  const { text, code } = await session(commands, writeApp());
   expect(text).toMatch(/^ +send\(\d+\) = \d+ +HTTP\/1\.1 200 OK$/m);
   expect(text).toContain('(epoll) p event.type\n"send"\n');
   expect(text).toMatch(/visit 1 of \d+/);
   expect(code).toBe(0);
 });
 
-test("--inspect: the page shows it; what it throws is shown here; pausing holds up its handlers", async () => {
-  const { program, url } = await serving("--inspect");
+test("--inspect shows the app on a page, logs its errors, and pausing delays its responses", async () => {
+  const { program, url } = await startApp("--inspect");
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#([\da-f]{32})$/m);
-  const order = async (order: object): Promise<number> => {
+  const send = async (command: object): Promise<number> => {
     const headers = { Authorization: `Bearer ${token}` };
-    return (await fetch(`${page}orders`, { method: "POST", headers, body: JSON.stringify(order) })).status;
+    return (await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) })).status;
   };
   expect(await (await fetch(url)).text()).toContain("visit 1");
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.errors(/Error: it is broken/);
-  expect(await order({ kind: "pause" })).toBe(204);
+  expect(await send({ kind: "pause" })).toBe(204);
   for await (const message of messages(page)) if (message.kind === "state" && message.run === "stopped") break;
   const late = fetch(url);
-  expect(await order({ kind: "go", mode: { kind: "continue" } })).toBe(204);
+  expect(await send({ kind: "resume", mode: { kind: "continue" } })).toBe(204);
   expect(await (await late).text()).toContain("visit 2");
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0);
   expect(program.stdout).toContain("served 3 requests");
 });
 
+/** Returns the URL that the command prints. */
+async function urlOf(...args: string[]): Promise<string> {
+  const program = start(["bun", cli, ...args]);
+  const [, url = ""] = await program.output(/^listening on (\S+)/m);
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+  return url;
+}
+
+test("listens on the address that the app exports, unless the command line has one", async () => {
+  const port = freePort("127.0.0.2");
+  const app = writeApp(`export default { port: ${port}, hostname: "127.0.0.2", fetch: () => new Response("hi") };`);
+  expect(await urlOf(app)).toBe(`http://127.0.0.2:${port}`);
+  expect(await urlOf(app, "--inspect")).toBe(`http://127.0.0.2:${port}`);
+  expect(await urlOf(app, "--host", "127.0.0.3")).toBe(`http://127.0.0.3:${port}`);
+  expect(await urlOf(app, "--port", "0")).toMatch(/^http:\/\/127\.0\.0\.2:(?!8800)\d+$/);
+  const unix = join(folder, "socket");
+  expect(await urlOf(app, "--unix", unix)).toBe(`unix:${unix}`);
+});
+
+test("listens on the Unix socket that the app exports, unless the command line has a port", async () => {
+  writeApp();
+  const unix = join(folder, "app.sock");
+  const app = writeApp(`export default { unix: ${JSON.stringify(unix)}, fetch: () => new Response("hi") };`);
+  expect(await urlOf(app)).toBe(`unix:${unix}`);
+  expect(await urlOf(app, "--port", "0")).toStartWith("http://localhost:");
+});
+
+test("--workers: listens on the address that the app exports, without running the app in the supervisor", async () => {
+  const app = writeApp(`
+    console.log("loaded by", process.pid);
+    setInterval(() => {}, 1000);
+    export default { port: 0, hostname: "127.0.0.4", fetch: () => new Response("hi") };
+  `);
+  const { program, port, pids } = await workersOf(start(["bun", cli, app, "--workers", "2"]));
+  expect(await (await fetch(`http://127.0.0.4:${port}/`)).text()).toBe("hi");
+  const loadedBy = [...program.stdout.matchAll(/^loaded by (\d+)$/gm)].map(([, pid]) => Number(pid));
+  expect(loadedBy.sort()).toEqual(pids().sort());
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
+test("--workers: an app that cannot be loaded, and may have an address: exit code 1, and why", async () => {
+  const app = writeApp('throw new Error("no database"); export default 1;');
+  const { code, stderr } = await run(["bun", cli, app, "--workers", "2"]);
+  expect(stderr).toMatch(/^error: .*app\.ts cannot be loaded: [^]*no database/);
+  expect(code).toBe(1);
+});
+
 test.each([
-  ["an error that nobody catches", 'setTimeout(() => { throw new Error("a timer\'s"); }, 100);', "a timer's"],
+  ["an uncaught error", 'setTimeout(() => { throw new Error("a timer\'s"); }, 100);', "a timer's"],
   ["process.exit", "setTimeout(() => process.exit(3), 100);", "the application has ended the server's thread"],
-])("--inspect: %s in it ends the server; exit 1, and why", async (_, text, says) => {
-  const app = written(`${text} export default () => new Response("hi");`);
-  const program = start(["bun", cli, app, ...place, "--inspect"]);
+])("--inspect: %s in the app stops the server: exit code 1, and why", async (_, text, says) => {
+  const app = writeApp(`${text} export default () => new Response("hi");`);
+  const program = start(["bun", cli, app, ...address, "--inspect"]);
   expect(await program.exited).toBe(1);
   expect(program.stderr).toContain(says);
 });

@@ -1,4 +1,4 @@
-// epoll-hello told something wrong: exit 2 and what to write instead, or exit 1 and why it cannot listen there.
+// Mistakes on the command line: exit code 2 and what to write instead, or exit code 1 and why it cannot be done.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -6,45 +6,71 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { Socket } from "../../src/index.ts";
-import { cli, run, endPrograms } from "../support/programs.ts";
+import { cli, endPrograms, root, run } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-const wrong: [flags: string[], says: RegExp][] = [
-  [["--prot", "8800"], /unknown flag --prot/],
-  [["-p", "8800"], /unknown flag -p/],
-  [["--no-foo"], /unknown flag --no-foo/],
-  [["serve"], /there is no file "serve" to serve: give a module, as in app\.ts; flags start with --/],
-  [["package.json", "more"], /"more" is not an argument/],
-  [["--port", "http"], /--port takes a whole number from 0 to 65535, not "http"/],
-  [["--port", "65536"], /--port takes .* not "65536"/],
-  [["--port", "-1"], /--port takes .* not "-1"/],
-  [["--port", "80.5"], /--port takes .* not "80.5"/],
-  [["--port", "0x50"], /--port takes .* not "0x50"/],
-  [["--port"], /--port takes .* not nothing/],
-  [["--port", "--quiet"], /--port needs a value, and --quiet is a flag/],
-  [["--backlog", "0"], /--backlog takes a whole number from 1/],
-  [["--host", ""], /--host needs a value/],
-  [["--host", "no.such.host.invalid"], /"no\.such\.host\.invalid" has no address.*give a name or address/],
-  [["--host", "203.0.113.9"], /"203\.0\.113\.9" is not an address of this machine: try localhost/],
-  [["--unix", ""], /--unix needs a value/],
-  [["--unix", "x".repeat(108)], /at most 107 bytes, this one has 108/],
-  [["--unix", "x", "--port", "1"], /--unix does not go with --port/],
+const usageErrors: [args: string[], message: RegExp][] = [
+  [["--prot", "8800"], /unknown flag --prot \(did you mean --port\?\)\n/],
+  [["--no-clasic"], /unknown flag --no-clasic \(did you mean --no-classic\?\)\n/],
+  [["--prot", "8800", "--no-foo", "-x"], /unknown flags --prot \(did you mean --port\?\), --no-foo, -x\n/],
+  [["-p", "8800"], /unknown flag -p \(did you mean --port\?\)/],
+  [["lessons"], /unknown command "lessons"; did you mean "lesson"\?/],
+  [["wyh"], /unknown command "wyh"; did you mean "why"\?/],
+  [["version"], /unknown command "version"; did you mean "--version"\?/],
+  [["help"], /unknown command "help"; did you mean "--help"\?/],
+  [["package.json", "more"], /unexpected argument "more"/],
+  [["--port", "http"], /--port must be an integer from 0 to 65535; received "http"/],
+  [["--port", "65536"], /--port must be .*; received "65536"/],
+  [["--port", "-1"], /--port must be .*; received "-1"/],
+  [["--port", "80.5"], /--port must be .*; received "80.5"/],
+  [["--port", "0x50"], /--port must be .*; received "0x50"/],
+  [["--port"], /--port requires a value \(an integer from 0 to 65535\)/],
+  [["--port", "--quiet"], /--port requires a value \(an integer from 0 to 65535\)/],
+  [["--port", "1", "--port", "2"], /--port is given more than once/],
+  [["--backlog", "0"], /--backlog must be an integer from 1 to/],
+  [["--host", ""], /--host requires a value/],
+  [["--unix", ""], /--unix requires a value/],
+  [["--unix", "x".repeat(108)], /at most 107 bytes/],
+  [["--unix", "x", "--port", "1"], /--unix cannot be used with --port/],
   [["--quiet=no"], /--quiet takes no value/],
+  [["--inspect", "9000"], /write --inspect=9000, with an equals sign/],
+  [["--trace", "json"], /write --trace=json, with an equals sign/],
 ];
 
-for (const [flags, says] of wrong) {
-  test(`${flags.join(" ").slice(0, 40)}: exit 2, and what to do`, async () => {
-    const { code, stdout, stderr } = await run(["bun", cli, ...flags]);
-    expect(stderr).toMatch(says);
-    expect(stderr).toContain("--help");
+for (const [args, message] of usageErrors) {
+  test(`${args.join(" ").slice(0, 40)}: exit code 2, and what to write instead`, async () => {
+    const { code, stdout, stderr } = await run(["bun", cli, ...args]);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^error: .*\nRun epoll-hello --help for usage\.\n$/);
     expect(stdout).toBe("");
     expect(code).toBe(2);
   });
 }
 
-test("a port that is taken: exit 1, with the address and a hint", async () => {
+const failures: [args: string[], message: RegExp][] = [
+  [["serve"], /cannot find the module "serve"/],
+  [["no/such/app.ts"], /cannot find the module "no\/such\/app\.ts"/],
+  [["src"], /"src" is a directory; pass a module: epoll-hello app\.ts/],
+  [
+    ["--host", "no.such.host.invalid"],
+    /cannot resolve the host "no\.such\.host\.invalid" .*; use a name or an address/,
+  ],
+  [["--host", "203.0.113.9"], /"203\.0\.113\.9" is not an address of this machine; use localhost/],
+];
+
+for (const [args, message] of failures) {
+  test(`${args.join(" ")}: exit code 1, and why`, async () => {
+    const { code, stdout, stderr } = await run(["bun", cli, ...args], { cwd: root });
+    expect(stderr).toMatch(message);
+    expect(stderr).toStartWith("error: ");
+    expect(stdout).toBe("");
+    expect(code).toBe(1);
+  });
+}
+
+test("a port in use: exit code 1, with the address and a hint", async () => {
   const other = new Socket();
   try {
     other.bind({ address: "127.0.0.1", port: 0 });
@@ -59,27 +85,28 @@ test("a port that is taken: exit 1, with the address and a hint", async () => {
   }
 });
 
-// Root may bind any port; without this one capability it is as everybody else.
-const asEverybody =
+// Root may bind any port, unless it lacks this one capability.
+const unprivileged =
   process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"] : [];
-const canBeForbidden =
-  (asEverybody.length === 0 || Bun.which("setpriv") !== null) &&
+const canTestPrivilegedPort =
+  (unprivileged.length === 0 || Bun.which("setpriv") !== null) &&
   Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) > 1;
 
-test.skipIf(!canBeForbidden)("a port that is forbidden: exit 1, with the address and a hint", async () => {
-  const { code, stderr } = await run([...asEverybody, process.execPath, cli, "--port", "1"]);
+test.skipIf(!canTestPrivilegedPort)("a privileged port: exit code 1, with the address and a hint", async () => {
+  const { code, stderr } = await run([...unprivileged, process.execPath, cli, "--port", "1"]);
   expect(stderr).toContain("EACCES: permission denied 127.0.0.1:1");
-  expect(stderr).toContain("ports below 1024 need root");
+  expect(stderr).toContain("Ports below 1024 require root");
   expect(code).toBe(1);
 });
 
-test("a file in the socket's place: exit 1, and it is not touched", async () => {
+test("--unix with the path of a regular file: exit code 1, and the file is not changed", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const path = join(directory, "notes.txt");
     writeFileSync(path, "mine");
     const { code, stderr } = await run(["bun", cli, "--unix", path]);
     expect(stderr).toContain(`EADDRINUSE: address already in use ${path}`);
+    expect(stderr).toContain("or the path is not a socket");
     expect(code).toBe(1);
     expect(await Bun.file(path).text()).toBe("mine");
   } finally {
@@ -87,12 +114,51 @@ test("a file in the socket's place: exit 1, and it is not touched", async () => 
   }
 });
 
-test("--help names every flag, without colour where none is wanted", async () => {
+test("--help lists every flag, examples, environment variables and exit codes, without color on a pipe", async () => {
   const { code, stdout } = await run(["bun", cli, "--help"]);
-  for (const flag of ["port", "host", "unix", "classic", "backlog", "quiet", "help", "version"]) {
-    expect(stdout).toContain(`--${flag}`);
+  for (const flag of [
+    "port",
+    "host",
+    "unix",
+    "fd",
+    "systemd",
+    "backlog",
+    "workers",
+    "balance",
+    "classic",
+    "trace",
+    "trace-file",
+    "step",
+    "inspect",
+    "show-bytes",
+    "numeric",
+    "quiet",
+    "help",
+    "version",
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^  (-\\w, )?--${flag}\\b`, "m"));
   }
+  for (const title of ["Usage", "Commands", "Examples", "Environment variables", "Exit codes"]) {
+    expect(stdout).toMatch(new RegExp(`^${title}:`, "m"));
+  }
+  expect(stdout).toContain(`\nDocumentation: ${join(root, "docs")}\n`);
   expect(stdout).not.toContain("\x1b");
+  expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
+  expect(code).toBe(0);
+});
+
+test("FORCE_COLOR colors output on a pipe, also if NO_COLOR is set", async () => {
+  const env = { FORCE_COLOR: "1", NO_COLOR: "1" };
+  const help = await run(["bun", cli, "--help"], { env });
+  expect(help.stdout).toContain("\x1b[1mUsage:\x1b[22m");
+  const mistake = await run(["bun", cli, "--nonsense"], { env });
+  expect(mistake.stderr).toStartWith("\x1b[31merror\x1b[39m: ");
+  expect((await run(["bun", cli, "--help"], { env: { FORCE_COLOR: "0" } })).stdout).not.toContain("\x1b");
+});
+
+test("--help is printed even if another flag is unknown", async () => {
+  const { code, stdout } = await run(["bun", cli, "--nonsense", "--help"]);
+  expect(stdout).toContain("Usage: epoll-hello");
   expect(code).toBe(0);
 });
 

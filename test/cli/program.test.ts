@@ -1,4 +1,4 @@
-// epoll-hello program.ts: a program on Epoll and Socket that knows nothing of it, traced, stepped through and shown, call by call.
+// epoll-hello PROGRAM: traces, steps through and inspects a program that uses Epoll and Socket, without changes to it.
 
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -19,13 +19,13 @@ const echo = join(root, "examples", "2-echo.ts");
 
 let files = 0;
 
-function written(text: string): string {
+function writeProgram(text: string): string {
   const file = join(folder, `program${files++}.ts`);
   writeFileSync(file, text);
   return file;
 }
 
-/** It has an event at once, prints it with its arguments, and ends. */
+/** Prints the number of its events and its arguments, and exits. */
 const SHORT = `
   import { Epoll, EPOLLIN, pipe } from ${index};
   const epoll = new Epoll();
@@ -41,7 +41,7 @@ const masked = (text: string): string =>
     .replace(/= \d+$/gm, "= N")
     .replace(/ +\+\d+\.\d{3}s$/gm, "");
 
-test("--trace: each call beside what the program prints, in order, and what is wrong with it", async () => {
+test("--trace prints each call in order with the program's own output, and warnings", async () => {
   const { code, stdout } = await run(["bun", cli, edge, "--trace"]);
   expect(code).toBe(0);
   const [, level = "", edgy = ""] = masked(stdout).split(/^EPOLLIN(?:\|EPOLLET)?$/m);
@@ -73,15 +73,15 @@ test("--trace: each call beside what the program prints, in order, and what is w
   expect(edgy).toMatch(/two are read: +2\n +warning: fd \d+ is edge-triggered, but was not read until EAGAIN/);
 });
 
-test("its arguments are those behind --, its exit code is its own", async () => {
-  const file = written(`${SHORT} process.exit(3);`);
+test("the program gets the arguments after --, and its exit code is kept", async () => {
+  const file = writeProgram(`${SHORT} process.exit(3);`);
   const { code, stdout } = await run(["bun", cli, file, "--trace", "--", "--one", "two"]);
   expect(stdout.replace(/\s+/g, " ")).toContain('1 [ "--one", "two" ]');
   expect(code).toBe(3);
 });
 
-test("what it throws is said, with where; exit 1", async () => {
-  const file = written(`${SHORT} throw new Error("no more");`);
+test("an error that the program throws is printed with its stack: exit code 1", async () => {
+  const file = writeProgram(`${SHORT} throw new Error("no more");`);
   for (const how of ["--trace", "--step"]) {
     const { code, stderr } = await run(["sh", "-c", 'echo c | "$0" "$@"', process.execPath, cli, file, how]);
     expect(stderr).toMatch(/Error: no more\n +at .*program\d+\.ts:8/);
@@ -89,16 +89,16 @@ test("what it throws is said, with where; exit 1", async () => {
   }
 });
 
-test("--trace-file saves it, and replay shows it", async () => {
-  const file = written(SHORT);
+test("--trace-file saves the trace, and replay prints it", async () => {
+  const file = writeProgram(SHORT);
   const trace = join(folder, "trace.jsonl");
   expect((await run(["bun", cli, file, "--trace-file", trace])).code).toBe(0);
   const { stdout } = await run(["bun", cli, "replay", trace]);
   expect(masked(stdout)).toContain("#1 epoll_wait(FD, -1) = [(FD, EPOLLIN)]\n");
 });
 
-test("one on Bun's loop: iterations end when the program has nothing more to do, and the time is nobody's turn", async () => {
-  const file = written(`
+test("a program on Bun's event loop: the time between iterations is reported as time away", async () => {
+  const file = writeProgram(`
     import { EPOLLIN, pipe, watch } from ${index};
     const [reader, writer] = pipe();
     const watching = watch(reader, EPOLLIN, () => {
@@ -116,8 +116,8 @@ test("one on Bun's loop: iterations end when the program has nothing more to do,
   expect(events.find(({ type }) => type === "wait")?.awayUs).toBeGreaterThan(10_000);
 });
 
-test("what is read and written otherwise is seen, too: pipes, counters, datagrams, messages", async () => {
-  const file = written(`
+test("--trace includes reads and writes of pipes, eventfds, datagrams and messages", async () => {
+  const file = writeProgram(`
     import { AF_INET, AF_UNIX, Epoll, EPOLLET, EPOLLIN, EventFd, pipe, Socket, socketpair, SOCK_DGRAM } from ${index};
     const epoll = new Epoll();
     const [reader, writer] = pipe();
@@ -143,12 +143,12 @@ test("what is read and written otherwise is seen, too: pipes, counters, datagram
     ([, call, n]) => `${call} ${n}`,
   );
   expect(calls).toEqual(["write 5", "write 8", "sendmsg 7", "sendto 3", "read 5", "read 8", "recvmsg 7", "recvfrom 3"]);
-  expect(stdout).not.toContain("edge-triggered"); // each was read to its end
+  expect(stdout).not.toContain("edge-triggered"); // each was read until EAGAIN
   expect(code).toBe(0);
 });
 
-test("connect: to whom, and how it begins; the connection is known by it", async () => {
-  const file = written(`
+test("--step shows connect with its address, and the connection by its role", async () => {
+  const file = writeProgram(`
     import { Epoll, EPOLLOUT, Socket } from ${index};
     const listener = new Socket();
     listener.bind({ address: "127.0.0.1", port: 0 });
@@ -164,7 +164,7 @@ test("connect: to whom, and how it begins; the connection is known by it", async
   expect(lines.join("\n")).toMatch(/^\(C, EPOLLOUT\) connection HERE, registered for EPOLLOUT/m);
 });
 
-test("--step: from its first call on, at the lines of its own; a client is played from the prompt", async () => {
+test("--step starts at the first call, shows the program's own lines, and has test clients", async () => {
   const commands = ["n", "connect", "n", "s", "s", 'send "hello"', "n", "s", "s", "recv", "diff", "q"];
   const { text, code } = await typedInto(commands, [echo, "--step", "--", "0"]);
   const shown = text.split("\n").map((line) => line.replace(/ {2,}(?=\S)/g, " ").trim());
@@ -190,27 +190,28 @@ test("--step: from its first call on, at the lines of its own; a client is playe
   expect(code).toBe(0);
 });
 
-test("--step of a program that ends: the end is said, and what it did can be looked at", async () => {
+test("--step reports the end of the program, and its history stays available", async () => {
   const { text, code } = await typedInto(
     ["n", "c", "back", "n", "q"],
-    [written(`${SHORT} process.exit(3);`), "--step"],
+    [writeProgram(`${SHORT} process.exit(3);`), "--step"],
   );
   expect(text).toContain("The program has ended.\n");
   expect(text).toContain("*** nothing to continue: the program has ended");
   expect(code).toBe(0);
 });
 
-test("--inspect: it stands still until the page lets it go, shows its lines, and stays when it has ended", async () => {
-  const file = written(SHORT);
+test("--inspect pauses the program at its start, shows its source, and stays after it has ended", async () => {
+  const file = writeProgram(SHORT);
   const program = start(["bun", cli, file, "--inspect"]);
-  await program.output(/program\d+\.ts stands still: go on in the page; stop with Ctrl-C/);
+  await program.output(/program\d+\.ts is paused at its start: continue on the page; stop with Ctrl-C/);
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#([\da-f]{32})$/m);
-  const order = { kind: "go", mode: { kind: "continue" } };
+  const command = { kind: "resume", mode: { kind: "continue" } };
   const headers = { Authorization: `Bearer ${token}` };
   for await (const message of messages(page)) {
     const state = message.kind === "hello" ? message.state : message;
     if (state.kind !== "state") continue;
-    if (state.run === "stopped") await fetch(`${page}orders`, { method: "POST", headers, body: JSON.stringify(order) });
+    if (state.run === "stopped")
+      await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) });
     if (state.run === "ended") break;
   }
   const source = (at: string): Promise<Response> => fetch(`${page}source?at=${encodeURIComponent(at)}`);
@@ -222,17 +223,18 @@ test("--inspect: it stands still until the page lets it go, shows its lines, and
 });
 
 test.each([
-  [["--port", "1", "--trace"], "--port has nothing to say to it"],
-  [["--workers", "2"], "--workers has nothing to say to it"],
-  [[], "has nothing to serve: export default { fetch(request)"],
-])("%j with a program: exit 2, and why", async (flags, says) => {
-  const { code, stderr } = await run(["bun", cli, written(SHORT), ...flags]);
-  expect(stderr).toContain(says);
-  expect(code).toBe(2);
+  [["--port", "1", "--trace"], "has no default export, so it runs as a program; --port applies to servers only", 2],
+  [["--workers", "2"], "has no default export, so it runs as a program; --workers applies to servers only", 2],
+  [["--step", "--trace"], "--step cannot be used with --trace", 2],
+  [[], "has no default export to serve: export default { fetch(request)", 1],
+] as const)("%j with a program: says %j, exit code %d", async (flags, message, expected) => {
+  const { code, stderr } = await run(["bun", cli, writeProgram(SHORT), ...flags]);
+  expect(stderr).toContain(message);
+  expect(code).toBe(expected);
 });
 
-test("-- without a program: exit 2", async () => {
+test("arguments after -- without a program: exit code 2", async () => {
   const { code, stderr } = await run(["bun", cli, "--port", "0", "--", "x"]);
-  expect(stderr).toContain("what follows -- is for a program: epoll-hello --trace program.ts -- 8801");
+  expect(stderr).toContain("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
   expect(code).toBe(2);
 });

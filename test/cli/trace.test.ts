@@ -1,4 +1,4 @@
-// epoll-hello --trace, --trace-file, replay: a line for each event, as text or as JSON, and none lost.
+// epoll-hello --trace, --trace-file and replay: one line per event, as text or as JSON, and none is lost.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EPOLLOUT, inspectFd, parseTrace, type TraceEvent } from "../../src/index.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
-import { eventually } from "../support/server-process.ts";
+import { eventually } from "../support/eventually.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -27,21 +27,21 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-test("--trace prints each event before the loop waits again; --numeric has the document's numbers", async () => {
+test("--trace prints all events before the loop waits again; --numeric prints masks as numbers", async () => {
   const { program, port } = await serve("--trace", "--numeric", "--classic");
   await (await fetch(`http://127.0.0.1:${port}/some/path`)).text();
   await program.output(/^#\d+ epoll_wait\(\d+, -1\) = \[\(\d+, 1\)\] +\+\d+\.\d{3}s$/m);
   await program.output(/^ {6}recv\(\d+\) = \d+ +GET \/some\/path HTTP\/1\.1$/m);
   await program.output(/^#\d+ epoll_wait\(\d+, \d+\) = \[\(\d+, 4\)\] /m);
   await program.output(/^#\d+ epoll_wait\(\d+, \d+\) = \[\(\d+, 16\)\] /m);
-  await program.output(/^ {6}close\(\d+\)$/m); // while it waits for ever
+  await program.output(/^ {6}close\(\d+\)$/m); // while the loop waits indefinitely
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0);
   expect(program.stdout).toEndWith("served 1 request on 1 connection\n");
-  expect(program.stdout).not.toMatch(/^127\.0\.0\.1:\d+ {2}GET/m); // the trace has it
+  expect(program.stdout).not.toMatch(/^127\.0\.0\.1:\d+ {2}GET/m); // the trace contains the request line
 });
 
-test("--trace=json: standard output is a trace and nothing else", async () => {
+test("--trace=json prints nothing but the trace on standard output", async () => {
   const { program, port } = await serve("--trace=json");
   await (await fetch(`http://127.0.0.1:${port}/`)).text();
   program.kill("SIGTERM");
@@ -52,7 +52,7 @@ test("--trace=json: standard output is a trace and nothing else", async () => {
   expect(program.stderr).toStartWith("listening on http://127.0.0.1:");
 });
 
-test("--trace-file saves what --trace prints, and replay prints it again", () =>
+test("--trace-file saves the trace, and replay prints the same lines from a file or standard input", () =>
   withFolder(async (folder) => {
     const file = join(folder, "trace.jsonl");
     const { program, port } = await serve("--trace", "--trace-file", file, "--show-bytes");
@@ -64,11 +64,13 @@ test("--trace-file saves what --trace prints, and replay prints it again", () =>
     expect(again).toMatchObject({ code: 0, stderr: "" });
     expect(again.stdout.split("\n").slice(0, -1)).toEqual(printed);
     expect(again.stdout).toContain('"GET / HTTP/1.1\\r\\n');
+    const piped = await run(["sh", "-c", '"$0" "$1" replay - <"$2"', process.execPath, cli, file]);
+    expect(piped).toEqual(again);
     expect((await run(["bun", cli, "replay", file, "--json"])).stdout).toBe(readFileSync(file, "utf8"));
     expect((await run(["bun", cli, "replay", file, "--numeric"])).stdout).toMatch(/= \[\(\d+, 1\)\]/);
   }));
 
-test("a reader who reads late gets every line: the loop waits for him", () =>
+test("a slow reader gets every line: the loop blocks", () =>
   withFolder(async (folder) => {
     const [fifo, file] = [join(folder, "go"), join(folder, "all.jsonl")];
     await Bun.$`mkfifo ${fifo}`;
@@ -76,28 +78,28 @@ test("a reader who reads late gets every line: the loop waits for him", () =>
     const program = start(["sh", "-c", late, process.execPath, cli, fifo, file]);
     const [, port] = await program.errors(/listening on http:\/\/\S+:(\d+) /m);
     const [pid] = (await Bun.$`pgrep -P ${program.pid} -f main.ts`.text()).trim().split("\n");
-    const replies = Array.from({ length: 2000 }, () =>
-      fetch(`http://127.0.0.1:${port}/`).then((reply) => reply.text()),
+    const responses = Array.from({ length: 2000 }, () =>
+      fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()),
     );
     const pipe = openSync(`/proc/${pid}/fd/1`, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
       await eventually(
-        () => inspectFd(pipe).ready & EPOLLOUT, // however much it holds: that differs, see pipe(7)
+        () => inspectFd(pipe).ready & EPOLLOUT, // independent of the pipe's capacity, see pipe(7)
         (room) => room === 0,
       );
     } finally {
       closeSync(pipe);
       writeFileSync(fifo, "go\n");
-      await Promise.all(replies);
+      await Promise.all(responses);
       process.kill(Number(pid), "SIGTERM");
       await program.exited;
     }
-    const events: TraceEvent[] = parseTrace(program.stdout, "stdout"); // which sees a gap
+    const events: TraceEvent[] = parseTrace(program.stdout, "stdout"); // throws if an event is missing
     expect(events.filter(({ type }) => type === "send").length).toBe(2000);
     expect(program.stdout).toBe(readFileSync(file, "utf8"));
   }));
 
-test("a reader who goes away does not end the server", async () => {
+test("keeps serving after the reader of the trace has gone", async () => {
   const program = start([
     "sh",
     "-c",
@@ -114,26 +116,27 @@ test("a reader who goes away does not end the server", async () => {
   }
 });
 
-test("mistakes are told, with what to write instead", () =>
+test("mistakes: prints what to write instead", () =>
   withFolder(async (folder) => {
     const broken = join(folder, "broken.jsonl");
     writeFileSync(broken, "hello\n");
     const cases: [string[], RegExp, number][] = [
-      [["--trace=xml"], /--trace takes text or json, not "xml"/, 2],
-      [["--numeric"], /--numeric is for a trace: give --trace or --step, too/, 2],
-      [["--show-bytes"], /--show-bytes is for a trace: give --trace or --step, too/, 2],
-      [["--trace", "--workers", "2"], /a trace is of one process: leave out --workers/, 2],
-      [["--trace-file", folder, "--port", "0"], /--trace-file cannot be written: EISDIR/, 2],
-      [["--trace-file="], /--trace-file needs a value/, 2],
-      [["replay"], /replay needs the file of a trace: epoll-hello replay FILE/, 2],
-      [["replay", broken, "more"], /"more" is not an argument/, 2],
-      [["replay", join(folder, "none")], /ENOENT: no such file or directory/, 1],
-      [["replay", broken], /line 1: not valid JSON/, 1],
-      [["--trace", "replay"], /replay comes first: epoll-hello replay/, 2],
+      [["--trace=xml"], /--trace must be "text" or "json"; received "xml"/, 2],
+      [["--numeric"], /--numeric requires --trace, --trace-file or --step/, 2],
+      [["--show-bytes"], /--show-bytes requires --trace, --trace-file, --step or --inspect/, 2],
+      [["--trace", "--workers", "2"], /--trace cannot be used with --workers/, 2],
+      [["--trace-file", folder, "--port", "0"], /cannot write the trace file: EISDIR/, 1],
+      [["--trace-file="], /--trace-file requires a value \(a file to write to\)/, 2],
+      [["replay"], /replay requires a trace file: epoll-hello replay FILE/, 2],
+      [["replay", "-", "--step"], /--step reads commands from standard input: pass the trace as a file/, 2],
+      [["replay", broken, "more"], /unexpected argument "more"/, 2],
+      [["replay", join(folder, "none")], /cannot read the trace: ENOENT: no such file or directory/, 1],
+      [["replay", broken], /line 1: /, 1],
+      [["--trace", "replay"], /replay must come first: epoll-hello replay/, 2],
     ];
     for (const [flags, message, code] of cases) {
-      const ended = await run(["bun", cli, ...flags]);
-      expect(ended.stderr).toMatch(message);
-      expect({ flags, code: ended.code, stdout: ended.stdout }).toEqual({ flags, code, stdout: "" });
+      const result = await run(["bun", cli, ...flags]);
+      expect(result.stderr).toMatch(message);
+      expect({ flags, code: result.code, stdout: result.stdout }).toEqual({ flags, code, stdout: "" });
     }
   }));

@@ -1,4 +1,4 @@
-// epoll-hello why: figures of this machine, as text, as JSON and as a picture; what is wrong is said before it measures.
+// epoll-hello why: measurements as text, JSON and SVG; mistakes are reported before measuring.
 
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,16 +15,16 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-interface Figures {
-  steps: { descriptors: number; select: number | null; poll: number; epoll: number }[];
+interface Measurements {
+  steps: { fds: number; select: number | null; poll: number; epoll: number }[];
   [name: string]: unknown;
 }
 
-test("--json: the figures, the machine, and nothing else", async () => {
+test("--json prints the measurements and the machine, and nothing else", async () => {
   const { code, stdout, stderr } = await run(["bun", cli, "why", "--max", "2000", "--json"]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  const { steps, crossover, ...others } = JSON.parse(stdout) as Figures;
+  const { steps, crossover, ...others } = JSON.parse(stdout) as Measurements;
   expect(Object.keys(crossover as object)).toEqual(["select", "poll"]);
   expect(others).toEqual({
     command: "epoll-hello why --max 2000",
@@ -37,137 +37,137 @@ test("--json: the figures, the machine, and nothing else", async () => {
     },
     unit: "ns",
     rounds: expect.any(Number),
-    asked: 2000,
-    openFiles: expect.any(Number),
+    requestedFds: 2000,
+    openFilesLimit: expect.any(Number),
     fdSetSize: 1024,
   });
-  expect(steps.map(({ descriptors }) => descriptors)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
-  for (const { descriptors, select, poll, epoll } of steps) {
+  expect(steps.map(({ fds }) => fds)).toEqual([10, 20, 50, 100, 200, 500, 1000, 2000]);
+  for (const { fds, select, poll, epoll } of steps) {
     for (const ns of [poll, epoll, select ?? 1]) {
       expect(Number.isFinite(ns)).toBe(true);
       expect(ns).toBeGreaterThan(0);
     }
-    if (descriptors <= 500) expect(select).not.toBeNull(); // 1000 too, unless this test was given descriptors
-    if (descriptors >= 1024) expect(select).toBeNull();
+    if (fds <= 500) expect(select).not.toBeNull(); // 1000 too, unless this test inherited many fds
+    if (fds >= 1024) expect(select).toBeNull();
   }
 });
 
-test("a table, a chart, sentences, the machine and the command, in 80 columns and without colour in a pipe", async () => {
+test("prints a table, a chart, a summary, the machine and the command, in 80 columns, without color on a pipe", async () => {
   const { code, stdout, stderr } = await run(["bun", cli, "why", "--max", "2000"]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^ +descriptors +select +poll +epoll_wait/m);
+  expect(stdout).toMatch(/^ +fds +select +poll +epoll_wait/m);
   expect(stdout).toMatch(/^ +2,000 +- +\S+ [nµm]s +\S+ [nµm]s +\S+$/m);
-  expect(stdout).toMatch(/beyond FD_SETSIZE, 1024/);
+  expect(stdout).toMatch(/above FD_SETSIZE \(1024\)/);
   expect(stdout).toMatch(/^ +1 µs \+/m);
-  expect(stdout).toMatch(/^Among 10, \S+ is the fastest/m);
-  expect(stdout).toMatch(/^select ends after /m);
+  expect(stdout).toMatch(/^With 10 file descriptors, \S+ is the fastest/m);
+  expect(stdout).toMatch(/^select stops after /m);
   expect(stdout).toContain(`Bun ${process.versions.bun}`);
   expect(stdout).toMatch(/^epoll-hello why --max 2000$/m);
   expect(stdout).not.toContain("\x1b");
-  expect(stdout).not.toContain("It ends at");
+  expect(stdout).not.toContain("Measured up to");
   expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
 });
 
-test("--svg writes a picture beside the text, and says where", async () => {
+test("--svg also writes an SVG chart", async () => {
   const file = join(directory, "why.svg");
   const { code, stdout } = await run(["bun", cli, "why", "--max", "20", "--svg", file]);
   expect(code).toBe(0);
-  expect(stdout).toEndWith(`\nThe picture is in ${file}\n`);
+  expect(stdout).toEndWith(`\nwrote ${file}\n`);
   expect(readFileSync(file, "utf8")).toMatch(/^<svg [^]*epoll-hello why --max 20 [^]*<\/svg>\n$/);
 });
 
-test("--svg and --json go together, and standard output is JSON still", async () => {
+test("--svg can be used with --json", async () => {
   const file = join(directory, "both.svg");
   const { code, stdout } = await run(["bun", cli, "why", "--max", "10", "--json", "--svg", file]);
   expect(code).toBe(0);
-  expect((JSON.parse(stdout) as Figures).steps).toHaveLength(1);
+  expect((JSON.parse(stdout) as Measurements).steps).toHaveLength(1);
   expect(existsSync(file)).toBe(true);
 });
 
 test.skipIf(Bun.which("script") === null)(
-  "on a terminal: progress in a line that goes again, and colour unless NO_COLOR",
+  "on a terminal: shows progress and erases it, and colors the output unless NO_COLOR is set",
   async () => {
     const command = ["script", "-qec", `"${process.execPath}" "${cli}" why --max 10`, "/dev/null"];
-    for (const [noColor, hasColour] of [
+    for (const [noColor, isColored] of [
       [undefined, true],
       ["1", false],
     ] as const) {
       const { code, stdout } = await run(command, { env: { TERM: "xterm", NO_COLOR: noColor } });
       expect(stdout).toStartWith("\r\x1b[Kmeasuring: 0 %\r\x1b[Kmeasuring: ");
       expect(stdout).toContain(" %\r\x1b[KWhy epoll: ");
-      expect(stdout.includes("\x1b[36m")).toBe(hasColour);
+      expect(stdout.includes("\x1b[36m")).toBe(isColored);
       expect(code).toBe(0);
     }
   },
 );
 
-test("a soft limit is no limit: the hard one is", async () => {
+test("the soft limit of open files does not matter, the hard one does", async () => {
   const script = 'ulimit -Sn 256 && exec "$0" "$@"';
   const { stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500", "--json"]);
-  expect((JSON.parse(stdout) as Figures).steps.at(-1)?.descriptors).toBe(500);
+  expect((JSON.parse(stdout) as Measurements).steps.at(-1)?.fds).toBe(500);
 });
 
-test("where the hard limit is too low it goes as far as it can, and says so", async () => {
+test("with a low hard limit, measures as far as possible, and says so", async () => {
   const script = 'ulimit -n 256 && exec "$0" "$@"';
   const { code, stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500"]);
-  expect(stdout).toMatch(/^It ends at \d+, not 500: this process may have 256 files open/m);
+  expect(stdout).toMatch(/^Measured up to \d+ instead of 500 file descriptors: this process may open 256\s+files/m);
   expect(code).toBe(0);
 });
 
-test("where it leaves no room at all: exit 1, and what to do", async () => {
+test("with a hard limit that is too low for any measurement: exit code 1, and what to do", async () => {
   const script = 'ulimit -n 40 && exec "$0" "$@"';
   const { code, stdout, stderr } = await run(["sh", "-c", script, process.execPath, cli, "why"]);
-  expect(stderr).toMatch(/only 40 files may be open at once: raise the limit/);
+  expect(stderr).toMatch(/this process may open only 40 files; raise the limit/);
   expect(stdout).toBe("");
   expect(code).toBe(1);
 });
 
-const wrong: [flags: string[], says: RegExp][] = [
+const wrong: [flags: string[], message: RegExp][] = [
   [["--port", "8800"], /unknown flag --port/],
   [["--version"], /unknown flag --version/],
   [["-v"], /unknown flag -v/],
-  [["now"], /"now" is not an argument: .* --max 1000/],
-  [["--max", "9"], /--max takes a whole number from 10 to 100000, not "9"/],
-  [["--max", "many"], /--max takes .* not "many"/],
-  [["--max"], /--max takes .* not nothing/],
-  [["--svg"], /--svg needs a value/],
-  [["--svg", "--json"], /--svg needs a value, and --json is a flag/],
+  [["now"], /unexpected argument "now"/],
+  [["--max", "9"], /--max must be an integer from 10 to 100000; received "9"/],
+  [["--max", "many"], /--max must be .*; received "many"/],
+  [["--max"], /--max requires a value \(an integer from 10 to 100000\)/],
+  [["--svg"], /--svg requires a value/],
+  [["--svg", "--json"], /--svg requires a value \(a file to write to\)/],
   [["--json=yes"], /--json takes no value/],
 ];
 
-for (const [flags, says] of wrong) {
-  test(`why ${flags.join(" ")}: exit 2, and what to do`, async () => {
+for (const [flags, message] of wrong) {
+  test(`why ${flags.join(" ")}: exit code 2, and what to do`, async () => {
     const { code, stdout, stderr } = await run(["bun", cli, "why", ...flags]);
-    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(message);
     expect(stderr).toContain("epoll-hello why --help");
     expect(stdout).toBe("");
     expect(code).toBe(2);
   });
 }
 
-test("why among the server's flags: exit 2, and where it belongs", async () => {
+test("why after other flags: exit code 2, and where it belongs", async () => {
   const { code, stderr } = await run(["bun", cli, "--quiet", "why"]);
-  expect(stderr).toContain("why comes first: epoll-hello why");
+  expect(stderr).toContain("why must come first: epoll-hello why");
   expect(code).toBe(2);
 });
 
-test("a picture that cannot be written: exit 1 and why, before anything is measured", async () => {
-  for (const [file, says] of [
+test("an SVG file that cannot be written: exit code 1 before measuring", async () => {
+  for (const [file, message] of [
     [join(directory, "no", "such", "why.svg"), "ENOENT"],
     [directory, "EISDIR"],
   ] as const) {
     const { code, stdout, stderr } = await run(["bun", cli, "why", "--svg", file]);
-    expect(stderr).toContain(`the picture cannot be written: ${says}`);
+    expect(stderr).toContain(`cannot write the SVG file: ${message}`);
     expect(stdout).toBe("");
     expect(code).toBe(1);
   }
 });
 
-test("what is in the picture's place stays until there is a new one", async () => {
+test("an existing file is kept until the new chart is complete", async () => {
   const file = join(directory, "old.svg");
   writeFileSync(file, "old");
-  const script = 'ulimit -n 40 && exec "$0" "$@"'; // it ends after the check, before the picture
+  const script = 'ulimit -n 40 && exec "$0" "$@"'; // fails after the check, before the chart is written
   const fails = async (path: string): Promise<number> =>
     (await run(["sh", "-c", script, process.execPath, cli, "why", "--svg", path])).code;
   expect(await fails(file)).toBe(1);
@@ -178,7 +178,7 @@ test("what is in the picture's place stays until there is a new one", async () =
   expect(readFileSync(file, "utf8")).toStartWith("<svg");
 });
 
-test("--help: its own flags, and the server's help knows of it", async () => {
+test("--help lists its own flags, and epoll-hello --help lists the command", async () => {
   for (const flag of ["--help", "-h"]) {
     const { code, stdout } = await run(["bun", cli, "why", flag]);
     for (const name of ["epoll-hello why", "--max", "--svg", "--json"]) expect(stdout).toContain(name);
@@ -187,6 +187,6 @@ test("--help: its own flags, and the server's help knows of it", async () => {
     expect(code).toBe(0);
   }
   const { stdout } = await run(["bun", cli, "--help"]);
-  expect(stdout).toMatch(/^USAGE epoll-hello \[APP\|why\|replay\|lesson\] \[OPTIONS\]$/m);
-  expect(stdout).toMatch(/^ +why +Time select, poll and epoll_wait/m);
+  expect(stdout).toMatch(/^ +epoll-hello why\|replay\|lesson \[options\]$/m);
+  expect(stdout).toMatch(/^ +why +measure select, poll and epoll_wait/m);
 });

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
 import { FetchServer } from "../support/fetch-server.ts";
-import { eventually } from "../support/server-process.ts";
+import { eventually } from "../support/eventually.ts";
 
 setDefaultTimeout(60_000);
 

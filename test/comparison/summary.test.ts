@@ -1,83 +1,53 @@
-// The sentences: whatever was measured is what they say, whoever is faster.
+// The summary: its sentences follow from the measured times alone.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { crossover, summarize, formatCount, formatRatio, formatTime } from "../../src/tools/comparison/summary.ts";
+import { crossover, summarize } from "../../src/tools/comparison/summary.ts";
 import type { Step } from "../../src/tools/comparison/measure.ts";
 
 setDefaultTimeout(60_000);
 
-function steps(...rows: [descriptors: number, select: number | null, poll: number, epoll: number][]): Step[] {
-  return rows.map(([descriptors, select, poll, epoll]) => ({ descriptors, select, poll, epoll }));
+function steps(...rows: [fds: number, select: number | null, poll: number, epoll: number][]): Step[] {
+  return rows.map(([fds, select, poll, epoll]) => ({ fds, select, poll, epoll }));
 }
 
-test("who is faster among few is said, be it select or poll; and where epoll overtakes each", () => {
+test("names the fastest call at both ends, the crossover with each call, the growth, and the limit of select", () => {
   const measured = steps([10, 300, 310, 400], [20, 380, 420, 410], [50, 900, 950, 405], [2000, null, 40_000, 410]);
   expect(crossover(measured)).toEqual({ select: 50, poll: 20 });
   expect(summarize(measured)).toEqual([
-    "Among 10, select is the fastest (300 ns): poll takes 1.03 times as long, epoll_wait 1.3 times.",
-    "epoll_wait is faster than select from 50 on, and faster than poll from 20 on.",
-    "Among 2,000, epoll_wait is the fastest (410 ns): poll takes 97.6 times as long.",
-    "With 200 times the descriptors, poll's time is 129 times what it was, epoll_wait's time is 1.02 times what it was.",
-    "select ends after 50: a descriptor whose number is 1024 or higher does not fit into its fd_set (FD_SETSIZE).",
+    "With 10 file descriptors, select is the fastest (300 ns): poll takes 1.03 times as long, epoll_wait 1.3 times.",
+    "epoll_wait is faster than select from 50 file descriptors on, and faster than poll from 20 file descriptors on.",
+    "With 2,000 file descriptors, epoll_wait is the fastest (410 ns): poll takes 97.6 times as long.",
+    "With 200 times as many file descriptors, poll takes 129 times as long as before, epoll_wait 1.02 times.",
+    "select stops after 50 file descriptors: one numbered 1024 or higher does not fit into an fd_set (FD_SETSIZE).",
   ]);
 });
 
-test("a crossover is final: where epoll falls back again, it counts from later on", () => {
+test("a crossover counts only if epoll_wait stays faster", () => {
   expect(crossover(steps([10, 5, 5, 4], [20, 5, 5, 6], [50, 5, 5, 4]))).toEqual({ select: 50, poll: 50 });
   expect(crossover(steps([10, 5, 5, 4], [20, 5, 5, 5]))).toEqual({ select: null, poll: null });
   expect(crossover([])).toEqual({ select: null, poll: null });
 });
 
-test("epoll faster from the start, or from the start than one of them, or never", () => {
+test("describes a crossover at the first step, and one that is never reached", () => {
   const second = (measured: Step[]): string | undefined => summarize(measured)[1];
   expect(second(steps([10, 9, 9, 5], [20, 9, 9, 5]))).toBe(
     "epoll_wait is faster than both at every step: there is no crossover.",
   );
   expect(second(steps([10, 9, 4, 5], [20, 9, 9, 5]))).toBe(
-    "epoll_wait is faster than select from the start, and faster than poll from 20 on.",
+    "epoll_wait is faster than select at every step, and faster than poll from 20 file descriptors on.",
   );
   expect(second(steps([10, 4, 4, 5], [20, 4, 9, 5]))).toBe(
-    "epoll_wait is not faster than select at the last step where both are, and faster than poll from 20 on.",
+    "epoll_wait is not faster than select at the last step that both have, and faster than poll from 20 file descriptors on.",
   );
 });
 
-test("one step has one sentence, and none has none", () => {
+test("one step has one sentence, and no step has none", () => {
   expect(summarize(steps([10, 300, 310, 290]))).toEqual([
-    "Among 10, epoll_wait is the fastest (290 ns): select takes 1.03 times as long, poll 1.07 times.",
+    "With 10 file descriptors, epoll_wait is the fastest (290 ns): select takes 1.03 times as long, poll 1.07 times.",
   ]);
   expect(summarize([])).toEqual([]);
 });
 
-test("select that was never measured ends before the first step", () => {
-  expect(summarize(steps([10, null, 9, 5])).at(-1)).toStartWith("select has no step at all: ");
-});
-
-test("times have three digits and their unit", () => {
-  const written: [number, string][] = [
-    [0.5, "0.50 ns"],
-    [99.94, "99.9 ns"],
-    [573.6, "574 ns"],
-    [999.4, "999 ns"],
-    [999.6, "1.00 µs"],
-    [12_345, "12.3 µs"],
-    [999_499, "999 µs"],
-    [999_500, "1.00 ms"],
-    [11_310_773, "11.3 ms"],
-    [2e9, "2.00 s"],
-  ];
-  for (const [ns, text] of written) expect(formatTime(ns)).toBe(text);
-});
-
-test("ratios and counts", () => {
-  expect([0.968, 1.06, 1.1, 3.14, 9.97, 26.13, 119.7, 20_336].map(formatRatio)).toEqual([
-    "0.97",
-    "1.06",
-    "1.1",
-    "3.1",
-    "10.0",
-    "26.1",
-    "120",
-    "20,300",
-  ]);
-  expect(formatCount(19_900)).toBe("19,900");
+test("says if select could not be measured at all", () => {
+  expect(summarize(steps([10, null, 9, 5])).at(-1)).toStartWith("select cannot be measured: ");
 });

@@ -1,4 +1,4 @@
-// The picture: well-formed XML that stands alone, with three lines, the wall, words for who cannot see it, and two themes.
+// The SVG chart: well-formed and self-contained, with three lines, the limit of select, a description, and two themes.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Step } from "../../src/tools/comparison/measure.ts";
@@ -7,13 +7,13 @@ import { svgChart } from "../../src/tools/comparison/svg-chart.ts";
 setDefaultTimeout(60_000);
 
 const steps: Step[] = [
-  { descriptors: 10, select: 2110, poll: 1770, epoll: 574 },
-  { descriptors: 100, select: 14_500, poll: 14_400, epoll: 556 },
-  { descriptors: 1000, select: 178_000, poll: 158_000, epoll: 576 },
-  { descriptors: 10_000, select: null, poll: 5_150_000, epoll: 555 },
+  { fds: 10, select: 2110, poll: 1770, epoll: 574 },
+  { fds: 100, select: 14_500, poll: 14_400, epoll: 556 },
+  { fds: 1000, select: 178_000, poll: 158_000, epoll: 576 },
+  { fds: 10_000, select: null, poll: 5_150_000, epoll: 555 },
 ];
 
-/** Every tag opens and closes in turn, every attribute is quoted, every & begins an entity; returns the elements' names. */
+/** Checks that tags are nested, attributes quoted and entities valid. Returns the names of the elements. */
 function parse(xml: string): string[] {
   const open: string[] = [];
   const seen: string[] = [];
@@ -35,14 +35,14 @@ function parse(xml: string): string[] {
   return seen;
 }
 
-test("it is well-formed, and needs nothing from anywhere", () => {
+test("is well-formed, and refers to no external resource", () => {
   const xml = svgChart(steps, ["epoll-hello why", "a machine"]);
   expect(parse(xml).slice(0, 4)).toEqual(["svg", "title", "desc", "style"]);
   expect(xml.replace('xmlns="http://www.w3.org/2000/svg"', "")).not.toMatch(/https?:|url\(|@import|href|<script/);
   expect(xml).not.toMatch(/NaN|undefined|Infinity/);
 });
 
-test("three lines, with as many points as there are figures, named, and their last figures", () => {
+test("draws a line for each call, with a point per time, labeled with its name and last time", () => {
   const xml = svgChart(steps, []);
   for (const [call, name, time, count] of [
     ["select", "select", "178 µs", 3],
@@ -57,17 +57,17 @@ test("three lines, with as many points as there are figures, named, and their la
   }
 });
 
-test("the wall is where 1024 is, and only if the chart goes that far", () => {
+test("draws the limit of select at 1024, if the chart extends that far", () => {
   const xml = svgChart(steps, []);
-  const [, wall] = /<path class="wall" id="wall" d="M([\d.]+) /.exec(xml) ?? [];
+  const [, limit] = /<path class="limit" id="limit" d="M([\d.]+) /.exec(xml) ?? [];
   const [, thousand] = /<text class="middle" x="([\d.]+)" y="\d+">1,000</.exec(xml) ?? [];
-  expect(Number(wall) - Number(thousand)).toBeGreaterThan(0);
-  expect(Number(wall) - Number(thousand)).toBeLessThan(5);
-  expect(xml).toContain("FD_SETSIZE, 1024: here select ends");
+  expect(Number(limit) - Number(thousand)).toBeGreaterThan(0);
+  expect(Number(limit) - Number(thousand)).toBeLessThan(5);
+  expect(xml).toContain("FD_SETSIZE (1024): the limit of select");
   expect(svgChart(steps.slice(0, 2), [])).not.toContain("FD_SETSIZE");
 });
 
-test("it says in words what it shows, and what it was told is text", () => {
+test("has a text description, and escapes the caption", () => {
   const xml = svgChart(steps, ['<script>"&"</script>']);
   parse(xml);
   expect(xml).toContain("&lt;script&gt;&quot;&amp;&quot;&lt;/script&gt;");
@@ -77,8 +77,8 @@ test("it says in words what it shows, and what it was told is text", () => {
   expect(xml).toContain("@media (prefers-color-scheme: dark)");
 });
 
-test("labels that would lie upon each other are moved apart", () => {
-  const xml = svgChart([{ descriptors: 10, select: 300, poll: 301, epoll: 299 }], []);
+test("moves overlapping labels apart", () => {
+  const xml = svgChart([{ fds: 10, select: 300, poll: 301, epoll: 299 }], []);
   parse(xml);
   const at = [...xml.matchAll(/<text class="label" x="[\d.]+" y="([\d.]+)">/g)].map(([, y]) => Number(y)).sort();
   expect(at).toHaveLength(3);

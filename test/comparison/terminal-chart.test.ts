@@ -1,35 +1,35 @@
-// The table and the chart for a terminal: every figure in its place, in 80 columns, in colour only if asked.
+// The table and the chart for the terminal: positions, the width of 80 columns, and color.
 
 import { stripVTControlCharacters } from "node:util";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { terminalChart, formatDecade, table } from "../../src/tools/comparison/terminal-chart.ts";
+import { measurementTable, terminalChart } from "../../src/tools/comparison/terminal-chart.ts";
 import type { Step } from "../../src/tools/comparison/measure.ts";
 
 setDefaultTimeout(60_000);
 
 const steps: Step[] = [
-  { descriptors: 10, select: 2110, poll: 1770, epoll: 574 },
-  { descriptors: 100, select: 14_500, poll: 14_400, epoll: 556 },
-  { descriptors: 1000, select: 250_000, poll: 110_000, epoll: 576 },
-  { descriptors: 10_000, select: null, poll: 5_150_000, epoll: 555 },
+  { fds: 10, select: 2110, poll: 1770, epoll: 574 },
+  { fds: 100, select: 14_500, poll: 14_400, epoll: 556 },
+  { fds: 1000, select: 250_000, poll: 110_000, epoll: 576 },
+  { fds: 10_000, select: null, poll: 5_150_000, epoll: 555 },
 ];
 
-test("the table", () => {
-  expect(table(steps, false)).toEqual([
-    " descriptors       select         poll   epoll_wait    poll ÷ epoll_wait",
+test("formats a table with a line for each step", () => {
+  expect(measurementTable(steps, false)).toEqual([
+    "         fds       select         poll   epoll_wait    poll ÷ epoll_wait",
     "          10      2.11 µs      1.77 µs       574 ns                  3.1",
     "         100      14.5 µs      14.4 µs       556 ns                 25.9",
     "       1,000       250 µs       110 µs       576 ns                  191",
     "      10,000            -      5.15 ms       555 ns                9,280",
-    "                        -  beyond FD_SETSIZE, 1024",
+    "                        -  above FD_SETSIZE (1024)",
   ]);
-  expect(table(steps.slice(0, 3), false).join("\n")).not.toContain("FD_SETSIZE");
+  expect(measurementTable(steps.slice(0, 3), false).join("\n")).not.toContain("FD_SETSIZE");
 });
 
-test("the chart", () => {
+test("draws the chart", () => {
   expect(terminalChart(steps, false)).toMatchInlineSnapshot(`
     [
-      "          s select   p poll   e epoll_wait   * several   : 1024, FD_SETSIZE",
+      "          s select   p poll   e epoll_wait   * overlap   : FD_SETSIZE (1024)",
       "   10 ms +                                             :",
       "         |                                             :                  ..p",
       "         |                                             :             .....",
@@ -48,33 +48,33 @@ test("the chart", () => {
       "  100 ns +                                             :",
       "         +-+---------------------+--------------------+---------------------+-",
       "          10                    100                 1,000                10,000",
-      "          descriptors, one of them active; both scales are logarithmic",
+      "          file descriptors, one of them active; both scales are logarithmic",
     ]
   `);
 });
 
-test("without the wall, where it is not reached", () => {
+test("omits the limit of select if it is beyond the chart", () => {
   const text = terminalChart(steps.slice(0, 2), false).join("\n");
   expect(text).not.toContain("FD_SETSIZE");
   expect(text).not.toContain(":");
 });
 
-test("colour changes nothing but the colour, and fits", () => {
-  for (const show of [table, terminalChart]) {
-    const painted = show(steps, true);
-    expect(painted.join("")).toContain("\x1b[36m");
-    expect(painted.map(stripVTControlCharacters)).toEqual(show(steps, false));
+test("color changes nothing but the color, and lines fit into 80 columns", () => {
+  for (const show of [measurementTable, terminalChart]) {
+    const colored = show(steps, true);
+    expect(colored.join("")).toContain("\x1b[36m");
+    expect(colored.map(stripVTControlCharacters)).toEqual(show(steps, false));
     expect(show(steps, false).filter((line) => line.length > 80)).toEqual([]);
   }
 });
 
-test("a single step, equal times, and times from nanoseconds to seconds have a chart", () => {
+test("draws a single step, equal times, and times from nanoseconds to seconds", () => {
   for (const some of [
-    [{ descriptors: 10, select: 300, poll: 300, epoll: 300 }],
-    [{ descriptors: 10, select: 100, poll: 100, epoll: 100 }],
+    [{ fds: 10, select: 300, poll: 300, epoll: 300 }],
+    [{ fds: 10, select: 100, poll: 100, epoll: 100 }],
     [
-      { descriptors: 10, select: 20, poll: 20, epoll: 20 },
-      { descriptors: 100_000, select: null, poll: 2e9, epoll: 20 },
+      { fds: 10, select: 20, poll: 20, epoll: 20 },
+      { fds: 100_000, select: null, poll: 2e9, epoll: 20 },
     ],
   ]) {
     const lines = terminalChart(some, false);
@@ -82,17 +82,4 @@ test("a single step, equal times, and times from nanoseconds to seconds have a c
     expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
     expect(lines.join("\n")).toContain("*");
   }
-});
-
-test("decades are round", () => {
-  expect([1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e9].map(formatDecade)).toEqual([
-    "1 ns",
-    "10 ns",
-    "100 ns",
-    "1 µs",
-    "10 µs",
-    "100 µs",
-    "1 ms",
-    "1 s",
-  ]);
 });

@@ -235,11 +235,11 @@ test("rejects flags that cannot be used together, and files that are not traces"
   writeFileSync(broken, "x\n");
   try {
     for (const [flags, message, code] of [
-      [["--step", "--workers", "2"], /--step does not go with --workers/, 2],
-      [["--step", "--trace"], /--step does not go with --trace/, 2],
+      [["--step", "--workers", "2"], /--step cannot be used with --workers/, 2],
+      [["--step", "--trace"], /--step cannot be used with --trace/, 2],
       [["--step", "--host", "203.0.113.1", "--port", "0"], /EADDRNOTAVAIL|203\.0\.113\.1/, 1],
       [["replay", broken, "--step"], /line 1: not valid JSON/, 1],
-      [["replay", broken, "--step", "--json"], /--step does not go with --json/, 2],
+      [["replay", broken, "--step", "--json"], /--step cannot be used with --json/, 2],
     ] as [string[], RegExp, number][]) {
       const ended = await run(["bun", cli, ...flags]);
       expect(ended.stderr).toMatch(message);

@@ -26,7 +26,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EpollServer } from "../../src/index.ts";
-import { resolveOptions } from "../../src/server/options.ts";
+import { resolveOptions } from "../../src/server/resolve-options.ts";
 import { type CodeBlock, codeBlocks, headingAnchors, linkTargets } from "../support/markdown.ts";
 import { cli, root } from "../support/programs.ts";
 import { killShells, type Outcome, runShell } from "../support/shell.ts";

@@ -1,4 +1,4 @@
-// The document's walk through its server, event list for event list and call for call, on a real run of the classic loop.
+// The classic loop, compared with the original program: event list by event list and system call by system call.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, formatMask } from "../../src/kernel/constants.ts";
@@ -10,7 +10,7 @@ setDefaultTimeout(60_000);
 
 const operations = { [EPOLL_CTL_ADD]: "ADD", [EPOLL_CTL_DEL]: "DEL", [EPOLL_CTL_MOD]: "MOD" } as Record<number, string>;
 
-/** The stage with a record of what the server asked the kernel for, and what epoll_wait returned. */
+/** A server with a log of its system calls and of the event lists that epoll_wait returned. */
 function recorded(options: object): { stage: Stage; calls: string[] } {
   const calls: string[] = [];
   const names = new Map<number, string>();
@@ -48,11 +48,11 @@ function recorded(options: object): { stage: Stage; calls: string[] } {
     },
   }));
   const stage = new Stage(options, sys);
-  calls.length = 0; // of its construction
+  calls.length = 0; // those of the constructor
   return { stage, calls };
 }
 
-test("the five event lists, and one system call for each readiness", () =>
+test("classic: the five event lists of the original program, and one system call for each readiness event", () =>
   leavesNoFd(() => {
     const { stage, calls } = recorded({ keepAlive: false, eager: false });
     using _ = stage;
@@ -80,7 +80,7 @@ test("the five event lists, and one system call for each readiness", () =>
     expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
   }));
 
-test("eager: a kept connection costs a recv and a send for each request, and no epoll_ctl", () =>
+test("eager: each request on an open connection takes one recv and one send, and no epoll_ctl", () =>
   leavesNoFd(() => {
     const { stage, calls } = recorded({});
     using _ = stage;
@@ -98,7 +98,7 @@ test("eager: a kept connection costs a recv and a send for each request, and no 
     }
   }));
 
-test("eager: requests in one segment are answered with one send", () =>
+test("eager: the responses to pipelined requests take one send", () =>
   leavesNoFd(() => {
     const { stage, calls } = recorded({});
     using _ = stage;

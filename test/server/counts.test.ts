@@ -1,4 +1,4 @@
-// What it says of itself: stats that add up to what the clients saw, and each request to onRequest.
+// server.stats and onRequest: totals that match what the clients did, and one call for each request.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -21,7 +21,7 @@ setDefaultTimeout(60_000);
 for (const mode of modeNames) {
   const { keepAlive } = modes[mode];
 
-  test(`stats add up to what the clients did and saw, ${mode}`, () =>
+  test(`stats match what the clients did and received, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage({ ...modes[mode], maxHeaderBytes: 200, headerTimeoutMs: 1000 });
       const { server, clock } = stage;
@@ -39,17 +39,17 @@ for (const mode of modeNames) {
       let sent = 0;
       let received = 0;
       const all = /\r\n\r\n[^]*$/;
-      const ask = (text: string, until = all): Socket => {
+      const request = (text: string, until = all): Socket => {
         const client = stage.client(text);
         sent += text.length;
         received += stage.receive(client, until).length;
         return client;
       };
 
-      ask(GET, complete).close();
+      request(GET, complete).close();
       stage.settle();
       const many = keepAlive ? 10 : 1;
-      ask(GET.repeat(10), new RegExp(`(Hello[^]*){${many}}$`)).close();
+      request(GET.repeat(10), new RegExp(`(Hello[^]*){${many}}$`)).close();
       stage.settle();
       expect(server.stats).toEqual({
         accepted: 2,
@@ -63,7 +63,7 @@ for (const mode of modeNames) {
         errors: 0,
       });
 
-      ask(`GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`).close(); // 431
+      request(`GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`).close(); // 431
       stage.settle();
       const slow = stage.client("GET");
       sent += 3;
@@ -95,7 +95,7 @@ for (const mode of modeNames) {
     }));
 }
 
-test("stats are a copy: who keeps them sees them as they were", () =>
+test("stats are a copy that does not change", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     const before = stage.server.stats;
@@ -104,11 +104,11 @@ test("stats are a copy: who keeps them sees them as they were", () =>
     expect(stage.server.stats.requests).toBe(1);
   }));
 
-test("onRequest hears of each request once, in order: line, method, target, version, status", () =>
+test("onRequest is called once for each request, in order, with line, method, target, version and status", () =>
   leavesNoFd(() => {
-    const heard: RequestInfo[] = [];
+    const infos: RequestInfo[] = [];
     using stage = new Stage({
-      onRequest: (request) => heard.push(request),
+      onRequest: (request) => infos.push(request),
       maxHeaderBytes: 100,
       headerTimeoutMs: 1000,
     });
@@ -128,7 +128,7 @@ test("onRequest hears of each request once, in order: line, method, target, vers
     stage.server.tick(0);
     stage.receive(slow, /408/);
     expect(
-      heard.map(({ line, method, target, version, status }) => ({ line, method, target, version, status })),
+      infos.map(({ line, method, target, version, status }) => ({ line, method, target, version, status })),
     ).toEqual([
       { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
       { line: "GET /1?a=b HTTP/1.1", method: "GET", target: "/1?a=b", version: "HTTP/1.1", status: 200 },
@@ -138,37 +138,37 @@ test("onRequest hears of each request once, in order: line, method, target, vers
       { line: "PUT /long HTTP/1.1", method: "PUT", target: "/long", version: "HTTP/1.1", status: 431 },
       { line: "HEAD /slow HTTP/1.1", method: "HEAD", target: "/slow", version: "HTTP/1.1", status: 408 },
     ]);
-    expect(heard[0]?.peer).toEqual(client.getsockname());
+    expect(infos[0]?.peer).toEqual(client.getsockname());
   }));
 
-test("onRequest hears the peer's own address, on IPv6 too, and whenever it asks", () =>
+test("onRequest gets the peer's address, over IPv6 too, and also when it is read later", () =>
   leavesNoFd(async () => {
-    const heard: RequestInfo[] = [];
-    await using server = new EpollServer({ hostname: "::1", onRequest: (request) => heard.push(request) });
+    const infos: RequestInfo[] = [];
+    await using server = new EpollServer({ hostname: "::1", onRequest: (request) => infos.push(request) });
     const clients = Array.from({ length: 3 }, () => new Socket(AF_INET6));
     try {
       for (const client of clients) client.connect({ address: "::1", port: server.port as number });
       for (const client of clients) client.send(GET);
-      while (heard.length < clients.length) server.tick(1000);
-      const peers = heard.map(({ peer }) => JSON.stringify(peer)).sort();
+      while (infos.length < clients.length) server.tick(1000);
+      const peers = infos.map(({ peer }) => JSON.stringify(peer)).sort();
       expect(peers).toEqual(clients.map((client) => JSON.stringify(client.getsockname())).sort());
     } finally {
       for (const client of clients) client.close();
     }
   }));
 
-test("a line with bytes of every value comes to onRequest with a character for each", () =>
+test("the request line that onRequest gets has one character for each byte, whatever its value", () =>
   leavesNoFd(() => {
-    const heard: string[] = [];
-    using stage = new Stage({ onRequest: ({ line }) => heard.push(line) });
+    const lines: string[] = [];
+    using stage = new Stage({ onRequest: ({ line }) => lines.push(line) });
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13));
     const client = stage.client();
     client.send(Buffer.concat([Buffer.from("A"), bytes, Buffer.from("\n\n")]));
     stage.receive(client, /400/);
-    expect(heard).toEqual([`A${bytes.toString("latin1")}`]);
+    expect(lines).toEqual([`A${bytes.toString("latin1")}`]);
   }));
 
-test("tick says how many events there were", () =>
+test("tick returns the number of events", () =>
   leavesNoFd(() => {
     using stage = new Stage({ deferAccept: false });
     expect(stage.server.tick(0)).toBe(0);
@@ -182,19 +182,19 @@ test("tick says how many events there were", () =>
   }));
 
 for (const mode of modeNames) {
-  test(`who asks on a unix socket and is gone at once has been heard: EPOLLIN before EPOLLHUP, ${mode}`, () =>
+  test(`handles a request whose client has already closed: EPOLLIN before EPOLLHUP, ${mode}`, () =>
     leavesNoFd(async () => {
       const path = `\0epoll-hello-counts-${process.pid}`;
-      const heard: string[] = [];
-      const onRequest = ({ target }: RequestInfo): unknown => heard.push(target);
+      const targets: string[] = [];
+      const onRequest = ({ target }: RequestInfo): unknown => targets.push(target);
       await using server = new EpollServer({ ...modes[mode], unix: path, onRequest });
       const client = new Socket(AF_UNIX);
       client.connect({ path });
-      server.tick(0); // accepted, and nothing to read yet
+      server.tick(0); // accepts; there is nothing to read yet
       client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
       client.close();
       for (let iterations = 0; server.stats.open > 0 && iterations < 10; iterations++) server.tick(0);
-      expect(heard).toEqual(["/here"]);
+      expect(targets).toEqual(["/here"]);
       expect(server.stats).toMatchObject({ accepted: 1, open: 0, requests: 1 });
     }));
 }

@@ -1,4 +1,4 @@
-// EpollServer with `exclusive`: several servers on one listening socket, none of which keeps a connection from being served.
+// The option `exclusive`: several servers on one listening socket, where no connection is left unserved.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { syscalls } from "../../src/kernel/ffi.ts";
@@ -17,7 +17,7 @@ function listening(): Socket {
 
 const duplicate = (socket: Socket): number => syscalls().fcntl(socket.fileno(), F_DUPFD_CLOEXEC, 0);
 
-test("it registers its listener with EPOLLEXCLUSIVE, takes one connection at a time, and leaves the rest to others", () =>
+test("registers the listener with EPOLLEXCLUSIVE, accepts one connection per event, and leaves the rest to other processes", () =>
   leavesNoFd(() => {
     const masks: number[] = [];
     const sys = sysWith((host) => ({
@@ -36,10 +36,10 @@ test("it registers its listener with EPOLLEXCLUSIVE, takes one connection at a t
     }
     for (const client of clients) expect(stage.receive(client, /server!$/)).toEndWith(SENTENCE);
     expect(new Set(masks)).toEqual(new Set([(EPOLLIN | EPOLLEXCLUSIVE) >>> 0]));
-    expect(masks.length).toBe(4); // after each connection it goes to the end of the queue
+    expect(masks.length).toBe(4); // after each connection it moves to the end of the wait queue
   }));
 
-test("over maxConnections it shuts its gate, which others' is not, and opens it again", () =>
+test("at maxConnections it pauses accepting without affecting the other servers, and resumes", () =>
   leavesNoFd(() => {
     const listener = listening();
     using full = new Stage({ fd: duplicate(listener), exclusive: true, maxConnections: 1 });
@@ -57,7 +57,7 @@ test("over maxConnections it shuts its gate, which others' is not, and opens it 
     expect([full.server.stats.accepted, other.server.stats.accepted]).toEqual([2, 1]);
   }));
 
-test("a connection whose wake-up somebody slept through is served within a second of the loop's clock", () =>
+test("accepts a connection within a second if the process that was woken for it did not", () =>
   leavesNoFd(() => {
     const listener = listening();
     let isDeaf = true;
@@ -74,22 +74,22 @@ test("a connection whose wake-up somebody slept through is served within a secon
     expect(registered).toEqual([]);
     clock.ms += 1000;
     server.tick(0);
-    expect(registered).toEqual([2, 1]); // EPOLL_CTL_DEL, EPOLL_CTL_ADD: that reports whoever waits
+    expect(registered).toEqual([2, 1]); // EPOLL_CTL_DEL, EPOLL_CTL_ADD: that reports pending connections
     isDeaf = false;
     void server.stop({ graceMs: 0 });
     while (!server.closed) server.tick(0);
   }));
 
-test("stop({ idleMs }): a connection at rest may ask once more, and its reply says that it ends; a silent one is closed then", () =>
+test("stop({ idleMs }): an idle connection may send one more request, answered with Connection: close; a silent one is closed", () =>
   leavesNoFd(() => {
     using stage = new Stage({ deferAccept: false });
-    const [asks, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
-    for (const client of [asks, silent]) stage.receive(client, /server!$/);
+    const [active, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
+    for (const client of [active, silent]) stage.receive(client, /server!$/);
     stage.settle();
     void stage.server.stop({ idleMs: 500 });
     stage.settle();
     expect(stage.server.stats.open).toBe(3);
-    for (const client of [asks, fresh]) {
+    for (const client of [active, fresh]) {
       client.send(GET);
       expect(stage.receive(client, /server!$/)).toContain("\r\nConnection: close\r\n");
     }
@@ -97,26 +97,26 @@ test("stop({ idleMs }): a connection at rest may ask once more, and its reply sa
     stage.clock.ms += 500;
     stage.settle();
     expect(stage.fate(silent)).toBe("end");
-    for (const client of [asks, fresh]) client.close();
+    for (const client of [active, fresh]) client.close();
     stage.settle();
     expect(stage.server.closed).toBe(true);
     expect(() => stage.server.stop({ idleMs: -1 })).toThrow("idleMs");
   }));
 
-test("onReadable: run() hears of another descriptor, until that is ended", () =>
+test("onReadable calls back for another fd during run(), until the watch is ended", () =>
   leavesNoFd(() => {
     const server = new EpollServer({ hostname: "127.0.0.1" });
     using event = new EventFd();
-    let heard = 0;
+    let calls = 0;
     const end = server.onReadable(event, () => {
       event.read();
-      if (++heard < 3) return void event.write(1);
+      if (++calls < 3) return void event.write(1);
       end();
       event.write(1);
       void server.stop();
     });
     event.write(1);
     server.run();
-    expect([heard, server.closed]).toEqual([3, true]);
+    expect([calls, server.closed]).toEqual([3, true]);
     expect(() => server.onReadable(event, () => {})).toThrow("closed");
   }));

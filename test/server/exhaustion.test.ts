@@ -1,29 +1,30 @@
-// More clients than there are descriptors, or than the server may have: the others wait, and get in by themselves.
+// More clients than file descriptors, or than maxConnections: the rest wait in the backlog and are accepted later.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EMFILE } from "../../src/kernel/errno.ts";
 import { Client, type Mode, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";
-import { atRest, eventually, ServerProcess } from "../support/server-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { atRest, ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
 const MAX_FDS = 64;
 const CLIENTS = 100;
 
-/** Clients that have each sent a request; those that the server cannot accept wait in its backlog. */
-class Crowd implements Disposable {
-  readonly clients: Client[] = [];
+/** Clients that have each sent a request. Those that the server cannot accept wait in its backlog. */
+class WaitingClients implements Disposable {
+  readonly all: Client[] = [];
   readonly answered: Set<Client> = new Set();
 
   constructor(server: ServerProcess, count: number) {
-    for (let i = 0; i < count; i++) this.clients.push(new Client(server.address, GET));
+    for (let i = 0; i < count; i++) this.all.push(new Client(server.address, GET));
   }
 
-  /** How many have a reply by now. */
+  /** How many have received a response so far. */
   get count(): number {
-    for (const client of this.clients) {
+    for (const client of this.all) {
       if (!client.socket.closed && !this.answered.has(client) && (client.socket.recv(1000)?.length ?? 0) > 0) {
         this.answered.add(client);
       }
@@ -31,7 +32,7 @@ class Crowd implements Disposable {
     return this.answered.size;
   }
 
-  async answeredAtLeast(count: number): Promise<void> {
+  async waitForResponses(count: number): Promise<void> {
     await eventually(
       () => this.count,
       (now) => now >= count,
@@ -39,41 +40,41 @@ class Crowd implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const client of this.clients) client.close();
+    for (const client of this.all) client.close();
   }
 }
 
 for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
-  test(`out of descriptors: others are served, nothing spins, it says so once for each time, ${mode}`, () =>
+  test(`out of file descriptors: serves open connections, does not spin, and warns once each time, ${mode}`, () =>
     leavesNoFd(async () => {
       await using server = await ServerProcess.start(modes[mode], { maxFds: MAX_FDS });
       const { fds } = server;
-      for (let episode = 1; episode <= 2; episode++) {
-        using crowd = new Crowd(server, CLIENTS);
-        const { warning, message } = await server.said("warning", episode);
+      for (let round = 1; round <= 2; round++) {
+        using clients = new WaitingClients(server, CLIENTS);
+        const { warning, message } = await server.said("warning", round);
         expect(warning).toBe("EMFILE");
         expect(message).toContain("ulimit -n");
-        await crowd.answeredAtLeast(MAX_FDS - fds - 1);
-        const admitted = crowd.count;
+        await clients.waitForResponses(MAX_FDS - fds - 1);
+        const admitted = clients.count;
         expect(admitted).toBeLessThan(MAX_FDS);
 
         await atRest(server);
-        const [first] = crowd.answered;
+        const [first] = clients.answered;
         for (let i = 0; i < 10; i++) {
           first?.send(GET);
           expect(first?.reply().status).toBe(200);
         }
-        expect(crowd.count).toBe(admitted);
+        expect(clients.count).toBe(admitted);
 
-        first?.close(); // one goes, one comes
-        await crowd.answeredAtLeast(admitted + 1);
-        while (crowd.count < CLIENTS) {
-          const before = crowd.count;
-          for (const client of crowd.answered) client.close();
-          await crowd.answeredAtLeast(Math.min(CLIENTS, before + 1));
+        first?.close(); // one closes, the next one is accepted
+        await clients.waitForResponses(admitted + 1);
+        while (clients.count < CLIENTS) {
+          const before = clients.count;
+          for (const client of clients.answered) client.close();
+          await clients.waitForResponses(Math.min(CLIENTS, before + 1));
         }
-        expect(server.all("warning")).toHaveLength(episode);
-        for (const client of crowd.clients) client.close();
+        expect(server.all("warning")).toHaveLength(round);
+        for (const client of clients.all) client.close();
         await eventually(
           () => server.fds,
           (now) => now === fds,
@@ -85,34 +86,34 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       expect(server.all("warning")).toHaveLength(2);
     }));
 
-  test(`descriptors that become free elsewhere are noticed, though no connection closes, ${mode}`, () =>
+  test(`accepts again when other file descriptors are closed, although no connection closes, ${mode}`, () =>
     leavesNoFd(async () => {
       const options = { maxFds: MAX_FDS, heldFds: 30, commands: true };
       await using server = await ServerProcess.start(modes[mode], options);
       using caller = new Client(server.address, GET);
       caller.reply();
-      using crowd = new Crowd(server, 30);
+      using clients = new WaitingClients(server, 30);
       await server.said("warning");
       await atRest(server);
-      expect(crowd.count).toBeLessThan(30);
+      expect(clients.count).toBeLessThan(30);
       caller.send("GET /release HTTP/1.1\r\nHost: a\r\n\r\n");
       caller.reply();
-      await crowd.answeredAtLeast(30);
+      await clients.waitForResponses(30);
       expect(server.all("warning")).toHaveLength(1);
     }));
 
-  test(`maxConnections: others wait, and come in when one goes, without a warning, ${mode}`, () =>
+  test(`maxConnections: further connections wait without a warning, and are accepted when one closes, ${mode}`, () =>
     leavesNoFd(async () => {
       await using server = await ServerProcess.start({ ...modes[mode], maxConnections: 5 });
-      using crowd = new Crowd(server, 20);
-      await crowd.answeredAtLeast(5);
+      using clients = new WaitingClients(server, 20);
+      await clients.waitForResponses(5);
       await atRest(server);
-      expect(crowd.count).toBe(5);
+      expect(clients.count).toBe(5);
       for (let expected = 6; expected <= 20; expected++) {
-        const gone = [...crowd.answered].find((client) => !client.socket.closed);
-        gone?.close();
-        await crowd.answeredAtLeast(expected);
-        expect(crowd.count).toBe(expected);
+        const closing = [...clients.answered].find((client) => !client.socket.closed);
+        closing?.close();
+        await clients.waitForResponses(expected);
+        expect(clients.count).toBe(expected);
       }
       const { stats } = await server.stop();
       expect(stats).toMatchObject({ accepted: 20, requests: 20 });
@@ -120,18 +121,18 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
     }));
 }
 
-test("one request each: a crowd larger than the descriptors is served to the last, in the document's mode", () =>
+test("classic: serves every client, even if there are more of them than file descriptors", () =>
   leavesNoFd(async () => {
     await using server = await ServerProcess.start(modes.classic, { maxFds: MAX_FDS });
-    using crowd = new Crowd(server, 300);
-    await crowd.answeredAtLeast(300);
+    using clients = new WaitingClients(server, 300);
+    await clients.waitForResponses(300);
     await atRest(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ accepted: 300, requests: 300, errors: 0 });
   }));
 
-// accept4(2) takes the descriptor before it looks whether anybody waits.
-test("the last descriptor is in use and nobody waits: that is no trouble, and nothing is said of it", () =>
+// accept4(2) allocates the fd before it checks whether a connection is pending.
+test("does not warn if the last file descriptor is in use but no connection is pending", () =>
   leavesNoFd(() => {
     const warnings: string[] = [];
     let stage: Stage | undefined;

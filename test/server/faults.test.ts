@@ -1,4 +1,4 @@
-// A kernel that refuses, callbacks that throw, events that are stale: nothing leaks, nothing spins, the others are served.
+// System calls that fail, callbacks that throw, stale events: nothing leaks, nothing spins, other clients are served.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ const EMFILE = -24;
 const ENOSPC = -28;
 const EBADF = -9;
 
-test("without descriptors accepting rests, is said once, and goes on when a connection closes", () =>
+test("out of file descriptors: accepting pauses with one warning, and resumes when a connection closes", () =>
   leavesNoFd(() => {
     let left = 2;
     let calls = 0;
@@ -43,16 +43,16 @@ test("without descriptors accepting rests, is said once, and goes on when a conn
     for (let i = 0; i < 50; i++) stage.server.tick(0);
     expect(calls).toBe(0); // it does not spin
     expect(warnings.map(({ code }) => code)).toEqual(["EMFILE"]);
-    expect(warnings[0]?.message).toContain("with 2 connections open");
+    expect(warnings[0]?.message).toContain("accepting is paused at 2 open connections");
     second.send(GET);
-    stage.receive(second, complete); // who is in is served
+    stage.receive(second, complete); // open connections are served
     left = 1;
     first.close();
     expect(stage.receive(third, complete)).toContain("200 OK");
     expect(warnings).toHaveLength(1);
   }));
 
-test("without descriptors accepting goes on by itself, when others have closed theirs", () =>
+test("out of file descriptors: accepting resumes after a moment, even if no connection closes", () =>
   leavesNoFd(() => {
     let isFull = true;
     const sys = sysWith((host) => ({ accept4: (...args) => (isFull ? EMFILE : host.accept4(...args)) }));
@@ -64,7 +64,7 @@ test("without descriptors accepting goes on by itself, when others have closed t
     stage.receive(client, complete);
   }));
 
-test("an accept that fails for ever does not make it spin", () =>
+test("does not spin if accept4 fails every time", () =>
   leavesNoFd(() => {
     let calls = 0;
     const sys = sysWith(() => ({ accept4: () => (calls++, -1) })); // EPERM
@@ -74,7 +74,7 @@ test("an accept that fails for ever does not make it spin", () =>
     expect(calls).toBeLessThan(200);
   }));
 
-test("a connection that was aborted while it waited is passed over", () =>
+test("skips a connection that was aborted in the backlog", () =>
   leavesNoFd(() => {
     let isFirst = true;
     const sys = sysWith((host) => ({
@@ -88,14 +88,14 @@ test("a connection that was aborted while it waited is passed over", () =>
     stage.receive(stage.client(GET), complete);
   }));
 
-test("a listener that epoll does not take leaves no descriptor", () =>
+test("leaves no fd open if the listener cannot be registered", () =>
   leavesNoFd(() => {
     const sys = sysWith(() => ({ epoll_ctl: () => ENOSPC }));
     for (let i = 0; i < 5; i++)
       expect(() => new EpollServer({}, sys)).toThrow("ENOSPC: no space left on device, epoll_ctl");
   }));
 
-test("a connection that epoll does not take is ended, with a warning", () =>
+test("closes a connection that cannot be registered, with a warning", () =>
   leavesNoFd(() => {
     let isFull = false;
     const sys = sysWith((host) => ({
@@ -113,7 +113,7 @@ test("a connection that epoll does not take is ended, with a warning", () =>
     expect(stage.server.stats.open).toBe(1);
   }));
 
-test("a wake-up that epoll does not take leaves signals as they were, and no descriptor", () =>
+test("run() restores the signals and closes everything if their fd cannot be registered", () =>
   leavesNoFd(() => {
     const before = caughtSignals();
     const sys = sysWith((host) => ({
@@ -125,7 +125,7 @@ test("a wake-up that epoll does not take leaves signals as they were, and no des
     expect(caughtSignals()).toBe(before);
   }));
 
-test("epoll_ctl that fails at the end does not keep the rest from being closed", () =>
+test("closes everything else if epoll_ctl fails at the end", () =>
   leavesNoFd(() => {
     let isBroken = false;
     const before = caughtSignals();
@@ -137,21 +137,21 @@ test("epoll_ctl that fails at the end does not keep the rest from being closed",
     }));
     const onRequest = (): void => {
       isBroken = true;
-      throw new Error("the user's own");
+      throw new Error("from the application");
     };
     const server = new EpollServer({ hostname: "127.0.0.1", onRequest }, sys);
     using client = new Socket();
     client.connect({ address: "127.0.0.1", port: server.port as number });
     client.send(GET);
-    expect(() => server.run()).toThrow("the user's own");
+    expect(() => server.run()).toThrow("from the application");
     expect(server.closed).toBe(true);
     expect(caughtSignals()).toBe(before);
   }));
 
-test("a callback that throws ends its connection, and the others are served", () =>
+test("resets the connection whose callback throws, and serves the others", () =>
   leavesNoFd(() => {
     const onRequest = ({ target }: { target: string }): void => {
-      if (target === "/bad") throw new Error("the user's own");
+      if (target === "/bad") throw new Error("from the application");
     };
     using stage = new Stage({ onRequest });
     const bad = stage.client("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -169,10 +169,10 @@ test("a callback that throws ends its connection, and the others are served", ()
     expect(stage.server.stats.open).toBe(1);
   }));
 
-test("a callback that throws at a request that was kept back is no worse", () =>
+test("resets the connection whose callback throws for a request that had to wait", () =>
   leavesNoFd(() => {
     const onRequest = ({ target }: { target: string }): void => {
-      if (target === "/bad") throw new Error("the user's own");
+      if (target === "/bad") throw new Error("from the application");
     };
     using stage = new Stage({ onRequest, response: Buffer.alloc(300_000, "x") });
     const bad = stage.client(["/1", "/2", "/bad"].map((target) => GET.replace("/", target)).join(""));
@@ -181,7 +181,7 @@ test("a callback that throws at a request that was kept back is no worse", () =>
       try {
         stage.server.tick(1);
       } catch (error) {
-        expect(String(error)).toContain("the user's own");
+        expect(String(error)).toContain("from the application");
         thrown++;
       }
       if (stage.fate(bad) !== "open") break;
@@ -190,22 +190,22 @@ test("a callback that throws at a request that was kept back is no worse", () =>
     expect(stage.server.stats.open).toBe(0);
   }));
 
-test("a callback that throws at a head that came too late is heard once", () =>
+test("reports the error of a callback for a head timeout once", () =>
   leavesNoFd(() => {
     const onRequest = (): void => {
-      throw new Error("the user's own");
+      throw new Error("from the application");
     };
     using stage = new Stage({ onRequest, headerTimeoutMs: 1000 });
     const late = stage.client(GET.slice(0, 10));
     stage.settle();
     stage.clock.ms += 1000;
-    expect(() => stage.server.tick(0)).toThrow("the user's own");
+    expect(() => stage.server.tick(0)).toThrow("from the application");
     stage.settle();
     expect(stage.fate(late)).toBe("reset");
     expect(stage.server.stats).toMatchObject({ open: 0, rejected: 1 });
   }));
 
-test("room that is found when the time for it is over counts, also if as much again is queued", () =>
+test("does not reset a connection if its last try at the write timeout sends something, even if as much is queued again", () =>
   leavesNoFd(() => {
     let isBlocked = true;
     let isBlind = false;
@@ -214,7 +214,7 @@ test("room that is found when the time for it is over counts, also if as much ag
       epoll_wait: (...args) => (isBlind ? 0 : host.epoll_wait(...args)),
     }));
     using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(300_000, "x") }, sys);
-    const client = stage.client(GET.repeat(2)); // the second is kept back: the first reply is above the high water
+    const client = stage.client(GET.repeat(2)); // the second has to wait: the first response is above the high-water mark
     stage.server.tick(1);
     isBlocked = false;
     isBlind = true;
@@ -225,7 +225,7 @@ test("room that is found when the time for it is over counts, also if as much ag
     expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
   }));
 
-test("two events for one descriptor in one iteration: the second finds what the first has left", () =>
+test("handles two events for one fd in an iteration, of which the first closes the connection", () =>
   leavesNoFd(() => {
     for (const second of [EPOLLIN, EPOLLOUT, EPOLLHUP]) {
       const sys = sysWith((host) => ({
@@ -247,7 +247,7 @@ test("two events for one descriptor in one iteration: the second finds what the 
     }
   }));
 
-test("a registration that is nobody's comes once, and not for ever", () =>
+test("removes a registration that no connection owns after its first event", () =>
   leavesNoFd(() => {
     let epfd = -1;
     const sys = sysWith((host) => ({
@@ -264,7 +264,7 @@ test("a registration that is nobody's comes once, and not for ever", () =>
     syscalls().close(fd);
   }));
 
-test("a duplicate of a connection elsewhere does not keep its registration alive", () =>
+test("a duplicate of the fd in another process does not keep the registration alive", () =>
   leavesNoFd(() => {
     let duplicate = -1;
     const sys = sysWith((host) => ({
@@ -284,7 +284,7 @@ test("a duplicate of a connection elsewhere does not keep its registration alive
     syscalls().close(duplicate);
   }));
 
-/** The mask of signals that the process catches, from /proc. */
+/** Returns the mask of the signals that the process catches, from /proc. */
 function caughtSignals(): string | undefined {
   return /SigCgt:\s*(\w+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
 }

@@ -1,4 +1,4 @@
-// EpollServer on sockets that listen already: taken over, or refused and left as they were.
+// The option `fd`: sockets that are already listening are taken over, or rejected and left as they were.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
@@ -21,7 +21,7 @@ function listening(family?: number, address = "127.0.0.1"): Socket {
   return socket;
 }
 
-test("it serves on one, or on several, and closes them in the end", () =>
+test("serves on one or several sockets, and closes them when it stops", () =>
   leavesNoFd(async () => {
     const [one, two] = [listening(), listening()];
     const places = [one, two].map((socket) => socket.getsockname() as InternetAddress);
@@ -30,13 +30,13 @@ test("it serves on one, or on several, and closes them in the end", () =>
     expect([server.port, server.url]).toEqual([places[0]?.port, `http://127.0.0.1:${places[0]?.port}`]);
     await server.start();
     for (const port of places.map((place) => place.port)) {
-      const reply = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
-      expect(await reply.text()).toBe("Hello from Epoll server!");
+      const response = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
+      expect(await response.text()).toBe("Hello from Epoll server!");
     }
     await server.stop();
   }));
 
-test("its url reaches it: an IPv6 address in brackets, everything by localhost", () =>
+test("has a URL that reaches it: IPv6 addresses in brackets, localhost for a wildcard", () =>
   leavesNoFd(async () => {
     for (const [family, address, host] of [
       [AF_INET6, "::1", "[::1]"],
@@ -49,7 +49,7 @@ test("its url reaches it: an IPv6 address in brackets, everything by localhost",
     }
   }));
 
-test("a unix socket's file is left to who has made it", () =>
+test("leaves the file of a unix socket in place", () =>
   leavesNoFd(async () => {
     const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
     const path = join(folder, "socket");
@@ -63,25 +63,29 @@ test("a unix socket's file is left to who has made it", () =>
     rmSync(folder, { recursive: true });
   }));
 
-test("what does not listen is refused with a sentence, and left open", () =>
+test("rejects an fd that is not a listening socket, and leaves it open", () =>
   leavesNoFd(() => {
     const [good, silent, datagram] = [listening(), new Socket(), new Socket(undefined, SOCK_DGRAM)];
     const file = openSync(import.meta.path, "r");
     const before = [...openFds()];
-    expect(() => new EpollServer({ fd: [good.fileno(), silent.fileno()] })).toThrow("call listen");
-    expect(() => new EpollServer({ fd: datagram.fileno() })).toThrow("does not listen");
+    expect(() => new EpollServer({ fd: [good.fileno(), silent.fileno()] })).toThrow(
+      `fd ${silent.fileno()} is not a listening stream socket: call bind and listen`,
+    );
+    expect(() => new EpollServer({ fd: datagram.fileno() })).toThrow("is not a listening stream socket");
     expect(() => new EpollServer({ fd: file })).toThrow("ENOTSOCK");
     expect(() => new EpollServer({ fd: 9999 })).toThrow("EBADF");
-    expect(() => new EpollServer({ fd: [] })).toThrow("empty list");
-    expect(() => new EpollServer({ fd: [3, 3] })).toThrow("twice");
-    expect(() => new EpollServer({ fd: good.fileno(), port: 1 })).toThrow("leave that out");
+    expect(() => new EpollServer({ fd: [] })).toThrow("fd is an empty array");
+    expect(() => new EpollServer({ fd: [3, 3] })).toThrow("fd contains 3 twice");
+    expect(() => new EpollServer({ fd: good.fileno(), port: 1 })).toThrow(
+      'options "fd" and "port" cannot be used together',
+    );
     expect(() => new EpollServer({ fd: -1 })).toThrow(RangeError);
     expect([...openFds()]).toEqual(before);
     closeSync(file);
     for (const socket of [good, silent, datagram]) socket.close();
   }));
 
-test("a listener goes from one process to the next, and no client is refused", async () => {
+test("a listener is passed from one process to the next without refusing a client", async () => {
   const listener = listening();
   const address = listener.getsockname() as InternetAddress;
   const first = Bun.spawn([process.execPath, cli, "--fd", "3"], {
@@ -108,17 +112,17 @@ test("a listener goes from one process to the next, and no client is refused", a
   expect(await second.exited).toBe(0);
 });
 
-test("--fd on the command line: what is wrong with it is said, exit 2", async () => {
-  for (const [flags, message] of [
-    [["--fd", "77"], "descriptor 77 is no socket that was passed to this program (EBADF)"],
-    [["--fd", "x"], "--fd takes a whole number"],
-    [["--fd", "3", "--port", "1"], "--fd does not go with --port"],
-    [["--fd", "3", "--unix", "/x"], "--unix does not go with --fd"],
-    [["--systemd", "--backlog", "1"], "--systemd does not go with --backlog"],
-    [["--systemd"], "--systemd: no socket was passed"],
+test("--fd and --systemd: exit code 1 if the socket is missing, 2 if the command line is wrong", async () => {
+  for (const [flags, message, code] of [
+    [["--fd", "77"], "file descriptor 77 is not an inherited socket (EBADF)", 1],
+    [["--fd", "x"], "--fd must be an integer", 2],
+    [["--fd", "3", "--port", "1"], "--fd cannot be used with --port", 2],
+    [["--fd", "3", "--unix", "/x"], "--unix cannot be used with --fd", 2],
+    [["--systemd", "--backlog", "1"], "--systemd cannot be used with --backlog", 2],
+    [["--systemd"], "--systemd: no sockets were passed to this process", 1],
   ] as const) {
     const program = start(["bun", cli, ...flags]);
-    expect([flags, await program.exited]).toEqual([flags, 2]);
+    expect([flags, await program.exited]).toEqual([flags, code]);
     expect(program.stderr).toContain(message);
   }
 });

@@ -1,4 +1,4 @@
-// Where it listens: names, both families, shared ports and paths; what it cannot have it says, and leaves nothing.
+// The options hostname, port, unix and reusePort: host names, both families, shared ports, paths, and their errors.
 
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ let paths = 0;
 const newPath = (): string => join(directory, `${paths++}.sock`);
 const hasIPv6 = existsSync("/proc/net/if_inet6") && readFileSync("/proc/net/if_inet6", "utf8").includes(" lo\n");
 
-test("a port that is taken: EADDRINUSE with address and port, and no descriptor is left", () =>
+test("a port in use: EADDRINUSE with address and port, and no fd is left open", () =>
   leavesNoFd(async () => {
     await using first = new EpollServer({ hostname: "127.0.0.1" });
     for (const hostname of ["127.0.0.1", "localhost", "0.0.0.0", "::"]) {
@@ -31,7 +31,7 @@ test("a port that is taken: EADDRINUSE with address and port, and no descriptor 
     }
   }));
 
-test.skipIf(!hasIPv6)("localhost whose port is taken on ::1 only is refused, and 127.0.0.1 let go", () =>
+test.skipIf(!hasIPv6)("localhost with the port in use on ::1 only: EADDRINUSE, and 127.0.0.1 is released", () =>
   leavesNoFd(async () => {
     using taken = new Socket(AF_INET6);
     const port = freePort("127.0.0.1", "::1");
@@ -43,7 +43,7 @@ test.skipIf(!hasIPv6)("localhost whose port is taken on ::1 only is refused, and
   }),
 );
 
-test("a host that is unknown: LookupError", () =>
+test("an unknown host: LookupError", () =>
   leavesNoFd(() => {
     const make = (): EpollServer => new EpollServer({ hostname: "no-such-host.invalid" });
     expect(make).toThrow(LookupError);
@@ -56,7 +56,7 @@ test("an address of another machine: EADDRNOTAVAIL", () =>
     expect(error).toMatchObject({ code: "EADDRNOTAVAIL", address: "192.0.2.1", port: 8800 });
   }));
 
-test.skipIf(!hasIPv6)("localhost answers on 127.0.0.1 and on ::1, with one port", async () => {
+test.skipIf(!hasIPv6)("localhost listens on 127.0.0.1 and ::1, on one port", async () => {
   await using server = await ServerProcess.start({ hostname: "localhost" });
   const { port } = server;
   expect(server.addresses).toEqual([
@@ -68,7 +68,7 @@ test.skipIf(!hasIPv6)("localhost answers on 127.0.0.1 and on ::1, with one port"
   expect(stats).toMatchObject({ accepted: 2, requests: 2 });
 });
 
-test.skipIf(!hasIPv6)(":: answers IPv4 too, and ::1 does not", async () => {
+test.skipIf(!hasIPv6)(":: accepts IPv4 connections, and ::1 does not", async () => {
   await using all = await ServerProcess.start({ hostname: "::" });
   for (const address of ["127.0.0.1", "::1"]) {
     const family = address === "::1" ? "IPv6" : "IPv4";
@@ -78,7 +78,7 @@ test.skipIf(!hasIPv6)(":: answers IPv4 too, and ::1 does not", async () => {
   expect(() => new Client({ address: "127.0.0.1", port: one.port, family: "IPv4" })).toThrow("ECONNREFUSED");
 });
 
-test("reusePort: two servers share a port, and without it on both they do not", async () => {
+test("reusePort: two servers share a port only if both set it", async () => {
   await using first = await ServerProcess.start({ reusePort: true });
   await using second = await ServerProcess.start({ reusePort: true, port: first.port });
   expect(second.port).toBe(first.port);
@@ -86,10 +86,10 @@ test("reusePort: two servers share a port, and without it on both they do not", 
   expect(errnoError(() => new EpollServer({ hostname: "127.0.0.1", port: first.port })).code).toBe("EADDRINUSE");
   const [one, two] = [(await first.stop()).stats, (await second.stop()).stats];
   expect(one.requests + two.requests).toBe(100);
-  expect(Math.min(one.requests, two.requests)).toBeGreaterThan(0); // the kernel spreads them by the client's port
+  expect(Math.min(one.requests, two.requests)).toBeGreaterThan(0); // the kernel distributes connections by the client's port
 });
 
-test("a connection is accepted with its first bytes, or after a second without; with deferAccept false, and by handlers that may speak first, at once", () =>
+test("deferAccept: accepts a connection with its first bytes or after a second; without it, and with socket handlers, immediately", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     const silent = stage.client();
@@ -107,17 +107,17 @@ test("a connection is accepted with its first bytes, or after a second without; 
     }
   }));
 
-test("a port is free at once for the next server, though old connections are in TIME_WAIT", async () => {
+test("a port can be reused immediately, although old connections are in TIME_WAIT", async () => {
   let port = 0;
   for (let i = 0; i < 5; i++) {
     await using server = await ServerProcess.start({ port, keepAlive: false, eager: false });
     ({ port } = server);
-    expect(ask(server.address).status).toBe(200); // the server closes first: TIME_WAIT is its side's
+    expect(ask(server.address).status).toBe(200); // the server closes first, so TIME_WAIT is on its side
     await server.stop();
   }
 });
 
-test("address, addresses, port and url say where it is", () =>
+test("address, addresses, port and url are those of the listening sockets", () =>
   leavesNoFd(async () => {
     await using four = new EpollServer({ hostname: "127.0.0.1" });
     const port = four.port as number;
@@ -135,7 +135,7 @@ test("address, addresses, port and url say where it is", () =>
     expect(six.url).toBe(`http://[::1]:${six.port}`);
   }));
 
-test("a unix socket's file goes with its server", () =>
+test("removes the file of a unix socket when it stops", () =>
   leavesNoFd(async () => {
     const path = newPath();
     {
@@ -145,7 +145,7 @@ test("a unix socket's file goes with its server", () =>
     expect(existsSync(path)).toBe(false);
   }));
 
-test("a unix socket's file goes with a server that a signal stops", async () => {
+test("removes the file of a unix socket when a signal stops it", async () => {
   const path = newPath();
   await using server = await ServerProcess.start({ unix: path });
   expect(ask(server.address).status).toBe(200);
@@ -153,7 +153,7 @@ test("a unix socket's file goes with a server that a signal stops", async () => 
   expect(existsSync(path)).toBe(false);
 });
 
-test("a socket's file that a killed server left is replaced", () =>
+test("replaces the socket file that a killed server left behind", () =>
   leavesNoFd(async () => {
     const path = newPath();
     const killed = await ServerProcess.start({ unix: path });
@@ -163,7 +163,7 @@ test("a socket's file that a killed server left is replaced", () =>
     expect(ask(next.address).status).toBe(200);
   }));
 
-test("a socket that somebody listens on is not replaced", () =>
+test("does not replace a socket file that has a listener", () =>
   leavesNoFd(async () => {
     const path = newPath();
     await using first = await ServerProcess.start({ unix: path });
@@ -171,7 +171,7 @@ test("a socket that somebody listens on is not replaced", () =>
     expect(ask(first.address).status).toBe(200);
   }));
 
-test("a file that is no socket stays as it is", () =>
+test("does not replace a file that is not a socket", () =>
   leavesNoFd(() => {
     const path = newPath();
     writeFileSync(path, "precious");
@@ -184,7 +184,7 @@ test("a file that is no socket stays as it is", () =>
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
   }));
 
-test("at the end a file that took the socket's place is left alone", () =>
+test("does not remove a file that has replaced its socket file", () =>
   leavesNoFd(async () => {
     const path = newPath();
     const server = new EpollServer({ unix: path });
@@ -194,7 +194,7 @@ test("at the end a file that took the socket's place is left alone", () =>
     expect(readFileSync(path, "utf8")).toBe("another's");
   }));
 
-test("an abstract unix socket has no file, and one server", () =>
+test("an abstract unix socket has no file, and only one server can listen on it", () =>
   leavesNoFd(async () => {
     const unix = `\0epoll-hello-listening-${process.pid}`;
     await using server = await ServerProcess.start({ unix });

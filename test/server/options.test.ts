@@ -1,4 +1,4 @@
-// What it can be told, and what it refuses to be told: by an error that names the option, with nothing left open.
+// Validation of the options: every error names the option and leaves no fd open.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions } from "../../src/index.ts";
@@ -6,6 +6,15 @@ import { leavesNoFd } from "../support/fds.ts";
 import { GET, SENTENCE, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
 
 const types: Record<string, unknown[]> = {
   hostname: [1, null, {}],
@@ -71,33 +80,87 @@ for (const [kind, table] of [
   }
 }
 
-test("port: an error that names it for what is no number", () =>
+test("port: an error that names it for values that are not numbers", () =>
   leavesNoFd(() => {
     for (const port of ["80", null, {}]) {
       expect(() => new EpollServer({ port: port as never })).toThrow(/port/);
     }
   }));
 
-test("an option that is not known is refused by name", () => {
-  expect(() => new EpollServer({ prot: 80 } as never)).toThrow('EpollServer has no option "prot"');
+test("rejects unknown options: all of them in one error, with the name that was probably meant", () => {
+  const messages: [options: object, message: string][] = [
+    [{ prot: 80 }, 'unknown option of EpollServer: "prot" (did you mean "port"?)'],
+    [{ zzzzzzzz: 1 }, 'unknown option of EpollServer: "zzzzzzzz"'],
+    [
+      { idleTimeout: 1, port: 0, maxRequestBodySize: 1, error() {} },
+      'unknown options of EpollServer: "idleTimeout" (here it is "idleTimeoutMs"), ' +
+        '"maxRequestBodySize" (here it is "maxBodyBytes"), "error" (here it is "onError")',
+    ],
+    [
+      { routes: {}, toString: 1 },
+      'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
+        '"toString"',
+    ],
+    [{ tls: {} }, 'unknown option of EpollServer: "tls" (TLS is not supported; put a TLS proxy in front)'],
+    [{ websocket: {} }, 'unknown option of EpollServer: "websocket" (WebSocket is not supported)'],
+  ];
+  for (const [options, message] of messages) {
+    const error = thrownBy(() => new EpollServer(options as never));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({ message, code: "ERR_UNKNOWN_OPTION" });
+  }
   for (const wrong of [null, 80, "localhost"]) expect(() => new EpollServer(wrong as never)).toThrow(TypeError);
 });
 
-test("an option that is undefined is as if not given", () =>
+test("options that exclude each other: the error names them and says why", () => {
+  const messages: [options: object, message: string][] = [
+    [{ unix: "/x", port: 80 }, 'options "unix" and "port" cannot be used together: listen on a path or on a port'],
+    [
+      { fd: 3, port: 80, backlog: 1 },
+      'options "fd", "port" and "backlog" cannot be used together: the socket of fd is already listening',
+    ],
+    [
+      { response: "", fetch: () => new Response() },
+      'options "response" and "fetch" cannot be used together: choose one of them',
+    ],
+  ];
+  for (const [options, message] of messages) {
+    const error = thrownBy(() => new EpollServer(options as never));
+    expect(error).toMatchObject({ message, code: "ERR_INCOMPATIBLE_OPTIONS" });
+  }
+});
+
+test("an error says which value was received, and what it must be", () => {
+  const messages: [options: object, message: string][] = [
+    [{ port: 70_000 }, "port must be an integer from 0 to 65535; received 70000"],
+    [{ port: "80" }, 'port must be an integer from 0 to 65535; received "80"'],
+    [{ maxConnections: 0 }, "maxConnections must be an integer of at least 1, or Infinity; received 0"],
+    [{ eager: 1 }, "eager must be true or false; received 1"],
+    [{ idleTimeoutMs: -1 }, "idleTimeoutMs must be a number of milliseconds greater than 0, or Infinity; received -1"],
+    [{ fetch: "f" }, 'fetch must be a function; received "f"'],
+    [{ heartbeat: { everyMs: 1 } }, "heartbeat.beat must be a function; received undefined"],
+    [{ fd: [] }, "fd is an empty array: pass at least one listening socket"],
+  ];
+  for (const [options, message] of messages) {
+    expect(thrownBy(() => new EpollServer(options as never))).toMatchObject({ message });
+  }
+});
+
+test("an option that is undefined has its default", () =>
   leavesNoFd(async () => {
     const names = [...Object.keys(types), "port"];
     await using server = new EpollServer(Object.fromEntries(names.map((name) => [name, undefined])));
     expect(server.url).toStartWith("http://localhost:");
   }));
 
-test("unix does not go with hostname, port or reusePort", () => {
+test("unix cannot be used together with hostname, port or reusePort", () => {
   for (const more of [{ hostname: "localhost" }, { port: 0 }, { reusePort: true }]) {
     expect(() => new EpollServer({ unix: "\0epoll-hello-none", ...more })).toThrow(TypeError);
   }
 });
 
-const replies: [what: string, response: EpollServerOptions["response"], fields: RegExp[], body: string][] = [
-  ["untold", undefined, [/\r\nContent-Type: text\/plain\r\n/, /\r\nContent-Length: 24\r\n/], SENTENCE],
+const responses: [what: string, response: EpollServerOptions["response"], fields: RegExp[], body: string][] = [
+  ["the default", undefined, [/\r\nContent-Type: text\/plain\r\n/, /\r\nContent-Length: 24\r\n/], SENTENCE],
   ["a string", "héllo", [/\r\nContent-Type: text\/plain; charset=utf-8\r\n/, /\r\nContent-Length: 6\r\n/], "héllo"],
   ["an empty string", "", [/\r\nContent-Length: 0\r\n/], ""],
   ["bytes", new Uint8Array([104, 105]), [/\r\nContent-Length: 2\r\n/], "hi"],
@@ -109,10 +172,10 @@ const replies: [what: string, response: EpollServerOptions["response"], fields: 
     "no",
   ],
   ["204", { status: 204 }, [/^HTTP\/1\.1 204 No Content\r\n(?![^]*Content-Length)/], ""],
-  ["a status without a name", { status: 299 }, [/^HTTP\/1\.1 299 \r\n/], ""],
+  ["a status without a reason phrase", { status: 299 }, [/^HTTP\/1\.1 299 \r\n/], ""],
 ];
 
-for (const [what, response, fields, body] of replies) {
+for (const [what, response, fields, body] of responses) {
   test(`response: ${what}`, () =>
     leavesNoFd(() => {
       using stage = new Stage({ response });
@@ -127,7 +190,7 @@ for (const [what, response, fields, body] of replies) {
     }));
 }
 
-test("response: what HTTP cannot send is refused", () =>
+test("response: rejects what HTTP cannot send", () =>
   leavesNoFd(() => {
     const wrong: [response: unknown, kind: typeof TypeError | typeof RangeError, named: string][] = [
       [{ status: 99 }, RangeError, "99"],
@@ -161,7 +224,7 @@ test("response: what HTTP cannot send is refused", () =>
     }
   }));
 
-test("maxHeaderBytes is the length that is still taken", () =>
+test("maxHeaderBytes is the size of the longest head that is accepted", () =>
   leavesNoFd(() => {
     const request = (length: number): string => `GET / HTTP/1.0\r\nX: ${"x".repeat(length - 23)}\r\n\r\n`;
     expect(request(500)).toHaveLength(500);
@@ -169,6 +232,6 @@ test("maxHeaderBytes is the length that is still taken", () =>
       using stage = new Stage({ maxHeaderBytes: 500, eager });
       expect(stage.receive(stage.client(request(500)), /\r\n\r\n/)).toStartWith("HTTP/1.1 200 ");
       expect(stage.receive(stage.client(request(501)), /\r\n\r\n/)).toStartWith("HTTP/1.1 431 ");
-      expect(stage.receive(stage.client(GET + GET), /Hello[^]*Hello/)).toStartWith("HTTP/1.1 200 "); // each for itself
+      expect(stage.receive(stage.client(GET + GET), /Hello[^]*Hello/)).toStartWith("HTTP/1.1 200 "); // the limit applies to each head
     }
   }));

@@ -1,26 +1,27 @@
-// SIGTERM and SIGINT to a server that serves: what has begun is finished, nobody new gets in, and a second one cuts.
+// SIGTERM and SIGINT: pending requests are finished, new connections are refused, and a second signal closes everything.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { ErrnoError } from "../../src/index.ts";
 import { ask, Client, modeNames, modes } from "../support/client.ts";
-import { eventually, ServerProcess } from "../support/server-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/** Whether new connections are refused. */
+/** Returns whether new connections are refused. */
 function isRefusing(server: ServerProcess): boolean {
   try {
     new Client(server.address).close();
     return false;
   } catch (error) {
-    return (error as ErrnoError).code === "ECONNREFUSED"; // ECONNRESET: it waited as the listener was closed
+    return (error as ErrnoError).code === "ECONNREFUSED"; // ECONNRESET: it was in the backlog when the listener was closed
   }
 }
 
 for (const mode of modeNames) {
-  test(`half a request, then SIGTERM, then the rest: its reply, with Connection: close, ${mode}`, async () => {
+  test(`responds with Connection: close to a request of which half was received before SIGTERM, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode]);
     using half = new Client(server.address, GET.slice(0, 20));
     using idle = new Client(server.address, GET);
@@ -41,7 +42,7 @@ for (const mode of modeNames) {
     expect(await server.exited).toBe(0);
   });
 
-  test(`a large reply that is under way at a SIGINT arrives whole, ${mode}`, async () => {
+  test(`sends a large response completely although SIGINT arrives meanwhile, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode], { bodyBytes: 8_000_000 });
     using client = new Client(server.address, GET);
     using other = new Client(server.address, "HEAD / HTTP/1.0\r\n\r\n");
@@ -55,7 +56,7 @@ for (const mode of modeNames) {
   });
 }
 
-test("a second signal cuts what has begun", async () => {
+test("a second signal resets unfinished connections", async () => {
   await using server = await ServerProcess.start({ headerTimeoutMs: 1e9 });
   using half = new Client(server.address, GET.slice(0, 20));
   expect(ask(server.address).status).toBe(200);
@@ -67,20 +68,20 @@ test("a second signal cuts what has begun", async () => {
   expect(await server.said("ended")).toMatchObject({ ended: "SIGTERM", stats: { open: 0 } });
 });
 
-test("a signal at each of many servers in a row, beside listeners that hear each of them", async () => {
+test("a signal stops each of many servers in a row, and also reaches listeners of process.on", async () => {
   const rounds = 20;
   await using server = await ServerProcess.start({}, { rounds, hasListeners: true });
   for (let round = 1; round <= rounds; round++) {
     const signal = round % 2 === 0 ? "SIGINT" : "SIGTERM";
     await server.said("serving", round);
     server.kill(signal);
-    const { ended, heard, before, after } = await server.said("ended", round);
-    expect({ ended, heard }).toEqual({ ended: signal, heard: round });
+    const { ended, listenerCalls, before, after } = await server.said("ended", round);
+    expect({ ended, listenerCalls }).toEqual({ ended: signal, listenerCalls: round });
     expect(after).toEqual(before);
   }
 });
 
-test("a signal while many clients ask: every one of them gets a whole reply or none", async () => {
+test("a signal while many clients send requests: each gets a complete response or none", async () => {
   for (let attempt = 0; attempt < 5; attempt++) {
     await using server = await ServerProcess.start();
     const clients = Array.from({ length: 200 }, () => new Client(server.address));
@@ -91,11 +92,11 @@ test("a signal while many clients ask: every one of them gets a whole reply or n
         try {
           client.send(GET);
         } catch {
-          // it is gone already
+          // the server has closed it already
         }
       }
       for (const client of clients.slice(0, 100)) {
-        expect(client.reply().status).toBe(200); // asked before the signal
+        expect(client.reply().status).toBe(200); // its request was sent before the signal
       }
     } finally {
       for (const client of clients) client.close();
@@ -104,7 +105,7 @@ test("a signal while many clients ask: every one of them gets a whole reply or n
   }
 });
 
-test("stop() in a callback ends run, and an error in a callback is run's, with everything closed", async () => {
+test("stop() in a callback ends run(), and an error in a callback is thrown by run() after everything is closed", async () => {
   await using server = await ServerProcess.start({ deferAccept: false }, { commands: true, rounds: 2 });
   using other = new Client(server.address);
   using client = new Client(server.address, GET.replace("/ ", "/stop "));
@@ -115,7 +116,7 @@ test("stop() in a callback ends run, and an error in a callback is run's, with e
 
   const { serving } = await server.said("serving", 2);
   const [address] = serving;
-  if (address === undefined) throw new Error("it serves nowhere");
+  if (address === undefined) throw new Error("the server has no address");
   using bad = new Client(address, GET.replace("/ ", "/throw "));
   expect(bad.fate()).toBe("reset");
   const { threw, closed, before, after } = await server.said("threw");

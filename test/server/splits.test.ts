@@ -1,4 +1,4 @@
-// However the bytes of requests are cut into segments, each request gets exactly one reply, in every mode.
+// However requests are split into segments, each gets exactly one response, in every mode.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -9,23 +9,23 @@ import { SENTENCE, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
-/** As curl sends it. */
+/** A request as curl sends it. */
 const HEAD = "GET /path?q=1 HTTP/1.1\r\nHost: localhost:8800\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
 const LAST = HEAD.replace("Accept: */*", "Connection: close");
 
 /**
- * Send the pieces, with all that the server does between them, and return all that comes to the end.
+ * Sends the pieces, lets the server handle each, and returns everything that is received.
  *
- * @param isShut a reset is an end too: the document's loop shuts both halves behind its reply, whatever is still sent
+ * @param mayReset a reset counts as end of stream: the classic loop shuts down both directions after its response
  */
-function converse(stage: Stage, pieces: readonly string[], isShut = false): string {
+function exchange(stage: Stage, pieces: readonly string[], mayReset = false): string {
   const client = stage.client();
   let text = "";
   const isOver = (what: () => boolean): boolean => {
     try {
       return what();
     } catch (error) {
-      if (isShut && error instanceof ErrnoError) return true;
+      if (mayReset && error instanceof ErrnoError) return true;
       throw error;
     }
   };
@@ -48,30 +48,34 @@ function converse(stage: Stage, pieces: readonly string[], isShut = false): stri
   return text;
 }
 
-/** All that can be done without waiting. Loopback delivers at once. */
+/** Handles everything that has arrived. Loopback delivers immediately. */
 function settle({ server }: Stage): void {
   while (server.tick(0) > 0);
 }
 
-const repliesIn = (text: string): string[] => text.split(/(?=HTTP\/1\.1 )/);
+const responsesIn = (text: string): string[] => text.split(/(?=HTTP\/1\.1 )/);
 
-/** Each of them whole: a status line and the sentence behind its head. */
-function isWhole(reply: string): boolean {
-  return reply.startsWith("HTTP/1.1 200 OK\r\n") && reply.endsWith(`\r\n\r\n${SENTENCE}`);
+/** Returns whether a response is complete: a status line, a head, and the body. */
+function isComplete(response: string): boolean {
+  return response.startsWith("HTTP/1.1 200 OK\r\n") && response.endsWith(`\r\n\r\n${SENTENCE}`);
 }
 
 for (const mode of modeNames) {
-  test(`a head in two pieces, cut at every byte: one reply, ${mode}`, () =>
+  test(`a head in two pieces, split at every byte: one response, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       for (let at = 1; at < LAST.length; at++) {
-        const replies = repliesIn(converse(stage, [LAST.slice(0, at), LAST.slice(at)]));
-        expect({ at, replies: replies.length, whole: replies.every(isWhole) }).toEqual({ at, replies: 1, whole: true });
+        const responses = responsesIn(exchange(stage, [LAST.slice(0, at), LAST.slice(at)]));
+        expect({ at, responses: responses.length, isComplete: responses.every(isComplete) }).toEqual({
+          at,
+          responses: 1,
+          isComplete: true,
+        });
       }
       expect(stage.server.stats).toMatchObject({ requests: LAST.length - 1, rejected: 0, errors: 0, open: 0 });
     }));
 
-  test(`a head that comes byte by byte: one reply, after the last byte, ${mode}`, () =>
+  test(`a head sent byte by byte: one response, after the last byte, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const client = stage.client();
@@ -81,24 +85,24 @@ for (const mode of modeNames) {
         settle(stage);
       }
       client.close();
-      const replies = repliesIn(converse(stage, [...LAST]));
-      expect([replies.length, replies.every(isWhole)]).toEqual([1, true]);
+      const responses = responsesIn(exchange(stage, [...LAST]));
+      expect([responses.length, responses.every(isComplete)]).toEqual([1, true]);
       expect(stage.server.stats.requests).toBe(2);
     }));
 
-  test(`what ends a request: two line ends, with or without the second's CR, ${mode}`, () =>
+  test(`two line ends end a request, with or without CR, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
-      // The document's server takes anything for a request; the others, HTTP's.
+      // The classic server accepts anything as a request; the others only HTTP.
       const lines = mode === "classic" ? ["hi", "GET /", "\xff\xfe", "GET / HTTP/1.0"] : ["GET / HTTP/1.0"];
       const texts = lines.flatMap((line) => ["\n\n", "\r\n\r\n", "\n\r\n", "\r\n\n"].map((end) => line + end));
       for (const text of texts) {
         for (const pieces of [[text], [...text]]) {
-          const replies = repliesIn(converse(stage, pieces));
-          expect({ text, replies: replies.length, whole: replies.every(isWhole) }).toEqual({
+          const responses = responsesIn(exchange(stage, pieces));
+          expect({ text, responses: responses.length, isComplete: responses.every(isComplete) }).toEqual({
             text,
-            replies: 1,
-            whole: true,
+            responses: 1,
+            isComplete: true,
           });
         }
       }
@@ -110,17 +114,17 @@ for (const mode of modeNames) {
       }
     }));
 
-  test(`requests in a row, cut anywhere: as many replies, in order, ${mode}`, () =>
+  test(`pipelined requests, split anywhere: as many responses, in order, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const { keepAlive } = modes[mode];
       const request = fc.constantFrom(
         HEAD,
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(3000)}\r\n\r\n`, // longer than what the classic loop reads at once
+        `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(3000)}\r\n\r\n`, // longer than one recv of the classic loop
         "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
         "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", // an empty line too many: RFC 9112, 2.2
+        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", // with an extra empty line: RFC 9112, 2.2
       );
       fc.assert(
         fc.property(
@@ -128,16 +132,18 @@ for (const mode of modeNames) {
           fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }),
           (requests, cuts) => {
             const text = [...requests, LAST].join("");
-            const places = [...new Set(cuts.map((cut) => Math.floor(cut * text.length)))].sort((a, b) => a - b);
-            const pieces = [...places, text.length]
-              .map((end, i) => text.slice(places[i - 1] ?? 0, end))
+            const positions = [...new Set(cuts.map((cut) => Math.floor(cut * text.length)))].sort((a, b) => a - b);
+            const pieces = [...positions, text.length]
+              .map((end, i) => text.slice(positions[i - 1] ?? 0, end))
               .filter((piece) => piece !== "");
             const expected = (keepAlive ? [...requests, LAST] : [requests[0] ?? LAST]).map((request) =>
               request.startsWith("HEAD"),
             );
-            const replies = repliesIn(converse(stage, pieces, mode === "classic"));
-            expect(replies.map((reply) => reply.endsWith("\r\n\r\n"))).toEqual(expected);
-            for (const [i, reply] of replies.entries()) if (expected[i] !== true) expect(isWhole(reply)).toBe(true);
+            const responses = responsesIn(exchange(stage, pieces, mode === "classic"));
+            expect(responses.map((response) => response.endsWith("\r\n\r\n"))).toEqual(expected);
+            for (const [i, response] of responses.entries()) {
+              if (expected[i] !== true) expect(isComplete(response)).toBe(true);
+            }
           },
         ),
         { numRuns: 100, seed: 4711 },

@@ -1,4 +1,4 @@
-// Events that are out of date by their turn: a number that is another connection's already, and each event twice.
+// Stale events: for an fd that another connection has already reused, for full event lists, and each event twice.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, formatMask } from "../../src/kernel/constants.ts";
@@ -11,13 +11,14 @@ setDefaultTimeout(60_000);
 
 type Triple = [mask: number, fd: number, token: number];
 const LISTENER = 0;
+const ENOENT = -2;
 
 function triples(out: Int32Array, n: number): Triple[] {
   return Array.from({ length: n }, (_, i) => [...out.subarray(3 * i, 3 * i + 3)] as Triple);
 }
 
-/** How many replies have come. */
-function replies(client: Socket): number {
+/** Returns how many responses have been received. */
+function countResponses(client: Socket): number {
   return (
     Buffer.from(client.recv(10_000) ?? [])
       .toString()
@@ -25,9 +26,38 @@ function replies(client: Socket): number {
   );
 }
 
+test("timeouts do not expire after a full event list: what seems late may be in the events that are left", () =>
+  leavesNoFd(() => {
+    let isFull = false;
+    let stale = 0;
+    const sys = sysWith((host) => ({
+      epoll_wait(epfd, out, max, timeoutMs) {
+        if (!isFull) return host.epoll_wait(epfd, out, max, timeoutMs);
+        for (let i = 0; i < max; i++) out.set([EPOLLIN, 1_000_000 + i, 0xffffffff], 3 * i); // no such connections
+        return max;
+      },
+      epoll_ctl(epfd, op, fd, mask, token) {
+        if (fd < 1_000_000) return host.epoll_ctl(epfd, op, fd, mask, token);
+        stale++;
+        return ENOENT;
+      },
+    }));
+    using stage = new Stage({ headerTimeoutMs: 1000 }, sys);
+    const client = stage.client(GET.slice(0, 20));
+    stage.settle();
+    client.send(GET.slice(20));
+    stage.clock.ms += 1000;
+    isFull = true;
+    expect(stage.server.tick(0)).toBe(stale);
+    expect(stale).toBeGreaterThan(1000);
+    isFull = false;
+    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 1 });
+  }));
+
 for (const mode of modeNames) {
   for (const mask of [EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR | EPOLLHUP]) {
-    test(`${formatMask(mask)} of a connection whose number was taken again in the iteration, ${mode}`, () =>
+    test(`ignores ${formatMask(mask)} of a connection whose fd was reused in the same iteration, ${mode}`, () =>
       leavesNoFd(() => {
         let last: Triple | undefined; // of the old connection
         let isNow = false;
@@ -44,7 +74,7 @@ for (const mode of modeNames) {
             const own = events.find(([, , token]) => token !== LISTENER);
             last ??= own;
             if (!isNow || events.length !== 2 || last === undefined) return n;
-            // The old one's end first, then the listener, and then once more the old one.
+            // First the end of the old connection, then the listener, then the old connection again.
             isNow = false;
             events.sort(([, , a], [, , b]) => b - a);
             out.set([...events, [mask, last[1], last[2]]].flat());
@@ -54,8 +84,8 @@ for (const mode of modeNames) {
         using stage = new Stage({ ...modes[mode], deferAccept: false }, sys);
         const old = stage.client();
         stage.settle();
-        const young = stage.client(); // waits to be accepted, and the old one's end to be read
-        old.shutdown(SHUT_WR); // not close: its own number must not become free
+        const young = stage.client(); // in the backlog, while the end of the old connection is not yet read
+        old.shutdown(SHUT_WR); // not close, which would free this process's own fd
         isNow = true;
         stage.server.tick(1000);
         expect({ isNow, accepted: accepted.length, isSame: accepted[0] === accepted[1] }).toEqual({
@@ -70,7 +100,7 @@ for (const mode of modeNames) {
       }));
   }
 
-  test(`every event twice in its iteration: one reply for each request, and nothing is closed wrongly, ${mode}`, () =>
+  test(`with every event reported twice, sends one response for each request and closes nothing wrongly, ${mode}`, () =>
     leavesNoFd(() => {
       const sys = sysWith((host) => ({
         epoll_wait(epfd, out, max, timeoutMs) {
@@ -85,12 +115,12 @@ for (const mode of modeNames) {
       for (let round = 0; round < 5; round++) {
         const clients = Array.from({ length: 10 }, () => stage.client(GET));
         stage.settle();
-        for (const client of clients) expect(replies(client)).toBe(1);
+        for (const client of clients) expect(countResponses(client)).toBe(1);
         for (const [i, client] of clients.entries()) {
           if (i % 2 === 0 && modes[mode].keepAlive) {
             client.send(GET);
             stage.settle();
-            expect(replies(client)).toBe(1);
+            expect(countResponses(client)).toBe(1);
           }
           client.close();
         }

@@ -1,4 +1,4 @@
-// EpollServer.start(): the same server on Bun's own event loop, beside whatever else the application does.
+// EpollServer.start(): the server on Bun's event loop, beside everything else that the application does.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
@@ -17,7 +17,7 @@ async function started(options: EpollServerOptions = {}): Promise<EpollServer> {
   return server;
 }
 
-/** All that comes to the end of a connection. */
+/** Reads to the end of stream. */
 async function rest(socket: Socket): Promise<string> {
   let text = "";
   await until(() => {
@@ -44,7 +44,7 @@ for (const [name, options] of Object.entries<EpollServerOptions>({
   eager: {},
   fetch: { fetch: async () => (await Bun.sleep(1), new Response("Hello from Epoll server!")) },
 })) {
-  test(`it serves, beside a Bun.serve and timers: ${name}`, () =>
+  test(`serves beside a Bun.serve and timers: ${name}`, () =>
     leavesNothing(async () => {
       const server = await started(options);
       let ticks = 0;
@@ -59,7 +59,7 @@ for (const [name, options] of Object.entries<EpollServerOptions>({
     }));
 }
 
-test("a handler may ask another server of the same process, and Bun.serve, and itself", () =>
+test("a handler can fetch from another server in the process, from Bun.serve, and from its own server", () =>
   leavesNothing(async () => {
     const bun = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("bun") });
     const ask = async (url: URL | string): Promise<string> => (await fetch(url, { keepalive: false })).text();
@@ -75,7 +75,7 @@ test("a handler may ask another server of the same process, and Bun.serve, and i
     await turns(5);
   }));
 
-test("deadlines come to an idle loop: half a head is 408, a silent connection is closed, a body's wait, and a slow reader's", () =>
+test("timeouts expire on an idle loop: of a head, a silent connection, a body and a slow reader", () =>
   leavesNothing(async () => {
     const server = await started({
       headerTimeoutMs: 30,
@@ -91,7 +91,7 @@ test("deadlines come to an idle loop: half a head is 408, a silent connection is
       rest(connected(server, `${POST}abc`)),
     ]);
     expect([head.slice(9, 12), body.slice(9, 12), idle.slice(9, 12)]).toEqual(["408", "408", "200"]);
-    // Its reply is flushed by a handler, outside of an iteration, and then it takes none of it.
+    // A handler flushes the response outside of an iteration, and the client reads none of it.
     const slow = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await until(() => server.stats.open === 1 && server.stats.timeouts === 3);
     await until(() => server.stats.open === 0);
@@ -100,17 +100,17 @@ test("deadlines come to an idle loop: half a head is 408, a silent connection is
     await server.stop();
   }));
 
-test("idle, it makes no iteration", () =>
+test("runs no iteration while it is idle", () =>
   leavesNothing(async () => {
     const server = await started();
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
-    expect(await iterationsWhile(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
+    expect(await iterationsWhile(() => Bun.sleep(100))).toBe(0); // the state to wait for is that nothing happens
     await server.stop();
   }));
 
-test("stop finishes what has begun: a handler that waits is answered, and then all is closed", () =>
+test("stop waits for a pending handler, sends its response, and closes everything", () =>
   leavesNothing(async () => {
     const begun = next<void>();
     const release = next<void>();
@@ -118,7 +118,7 @@ test("stop finishes what has begun: a handler that waits is answered, and then a
       async fetch() {
         begun.tell();
         await release.told;
-        return new Response("in the end");
+        return new Response("at the end");
       },
     });
     const client = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -128,12 +128,12 @@ test("stop finishes what has begun: a handler that waits is answered, and then a
     await settled();
     expect(isStopped).toBe(false);
     release.tell();
-    expect(await rest(client)).toMatch(/connection: close[\s\S]*in the end$/i);
+    expect(await rest(client)).toMatch(/connection: close[\s\S]*at the end$/i);
     await stopped;
     expect(server.closed).toBe(true);
   }));
 
-test("stop cuts what does not end in time", () =>
+test("stop closes connections forcibly after graceMs", () =>
   leavesNothing(async () => {
     const begun = next<void>();
     const server = await started({ fetch: () => (begun.tell(), new Promise<Response>(() => {})) });
@@ -143,7 +143,7 @@ test("stop cuts what does not end in time", () =>
     expect(client.fate()).toBe("reset");
   }));
 
-test("stop from a callback, and at once after start", () =>
+test("stop works in a callback, and immediately after start", () =>
   leavesNothing(async () => {
     const server = await started({ onRequest: () => void server.stop() });
     expect(await rest(connected(server, LAST))).toContain("Hello");
@@ -154,7 +154,7 @@ test("stop from a callback, and at once after start", () =>
     expect(disposed.closed).toBe(false);
   }));
 
-test("what a callback throws is an uncaught exception, costs its connection, and the server goes on", async () => {
+test("an error in a callback is an uncaught exception and resets the connection; the server goes on", async () => {
   const { stdout, code } = await run([
     "bun",
     "-e",
@@ -168,14 +168,14 @@ test("what a callback throws is an uncaught exception, costs its connection, and
     });
     await server.start();
     const ask = (path) => fetch(server.url + path).then((reply) => reply.status, () => "reset");
-    console.log(await ask("/"), await ask("/throw"), await ask("/"), [...new Set(errors)].join()); // Bun's fetch asks again when it is reset
+    console.log(await ask("/"), await ask("/throw"), await ask("/"), [...new Set(errors)].join()); // Bun's fetch retries after a reset
     await server.stop();
     `,
   ]);
   expect([stdout, code]).toEqual(["200 reset 200 thrown\n", 0]);
 });
 
-test("sockets are served, too", () =>
+test("serves socket handlers", () =>
   leavesNothing(async () => {
     const server = await started({ socket: { data: (socket, bytes) => void socket.write(bytes) } });
     const client = connected(server, "abc");
@@ -185,18 +185,18 @@ test("sockets are served, too", () =>
     await server.stop();
   }));
 
-test("started, it is neither started again nor run nor ticked; stopped, it fails by name", () =>
+test("cannot be started, run or ticked while it is started; throws ClosedError once it is stopped", () =>
   leavesNothing(async () => {
     const server = await started();
-    expect(server.start()).rejects.toThrow("EpollServer.start: the loop is running already");
-    expect(() => server.run()).toThrow("EpollServer.run: the loop is running already");
-    expect(() => server.tick()).toThrow("EpollServer.tick: the loop is running already");
+    expect(server.start()).rejects.toThrow("EpollServer.start: the server is already running");
+    expect(() => server.run()).toThrow("EpollServer.run: the server is already running");
+    expect(() => server.tick()).toThrow("EpollServer.tick: the server is already running");
     await server.stop();
     expect(server.start()).rejects.toThrow("EpollServer.start: this EpollServer is closed");
     expect(server.ref().unref()).toBe(server);
   }));
 
-test("several servers share the bridge with the watches", () =>
+test("several servers and watches share one bridge thread", () =>
   leavesNothing(async () => {
     const servers = await Promise.all(Array.from({ length: 8 }, () => started()));
     const texts = await Promise.all(servers.map((server) => rest(connected(server, LAST))));

@@ -1,4 +1,4 @@
-// A stop while clients never cease to come and to ask: it ends all the same, and nobody gets half a reply.
+// A stop while clients keep connecting and sending requests: it completes, and no response is cut off.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ setDefaultTimeout(60_000);
 const caught = (): string | undefined => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))?.[0];
 
 for (const mode of modeNames) {
-  test(`new clients at every iteration and old ones that ask on: it ends within its second, ${mode}`, () =>
+  test(`stops within a second although clients connect in every iteration and send more requests, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const texts = new Map<Socket, string>();
@@ -20,10 +20,10 @@ for (const mode of modeNames) {
         try {
           texts.set(stage.client(GET), "");
         } catch {
-          // refused: it listens no more
+          // refused: the listener is closed
         }
       };
-      /** Read, and ask again at once after each reply. */
+      /** Reads, and sends the next request immediately after each response. */
       const ask = (client: Socket): void => {
         try {
           const bytes = client.recv(100_000);
@@ -32,7 +32,7 @@ for (const mode of modeNames) {
           texts.set(client, (texts.get(client) ?? "") + Buffer.from(bytes).toString());
           client.send(GET);
         } catch {
-          client.close(); // reset: it asked on although it was told that this is the end
+          client.close(); // reset: it sent another request after Connection: close
         }
       };
       for (let iteration = 0; iteration < 50; iteration++) {
@@ -52,7 +52,7 @@ for (const mode of modeNames) {
     }));
 }
 
-test("an error in onRunning is run's, with everything closed and the signals as they were", () =>
+test("an error in onRunning is thrown by run() after everything is closed and the signals are restored", () =>
   leavesNoFd(() => {
     const before = caught();
     const server = new EpollServer();

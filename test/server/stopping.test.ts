@@ -1,4 +1,4 @@
-// How it ends: what had come is answered, what has begun is finished, nothing new is begun, and nothing is left.
+// EpollServer.stop(): requests that have arrived are answered, nothing new is accepted, and nothing is left open.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,10 +17,10 @@ const modes = [{}, { eager: false }, { keepAlive: false }, { eager: false, keepA
 for (const mode of modes) {
   const name = JSON.stringify(mode);
 
-  test(`requests that had come before the stop are answered ${name}`, () =>
+  test(`responds to requests that arrived before the stop ${name}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(mode);
-      const clients = Array.from({ length: 150 }, () => stage.client(GET)); // not even accepted
+      const clients = Array.from({ length: 150 }, () => stage.client(GET)); // not yet accepted
       void stage.server.stop();
       for (const client of clients) {
         expect(stage.receive(client, complete)).toContain("\r\nConnection: close\r\n");
@@ -30,7 +30,7 @@ for (const mode of modes) {
       expect(stage.server.closed).toBe(true);
     }));
 
-  test(`half a request is waited for, and answered ${name}`, () =>
+  test(`waits for the rest of a request, and responds ${name}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(mode);
       const client = stage.client(GET.slice(0, 10));
@@ -46,7 +46,7 @@ for (const mode of modes) {
     }));
 }
 
-test("a connection between two requests is closed at once", () =>
+test("closes an idle connection immediately", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     const client = stage.client(GET);
@@ -57,7 +57,7 @@ test("a connection between two requests is closed at once", () =>
     expect(stage.fate(client)).toBe("end");
   }));
 
-test("nobody new is let in", () =>
+test("refuses new connections", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     stage.client(GET.slice(0, 10));
@@ -69,7 +69,7 @@ test("nobody new is let in", () =>
     expect(() => client.send(GET)).toThrow(ErrnoError);
   }));
 
-test("graceMs is how long it waits for what has begun; then it is cut", () =>
+test("waits for unfinished requests for graceMs, then resets them", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: Infinity });
     const client = stage.client(GET.slice(0, 10));
@@ -84,7 +84,7 @@ test("graceMs is how long it waits for what has begun; then it is cut", () =>
     expect(stage.fate(client)).toBe("reset");
   }));
 
-test("a second stop can only shorten the wait", () =>
+test("a second stop can only shorten the grace period", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: Infinity });
     stage.client(GET.slice(0, 10));
@@ -95,7 +95,7 @@ test("a second stop can only shorten the wait", () =>
     expect(stage.server.closed).toBe(true);
   }));
 
-test("without run or tick it gets there by itself", () =>
+test("completes without run or tick", () =>
   leavesNoFd(async () => {
     const server = new EpollServer();
     await server.stop();
@@ -114,7 +114,7 @@ test("await using stops it", () =>
     expect(server.closed).toBe(true);
   }));
 
-test("stop before run: run returns at once", () =>
+test("run returns immediately after a stop", () =>
   leavesNoFd(async () => {
     const server = new EpollServer();
     const stopped = server.stop({ graceMs: Infinity });
@@ -122,7 +122,7 @@ test("stop before run: run returns at once", () =>
     await stopped;
   }));
 
-test("stop in a callback ends run, after the reply", async () => {
+test("stop in a callback ends run after the response is sent", async () => {
   const path = JSON.stringify(join(root, "src", "index.ts"));
   const text = `
       import { EpollServer, Socket } from ${path};
@@ -134,7 +134,7 @@ test("stop in a callback ends run, after the reply", async () => {
   expect(await run(["bun", "-e", text])).toEqual({ code: 0, stdout: "undefined true HTTP/1.1 200 OK\n", stderr: "" });
 });
 
-test("afterwards run and tick fail by name, and the port is free", () =>
+test("after a stop, run and tick throw ClosedError, and the port is free", () =>
   leavesNoFd(async () => {
     const server = new EpollServer();
     const { port } = server;
@@ -144,7 +144,7 @@ test("afterwards run and tick fail by name, and the port is free", () =>
     await new EpollServer({ port }).stop();
   }));
 
-test("run and tick inside an iteration are refused", () =>
+test("run and tick throw inside an iteration", () =>
   leavesNoFd(() => {
     const refused: string[] = [];
     const onRequest = (): void => {
@@ -160,14 +160,14 @@ test("run and tick inside an iteration are refused", () =>
     using _ = stage;
     stage.receive(stage.client(GET), complete);
     expect(refused).toEqual([
-      "Error: EpollServer.tick: the loop is running already",
-      "Error: EpollServer.run: the loop is running already",
+      "Error: EpollServer.tick: the server is already running",
+      "Error: EpollServer.run: the server is already running",
     ]);
   }));
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  for (const listener of ["", `process.on("${signal}", () => console.log("heard"));`]) {
-    test(`${signal} wakes a blocked run every time ${listener && "beside a listener, which hears it afterwards"}`, async () => {
+  for (const listener of ["", `process.on("${signal}", () => console.log("called"));`]) {
+    test(`${signal} ends a blocked run every time ${listener && "beside a listener of process.on, which is called afterwards"}`, async () => {
       const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
       try {
         const path = join(directory, "signal.ts");
@@ -182,7 +182,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
            let woken = 0;
            for (let i = 0; i < 20; i++) {
              const server = new EpollServer();
-             // Another process sends it, while this one is blocked.
+             // Another process sends it while this one is blocked.
              const name = server.run(() => Bun.spawn(["sh", "-c", "kill -${signal.slice(3)} " + process.pid]));
              if (name === "${signal}" && server.closed) woken++;
            }
@@ -192,7 +192,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
         );
         const { code, stdout } = await run(["bun", path]);
         expect(stdout).toStartWith("20 true\n");
-        expect(stdout.includes("heard")).toBe(listener !== "");
+        expect(stdout.includes("called")).toBe(listener !== "");
         expect(code).toBe(0);
       } finally {
         rmSync(directory, { recursive: true });
@@ -201,7 +201,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   }
 }
 
-test("a second signal does not wait for what has begun", async () => {
+test("a second signal does not wait for unfinished requests", async () => {
   const text = `
     import { EpollServer, Socket } from ${JSON.stringify(join(root, "src", "index.ts"))};
     const server = new EpollServer({ hostname: "127.0.0.1", headerTimeoutMs: Infinity });
@@ -217,7 +217,7 @@ test("a second signal does not wait for what has begun", async () => {
   expect(stdout).toMatch(/^SIG(INT|TERM)\n$/);
 });
 
-test("run in a Worker leaves the process's signals alone", async () => {
+test("run in a Worker does not change the process's signal dispositions", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const index = JSON.stringify(join(root, "src", "index.ts"));

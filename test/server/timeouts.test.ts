@@ -1,4 +1,4 @@
-// What runs out, and when: on a clock that stands still until it is moved.
+// Timeouts, on a clock that only moves when the test moves it.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN } from "../../src/index.ts";
@@ -10,7 +10,7 @@ setDefaultTimeout(60_000);
 const half = GET.slice(0, 20);
 const rest = GET.slice(20);
 
-test("half a head: 408 when its time is over, and not before", () =>
+test("half a head: 408 when headerTimeoutMs is over, and not before", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000 });
     const client = stage.client(half);
@@ -24,7 +24,7 @@ test("half a head: 408 when its time is over, and not before", () =>
     expect(stage.server.stats).toMatchObject({ timeouts: 1, rejected: 1, requests: 0 });
   }));
 
-test("more bytes of a head win it no more time", () =>
+test("further bytes of a head do not extend headerTimeoutMs", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000 });
     const client = stage.client();
@@ -37,7 +37,7 @@ test("more bytes of a head win it no more time", () =>
     expect(stage.receive(client, /\r\n\r\n/)).toContain("408");
   }));
 
-test("a connection that never says anything is closed without a word", () =>
+test("a connection that sends nothing is closed without a response", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000, deferAccept: false });
     const client = stage.client();
@@ -49,7 +49,7 @@ test("a connection that never says anything is closed without a word", () =>
     expect(stage.server.stats).toMatchObject({ timeouts: 1, rejected: 0, open: 0 });
   }));
 
-test("each head has a time of its own, also where one segment ends the first and begins the second", () =>
+test("headerTimeoutMs starts again for each head, even if one segment ends the first and begins the second", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000 });
     const client = stage.client(half);
@@ -65,7 +65,7 @@ test("each head has a time of its own, also where one segment ends the first and
     expect(stage.server.stats).toMatchObject({ requests: 6, timeouts: 0 });
   }));
 
-test("between two requests a connection has idleTimeoutMs, from its last one", () =>
+test("idleTimeoutMs runs from the last response", () =>
   leavesNoFd(() => {
     using stage = new Stage({ idleTimeoutMs: 5000, headerTimeoutMs: 1000 });
     const client = stage.client(GET);
@@ -81,12 +81,12 @@ test("between two requests a connection has idleTimeoutMs, from its last one", (
     expect(stage.fate(client)).toBe("end");
   }));
 
-test("who takes nothing of a reply is cut, and who takes it slowly is not", () =>
+test("resets a client that reads nothing of its response, and not one that reads slowly", () =>
   leavesNoFd(() => {
     using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(32_000_000, "x") });
     const [slow, still] = [stage.client(GET), stage.client(GET)];
     stage.settle();
-    // So little at a time that EPOLLOUT, which waits for a third of the kernel's buffer, does not come in between.
+    // So little at a time that EPOLLOUT, which needs a third of the send buffer to be free, is not reported in between.
     using epoll = new Epoll();
     epoll.register(slow, EPOLLIN);
     for (let i = 0; i < 5; i++) {
@@ -98,7 +98,7 @@ test("who takes nothing of a reply is cut, and who takes it slowly is not", () =
     expect(stage.server.stats).toMatchObject({ open: 1, timeouts: 1 });
   }));
 
-test("any number of milliseconds will do, and Infinity is no limit", () =>
+test("accepts any number of milliseconds, and Infinity for no timeout", () =>
   leavesNoFd(() => {
     for (const ms of [2 ** 31, 1e15, Infinity]) {
       using stage = new Stage({ idleTimeoutMs: ms, headerTimeoutMs: ms, writeTimeoutMs: ms });
@@ -109,7 +109,7 @@ test("any number of milliseconds will do, and Infinity is no limit", () =>
     }
   }));
 
-test("the Date is the second's in which the reply was made", () =>
+test("Date is the second in which the response was sent", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     const client = stage.client();

@@ -1,4 +1,4 @@
-// The `socket` handlers: another protocol than HTTP on the same loop, with its back-pressure, its ends and its errors.
+// The `socket` handlers: a custom protocol on the same loop, with backpressure, closing and errors.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -23,7 +23,7 @@ function stageOf(socket: SocketHandlers, options = {}): Stage {
   return new Stage({ ...options, socket });
 }
 
-/** All that comes, with iterations between, until so many bytes are there. */
+/** Receives `count` bytes, with iterations of the server in between. */
 function take(stage: Stage, client: Socket, count: number): string {
   let text = "";
   for (let iterations = 0; text.length < count; iterations++) {
@@ -39,18 +39,18 @@ function take(stage: Stage, client: Socket, count: number): string {
 for (const mode of modes) {
   const { eager } = mode;
 
-  test(`open, data, end, close, in their order; a greeting is sent at once; eager: ${eager}`, () =>
+  test(`calls open, data, end and close in order, and sends a greeting from open immediately; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      const heard: string[] = [];
+      const calls: string[] = [];
       using stage = stageOf(
         {
           open(socket) {
-            heard.push("open");
+            calls.push("open");
             socket.write("hello\n");
           },
-          data: (socket, bytes) => void heard.push(`data ${Buffer.from(bytes)}`, String(socket.write(bytes))),
-          end: (socket) => void (heard.push("end"), socket.end("bye")),
-          close: (socket) => void heard.push(`close ${socket.bytesIn} ${socket.bytesOut}`),
+          data: (socket, bytes) => void calls.push(`data ${Buffer.from(bytes)}`, String(socket.write(bytes))),
+          end: (socket) => void (calls.push("end"), socket.end("bye")),
+          close: (socket) => void calls.push(`close ${socket.bytesIn} ${socket.bytesOut}`),
         },
         mode,
       );
@@ -61,10 +61,10 @@ for (const mode of modes) {
       client.shutdown(SHUT_WR);
       expect(take(stage, client, 3)).toBe("bye");
       for (let i = 0; stage.server.stats.open > 0 && i < 100; i++) stage.server.tick(1);
-      expect(heard).toEqual(["open", "data abc", "3", "end", "close 3 12"]);
+      expect(calls).toEqual(["open", "data abc", "3", "end", "close 3 12"]);
     }));
 
-  test(`without an end handler what was written goes out, and the connection ends; eager: ${eager}`, () =>
+  test(`without an end handler, sends what was written and ends the connection; eager: ${eager}`, () =>
     leavesNoFd(() => {
       using stage = stageOf({ data: (socket, bytes) => void socket.write(bytes) }, mode);
       const client = stage.client("abc");
@@ -74,7 +74,7 @@ for (const mode of modes) {
       expect(stage.fate(client)).toBe("end");
     }));
 
-  test(`write says how much it took; drain comes when there is room again; eager: ${eager}`, () =>
+  test(`write returns how much it took, and drain is called when everything is sent; eager: ${eager}`, () =>
     leavesNoFd(() => {
       const total = 20_000_000;
       const all = Buffer.alloc(total, "0123456789");
@@ -98,14 +98,14 @@ for (const mode of modes) {
       expect(written).toBe(total);
     }));
 
-  test(`input is read while output waits: the protocol has both directions; eager: ${eager}`, () =>
+  test(`receives input while output waits for room; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      const heard: string[] = [];
+      const calls: string[] = [];
       using stage = stageOf(
         {
           data(socket, bytes) {
-            heard.push(Buffer.from(bytes).toString());
-            if (heard.length === 1) for (let i = 0; i < 100; i++) socket.write(Buffer.alloc(100_000));
+            calls.push(Buffer.from(bytes).toString());
+            if (calls.length === 1) for (let i = 0; i < 100; i++) socket.write(Buffer.alloc(100_000));
           },
         },
         mode,
@@ -115,10 +115,10 @@ for (const mode of modes) {
       expect(stage.server.stats.bytesOut).toBeGreaterThan(0);
       client.send("stop");
       for (let i = 0; i < 50; i++) stage.server.tick(0);
-      expect(heard).toEqual(["much", "stop"]);
+      expect(calls).toEqual(["much", "stop"]);
     }));
 
-  test(`pause: nothing is received, and the peer comes to feel it; resume: all of it comes; eager: ${eager}`, () =>
+  test(`pause stops receiving until the peer's sends block, and resume receives everything; eager: ${eager}`, () =>
     leavesNoFd(() => {
       let socket: ServerSocket | undefined;
       let received = 0;
@@ -140,11 +140,11 @@ for (const mode of modes) {
       expect(received).toBe(sent);
     }));
 
-  test(`a peer that resets: close, once; what is written then is -1; eager: ${eager}`, () =>
+  test(`calls close once when the peer resets, and write then returns -1; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      const heard: unknown[] = [];
+      const calls: unknown[] = [];
       using stage = stageOf(
-        { data() {}, close: (socket) => void heard.push(socket.closed, socket.fd, socket.write("x"), socket.end()) },
+        { data() {}, close: (socket) => void calls.push(socket.closed, socket.fd, socket.write("x"), socket.end()) },
         mode,
       );
       const client = stage.client("x");
@@ -152,11 +152,11 @@ for (const mode of modes) {
       client.setsockopt(SOL_SOCKET, SO_LINGER, reset);
       client.close();
       stage.settle();
-      expect(heard).toEqual([true, -1, -1, 0]);
+      expect(calls).toEqual([true, -1, -1, 0]);
       expect(stage.server.stats).toMatchObject({ open: 0, errors: 1 });
     }));
 
-  test(`terminate resets; end within data sends what is written; eager: ${eager}`, () =>
+  test(`terminate resets the connection, and end in data sends what was written; eager: ${eager}`, () =>
     leavesNoFd(() => {
       using stage = stageOf(
         {
@@ -169,39 +169,103 @@ for (const mode of modes) {
       );
       const ended = stage.client("end");
       expect(take(stage, ended, 10)).toBe("last words");
-      const cut = stage.client("cut");
+      const terminated = stage.client("terminate");
       stage.settle();
-      expect(stage.fate(cut)).toBe("reset");
+      expect(stage.fate(terminated)).toBe("reset");
     }));
 }
 
-test("a handler that throws: error hears of it; without one the connection is reset, and tick throws", () =>
+for (const { eager } of modes) {
+  test(`pause from another socket's handler holds within the same iteration; eager: ${eager}`, () =>
+    leavesNoFd(() => {
+      const sockets: ServerSocket[] = [];
+      let received = 0;
+      using stage = stageOf(
+        {
+          open: (socket) => void sockets.push(socket),
+          data(socket) {
+            received++;
+            for (const other of sockets) if (other !== socket) other.pause();
+          },
+        },
+        { eager },
+      );
+      const clients = [stage.client(), stage.client()];
+      stage.settle();
+      for (const client of clients) client.send("x");
+      while (stage.server.tick(0) > 0); // both are readable in the first of these iterations
+      expect(received).toBe(1);
+      for (const socket of sockets) socket.resume();
+      stage.settle();
+      expect(received).toBe(2);
+    }));
+
+  test(`resets a client that keeps sending but reads nothing after writeTimeoutMs; eager: ${eager}`, () =>
+    leavesNoFd(() => {
+      using stage = stageOf(
+        { data: (socket) => void socket.write(Buffer.alloc(100_000)) },
+        { eager, writeTimeoutMs: 1000 },
+      );
+      const client = stage.client("x");
+      const blocked = (): boolean => {
+        const { bytesOut } = stage.server.stats;
+        if (stage.server.stats.open > 0) client.send("x");
+        for (let i = 0; i < 10; i++) stage.server.tick(0);
+        return stage.server.stats.bytesOut === bytesOut;
+      };
+      for (let quiet = 0; quiet < 10;) quiet = blocked() ? quiet + 1 : 0; // the send queue is full
+      for (let i = 0; i < 1000 && stage.server.stats.open > 0; i++) {
+        stage.clock.ms += 300;
+        blocked();
+      }
+      expect(stage.server.stats).toMatchObject({ open: 0, timeouts: 1 });
+      expect(stage.fate(client)).toBe("reset");
+    }));
+
+  test(`discards a limited amount of input after end(); eager: ${eager}`, () =>
+    leavesNoFd(() => {
+      using stage = stageOf({ data: (socket) => void socket.end("bye") }, { eager });
+      const client = stage.client("x");
+      expect(take(stage, client, 3)).toBe("bye");
+      const piece = Buffer.alloc(1_000_000);
+      let sent = 1;
+      while (stage.server.stats.open > 0 && sent < 100_000_000) {
+        sent += Math.max(0, client.send(piece));
+        stage.server.tick(0);
+      }
+      expect(stage.server.stats.open).toBe(0);
+      expect(stage.server.stats.bytesIn).toBeGreaterThan(16_777_216);
+      expect(stage.server.stats.bytesIn).toBeLessThan(16_777_216 + 200_000);
+    }));
+}
+
+test("an error in a handler goes to the error handler; without one, the connection is reset and tick throws", () =>
   leavesNoFd(() => {
-    const heard: string[] = [];
+    const calls: string[] = [];
     const data = (): void => {
-      throw new Error("the user's own");
+      throw new Error("from the application");
     };
     {
-      using stage = stageOf({ data, error: (socket, error) => void heard.push(String(error), String(socket.closed)) });
+      using stage = stageOf({ data, error: (socket, error) => void calls.push(String(error), String(socket.closed)) });
       stage.client("x");
       stage.settle();
-      expect(heard).toEqual(["Error: the user's own", "false"]);
+      expect(calls).toEqual(["Error: from the application", "false"]);
     }
     using stage = stageOf({ data });
     const client = stage.client("x");
-    expect(() => stage.settle()).toThrow("the user's own");
+    expect(() => stage.settle()).toThrow("from the application");
     expect(stage.fate(client)).toBe("reset");
     expect(stage.server.stats.open).toBe(0);
   }));
 
-test("a close handler that throws does not keep others from being closed", () =>
+test("closes all connections even if close handlers throw", () =>
   leavesNoFd(async () => {
     let closed = 0;
     using stage = stageOf({
       data() {},
       close() {
         closed++;
-        throw new Error("the user's own");
+        throw new Error("from the application");
       },
     });
     const clients = [stage.client("x"), stage.client("x"), stage.client("x")];
@@ -211,7 +275,7 @@ test("a close handler that throws does not keep others from being closed", () =>
       try {
         stage.server.tick(0);
       } catch (error) {
-        expect(String(error)).toContain("the user's own");
+        expect(String(error)).toContain("from the application");
       }
     }
     await stopped;
@@ -219,7 +283,7 @@ test("a close handler that throws does not keep others from being closed", () =>
     for (const client of clients) expect(stage.fate(client)).not.toBe("open");
   }));
 
-test("a connection shows its fd, peer, options and bytes; its data are the application's", () =>
+test("a socket has fd, peer, options, byte counts, and data of the application", () =>
   leavesNoFd(() => {
     let socket: ServerSocket<{ name: string }> | undefined;
     using stage = new Stage({
@@ -244,39 +308,39 @@ test("a connection shows its fd, peer, options and bytes; its data are the appli
     expect(() => socket?.getsockopt(IPPROTO_TCP, TCP_NODELAY)).toThrow("EBADF");
   }));
 
-test("who is silent for idleTimeoutMs is closed; bytes in either direction win it time", () =>
+test("closes a connection that is silent for idleTimeoutMs; bytes in either direction restart it", () =>
   leavesNoFd(() => {
     let socket: ServerSocket | undefined;
     using stage = stageOf({ open: (one) => void (socket ??= one), data() {} }, { idleTimeoutMs: 1000 });
-    const heard = stage.client();
+    const active = stage.client();
     const silent = stage.client();
     stage.settle();
     for (let i = 0; i < 4; i++) {
       stage.clock.ms += 600;
       if (i % 2 === 0) socket?.write("x");
-      else heard.send("x");
+      else active.send("x");
       stage.settle();
     }
     expect(stage.fate(silent)).toBe("end");
-    expect(stage.fate(heard)).toBe("open");
+    expect(stage.fate(active)).toBe("open");
     stage.clock.ms += 1000;
     stage.settle();
     expect(stage.server.stats).toMatchObject({ open: 0, timeouts: 2 });
   }));
 
-test("handlers that are none, or not known, are refused by name", () => {
+test("rejects handlers that are not functions or not known, by name", () => {
   const wrong: [unknown, string][] = [
-    [null, "object of handlers"],
-    [{}, "data"],
-    [{ data: 1 }, "socket.data is a function"],
-    [{ data() {}, message() {} }, '"message"'],
+    [null, "socket must be an object with the handler data"],
+    [{}, "socket.data must be a function; received undefined"],
+    [{ data: 1 }, "socket.data must be a function; received 1"],
+    [{ data() {}, message() {} }, 'unknown handler of socket: "message"'],
   ];
   for (const [socket, message] of wrong) expect(() => stageOf(socket as SocketHandlers)).toThrow(message);
   const both = { socket: { data() {} }, fetch: () => new Response() };
-  expect(() => new Stage(both)).toThrow("give one of response, fetch and socket, and not fetch and socket");
+  expect(() => new Stage(both)).toThrow('options "fetch" and "socket" cannot be used together: choose one of them');
 });
 
-test("a connection may be ended, cut or paused as soon as it is open", () =>
+test("open can end, terminate or pause the connection", () =>
   leavesNoFd(() => {
     const first: ((socket: ServerSocket) => unknown)[] = [
       (socket) => socket.end("no"),

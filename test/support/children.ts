@@ -1,17 +1,17 @@
-// A program in a Bun of its own, for what must not happen to the tests' own process: a signal, a limit, another user.
+// Runs code in a separate Bun process, for what must not affect the test process: a signal, a limit, another user.
 
 import { resolve } from "node:path";
 
 export interface Ending {
-  /** What it printed, as JSON if it is that. */
+  /** Standard output, parsed if it is JSON. */
   output: unknown;
   stderr: string;
   exitCode: number;
-  /** The signal that killed it, or null. */
+  /** The signal that killed the process, or null. */
   signal: NodeJS.Signals | null;
 }
 
-/** Run `code`, which may import from `./src/index.ts`; with at most `maxFds` descriptors if that is given. */
+/** Runs `code`, which may import from `./src/index.ts`, with an optional limit on open file descriptors. */
 export async function runBun(code: string, { maxFds }: { maxFds?: number } = {}): Promise<Ending> {
   const limit = maxFds === undefined ? "" : `ulimit -n ${maxFds};`;
   const child = Bun.spawn(["sh", "-c", `${limit} exec "$0" -e "$1"`, process.execPath, code], {

@@ -1,4 +1,4 @@
-// A client of a server in another process: sends, waits for what comes, and ends in all the ways that clients do.
+// A client of a server in another process: sends, waits for responses, and closes in every way that clients do.
 
 import { ECONNRESET } from "../../src/kernel/errno.ts";
 import {
@@ -22,7 +22,7 @@ export interface ReplyRead {
   status: number;
   /** The status line. */
   line: string;
-  /** By lower-case name. */
+  /** By lowercase name. */
   headers: Record<string, string>;
   body: string;
 }
@@ -32,7 +32,7 @@ export class Client implements Disposable {
   #bytes: Buffer = Buffer.alloc(0);
   readonly #buffer: Buffer = Buffer.from(new ArrayBuffer(262_144));
 
-  /** Connect, and wait until it is connected. */
+  /** Connects, waits until the connection is established, and sends `text`. */
   constructor(address: Address, text: string | Uint8Array = "") {
     const family = "path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET;
     this.socket = new Socket(family);
@@ -49,7 +49,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** Send all of it, waiting for room where there is none. */
+  /** Sends everything, waiting for room in the send queue if necessary. */
   send(text: string | Uint8Array): void {
     const bytes = typeof text === "string" ? Buffer.from(text, "latin1") : text;
     for (let sent = 0; sent < bytes.length;) {
@@ -59,7 +59,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** The next reply, whole: as long as its Content-Length says; only its head, if it is one to HEAD. */
+  /** Waits for the next response, by its Content-Length; only for its head if `isHead`. */
   reply(isHead = false): ReplyRead {
     for (;;) {
       const end = this.#bytes.indexOf("\r\n\r\n");
@@ -81,7 +81,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** Wait for so many bytes, and leave them out of any reply. */
+  /** Waits for `count` bytes and discards them. */
   take(count: number): void {
     while (count > 0) {
       const n = this.#receive();
@@ -90,7 +90,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** All that still comes, to the end: the server has closed, and not reset. */
+  /** Returns everything up to the end of stream. Throws if the connection is reset. */
   rest(): string {
     const parts = [this.#bytes];
     for (let n; (n = this.#receive()) > 0;) parts.push(Buffer.from(this.#buffer.subarray(0, n)));
@@ -98,7 +98,7 @@ export class Client implements Disposable {
     return Buffer.concat(parts).toString("latin1");
   }
 
-  /** Read on until it is over: how it ended. */
+  /** Reads until the connection ends, and returns how it ended. */
   fate(): "end" | "reset" {
     try {
       while (this.#receive() > 0);
@@ -109,7 +109,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** No more will be sent. */
+  /** Shuts down the send direction. */
   end(): void {
     this.socket.shutdown(SHUT_WR);
   }
@@ -118,7 +118,7 @@ export class Client implements Disposable {
     this.socket.close();
   }
 
-  /** Close with a reset. */
+  /** Resets the connection. */
   reset(): void {
     this.socket.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
     this.socket.close();
@@ -145,16 +145,16 @@ export class Client implements Disposable {
   }
 }
 
-/** Send one request on a connection of its own, as curl would, and return the reply. */
+/** Sends one request on its own connection, as curl does, and returns the response. */
 export function ask(address: Address, text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"): ReplyRead {
   using client = new Client(address, text);
   const reply = client.reply(text.startsWith("HEAD"));
   const rest = client.rest();
-  if (rest !== "") throw new Error(`more than one reply: ${JSON.stringify(rest)}`);
+  if (rest !== "") throw new Error(`more than one response: ${JSON.stringify(rest)}`);
   return reply;
 }
 
-/** The four ways to serve. */
+/** The four combinations of keepAlive and eager. */
 export const modes = {
   classic: { keepAlive: false, eager: false },
   "classic, keepAlive": { keepAlive: true, eager: false },

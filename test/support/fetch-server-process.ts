@@ -3,7 +3,7 @@
 import { dlopen } from "bun:ffi";
 import { heapStats } from "bun:jsc";
 import { writeSync } from "node:fs";
-import { EpollServer, type EpollServerOptions, type FetchHandler } from "../../src/index.ts";
+import { EpollServer, type EpollServerOptions, type FetchHandler, type ServerHandle } from "../../src/index.ts";
 import { pattern } from "./pattern.ts";
 
 export interface FetchServeOptions {
@@ -26,7 +26,7 @@ const type = (request: Request): string => request.headers.get("content-type") ?
 
 const handlers: Record<
   string,
-  (request: Request, server: EpollServer, query: URLSearchParams) => ReturnType<FetchHandler>
+  (request: Request, server: ServerHandle, query: URLSearchParams) => ReturnType<FetchHandler>
 > = {
   hello: () => new Response("hello"),
   /** The body as it comes. */

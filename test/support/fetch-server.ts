@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { InternetAddress, ServerStats } from "../../src/index.ts";
 import { openFds } from "./fds.ts";
 import type { FetchServeOptions } from "./fetch-server-process.ts";
-import { eventually } from "./server-process.ts";
+import { eventually } from "./eventually.ts";
 
 /** What it has counted, and what its handlers threw, each once. */
 export type Ended = ServerStats & { errors: string[] };

@@ -1,13 +1,13 @@
-// Clients that ask without a pause, on new connections and on kept ones, and count what became of every request.
+// Clients that send requests without a pause, on new and on kept connections, and count the outcome of each.
 
 import type { Socket, TCPSocketConnectOptions } from "bun";
 
 export interface Tally {
-  /** Requests that were answered in full with 200. */
+  /** Requests with a complete 200 response. */
   answered: number;
-  /** Connections that could not be made. */
+  /** Connections that were refused. */
   refused: number;
-  /** Requests without an answer: the connection was closed, or reset. */
+  /** Requests without a response: the connection was closed or reset. */
   lost: number;
 }
 
@@ -20,28 +20,28 @@ export class Load {
   connections: number = 0;
   readonly #target: Target;
   readonly #clients: Promise<void>[];
-  #isOver = false;
-  #answers: { count: number; resolve: () => void }[] = [];
+  #isStopping = false;
+  #waiters: { count: number; resolve: () => void }[] = [];
 
   constructor(target: Target, { kept, fresh }: { kept: number; fresh: number }) {
     this.#target = target;
     this.#clients = Array.from({ length: kept + fresh }, (_, i) => this.#ask(i < kept));
   }
 
-  /** Wait for so many more answers. */
+  /** Waits for `count` more responses. */
   more(count: number): Promise<void> {
-    return new Promise((resolve) => this.#answers.push({ count: this.tally.answered + count, resolve }));
+    return new Promise((resolve) => this.#waiters.push({ count: this.tally.answered + count, resolve }));
   }
 
   async stop(): Promise<Tally> {
-    this.#isOver = true;
+    this.#isStopping = true;
     await Promise.all(this.#clients);
     return this.tally;
   }
 
   async #ask(isKept: boolean): Promise<void> {
     let connection: Connection | undefined;
-    while (!this.#isOver) {
+    while (!this.#isStopping) {
       try {
         if (connection === undefined) this.connections++;
         connection ??= await Connection.open(this.#target);
@@ -49,12 +49,12 @@ export class Load {
         this.tally.refused++;
         continue;
       }
-      const reply = await connection.ask(
+      const response = await connection.ask(
         `GET /${isKept} HTTP/1.1\r\nHost: a\r\n${isKept ? "" : "Connection: close\r\n"}\r\n`,
       );
-      if (reply?.startsWith("HTTP/1.1 200 ")) this.#count();
+      if (response?.startsWith("HTTP/1.1 200 ")) this.#count();
       else this.tally.lost++;
-      if (reply !== undefined && isKept && !/\r\nConnection: close\r\n/i.test(reply)) continue;
+      if (response !== undefined && isKept && !/\r\nConnection: close\r\n/i.test(response)) continue;
       connection.close();
       connection = undefined;
     }
@@ -63,35 +63,35 @@ export class Load {
 
   #count(): void {
     const answered = ++this.tally.answered;
-    this.#answers = this.#answers.filter(({ count, resolve }) => {
+    this.#waiters = this.#waiters.filter(({ count, resolve }) => {
       if (answered >= count) resolve();
       return answered < count;
     });
   }
 }
 
-/** A connection that asks one thing at a time. */
+/** A connection with one request at a time. */
 class Connection {
   #socket: Socket | undefined;
   #text = "";
-  #done: ((reply: string | undefined) => void) | undefined;
+  #done: ((response: string | undefined) => void) | undefined;
   #isClosed = false;
 
   static async open(target: Target): Promise<Connection> {
     const connection = new Connection();
-    const over = (): void => {
+    const onEnd = (): void => {
       connection.#isClosed = true;
       connection.#done?.(undefined);
     };
-    const data = (_: Socket, bytes: Buffer): void => connection.#heard(bytes.toString("latin1"));
+    const data = (_: Socket, bytes: Buffer): void => connection.#onData(bytes.toString("latin1"));
     connection.#socket = await Bun.connect({
       ...target,
-      socket: { data, end: over, close: over, error: over },
+      socket: { data, end: onEnd, close: onEnd, error: onEnd },
     } as TCPSocketConnectOptions);
     return connection;
   }
 
-  /** The reply; undefined if the connection ends first. */
+  /** Sends a request. Returns the response, or undefined if the connection ends first. */
   ask(request: string): Promise<string | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);
     return new Promise((resolve) => {
@@ -104,14 +104,14 @@ class Connection {
     this.#socket?.end();
   }
 
-  #heard(text: string): void {
+  #onData(text: string): void {
     this.#text += text;
     const head = this.#text.indexOf("\r\n\r\n");
     if (head < 0) return;
     const [, length = "0"] = LENGTH.exec(this.#text) ?? [];
     if (this.#text.length < head + 4 + Number(length)) return;
-    const reply = this.#text;
+    const response = this.#text;
     this.#text = "";
-    this.#done?.(reply);
+    this.#done?.(response);
   }
 }

@@ -1,4 +1,4 @@
-// A program under test: started, read line by line, and ended by its id.
+// Programs under test: starts them, reads their output, and kills them by pid after each test.
 
 import { join } from "node:path";
 
@@ -7,14 +7,14 @@ export const cli: string = join(root, "src", "tools", "cli", "main.ts");
 
 export interface Program {
   readonly pid: number;
-  /** All it wrote so far. */
+  /** The output so far. */
   stdout: string;
   stderr: string;
-  /** Its exit code, once all it wrote is read; 128 + the signal's number if one ended it. */
+  /** Resolves to the exit code once all output is read; 128 + N if signal N killed the program. */
   readonly exited: Promise<number>;
-  /** Wait until its standard output matches, and return the match. */
+  /** Waits until standard output matches, and returns the match. */
   output(pattern: RegExp): Promise<RegExpExecArray>;
-  /** The same for its standard error. */
+  /** Waits until standard error matches, and returns the match. */
   errors(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
 }
@@ -22,8 +22,8 @@ export interface Program {
 const running = new Set<Bun.Subprocess>();
 
 /**
- * End all that a test has started, however the test ended. Each file that starts programs has it for its `afterEach`: one
- * that is set here would hold for the first file only.
+ * Kills all programs that a test has started. Every test file that starts programs passes it to `afterEach`: an `afterEach`
+ * here would apply to the first file only.
  */
 export async function endPrograms(): Promise<void> {
   for (const child of running) child.kill("SIGKILL");
@@ -31,7 +31,7 @@ export async function endPrograms(): Promise<void> {
   running.clear();
 }
 
-/** Start a program; `bun` is this bun. */
+/** Starts a program; `bun` stands for the Bun that runs the tests. */
 export function start(
   command: string[],
   { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string | undefined> } = {},
@@ -39,10 +39,11 @@ export function start(
   const [name = "", ...rest] = command;
   const child = Bun.spawn([name === "bun" ? process.execPath : name, ...rest], {
     cwd,
-    // A program that looks for bun finds the one that the project brings.
+    // Programs that look for bun on PATH find the one in node_modules.
     env: {
       ...process.env,
       PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}:/usr/sbin:/sbin`,
+      FORCE_COLOR: undefined,
       ...env,
     },
     stdin: "ignore",
@@ -50,27 +51,29 @@ export function start(
     stderr: "pipe",
   });
   running.add(child);
-  let heard = Promise.withResolvers<void>();
-  let isOver = false;
+  let arrival = Promise.withResolvers<void>();
+  let hasEnded = false;
   const program: Program = {
     pid: child.pid,
     stdout: "",
     stderr: "",
     exited: finish(),
-    output: (pattern) => said("stdout", pattern),
-    errors: (pattern) => said("stderr", pattern),
+    output: (pattern) => waitFor("stdout", pattern),
+    errors: (pattern) => waitFor("stderr", pattern),
     kill: (signal) => child.kill(signal),
   };
   return program;
 
-  async function said(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
+  async function waitFor(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(program[stream]);
       if (match !== null) return match;
-      if (isOver) {
-        throw new Error(`${command.join(" ")} ended without ${pattern}:\n${program.stdout}\n${program.stderr}`);
+      if (hasEnded) {
+        throw new Error(
+          `${command.join(" ")} exited without output matching ${pattern}:\n${program.stdout}\n${program.stderr}`,
+        );
       }
-      await heard.promise;
+      await arrival.promise;
     }
   }
 
@@ -78,23 +81,23 @@ export function start(
     await Promise.all([read(child.stdout, "stdout"), read(child.stderr, "stderr")]);
     const code = await child.exited;
     running.delete(child);
-    isOver = true;
-    heard.resolve();
+    hasEnded = true;
+    arrival.resolve();
     return code;
   }
 
   async function read(stream: ReadableStream<Uint8Array>, to: "stdout" | "stderr"): Promise<void> {
-    await undefined; // `program` is there then
+    await undefined; // until `program` is initialized
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       program[to] += decoder.decode(bytes, { stream: true });
-      heard.resolve();
-      heard = Promise.withResolvers();
+      arrival.resolve();
+      arrival = Promise.withResolvers();
     }
   }
 }
 
-/** Run a program to its end. */
+/** Runs a program until it exits. */
 export async function run(
   command: string[],
   options?: { cwd?: string; env?: Record<string, string | undefined> },

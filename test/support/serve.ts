@@ -1,4 +1,4 @@
-// A program with one EpollServer that blocks in run(): told what to do by JSON, tells in lines of JSON how it went.
+// A program with an EpollServer that blocks in run(). Its argument is JSON, and its output lines of JSON.
 
 import { dlopen } from "bun:ffi";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
@@ -6,15 +6,15 @@ import { EpollServer, type EpollServerOptions } from "../../src/index.ts";
 
 export interface ServeOptions {
   options?: EpollServerOptions;
-  /** Answer with so many bytes. */
+  /** The size of the response's body. */
   bodyBytes?: number;
-  /** So many servers, one after the other. */
+  /** How many servers to run, one after the other. */
   rounds?: number;
-  /** Have listeners for the stop signals as well, by process.on. */
+  /** Also add listeners for the stop signals with process.on. */
   hasListeners?: boolean;
-  /** Descriptors that are open for nothing, until /release is asked for. */
+  /** How many other fds to keep open until a request for /release. */
   heldFds?: number;
-  /** Heed the targets /release, /stop, /throw. */
+  /** Act on requests for /release, /stop and /throw. */
   commands?: boolean;
 }
 
@@ -28,39 +28,39 @@ const {
 } = JSON.parse(process.argv[2] ?? "{}") as ServeOptions;
 
 const say = (message: object): unknown => writeSync(1, `${JSON.stringify(message)}\n`);
-/** What the process does with each signal: caught, ignored, blocked. */
+/** Returns the masks of caught, ignored and blocked signals. */
 const dispositions = (): string[] => readFileSync("/proc/self/status", "utf8").match(/^Sig(Cgt|Ign|Blk):.*$/gm) ?? [];
 
-// It blocks in run() and would outlive a test run that is killed: let the kernel end it with its parent, prctl(2).
+// Blocked in run(), it would outlive a test run that is killed. Have the kernel kill it with its parent: prctl(2).
 const PR_SET_PDEATHSIG = 1;
 dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } }).symbols.prctl(PR_SET_PDEATHSIG, 9);
 
-let heard = 0;
-if (hasListeners) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => heard++);
-const held = Array.from({ length: heldFds }, () => openSync("/dev/null", "r"));
+let listenerCalls = 0;
+if (hasListeners) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => listenerCalls++);
+const openFds = Array.from({ length: heldFds }, () => openSync("/dev/null", "r"));
 
 for (let round = 0; round < rounds; round++) {
   const server = new EpollServer({
     ...options,
     ...(bodyBytes === undefined ? {} : { response: Buffer.alloc(bodyBytes, "x") }),
     onWarning: ({ code, message }) => say({ warning: code, message }),
-    ...(commands ? { onRequest: ({ target }) => obey(target, server) } : {}),
+    ...(commands ? { onRequest: ({ target }) => runCommand(target, server) } : {}),
   });
   const before = dispositions();
-  const heardBefore = heard;
+  const calledBefore = listenerCalls;
   try {
     const signal = server.run(() => say({ serving: server.addresses }));
     const after = dispositions();
-    // A listener's turn comes with the event loop's.
-    for (let i = 0; hasListeners && heard === heardBefore && i < 5_000; i++) await Bun.sleep(1);
-    say({ ended: signal ?? null, stats: server.stats, before, after, heard });
+    // The listeners are called by Bun's event loop.
+    for (let i = 0; hasListeners && listenerCalls === calledBefore && i < 5_000; i++) await Bun.sleep(1);
+    say({ ended: signal ?? null, stats: server.stats, before, after, listenerCalls });
   } catch (error) {
     say({ threw: String(error), closed: server.closed, stats: server.stats, before, after: dispositions() });
   }
 }
 
-function obey(target: string, server: EpollServer): void {
-  if (target === "/release") while (held.length > 0) closeSync(held.pop() as number);
+function runCommand(target: string, server: EpollServer): void {
+  if (target === "/release") while (openFds.length > 0) closeSync(openFds.pop() as number);
   if (target === "/stop") void server.stop();
   if (target === "/throw") throw new Error("onRequest has failed");
 }

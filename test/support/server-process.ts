@@ -1,29 +1,27 @@
-// An EpollServer in a process of its own, where its run() blocks as in real life and /proc tells how it is.
+// An EpollServer in another process, where run() blocks as it does in production, observed through /proc.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Address, ServerStats, StopSignal } from "../../src/index.ts";
-import { eventually, PATIENCE_MS } from "./eventually.ts";
 import { openFds } from "./fds.ts";
 import type { ServeOptions } from "./serve.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
-/** What the program says, by its first key. */
+/** The messages of the program, by their first key. */
 interface Messages {
   serving: { serving: Address[] };
   warning: { warning: string; message: string };
-  ended: { ended: StopSignal | null; stats: ServerStats; before: string[]; after: string[]; heard: number };
+  ended: { ended: StopSignal | null; stats: ServerStats; before: string[]; after: string[]; listenerCalls: number };
   threw: { threw: string; closed: boolean; stats: ServerStats; before: string[]; after: string[] };
 }
 
-/** The window in which a process at rest uses no time. */
-const QUIET_MS = 300;
-
-export { eventually };
+/** The period in which an idle process uses no CPU time. */
+const IDLE_WINDOW_MS = 300;
 
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
   readonly #messages: Record<string, unknown>[] = [];
-  #heard = Promise.withResolvers<void>();
+  #received = Promise.withResolvers<void>();
   readonly #reading: Promise<void>;
   readonly #pipes: Set<string>;
   #isOver = false;
@@ -42,7 +40,7 @@ export class ServerProcess implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Start it, and wait until it serves. */
+  /** Starts the process, and waits until the server accepts connections. */
   static async start(
     options: ServeOptions["options"] = {},
     { maxFds, ...serve }: ServeOptions & { maxFds?: number } = {},
@@ -73,7 +71,7 @@ export class ServerProcess implements AsyncDisposable {
     return openFds(this.pid).size;
   }
 
-  /** Processor time used so far, in ticks of 10 ms. */
+  /** The CPU time used so far, in ticks of 10 ms. */
   get cpuTicks(): number {
     const fields = readFileSync(`/proc/${this.pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
@@ -85,20 +83,20 @@ export class ServerProcess implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1]);
   }
 
-  /** What it said with that key, so far. */
+  /** Returns all messages with that key so far. */
   all<Key extends keyof Messages>(key: Key): Messages[Key][] {
     return this.#messages.filter((message) => key in message) as unknown as Messages[Key][];
   }
 
-  /** Wait until it has said that for the `count`th time. */
+  /** Waits for the `count`th message with that key. */
   async said<Key extends keyof Messages>(key: Key, count = 1): Promise<Messages[Key]> {
     const late = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
     try {
       for (;;) {
         const message = this.all(key)[count - 1];
         if (message !== undefined) return message;
-        if (this.#isOver) throw new Error(`ended, and never said ${key}: ${this.#stderr}`);
-        await this.#heard.promise;
+        if (this.#isOver) throw new Error(`the process ended without the message ${key}: ${this.#stderr}`);
+        await this.#received.promise;
       }
     } finally {
       clearTimeout(late);
@@ -109,13 +107,13 @@ export class ServerProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Ask it to stop, and return what it says at its end. */
+  /** Stops the server by a signal, and returns its last message. */
   async stop(signal: StopSignal = "SIGTERM"): Promise<Messages["ended"]> {
     this.kill(signal);
     return this.said("ended");
   }
 
-  /** Wait until it has ended, and return its exit code. */
+  /** A promise of the exit code. */
   get exited(): Promise<number> {
     return this.#child.exited;
   }
@@ -123,7 +121,7 @@ export class ServerProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill("SIGKILL");
     await Promise.all([this.#child.exited, this.#reading]);
-    // Bun closes its ends of them in its own time.
+    // Bun closes its ends of the pipes asynchronously.
     await eventually(
       () => [...openFds().values()].filter((what) => this.#pipes.has(what)),
       (left) => left.length === 0,
@@ -139,26 +137,26 @@ export class ServerProcess implements AsyncDisposable {
       const lines = text.split("\n");
       text = lines.pop() ?? "";
       this.#messages.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
+      this.#received.resolve();
+      this.#received = Promise.withResolvers();
     }
     await errors;
     this.#isOver = true;
-    this.#heard.resolve();
+    this.#received.resolve();
   }
 }
 
 /**
- * Wait until all of them are at rest: for a while, no processor time is used (one tick may be the end of a collection
- * in another thread). A server that spins never is.
+ * Waits until all of them are idle: no CPU time is used for a while. (One tick may be the end of a garbage collection in another
+ * thread.) A server that spins never is.
  */
 export async function atRest(...servers: ServerProcess[]): Promise<void> {
   let used: number[] = [];
   for (let attempt = 0; attempt < 20; attempt++) {
     const before = servers.map((server) => server.cpuTicks);
-    await Bun.sleep(QUIET_MS); // nothing happens is the state that is waited for
+    await Bun.sleep(IDLE_WINDOW_MS); // the state to wait for is that nothing happens
     used = servers.map((server, i) => server.cpuTicks - (before[i] as number));
     if (used.every((ticks) => ticks <= 1)) return;
   }
-  throw new Error(`never at rest: in the last ${QUIET_MS} ms they used ${used.join(", ")} ticks`);
+  throw new Error(`not idle: in the last ${IDLE_WINDOW_MS} ms they used ${used.join(", ")} ticks`);
 }

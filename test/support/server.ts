@@ -1,22 +1,22 @@
-// An EpollServer in this process, iteration by iteration: its clients are Sockets here too, so that every run is the same.
+// An EpollServer in this process, run iteration by iteration, with clients in the same thread, so that every run is the same.
 
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { EpollServer, type EpollServerOptions, IPPROTO_TCP, Socket, TCP_NODELAY } from "../../src/index.ts";
 
-/** A clock that stands still until it is moved. */
+/** A clock that only moves when the test sets `ms`. */
 export class StillClock {
   ms: number = 1_000_000;
   now = (): number => this.ms;
   wall = (): number => Date.UTC(2026, 0, 1) + this.ms;
 }
 
-/** The host's system calls with some of them replaced; `host` is the real table. */
+/** Returns the system calls with some of them replaced. `host` is the real table. */
 export function sysWith(replace: (host: Syscalls) => Partial<Syscalls>): Syscalls {
   const host = syscalls();
   return { ...host, ...replace(host) };
 }
 
-/** A server on 127.0.0.1 that is driven by `tick`, with its clients; disposing of it closes all of them. */
+/** A server on 127.0.0.1 that is driven by `tick`, and its clients. Disposing of it closes all of them. */
 export class Stage implements Disposable {
   readonly server: EpollServer;
   readonly clock: StillClock = new StillClock();
@@ -30,23 +30,23 @@ export class Stage implements Disposable {
     );
   }
 
-  /** A client that is connected, from an address of its own if need be, and has sent `text`. */
+  /** Connects a client, optionally from a certain address, and sends `text`. */
   client(text = "", from = ""): Socket {
     const socket = new Socket();
     this.#clients.push(socket);
     if (from !== "") socket.bind({ address: from, port: 0 });
-    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // what is sent is there at the next iteration, and not an ACK later
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // otherwise a second send would wait for an ACK
     socket.connect({ address: "127.0.0.1", port: this.server.port as number });
     if (text !== "") socket.send(text);
     return socket;
   }
 
-  /** Iterations, until one finds nothing to do. */
+  /** Runs iterations until there is nothing left to do. */
   settle(): void {
     for (let quiet = 0; quiet < 3 && !this.server.closed;) quiet = this.server.tick(1) === 0 ? quiet + 1 : 0;
   }
 
-  /** Iterations until the client has received what matches; fails by its own bound. */
+  /** Runs iterations until what the client has received matches. Throws after 10000 iterations. */
   receive(client: Socket, until: RegExp): string {
     let text = "";
     for (let iterations = 0; iterations < 10_000; iterations++) {
@@ -59,7 +59,7 @@ export class Stage implements Disposable {
     throw new Error(`received ${JSON.stringify(text.slice(-200))}, and not ${until}`);
   }
 
-  /** The client's connection was closed by the server: "end" or "reset"; or it is "open". */
+  /** Returns how the server has closed the connection, "end" or "reset"; or "open". */
   fate(client: Socket): "end" | "reset" | "open" {
     try {
       for (;;) {

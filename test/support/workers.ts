@@ -1,27 +1,29 @@
-// epoll-hello --workers, seen from outside: which processes there are, and what they say they did.
+// epoll-hello --workers from outside: its processes, and the totals that it prints.
 
 import { readFileSync } from "node:fs";
-import { PATIENCE_MS } from "./descriptors.ts";
 import { cli, type Program, start } from "./programs.ts";
 
-export interface Team {
+const WAIT_TIMEOUT_MS = 20_000;
+
+export interface WorkersProgram {
+  /** The supervisor. */
   program: Program;
   port: number;
-  /** Its workers' processes. */
+  /** The pids of the workers. */
   pids(): number[];
-  /** The table that it prints: the cells of each line, by column. */
+  /** Makes the supervisor print its report, and returns the cells of each line by column. */
   report(): Promise<Record<string, string>[]>;
 }
 
-/** Start it on 127.0.0.1, and wait until it says that it listens. */
-export async function startTeam(workers: number, ...flags: string[]): Promise<Team> {
-  const place = flags.includes("--unix") ? [] : ["--host", "127.0.0.1", "--port", "0"];
-  return teamOf(start(["bun", cli, ...place, "--workers", String(workers), ...flags]));
+/** Starts the command on 127.0.0.1, and waits until it is listening. */
+export async function startWorkers(count: number, ...flags: string[]): Promise<WorkersProgram> {
+  const address = flags.includes("--unix") ? [] : ["--host", "127.0.0.1", "--port", "0"];
+  return workersOf(start(["bun", cli, ...address, "--workers", String(count), ...flags]));
 }
 
-export async function teamOf(program: Program): Promise<Team> {
+export async function workersOf(program: Program): Promise<WorkersProgram> {
   const [, port] = await program.output(
-    /^listening on (?:http:\/\/\S+:(\d+)|unix:\S+) \(.*\) with \d+ workers?; stop/m,
+    /^listening on (?:http:\/\/\S+:(\d+)|unix:\S+) \(.*\) with \d+ workers? \(pid \d+\); stop/m,
   );
   return {
     program,
@@ -30,21 +32,25 @@ export async function teamOf(program: Program): Promise<Team> {
     async report() {
       const before = program.stdout.length;
       program.kill("SIGUSR1");
-      for (;;) {
+      const table = (): string[] | undefined => {
         const lines = program.stdout.slice(before).split("\n");
         const first = lines.findIndex((line) => line.trimStart().startsWith("worker  "));
-        const last = lines.findIndex((line) => line.trimStart().startsWith("sum "));
-        if (first >= 0 && last >= 0 && last < lines.length - 1) return cellsOf(lines.slice(first, last + 1));
-        await Bun.sleep(1);
-      }
+        const last = lines.findIndex((line) => line.trimStart().startsWith("total "));
+        return first >= 0 && last >= 0 && last < lines.length - 1 ? lines.slice(first, last + 1) : undefined;
+      };
+      await waitUntil(
+        () => table() !== undefined,
+        () => program.stdout.slice(before),
+      );
+      return cellsOf(table() ?? []);
     },
   };
 }
 
-/** Columns are two spaces apart, and flush right. */
+/** Columns are separated by two spaces, and right-aligned. */
 function cellsOf(lines: string[]): Record<string, string>[] {
-  const [head = "", ...rows] = lines;
-  const columns = [...head.matchAll(/\S+( \S+)*/g)].map((match, i, all) => ({
+  const [header = "", ...rows] = lines;
+  const columns = [...header.matchAll(/\S+( \S+)*/g)].map((match, i, all) => ({
     name: match[0],
     from: i === 0 ? 0 : (all[i - 1]?.index ?? 0) + (all[i - 1]?.[0].length ?? 0),
     to: match.index + match[0].length,
@@ -52,7 +58,7 @@ function cellsOf(lines: string[]): Record<string, string>[] {
   return rows.map((row) => Object.fromEntries(columns.map(({ name, from, to }) => [name, row.slice(from, to).trim()])));
 }
 
-function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
   } catch {
@@ -60,6 +66,7 @@ function childrenOf(pid: number): number[] {
   }
 }
 
+/** Whether a process exists, and is not a zombie. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -68,10 +75,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Wait until it is so. */
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const patience = performance.now() + PATIENCE_MS; !(await isSo());) {
-    if (performance.now() > patience) throw new Error(`waited in vain until ${isSo.toString()}`);
+/**
+ * Polls until the condition holds; throws if it does not within `WAIT_TIMEOUT_MS`.
+ *
+ * @param state what the error shows as the last state
+ */
+export async function waitUntil(condition: () => boolean | Promise<boolean>, state?: () => unknown): Promise<void> {
+  for (const deadline = performance.now() + WAIT_TIMEOUT_MS; !(await condition());) {
+    if (performance.now() > deadline) {
+      const last = state === undefined ? "" : `; last state: ${Bun.inspect(state())}`;
+      throw new Error(`timed out waiting for ${condition.toString()}${last}`);
+    }
     await Bun.sleep(2);
   }
 }

@@ -1,4 +1,4 @@
-// Started by systemd, or something that behaves as it does: sockets that are passed, and what it is told.
+// Socket activation and notification: started by systemd, or by a program that behaves like it.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ import {
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { cli, endPrograms, start } from "../support/programs.ts";
+import { eventually as waitFor } from "../support/eventually.ts";
 import { eventually, freePort } from "../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -27,17 +28,17 @@ afterEach(() => {
   for (const name of names) delete process.env[name];
 });
 
-/** A service manager's ear. */
-function ear(path: string): Socket {
+/** The notification socket of a service manager. */
+function notifySocket(path: string): Socket {
   const socket = new Socket(AF_UNIX, SOCK_DGRAM);
   socket.bind({ path });
   return socket;
 }
 
-const hear = (socket: Socket): string => Buffer.from(eventually(socket, () => socket.recv(4096))).toString();
+const receive = (socket: Socket): string => Buffer.from(eventually(socket, () => socket.recv(4096))).toString();
 
 test.skipIf(Bun.which("systemd-socket-activate") === null)(
-  "systemd-socket-activate: a port and a unix socket, with names; the first client is served by what it started",
+  "systemd-socket-activate: serves the first client on a port and on a unix socket, with names",
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
     const path = join(folder, "socket");
@@ -51,97 +52,100 @@ test.skipIf(Bun.which("systemd-socket-activate") === null)(
       cli,
       "--systemd",
     ]);
-    while (!program.stderr.includes(path)) await Bun.sleep(1); // it says where it listens
+    await waitFor(
+      () => program.stderr, // where it prints the addresses that it listens on
+      (text) => text.includes(path),
+    );
     expect(ask({ address: "127.0.0.1", family: "IPv4", port }, GET).body).toBe("Hello from Epoll server!");
     await program.output(/listening on/);
     expect(ask({ path }, GET).body).toBe("Hello from Epoll server!");
-    program.kill("SIGTERM"); // it has become the server: exec
+    program.kill("SIGTERM"); // it has replaced itself with the server: exec
     expect(await program.exited).toBe(0);
     expect(program.stdout).toContain("served 2 requests on 2 connections");
     rmSync(folder, { recursive: true });
   },
 );
 
-test("READY when it serves, WATCHDOG from the loop as long as it goes round, STOPPING when it ends: in that order", async () => {
+test("sends READY when it serves, WATCHDOG as long as the loop is not stuck, and STOPPING when it stops, in that order", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   for (const path of [join(folder, "notify"), `\0epoll-hello-${process.pid}`]) {
-    using manager = ear(path);
+    using manager = notifySocket(path);
     const listener = new Socket();
     listener.bind({ address: "127.0.0.1", port: 0 });
     listener.listen();
-    // LISTEN_PID has to be its own: the shell's, which becomes it.
+    // LISTEN_PID must be the server's pid: the shell's, which replaces itself with it.
     const command = 'export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$0" "$@"';
     const child = Bun.spawn(["sh", "-c", command, process.execPath, cli, "--systemd", "--quiet"], {
       env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: path.replace("\0", "@"), WATCHDOG_USEC: "40000" },
       stdio: ["ignore", "ignore", "inherit", listener.fileno()],
     });
     listener.close();
-    expect(hear(manager)).toMatch(/^READY=1\nSTATUS=listening on http:\/\/127.0.0.1:\d+$/);
-    for (let i = 0; i < 5; i++) expect(hear(manager)).toBe("STATUS=served 0 requests on 0 connections\nWATCHDOG=1");
-    child.kill("SIGSTOP"); // the loop is stuck: nobody speaks for it
+    expect(receive(manager)).toMatch(/^READY=1\nSTATUS=listening on http:\/\/127.0.0.1:\d+$/);
+    for (let i = 0; i < 5; i++) expect(receive(manager)).toBe("STATUS=served 0 requests on 0 connections\nWATCHDOG=1");
+    child.kill("SIGSTOP"); // the loop is stuck: nothing may be sent
     while (manager.recv(4096) !== null);
     child.kill("SIGCONT");
-    expect(hear(manager)).toContain("WATCHDOG=1");
+    expect(receive(manager)).toContain("WATCHDOG=1");
     child.kill("SIGTERM");
     let last = "";
-    while (!last.includes("STOPPING")) last = hear(manager);
+    while (!last.includes("STOPPING")) last = receive(manager);
     expect(last).toBe("STOPPING=1");
     expect(await child.exited).toBe(0);
   }
   rmSync(folder, { recursive: true });
 });
 
-test("nobody hears: the server serves all the same, and says so", async () => {
+test("serves even if nothing receives its notifications, with a warning", async () => {
   const listener = new Socket();
   listener.bind({ address: "127.0.0.1", port: 0 });
   listener.listen();
   const address = listener.getsockname() as InternetAddress;
   const child = Bun.spawn(["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', process.execPath, cli, "--systemd"], {
-    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-nobody", WATCHDOG_USEC: "40000" },
+    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-no-manager", WATCHDOG_USEC: "40000" },
     stdio: ["ignore", "ignore", "pipe", listener.fileno()],
   });
   listener.close();
   for (let i = 0; i < 3; i++) expect(ask(address, GET).body).toBe("Hello from Epoll server!");
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
-  expect(await new Response(child.stderr).text()).toContain("systemd is not told");
+  expect(await new Response(child.stderr).text()).toContain("cannot notify systemd");
 });
 
-test("notify says what it is told, one message each; without a manager it is false", () =>
+test("notify sends one message per call, and returns false without a service manager", () =>
   leavesNoFd(() => {
     expect(notify({ ready: true })).toBe(false);
     const path = `\0epoll-hello-notify-${process.pid}`;
-    const manager = ear(path);
+    const manager = notifySocket(path);
     process.env["NOTIFY_SOCKET"] = path.replace("\0", "@");
     expect(notify({ ready: true, status: "ein Öl", mainPid: 7 })).toBe(true);
-    expect(hear(manager)).toBe("READY=1\nSTATUS=ein Öl\nMAINPID=7");
+    expect(receive(manager)).toBe("READY=1\nSTATUS=ein Öl\nMAINPID=7");
     notify({ reloading: true });
-    expect(hear(manager)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+$/);
+    expect(receive(manager)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+$/);
     notify({ stopping: true, watchdog: true });
-    expect(hear(manager)).toBe("STOPPING=1\nWATCHDOG=1");
+    expect(receive(manager)).toBe("STOPPING=1\nWATCHDOG=1");
     expect(() => notify({ status: "two\nREADY=1" })).toThrow("one line");
     manager.close();
     expect(() => notify({ ready: true })).toThrow("ECONNREFUSED");
     process.env["NOTIFY_SOCKET"] = "vsock:2:1";
-    expect(() => notify({ ready: true })).toThrow("only a path or an @abstract name");
+    expect(() => notify({ ready: true })).toThrow("must be an absolute path or an @abstract name");
   }));
 
-test("listenFds: none for another process, what is malformed is told, and the variables are gone afterwards", () => {
+test("listenFds returns none for another process, rejects malformed variables, and removes them", () => {
   expect(listenFds()).toEqual([]);
   Object.assign(process.env, { LISTEN_FDS: "1", LISTEN_PID: String(process.pid + 1) });
   expect(listenFds()).toEqual([]);
   process.env["LISTEN_PID"] = "me";
-  expect(() => listenFds()).toThrow('LISTEN_PID is no number: "me"');
+  expect(() => listenFds()).toThrow('LISTEN_PID must be an integer; it is "me"');
   Object.assign(process.env, { LISTEN_FDS: "-1", LISTEN_PID: String(process.pid) });
-  expect(() => listenFds()).toThrow("LISTEN_FDS is no number");
+  expect(() => listenFds()).toThrow("LISTEN_FDS must be an integer");
   Object.assign(process.env, { LISTEN_FDS: "2", LISTEN_FDNAMES: "one" });
-  expect(() => listenFds()).toThrow("names 1 descriptors, and LISTEN_FDS says 2");
+  expect(() => listenFds()).toThrow("LISTEN_FDNAMES has 1 names, but LISTEN_FDS is 2");
   Object.assign(process.env, { LISTEN_FDS: "0", LISTEN_FDNAMES: "" });
   expect(listenFds()).toEqual([]);
   expect(process.env["LISTEN_FDS"]).toBeUndefined();
 });
 
-test("watchdogIntervalMs: none unless it is wanted, and of this process", () => {
+test("watchdogIntervalMs returns undefined without a watchdog, or for another process", () => {
   expect(watchdogIntervalMs()).toBeUndefined();
   process.env["WATCHDOG_USEC"] = "1500000";
   expect(watchdogIntervalMs()).toBe(1500);

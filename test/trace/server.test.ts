@@ -156,7 +156,9 @@ test("includes the source line of every call with the option lines", () => {
   const places = new Set(calls.map(({ at }) => at?.replace(/:\d+$/, "")));
   expect(places).toContain("src/server/run-loop.ts");
   for (const place of places)
-    expect(place).toMatch(/^src\/server\/(?:run-loop|accept-throttle|listeners|server)\.ts$|^src\/io\/socket\.ts$/);
+    expect(place).toMatch(
+      /^src\/server\/(?:run-loop|connection-table|accept-throttle|listeners|server)\.ts$|^src\/io\/socket\.ts$/,
+    );
   expect(traced({}).some(({ at }) => at !== undefined)).toBe(false);
 });
 

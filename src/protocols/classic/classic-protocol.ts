@@ -1,4 +1,4 @@
-// The document's own protocol: whatever ends with a blank line is a request, and gets the reply, once; then the connection ends.
+// The protocol of the original program: a blank line ends a request, which gets the response, and the connection ends.
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../kernel/clock.ts";
@@ -17,86 +17,85 @@ export interface ClassicOptions {
 const LF = 10;
 const CR = 13;
 
-/** The beginning of a request. */
-interface Held {
+/** The part of a request that has been received so far. */
+interface PartialRequest {
   bytes: Buffer;
   length: number;
 }
 
 /**
- * Answer as the document does: the request is not looked at, but for its end.
+ * Responds as the original program does: only the end of a request is looked for.
  *
- * Nothing can follow it on the same connection, so nothing can be mistaken for a request that is none. Its bounds are the
- * server's all the same: a request that is too long, or does not end in time, is refused.
+ * A connection carries one request, so nothing after it can be mistaken for another. Unlike the original, it has limits: a
+ * request that is too long, or not complete in time, is rejected.
  */
 export class ClassicProtocol implements Protocol {
   readonly isDuplex: boolean = false;
   readonly lingers: boolean = false;
-  /** Requests answered. */
+  /** Requests that got the response. */
   requests: number = 0;
-  /** Requests refused. */
-  readonly refusedBy: RejectionCounts = noRejections();
+  readonly rejectedBy: RejectionCounts = noRejections();
 
-  readonly #reply: SerializedResponse;
+  readonly #response: SerializedResponse;
   readonly #tooLarge: SerializedResponse;
   readonly #tooLate: SerializedResponse;
   readonly #maxHeaderBytes: number;
   readonly #onRequest: ((request: RequestInfo) => void) | undefined;
 
   constructor({ response, maxHeaderBytes, onRequest, clock }: ClassicOptions) {
-    const refusal = ({ status, message }: { status: number; message: string }): SerializedResponse =>
+    const rejection = ({ status, message }: { status: number; message: string }): SerializedResponse =>
       new SerializedResponse({ status, body: `${message}\n` }, clock);
-    this.#reply = new SerializedResponse(response, clock);
-    this.#tooLarge = refusal(rejections["header-too-large"]);
-    this.#tooLate = refusal(rejections["header-timeout"]);
+    this.#response = new SerializedResponse(response, clock);
+    this.#tooLarge = rejection(rejections["header-too-large"]);
+    this.#tooLate = rejection(rejections["header-timeout"]);
     this.#maxHeaderBytes = maxHeaderBytes;
     this.#onRequest = onRequest;
   }
 
   startIteration(nowMs: number): void {
-    for (const reply of [this.#reply, this.#tooLarge, this.#tooLate]) reply.startIteration(nowMs);
+    for (const response of [this.#response, this.#tooLarge, this.#tooLate]) response.startIteration(nowMs);
   }
 
   open(): void {}
 
-  receive(channel: ProtocolConnection, bytes: Uint8Array, length: number): void {
-    const held = (channel.state ??= { bytes: Buffer.alloc(0), length: 0 }) as Held;
-    const searched = Math.max(0, held.length - 2);
-    append(held, bytes, length);
-    const request = held.bytes.subarray(0, held.length);
-    const end = endOf(request, searched);
-    if ((end < 0 ? held.length : end) > this.#maxHeaderBytes) {
-      this.refusedBy["header-too-large"]++;
-      this.#answer(channel, request, this.#tooLarge);
+  receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void {
+    const partial = (connection.protocolState ??= { bytes: Buffer.alloc(0), length: 0 }) as PartialRequest;
+    const searched = Math.max(0, partial.length - 2);
+    append(partial, bytes, length);
+    const request = partial.bytes.subarray(0, partial.length);
+    const end = findEnd(request, searched);
+    if ((end < 0 ? partial.length : end) > this.#maxHeaderBytes) {
+      this.rejectedBy["header-too-large"]++;
+      this.#respond(connection, request, this.#tooLarge);
     } else if (end < 0) {
-      channel.phase = "head";
+      connection.phase = "head";
     } else {
       this.requests++;
-      channel.messages++;
-      this.#answer(channel, request.subarray(0, end), this.#reply);
+      connection.messages++;
+      this.#respond(connection, request.subarray(0, end), this.#response);
     }
   }
 
-  end(channel: ProtocolConnection): void {
-    channel.finish(true);
+  end(connection: ProtocolConnection): void {
+    connection.finish(true);
   }
 
   drain(): void {}
 
-  timeout(channel: ProtocolConnection): void {
-    const held = channel.state as Held | undefined;
-    if (held === undefined) return channel.finish(false);
-    this.refusedBy["header-timeout"]++;
-    this.#answer(channel, held.bytes.subarray(0, held.length), this.#tooLate);
+  timeout(connection: ProtocolConnection): void {
+    const partial = connection.protocolState as PartialRequest | undefined;
+    if (partial === undefined) return connection.finish(false);
+    this.rejectedBy["header-timeout"]++;
+    this.#respond(connection, partial.bytes.subarray(0, partial.length), this.#tooLate);
   }
 
-  reject(channel: ProtocolConnection): void {
-    this.refusedBy["too-many-connections"]++;
-    channel.finish(false);
+  reject(connection: ProtocolConnection): void {
+    this.rejectedBy["too-many-connections"]++;
+    connection.finish(false);
   }
 
-  closed(channel: ProtocolConnection): void {
-    channel.state = undefined;
+  closed(connection: ProtocolConnection): void {
+    connection.protocolState = undefined;
   }
 
   stop(): void {}
@@ -105,23 +104,18 @@ export class ClassicProtocol implements Protocol {
     return false;
   }
 
-  #answer(channel: ProtocolConnection, request: Buffer, reply: SerializedResponse): void {
+  #respond(connection: ProtocolConnection, request: Buffer, response: SerializedResponse): void {
     const line = /^[\r\n]*([^\r\n]*)/.exec(request.toString("latin1"))?.[1] ?? "";
-    channel.state = undefined;
-    channel.phase = "idle";
-    this.#onRequest?.({ ...requestInfo(line), status: reply.status, peer: channel.peer });
-    channel.write(reply.variant("close", line.startsWith("HEAD ")));
-    channel.finish(false);
+    connection.protocolState = undefined;
+    connection.phase = "idle";
+    this.#onRequest?.({ ...requestInfo(line), status: response.status, peer: connection.peer });
+    connection.write(response.variant("close", line.startsWith("HEAD ")));
+    connection.finish(false);
   }
 }
 
-/**
- * Find the end of a request: `\n\n` or `\n\r\n`.
- *
- * @param from where to start
- * @returns the position behind it, or -1
- */
-function endOf(bytes: Uint8Array, from: number): number {
+/** Returns the position after the first `\n\n` or `\n\r\n` at or after `from`; -1 if there is none. */
+function findEnd(bytes: Uint8Array, from: number): number {
   for (let i = from; i < bytes.length - 1; i++) {
     if (bytes[i] !== LF) continue;
     if (bytes[i + 1] === LF) return i + 2;
@@ -130,14 +124,14 @@ function endOf(bytes: Uint8Array, from: number): number {
   return -1;
 }
 
-/** Make room by doubling, so that a request that comes byte by byte is not copied each time. */
-function append(held: Held, bytes: Uint8Array, length: number): void {
-  const needed = held.length + length;
-  if (needed > held.bytes.length) {
-    const larger = Buffer.alloc(Math.max(needed, 2 * held.bytes.length));
-    held.bytes.copy(larger, 0, 0, held.length);
-    held.bytes = larger;
+/** Appends to the request. The buffer grows by doubling, so that a request sent byte by byte is not copied each time. */
+function append(partial: PartialRequest, bytes: Uint8Array, length: number): void {
+  const needed = partial.length + length;
+  if (needed > partial.bytes.length) {
+    const larger = Buffer.alloc(Math.max(needed, 2 * partial.bytes.length));
+    partial.bytes.copy(larger, 0, 0, partial.length);
+    partial.bytes = larger;
   }
-  held.bytes.set(bytes.subarray(0, length), held.length);
-  held.length = needed;
+  partial.bytes.set(bytes.subarray(0, length), partial.length);
+  partial.length = needed;
 }

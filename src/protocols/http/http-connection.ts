@@ -263,7 +263,7 @@ export class HttpConnection implements BodyOwner {
     const body = this.#incoming;
     this.#isDeaf = true;
     this.#incoming = undefined;
-    http.refusedBy[reason]++;
+    http.rejectedBy[reason]++;
     const last = this.#exchanges.at(-1);
     if (body !== undefined) {
       const error = new Error(`The request's body is refused: ${reason}`);
@@ -387,7 +387,7 @@ export class HttpConnection implements BodyOwner {
   }
 
   drained(): void {
-    if (this.#channel.isClosed || this.#channel.state !== this) return;
+    if (this.#channel.isClosed || this.#channel.protocolState !== this) return;
     this.#update();
     this.#channel.flush();
   }
@@ -530,7 +530,7 @@ export class HttpConnection implements BodyOwner {
   #update(): void {
     const channel = this.#channel;
     // A body may be touched long after all was answered, and this object forgotten.
-    if (channel.isFinished || channel.isClosed || channel.state !== this) return;
+    if (channel.isFinished || channel.isClosed || channel.protocolState !== this) return;
     const { length } = this.#exchanges;
     if (length > 0) this.#http.unsettled.add(this);
     else this.#http.unsettled.delete(this);
@@ -546,7 +546,7 @@ export class HttpConnection implements BodyOwner {
     else channel.phase = "idle";
     const isAtRest = length === 0 && incoming === undefined && this.#held.length === 0;
     if (isAtRest && channel.messages === 0) channel.phase = "new"; // only empty lines have come
-    if (isAtRest && !channel.isPaused && !this.#isDeaf && !this.#isTaking) channel.state = undefined;
+    if (isAtRest && !channel.isPaused && !this.#isDeaf && !this.#isTaking) channel.protocolState = undefined;
   }
 }
 

@@ -45,7 +45,7 @@ export class HttpProtocol implements Protocol {
   /** Requests whose head was accepted. */
   requests: number = 0;
   /** Requests refused. */
-  readonly refusedBy: RejectionCounts = noRejections();
+  readonly rejectedBy: RejectionCounts = noRejections();
 
   readonly limits: HttpLimits;
   /** How much of a body has to come within `bodyTimeoutMs`. */
@@ -118,9 +118,9 @@ export class HttpProtocol implements Protocol {
   open(): void {}
 
   receive(channel: ProtocolConnection, bytes: Uint8Array, length: number): void {
-    if (channel.state !== undefined) return (channel.state as HttpConnection).receive(bytes, 0, length);
+    if (channel.protocolState !== undefined) return (channel.protocolState as HttpConnection).receive(bytes, 0, length);
     let taken = this.answerKnown(channel, bytes, 0, length);
-    while (taken < length && channel.state === undefined && this.#isSimpleNext(channel, bytes, taken, length)) {
+    while (taken < length && channel.protocolState === undefined && this.#isSimpleNext(channel, bytes, taken, length)) {
       taken += this.answerKnown(channel, bytes, taken, length);
     }
     if (taken < length) this.#conversation(channel).receive(bytes, taken, length);
@@ -135,28 +135,28 @@ export class HttpProtocol implements Protocol {
   }
 
   end(channel: ProtocolConnection): void {
-    if (channel.state === undefined) channel.finish(true);
-    else (channel.state as HttpConnection).end();
+    if (channel.protocolState === undefined) channel.finish(true);
+    else (channel.protocolState as HttpConnection).end();
   }
 
   drain(channel: ProtocolConnection): void {
-    (channel.state as HttpConnection | undefined)?.drain();
+    (channel.protocolState as HttpConnection | undefined)?.drain();
   }
 
   timeout(channel: ProtocolConnection): void {
-    if (channel.state === undefined) channel.finish(false);
-    else (channel.state as HttpConnection).timeout();
+    if (channel.protocolState === undefined) channel.finish(false);
+    else (channel.protocolState as HttpConnection).timeout();
   }
 
   reject(channel: ProtocolConnection): void {
-    this.refusedBy["too-many-connections"]++;
+    this.rejectedBy["too-many-connections"]++;
     channel.write(this.refusal("too-many-connections").variant("close", false));
     channel.finish(false);
   }
 
   closed(channel: ProtocolConnection): void {
-    (channel.state as HttpConnection | undefined)?.closed();
-    channel.state = undefined;
+    (channel.protocolState as HttpConnection | undefined)?.closed();
+    channel.protocolState = undefined;
   }
 
   stop(): void {
@@ -400,7 +400,7 @@ export class HttpProtocol implements Protocol {
   }
 
   #conversation(channel: ProtocolConnection): HttpConnection {
-    return ((channel.state as HttpConnection | undefined) ??= new HttpConnection(channel, this));
+    return ((channel.protocolState as HttpConnection | undefined) ??= new HttpConnection(channel, this));
   }
 
   #log({ peer }: ProtocolConnection, head: RequestHead | undefined, raw: string, status: number): void {

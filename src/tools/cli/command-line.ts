@@ -1,85 +1,99 @@
-// What a command line can ask for.
+// The types of a parsed command line.
 
 import type { EpollServerOptions } from "../../index.ts";
 import type { Balance } from "../../workers/listen-sockets.ts";
 
-/** The command line is wrong: exit 2. The message says what to write instead. */
+/** The command line is wrong: exit code 2. The message says what to write instead. */
 export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
-/** The file of a module that exports what is to be served; undefined: the document's reply is. */
-export type App = string | undefined;
+/** The commands besides serving, which has no name. */
+export const SUBCOMMANDS = ["why", "replay", "lesson"] as const;
+export type Subcommand = (typeof SUBCOMMANDS)[number];
+export type Command = "serve" | Subcommand;
 
-/** The file of a program that serves nothing by default but does as it likes, and its arguments. */
+export function isSubcommand(word: string | undefined): word is Subcommand {
+  return (SUBCOMMANDS as readonly (string | undefined)[]).includes(word);
+}
+
+/** The file of a program without a default export, and its arguments. */
 export type Program = readonly [file: string, ...rest: string[]];
 
-/** Without a word, it serves. */
-export type Command = "serve" | "why" | "replay" | "lesson";
-
-/** Whether it does something else. */
-export function isSubcommand(word: string | undefined): word is Exclude<Command, "serve"> {
-  return word === "why" || word === "replay" || word === "lesson";
-}
-
-/** What the command line asks for. */
 export type CommandLine =
-  | { kind: "help"; of: Command }
+  | { kind: "help"; command: Command }
   | { kind: "version" }
-  | ServeRequest
-  | { kind: "program"; program: Program; trace: TraceRequest }
-  | { kind: "why"; options: WhyOptions }
-  | {
-      kind: "step";
-      options: EpollServerOptions;
-      app: App;
-      program: Program | undefined;
-      isNumeric: boolean;
-      hasBytes: boolean;
-      page: number | undefined;
-    }
-  | {
-      kind: "inspect";
-      options: EpollServerOptions;
-      app: App;
-      program: Program | undefined;
-      hasBytes: boolean;
-      page: number;
-    }
-  | { kind: "replay"; file: string; steps: boolean; page: number | undefined; trace: TraceRequest }
+  | ServeCommand
+  | { kind: "trace-program"; program: Program; trace: TraceOutput }
+  | StepCommand
+  | InspectCommand
+  | WhyCommand
+  | ReplayCommand
   | { kind: "lesson"; id: string | undefined; isJson: boolean };
 
-/** Serve, and how to speak of it. */
-export interface ServeRequest {
-  kind: "serve";
+/** What a server serves, and with which options. */
+interface ServerSelection {
+  /** The options that flags set. Without an address, the app's own or the default applies. */
   options: EpollServerOptions;
-  app: App;
-  isQuiet: boolean;
-  isService: boolean;
-  team: WorkerOptions | undefined;
-  trace: TraceRequest | undefined;
+  /** The file of a module whose default export is served; undefined: the default response is served. */
+  app: string | undefined;
 }
 
-/** What is to be told of the loop, and where. */
-export interface TraceRequest {
-  /** On standard output; undefined: not there. */
+export interface ServeCommand extends ServerSelection {
+  kind: "serve";
+  isQuiet: boolean;
+  /** Use the sockets passed by systemd, and report to it. */
+  usesSystemd: boolean;
+  workers: WorkerOptions | undefined;
+  trace: TraceOutput | undefined;
+}
+
+export interface WorkerOptions {
+  count: number;
+  /** Default: reuseport for a TCP port, otherwise shared. */
+  balance: Balance | undefined;
+}
+
+export interface StepCommand extends ServerSelection {
+  kind: "step";
+  program: Program | undefined;
+  isNumeric: boolean;
+  showsBytes: boolean;
+  /** The port of an inspector that shows the same session; undefined: no inspector. */
+  inspectorPort: number | undefined;
+}
+
+export interface InspectCommand extends ServerSelection {
+  kind: "inspect";
+  program: Program | undefined;
+  showsBytes: boolean;
+  inspectorPort: number;
+}
+
+export interface ReplayCommand {
+  kind: "replay";
+  /** The trace file; `-`: standard input. */
+  file: string;
+  isStepping: boolean;
+  inspectorPort: number | undefined;
+  trace: TraceOutput;
+}
+
+/** Where a trace goes, and in which form. */
+export interface TraceOutput {
+  /** The format on standard output; undefined: the trace is not printed. */
   format: "text" | "json" | undefined;
+  /** The file to save it to. */
   file: string | undefined;
   isNumeric: boolean;
-  hasBytes: boolean;
+  showsBytes: boolean;
 }
 
-/** What `epoll-hello why` is asked for. */
-export interface WhyOptions {
-  /** How many descriptors at most. */
-  max: number;
-  /** Where the picture goes. */
-  svg: string | undefined;
+export interface WhyCommand {
+  kind: "why";
+  /** The largest number of file descriptors to measure. */
+  maxFds: number;
+  /** The file to write the SVG chart to. */
+  svgFile: string | undefined;
   isJson: boolean;
-}
-
-/** Several processes that serve in one place. */
-export interface WorkerOptions {
-  workers: number;
-  balance: Balance;
 }

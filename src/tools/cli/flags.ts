@@ -1,128 +1,160 @@
-// The flags, as citty knows them, and the text of --help.
+// The flags of each command, as data for the parser and for --help.
 
-import { stripVTControlCharacters } from "node:util";
-import { type CommandMeta, defineCommand, renderUsage } from "citty";
 import packageJson from "../../../package.json" with { type: "json" };
-import type { Command } from "./command-line.ts";
+import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 
-export const version: string = packageJson.version;
-export const DEFAULT_PORT = 8800;
+export const VERSION: string = packageJson.version;
+export const DEFAULT_ADDRESS: { hostname: string; port: number } = { hostname: "localhost", port: 8800 };
+export const MAX_WORKERS = 1024;
+export const MAX_INT32 = 0x7fffffff;
+export const MAX_PORT = 65_535;
 
-export const flags = {
-  app: {
-    type: "positional",
-    required: false,
-    description:
-      "a module: serve its default export, a fetch handler or an object with one; or a program to trace or step",
+interface BooleanFlag {
+  type: "boolean";
+  short?: string;
+  description: string;
+}
+
+interface StringFlag {
+  type: "string";
+  /** Stands for the value in --help. */
+  placeholder: string;
+  /** Completes "requires a value" and "must be". */
+  expects: string;
+  /** The value if the flag is given without one. */
+  bareValue?: string;
+  description: string;
+}
+
+export type Flags = Readonly<Record<string, BooleanFlag | StringFlag>>;
+
+/** Flags with a value, and flags without one. */
+type FlagTable<WithValue extends string, WithoutValue extends string> = Readonly<
+  Record<WithValue, StringFlag> & Record<WithoutValue, BooleanFlag>
+>;
+
+const PORT = `an integer from 0 to ${MAX_PORT}`;
+
+const help: BooleanFlag = { type: "boolean", short: "h", description: "print this help" };
+
+const inspect: Omit<StringFlag, "description"> = {
+  type: "string",
+  placeholder: "PORT",
+  expects: PORT,
+  bareValue: "0",
+};
+
+const numeric: BooleanFlag = { type: "boolean", description: "print event masks as numbers" };
+
+export const serveFlags: FlagTable<
+  "port" | "host" | "unix" | "fd" | "backlog" | "workers" | "balance" | "trace" | "trace-file" | "inspect",
+  "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
+> = {
+  port: {
+    type: "string",
+    placeholder: "PORT",
+    expects: PORT,
+    description: `TCP port to listen on; 0: any free port (default: ${DEFAULT_ADDRESS.port})`,
   },
-  port: { type: "string", valueHint: "PORT", description: "TCP port to listen on (8800); 0: any free one" },
   host: {
     type: "string",
-    valueHint: "HOST",
-    description: "name or address to listen on (localhost: 127.0.0.1 and ::1)",
+    placeholder: "HOST",
+    expects: "a host name or an IP address",
+    description: `host name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}, both 127.0.0.1 and ::1)`,
   },
-  unix: { type: "string", valueHint: "PATH", description: "listen on a unix socket instead; @NAME: an abstract one" },
-  fd: { type: "string", valueHint: "N", description: "serve on a socket that listens already; several: 3,4" },
-  systemd: { type: "boolean", description: "serve on the sockets that systemd passes, and tell it how it goes" },
-  workers: { type: "string", valueHint: "N", description: "serve with N processes; auto: one for each core" },
+  unix: {
+    type: "string",
+    placeholder: "PATH",
+    expects: "a path, or @NAME for an abstract socket",
+    description: "listen on a Unix socket instead; @NAME: an abstract socket",
+  },
+  fd: {
+    type: "string",
+    placeholder: "FD",
+    expects: "an fd, or several separated by commas",
+    description: "use an inherited listening socket instead; several: 3,4",
+  },
+  systemd: {
+    type: "boolean",
+    description: "use the sockets passed by systemd; report readiness, status and watchdog (sd_notify)",
+  },
+  backlog: {
+    type: "string",
+    placeholder: "N",
+    expects: `an integer from 1 to ${MAX_INT32}`,
+    description: "maximum length of the accept queue (default: 4096)",
+  },
+  workers: {
+    type: "string",
+    placeholder: "N",
+    expects: `an integer from 1 to ${MAX_WORKERS}, or "auto" for one per core`,
+    description: "number of worker processes; auto: one per core",
+  },
   balance: {
     type: "string",
-    valueHint: "HOW",
-    description: "how connections come to workers: reuseport, a queue for each, or shared, one for all",
+    placeholder: "MODE",
+    expects: '"reuseport" or "shared"',
+    description:
+      "how connections are distributed to workers: reuseport (one accept queue per worker, the default) or shared (one queue)",
   },
-  classic: { type: "boolean", description: "the document's loop to the letter: no keep-alive, one call per event" },
-  backlog: { type: "string", valueHint: "N", description: "connections that may wait to be accepted (4096)" },
+  classic: {
+    type: "boolean",
+    description: "behave like the original server: no keep-alive, one system call per event",
+  },
   trace: {
     type: "string",
-    valueHint: "text|json",
-    description: "print what the loop does, a line for each system call (--trace alone: text)",
+    placeholder: "FORMAT",
+    expects: '"text" or "json"',
+    bareValue: "text",
+    description: "print every system call of the loop; --trace=json: as JSON (default: text)",
+  },
+  "trace-file": {
+    type: "string",
+    placeholder: "FILE",
+    expects: "a file to write to",
+    description: "save the trace, for epoll-hello replay",
   },
   step: {
     type: "boolean",
-    description: "stop behind each step of the loop (--classic unless --no-classic), as pdb does",
+    description: "step through the loop, like pdb (implies --classic; --no-classic turns it off)",
   },
   inspect: {
+    ...inspect,
+    description: "show the running loop on a page on 127.0.0.1; --inspect=PORT (default: a free port)",
+  },
+  "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
+  numeric,
+  quiet: { type: "boolean", description: "print only warnings and errors" },
+  help,
+  version: { type: "boolean", short: "v", description: "print the version" },
+};
+
+export const whyFlags: FlagTable<"max" | "svg", "json" | "help"> = {
+  max: {
     type: "string",
-    valueHint: "PORT",
-    description: "show the loop in a page on 127.0.0.1 while it runs (--inspect alone: any free port)",
+    placeholder: "N",
+    expects: `an integer from ${MIN_FDS} to ${MAX_FDS}`,
+    description: `largest number of file descriptors (default: ${DEFAULT_MAX_FDS})`,
   },
-  numeric: {
-    type: "boolean",
-    description: "in what is printed of the loop: masks as numbers, as the document has them",
-  },
-  "show-bytes": { type: "boolean", description: "in what is told of the loop: what is received and sent, too" },
-  "trace-file": { type: "string", valueHint: "FILE", description: "save what the loop does, for epoll-hello replay" },
-  quiet: { type: "boolean", description: "print warnings and errors only" },
-  help: { type: "boolean", alias: "h", description: "print this and exit" },
-  version: { type: "boolean", alias: "v", description: "print the version and exit" },
-} as const;
-
-export const whyFlags = {
-  max: { type: "string", valueHint: "N", description: "how many descriptors at most (20000)" },
-  svg: { type: "string", valueHint: "FILE", description: "write the chart as a picture, too" },
-  json: { type: "boolean", description: "print the figures as JSON and nothing else" },
-  help: { type: "boolean", alias: "h", description: "print this and exit" },
-} as const;
-
-export const replayFlags = {
-  file: { type: "positional", required: false, valueHint: "FILE", description: "a trace that --trace-file has saved" },
-  json: { type: "boolean", description: "print the events as JSON, a line each" },
-  step: { type: "boolean", description: "step through it, as --step does through a server" },
-  inspect: {
+  svg: {
     type: "string",
-    valueHint: "PORT",
-    description: "show it in a page on 127.0.0.1 (--inspect alone: any free port)",
+    placeholder: "FILE",
+    expects: "a file to write to",
+    description: "also write the chart as an SVG image",
   },
-  numeric: {
-    type: "boolean",
-    description: "in what is printed of the loop: masks as numbers, as the document has them",
-  },
-  help: { type: "boolean", alias: "h", description: "print this and exit" },
-} as const;
+  json: { type: "boolean", description: "print the measurements as JSON" },
+  help,
+};
 
-export const lessonFlags = {
-  name: { type: "positional", required: false, valueHint: "NAME", description: "which one; without: list them" },
-  json: { type: "boolean", description: "print what happened as JSON, a line" },
-  help: { type: "boolean", alias: "h", description: "print this and exit" },
-} as const;
+export const replayFlags: FlagTable<"inspect", "json" | "step" | "numeric" | "help"> = {
+  json: { type: "boolean", description: "print the events as JSON, one per line" },
+  step: { type: "boolean", description: "step through the trace, like --step does through a server" },
+  inspect: { ...inspect, description: "show the trace on a page on 127.0.0.1; --inspect=PORT (default: a free port)" },
+  numeric,
+  help,
+};
 
-const meta: CommandMeta = { name: "epoll-hello", version, description: "A web server on one Linux epoll loop" };
-
-const why = defineCommand({
-  meta: { name: "why", description: "Time select, poll and epoll_wait here, with one active descriptor among many" },
-  args: whyFlags,
-});
-
-const replay = defineCommand({
-  meta: { name: "replay", description: "Print a trace that --trace-file has saved" },
-  args: replayFlags,
-});
-
-const lesson = defineCommand({
-  meta: { name: "lesson", description: "Run a lesson on real sockets: the kernel answers" },
-  args: lessonFlags,
-});
-
-/** For the text of `--help` only: citty, told to run it, would run the server and the subcommand both. */
-const command = defineCommand({
-  meta,
-  args: flags,
-  subCommands: { why, replay, lesson },
-});
-
-/** The text of `--help`, in colour only where colour is welcome. */
-export async function usage(of: Command): Promise<string> {
-  const texts = {
-    serve: () => renderUsage(command),
-    why: () => renderUsage(why, { meta }),
-    replay: () => renderUsage(replay, { meta }),
-    lesson: () => renderUsage(lesson, { meta }),
-  };
-  const text = await texts[of]();
-  const inOrder = text.replace("[OPTIONS] [APP] why|replay|lesson", "[APP|why|replay|lesson] [OPTIONS]"); // citty has it that a subcommand must be, and comes last
-  return hasColour(process.stdout) ? inOrder : stripVTControlCharacters(inOrder);
-}
-
-export function hasColour(stream: { isTTY: boolean }): boolean {
-  return stream.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
-}
+export const lessonFlags: FlagTable<never, "json" | "help"> = {
+  json: { type: "boolean", description: "print the result as JSON" },
+  help,
+};

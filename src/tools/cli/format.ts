@@ -1,48 +1,58 @@
-// Addresses, requests and counts in words, as the command prints them.
+// Formats addresses, requests and totals for the command's output.
 
 import type { Address, RequestInfo, ServerStats } from "../../index.ts";
 import { formatEndpoint } from "../../kernel/address.ts";
+import type { SupervisorReport } from "../../workers/supervisor.ts";
 import type { Totals } from "../../workers/totals.ts";
-import type { WorkersReport } from "../../workers/supervisor.ts";
-import { printable } from "./stdout.ts";
+import { formatTable } from "../table.ts";
 
-export function describeRequest({ line, status, peer }: RequestInfo): string {
-  return `${describe(peer)}  ${printable(line)}  ${status}`;
+/** Returns the log line of a request. */
+export function formatRequest({ line, status, peer }: RequestInfo): string {
+  return `${formatAddress(peer)}  ${printable(line)}  ${status}`;
 }
 
-export function describeStats({ requests, accepted }: Pick<ServerStats, "requests" | "accepted">): string {
-  return `served ${count(requests, "request")} on ${count(accepted, "connection")}`;
+export function formatStats({ requests, accepted }: Pick<ServerStats, "requests" | "accepted">): string {
+  return `served ${formatCount(requests, "request")} on ${formatCount(accepted, "connection")}`;
 }
 
-export function count(n: number, noun: string): string {
+export function formatCount(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
-export function describeAll(addresses: readonly Address[]): string {
-  return addresses.map(describe).join(" and ");
+export function formatAddresses(addresses: readonly Address[]): string {
+  return addresses.map(formatAddress).join(" and ");
 }
 
-export function describe(address: Address): string {
+function formatAddress(address: Address): string {
   if ("path" in address) return address.path === "" ? "unix" : formatEndpoint(address.path);
   return formatEndpoint(address.address, address.port);
 }
 
-/** A line for each worker, one for those that have ended, and the sum. */
-export function describeReport({ workers, ended, total }: WorkersReport): string {
+/** Returns a table: a line for each worker, one for those that have exited, and the totals. */
+export function formatReport({ workers, exited, totals }: SupervisorReport): string {
   const cells = ({ open, accepted, requests, bytesIn, bytesOut }: Totals): string[] =>
     [open, accepted, requests, bytesIn, bytesOut].map(String);
+  const header = ["worker", "pid", "state", "age", "open", "accepted", "requests", "bytes in", "bytes out"];
   const rows = [
-    ["worker", "pid", "state", "age", "open", "accepted", "requests", "bytes in", "bytes out"],
-    ...workers.map(({ worker, pid, state, ageMs, counts }) => [
+    header,
+    ...workers.map(({ worker, pid, state, ageMs, totals: own }) => [
       String(worker),
       String(pid),
       state,
       `${Math.floor(ageMs / 1000)} s`,
-      ...cells(counts),
+      ...cells(own),
     ]),
-    ...(ended.count === 0 ? [] : [["ended", "", String(ended.count), "", ...cells(ended.counts)]]),
-    ["sum", "", "", "", ...cells(total)],
+    ...(exited.count === 0 ? [] : [["exited", "", String(exited.count), "", ...cells(exited.totals)]]),
+    ["total", "", "", "", ...cells(totals)],
   ];
-  const widths = (rows[0] as string[]).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, i) => cell.padStart(widths[i] as number)).join("  ")).join("\n");
+  return formatTable(rows, { alignRight: header.map((_, i) => i) }).join("\n");
+}
+
+const MAX_LINE_LENGTH = 200;
+
+/** Escapes control and non-ASCII bytes of client data as `\x1b`, so that a terminal does not interpret them, and truncates. */
+function printable(text: string): string {
+  const cut = text.length > MAX_LINE_LENGTH ? `${text.slice(0, MAX_LINE_LENGTH)}...` : text;
+  // oxlint-disable-next-line no-control-regex -- those are what is escaped
+  return cut.replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

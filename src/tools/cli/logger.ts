@@ -1,46 +1,41 @@
-// Errors and warnings, as sentences on standard error: consola's, which is loaded when there is one. It takes 20 ms.
+// Errors and warnings on standard error: one line each, or several if there is a hint.
 
-import type { ConsolaInstance } from "consola";
 import { ErrnoError } from "../../kernel/errors.ts";
-import { printAside } from "./stdout.ts";
+import { hasColor } from "./color.ts";
+import { writeError } from "./stdout.ts";
 
-let loaded: ConsolaInstance | undefined;
+const RED = 31;
+const YELLOW = 33;
 
-function consola(): ConsolaInstance {
-  const { createConsola } = require("consola") as typeof import("consola");
-  return createConsola({ level: 3, throttle: 0 }); // its defaults fall silent under NODE_ENV=test, and skip repeated lines
+export function logError(message: string): void {
+  writeError(`${paint("error", RED)}: ${message}`);
 }
 
-export function showError(message: string): void {
-  show("error", message);
+export function logWarning(message: string): void {
+  writeError(`${paint("warning", YELLOW)}: ${message}`);
 }
 
-export function showWarning(message: string): void {
-  show("warn", message);
+function paint(text: string, color: number): string {
+  return hasColor(2) ? `\x1b[${color}m${text}\x1b[39m` : text;
 }
 
-function show(level: "error" | "warn", message: string): void {
-  try {
-    loaded ??= consola();
-  } catch {
-    // That no descriptor is left is what it is to say, and there is none to read consola's files by.
-    return printAside(`\n ${level.toUpperCase()}  ${message}\n`);
-  }
-  loaded[level](message);
-}
-
-/** The sentence to show for an error that ends the program, with a hint where one is known. */
-export function explain(error: unknown): string {
+/** Returns the message of an error, with a hint on the next line if there is one for its code. */
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (!(error instanceof ErrnoError)) return error.message;
-  const hint = error.address === undefined ? undefined : hints[error.code];
+  if (!(error instanceof ErrnoError) || error.address === undefined) return error.message;
+  const hint = error.port === undefined ? (UNIX_HINTS[error.code] ?? HINTS[error.code]) : HINTS[error.code];
   return hint === undefined ? error.message : `${error.message}\n${hint}`;
 }
 
-const hints: Record<string, string> = {
-  EADDRINUSE: "Something is there already: stop it, or choose another place (--port 0 takes any free port).",
-  EACCES: "It is forbidden here: ports below 1024 need root, a socket's path needs a directory you may write to.",
-  EPERM: "It is forbidden here.",
-  ENOENT: "The directory for the socket does not exist: create it first.",
-  ENOTDIR: "A part of the path is no directory.",
+const HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "Another process is listening there. Stop it, or use another port (--port 0 takes any free port).",
+  EACCES: "Ports below 1024 require root or CAP_NET_BIND_SERVICE.",
+  EPERM: "Permission to listen there was denied.",
+};
+
+const UNIX_HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "Another process is listening there, or the path is not a socket. Use another path.",
+  EACCES: "The directory of the socket must be writable.",
+  ENOENT: "The directory of the socket does not exist. Create it first.",
+  ENOTDIR: "A component of the path is not a directory.",
 };

@@ -1,47 +1,49 @@
 #!/usr/bin/env bun
-// bunx epoll-hello: reads the command line, serves or measures, and ends with the exit code that fits.
+// The entry point of the command: parses the command line, runs the command, and sets the exit code.
 
-import { parseArguments } from "./parse-arguments.ts";
-import { usage, version } from "./flags.ts";
-import { isSubcommand, type CommandLine, UsageError } from "./command-line.ts";
-import { printLine } from "./stdout.ts";
-import { explain, showError } from "./logger.ts";
 import { takeWorkerTask } from "../../workers/worker-task.ts";
+import { printAppAddress, takeAddressRequest } from "./app-address.ts";
+import { isSubcommand, UsageError } from "./command-line.ts";
+import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
+import { describeError, logError } from "./logger.ts";
+import { parseArguments } from "./parse-arguments.ts";
+import { printLine } from "./stdout.ts";
 
-/** Each way to use it loads what it needs, and no more: a server is there the sooner. */
-async function main(rawArguments: string[]): Promise<number> {
+/** Each command is imported only if it runs, so that a server starts quickly. */
+async function main(rawArguments: readonly string[]): Promise<number> {
   const task = takeWorkerTask();
-  if (task !== undefined) return (await import("./commands/workers.ts")).serveAsWorker(task, rawArguments);
-  const request: CommandLine = parseArguments(rawArguments);
-  switch (request.kind) {
+  const command = parseArguments(rawArguments, task !== undefined);
+  if (task !== undefined) return (await import("./commands/workers.ts")).runAsWorker(task, command);
+  if (takeAddressRequest() && command.kind === "serve" && command.app !== undefined)
+    return printAppAddress(command.app);
+  switch (command.kind) {
     case "help":
-      printLine((await usage(request.of)).trimEnd());
+      printLine((await import("./help.ts")).helpText(command.command));
       return 0;
     case "version":
-      printLine(version);
+      printLine((await import("./flags.ts")).VERSION);
       return 0;
     case "serve":
-      if (request.team === undefined) return (await import("./commands/serve.ts")).serve(request);
-      return (await import("./commands/workers.ts")).supervise(
-        request.options,
-        request.team,
-        request.isQuiet,
-        request.isService,
-      );
-    case "program":
-      return (await import("./commands/trace-program.ts")).traceProgram(request.program, request.trace);
-    case "why":
-      return (await import("./commands/why.ts")).why(request.options);
+      if (command.workers === undefined) return (await import("./commands/serve.ts")).serve(command);
+      return (await import("./commands/workers.ts")).supervise(command, command.workers);
+    case "trace-program":
+      return (await import("./commands/trace-program.ts")).traceProgram(command.program, command.trace);
     case "step":
-      return (await import("./commands/step.ts")).step(request.options, request);
+      return (await import("./commands/step.ts")).step(command);
     case "inspect":
-      return (await import("./commands/inspect.ts")).inspect(request.options, request);
+      return (await import("./commands/inspect.ts")).inspect(command);
+    case "why":
+      return (await import("./commands/why.ts")).why(command);
     case "lesson":
-      return (await import("./commands/lesson.ts")).lesson(request.id, request.isJson);
+      return (await import("./commands/lesson.ts")).lesson(command.id, command.isJson);
     case "replay":
-      if (request.page !== undefined) return (await import("./commands/inspect.ts")).show(request.file, request.page);
-      if (request.steps) return (await import("./commands/step.ts")).stepThrough(request.file, request.trace.isNumeric);
-      return (await import("./commands/trace.ts")).replay(request.file, request.trace);
+      if (command.inspectorPort !== undefined) {
+        return (await import("./commands/inspect.ts")).inspectTrace(command.file, command.inspectorPort);
+      }
+      if (command.isStepping) {
+        return (await import("./commands/step.ts")).stepThroughTrace(command.file, command.trace.isNumeric);
+      }
+      return (await import("./commands/trace.ts")).replay(command.file, command.trace);
   }
 }
 
@@ -49,14 +51,13 @@ const rawArguments = process.argv.slice(2);
 try {
   process.exitCode = await main(rawArguments);
 } catch (error) {
-  const isUsage = error instanceof UsageError;
-  const [word] = rawArguments;
-  const command = isSubcommand(word) ? `epoll-hello ${word}` : "epoll-hello";
-  showError(
-    isUsage
-      ? `${error.message}
-${command} --help shows what can be given.`
-      : explain(error),
-  );
-  process.exitCode = isUsage ? 2 : 1;
+  if (error instanceof UsageError) {
+    const [word] = rawArguments;
+    const name = isSubcommand(word) ? `epoll-hello ${word}` : "epoll-hello";
+    logError(`${error.message}\nRun ${name} --help for usage.`);
+    process.exitCode = EXIT_USAGE;
+  } else {
+    logError(describeError(error));
+    process.exitCode = EXIT_FAILURE;
+  }
 }

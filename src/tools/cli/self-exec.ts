@@ -1,9 +1,9 @@
-// What started this process, to start another one.
+// The command line that starts another process of this program.
 
-/** Without the arguments. In an executable made by `bun build --compile` the program is inside. */
+/** Returns the executable and its leading arguments. An executable made by `bun build --compile` contains the program. */
 export function selfExec(): string[] {
   const [, program = ""] = process.argv;
-  const isInside = program.startsWith("/$bunfs/");
-  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect")); // a debugger's port is for one
-  return [process.execPath, ...(isInside ? [] : [...flags, program])];
+  const isCompiled = program.startsWith("/$bunfs/");
+  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect")); // only one process can use that port
+  return [process.execPath, ...(isCompiled ? [] : [...flags, program])];
 }

@@ -1,125 +1,102 @@
-// Lines on standard output, written at once: while the loop blocks the thread, nothing that waits for Bun's loop gets out.
+// Line output on standard output that also works while the loop blocks the thread, and never waits for a slow reader.
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError } from "../../index.ts";
 
 let stdout = 1;
-/** A pipe that epoll calls writable takes this much without waiting (PIPE_BUF, see pipe(7)). */
-const WRITE_BYTES = 4096;
-/** What is kept for a reader who is slow; a server does not stop for one. */
-const QUEUE_BYTES = 1_048_576;
-const FLUSH_MS = 1_000;
+/** The size of a write to a pipe that does not block once epoll reports it writable (PIPE_BUF, pipe(7)). */
+const MAX_WRITE_BYTES = 4096;
+/** The limit of the queue for a slow reader. Beyond it, lines are dropped. */
+const MAX_QUEUE_BYTES = 1_048_576;
+const FLUSH_TIMEOUT_MS = 1_000;
 
 let queue: Buffer[] = [];
-let queued = 0;
-let skipped = 0;
-let isGone = false;
-let room: Epoll | "always" | undefined;
+let queuedBytes = 0;
+let droppedLines = 0;
+let isReaderGone = false;
+let writability: Epoll | "always" | undefined;
 
-/** Write a line, now or with a later one: it never waits for room. Beyond a bound, lines are counted instead of kept. */
+/** Queues a line, and writes as much of the queue as fits. If the queue is full, the line is dropped and counted. */
 export function printLine(line: string): void {
   write(0);
-  if (queued >= QUEUE_BYTES) {
-    skipped++;
+  if (queuedBytes >= MAX_QUEUE_BYTES) {
+    droppedLines++;
     return;
   }
-  if (skipped > 0) line = `(${skipped} lines were left out: standard output is not being read)\n${line}`;
-  skipped = 0;
+  if (droppedLines > 0) line = `(${droppedLines} lines dropped: standard output is not being read)\n${line}`;
+  droppedLines = 0;
   const bytes = Buffer.from(`${line}\n`);
   queue.push(bytes);
-  queued += bytes.length;
+  queuedBytes += bytes.length;
   write(0);
 }
 
-/** Write a line to standard error, where standard output is somebody else's. */
-export function printAside(line: string): void {
+/** Writes a line to standard error. */
+export function writeError(line: string): void {
   try {
     writeSync(2, `${line}\n`);
   } catch {
-    // nobody is there to hear it
+    // standard error is closed
   }
 }
 
-/** Write what is left, and wait a moment for it if need be. */
+/** Writes the queued lines, and waits for room if necessary, at most `FLUSH_TIMEOUT_MS`. */
 export function flushLines(): void {
-  write(FLUSH_MS);
+  write(FLUSH_TIMEOUT_MS);
 }
 
 function write(timeoutMs: number): void {
-  while (queued > 0 && !isGone && hasRoom(timeoutMs)) {
+  while (queuedBytes > 0 && !isReaderGone && isWritable(timeoutMs)) {
     const bytes = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
     try {
       const written = writeSync(stdout, bytes, 0, wholeLines(bytes));
-      queued = bytes.length - written;
-      queue = queued > 0 ? [bytes.subarray(written)] : [];
+      queuedBytes = bytes.length - written;
+      queue = queuedBytes > 0 ? [bytes.subarray(written)] : [];
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EAGAIN") return;
-      isGone = true; // EPIPE: the reader has gone away, as in `| head`
+      isReaderGone = true; // EPIPE, as with `| head`
     }
   }
-  if (isGone) {
+  if (isReaderGone) {
     queue = [];
-    queued = 0;
+    queuedBytes = 0;
   }
 }
 
-/** As many as may go out at once; those of other processes shall not come in the middle of one. */
+/** Returns how many bytes to write at once: whole lines, so that the output of other processes does not split one. */
 function wholeLines(bytes: Buffer): number {
-  if (bytes.length <= WRITE_BYTES) return bytes.length;
-  return bytes.lastIndexOf(10, WRITE_BYTES - 1) + 1 || WRITE_BYTES;
+  if (bytes.length <= MAX_WRITE_BYTES) return bytes.length;
+  return bytes.lastIndexOf(10, MAX_WRITE_BYTES - 1) + 1 || MAX_WRITE_BYTES;
 }
 
 /**
- * Other processes write to standard output, too: what epoll calls writable may be full a moment later, and a write wait for
- * its reader. Of a pipe, have an end of our own that never waits; not the one that all share, whose manners are not ours to change.
+ * Prepares for other processes that write to the same pipe.
+ *
+ * Another process may fill the pipe after epoll reported it writable, and a blocking write would stall the loop. Reopens the
+ * pipe non-blocking, instead of changing the flags of the open file description that all processes share.
  */
 export function shareOutput(): void {
   try {
     if (!fstatSync(stdout).isFIFO()) return;
     stdout = openSync(`/proc/self/fd/${stdout}`, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch {
-    // ENXIO: the reader has gone; no /proc. It goes on as before.
+    // ENXIO: the reader is gone. ENOENT: /proc is not mounted; writes may block then.
   }
 }
 
-function hasRoom(timeoutMs: number): boolean {
-  room ??= watchRoom();
-  return room === "always" || room.poll(timeoutMs, 1).length > 0;
+function isWritable(timeoutMs: number): boolean {
+  writability ??= watchStdout();
+  return writability === "always" || writability.poll(timeoutMs, 1).length > 0;
 }
 
-function watchRoom(): Epoll | "always" {
+function watchStdout(): Epoll | "always" {
   const epoll = new Epoll();
   try {
     epoll.register(stdout, EPOLLOUT);
     return epoll;
   } catch (error) {
     epoll.close();
-    if (error instanceof ErrnoError) return "always"; // EPERM: a file, which never makes anyone wait
+    if (error instanceof ErrnoError) return "always"; // EPERM: a regular file, which never blocks
     throw error;
   }
-}
-
-/** Make what a client sent harmless for a terminal: control and non-ASCII bytes as `\x1b`; and not longer than a line. */
-export function printable(text: string, most = 200): string {
-  const cut = text.length > most ? `${text.slice(0, most)}...` : text;
-  // oxlint-disable-next-line no-control-regex -- exactly those
-  return cut.replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
-}
-
-/** What is read in a terminal is no wider. */
-const WIDTH = 80;
-
-/** A sentence as lines. */
-export function wrap(sentence: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of sentence.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

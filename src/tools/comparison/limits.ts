@@ -1,6 +1,6 @@
-// How many idle descriptors: the fewest that are measured, and the most.
+// The range of file descriptors that the comparison measures.
 
 export const MIN_FDS = 10;
 export const DEFAULT_MAX_FDS = 20_000;
-/** Sockets take a kilobyte or two of the kernel's memory each; beyond that many it is not for a demonstration. */
+/** Each socket takes one or two kilobytes of kernel memory. */
 export const MAX_FDS = 100_000;

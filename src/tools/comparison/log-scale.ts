@@ -1,46 +1,48 @@
-// class Scale: logarithmic, from a range of values to a range of places on a chart.
+// A logarithmic scale from values to positions on a chart.
 
-/** `10 ** n`, of a decade. */
 export interface Tick {
   readonly value: number;
-  /** A power of ten; the others are 2 to 9 times one. */
+  /** Whether the value is a power of ten; the other ticks are 2 to 9 times one. */
   readonly isDecade: boolean;
 }
 
-export class Scale {
-  readonly least: number;
-  readonly most: number;
+/** Tolerance for powers of ten that are not exact in binary. */
+const EPSILON = 0.0001;
+
+export class LogScale {
+  readonly min: number;
+  readonly max: number;
   readonly #from: number;
   readonly #to: number;
 
-  /** Values from `least` to `most` lie from place `from` to place `to`. */
-  constructor(least: number, most: number, from: number, to: number) {
-    this.least = least;
-    this.most = most > least ? most : 10 * least; // a single value has a decade of its own
+  /** Maps values from `min` to `max` to positions from `from` to `to`. A single value gets a decade. */
+  constructor(min: number, max: number, from: number, to: number) {
+    this.min = min;
+    this.max = max > min ? max : 10 * min;
     this.#from = from;
     this.#to = to;
   }
 
-  /** Whole decades around all of them. */
-  static decades(values: readonly number[], from: number, to: number): Scale {
-    const least = 10 ** Math.floor(Math.log10(Math.min(...values)));
-    return new Scale(least, 10 ** Math.ceil(Math.log10(Math.max(...values))), from, to);
+  /** Returns a scale of whole decades that contain all values. */
+  static decades(values: readonly number[], from: number, to: number): LogScale {
+    const min = 10 ** Math.floor(Math.log10(Math.min(...values)));
+    return new LogScale(min, 10 ** Math.ceil(Math.log10(Math.max(...values))), from, to);
   }
 
-  place(value: number): number {
-    const share = Math.log10(value / this.least) / Math.log10(this.most / this.least);
-    return this.#from + share * (this.#to - this.#from);
+  position(value: number): number {
+    const fraction = Math.log10(value / this.min) / Math.log10(this.max / this.min);
+    return this.#from + fraction * (this.#to - this.#from);
   }
 
-  has(value: number): boolean {
-    return value >= this.least && value <= this.most;
+  contains(value: number): boolean {
+    return value >= this.min && value <= this.max;
   }
 
   get ticks(): Tick[] {
     const ticks: Tick[] = [];
-    for (let power = Math.floor(Math.log10(this.least)); 10 ** power <= this.most * 1.0001; power++) {
+    for (let power = Math.floor(Math.log10(this.min)); 10 ** power <= this.max * (1 + EPSILON); power++) {
       for (let times = 1; times < 10; times++) ticks.push({ value: times * 10 ** power, isDecade: times === 1 });
     }
-    return ticks.filter(({ value }) => value >= this.least * 0.9999 && value <= this.most * 1.0001);
+    return ticks.filter(({ value }) => value >= this.min * (1 - EPSILON) && value <= this.max * (1 + EPSILON));
   }
 }

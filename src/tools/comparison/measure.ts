@@ -1,22 +1,23 @@
-// What one call of select(2), poll(2) and epoll_wait(2) takes, with one active descriptor among ever more idle ones.
+// Measures one call of select(2), poll(2) and epoll_wait(2), with one active fd among a growing number of idle ones.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { hostClock } from "../../kernel/clock.ts";
-import { type Call, calls, FdSet } from "./fd-set.ts";
+import { invalidValue } from "../../kernel/errors.ts";
+import { type Call, calls, FdPool } from "./fd-pool.ts";
 import { DEFAULT_MAX_FDS, MIN_FDS } from "./limits.ts";
 
-/** An odd number, so that the median is one of them. */
+/** Odd, so that the median is one of the rounds. */
 export const ROUNDS = 11;
-/** How long one round of one call lasts: far above what the clock can tell apart, far below what a person notices. */
+/** The duration of a round of one call: far above the resolution of the clock, and short for the user. */
 const ROUND_MS = 10;
-const LEAST_CALLS_PER_ROUND = 5;
+const MIN_CALLS_PER_ROUND = 5;
 const WARM_UP_MS = 2;
-/** Descriptors that are left to Bun and to whoever opens a file meanwhile. */
-const SPARE = 32;
+/** Fds left to Bun and to files opened during the measurement. */
+const SPARE_FDS = 32;
 
-/** What one call takes, in nanoseconds; `null` where select cannot watch so many. */
+/** The time of one call in nanoseconds; `null`: select cannot watch that many fds. */
 export interface Step {
-  readonly descriptors: number;
+  readonly fds: number;
   readonly select: number | null;
   readonly poll: number;
   readonly epoll: number;
@@ -24,78 +25,79 @@ export interface Step {
 
 export interface Measurement {
   readonly steps: readonly Step[];
-  /** How many descriptors were asked for; the last step has fewer if so many cannot be open. */
-  readonly asked: number;
-  /** RLIMIT_NOFILE, the soft limit. Bun has raised it to the hard one when it started. */
-  readonly openFiles: number;
+  /** The largest number of fds that was asked for; the last step has fewer if the process cannot open that many. */
+  readonly requestedFds: number;
+  /** The soft limit of RLIMIT_NOFILE. Bun raises it to the hard limit at startup. */
+  readonly openFilesLimit: number;
 }
 
 /**
- * Measure. It blocks for some seconds, opens as many descriptors as are asked for or possible, and closes them.
+ * Measures all steps. Blocks for some seconds.
  *
- * @param asked how many idle descriptors at most
- * @param onProgress called now and then with the share that is done, from 0 to 1
- * @throws {RangeError} if not even ten descriptors can be opened
- * @throws {ErrnoError} ENFILE if the whole system has no more; ENOSPC over /proc/sys/fs/epoll/max_user_watches; ENOMEM
+ * @param maxFds the largest number of fds
+ * @param onProgress called with the fraction that is done, from 0 to 1
+ * @throws {RangeError} if the process cannot open `MIN_FDS` more files
+ * @throws {ErrnoError} ENFILE; ENOSPC if it would exceed /proc/sys/fs/epoll/max_user_watches; ENOMEM
  */
-export function measure(asked: number = DEFAULT_MAX_FDS, onProgress?: (share: number) => void): Measurement {
-  const openFiles = openFilesLimit();
-  const room = openFiles - readdirSync("/proc/self/fd").length - SPARE;
-  const sizes = stepsUpTo(Math.min(asked, round(room)));
+export function measure(maxFds: number = DEFAULT_MAX_FDS, onProgress?: (fraction: number) => void): Measurement {
+  const openFilesLimit = readOpenFilesLimit();
+  const available = openFilesLimit - readdirSync("/proc/self/fd").length - SPARE_FDS;
+  const sizes = stepsUpTo(Math.min(maxFds, roundDown(available)));
   if (sizes.length === 0) {
-    throw new RangeError(`only ${openFiles} files may be open at once: raise the limit, as with ulimit -n 4096`);
+    throw invalidValue(
+      `this process may open only ${openFilesLimit} files; raise the limit, for example with: ulimit -n 4096`,
+    );
   }
-  using crowd = new FdSet(Math.max(...sizes));
-  const cells = sizes.map((size) => new Cells(size));
-  // Each round has all of them: what disturbs the machine for a while disturbs none more than the others.
+  using pool = new FdPool(Math.max(...sizes));
+  const steps = sizes.map((size) => new StepMeasurement(size));
+  // Every round measures all steps, so that a disturbance of the machine affects all of them alike.
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, cell] of cells.entries()) {
-      onProgress?.((round + i / cells.length) / ROUNDS);
-      cell.measure(crowd, round);
+    for (const [i, step] of steps.entries()) {
+      onProgress?.((round + i / steps.length) / ROUNDS);
+      step.measure(pool, round);
     }
   }
-  return { steps: cells.map((cell) => cell.step), asked, openFiles };
+  return { steps: steps.map((step) => step.result), requestedFds: maxFds, openFilesLimit };
 }
 
-/** 10, 20, 50, 100, ... and the last: evenly spaced, as far as round numbers can be, where each decade is as wide. */
-export function stepsUpTo(most: number): number[] {
+/** Returns 10, 20, 50, 100, … up to `max`: round numbers, about evenly spaced on a logarithmic scale. */
+export function stepsUpTo(max: number): number[] {
   const steps: number[] = [];
-  if (most < MIN_FDS) return steps;
-  for (let decade = MIN_FDS; decade < most; decade *= 10) {
-    steps.push(...[decade, 2 * decade, 5 * decade].filter((step) => step < most));
+  if (max < MIN_FDS) return steps;
+  for (let decade = MIN_FDS; decade < max; decade *= 10) {
+    steps.push(...[decade, 2 * decade, 5 * decade].filter((step) => step < max));
   }
-  // A step that all but coincides with the last would say the same twice.
-  if ((steps.at(-1) ?? 0) > 0.9 * most) steps.pop();
-  return [...steps, most];
+  if ((steps.at(-1) ?? 0) > 0.9 * max) steps.pop(); // nearly the same as the last step
+  return [...steps, max];
 }
 
-/** The figures of one step. */
-class Cells {
+/** The times of the three calls for one number of fds. */
+class StepMeasurement {
   readonly #size: number;
-  readonly #times = new Map<Call, number>();
+  readonly #callsPerRound = new Map<Call, number>();
   readonly #ns: Record<Call, number[]> = { select: [], poll: [], epoll: [] };
 
   constructor(size: number) {
     this.#size = size;
   }
 
-  /** A round of each call; each time another one begins. */
-  measure(crowd: FdSet, round: number): void {
-    crowd.gather(this.#size);
+  /** Measures one round of each call. Each round starts with a different call. */
+  measure(pool: FdPool, round: number): void {
+    pool.useFirst(this.#size);
     for (let i = 0; i < calls.length; i++) {
       const call = calls[(round + i) % calls.length] as Call;
-      if (call === "select" && crowd.isBeyondSelect) continue;
-      const times = this.#times.get(call) ?? callsPerRound(crowd, call);
-      this.#times.set(call, times);
-      crowd.wait(call, 1); // what the previous call has left in the processor's caches is its own
-      this.#ns[call].push((timeMs(crowd, call, times) / times) * 1e6);
+      if (call === "select" && pool.exceedsFdSetSize) continue;
+      const times = this.#callsPerRound.get(call) ?? calibrate(pool, call);
+      this.#callsPerRound.set(call, times);
+      pool.wait(call, 1); // replaces what the previous call left in the processor's caches
+      this.#ns[call].push((elapsedMs(pool, call, times) / times) * 1e6);
     }
   }
 
-  get step(): Step {
+  get result(): Step {
     const { select, poll, epoll } = this.#ns;
     return {
-      descriptors: this.#size,
+      fds: this.#size,
       select: select.length > 0 ? median(select) : null,
       poll: median(poll),
       epoll: median(epoll),
@@ -103,17 +105,17 @@ class Cells {
   }
 }
 
-/** Warm up, and see meanwhile how many calls make a round. */
-function callsPerRound(crowd: FdSet, call: Call): number {
+/** Warms up, and returns how many calls take `ROUND_MS`. */
+function calibrate(pool: FdPool, call: Call): number {
   for (let n = 1; ; n *= 4) {
-    const ms = timeMs(crowd, call, n);
-    if (ms >= WARM_UP_MS) return Math.max(LEAST_CALLS_PER_ROUND, Math.ceil((n * ROUND_MS) / ms));
+    const ms = elapsedMs(pool, call, n);
+    if (ms >= WARM_UP_MS) return Math.max(MIN_CALLS_PER_ROUND, Math.ceil((n * ROUND_MS) / ms));
   }
 }
 
-function timeMs(crowd: FdSet, call: Call, times: number): number {
+function elapsedMs(pool: FdPool, call: Call, times: number): number {
   const start = hostClock.now();
-  crowd.wait(call, times);
+  pool.wait(call, times);
   return hostClock.now() - start;
 }
 
@@ -121,14 +123,14 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
 
-/** RLIMIT_NOFILE of this process: proc_pid_limits(5). */
-function openFilesLimit(): number {
+/** Returns the soft limit of RLIMIT_NOFILE of this process: proc_pid_limits(5). */
+function readOpenFilesLimit(): number {
   const [, soft = "unlimited"] = /^Max open files +(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
   return soft === "unlimited" ? Infinity : Number(soft);
 }
 
-/** Down to three digits: where the limit cuts the last step off, it is still a number to remember. */
-function round(n: number): number {
+/** Rounds down to three digits, so that a last step set by the limit is a readable number. */
+function roundDown(n: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, n))) - 2);
   return Number.isFinite(n) ? Math.floor(n / unit) * unit : n;
 }

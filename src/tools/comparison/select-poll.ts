@@ -1,15 +1,15 @@
-// The three calls, each many times in a row: native/select-poll.c.
+// Bindings of native/select-poll.c: select(2), poll(2) and epoll_wait(2), each repeated in a C loop.
 
 import source from "../../../native/select-poll.c" with { type: "text" };
 import { bytes, compile, int, type Signatures } from "../../kernel/ffi.ts";
 
-/** Each returns the descriptor that can be read, or -errno. */
+/** Each function makes a call `times` times, waiting indefinitely, and returns the readable fd, or -errno. */
 export interface SelectPoll {
-  /** `times` times select(2), for ever, for what can be read; the lowest descriptor that can. `interest` is an fd_set. */
+  /** select(2). `interest` is an fd_set. */
   select_times(interest: Int32Array, nfds: number, times: number): number;
-  /** The same by poll(2); `fds` has `n` structs pollfd, 8 bytes each: the descriptor, then 16 bits of events and of answer. */
+  /** poll(2). `fds` is an array of `n` structs pollfd of 8 bytes: the fd, then 16 bits each for events and revents. */
   poll_times(fds: Int32Array, n: number, times: number): number;
-  /** The same by epoll_wait(2), one event at a time. */
+  /** epoll_wait(2), with room for one event. */
   epoll_wait_times(epfd: number, times: number): number;
 }
 
@@ -21,7 +21,7 @@ const signatures: Signatures<SelectPoll> = {
 
 let table: SelectPoll | undefined;
 
-/** @throws {Error} see syscalls */
+/** Compiles the functions on first use. @throws {Error} as `syscalls` does */
 export function selectPoll(): SelectPoll {
   return (table ??= compile(source, signatures));
 }

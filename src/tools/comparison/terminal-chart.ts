@@ -1,91 +1,78 @@
-// The figures for a terminal: a table, and a chart with both axes logarithmic; 80 columns wide.
+// The measured times for a terminal, at most 80 columns wide: a table, and a chart with logarithmic axes.
 
-import { type Call, calls, FD_SETSIZE } from "./fd-set.ts";
-import { formatCount, formatRatio, formatTime } from "./summary.ts";
+import { calls, FD_SETSIZE } from "./fd-pool.ts";
+import { formatDecade, formatInteger, formatRatio, formatTime } from "./format.ts";
+import { LogScale } from "./log-scale.ts";
 import type { Step } from "./measure.ts";
-import { Scale } from "./log-scale.ts";
+import { pointsOf, SERIES } from "./series.ts";
 
 const ROWS_PER_DECADE = 3;
-const GUTTER = 9; // the times, at the left
+const GUTTER = 9; // for the times at the left
 const COLUMNS = 68;
-const WALL_COLOUR = 90;
-const STAR_COLOUR = 39; // the terminal's own
+const LIMIT_COLOR = 90;
+const STAR_COLOR = 39; // the default foreground
 
-/** What a call is called, what stands for it, and its ANSI colour. */
-export const SERIES: Record<Call, { name: string; sign: string; colour: number }> = {
-  select: { name: "select", sign: "s", colour: 33 },
-  poll: { name: "poll", sign: "p", colour: 35 },
-  epoll: { name: "epoll_wait", sign: "e", colour: 36 },
-};
-
-/** A line for each step. */
-export function table(steps: readonly Step[], hasColour: boolean): string[] {
-  const paint = painter(hasColour);
+/** Returns a line for each step. */
+export function measurementTable(steps: readonly Step[], hasColor: boolean): string[] {
+  const paint = painter(hasColor);
   const widths = [12, 13, 13, 13, 21];
   const line = (cells: string[]): string => cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join("");
-  const head = line(["descriptors", ...calls.map((call) => SERIES[call].name), "poll ÷ epoll_wait"]);
+  const head = line(["fds", ...calls.map((call) => SERIES[call].name), "poll ÷ epoll_wait"]);
   const body = steps.map((step) => {
     const cells = calls.map((call, i) => {
       const ns = step[call];
-      return paint((ns === null ? "-" : formatTime(ns)).padStart(widths[i + 1] ?? 0), SERIES[call].colour);
+      return paint((ns === null ? "-" : formatTime(ns)).padStart(widths[i + 1] ?? 0), SERIES[call].color);
     });
-    const count = formatCount(step.descriptors).padStart(widths[0] ?? 0);
+    const count = formatInteger(step.fds).padStart(widths[0] ?? 0);
     return `${count}${cells.join("")}${formatRatio(step.poll / step.epoll).padStart(widths[4] ?? 0)}`;
   });
   const hasEnd = steps.some(({ select }) => select === null);
-  return [head, ...body, ...(hasEnd ? [`${"-".padStart(25)}  beyond FD_SETSIZE, ${FD_SETSIZE}`] : [])];
+  return [head, ...body, ...(hasEnd ? [`${"-".padStart(25)}  above FD_SETSIZE (${FD_SETSIZE})`] : [])];
 }
 
-/** The letters are measured, dots lie between them. */
-export function terminalChart(steps: readonly Step[], hasColour: boolean): string[] {
+/** Letters are measured times, dots connect them. */
+export function terminalChart(steps: readonly Step[], hasColor: boolean): string[] {
   const lines = calls.map((call) => ({ ...SERIES[call], points: pointsOf(steps, call) }));
   const times = lines.flatMap(({ points }) => points.map(({ ns }) => ns));
-  const sizes = steps.map(({ descriptors }) => descriptors);
-  const x = new Scale(Math.min(...sizes), Math.max(...sizes), 1, COLUMNS - 2);
-  const { least, most } = Scale.decades(times, 0, 1);
-  const bottom = ROWS_PER_DECADE * Math.round(Math.log10(most / least));
-  const y = new Scale(least, most, bottom, 0);
-  const canvas = new Canvas(bottom + 1, painter(hasColour));
+  const sizes = steps.map(({ fds }) => fds);
+  const x = new LogScale(Math.min(...sizes), Math.max(...sizes), 1, COLUMNS - 2);
+  const { min, max } = LogScale.decades(times, 0, 1);
+  const bottom = ROWS_PER_DECADE * Math.round(Math.log10(max / min));
+  const y = new LogScale(min, max, bottom, 0);
+  const canvas = new Canvas(bottom + 1, painter(hasColor));
 
-  const hasWall = x.has(FD_SETSIZE);
-  for (let row = 0; hasWall && row <= bottom; row++) canvas.put(x.place(FD_SETSIZE), row, ":", WALL_COLOUR);
-  for (const { points, colour } of lines) {
+  const hasLimit = x.contains(FD_SETSIZE);
+  for (let row = 0; hasLimit && row <= bottom; row++) canvas.draw(x.position(FD_SETSIZE), row, ":", LIMIT_COLOR);
+  for (const { points, color } of lines) {
     for (const [i, to] of points.entries()) {
       const from = points[i - 1];
       if (from === undefined) continue;
-      const [start, end] = [x.place(from.descriptors), x.place(to.descriptors)];
-      const slope = (y.place(to.ns) - y.place(from.ns)) / (end - start);
+      const [start, end] = [x.position(from.fds), x.position(to.fds)];
+      const slope = (y.position(to.ns) - y.position(from.ns)) / (end - start);
       for (let column = Math.ceil(start); column < end; column++) {
-        canvas.put(column, y.place(from.ns) + slope * (column - start), ".", colour);
+        canvas.draw(column, y.position(from.ns) + slope * (column - start), ".", color);
       }
     }
   }
-  // After all the lines, so that no dot hides a letter.
-  for (const { points, sign, colour } of lines) {
-    for (const { descriptors, ns } of points) canvas.mark(x.place(descriptors), y.place(ns), sign, colour);
+  // Drawn last, so that no dot hides a letter.
+  for (const { points, letter, color } of lines) {
+    for (const { fds, ns } of points) canvas.mark(x.position(fds), y.position(ns), letter, color);
   }
 
-  const legend = [...lines.map(({ sign, name, colour }) => painter(hasColour)(`${sign} ${name}`, colour)), "* several"];
-  if (hasWall) legend.push(`: ${FD_SETSIZE}, FD_SETSIZE`);
+  const legend = [
+    ...lines.map(({ letter, name, color }) => painter(hasColor)(`${letter} ${name}`, color)),
+    "* overlap",
+  ];
+  if (hasLimit) legend.push(`: FD_SETSIZE (${FD_SETSIZE})`);
   const indent = " ".repeat(GUTTER + 1);
-  return [indent + legend.join("   "), ...withTimes(canvas.rows, y), ...axis(x)].concat(
-    `${indent}descriptors, one of them active; both scales are logarithmic`,
+  return [indent + legend.join("   "), ...withTimeAxis(canvas.rows, y), ...fdAxis(x)].concat(
+    `${indent}file descriptors, one of them active; both scales are logarithmic`,
   );
 }
 
-interface Point {
-  descriptors: number;
-  ns: number;
-}
+type Painter = (text: string, color: number) => string;
 
-/** Where a call has been measured. */
-export function pointsOf(steps: readonly Step[], call: Call): Point[] {
-  return steps.flatMap(({ descriptors, [call]: ns }) => (ns === null ? [] : [{ descriptors, ns }]));
-}
-
-type Painter = (text: string, colour: number) => string;
-
-/** Rows of characters, each in its colour. */
+/** A grid of colored characters. */
 class Canvas {
   readonly #cells: string[][];
   readonly #marked = new Set<string>();
@@ -96,17 +83,17 @@ class Canvas {
     this.#paint = paint;
   }
 
-  put(column: number, row: number, text: string, colour: number): void {
+  draw(column: number, row: number, text: string, color: number): void {
     const line = this.#cells[Math.round(row)];
-    if (line !== undefined) line[Math.round(column)] = this.#paint(text, colour);
+    if (line !== undefined) line[Math.round(column)] = this.#paint(text, color);
   }
 
-  /** Put a letter, or a star where there is one already. */
-  mark(column: number, row: number, sign: string, colour: number): void {
-    const place = `${Math.round(column)},${Math.round(row)}`;
-    if (this.#marked.has(place)) this.put(column, row, "*", STAR_COLOUR);
-    else this.put(column, row, sign, colour);
-    this.#marked.add(place);
+  /** Draws a letter, or a star if there is one already. */
+  mark(column: number, row: number, letter: string, color: number): void {
+    const key = `${Math.round(column)},${Math.round(row)}`;
+    if (this.#marked.has(key)) this.draw(column, row, "*", STAR_COLOR);
+    else this.draw(column, row, letter, color);
+    this.#marked.add(key);
   }
 
   get rows(): string[] {
@@ -114,36 +101,31 @@ class Canvas {
   }
 }
 
-function withTimes(rows: readonly string[], y: Scale): string[] {
+function withTimeAxis(rows: readonly string[], y: LogScale): string[] {
   const decades = y.ticks.filter(({ isDecade }) => isDecade);
-  const labels = new Map(decades.map(({ value }) => [Math.round(y.place(value)), formatDecade(value)]));
+  const labels = new Map(decades.map(({ value }) => [Math.round(y.position(value)), formatDecade(value)]));
   return rows.map((line, row) => {
     const label = labels.get(row);
     return `${(label ?? "").padStart(GUTTER - 1)} ${label === undefined ? "|" : "+"}${line}`;
   });
 }
 
-function axis(x: Scale): string[] {
+function fdAxis(x: LogScale): string[] {
   const ruler = Array.from({ length: COLUMNS }, () => "-");
   let numbers = "";
   for (const { value, isDecade } of x.ticks) {
     if (!isDecade) continue;
-    const column = Math.round(x.place(value));
+    const column = Math.round(x.position(value));
     ruler[column] = "+";
-    const text = formatCount(value);
+    const text = formatInteger(value);
     numbers = numbers.padEnd(Math.max(0, column - (text.length >> 1))) + text;
   }
-  const last = formatCount(x.most);
-  const start = Math.round(x.place(x.most)) - (last.length >> 1);
+  const last = formatInteger(x.max);
+  const start = Math.round(x.position(x.max)) - (last.length >> 1);
   if (start > numbers.length) numbers = numbers.padEnd(start) + last;
   return [`${" ".repeat(GUTTER)}+${ruler.join("")}`, `${" ".repeat(GUTTER + 1)}${numbers}`];
 }
 
-/** `100 ns`, `10 µs`: without the digits that only a measured time has. */
-export function formatDecade(ns: number): string {
-  return formatTime(ns).replace(/\.0+(?= )/, "");
-}
-
-function painter(hasColour: boolean): Painter {
-  return (text, colour) => (hasColour ? `\x1b[${colour}m${text}\x1b[39m` : text);
+function painter(hasColor: boolean): Painter {
+  return (text, color) => (hasColor ? `\x1b[${color}m${text}\x1b[39m` : text);
 }

@@ -1,9 +1,9 @@
 // The debugged thread: runs a server or a program, reports its events, and pauses after an event when a stop condition holds.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { ErrnoError } from "../../kernel/errors.ts";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { describeThrown, loadApp } from "../../server/load-app.ts";
+import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
 import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
@@ -79,14 +79,14 @@ class DebugThread {
   }
 
   async run(): Promise<void> {
-    const { options, app, program, pollMs } = this.#start;
+    const { options, defaultAddress, app, program, pollMs } = this.#start;
     if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
     try {
       const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app)) };
-      server = new EpollServer({ ...appOptions, ...options, trace: this.#trace });
+      server = new EpollServer({ ...mergeOptions(appOptions, options, defaultAddress), trace: this.#trace });
     } catch (error) {
-      const code = error instanceof ErrnoError ? error.code : undefined;
+      const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
       self.postMessage({ kind: "failed", message: messageOf(error), code });
       return;
     }

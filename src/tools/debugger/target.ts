@@ -2,7 +2,7 @@
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { EpollServerOptions } from "../../server/options.ts";
-import type { ServerStats } from "../../server/server.ts";
+import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 import {
@@ -23,6 +23,8 @@ const ENDED_VALUE = "*** the program has ended";
 export interface TargetOptions {
   /** The options of the server; without functions, which cannot be sent to another thread. */
   server?: EpollServerOptions | undefined;
+  /** Where to listen if neither `server` nor the application has an address. */
+  defaultAddress?: Pick<EpollServerOptions, "hostname" | "port"> | undefined;
   /** The file of an application to serve. It is loaded in the thread, and served on the thread's Bun event loop. */
   app?: string | undefined;
   /** The file of a program to run instead of a server, and its arguments. It ends with the thread. */
@@ -43,7 +45,7 @@ export interface TargetOptions {
   onHandlerError?: ((message: string) => void) | undefined;
 }
 
-/** The server could not be started. `code` is that of the ErrnoError, if it was one. */
+/** The server could not be started. `code` is that of the error, if it has one. */
 export class TargetError extends Error {
   override readonly name: string = "TargetError";
   readonly code: string | undefined;
@@ -86,7 +88,8 @@ export class Target {
   readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, app, program, bytes: hasBytes = false, isStopped: isPaused = false, pollMs = 1000 } = options;
+    const { server = {}, defaultAddress = {}, app, program, pollMs = 1000 } = options;
+    const { bytes: hasBytes = false, isStopped: isPaused = false } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onHandlerError } = options;
     this.#onEvents = onEvents;
@@ -107,6 +110,7 @@ export class Target {
     const isSampled = onSample !== undefined;
     const start: StartMessage = {
       options: server,
+      defaultAddress,
       app,
       program,
       hasBytes,

@@ -2,7 +2,7 @@
 
 import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
-import type { ServerStats } from "../../server/server.ts";
+import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 
@@ -48,6 +48,8 @@ export interface SourceLocation {
 /** The first message to the debugged thread. */
 export interface StartMessage {
   options: EpollServerOptions;
+  /** Where to listen if neither the options nor the application have an address. */
+  defaultAddress: Pick<EpollServerOptions, "hostname" | "port">;
   /** The file of the application to serve. */
   app: string | undefined;
   /** The file of a program to run instead of a server, and its arguments. */

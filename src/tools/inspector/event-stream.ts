@@ -5,7 +5,7 @@ import type { Message } from "./messages.ts";
 
 /** Proxies and browsers may close a connection that stays silent for longer. */
 const KEEP_ALIVE_MS = 15_000;
-/** Messages queued in the stream before newer ones are merged. */
+/** Messages queued in the stream before newer ones are mergeSamples. */
 const MAX_QUEUED = 4;
 
 /** @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
@@ -13,7 +13,7 @@ export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Messages that did not fit in the queue: the latest of each kind, and all samples merged into one. */
+  /** Messages that did not fit in the queue: the latest of each kind, and all samples mergeSamples into one. */
   readonly #pending = new Map<string, Message>();
   readonly #keepAliveTimer: ReturnType<typeof setInterval>;
 

@@ -1,113 +1,113 @@
-// epoll-hello --inspect, replay --inspect: serve, or show a trace, with a page beside it.
+// epoll-hello --inspect and replay --inspect: the inspector's page, for a running loop or a saved trace.
 
 import { basename } from "node:path";
-import { Target, TargetError, type TargetOptions } from "../../debugger/target.ts";
 import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../../../index.ts";
-import { LiveView } from "../../inspector/live-view.ts";
+import { Target, TargetError, type TargetOptions } from "../../debugger/target.ts";
 import { InspectorServer, type InspectorOptions } from "../../inspector/inspector-server.ts";
-import { readTraceText } from "../../../trace/trace-file.ts";
-import { type App, type Program, UsageError } from "../command-line.ts";
-import { describeAll, describeStats } from "../format.ts";
+import { LiveView } from "../../inspector/live-view.ts";
+import { onBunxExit } from "../bunx.ts";
+import { type InspectCommand, UsageError } from "../command-line.ts";
+import { SIGNAL_EXIT_CODES } from "../exit-codes.ts";
+import { DEFAULT_ADDRESS } from "../flags.ts";
+import { formatAddresses, formatStats } from "../format.ts";
+import { logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
 import { flushLines, printLine } from "../stdout.ts";
-import { showWarning } from "../logger.ts";
-import { EXIT_CODES } from "./serve.ts";
+import { readTraceInput } from "./trace.ts";
 
-export interface InspectRequest {
-  app: App;
-  program: Program | undefined;
-  hasBytes: boolean;
-  /** The page's port. */
-  page: number;
-}
-
-/** Serve, and let a page look on; returns the exit code. */
-export async function inspect(
-  options: EpollServerOptions,
-  { app, program, hasBytes, page: port }: InspectRequest,
-): Promise<number> {
-  using inspector = await LiveView.open((tell) =>
+/** Serves, and shows the loop in the inspector. Returns the exit code. */
+export async function inspect(command: InspectCommand): Promise<number> {
+  const { options, app, program, showsBytes, inspectorPort } = command;
+  const signal = stopSignal();
+  using inspector = await LiveView.open((live) =>
     startTarget({
-      server: { deferAccept: false, ...options }, // who says nothing is to be seen, too
+      server: withIdleConnections(options),
       app,
       program,
-      isStopped: program !== undefined, // it may be over before the page is there
-      onHandlerError: showWarning,
-      bytes: hasBytes,
-      onSample: tell.onSample,
-      onState: tell.onState,
+      isStopped: program !== undefined, // a short program would end before the page is open
+      onHandlerError: logWarning,
+      bytes: showsBytes,
+      onSample: live.onSample,
+      onState: live.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = await openPage(port, { view: inspector });
-    const signal = signalled();
+    await using page = await openInspector(inspectorPort, { view: inspector });
     const what =
       program === undefined
-        ? `listening on ${where(target)}`
-        : `${target.location.url} stands still: go on in the page`;
+        ? `listening on ${formatTarget(target)}`
+        : `${target.location.url} is paused at its start: continue on the page`;
     printLine(`${what}; stop with Ctrl-C`);
-    tellOf(page);
-    // A program may be short; what it did can be looked at as long as the page is there.
-    const code = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
+    printInspectorUrls(page);
+    // The page stays after a program has ended, to show what it did.
+    const exitCode = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
     await target.end();
     if (target.error !== undefined) throw new Error(target.error);
-    if (target.stats !== undefined) printLine(describeStats(target.stats));
+    if (target.stats !== undefined) printLine(formatStats(target.stats));
     flushLines();
-    return code;
+    return exitCode;
   } finally {
     await target.end();
   }
 }
 
-/** Show a trace that was saved; returns the exit code. */
-export async function show(file: string, port: number): Promise<number> {
-  const trace = readTraceText(file);
-  parseTrace(trace, file); // what is wrong with it is said here, and not in the page
-  await using page = await openPage(port, { name: basename(file), trace });
-  const signal = signalled();
-  printLine(`${file} is at ${page.url}; stop with Ctrl-C`);
+/** Shows a saved trace in the inspector. Returns the exit code. */
+export async function inspectTrace(file: string, port: number): Promise<number> {
+  const [trace, name] = readTraceInput(file);
+  parseTrace(trace, name); // an invalid trace is reported here, not on the page
+  await using page = await openInspector(port, { name: basename(name), trace });
+  const signal = stopSignal();
+  printLine(`${name} is at ${page.url}; stop with Ctrl-C`);
   printLine(`with lessons: ${page.controlUrl}`);
   flushLines();
   return await signal;
 }
 
-export function where({ location: { url, addresses } }: Target): string {
-  return `${url} (${describeAll(addresses)})`;
+/** Returns the options with connections reported before their first data arrives: the inspector shows idle ones, too. */
+export function withIdleConnections(options: EpollServerOptions): EpollServerOptions {
+  return { deferAccept: false, ...options };
 }
 
-/** @throws {UsageError} if the server does not take its options */
+export function formatTarget({ location: { url, addresses } }: Target): string {
+  return `${url} (${formatAddresses(addresses)})`;
+}
+
+/** @throws {UsageError} if an option is wrong */
 export async function startTarget(options: TargetOptions): Promise<Target> {
   try {
-    return await Target.start(options);
+    return await Target.start({ ...options, defaultAddress: DEFAULT_ADDRESS });
   } catch (error) {
-    if (error instanceof TargetError && error.code === undefined) throw new UsageError(error.message);
+    if (error instanceof TargetError && options.app === undefined && error.code?.startsWith("ERR_") === true)
+      throw new UsageError(error.message);
     throw error;
   }
 }
 
-export async function openPage(port: number, source: InspectorOptions["source"]): Promise<InspectorServer> {
+export async function openInspector(port: number, source: InspectorOptions["source"]): Promise<InspectorServer> {
   try {
     return await InspectorServer.open({ port, source, command: selfExec() });
   } catch (error) {
     if (!(error instanceof ErrnoError)) throw error;
-    throw new Error(`the page cannot be served: ${error.message}\n--inspect alone takes any free port.`, {
+    throw new Error(`cannot serve the inspector: ${error.message}\n--inspect without a port takes any free one.`, {
       cause: error,
     });
   }
 }
 
-/** The address with the token is for who started this, and nobody else. */
-export function tellOf(page: InspectorServer): void {
-  printLine(`see it at ${page.url}`);
+/** Prints both addresses. The second one contains the token that allows control, and is for this terminal only. */
+export function printInspectorUrls(page: InspectorServer): void {
+  printLine(`view it at ${page.url}`);
   printLine(`and control it at ${page.controlUrl}`);
   flushLines();
 }
 
-function signalled(): Promise<number> {
+/** Resolves to the exit code when a signal arrives, or when bunx has exited. */
+function stopSignal(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
-    process.once(signal, () => resolve(EXIT_CODES[signal]));
+    process.once(signal, () => resolve(SIGNAL_EXIT_CODES[signal]));
   }
+  onBunxExit(() => resolve(SIGNAL_EXIT_CODES.SIGTERM));
   return promise;
 }

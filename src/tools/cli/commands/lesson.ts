@@ -1,61 +1,72 @@
-// epoll-hello lesson: a small program on real sockets, told step by step, with what the kernel has answered.
+// epoll-hello lesson: runs a lesson on real sockets, and prints its steps with what the kernel returned.
 
 import { formatEvent } from "../../../index.ts";
-import type { LessonReport } from "../../lessons/lesson-report.ts";
+import { suggest } from "../../../kernel/suggest.ts";
 import { LESSONS, runLesson } from "../../lessons/all-lessons.ts";
+import type { LessonReport } from "../../lessons/lesson-report.ts";
+import { formatTable } from "../../table.ts";
 import { UsageError } from "../command-line.ts";
-import { flushLines, printLine, wrap } from "../stdout.ts";
+import { EXIT_FAILURE } from "../exit-codes.ts";
+import { flushLines, printLine } from "../stdout.ts";
+import { wrap } from "../wrap.ts";
 
-/** Run one, and show it, or list them; returns the exit code: 1 if the kernel has answered something else. */
+/** Runs a lesson, or lists all of them. Returns the exit code: 1 if the kernel returned something unexpected. */
 export async function lesson(id: string | undefined, isJson: boolean): Promise<number> {
   if (id === undefined) {
-    const width = Math.max(...LESSONS.map((one) => one.id.length));
-    for (const one of LESSONS) printLine(isJson ? JSON.stringify(one) : `${one.id.padEnd(width)}  ${one.title}`);
+    const lines = isJson
+      ? LESSONS.map((one) => JSON.stringify(one))
+      : formatTable(LESSONS.map(({ id: name, title }) => [name, title]));
+    for (const line of lines) printLine(line);
     return 0;
   }
   const report = await runLesson(id);
-  if (report === undefined) {
-    throw new UsageError(`there is no lesson ${JSON.stringify(id)}: ${LESSONS.map((one) => one.id).join(", ")}`);
-  }
+  if (report === undefined) throw unknownLesson(id);
   if (isJson) printLine(JSON.stringify(report));
-  else for (const line of text(report)) printLine(line);
+  else for (const line of formatLesson(report)) printLine(line);
   flushLines();
-  return report.holds ? 0 : 1;
+  return report.holds ? 0 : EXIT_FAILURE;
 }
 
-function text({ title, point, steps, events, error }: LessonReport): string[] {
+function unknownLesson(id: string): UsageError {
+  const names = LESSONS.map((one) => one.id);
+  const suggestion = suggest(id, names);
+  const hint = suggestion === undefined ? `available lessons: ${names.join(", ")}` : `did you mean "${suggestion}"?`;
+  return new UsageError(`unknown lesson ${JSON.stringify(id)}; ${hint}`);
+}
+
+function formatLesson({ title, point, steps, events, error }: LessonReport): string[] {
   let shown = 0;
   return [
     title,
     ...wrap(point),
-    ...steps.flatMap(({ title, text, checks, question, seq }, i) => {
-      const mine = events.slice(shown, events.findLastIndex((event) => event.seq <= seq) + 1);
-      shown += mine.length;
-      const lines = mine.flatMap((event) => formatEvent(event) ?? []);
+    ...steps.flatMap(({ title: stepTitle, text, checks, question, seq }, i) => {
+      const ofStep = events.slice(shown, events.findLastIndex((event) => event.seq <= seq) + 1);
+      shown += ofStep.length;
+      const lines = ofStep.flatMap((event) => formatEvent(event) ?? []);
       return [
         "",
-        `${i + 1}. ${title}`,
+        `${i + 1}. ${stepTitle}`,
         ...wrap(text),
         ...abridged(lines),
         ...checks
           .filter(({ claim }) => claim !== question?.prompt)
           .map(({ claim, expected, actual, holds }) =>
-            holds ? `   ok: ${claim} ${actual}` : `   NOT SO: ${claim} ${actual}, not ${expected}`,
+            holds ? `   ok: ${claim} ${actual}` : `   FAILED: ${claim} ${actual}, expected ${expected}`,
           ),
         ...(question === undefined
           ? []
           : [`   ${question.prompt} ${question.choices[question.answer] ?? "something else"}`]),
       ];
     }),
-    ...(error === undefined ? [] : ["", `It ended here: ${error}`]),
+    ...(error === undefined ? [] : ["", `The lesson ended with an error: ${error}`]),
   ];
 }
 
-const MOST_LINES = 16;
+const MAX_LINES = 16;
 
-/** A lesson about a loop that spins has more lines than anybody reads. */
+/** Omits the middle of a long list of events, such as that of a loop that spins. */
 function abridged(lines: string[]): string[] {
-  if (lines.length <= MOST_LINES) return lines;
-  const half = MOST_LINES / 2;
-  return [...lines.slice(0, half), `      ... ${lines.length - 2 * half} lines more`, ...lines.slice(-half)];
+  if (lines.length <= MAX_LINES) return lines;
+  const half = MAX_LINES / 2;
+  return [...lines.slice(0, half), `      ... ${lines.length - 2 * half} more lines`, ...lines.slice(-half)];
 }

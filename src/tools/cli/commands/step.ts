@@ -1,77 +1,69 @@
-// epoll-hello --step, replay --step: the debugger at this terminal, or at the end of a pipe.
+// epoll-hello --step and replay --step: the debugger's prompt, on a terminal or on a pipe.
 
 import { createInterface } from "node:readline";
+import { type EpollServerOptions, parseTrace } from "../../../index.ts";
+import { RecordedTrace, type TraceSource } from "../../debugger/event-source.ts";
 import { IterationHistory } from "../../debugger/iteration-history.ts";
 import { PROMPT, Session } from "../../debugger/session.ts";
-import { RecordedTrace, type TraceSource } from "../../debugger/event-source.ts";
 import { Target } from "../../debugger/target.ts";
 import { LiveView } from "../../inspector/live-view.ts";
-import { type EpollServerOptions, readTrace } from "../../../index.ts";
-import { openPage, startTarget, tellOf, where } from "./inspect.ts";
+import { onBunxExit } from "../bunx.ts";
+import type { StepCommand } from "../command-line.ts";
+import { SIGNAL_EXIT_CODES } from "../exit-codes.ts";
+import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
-import type { App, Program } from "../command-line.ts";
-import { showWarning } from "../logger.ts";
-import { EXIT_CODES } from "./serve.ts";
+import { formatTarget, openInspector, printInspectorUrls, startTarget, withIdleConnections } from "./inspect.ts";
+import { readTraceInput } from "./trace.ts";
 
-export interface StepRequest {
-  app: App;
-  program: Program | undefined;
-  isNumeric: boolean;
-  hasBytes: boolean;
-  /** The port of a page that shows the same; undefined: none. */
-  page?: number | undefined;
-}
-
-/** Nobody is sent away while the loop stands still. */
-const patient: EpollServerOptions = {
-  deferAccept: false,
+/** No connection times out while the loop is paused. */
+const NO_TIMEOUTS: EpollServerOptions = {
   headerTimeoutMs: Infinity,
   bodyTimeoutMs: Infinity,
   idleTimeoutMs: Infinity,
   writeTimeoutMs: Infinity,
 };
 
-/** Serve under the debugger; returns the exit code. */
-export async function step(
-  options: EpollServerOptions,
-  { app, program, isNumeric, hasBytes, page: port }: StepRequest,
-): Promise<number> {
+/** Serves under the debugger. Returns the exit code. */
+export async function step(command: StepCommand): Promise<number> {
+  const { options, app, program, isNumeric, showsBytes, inspectorPort } = command;
   const history = new IterationHistory();
-  using inspector = await LiveView.open((tell) =>
+  using inspector = await LiveView.open((live) =>
     startTarget({
-      server: { ...patient, ...options },
+      server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
       app,
       program,
-      onHandlerError: showWarning,
-      bytes: hasBytes,
+      onHandlerError: logWarning,
+      bytes: showsBytes,
       isStopped: true,
       onEvents: (events) => {
         history.add(events);
-        if (port !== undefined) tell.onEvents(events);
+        if (inspectorPort !== undefined) live.onEvents(events);
       },
-      onState: tell.onState,
+      onState: live.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = port === undefined ? undefined : await openPage(port, { view: inspector });
-    const what = program === undefined ? `listening on ${where(target)}` : `${target.location.url} is about to run`;
-    printLine(`${what}; h helps, q quits`);
-    if (page !== undefined) tellOf(page);
-    return await converse(target, history, isNumeric);
+    await using page =
+      inspectorPort === undefined ? undefined : await openInspector(inspectorPort, { view: inspector });
+    const what =
+      program === undefined ? `listening on ${formatTarget(target)}` : `${target.location.url} is ready to run`;
+    printLine(`${what}; h for help, q to quit`);
+    if (page !== undefined) printInspectorUrls(page);
+    return await runPrompt(target, history, isNumeric);
   } finally {
     await target.end();
   }
 }
 
-/** Step through a trace that was saved; returns the exit code. */
-export async function stepThrough(file: string, isNumeric: boolean): Promise<number> {
+/** Steps through a saved trace. Returns the exit code. */
+export async function stepThroughTrace(file: string, isNumeric: boolean): Promise<number> {
   const history = new IterationHistory();
-  const recording = new RecordedTrace(readTrace(file), (events) => history.add(events));
-  return await converse(recording, history, isNumeric);
+  const recording = new RecordedTrace(parseTrace(...readTraceInput(file)), (events) => history.add(events));
+  return await runPrompt(recording, history, isNumeric);
 }
 
-async function converse(source: TraceSource, history: IterationHistory, isNumeric: boolean): Promise<number> {
+async function runPrompt(source: TraceSource, history: IterationHistory, isNumeric: boolean): Promise<number> {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const lines = createInterface({
     input: process.stdin,
@@ -79,12 +71,12 @@ async function converse(source: TraceSource, history: IterationHistory, isNumeri
     prompt: PROMPT,
     ...(isTerminal ? { output: process.stdout } : {}),
   });
-  const typed = lines[Symbol.asyncIterator](); // from now on: a pipe's lines come at once, and only once
+  const input = lines[Symbol.asyncIterator](); // created now: the lines of a pipe are emitted once, immediately
   let exitCode = 0;
   let interrupts = 0;
-  const interrupt = (): void => {
+  const onInterrupt = (): void => {
     if (++interrupts > 1) {
-      exitCode = EXIT_CODES.SIGINT;
+      exitCode = SIGNAL_EXIT_CODES.SIGINT;
       session.isOver = true;
       lines.close();
     }
@@ -102,12 +94,18 @@ async function converse(source: TraceSource, history: IterationHistory, isNumeri
       if (isTerminal) lines.prompt();
     },
   });
-  process.on("SIGINT", interrupt);
-  lines.on("SIGINT", interrupt);
+  process.on("SIGINT", onInterrupt);
+  lines.on("SIGINT", onInterrupt);
+  const unwatchBunx = onBunxExit(() => {
+    session.isOver = true;
+    lines.close();
+    source.pause();
+  });
   try {
-    await session.run({ [Symbol.asyncIterator]: () => typed });
+    await session.run({ [Symbol.asyncIterator]: () => input });
   } finally {
-    process.off("SIGINT", interrupt);
+    unwatchBunx();
+    process.off("SIGINT", onInterrupt);
     lines.close();
     flushLines();
   }

@@ -1,27 +1,27 @@
-// epoll-hello --trace program.ts: a program of one's own, that uses Epoll and Socket, and each system call that it makes.
+// epoll-hello PROGRAM --trace: runs a program that uses Epoll and Socket, and traces its system calls.
 
 import { wrapSyscalls } from "../../../kernel/ffi.ts";
+import { describeThrown } from "../../../server/load-app.ts";
 import type { TraceListener } from "../../../trace/events.ts";
 import { Tracer } from "../../../trace/tracer.ts";
-import { describeThrown } from "../../../server/load-app.ts";
-import type { Program, TraceRequest } from "../command-line.ts";
-import { tracing } from "./trace.ts";
+import type { Program, TraceOutput } from "../command-line.ts";
+import { openTraceWriter } from "./trace.ts";
 
-/** Run it, to its end; returns the exit code that it has left. */
-export async function traceProgram([file, ...rest]: Program, trace: TraceRequest): Promise<number> {
-  const traced = tracing(trace);
+/** Runs the program. Returns the exit code that it has set. */
+export async function traceProgram([file, ...rest]: Program, trace: TraceOutput): Promise<number> {
+  const writer = openTraceWriter(trace);
   const listener: TraceListener = (event) => {
-    traced.options.listener(event);
-    traced.flush(); // what the program prints comes in between
+    writer.options.listener(event);
+    writer.flush(); // before the program prints something itself
   };
-  const tracer = new Tracer({ ...traced.options, listener });
+  const tracer = new Tracer({ ...writer.options, listener });
   wrapSyscalls((sys) => tracer.wrapProgram(sys));
-  process.on("exit", () => traced.end());
+  process.on("exit", () => writer.close());
   process.argv.splice(1, Infinity, file, ...rest);
   try {
     await import(file);
   } catch (error) {
-    throw new Error(`${file} has ended by an error: ${describeThrown(error)}`, { cause: error });
+    throw new Error(`${file} threw an error: ${describeThrown(error)}`, { cause: error });
   }
   return Number(process.exitCode ?? 0);
 }

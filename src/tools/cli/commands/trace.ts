@@ -1,96 +1,112 @@
-// epoll-hello --trace, --trace-file, replay: a line for each event. None is left out: where nobody reads, the loop waits.
+// epoll-hello --trace, --trace-file and replay: one line per event. No event is dropped: a slow reader blocks the loop.
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import {
   Epoll,
   EPOLLOUT,
   ErrnoError,
   formatEvent,
-  readTrace,
+  parseTrace,
   type TraceEvent,
   type TraceOptions,
 } from "../../../index.ts";
 import { untracedSyscalls } from "../../../kernel/ffi.ts";
-import { hasColour } from "../flags.ts";
-import { type TraceRequest, UsageError } from "../command-line.ts";
-import { showWarning } from "../logger.ts";
+import { readTraceText } from "../../../trace/trace-file.ts";
+import { hasColor } from "../color.ts";
+import type { TraceOutput } from "../command-line.ts";
+import { logWarning } from "../logger.ts";
 
+const STDIN = 0;
 const STDOUT = 1;
-/** Lines go out together, before each wait, and when there are so many bytes. */
+/** Lines are written together, before each wait, or when this many bytes are buffered. */
 const BUFFER_BYTES = 65_536;
 
-/** What `trace` is for the server; `end` writes what is left. */
-export interface Tracing {
+export interface TraceWriter {
+  /** The `trace` option of the server. */
   options: TraceOptions;
-  /** Write what there is. */
   flush(): void;
-  end(): void;
+  /** Writes what is buffered, and closes the file. */
+  close(): void;
 }
 
-/** @throws {UsageError} if the file cannot be written */
-export function tracing(request: TraceRequest): Tracing {
-  const writers: { writer: Writer; line: (event: TraceEvent) => string | undefined }[] = [];
-  if (request.format !== undefined) writers.push({ writer: new Writer(STDOUT), line: lines(request) });
-  if (request.file !== undefined) writers.push({ writer: new Writer(openTrace(request.file)), line: JSON.stringify });
+/** @throws {Error} if the file cannot be written */
+export function openTraceWriter(output: TraceOutput): TraceWriter {
+  const outputs: { writer: LineWriter; format: EventFormat }[] = [];
+  if (output.format !== undefined) outputs.push({ writer: new LineWriter(STDOUT), format: eventFormat(output) });
+  if (output.file !== undefined) {
+    outputs.push({ writer: new LineWriter(openTraceFile(output.file)), format: JSON.stringify });
+  }
   return {
     options: {
-      bytes: request.hasBytes,
+      bytes: output.showsBytes,
       listener: (event) => {
-        for (const { writer, line } of writers) {
-          const text = line(event);
-          if (text !== undefined) writer.write(text);
-          if (event.type === "iteration") writer.flush(); // it may wait now for as long as it likes
+        for (const { writer, format } of outputs) {
+          const line = format(event);
+          if (line !== undefined) writer.write(line);
+          if (event.type === "iteration") writer.flush(); // the next wait may block indefinitely
         }
       },
     },
     flush: () => {
-      for (const { writer } of writers) writer.flush();
+      for (const { writer } of outputs) writer.flush();
     },
-    end: () => {
-      for (const { writer } of writers) writer.close();
+    close: () => {
+      for (const { writer } of outputs) writer.close();
     },
   };
 }
 
-/** Print a trace that was saved; returns the exit code. */
-export function replay(file: string, request: TraceRequest): number {
-  const writer = new Writer(STDOUT);
-  const line = lines(request);
-  for (const event of readTrace(file)) {
-    const text = line(event);
-    if (text !== undefined) writer.write(text);
+/** Prints a saved trace. Returns the exit code. */
+export function replay(file: string, output: TraceOutput): number {
+  const writer = new LineWriter(STDOUT);
+  const format = eventFormat(output);
+  for (const event of parseTrace(...readTraceInput(file))) {
+    const line = format(event);
+    if (line !== undefined) writer.write(line);
   }
   writer.close();
   return 0;
 }
 
-function lines({ format, isNumeric }: TraceRequest): (event: TraceEvent) => string | undefined {
+/** Returns the text of a trace, and its name for messages. `-` is standard input. */
+export function readTraceInput(file: string): [text: string, name: string] {
+  try {
+    return file === "-" ? [readFileSync(STDIN, "utf8"), "standard input"] : [readTraceText(file), file];
+  } catch (error) {
+    throw new Error(`cannot read the trace: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Returns the line for an event, or undefined if it has none. */
+type EventFormat = (event: TraceEvent) => string | undefined;
+
+function eventFormat({ format, isNumeric }: TraceOutput): EventFormat {
   if (format === "json") return JSON.stringify;
-  if (!hasColour(process.stdout)) return (event) => formatEvent(event, { isNumeric });
+  if (!hasColor(STDOUT)) return (event) => formatEvent(event, { isNumeric });
   return (event) => {
     const text = formatEvent(event, { isNumeric });
-    const style = styles[event.type];
+    const style = ANSI_STYLES[event.type];
     return text === undefined || style === undefined ? text : `\x1b[${style}m${text}\x1b[0m`;
   };
 }
 
-/** A wait is bold, a state dim, a warning yellow. */
-const styles: Partial<Record<TraceEvent["type"], string>> = { wait: "1", state: "2", warning: "33" };
+/** Bold, dim, and yellow. */
+const ANSI_STYLES: Partial<Record<TraceEvent["type"], string>> = { wait: "1", state: "2", warning: "33" };
 
-function openTrace(file: string): number {
+function openTraceFile(file: string): number {
   try {
     return openSync(file, "w");
   } catch (error) {
-    throw new UsageError(`--trace-file cannot be written: ${(error as Error).message}`);
+    throw new Error(`cannot write the trace file: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Whole lines to a descriptor that may have no room: it is waited for. */
-class Writer {
+/** Writes whole lines to an fd, and waits while it is not writable. */
+class LineWriter {
   readonly #fd: number;
   #text = "";
-  #isGone = false;
-  #isDue = false;
+  #hasFailed = false;
+  #isFlushScheduled = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -99,10 +115,10 @@ class Writer {
   write(line: string): void {
     this.#text += `${line}\n`;
     if (this.#text.length >= BUFFER_BYTES) this.flush();
-    if (this.#isDue) return;
-    this.#isDue = true; // an application's handlers go on between iterations, on Bun's loop, as this does
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true; // the handlers of an app also run between iterations, on Bun's event loop
     setImmediate(() => {
-      this.#isDue = false;
+      this.#isFlushScheduled = false;
       this.flush();
     });
   }
@@ -110,17 +126,17 @@ class Writer {
   flush(): void {
     let bytes = Buffer.from(this.#text);
     this.#text = "";
-    while (bytes.length > 0 && !this.#isGone) {
+    while (bytes.length > 0 && !this.#hasFailed) {
       try {
         bytes = bytes.subarray(writeSync(this.#fd, bytes));
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
-        if (code === "EAGAIN") awaitRoom(this.#fd);
-        else if (code === "EPIPE") this.#isGone = true; // who reads has gone, as in `| head`
-        else {
-          this.#isGone = true;
-          showWarning(`the trace ends here, it cannot be written: ${message}`);
+        if (code === "EAGAIN") {
+          waitUntilWritable(this.#fd);
+          continue;
         }
+        this.#hasFailed = true;
+        if (code !== "EPIPE") logWarning(`cannot write the trace any further: ${message}`); // EPIPE: as with `| head`
       }
     }
   }
@@ -131,8 +147,8 @@ class Writer {
   }
 }
 
-function awaitRoom(fd: number): void {
-  const epoll = new Epoll(undefined, untracedSyscalls()); // it is not the traced program's
+function waitUntilWritable(fd: number): void {
+  const epoll = new Epoll(undefined, untracedSyscalls()); // not a call of the traced program
   try {
     epoll.register(fd, EPOLLOUT);
     epoll.poll();

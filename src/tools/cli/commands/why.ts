@@ -1,70 +1,72 @@
-// epoll-hello why: the document's opening question, answered with this machine's own figures.
+// epoll-hello why: measures select, poll and epoll_wait on this machine, and shows a table, a chart and a summary.
 
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from "node:fs";
-import { terminalChart, table } from "../../comparison/terminal-chart.ts";
-import { FD_SETSIZE } from "../../comparison/fd-set.ts";
-import { crossover, summarize, formatCount } from "../../comparison/summary.ts";
-import { describeMachine, type Machine, thisMachine } from "../../comparison/machine.ts";
-import { type Measurement, measure, ROUNDS } from "../../comparison/measure.ts";
+import { FD_SETSIZE } from "../../comparison/fd-pool.ts";
+import { formatInteger } from "../../comparison/format.ts";
 import { DEFAULT_MAX_FDS } from "../../comparison/limits.ts";
+import { formatMachine, type Machine, thisMachine } from "../../comparison/machine.ts";
+import { measure, type Measurement, ROUNDS } from "../../comparison/measure.ts";
+import { crossover, summarize } from "../../comparison/summary.ts";
 import { svgChart } from "../../comparison/svg-chart.ts";
-import { hasColour } from "../flags.ts";
-import type { WhyOptions } from "../command-line.ts";
-import { flushLines, printLine, wrap } from "../stdout.ts";
+import { measurementTable, terminalChart } from "../../comparison/terminal-chart.ts";
+import { hasColor } from "../color.ts";
+import type { WhyCommand } from "../command-line.ts";
+import { flushLines, printLine } from "../stdout.ts";
+import { wrap } from "../wrap.ts";
 
-/** Measure, and show it; returns the exit code. */
-export function why({ max, svg: file, isJson }: WhyOptions): number {
-  if (file !== undefined) checkWritable(file);
-  const measurement = measureWithProgress(max);
+/** Measures, and prints the result. Returns the exit code. */
+export function why({ maxFds, svgFile, isJson }: WhyCommand): number {
+  if (svgFile !== undefined) checkWritable(svgFile);
+  const measurement = measureWithProgress(maxFds);
   const machine = thisMachine();
-  const command = `epoll-hello why${max === DEFAULT_MAX_FDS ? "" : ` --max ${max}`}`;
-  if (isJson) printLine(json(measurement, machine, command));
-  else for (const line of text(measurement, machine, command)) printLine(line);
-  if (file !== undefined) {
-    const caption = [`${command} (medians of ${ROUNDS} rounds)`, describeMachine(machine)];
-    writeFileSync(file, svgChart(measurement.steps, caption));
-    if (!isJson) printLine(`The picture is in ${file}`);
+  const command = `epoll-hello why${maxFds === DEFAULT_MAX_FDS ? "" : ` --max ${maxFds}`}`;
+  if (isJson) printLine(toJson(measurement, machine, command));
+  else for (const line of toText(measurement, machine, command)) printLine(line);
+  if (svgFile !== undefined) {
+    const caption = [`${command} (median of ${ROUNDS} rounds)`, formatMachine(machine)];
+    writeFileSync(svgFile, svgChart(measurement.steps, caption));
+    if (!isJson) printLine(`wrote ${svgFile}`);
   }
   flushLines();
   return 0;
 }
 
-function text({ steps, asked, openFiles }: Measurement, machine: Machine, command: string): string[] {
-  const isColourful = hasColour(process.stdout);
-  const reached = steps.at(-1)?.descriptors ?? 0;
+function toText({ steps, requestedFds, openFilesLimit }: Measurement, machine: Machine, command: string): string[] {
+  const isColored = hasColor(1);
+  const measuredFds = steps.at(-1)?.fds ?? 0;
   return [
-    "Why epoll: the time of one call, with one active descriptor among many idle ones",
+    "Why epoll: the time of one call, with one active fd among many idle ones",
     "",
-    ...table(steps, isColourful),
+    ...measurementTable(steps, isColored),
     "",
-    ...terminalChart(steps, isColourful),
+    ...terminalChart(steps, isColored),
     "",
-    ...summarize(steps).flatMap(wrap),
-    ...(reached < asked
+    ...summarize(steps).flatMap((sentence) => wrap(sentence)),
+    ...(measuredFds < requestedFds
       ? wrap(
-          `It ends at ${formatCount(reached)}, not ${formatCount(asked)}: this process may have ${formatCount(openFiles)} files open (ulimit -Hn).`,
+          `Measured up to ${formatInteger(measuredFds)} instead of ${formatInteger(requestedFds)} file descriptors: this process may open ${formatInteger(openFilesLimit)} files (ulimit -Hn).`,
         )
       : []),
     "",
     ...wrap(
-      `One call waits for ever until a descriptor can be read, and finds out which one it is. select and poll are told each time of all that are of interest, epoll was told once. They are unix sockets; the active one is the middle one. Medians of ${ROUNDS} rounds, in turns.`,
+      `Each call waits until a file descriptor is readable and determines which one it is. select and poll receive the whole list on every call; epoll received it once. The file descriptors are Unix sockets, and the one in the middle of the list is active. Median of ${ROUNDS} interleaved rounds.`,
     ),
     "",
-    ...wrap(describeMachine(machine)),
+    ...wrap(formatMachine(machine)),
     command,
   ];
 }
 
-/** Times are nanoseconds for one call; `null`: select cannot watch so many, or epoll is never faster. */
-function json({ steps, asked, openFiles }: Measurement, machine: Machine, command: string): string {
+/** Times are nanoseconds per call. `null`: select cannot watch that many, or epoll_wait is never faster. */
+function toJson({ steps, requestedFds, openFilesLimit }: Measurement, machine: Machine, command: string): string {
   return JSON.stringify(
     {
       command,
       machine,
       unit: "ns",
       rounds: ROUNDS,
-      asked,
-      openFiles,
+      requestedFds,
+      openFilesLimit,
       fdSetSize: FD_SETSIZE,
       steps,
       crossover: crossover(steps),
@@ -74,25 +76,25 @@ function json({ steps, asked, openFiles }: Measurement, machine: Machine, comman
   );
 }
 
-/** A line that is overwritten, where somebody looks on. */
-function measureWithProgress(max: number): Measurement {
-  if (!process.stderr.isTTY) return measure(max);
+/** Shows progress on one line of the terminal, which is erased at the end. */
+function measureWithProgress(maxFds: number): Measurement {
+  if (!process.stderr.isTTY) return measure(maxFds);
   try {
-    return measure(max, (share) => {
-      process.stderr.write(`\r\x1b[Kmeasuring: ${Math.floor(100 * share)} %`);
+    return measure(maxFds, (fraction) => {
+      process.stderr.write(`\r\x1b[Kmeasuring: ${Math.floor(100 * fraction)} %`);
     });
   } finally {
     process.stderr.write("\r\x1b[K");
   }
 }
 
-/** Before the measuring, which takes a while. What is there stays as it is until there is something better. */
+/** Checked before measuring, which takes seconds. An existing file is kept until the new chart is complete. */
 function checkWritable(file: string): void {
-  const isThere = existsSync(file);
+  const exists = existsSync(file);
   try {
     closeSync(openSync(file, "a"));
-    if (!isThere) unlinkSync(file);
+    if (!exists) unlinkSync(file);
   } catch (error) {
-    throw new Error(`the picture cannot be written: ${(error as Error).message}`, { cause: error });
+    throw new Error(`cannot write the SVG file: ${(error as Error).message}`, { cause: error });
   }
 }

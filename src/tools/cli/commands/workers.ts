@@ -1,110 +1,133 @@
-// epoll-hello --workers 4: a supervisor that serves nothing itself, signals that it heeds, and what it prints.
+// epoll-hello --workers N: the supervisor with its signals and its output, and what each worker runs.
 
 import { closeSync, openSync } from "node:fs";
-import { type EpollServerOptions, type StopSignal, watchdogIntervalMs } from "../../../index.ts";
+import { watchdogIntervalMs } from "../../../index.ts";
+import { addressOptions, mergeOptions } from "../../../server/merge-options.ts";
 import { ListenSockets } from "../../../workers/listen-sockets.ts";
 import { Supervisor } from "../../../workers/supervisor.ts";
-import type { WorkerTask } from "../../../workers/worker-task.ts";
 import { runWorker } from "../../../workers/worker-main.ts";
-import { appOf, parseArguments } from "../parse-arguments.ts";
-import type { ServeRequest, WorkerOptions } from "../command-line.ts";
-import { describeAll, describeReport, describeStats } from "../format.ts";
-import { flushLines, printLine, shareOutput } from "../stdout.ts";
+import type { WorkerTask } from "../../../workers/worker-task.ts";
+import { readAppAddress } from "../app-address.ts";
+import { onBunxExit } from "../bunx.ts";
+import type { CommandLine, ServeCommand, WorkerOptions } from "../command-line.ts";
+import { EXIT_FAILURE, EXIT_SIGHUP, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
+import { DEFAULT_ADDRESS } from "../flags.ts";
+import { formatAddresses, formatCount, formatReport, formatStats } from "../format.ts";
+import { listen } from "../listen.ts";
+import { describeError, logError, logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
-import { explain, showError, showWarning } from "../logger.ts";
-import { endOf, EXIT_CODES, listen, loaded, saying, tell } from "./serve.ts";
+import { flushLines, printLine, shareOutput } from "../stdout.ts";
+import { inheritedFds, reportState } from "../systemd.ts";
+import { appOptions, exitIfApp, loggingOptions } from "./serve.ts";
 
-const BEAT_MS = 1_000;
-const SIGHUP_CODE = 129; // 128 + SIGHUP: the terminal has hung up
+const REPORT_INTERVAL_MS = 1_000;
 
-/** Keep workers serving until stopped; returns the exit code. */
-export async function supervise(
-  options: EpollServerOptions,
-  { workers, balance }: WorkerOptions,
-  isQuiet: boolean,
-  isService: boolean,
-): Promise<number> {
-  const hadTerminal = hasTerminal();
-  const watchdogMs = isService ? watchdogIntervalMs() : undefined;
-  const place = listen(options, () => ListenSockets.open(options, workers, balance));
+/** Runs the workers until stopped. Returns the exit code. */
+export async function supervise(command: ServeCommand, { count, balance }: WorkerOptions): Promise<number> {
+  const { isQuiet, usesSystemd } = command;
+  const watchdogMs = usesSystemd ? watchdogIntervalMs() : undefined;
+  const flags = usesSystemd ? { ...command.options, fd: inheritedFds() } : command.options;
+  const needsAppAddress = command.app !== undefined && addressOptions(flags).length === 0;
+  const options = mergeOptions(needsAppAddress ? readAppAddress() : {}, flags, DEFAULT_ADDRESS);
+  const isTcp = options.unix === undefined && options.fd === undefined;
+  const sockets = listen(options, () =>
+    ListenSockets.open(options, count, balance ?? (isTcp ? "reuseport" : "shared")),
+  );
+  const where = `listening on ${sockets.url}`;
+  const workers = `with ${formatCount(count, "worker")}`;
   const supervisor = new Supervisor({
     command: [...selfExec(), ...process.argv.slice(2)],
-    workers,
-    place,
-    beatMs: Math.min(BEAT_MS, (watchdogMs ?? Infinity) / 4),
+    workers: count,
+    sockets,
+    reportIntervalMs: Math.min(REPORT_INTERVAL_MS, (watchdogMs ?? Infinity) / 4),
     onServing: () => {
-      const by = workers === 1 ? "1 worker" : `${workers} workers`;
-      if (isService) tell({ ready: true, status: `listening on ${place.url} with ${by}`, mainPid: process.pid });
+      if (usesSystemd) reportState({ ready: true, status: `${where} ${workers}`, mainPid: process.pid });
       if (isQuiet) return;
-      printLine(`listening on ${place.url} (${describeAll(place.addresses)}) with ${by}; stop with Ctrl-C`);
+      // The pid is the one to signal: under bunx or npx the shell shows another one.
+      printLine(`${where} (${formatAddresses(sockets.addresses)}) ${workers} (pid ${process.pid}); stop with Ctrl-C`);
     },
-    onWarning: showWarning,
+    onWarning: logWarning,
   });
 
-  let exitCode: number | undefined;
-  const stop = (code: number): void => {
-    if (exitCode !== undefined) return supervisor.stop(0); // a second signal cuts it short
-    exitCode = code;
-    if (isService) tell({ stopping: true });
-    supervisor.stop();
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
-    process.on(signal, () => stop(EXIT_CODES[signal]));
-  }
-  process.on("SIGHUP", () => {
-    if (hadTerminal && !hasTerminal()) return stop(SIGHUP_CODE);
-    if (isService) tell({ reloading: true });
-    void supervisor.renew().then(() => isService && exitCode === undefined && tell({ ready: true }));
-  });
-  process.on("SIGUSR1", () => {
-    void supervisor.report().then((report) => printLine(describeReport(report)));
-  });
+  const signals = handleSignals(supervisor, usesSystemd);
   if (watchdogMs !== undefined) {
     const beat = (): void => {
-      if (supervisor.isAlive) tell({ watchdog: true, status: describeStats(supervisor.total) });
+      if (supervisor.isResponsive) reportState({ watchdog: true, status: formatStats(supervisor.totals) });
     };
     setInterval(beat, watchdogMs / 2).unref();
   }
 
   try {
-    const { total, isFailure } = await supervisor.run();
-    if (isFailure) {
-      showError("No worker could serve: each has ended before it did.");
-      return 1;
+    const { totals, hasFailed } = await supervisor.run();
+    if (hasFailed) {
+      logError("no worker could start: each one exited before it was serving");
+      return EXIT_FAILURE;
     }
-    if (!isQuiet) printLine(describeStats(total));
-    return exitCode ?? 0;
+    if (!isQuiet) printLine(formatStats(totals));
+    return signals.exitCode ?? 0;
   } finally {
+    signals.remove();
     flushLines();
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]) process.removeAllListeners(signal);
   }
 }
 
-/** Serve on what the supervisor listens on, until it says otherwise; returns the exit code. */
-export async function serveAsWorker(task: WorkerTask, rawArguments: string[]): Promise<number> {
-  const { options, isQuiet, app } = mannersOf(rawArguments);
+interface SignalHandlers {
+  /** The exit code that belongs to the first signal to stop. */
+  exitCode: number | undefined;
+  remove(): void;
+}
+
+function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHandlers {
+  const stop = (code: number): void => {
+    if (handlers.exitCode !== undefined) return supervisor.stop(0); // a second signal does not wait for pending requests
+    handlers.exitCode = code;
+    if (usesSystemd) reportState({ stopping: true });
+    supervisor.stop();
+  };
+  const restart = async (): Promise<void> => {
+    if (usesSystemd) reportState({ reloading: true });
+    await supervisor.restart();
+    if (usesSystemd && handlers.exitCode === undefined) reportState({ ready: true });
+  };
+  const hadTerminal = hasTerminal();
+  const listeners: Partial<Record<NodeJS.Signals, () => void>> = {
+    SIGINT: () => stop(SIGNAL_EXIT_CODES.SIGINT),
+    SIGTERM: () => stop(SIGNAL_EXIT_CODES.SIGTERM),
+    SIGHUP: () => (hadTerminal && !hasTerminal() ? stop(EXIT_SIGHUP) : void restart()),
+    SIGUSR1: () => void supervisor.report().then((report) => printLine(formatReport(report))),
+  };
+  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
+  const unwatchBunx = onBunxExit(() => stop(SIGNAL_EXIT_CODES.SIGTERM));
+  const handlers: SignalHandlers = {
+    exitCode: undefined,
+    remove: () => {
+      for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener);
+      unwatchBunx();
+    },
+  };
+  return handlers;
+}
+
+/** Serves on the supervisor's sockets until the supervisor stops the worker. Returns the exit code. */
+export async function runAsWorker(task: WorkerTask, command: CommandLine): Promise<number> {
+  if (command.kind !== "serve") throw new Error("a worker is started by a supervisor only");
+  const { app, isQuiet, options } = command;
+  const { keepAlive, eager } = options;
+  const modeOptions = keepAlive === undefined ? {} : { keepAlive, eager };
   shareOutput();
   let exitCode = 0;
   try {
-    await runWorker(task, { ...saying(isQuiet), ...(await loaded(app)), ...options }, app !== undefined);
+    const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
+    await runWorker(task, { ...loggingOptions(isQuiet), ...merged }, app !== undefined);
   } catch (error) {
-    showError(`worker ${process.pid}: ${explain(error)}`);
-    exitCode = 1;
+    logError(`worker (pid ${process.pid}): ${describeError(error)}`);
+    exitCode = EXIT_FAILURE;
   }
   flushLines();
-  return endOf(app, exitCode);
+  return exitIfApp(app, exitCode);
 }
 
-/** How to serve; where is the supervisor's business. */
-function mannersOf(rawArguments: string[]): Pick<ServeRequest, "options" | "isQuiet" | "app"> {
-  const app = appOf(rawArguments);
-  const manners = rawArguments.filter((argument) => argument === "--classic" || argument === "--quiet");
-  const request = parseArguments(manners);
-  if (request.kind !== "serve") return { options: {}, isQuiet: false, app };
-  const { keepAlive, eager } = request.options;
-  return { options: keepAlive === undefined ? {} : { keepAlive, eager }, isQuiet: request.isQuiet, app };
-}
-
+/** Whether this process has a controlling terminal. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync("/dev/tty", "r"));

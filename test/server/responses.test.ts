@@ -1,4 +1,4 @@
-// Replies, in all four modes on all four kinds of address: right HTTP/1.1, one for each request, and a clean end.
+// Responses, in all four modes on all four kinds of address: valid HTTP/1.1, one per request, and a clean close.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { request as httpRequest } from "node:http";
@@ -15,7 +15,7 @@ const IMF_FIXDATE =
   /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
 const curl = Bun.which("curl");
 
-function place(kind: Kind, at: Place): { hostname?: string; unix?: string } {
+function listenOptions(kind: Kind, at: Place): { hostname?: string; unix?: string } {
   if (kind === "AF_INET") return { hostname: "127.0.0.1" };
   if (kind === "AF_INET6") return { hostname: "::1" };
   return { unix: (at.fresh() as { path: string }).path };
@@ -31,11 +31,12 @@ for (const kind of kinds) {
     const { keepAlive } = modes[mode];
     describe(`${mode}, ${kind}`, () => {
       const at = new Place(kind);
+      const isAbstract = kind === "AF_UNIX abstract"; // which neither fetch nor node:http can connect to
       let server: ServerProcess;
       let address: Address;
 
       beforeAll(async () => {
-        server = await ServerProcess.start({ ...modes[mode], ...place(kind, at) });
+        server = await ServerProcess.start({ ...modes[mode], ...listenOptions(kind, at) });
         ({ address } = server);
       });
 
@@ -44,7 +45,7 @@ for (const kind of kinds) {
         at[Symbol.dispose]();
       });
 
-      test("status line, Date, Content-Type, Content-Length, and the sentence", () => {
+      test("has a status line, Date, Content-Type, Content-Length and the body", () => {
         const before = Date.now();
         const { line, headers, body } = ask(address);
         expect(line).toBe("HTTP/1.1 200 OK");
@@ -56,7 +57,7 @@ for (const kind of kinds) {
         expect(body).toBe(SENTENCE);
       });
 
-      test("HTTP/1.1 stays open if the server keeps connections, and is closed if not", () => {
+      test("keeps an HTTP/1.1 connection open with keepAlive, and closes it without", () => {
         using client = new Client(address, GET);
         const { headers } = client.reply();
         expect(headers["connection"]).toBe(keepAlive ? undefined : "close");
@@ -67,7 +68,7 @@ for (const kind of kinds) {
         }
       });
 
-      test("HTTP/1.1 with Connection: close is closed", () => {
+      test("closes an HTTP/1.1 connection after Connection: close", () => {
         for (const field of ["close", "Close", "foo, close", "keep-alive, close"]) {
           using client = new Client(address, GET.replace("\r\n\r\n", `\r\nConnection: ${field}\r\n\r\n`));
           expect(client.reply().headers["connection"]).toBe("close");
@@ -75,7 +76,7 @@ for (const kind of kinds) {
         }
       });
 
-      test("HTTP/1.0 is closed, and stays open only if it asks for that", () => {
+      test("closes an HTTP/1.0 connection, unless it asks for keep-alive", () => {
         using plain = new Client(address, "GET / HTTP/1.0\r\n\r\n");
         expect(plain.reply().body).toBe(SENTENCE);
         expect(plain.rest()).toBe("");
@@ -87,7 +88,7 @@ for (const kind of kinds) {
         }
       });
 
-      test("as many replies as requests in one segment, in order, and then the end", () => {
+      test("sends one response for each pipelined request, in order, then closes", () => {
         using client = new Client(address, GET.repeat(20) + GET.replace("GET", "HEAD") + "GET / HTTP/1.0\r\n\r\n");
         for (let i = 0; i < (keepAlive ? 20 : 1); i++) expect(client.reply().body).toBe(SENTENCE);
         if (keepAlive) {
@@ -97,13 +98,13 @@ for (const kind of kinds) {
         expect(client.rest()).toBe("");
       });
 
-      test("HEAD gets the same head and no body", () => {
+      test("responds to HEAD with the same head and no body", () => {
         const head = ask(address, "HEAD / HTTP/1.0\r\n\r\n");
         const { headers } = ask(address, "GET / HTTP/1.0\r\n\r\n");
         expect({ ...head.headers, date: "" }).toEqual({ ...headers, date: "" });
       });
 
-      test("a POST gets one reply: its body is no second request", () => {
+      test("responds once to a POST: its body is not a second request", () => {
         const body = `${GET}${GET}`;
         using client = new Client(
           address,
@@ -117,16 +118,16 @@ for (const kind of kinds) {
         expect(client.rest()).toBe("");
       });
 
-      test("a megabyte of body: the reply is there to be read, whatever became of the body", () => {
+      test("a request body of 1 MB: the response can be read, whatever happened to the body", () => {
         using client = new Client(address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
         const send = (): void => client.send(Buffer.alloc(1_000_000, "b"));
         if (modes[mode].eager) {
-          send(); // it is taken, and thrown away
+          send(); // it is received and discarded
           expect(client.reply().body).toBe(SENTENCE);
           client.end();
           expect(client.rest()).toBe("");
         } else {
-          // The document's loop shuts both halves at once: the client may not get rid of it all.
+          // The classic loop shuts down both directions immediately: the client may not be able to send everything.
           try {
             send();
           } catch (error) {
@@ -136,8 +137,7 @@ for (const kind of kinds) {
         }
       });
 
-      test("fetch understands it", async () => {
-        if (kind === "AF_UNIX abstract") return;
+      test.skipIf(isAbstract)("fetch accepts the response", async () => {
         const unix = "path" in address ? { unix: address.path } : {};
         for (const init of [{}, { method: "POST", body: "x".repeat(100_000) }]) {
           const response = await fetch(urlOf(address), { ...init, ...unix, signal: AbortSignal.timeout(20_000) });
@@ -145,8 +145,7 @@ for (const kind of kinds) {
         }
       });
 
-      test("node:http understands it", async () => {
-        if (kind === "AF_UNIX abstract") return;
+      test.skipIf(isAbstract)("node:http accepts the response", async () => {
         const where = "path" in address ? { socketPath: address.path } : { host: address.address, port: address.port };
         const text = await new Promise<string>((resolve, reject) => {
           const request = httpRequest({ ...where, agent: false }, (response) => {
@@ -160,19 +159,22 @@ for (const kind of kinds) {
         expect(text).toBe(SENTENCE);
       });
 
-      test.skipIf(curl === null)("curl understands it, twice on one connection and with a body", async () => {
-        const unix = "path" in address ? address.path : "";
-        const how = unix === "" ? [] : ["--unix-socket", unix];
-        if (unix.startsWith("\0")) how.splice(0, 2, "--abstract-unix-socket", unix.slice(1));
-        const url = urlOf(address);
-        for (const more of [[url], ["-d", "x".repeat(100_000)], ["-0"]]) {
-          const command = [curl as string, "-sS", "--noproxy", "*", "-m", "20", ...how, url, ...more];
-          const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-          const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-          const expected = SENTENCE.repeat(more[0] === url ? 2 : 1);
-          expect({ stdout, stderr, code: await child.exited }).toEqual({ stdout: expected, stderr: "", code: 0 });
-        }
-      });
+      test.skipIf(curl === null)(
+        "curl accepts the response, twice on one connection and with a request body",
+        async () => {
+          const unix = "path" in address ? address.path : "";
+          const how = unix === "" ? [] : ["--unix-socket", unix];
+          if (unix.startsWith("\0")) how.splice(0, 2, "--abstract-unix-socket", unix.slice(1));
+          const url = urlOf(address);
+          for (const more of [[url], ["-d", "x".repeat(100_000)], ["-0"]]) {
+            const command = [curl as string, "-sS", "--noproxy", "*", "-m", "20", ...how, url, ...more];
+            const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+            const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+            const expected = SENTENCE.repeat(more[0] === url ? 2 : 1);
+            expect({ stdout, stderr, code: await child.exited }).toEqual({ stdout: expected, stderr: "", code: 0 });
+          }
+        },
+      );
     });
   }
 }

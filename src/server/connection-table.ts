@@ -1,0 +1,174 @@
+// The open connections by fd: adds them, registers them with epoll, and closes them.
+
+import { addressBuffer } from "../kernel/address.ts";
+import { SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
+import type { Epoll } from "../io/epoll.ts";
+import { ErrnoError } from "../kernel/errors.ts";
+import type { FdLike } from "../kernel/fd.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import { Connection, type ConnectionOwner, UNREGISTERED } from "./connection.ts";
+import { FIRST_CONNECTION, tokenAfter } from "./tokens.ts";
+import type { ServerWarning } from "./types.ts";
+
+const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
+
+export interface ConnectionTableOptions {
+  maxConnectionsPerAddress: number;
+  onWarning: ((warning: ServerWarning) => void) | undefined;
+}
+
+export class ConnectionTable {
+  /** Connections open now. */
+  open: number = 0;
+  /** Connections that failed: reset by the peer, or lost by the network. */
+  errors: number = 0;
+  /** Where accept4 writes the peer's address. */
+  readonly peer: Int32Array = new Int32Array(addressBuffer().buffer);
+  /** Called after each connection that was closed. */
+  onClosed: () => void = () => {};
+
+  readonly #sys: Syscalls;
+  readonly #epoll: Epoll;
+  readonly #protocol: Protocol;
+  readonly #options: ConnectionTableOptions;
+  /** Indexed by fd. */
+  readonly #connections: (Connection | undefined)[] = [];
+  #nextToken = FIRST_CONNECTION;
+  /** The number of connections of each address, if that is limited. */
+  readonly #countByAddress = new Map<string, number>();
+  #deferredError: { error: unknown } | undefined;
+
+  constructor(sys: Syscalls, epoll: Epoll, protocol: Protocol, options: ConnectionTableOptions) {
+    this.#sys = sys;
+    this.#epoll = epoll;
+    this.#protocol = protocol;
+    this.#options = options;
+  }
+
+  get(fd: number): Connection | undefined {
+    return this.#connections[fd];
+  }
+
+  /** All open connections. Closing some while iterating is allowed. */
+  *[Symbol.iterator](): IterableIterator<Connection> {
+    for (const connection of this.#connections) if (connection !== undefined) yield connection;
+  }
+
+  /** Adds the connection that accept4 returned; its peer's address is in `peer`. */
+  add(fd: number, owner: ConnectionOwner): Connection {
+    const connection = new Connection(this.#sys, owner, fd, this.#nextToken, this.peer);
+    this.#nextToken = tokenAfter(this.#nextToken);
+    while (this.#connections.length <= fd) this.#connections.push(undefined); // keeps the array dense
+    this.#connections[fd] = connection;
+    this.open++;
+    return connection;
+  }
+
+  /** Counts the connection for its address, and returns whether the address now has too many. */
+  exceedsAddressLimit(connection: Connection): boolean {
+    const { maxConnectionsPerAddress } = this.#options;
+    if (maxConnectionsPerAddress === Infinity) return false;
+    const { peer } = connection;
+    if (!("address" in peer)) return false;
+    const count = (this.#countByAddress.get(peer.address) ?? 0) + 1;
+    this.#countByAddress.set(peer.address, count);
+    connection.countedAddress = peer.address;
+    return count > maxConnectionsPerAddress;
+  }
+
+  /**
+   * Registers the connection for `mask`, with a system call only if the mask changes.
+   *
+   * @returns false if that failed: the connection has been closed
+   */
+  watch(connection: Connection, mask: number): boolean {
+    if (connection.registeredMask === mask) return true;
+    try {
+      if (connection.registeredMask === UNREGISTERED) this.#epoll.register(connection.fd, mask, connection.token);
+      else this.#epoll.modify(connection.fd, mask, connection.token);
+      connection.registeredMask = mask;
+      return true;
+    } catch (error) {
+      this.abort(connection);
+      if (!(error instanceof ErrnoError)) throw error;
+      this.#options.onWarning?.({ code: error.code, message: error.message }); // ENOSPC, ENOMEM
+      return false;
+    }
+  }
+
+  /** Closes a connection that failed. */
+  fail(connection: Connection): void {
+    this.errors++;
+    this.close(connection);
+  }
+
+  /** Resets the connection: closes it and drops what was not sent. */
+  abort(connection: Connection): void {
+    if (connection.isClosed) return;
+    this.#sys.setsockopt(connection.fd, SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE, RESET_ON_CLOSE.length);
+    this.close(connection);
+  }
+
+  /** Unregisters and closes the connection. Every connection ends here. */
+  close(connection: Connection): void {
+    if (connection.isClosed) return;
+    const { fd } = connection;
+    this.#connections[fd] = undefined;
+    this.open--;
+    connection.transition("closed");
+    connection.output = undefined;
+    if (connection.countedAddress !== undefined) this.#uncount(connection.countedAddress);
+    connection.timeoutQueue?.remove(connection);
+    // close() alone would not do: a duplicate of the fd, in a child between fork and exec, would keep the registration alive.
+    if (connection.registeredMask !== UNREGISTERED) this.unregister(fd);
+    this.#sys.close(fd);
+    try {
+      this.#protocol.closed(connection);
+    } catch (error) {
+      this.#deferredError ??= { error }; // thrown by the application; the caller may have more connections to close
+    }
+    this.onClosed();
+  }
+
+  /** Closes the connections that are idle. */
+  closeIdle(): void {
+    for (const connection of this) if (connection.isIdle) this.close(connection);
+  }
+
+  /** Closes all connections. Those with an unfinished request or response are reset, so that the peer notices. */
+  closeAll(): void {
+    for (const connection of this) {
+      const isUnfinished = connection.pending > 0 || (!connection.isFinished && !connection.isIdle);
+      if (isUnfinished) this.abort(connection);
+      else this.close(connection);
+    }
+  }
+
+  /** Removes the registration behind a stale event, or epoll would report it on every wait. */
+  removeStale(fd: number): void {
+    if (this.#connections[fd] === undefined) this.unregister(fd); // otherwise the registration is the new connection's
+  }
+
+  /** Removes a registration, if there is one. */
+  unregister(fd: FdLike): void {
+    try {
+      this.#epoll.unregister(fd);
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error; // ENOENT, EBADF: it is not registered
+    }
+  }
+
+  /** Throws the first error that the protocol threw while connections were closed. */
+  rethrow(): void {
+    const deferred = this.#deferredError;
+    this.#deferredError = undefined;
+    if (deferred !== undefined) throw deferred.error;
+  }
+
+  #uncount(address: string): void {
+    const count = (this.#countByAddress.get(address) ?? 1) - 1;
+    if (count > 0) this.#countByAddress.set(address, count);
+    else this.#countByAddress.delete(address);
+  }
+}

@@ -1,0 +1,217 @@
+// Validation of EpollServer's options, and their defaults: a table with one row per option.
+
+import { SOMAXCONN } from "../kernel/constants.ts";
+import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOptions } from "../kernel/errors.ts";
+import { toFd } from "../kernel/fd.ts";
+import { suggest } from "../kernel/suggest.ts";
+import type { StaticResponse } from "../protocols/http/static-response.ts";
+import { checkHandlers } from "../protocols/socket/socket-protocol.ts";
+import type { EpollServerOptions } from "./options.ts";
+
+/** The options without a default: undefined means that they are not used. */
+type OptionalName =
+  | "unix"
+  | "fetch"
+  | "socket"
+  | "onError"
+  | "onRequest"
+  | "onWarning"
+  | "onStopping"
+  | "heartbeat"
+  | "trace";
+
+type PlainName = Exclude<keyof EpollServerOptions, OptionalName | "fd" | "response">;
+
+/** The options with all defaults filled in, checked. */
+export type ResolvedOptions = { [Name in OptionalName]: EpollServerOptions[Name] } & {
+  [Name in PlainName]: Exclude<EpollServerOptions[Name], undefined>;
+} & { fd: readonly number[] | undefined; response: StaticResponse };
+
+/** Throws if the value of an option is wrong. */
+type Check = (name: string, value: unknown) => void;
+
+const MAX_INT32 = 0x7fffffff;
+
+const HELLO: StaticResponse = { headers: { "Content-Type": "text/plain" }, body: "Hello from Epoll server!" };
+
+/** Each option: its default, and its check. Undefined is not checked: it stands for the default. */
+const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOptions[Name], check: Check] } = {
+  hostname: ["localhost", hostname],
+  port: [0, integer(0, 65_535)],
+  unix: [undefined, unixPath],
+  fd: [undefined, () => {}], // see toFds
+  backlog: [SOMAXCONN, integer(1)],
+  reusePort: [false, boolean],
+  deferAccept: [true, boolean],
+  exclusive: [false, boolean],
+  keepAlive: [true, boolean],
+  eager: [true, boolean],
+  response: [HELLO, response],
+  fetch: [undefined, callback],
+  onError: [undefined, callback],
+  socket: [undefined, (_, value) => checkHandlers(value)],
+  maxConnections: [Infinity, integerOrInfinity(1)],
+  maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
+  maxRequestsPerConnection: [Infinity, integerOrInfinity(1)],
+  maxHeaderBytes: [16_384, integer(16)],
+  maxHeaderCount: [100, integer(1)],
+  maxTargetBytes: [8_192, integer(1)],
+  maxBodyBytes: [16_777_216, integerOrInfinity(0, Number.MAX_SAFE_INTEGER)],
+  headerTimeoutMs: [10_000, duration],
+  bodyTimeoutMs: [30_000, duration],
+  minBodyRate: [240, integer(0)],
+  idleTimeoutMs: [60_000, duration],
+  writeTimeoutMs: [30_000, duration],
+  onRequest: [undefined, callback],
+  heartbeat: [undefined, heartbeat],
+  onStopping: [undefined, callback],
+  onWarning: [undefined, callback],
+  trace: [undefined, () => {}], // the tracer checks it
+};
+
+/** Options of Bun.serve with our name for them, or the reason why there is none. */
+const BUN_SERVE_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: string }> = {
+  idleTimeout: "idleTimeoutMs",
+  maxRequestBodySize: "maxBodyBytes",
+  error: "onError",
+  host: "hostname",
+  static: { unsupported: "static routes are not supported; dispatch in fetch" },
+  routes: { unsupported: "routes are not supported; dispatch in fetch, or use a router such as Hono" },
+  websocket: { unsupported: "WebSocket is not supported" },
+  tls: { unsupported: "TLS is not supported; put a TLS proxy in front" },
+  http3: { unsupported: "HTTP/3 is not supported" },
+  development: { unsupported: "there is no development mode" },
+  id: { unsupported: "servers have no id" },
+  ipv6Only: { unsupported: 'use the hostname "0.0.0.0" or "::" to choose the family' },
+};
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {TypeError} if options are unknown, exclude each other, or have the wrong type
+ * @throws {RangeError} if a value is out of range
+ */
+export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) throw invalidType("options", "an object", options);
+  rejectUnknown(options);
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const resolved: Record<string, unknown> = {};
+  for (const [name, [defaultValue, check]] of Object.entries(OPTIONS)) {
+    const value = given[name];
+    if (value !== undefined) check(name, value);
+    resolved[name] = value === undefined ? defaultValue : value;
+  }
+  const settings = resolved as unknown as ResolvedOptions;
+  checkListenOptions(given);
+  checkHandlerOptions(given);
+  if (options.deferAccept === undefined) settings.deferAccept = settings.eager && settings.socket === undefined;
+  if (options.fd !== undefined) settings.fd = toFds(options.fd);
+  const { response } = options;
+  if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
+  return settings;
+}
+
+function rejectUnknown(options: object): void {
+  const names = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name));
+  if (names.length === 0) return;
+  const list = names.map((name) => {
+    const hint = hintFor(name);
+    return `${JSON.stringify(name)}${hint === undefined ? "" : ` (${hint})`}`;
+  });
+  throw unknownOptions(`unknown option${names.length > 1 ? "s" : ""} of EpollServer: ${list.join(", ")}`);
+}
+
+function hintFor(name: string): string | undefined {
+  const known = Object.hasOwn(BUN_SERVE_OPTIONS, name) ? BUN_SERVE_OPTIONS[name] : undefined;
+  if (typeof known === "object") return known.unsupported;
+  const ours = known ?? suggest(name, Object.keys(OPTIONS));
+  if (ours === undefined) return undefined;
+  return known === undefined ? `did you mean ${JSON.stringify(ours)}?` : `here it is ${JSON.stringify(ours)}`;
+}
+
+/** `fd` and `unix` each replace `hostname` and `port`. */
+function checkListenOptions(given: object): void {
+  const used = (...names: string[]): string[] => names.filter((name) => name in given);
+  if ("fd" in given) {
+    const others = used("hostname", "port", "unix", "reusePort", "deferAccept", "backlog");
+    if (others.length > 0) throw incompatibleOptions(["fd", ...others], "the socket of fd is already listening");
+  }
+  if ("unix" in given) {
+    const others = used("hostname", "port");
+    if (others.length > 0) throw incompatibleOptions(["unix", ...others], "listen on a path or on a port");
+    if ((given as EpollServerOptions).reusePort === true) {
+      throw incompatibleOptions(["unix", "reusePort"], "unix sockets cannot be shared by SO_REUSEPORT");
+    }
+  }
+}
+
+function checkHandlerOptions(given: object): void {
+  const used = ["response", "fetch", "socket"].filter((name) => name in given);
+  if (used.length > 1) throw incompatibleOptions(used, "choose one of them");
+}
+
+function toFds(fd: number | readonly number[]): number[] {
+  const fds = (Array.isArray(fd) ? (fd as readonly number[]) : [fd as number]).map(toFd);
+  if (fds.length === 0) throw invalidValue("fd is an empty array: pass at least one listening socket");
+  const duplicate = fds.find((number, i) => fds.indexOf(number) !== i);
+  if (duplicate !== undefined) throw invalidValue(`fd contains ${duplicate} twice: pass each socket once`);
+  return fds;
+}
+
+// ---- checks ----
+
+function integer(min: number, max: number = MAX_INT32): Check {
+  return (name, value) => {
+    const expected = max === MAX_INT32 ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
+    if (typeof value !== "number") throw invalidType(name, expected, value);
+    if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expected, value);
+  };
+}
+
+function integerOrInfinity(min: number, max: number = MAX_INT32): Check {
+  return (name, value) => {
+    if (value === Infinity) return;
+    const expected = `an integer of at least ${min}, or Infinity`;
+    if (typeof value !== "number") throw invalidType(name, expected, value);
+    if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expected, value);
+  };
+}
+
+function duration(name: string, value: unknown): void {
+  const expected = "a number of milliseconds greater than 0, or Infinity";
+  if (typeof value !== "number" || Number.isNaN(value)) throw invalidType(name, expected, value);
+  if (value <= 0) throw outOfRange(name, expected, value);
+}
+
+function boolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") throw invalidType(name, "true or false", value);
+}
+
+function callback(name: string, value: unknown): void {
+  if (typeof value !== "function") throw invalidType(name, "a function", value);
+}
+
+function hostname(name: string, value: unknown): void {
+  if (typeof value !== "string") throw invalidType(name, "a string", value);
+  if (value === "" || value.includes("\0")) {
+    throw outOfRange(name, 'a host name or an address ("::" or "0.0.0.0" to listen on all of them)', value);
+  }
+}
+
+function unixPath(name: string, value: unknown): void {
+  if (typeof value !== "string") throw invalidType(name, "a string", value);
+  if (value === "") throw outOfRange(name, "the path of a socket", value);
+}
+
+function response(name: string, value: unknown): void {
+  const isObject = Object.prototype.toString.call(value) === "[object Object]";
+  if (typeof value === "string" || value instanceof Uint8Array || isObject) return;
+  throw invalidType(name, "a string, a Uint8Array, or an object { status, headers, body }", value);
+}
+
+function heartbeat(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) throw invalidType(name, "an object { everyMs, beat }", value);
+  const { everyMs, beat } = value as { everyMs?: unknown; beat?: unknown };
+  duration(`${name}.everyMs`, everyMs);
+  callback(`${name}.beat`, beat);
+}

@@ -1,0 +1,69 @@
+// Types that several parts of the server share: what it reports, and what it hands to an application.
+
+import type { Address, InternetAddress } from "../kernel/address.ts";
+import type { RejectionCounts } from "../protocols/http/rejection.ts";
+
+/** A problem that the server works around and that its operator may want to know about. */
+export interface ServerWarning {
+  /** A short code, such as `"EMFILE"`. */
+  readonly code: string;
+  /** What happened, what the server does about it, and what the operator can do. */
+  readonly message: string;
+}
+
+/** A function that the run loop calls at a regular interval, such as a watchdog's. */
+export interface Heartbeat {
+  /** The interval in milliseconds. */
+  everyMs: number;
+  /** Called between two waits. If it is not called, the loop is stuck. */
+  beat: () => void;
+}
+
+/** What a server has done so far. */
+export interface ServerStats {
+  /** Connections accepted. */
+  accepted: number;
+  /** Connections open now. */
+  open: number;
+  /** Requests whose head was accepted. */
+  requests: number;
+  /** Bytes received. */
+  bytesIn: number;
+  /** Bytes sent. */
+  bytesOut: number;
+  /** Connections on which a timeout expired. */
+  timeouts: number;
+  /** Requests rejected. */
+  rejected: number;
+  /** Requests rejected, by reason. */
+  rejectedBy: RejectionCounts;
+  /** Connections that failed: reset by the peer, or lost by the network. */
+  errors: number;
+}
+
+/** Options of `stop`. */
+export interface StopOptions {
+  /** How long a connection may take to finish before it is closed forcibly, in milliseconds. Default: 10000. */
+  graceMs?: number | undefined;
+  /**
+   * How long an idle connection may still send a request, in milliseconds. Its response says `Connection: close`. Default: 0.
+   * Use it when other processes go on serving on the same address, so that no request is lost to a close that crosses it.
+   */
+  idleMs?: number | undefined;
+}
+
+/** The server, as a `fetch` handler sees it: the second argument of the handler. */
+export interface ServerHandle {
+  readonly address: Address;
+  readonly addresses: readonly Address[];
+  readonly port: number | undefined;
+  readonly url: string;
+  readonly stats: ServerStats;
+  /** Returns the address of the client that sent the request; null on a unix socket. */
+  requestIP(request: Request): InternetAddress | null;
+  /** Stops the server. */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+/** A web-standard request handler. `server` is the server that calls it. */
+export type FetchHandler = (request: Request, server: ServerHandle) => Response | Promise<Response>;
