@@ -1,8 +1,8 @@
 /*
- * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each so many times the same wait for what can be read already, and
- * the search for which descriptor it is. Here and not in JavaScript: a call of some 100 ns is to be measured.
+ * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each repeats the same wait for an fd that is already readable, and
+ * searches the result for that fd. Written in C because one call takes about 100 ns.
  *
- * Every function returns that descriptor, or -errno.
+ * Every function returns the readable fd, or -errno.
  */
 typedef unsigned long word;
 
@@ -20,7 +20,7 @@ int select_times(const word *interest, int nfds, int times) {
   int i, bit = 0, words = (nfds + 63) / 64;
   if (nfds < 1 || nfds > FD_SETSIZE || times < 1) return -EINVAL;
   while (times-- > 0) {
-    for (i = 0; i < words; i++) set[i] = interest[i]; /* each time: select leaves its answer there */
+    for (i = 0; i < words; i++) set[i] = interest[i]; /* every time, because select overwrites it */
     if (c_select(nfds, set, 0, 0, 0) < 0) return -*c_errno();
     for (i = 0; !set[i]; i++);
     for (bit = 0; !(set[i] >> bit & 1); bit++);
@@ -43,7 +43,7 @@ int poll_times(struct pollfd *fds, int n, int times) {
   return ready->fd;
 }
 
-/* Packed on x86-64 only; `data` holds the descriptor. */
+/* Packed on x86-64 only. The lower half of `data` is the fd. */
 struct epoll_event {
   unsigned events;
 #ifndef __x86_64__
@@ -61,18 +61,18 @@ int epoll_wait_times(int epfd, int times) {
   return event.fd;
 }
 
-static int is(const char *a, const char *b) {
+static int equals(const char *a, const char *b) {
   while (*a && *a == *b) a++, b++;
   return *a == *b;
 }
 
-/* The address of a function by its name, or 0. */
+/* Returns the address of a function, or 0. */
 word address_of(const char *name) {
   if (!(c_errno = dlsym(0, "__errno_location")) || !(c_select = dlsym(0, "select")) || !(c_poll = dlsym(0, "poll")) ||
       !(c_epoll_wait = dlsym(0, "epoll_wait")))
     return 0;
-  if (is(name, "select_times")) return (word)select_times;
-  if (is(name, "poll_times")) return (word)poll_times;
-  if (is(name, "epoll_wait_times")) return (word)epoll_wait_times;
+  if (equals(name, "select_times")) return (word)select_times;
+  if (equals(name, "poll_times")) return (word)poll_times;
+  if (equals(name, "epoll_wait_times")) return (word)epoll_wait_times;
   return 0;
 }

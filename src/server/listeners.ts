@@ -6,9 +6,6 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
-  F_GETFD,
-  F_SETFD,
-  FD_CLOEXEC,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
@@ -21,8 +18,10 @@ import {
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../kernel/constants.ts";
-import { check, ErrnoError, LookupError } from "../kernel/errors.ts";
+import { ErrnoError, LookupError } from "../kernel/errors.ts";
+import { setCloexec } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
+import { getIntOption } from "../kernel/socket-options.ts";
 import { Socket } from "../io/socket.ts";
 
 export interface ListenOptions {
@@ -69,24 +68,21 @@ export function openListeners(sys: Syscalls, options: ListenOptions): Listener[]
 /** Sockets that somebody else has opened: all of them, or none is touched. */
 function takeOver(sys: Syscalls, fds: readonly number[]): Listener[] {
   for (const fd of fds) {
-    if (readInt(sys, fd, SO_TYPE) !== SOCK_STREAM || readInt(sys, fd, SO_ACCEPTCONN) !== 1) {
+    if (
+      getIntOption(sys, fd, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM ||
+      getIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1
+    ) {
       throw new RangeError(
         `descriptor ${fd} is a socket that does not listen for connections: bind it, and call listen`,
       );
     }
   }
   return fds.map((fd) => {
-    check(sys.fcntl(fd, F_SETFD, check(sys.fcntl(fd, F_GETFD, 0), "fcntl", fd) | FD_CLOEXEC), "fcntl", fd);
+    setCloexec(sys, fd);
     const socket = Socket.fromfd(fd);
     if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
     return { socket, address: socket.getsockname(), close: () => socket.close() };
   });
-}
-
-function readInt(sys: Syscalls, fd: number, option: number): number {
-  const value = new Int32Array(new ArrayBuffer(4));
-  check(sys.getsockopt(fd, SOL_SOCKET, option, value, 4), "getsockopt", fd);
-  return value[0] as number;
 }
 
 function openAll(sys: Syscalls, addresses: readonly InternetAddress[], options: ListenOptions): Listener[] {

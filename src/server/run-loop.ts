@@ -22,6 +22,7 @@ import { ErrnoError } from "../kernel/errors.ts";
 import { EventList } from "../io/event-list.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
+import { TokenCounter } from "../kernel/token-counter.ts";
 import type { Phase, Protocol } from "../protocols/protocol.ts";
 import { Connection, type ConnectionOwner, UNWATCHED } from "./connection.ts";
 import { ConnectionTimeouts, type Timeouts } from "./timeouts.ts";
@@ -42,7 +43,6 @@ export interface RunLoopOptions extends Timeouts {
 // A registration's token: what kind it is (LISTENER: 0), or from FIRST_CONNECTION on, whose it is.
 const WAKE_UP = 1;
 const FIRST_CONNECTION = 2;
-const LAST_TOKEN = 0xffffffff;
 
 const MAX_EVENTS = 1024;
 /** How many connections one wake-up accepts: then it is the others' turn. */
@@ -82,7 +82,7 @@ export class RunLoop implements ConnectionOwner {
 
   /** By descriptor. */
   readonly #connections: (Connection | undefined)[] = [];
-  #token = FIRST_CONNECTION;
+  readonly #tokens = new TokenCounter(FIRST_CONNECTION);
   readonly #deadlines: ConnectionTimeouts;
   /** How many come from each address, if that is limited. */
   readonly #perAddress = new Map<string, number>();
@@ -449,8 +449,7 @@ export class RunLoop implements ConnectionOwner {
   #adopt(fd: number): Connection {
     this.accepted++;
     this.open++;
-    const connection = new Connection(this.#sys, this, fd, this.#token, this.#peer);
-    this.#token = this.#token === LAST_TOKEN ? FIRST_CONNECTION : this.#token + 1;
+    const connection = new Connection(this.#sys, this, fd, this.#tokens.next(), this.#peer);
     while (this.#connections.length <= fd) this.#connections.push(undefined); // no holes
     this.#connections[fd] = connection;
     this.#deadlines.awaitingHead.push(connection, this.#nowMs);

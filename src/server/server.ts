@@ -89,7 +89,7 @@ export class EpollServer implements AsyncDisposable {
   #bunLoop: BunLoopDriver | undefined;
   #stopSignal: StopSignal | undefined;
   #isStopping = false;
-  readonly #stopped = Promise.withResolvers<void>();
+  readonly #stopped: PromiseWithResolvers<void>;
 
   /**
    * Create the server and listen.
@@ -103,6 +103,7 @@ export class EpollServer implements AsyncDisposable {
   constructor(options?: EpollServerOptions, sys?: Syscalls, clock?: Clock);
   constructor(options: EpollServerOptions = {}, sys: Syscalls = syscalls(), clock: Clock = hostClock) {
     const settings = resolveOptions(options);
+    this.#stopped = Promise.withResolvers(); // here, since a field would be initialized before the platform is checked
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = this.#speak(settings);

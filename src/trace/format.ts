@@ -1,7 +1,7 @@
 // A trace for people: a line for each event, as strace would write it, the masks by name.
 
 import type { Address } from "../kernel/address.ts";
-import { formatMask } from "../kernel/constants.ts";
+import { formatMask } from "../kernel/format-mask.ts";
 import { formatEndpoint } from "../kernel/address.ts";
 import { errnoName } from "../kernel/errno.ts";
 import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";

@@ -17,7 +17,6 @@ import {
   EPOLLPRI,
   EPOLLRDHUP,
   EPOLLWAKEUP,
-  formatMask,
   IPPROTO_TCP,
   SO_ACCEPTCONN,
   SO_DOMAIN,
@@ -27,10 +26,12 @@ import {
   SOL_SOCKET,
   TCP_INFO,
 } from "../kernel/constants.ts";
+import { formatMask } from "../kernel/format-mask.ts";
 import { EBADF } from "../kernel/errno.ts";
 import { check, ErrnoError } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
+import { tryGetIntOption } from "../kernel/socket-options.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { formatPeer } from "./format.ts";
@@ -123,7 +124,7 @@ export function inspectFd(fdLike: FdLike): FdInfo {
   const sys = untracedSyscalls();
   const file = fileOf(fd);
   const kind = kindOf(sys, fd);
-  const family = kind === "other" ? 0 : option(sys, fd, SO_DOMAIN);
+  const family = kind === "other" ? 0 : tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN);
   const isTcp = (family === AF_INET || family === AF_INET6) && (kind === "connection" || kind === "listener");
   return {
     fd,
@@ -229,16 +230,11 @@ function readiness(sys: Syscalls, fd: number): number {
 }
 
 function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
-  const type = option(sys, fd, SO_TYPE);
+  const type = tryGetIntOption(sys, fd, SOL_SOCKET, SO_TYPE);
   if (type === undefined) return "other";
   if (type === SOCK_DGRAM) return "datagrams";
-  if (option(sys, fd, SO_ACCEPTCONN) === 1) return "listener";
-  return type === SOCK_STREAM || option(sys, fd, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
-}
-
-function option(sys: Syscalls, fd: number, name: number): number | undefined {
-  const value = new Int32Array(new ArrayBuffer(4));
-  return sys.getsockopt(fd, SOL_SOCKET, name, value, 4) < 0 ? undefined : value[0];
+  if (tryGetIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) === 1) return "listener";
+  return type === SOCK_STREAM || tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
 }
 
 function tcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {

@@ -1,7 +1,8 @@
 // The document's walk through its server, event list for event list and call for call, on a real run of the classic loop.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, formatMask } from "../../src/kernel/constants.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { EventList } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";

@@ -1,7 +1,8 @@
 // Events that are out of date by their turn: a number that is another connection's already, and each event twice.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, formatMask } from "../../src/kernel/constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { SHUT_WR, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";

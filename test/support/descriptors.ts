@@ -4,15 +4,8 @@ import { afterEach, beforeEach, expect } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  AF_INET,
-  EFD_CLOEXEC,
-  EFD_NONBLOCK,
-  F_DUPFD_CLOEXEC,
-  formatMask,
-  SO_LINGER,
-  SOL_SOCKET,
-} from "../../src/kernel/constants.ts";
+import { AF_INET, EFD_CLOEXEC, EFD_NONBLOCK, F_DUPFD_CLOEXEC, SO_LINGER, SOL_SOCKET } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { Epoll } from "../../src/io/epoll.ts";
 import { check } from "../../src/kernel/errors.ts";
 import { type FdLike, toFd } from "../../src/kernel/fd.ts";

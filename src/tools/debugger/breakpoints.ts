@@ -1,6 +1,6 @@
 // Breakpoints at the prompt: how a place is written, and how one is shown.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import * as constants from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import type { Breakpoint } from "./thread-messages.ts";

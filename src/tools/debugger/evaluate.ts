@@ -1,6 +1,6 @@
 // What an expression at the prompt is worth. It is its user's own program, in its user's own terminal, and nobody else's.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { FdEntry } from "./fd-table.ts";
 

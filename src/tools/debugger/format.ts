@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { formatPeer } from "../../trace/format.ts";
 import type { Session } from "./session.ts";

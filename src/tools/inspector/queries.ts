@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import type { FdInfo } from "../../trace/kernel-state.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { answer, answerJson } from "./access-control.ts";

@@ -1,6 +1,6 @@
 // Event lists as a lesson says them: by the names of the roles, not by numbers that are another each time.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import type { FdLike } from "../../kernel/fd.ts";
 import { toFd } from "../../kernel/fd.ts";
 

@@ -3,7 +3,7 @@
 import { EpollServer } from "../../server/server.ts";
 import { Socket } from "../../io/socket.ts";
 import type { InternetAddress } from "../../kernel/address.ts";
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import type { Lesson } from "./lesson.ts";
 import { WAIT_MS, type LessonRunner } from "./lesson-runner.ts";
 

@@ -1,6 +1,7 @@
 // Lesson: EPOLLONESHOT: one event, then silence until it is armed again.
 
-import { EPOLLIN, EPOLLONESHOT, formatMask } from "../../kernel/constants.ts";
+import { EPOLLIN, EPOLLONESHOT } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { interestList } from "../../trace/kernel-state.ts";
 import { formatEvents } from "./format-events.ts";
 import type { Lesson } from "./lesson.ts";

@@ -15,8 +15,8 @@ import {
   EPOLLRDNORM,
   EPOLLWAKEUP,
   EPOLLWRNORM,
-  formatMask,
 } from "../../../src/kernel/constants.ts";
+import { formatMask } from "../../../src/kernel/format-mask.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
 import { EventFd, everyFdIsClosed, Fifo, interestOf, reportOf } from "../../support/descriptors.ts";
 import { failure } from "../../support/sockets.ts";

@@ -13,9 +13,8 @@ import {
   EPOLLOUT,
   EPOLLPRI,
   EPOLLRDHUP,
-  formatEvents,
-  formatMask,
 } from "../../../src/kernel/constants.ts";
+import { formatEvents, formatMask } from "../../../src/kernel/format-mask.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { everyFdIsClosed } from "../../support/descriptors.ts";
 

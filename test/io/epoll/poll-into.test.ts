@@ -1,7 +1,8 @@
 // pollInto and EventList: events in the caller's own list.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLIN, EPOLLOUT, formatEvents } from "../../../src/kernel/constants.ts";
+import { EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
+import { formatEvents } from "../../../src/kernel/format-mask.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { EventFd, everyFdIsClosed, numbersOf, Several, withWait } from "../../support/descriptors.ts";

@@ -3,7 +3,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { EPOLLIN, SHUT_WR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../../src/kernel/constants.ts";
-import { type Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { type Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { byteAt, everySocketIsClosed, Pair, pattern, Place, until } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);

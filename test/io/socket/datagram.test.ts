@@ -2,7 +2,8 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT, SOCK_DGRAM } from "../../../src/kernel/constants.ts";
-import { Socket, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import {
   eventually,
   everySocketIsClosed,

@@ -3,7 +3,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/kernel/constants.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
-import { Socket, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { failure } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);

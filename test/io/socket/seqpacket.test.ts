@@ -2,7 +2,8 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, EPOLLIN, MSG_EOR, MSG_TRUNC, SHUT_WR, SOCK_SEQPACKET } from "../../../src/kernel/constants.ts";
-import { Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { accepted, everySocketIsClosed, Pair, Place, readiness, text } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);

@@ -2,7 +2,8 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, EPOLLIN, EPOLLOUT, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from "../../../src/kernel/constants.ts";
-import { Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import {
   eventually,
   everySocketIsClosed,

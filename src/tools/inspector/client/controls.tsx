@@ -4,7 +4,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import * as constants from "../../../kernel/constants.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, formatMask } from "../../../kernel/constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../../kernel/constants.ts";
+import { formatMask } from "../../../kernel/format-mask.ts";
 import type { PageBreakpoint } from "../messages.ts";
 import type { Store } from "./store.ts";
 

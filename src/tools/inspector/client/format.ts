@@ -1,6 +1,7 @@
 // Masks, times and sizes as the page writes them, and what each thing is called.
 
-import { EPOLLERR, EPOLLHUP, formatMask } from "../../../kernel/constants.ts";
+import { EPOLLERR, EPOLLHUP } from "../../../kernel/constants.ts";
+import { formatMask } from "../../../kernel/format-mask.ts";
 import { type FdEntry } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 import { formatEvent, formatPeer } from "../../../trace/format.ts";
