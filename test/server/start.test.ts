@@ -3,10 +3,10 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
 import { Client } from "../support/client.ts";
-import { iterationsWhile } from "../support/iterations.ts";
+import { countWaits } from "../support/count-waits.ts";
 import { endPrograms, run } from "../support/programs.ts";
 import { leavesNothing } from "../support/threads.ts";
-import { next, settled, turns, until } from "../support/turns.ts";
+import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -72,7 +72,7 @@ test("a handler may ask another server of the same process, and Bun.serve, and i
     expect(await ask(server.url)).toBe("bun leaf");
     await server.stop();
     await bun.stop(true);
-    await turns(5);
+    await runIterations(5);
   }));
 
 test("deadlines come to an idle loop: half a head is 408, a silent connection is closed, a body's wait, and a slow reader's", () =>
@@ -106,28 +106,28 @@ test("idle, it makes no iteration", () =>
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
-    expect(await iterationsWhile(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
+    expect(await countWaits(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
     await server.stop();
   }));
 
 test("stop finishes what has begun: a handler that waits is answered, and then all is closed", () =>
   leavesNothing(async () => {
-    const begun = next<void>();
-    const release = next<void>();
+    const begun = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
     const server = await started({
       async fetch() {
-        begun.tell();
-        await release.told;
+        begun.resolve();
+        await release.promise;
         return new Response("in the end");
       },
     });
     const client = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await begun.told;
+    await begun.promise;
     let isStopped = false;
     const stopped = server.stop().then(() => (isStopped = true));
     await settled();
     expect(isStopped).toBe(false);
-    release.tell();
+    release.resolve();
     expect(await rest(client)).toMatch(/connection: close[\s\S]*in the end$/i);
     await stopped;
     expect(server.closed).toBe(true);
@@ -135,10 +135,10 @@ test("stop finishes what has begun: a handler that waits is answered, and then a
 
 test("stop cuts what does not end in time", () =>
   leavesNothing(async () => {
-    const begun = next<void>();
-    const server = await started({ fetch: () => (begun.tell(), new Promise<Response>(() => {})) });
+    const begun = Promise.withResolvers<void>();
+    const server = await started({ fetch: () => (begun.resolve(), new Promise<Response>(() => {})) });
     using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await begun.told;
+    await begun.promise;
     await server.stop({ graceMs: 20 });
     expect(client.fate()).toBe("reset");
   }));
