@@ -71,7 +71,7 @@ export function receiveMessage(
   flags: number,
 ): Message | null {
   const buffer = createBuffer(size);
-  const control = ancillarySize === 0 ? NO_BYTES : createBuffer(ancillarySize);
+  const control = ancillarySize === 0 ? NO_BYTES : createBuffer(ancillarySize, "ancillarySize");
   const from = addressBuffer();
   const out = new Int32Array(new ArrayBuffer(8));
   const n = retryInterrupted(() =>

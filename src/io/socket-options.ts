@@ -23,7 +23,7 @@ export function getOption(
   length: number | undefined,
 ): number | Uint8Array {
   if (length === undefined) return getIntOption(sys, fd, level, option);
-  const bytes = createBuffer(length);
+  const bytes = createBuffer(length, "length");
   return bytes.subarray(0, check(sys.getsockopt(fd, level, option, bytes, length), "getsockopt", fd));
 }
 

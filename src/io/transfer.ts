@@ -18,10 +18,10 @@ export function retryInterrupted(call: () => number): number {
   }
 }
 
-/** Creates a buffer of `size` bytes. @throws {RangeError} if the size is out of range */
-export function createBuffer(size: number): Uint8Array {
+/** Creates a buffer of `size` bytes. @throws {RangeError} if the argument called `name` is out of range */
+export function createBuffer(size: number, name: string = "size"): Uint8Array {
   if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) {
-    throw outOfRange("size", `an integer from 0 to ${MAX_TRANSFER_BYTES}`, size);
+    throw outOfRange(name, `an integer from 0 to ${MAX_TRANSFER_BYTES}`, size);
   }
   return new Uint8Array(new ArrayBuffer(size));
 }
