@@ -3,7 +3,7 @@
 import { SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
 import { check, invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
-import { getIntOption } from "../kernel/socket-options.ts";
+import { getIntOption } from "../kernel/int-options.ts";
 import { createBuffer } from "./transfer.ts";
 
 /** The value of an option: an int, a flag, or the bytes of a structure. */

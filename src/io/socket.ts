@@ -21,7 +21,7 @@ import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
 import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
 import { type FdLike, setNonblocking, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
-import { getIntOption } from "../kernel/socket-options.ts";
+import { getIntOption } from "../kernel/int-options.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { OwnedFd } from "./owned-fd.ts";
 import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";

@@ -1,4 +1,4 @@
-// The clock behind all timeouts and dates, so that tests can replace it with a simulated one.
+// The clock that all timeouts and dates use, so that tests can replace it with a simulated one.
 
 export interface Clock {
   /** Monotonic time in milliseconds, from an arbitrary origin. */

@@ -21,7 +21,7 @@ import {
 import { ErrnoError, LookupError } from "../kernel/errors.ts";
 import { setCloexec } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
-import { getIntOption } from "../kernel/socket-options.ts";
+import { getIntOption } from "../kernel/int-options.ts";
 import { Socket } from "../io/socket.ts";
 
 export interface ListenOptions {

@@ -31,7 +31,7 @@ import { EBADF } from "../kernel/errno.ts";
 import { check, ErrnoError } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
-import { tryGetIntOption } from "../kernel/socket-options.ts";
+import { tryGetIntOption } from "../kernel/int-options.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { formatPeer } from "./format.ts";

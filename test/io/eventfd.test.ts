@@ -37,11 +37,11 @@ test("write returns false if the count would overflow", () =>
 test("wakes another Worker", () =>
   leavesNothing(async () => {
     const wake = new EventFd();
-    const told = Promise.withResolvers<bigint | null>();
-    const watcher = watch(wake, EPOLLIN, () => told.resolve(wake.read()));
+    const received = Promise.withResolvers<bigint | null>();
+    const watcher = watch(wake, EPOLLIN, () => received.resolve(wake.read()));
     const worker = new Worker(new URL("../support/waking-worker.ts", import.meta.url));
     worker.postMessage(wake.dup()); // oxlint-disable-line unicorn/require-post-message-target-origin -- not a window
-    expect(await told.promise).toBeGreaterThanOrEqual(3n);
+    expect(await received.promise).toBeGreaterThanOrEqual(3n);
     watcher.close();
     wake.close();
     await new Promise((resolve) => worker.addEventListener("close", resolve)); // then it has closed its duplicate

@@ -145,10 +145,10 @@ describe("over TCP, level-triggered", () => {
   });
 
   test("a refused connection: EPOLLHUP after the error was read", () => {
-    using nobody = new Socket();
+    using bound = new Socket();
     using client = new Socket();
-    nobody.bind({ address: "127.0.0.1", port: 0 });
-    expect(refusal(client, nobody.getsockname())).toBe("ECONNREFUSED");
+    bound.bind({ address: "127.0.0.1", port: 0 });
+    expect(refusal(client, bound.getsockname())).toBe("ECONNREFUSED");
     expect(masks(client, 0)).toEqual([16]);
   });
 

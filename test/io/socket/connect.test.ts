@@ -24,9 +24,9 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
 
   test("returns false for a port without a listener, then SO_ERROR is ECONNREFUSED once", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(place.family);
-    expect(client.connect(nobody.getsockname())).toBe(false);
+    expect(client.connect(bound.getsockname())).toBe(false);
     const events = until(client, EPOLLOUT);
     expect(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)).toBe(EPOLLOUT | EPOLLERR | EPOLLHUP);
     expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(ECONNREFUSED);
@@ -35,9 +35,9 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
 
   test("throws ECONNREFUSED with the address if called again after a refusal", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(place.family);
-    const address = nobody.getsockname() as { address: string; port: number };
+    const address = bound.getsockname() as { address: string; port: number };
     client.connect(address);
     until(client, EPOLLOUT);
     expect(errnoError(() => client.connect(address))).toMatchObject({
@@ -119,9 +119,9 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", 
 
   test("throws ECONNREFUSED for a socket that is bound but does not listen", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(AF_UNIX);
-    expect(failure(() => client.connect(nobody.getsockname()))).toEqual(["ECONNREFUSED", "connect"]);
+    expect(failure(() => client.connect(bound.getsockname()))).toEqual(["ECONNREFUSED", "connect"]);
   });
 });
 

@@ -32,8 +32,8 @@ test("a child process and its parent read from each other's pipes", async () => 
       const { fds: [theirs] } = socket.recvFds(10, 1);
       const [reader, writer] = pipe();
       socket.sendFds("x", [reader]);
-      const heard = Descriptor.fromfd(theirs).read(100);
-      writer.write(Buffer.from(heard).toString().toUpperCase());
+      const received = Descriptor.fromfd(theirs).read(100);
+      writer.write(Buffer.from(received).toString().toUpperCase());
       `,
       path,
     ]);

@@ -186,8 +186,8 @@ describe("read-only options", () => {
     [AF_UNIX, SOCK_SEQPACKET, 0],
   ])("family %d, type %d: SO_DOMAIN, SO_TYPE, and SO_PROTOCOL %d", (family, type, protocol) => {
     using socket = new Socket(family, type);
-    const asked = [SO_DOMAIN, SO_TYPE, SO_PROTOCOL].map((option) => socket.getsockopt(SOL_SOCKET, option));
-    expect(asked).toEqual([family, type, protocol]);
+    const values = [SO_DOMAIN, SO_TYPE, SO_PROTOCOL].map((option) => socket.getsockopt(SOL_SOCKET, option));
+    expect(values).toEqual([family, type, protocol]);
   });
 
   test("SO_ACCEPTCONN is 1 only for a listening socket", () => {

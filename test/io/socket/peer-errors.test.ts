@@ -117,10 +117,10 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
 
   test("a datagram to a closed port results in ECONNREFUSED on a connected socket", () => {
     using place = new Place(kind);
-    using nobody = place.bound(SOCK_DGRAM);
+    using receiver = place.bound(SOCK_DGRAM);
     using socket = place.bound(SOCK_DGRAM);
-    socket.connect(nobody.getsockname());
-    nobody.close();
+    socket.connect(receiver.getsockname());
+    receiver.close();
     expect(socket.send("anyone?")).toBe(7);
     expect(until(socket, EPOLLIN) & EPOLLERR).toBe(EPOLLERR);
     expect(failure(() => socket.recv(1))).toEqual(["ECONNREFUSED", "recv"]);

@@ -1,4 +1,4 @@
-// Reads socket options whose value is an int.
+// Socket options with an int value, read by all layers.
 
 import { check } from "./errors.ts";
 import type { Syscalls } from "./ffi.ts";
