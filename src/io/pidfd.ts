@@ -15,6 +15,7 @@ const CLD_EXITED = 1;
 
 /** How a process terminated. Either `code` or `signal` is null. */
 export interface ProcessEnd {
+  /** The process ID. */
   pid: number;
   /** The exit code; null if a signal terminated the process. */
   code: number | null;

@@ -14,6 +14,7 @@ export type SignalName = `SIG${string}`;
 
 /** A signal that has been caught. */
 export interface SignalCount {
+  /** The name of the signal. */
   signal: SignalName;
   /** How often the signal was caught since the previous `read`. */
   count: number;

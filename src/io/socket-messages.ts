@@ -19,6 +19,7 @@ const NO_ADDRESS = addressBuffer();
 
 /** A message received by `recvmsg`. */
 export interface Message {
+  /** The received bytes. */
   data: Uint8Array;
   /** The sender's address; unnamed (`path: ""`) for a connected stream. */
   address: Address;

@@ -9,7 +9,9 @@ import type { Syscalls } from "./ffi.ts";
 export interface InternetAddress {
   /** The address as text, as inet_ntop(3) writes it: `"127.0.0.1"`, `"::1"`. */
   address: string;
+  /** The port number, from 0 to 65535. */
   port: number;
+  /** The IP version of the address. */
   family: "IPv4" | "IPv6";
   /** The interface index of a link-local IPv6 address; see ipv6(7). */
   scopeId?: number;

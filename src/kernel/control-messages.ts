@@ -6,8 +6,11 @@ import { type FdLike, toFd } from "./fd.ts";
 
 /** The identity of a process: its process, user and group ID. */
 export interface Credentials {
+  /** The process ID. */
   pid: number;
+  /** The user ID. */
   uid: number;
+  /** The group ID. */
   gid: number;
 }
 

@@ -42,6 +42,7 @@ export const TCP_INFO_BYTES: number = 256;
  * @see tcp(7), linux/tcp.h: struct tcp_info
  */
 export interface TcpInfo {
+  /** The state of the connection. */
   state: TcpState;
   sendWindowScale: number;
   receiveWindowScale: number;

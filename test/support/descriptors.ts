@@ -22,7 +22,7 @@ import { openFds } from "./fds.ts";
 import { accepted } from "./sockets.ts";
 
 /** Time limit after which a test that waits for a state fails. */
-export const PATIENCE_MS = 20_000;
+export const TIMEOUT_MS = 20_000;
 
 /** An fd that is not a socket: an eventfd, one end of a FIFO, a file, a duplicate. */
 export class Descriptor implements Disposable {

@@ -15,7 +15,7 @@ export type Kind = "AF_INET" | "AF_INET6" | "AF_UNIX path" | "AF_UNIX abstract";
 export const kinds: readonly Kind[] = ["AF_INET", "AF_INET6", "AF_UNIX path", "AF_UNIX abstract"];
 
 /** Time limit after which a test that waits for a state fails. */
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
 let places = 0;
 
@@ -104,8 +104,8 @@ export class Pair implements Disposable {
 
 /** Waits until epoll reports an event of `mask` (or an error) for the socket, and returns the events. */
 export function until(socket: Socket, mask: number): number {
-  const events = poll(socket, mask, PATIENCE_MS);
-  if (events === 0) throw new Error(`no event within ${PATIENCE_MS} ms`);
+  const events = poll(socket, mask, TIMEOUT_MS);
+  if (events === 0) throw new Error(`no event within ${TIMEOUT_MS} ms`);
   return events;
 }
 

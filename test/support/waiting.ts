@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PATIENCE_MS } from "./descriptors.ts";
+import { TIMEOUT_MS } from "./descriptors.ts";
 import { type Program, start } from "./programs.ts";
 
 const SIGUSR1 = 10;
@@ -93,7 +93,7 @@ function readProcFile(pid: number, file: string): string | undefined {
 
 /** Waits until the condition holds. */
 async function eventually(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + PATIENCE_MS; !condition();) {
+  for (const deadline = performance.now() + TIMEOUT_MS; !condition();) {
     if (performance.now() > deadline) throw new Error("timed out waiting for another process");
     await new Promise(setImmediate);
   }

@@ -1,7 +1,7 @@
 // epoll-hello --workers, seen from outside: which processes there are, and what they say they did.
 
 import { readFileSync } from "node:fs";
-import { PATIENCE_MS } from "./descriptors.ts";
+import { TIMEOUT_MS } from "./descriptors.ts";
 import { cli, type Program, start } from "./programs.ts";
 
 export interface Team {
@@ -70,7 +70,7 @@ export function isAlive(pid: number): boolean {
 
 /** Wait until it is so. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const patience = performance.now() + PATIENCE_MS; !(await isSo());) {
+  for (const patience = performance.now() + TIMEOUT_MS; !(await isSo());) {
     if (performance.now() > patience) throw new Error(`waited in vain until ${isSo.toString()}`);
     await Bun.sleep(2);
   }
