@@ -2,7 +2,7 @@
 
 import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
-import { check, invalidType, invalidValue } from "../kernel/errors.ts";
+import { check, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { adoptFd, OwnedFd } from "./owned-fd.ts";
 import type { SignalName } from "./signals.ts";
@@ -68,14 +68,14 @@ export class PidFd extends OwnedFd {
    *
    * @param signal a name or number; 0 only checks whether the process exists
    * @throws {ErrnoError} ESRCH if the process has terminated; EPERM without permission; EINVAL if the number is invalid
-   * @throws {RangeError} if the name is not a signal
+   * @throws {TypeError} if the name is not a signal
    * @throws {ClosedError} if this object is closed
    * @see pidfd_send_signal(2)
    */
   kill(signal: SignalName | number = "SIGTERM"): void {
     const fd = this.open("kill");
     const number = typeof signal === "number" ? signal : (os.signals as Record<string, number>)[signal];
-    if (number === undefined) throw invalidValue(`${String(signal)} is not the name of a signal; see signal(7)`);
+    if (number === undefined) throw invalidType("signal", 'the name or number of a signal, such as "SIGTERM"', signal);
     check(this.sys.pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
   }
 

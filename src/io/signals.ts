@@ -2,7 +2,7 @@
 
 import { constants as os } from "node:os";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
-import { check, invalidValue } from "../kernel/errors.ts";
+import { check, invalidType } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 
 const EBUSY = 16;
@@ -44,7 +44,7 @@ export class Signals implements Disposable {
    *
    * @param signals names of signals
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
-   * @throws {RangeError} if a name is not a signal
+   * @throws {TypeError} if a name is not a signal
    * @throws {Error} if a signal is already caught by another Signals or by the `run` of a server; in a Worker
    */
   constructor(signals: readonly SignalName[]);
@@ -56,7 +56,7 @@ export class Signals implements Disposable {
     }
     const numbers = signals.map((name): [SignalName, number] => {
       const number = (os.signals as Record<string, number>)[name];
-      if (number === undefined) throw invalidValue(`${String(name)} is not the name of a signal; see signal(7)`);
+      if (number === undefined) throw invalidType("signal", 'the name of a signal, such as "SIGHUP"', name);
       return [name, number];
     });
     this.#sys = sys;

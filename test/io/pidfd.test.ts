@@ -34,7 +34,9 @@ test("rejects wrong PIDs and signals, and processes that are not children", () =
     expect(() => new PidFd(2 ** 22 + 1)).toThrow(/E(SRCH|INVAL)/);
     expect(() => new PidFd("1" as never)).toThrow(TypeError);
     using self = new PidFd(process.pid);
-    expect(() => self.kill("SIGNOT" as never)).toThrow("SIGNOT is not the name of a signal");
+    expect(() => self.kill("SIGNOT" as never)).toThrow(
+      'signal must be the name or number of a signal, such as "SIGTERM"; received "SIGNOT"',
+    );
     expect(() => self.kill(99)).toThrow("EINVAL");
     expect(() => self.wait()).toThrow("ECHILD");
   }));

@@ -76,7 +76,7 @@ test("rejects a signal caught twice, an uncatchable one, an unknown one, and a W
   expect(stdout.trim().split("\n")).toEqual([
     expect.stringContaining("SIGUSR1 is already caught"),
     expect.stringContaining("EINVAL"),
-    "SIGNOT is not the name of a signal; see signal(7)",
+    'signal must be the name of a signal, such as "SIGHUP"; received "SIGNOT"',
     "nothing",
     expect.stringContaining("on the main thread"),
   ]);
