@@ -29,7 +29,7 @@ const wrong: [flags: string[], says: RegExp][] = [
   [["--host", "no.such.host.invalid"], /"no\.such\.host\.invalid" has no address.*give a name or address/],
   [["--host", "203.0.113.9"], /"203\.0\.113\.9" is not an address of this machine: try localhost/],
   [["--unix", ""], /--unix needs a value/],
-  [["--unix", "x".repeat(108)], /at most 107 bytes, this one has 108/],
+  [["--unix", "x".repeat(108)], /path has 108 bytes; the path of a unix socket has at most 107/],
   [["--unix", "x", "--port", "1"], /--unix does not go with --port/],
   [["--quiet=no"], /--quiet takes no value/],
 ];
