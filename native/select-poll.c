@@ -1,6 +1,6 @@
 /*
- * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each repeats the same wait for an fd that is already readable, and
- * searches the result for that fd. Written in C because one call takes about 100 ns.
+ * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each repeats the same wait for an fd that is already
+ * readable, and searches the result for that fd. Written in C because one call takes about 100 ns.
  *
  * Every function returns the readable fd, or -errno.
  */

@@ -18,7 +18,10 @@ import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
 import { TokenCounter } from "../kernel/token-counter.ts";
 
-/** Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of them must be broken. */
+/**
+ * Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of them must be
+ * broken.
+ */
 const MAX_CONSECUTIVE_ITERATIONS = 64;
 
 /** The part of a Bun socket that is used here. */
@@ -37,13 +40,13 @@ let hasThrown = false;
 /**
  * An epoll instance that is driven by Bun's event loop.
  *
- * While it is idle, the bridge thread waits for it, using an epoll instance of its own in which this one is registered with
- * EPOLLONESHOT. On an event the thread writes four bytes to a socket that Bun watches. Iterations then run in
- * `setImmediate`, one in each iteration of Bun's loop, as long as they find events. Afterwards one system call re-arms the
- * registration.
+ * While it is idle, the bridge thread waits for it, using an epoll instance of its own in which this one is registered
+ * with EPOLLONESHOT. On an event the thread writes four bytes to a socket that Bun watches. Iterations then run in
+ * `setImmediate`, one in each iteration of Bun's loop, as long as they find events. Afterwards one system call re-arms
+ * the registration.
  *
- * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, by the end of a Worker, or
- * by the exit of the process.
+ * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, by the end of a
+ * Worker, or by the exit of the process.
  *
  * @see epoll(7) about nested epoll instances
  */
@@ -62,7 +65,8 @@ export class LoopBridge {
    * @param epoll the epoll instance; it must stay open until `close`
    * @param runOnce handles the pending events without waiting, and returns whether there were any. What it throws is
    *   reported as an uncaught exception
-   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be started
+   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be
+   *   started
    */
   constructor(epoll: FdLike, runOnce: () => boolean) {
     this.#fd = toFd(epoll);
@@ -121,13 +125,15 @@ export class LoopBridge {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
-    // Not for an unref'd bridge: an immediate keeps the process alive, and an unref'd one does not keep Bun's loop awake.
+    // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not keep Bun's loop awake.
     if (isBusy && this.#hasRef && !hasThrown && ++this.#iterations < MAX_CONSECUTIVE_ITERATIONS) this.wake();
     else this.#thread.rearm(this.#token, this.#fd);
   }
 }
 
-/** The thread, the epoll instance that it waits on, and the socket pair: it writes to one end, Bun reads from the other. */
+/**
+ * The thread, the epoll instance that it waits on, and the socket pair: it writes to one end, Bun reads from the other.
+ */
 class BridgeThread {
   readonly #sys: Syscalls = untracedSyscalls();
   readonly #bridges = new Map<number, LoopBridge>();
@@ -198,7 +204,8 @@ class BridgeThread {
         for (let i = 0; i < tokens.length; i += 4) this.#bridges.get(tokens.readUInt32LE(i))?.onReady();
       },
     };
-    void Bun.connect({ fd, socket } as never).catch(() => {}); // `open` is called synchronously, or the check below fails
+    // Bun calls `open` synchronously; if it fails, the check below throws.
+    void Bun.connect({ fd, socket } as never).catch(() => {});
     if (readEnd === undefined) throw new Error("epoll-hello: Bun cannot add a socket to its event loop");
     return readEnd;
   }

@@ -41,8 +41,8 @@ export class WatchRegistry {
   readonly #watches = new Map<number, RegisteredWatch>();
   readonly #byFd = new Map<number, RegisteredWatch>();
   /**
-   * Tokens of closed watches whose registration may still exist: their fd was closed first, and a duplicate keeps its open
-   * file description alive; epoll(7), Q6.
+   * Tokens of closed watches whose registration may still exist: their fd was closed first, and a duplicate keeps its
+   * open file description alive; epoll(7), Q6.
    */
   readonly #staleTokens = new Set<number>();
   #refs = 0;
@@ -109,7 +109,7 @@ export class WatchRegistry {
       if (this.#watches.size === 0) this.#close();
       throw error;
     }
-    // If the registration of a previous watch is gone from the kernel, its fd was closed and the number has been reused.
+    // A previous watch of the same fd has lost its registration: its fd was closed, and the number has been reused.
     const previous = this.#byFd.get(fd);
     this.#watches.set(token, watch);
     this.#byFd.set(fd, watch);
@@ -150,8 +150,8 @@ export class WatchRegistry {
   }
 
   /**
-   * Replaces the epoll instance. It is the only way to remove the registration of a closed fd whose open file description is
-   * still referenced by a duplicate: epoll keeps reporting it, and EPOLL_CTL_DEL needs the fd.
+   * Replaces the epoll instance. It is the only way to remove the registration of a closed fd whose open file
+   * description is still referenced by a duplicate: epoll keeps reporting it, and EPOLL_CTL_DEL needs the fd.
    */
   #rebuild(): void {
     this.#bridge.close();

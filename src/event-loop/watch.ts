@@ -14,20 +14,23 @@ export type WatchCallback = (mask: number, fd: number) => void;
 export interface WatchOptions {
   /** Closes the watch when it aborts. */
   signal?: AbortSignal | undefined;
-  /** Receives an event for each change of the registration, and for each delivered event with the time its callback took. */
+  /**
+   * Receives an event for each change of the registration, and for each delivered event with the time its callback
+   * took.
+   */
   trace?: TraceListener | TraceOptions | undefined;
 }
 
 /**
  * Watches a file descriptor on Bun's event loop, alongside timers, promises, fetch and Bun.serve.
  *
- * With a callback, `watch` calls it in each iteration of the loop while the file descriptor is ready: it is level-triggered
- * unless `mask` contains EPOLLET or EPOLLONESHOT. An exception thrown by the callback is reported as uncaught and does not
- * affect other watches. Without a callback, the watch is an async iterator of masks: each step waits until the file
- * descriptor is ready.
+ * With a callback, `watch` calls it in each iteration of the loop while the file descriptor is ready: it is
+ * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. An exception thrown by the callback is reported as
+ * uncaught and does not affect other watches. Without a callback, the watch is an async iterator of masks: each step
+ * waits until the file descriptor is ready.
  *
- * A watch keeps the process alive until it is closed, unless `unref` is called. Close the watch before the file descriptor.
- * A file descriptor can have only one watch; use `modify` to change its mask.
+ * A watch keeps the process alive until it is closed, unless `unref` is called. Close the watch before the file
+ * descriptor. A file descriptor can have only one watch; use `modify` to change its mask.
  *
  * @param fd a file descriptor, or an object with `fileno()`: a Socket, an Epoll, …
  * @param mask the events to watch for: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are always reported
@@ -47,7 +50,8 @@ export interface WatchOptions {
  * ```
  * @example Iterate for one second
  * ```ts
- * for await (const mask of watch(socket, EPOLLIN, { signal: AbortSignal.timeout(1000) })) console.log(formatMask(mask));
+ * const signal = AbortSignal.timeout(1000);
+ * for await (const mask of watch(socket, EPOLLIN, { signal })) console.log(formatMask(mask));
  * ```
  */
 export function watch(fd: FdLike, mask: number, callback: WatchCallback, options?: WatchOptions): Watch;
@@ -139,8 +143,8 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   }
 
   /**
-   * Stops watching. No further event is delivered, not even one of the current iteration, and async iterators end. Closing
-   * twice has no effect.
+   * Stops watching. No further event is delivered, not even one of the current iteration, and async iterators end.
+   * Closing twice has no effect.
    */
   close(): void {
     const registry = this.#registry;
@@ -177,8 +181,8 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   }
 
   /**
-   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask; between two steps nothing
-   * is watched. The iterator ends when the watch is closed, and leaving a `for await` loop closes the watch.
+   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask; between two steps
+   * nothing is watched. The iterator ends when the watch is closed, and leaving a `for await` loop closes the watch.
    *
    * @throws {TypeError} if the watch has a callback
    */

@@ -1,4 +1,4 @@
-// class Descriptor: a file descriptor of any kind that is read and written: a terminal, a serial port, a GPIO line, a pipe.
+// class Descriptor: reads and writes any file descriptor, such as a terminal, a serial port, a GPIO line or a pipe.
 
 import { O_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
@@ -11,7 +11,8 @@ import { checkBuffer, createBuffer, toBytes, WOULD_BLOCK } from "./transfer.ts";
  *
  * @example
  * ```ts
- * const port = Descriptor.fromfd(openSync("/dev/ttyUSB0", constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));
+ * const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants; // of node:fs
+ * const port = Descriptor.fromfd(openSync("/dev/ttyUSB0", O_RDWR | O_NOCTTY | O_NONBLOCK));
  * watch(port, EPOLLIN, () => console.log(port.read(1024)));
  * ```
  */

@@ -24,15 +24,19 @@ const NOT_WATCHABLE = "regular files and directories are always ready and cannot
 
 /** Options of an Epoll. */
 export interface EpollOptions {
-  /** Receives an event for each system call of this instance (epoll_create1, epoll_ctl, epoll_wait, close), and warnings. */
+  /**
+   * Receives an event for each system call of this instance (epoll_create1, epoll_ctl, epoll_wait, close), and
+   * warnings.
+   */
   trace?: TraceListener | TraceOptions | undefined;
 }
 
 /**
  * An epoll instance, which waits for events on any number of file descriptors.
  *
- * Registrations are level-triggered unless their mask contains EPOLLET. Masks are unsigned 32-bit numbers; a negative one,
- * as `EPOLLIN | EPOLLET` is in JavaScript, is read as unsigned. Every method except `close` throws a ClosedError after `close`.
+ * Registrations are level-triggered unless their mask contains EPOLLET. Masks are unsigned 32-bit numbers; a negative
+ * one, as `EPOLLIN | EPOLLET` is in JavaScript, is read as unsigned. Every method except `close` throws a ClosedError
+ * after `close`.
  *
  * @see epoll(7)
  * @example
@@ -81,8 +85,8 @@ export class Epoll extends OwnedFd {
    * @param token a 32-bit number that is returned with each event of this registration (`EventList.token`)
    * @throws {ErrnoError} EEXIST if the file descriptor is already registered; EBADF if it is not open
    * @throws {ErrnoError} EPERM if it cannot be watched: regular files and directories are always ready
-   * @throws {ErrnoError} EINVAL if it is this epoll instance itself, or the mask combines EPOLLEXCLUSIVE with an event that
-   *   it excludes
+   * @throws {ErrnoError} EINVAL if it is this epoll instance itself, or the mask combines EPOLLEXCLUSIVE with an event
+   *   that it excludes
    * @throws {ErrnoError} ELOOP if epoll instances watch each other in a cycle, or are nested more than five deep
    * @throws {ErrnoError} ENOSPC if the limit /proc/sys/fs/epoll/max_user_watches is reached; ENOMEM
    * @throws {TypeError | RangeError} if `fd` is not a file descriptor, or mask or token is not a 32-bit integer
@@ -110,8 +114,8 @@ export class Epoll extends OwnedFd {
   }
 
   /**
-   * Removes a registration. Call it before the file descriptor is closed: if a duplicate is open anywhere, closing does not
-   * remove the registration.
+   * Removes a registration. Call it before the file descriptor is closed: if a duplicate is open anywhere, closing does
+   * not remove the registration.
    *
    * @param fd a registered file descriptor, or an object with `fileno()`
    * @throws {ErrnoError} ENOENT if the file descriptor is not registered; EBADF if it is not open
@@ -126,10 +130,10 @@ export class Epoll extends OwnedFd {
   /**
    * Waits for events. After an interruption by a signal (EINTR) it continues to wait until the deadline.
    *
-   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately; a negative number or Infinity blocks
-   *   indefinitely, which is the default
-   * @param maxEvents maximum number of events to return, from 1 to 1048576; the others are returned by the next call. -1
-   *   means the default
+   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately; a negative number or Infinity
+   *   blocks indefinitely, which is the default
+   * @param maxEvents maximum number of events to return, from 1 to 1048576; the others are returned by the next call.
+   *   -1 means the default
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
    * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
    * @throws {TypeError | RangeError} if the timeout or the number of events is not a number or out of range

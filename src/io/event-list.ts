@@ -20,7 +20,10 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   readonly capacity: number;
   /** Number of events that the last call returned. */
   length: number = 0;
-  /** @internal Written by epoll_wait: triples of mask, fd and token. The kernel needs 16 bytes per event before conversion. */
+  /**
+   * @internal Written by epoll_wait: triples of mask, fd and token. The kernel needs 16 bytes per event before
+   * conversion.
+   */
   readonly raw: Int32Array;
 
   /**

@@ -42,7 +42,8 @@ export class Inotify extends OwnedFd {
   /**
    * Creates an inotify instance without watches.
    *
-   * @throws {ErrnoError} EMFILE if the limit of open file descriptors or /proc/sys/fs/inotify/max_user_instances is reached
+   * @throws {ErrnoError} EMFILE if the limit of open file descriptors or /proc/sys/fs/inotify/max_user_instances is
+   *   reached
    * @throws {ErrnoError} ENFILE or ENOMEM if no file descriptor can be created
    */
   constructor();
@@ -73,7 +74,8 @@ export class Inotify extends OwnedFd {
    * @param mask IN_CREATE, IN_MODIFY, …
    * @returns the watch descriptor, a number that identifies the watch in its events
    * @throws {ErrnoError} ENOENT if the path does not exist; EACCES if it is not readable; ENOTDIR with IN_ONLYDIR
-   * @throws {ErrnoError} ENOSPC if the limit /proc/sys/fs/inotify/max_user_watches is reached; EINVAL if the mask is empty
+   * @throws {ErrnoError} ENOSPC if the limit /proc/sys/fs/inotify/max_user_watches is reached; EINVAL if the mask is
+   *   empty
    * @throws {TypeError} if the path is not a string, or contains a NUL character
    * @throws {ClosedError} if this object is closed
    * @see inotify_add_watch(2)

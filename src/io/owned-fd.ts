@@ -8,8 +8,8 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { retryInterrupted, transferLength, WOULD_BLOCK } from "./transfer.ts";
 
 /**
- * An owned file descriptor. Only `close` closes it: it is never closed by the garbage collector. Every method except `close`
- * throws a ClosedError after `close` or `detach`.
+ * An owned file descriptor. Only `close` closes it: it is never closed by the garbage collector. Every method except
+ * `close` throws a ClosedError after `close` or `detach`.
  */
 export class OwnedFd implements Disposable {
   /** @internal */

@@ -23,8 +23,8 @@ export interface SignalCount {
 /**
  * Catches signals until it is closed, which restores the previous handlers. It can be used only on the main thread.
  *
- * Previous handlers, including Bun's own for `process.on`, are still called. The implementation is a signal handler that
- * writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
+ * Previous handlers, including Bun's own for `process.on`, are still called. The implementation is a signal handler
+ * that writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
  *
  * @see sigaction(2), eventfd(2)
  * @example

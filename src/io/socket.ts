@@ -34,9 +34,10 @@ const scratch = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
 /**
  * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams.
  *
- * Where Python raises BlockingIOError, methods return a value instead: `accept`, `recv`, `recvfrom` and `recvmsg` return
- * `null`, `recvInto` and the send methods return `WOULD_BLOCK` (-1), and `connect` returns `false`. All other failures throw
- * an ErrnoError. SIGPIPE is never raised. Every method except `close` throws a ClosedError after `close` or `detach`.
+ * Where Python raises BlockingIOError, methods return a value instead: `accept`, `recv`, `recvfrom` and `recvmsg`
+ * return `null`, `recvInto` and the send methods return `WOULD_BLOCK` (-1), and `connect` returns `false`. All other
+ * failures throw an ErrnoError. SIGPIPE is never raised. Every method except `close` throws a ClosedError after `close`
+ * or `detach`.
  *
  * @see socket(2), socket(7), ip(7), ipv6(7), unix(7)
  * @example
@@ -59,8 +60,8 @@ export class Socket extends OwnedFd {
    * @param type SOCK_STREAM (the default), SOCK_DGRAM or SOCK_SEQPACKET
    * @param protocol 0 for the default protocol of the type
    * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; ENOBUFS, ENOMEM
-   * @throws {ErrnoError} EAFNOSUPPORT if the kernel does not support the family; EPROTONOSUPPORT or ESOCKTNOSUPPORT if the
-   *   family does not support the type; EACCES without permission
+   * @throws {ErrnoError} EAFNOSUPPORT if the kernel does not support the family; EPROTONOSUPPORT or ESOCKTNOSUPPORT if
+   *   the family does not support the type; EACCES without permission
    * @throws {TypeError} if an argument is not an integer
    * @see socket(2)
    */
@@ -92,7 +93,8 @@ export class Socket extends OwnedFd {
   /**
    * Binds the socket to a local address.
    *
-   * @param address `{ address, port }`, where port 0 selects a free port; or `{ path }`, where `"\0name"` is an abstract name
+   * @param address `{ address, port }`, where port 0 selects a free port; or `{ path }`, where `"\0name"` is an
+   *   abstract name
    * @throws {ErrnoError} EADDRINUSE if the address is in use; EADDRNOTAVAIL if it is not local
    * @throws {ErrnoError} EACCES for a privileged port, or a directory without write permission
    * @throws {ErrnoError} EINVAL if the socket is already bound; ENOENT, ENOTDIR, EROFS or ELOOP for a path
@@ -145,12 +147,13 @@ export class Socket extends OwnedFd {
    * Connects to an address.
    *
    * @param address `{ address, port }` or `{ path }`
-   * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case wait for EPOLLOUT;
-   *   then `getsockopt(SOL_SOCKET, SO_ERROR)` returns 0 or an errno
+   * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case wait for
+   *   EPOLLOUT; then `getsockopt(SOL_SOCKET, SO_ERROR)` returns 0 or an errno
    * @throws {ErrnoError} ECONNREFUSED, ENETUNREACH, EHOSTUNREACH or EADDRNOTAVAIL if the connection fails immediately
    * @throws {ErrnoError} EISCONN if the socket is connected; EALREADY if a connection is in progress
    * @throws {ErrnoError} EACCES or EPERM without permission; EPROTOTYPE if the peer has another type; ENOENT for a path
-   * @throws {ErrnoError} EAGAIN if the backlog of a unix socket is full. epoll does not report when there is space again
+   * @throws {ErrnoError} EAGAIN if the backlog of a unix socket is full. epoll does not report when there is space
+   *   again
    * @throws {TypeError | RangeError} if the address does not fit the family, or its port or path is out of range
    * @throws {ClosedError} if this object is closed
    * @see connect(2)
@@ -169,7 +172,8 @@ export class Socket extends OwnedFd {
    * @param size maximum number of bytes
    * @param flags MSG_PEEK, MSG_OOB, …
    * @returns the bytes; an empty array at the end of the stream; `null` if nothing has been received yet
-   * @throws {ErrnoError} ECONNRESET if the connection was reset; ETIMEDOUT if it timed out; ENOTCONN if it is not connected
+   * @throws {ErrnoError} ECONNRESET if the connection was reset; ETIMEDOUT if it timed out; ENOTCONN if it is not
+   *   connected
    * @throws {ErrnoError} ECONNREFUSED if an earlier datagram was answered with an ICMP error
    * @throws {RangeError} if the size is out of range
    * @throws {ClosedError} if this object is closed
@@ -177,7 +181,7 @@ export class Socket extends OwnedFd {
    */
   recv(size: number, flags: number = 0): Uint8Array | null {
     const fd = this.open("recv");
-    // Usually fewer bytes arrive than requested, so they are copied out of a shared buffer instead of keeping a large one.
+    // Usually fewer bytes arrive than requested: copy them out of a shared buffer instead of keeping a large one.
     const fitsScratch = Number.isInteger(size) && size >= 0 && size <= SCRATCH_BYTES;
     const buffer = fitsScratch ? scratch : createBuffer(size);
     const n = retryInterrupted(() => this.sys.recv(fd, buffer, 0, size, flags));
@@ -210,7 +214,8 @@ export class Socket extends OwnedFd {
    * @param data bytes, or a string, which is encoded as UTF-8
    * @param flags MSG_MORE, MSG_OOB, …
    * @returns the number of bytes that were sent, possibly fewer than given; `WOULD_BLOCK` if the send buffer is full
-   * @throws {ErrnoError} EPIPE or ECONNRESET if the connection is closed; ENOTCONN or EDESTADDRREQ if it is not connected
+   * @throws {ErrnoError} EPIPE or ECONNRESET if the connection is closed; ENOTCONN or EDESTADDRREQ if it is not
+   *   connected
    * @throws {ErrnoError} EMSGSIZE if a datagram is too long
    * @throws {TypeError} if `data` is neither a string nor a Uint8Array
    * @throws {ClosedError} if this object is closed
@@ -269,17 +274,20 @@ export class Socket extends OwnedFd {
   /**
    * Sends several buffers as one message, optionally with file descriptors or credentials.
    *
-   * On a stream, ancillary data is sent with the first byte. If fewer bytes are sent than given, send the rest without it.
+   * On a stream, ancillary data is sent with the first byte. If fewer bytes are sent than given, send the rest without
+   * it.
    *
    * @param buffers the data
-   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; a stream needs at least one byte
+   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; a stream needs at least one
+   *   byte
    * @param flags MSG_MORE, …
    * @param address the receiver, for a socket that is not connected
    * @returns the number of bytes that were sent; `WOULD_BLOCK` if the send buffer is full, and nothing was sent
    * @throws {ErrnoError} as `send` and `sendto`; EBADF if a file descriptor to send is not open
-   * @throws {ErrnoError} EPERM if the credentials are not those of this process; ETOOMANYREFS if too many file descriptors
-   *   are in flight
-   * @throws {TypeError | RangeError} if an argument is not valid, such as an item with no or more than 253 file descriptors
+   * @throws {ErrnoError} EPERM if the credentials are not those of this process; ETOOMANYREFS if too many file
+   *   descriptors are in flight
+   * @throws {TypeError | RangeError} if an argument is not valid, such as an item with no or more than 253 file
+   *   descriptors
    * @throws {ClosedError} if this object is closed
    * @see sendmsg(2), unix(7), cmsg(3)
    */
@@ -300,8 +308,8 @@ export class Socket extends OwnedFd {
    * Receives a message with its sender's address, its flags and its ancillary data.
    *
    * @param size maximum number of bytes of data
-   * @param ancillarySize buffer size for ancillary data: `CMSG_SPACE(4 * count)` for file descriptors. What does not fit is
-   *   discarded, file descriptors are closed, and `flags` contains MSG_CTRUNC
+   * @param ancillarySize buffer size for ancillary data: `CMSG_SPACE(4 * count)` for file descriptors. What does not
+   *   fit is discarded, file descriptors are closed, and `flags` contains MSG_CTRUNC
    * @param flags MSG_PEEK, …
    * @returns the message; `null` if none has been received yet
    * @throws {ErrnoError} as `recv`
@@ -408,7 +416,8 @@ export class Socket extends OwnedFd {
   }
 
   /**
-   * Returns the credentials that the peer of a unix stream socket had when it called `connect`, `listen` or `socketpair`.
+   * Returns the credentials that the peer of a unix stream socket had when it called `connect`, `listen` or
+   * `socketpair`.
    *
    * @returns the process, user and group ID; the process ID is 0 if it is not visible in this PID namespace
    * @throws {ClosedError} if this object is closed
@@ -423,8 +432,8 @@ export class Socket extends OwnedFd {
   /**
    * Sets SO_LINGER, which determines what `close` does with unsent data.
    *
-   * @param seconds `null`, the default of a new socket, sends the data in the background. A number limits the time; after
-   *   it, unsent data is discarded and the connection is reset. 0 resets the connection immediately
+   * @param seconds `null`, the default of a new socket, sends the data in the background. A number limits the time;
+   *   after it, unsent data is discarded and the connection is reset. 0 resets the connection immediately
    * @throws {ClosedError} if this object is closed
    * @see socket(7), SO_LINGER
    */
@@ -472,8 +481,8 @@ export class Socket extends OwnedFd {
  * @param family AF_UNIX (the default)
  * @param type SOCK_STREAM (the default), SOCK_DGRAM or SOCK_SEQPACKET
  * @param protocol 0
- * @throws {ErrnoError} EOPNOTSUPP if the family is not AF_UNIX; EMFILE or ENFILE if the limit of open file descriptors is
- *   reached
+ * @throws {ErrnoError} EOPNOTSUPP if the family is not AF_UNIX; EMFILE or ENFILE if the limit of open file descriptors
+ *   is reached
  * @throws {TypeError} if an argument is not an integer
  * @see socketpair(2)
  */

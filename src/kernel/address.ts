@@ -176,7 +176,10 @@ function scopeIdOf(zone: string): number {
   throw invalidValue(`no network interface named ${JSON.stringify(zone)} has an IPv6 address`);
 }
 
-/** Formats an address for display and URLs: `127.0.0.1:80`, `[::1]:80`, or a path, with `@` for the NUL of an abstract name. */
+/**
+ * Formats an address for display and URLs: `127.0.0.1:80`, `[::1]:80`, or a path, with `@` for the NUL of an abstract
+ * name.
+ */
 export function formatEndpoint(address: string, port?: number): string {
   if (port === undefined) return address.replaceAll("\0", "@");
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

@@ -31,7 +31,9 @@ export type ReceivedAncillary =
 
 /** The kernel's limit per message, SCM_MAX_FD. */
 const MAX_FDS = 253;
-/** struct cmsghdr on 64-bit Linux: the length as a size_t, then level and type. musl's 32-bit length is padded with 0. */
+/**
+ * struct cmsghdr on 64-bit Linux: the length as a size_t, then level and type. musl's 32-bit length is padded with 0.
+ */
 const HEADER_BYTES = 16;
 const UCRED_BYTES = 12; // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
 

@@ -28,7 +28,10 @@ interface ErrnoTables {
 
 let tables: ErrnoTables | undefined;
 
-/** Returns the tables of node:os and node:util. They are loaded with the first error, because loading takes some milliseconds. */
+/**
+ * Returns the tables of node:os and node:util. They are loaded with the first error, because loading takes some
+ * milliseconds.
+ */
 function errnoTables(): ErrnoTables {
   if (tables !== undefined) return tables;
   const os = process.getBuiltinModule("node:os");

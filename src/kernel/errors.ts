@@ -40,7 +40,7 @@ export class ErrnoError extends Error {
   constructor(errno: number, syscall: string, { fd, address, port, hint }: ErrnoDetails = {}) {
     const code = errnoName(errno);
     const message = errnoMessage(errno);
-    const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // without brackets and :0, as in Node
+    const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
     const text =
       address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`;
     super(hint === undefined ? text : `${text}: ${hint}`);
@@ -85,7 +85,8 @@ const lookupNames = new Map([
 ]);
 
 /**
- * Thrown when a host name cannot be resolved. The message has the shape of Node's: `getaddrinfo ENOTFOUND no.such.host`.
+ * Thrown when a host name cannot be resolved. The message has the shape of Node's: `getaddrinfo ENOTFOUND
+ * no.such.host`.
  *
  * @see getaddrinfo(3)
  */
@@ -136,7 +137,10 @@ export function outOfRange(name: string, expected: string, received: unknown): R
   return withCode(new RangeError(`${name} must be ${expected}; received ${format(received)}`), "ERR_OUT_OF_RANGE");
 }
 
-/** Returns the error for a value that has the right type but is invalid. The message names the value and says what to do. */
+/**
+ * Returns the error for a value that has the right type but is invalid. The message names the value and says what to
+ * do.
+ */
 export function invalidValue(message: string): RangeError {
   return withCode(new RangeError(message), "ERR_INVALID_ARG_VALUE");
 }

@@ -11,9 +11,9 @@ type Bytes = Uint8Array | Int32Array;
 /**
  * The system calls. Each returns a number >= 0, or -errno; none throws or allocates.
  *
- * Memory is passed as a view with every call instead of a stored address. That is as fast, keeps the buffer alive during
- * the call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054).
- * An `address` has 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
+ * Memory is passed as a view with every call instead of a stored address. That is as fast, keeps the buffer alive
+ * during the call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An `address` has
+ * 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
  */
 export interface Syscalls {
   epoll_create1(flags: number): number;
@@ -92,7 +92,10 @@ export interface Syscalls {
   signal_release(signal: number): number;
   /** Returns how often the signal was delivered since the last call. */
   signal_take(signal: number): number;
-  /** Starts the thread that sends the token of each event of `epfd` to `socket`; it owns and closes both. See loop-bridge.ts. */
+  /**
+   * Starts the thread that sends the token of each event of `epfd` to `socket`; it owns and closes both. See
+   * loop-bridge.ts.
+   */
   start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
   /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
   stop_bridge_thread(peer: number): number;

@@ -16,7 +16,9 @@ export function drainMicrotasks(): void {
   jsc().drainMicrotasks();
 }
 
-/** Returns the approximate size of an object in bytes, including memory that it owns but not the objects it refers to. */
+/**
+ * Returns the approximate size of an object in bytes, including memory that it owns but not the objects it refers to.
+ */
 export function shallowSizeOf(value: object): number {
   return jsc().estimateShallowMemoryUsageOf(value);
 }

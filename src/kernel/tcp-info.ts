@@ -36,8 +36,9 @@ const STATES: readonly (TcpState | "")[] = [
 export const TCP_INFO_BYTES: number = 256;
 
 /**
- * Statistics of a TCP connection. Names end with the unit of a time; rates are in bytes per second. Windows are in bytes,
- * except `congestionWindow` and `sendSsthresh`, which are in segments. A field that the kernel does not have is undefined.
+ * Statistics of a TCP connection. Names end with the unit of a time; rates are in bytes per second. Windows are in
+ * bytes, except `congestionWindow` and `sendSsthresh`, which are in segments. A field that the kernel does not have is
+ * undefined.
  *
  * @see tcp(7), linux/tcp.h: struct tcp_info
  */

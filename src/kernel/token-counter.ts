@@ -1,8 +1,10 @@
-// Tokens for epoll registrations: 32-bit numbers that tell events of one registration from those of another with the same fd.
+// Tokens for epoll registrations: 32-bit numbers that tell apart registrations of the same fd.
 
 const MAX_TOKEN = 0xffffffff;
 
-/** Counts from `first` to 2^32 - 1 and then starts again: a token is not reused while its registration can still exist. */
+/**
+ * Counts from `first` to 2^32 - 1 and then starts again: a token is not reused while its registration can still exist.
+ */
 export class TokenCounter {
   readonly #first: number;
   #next: number;

@@ -1,4 +1,4 @@
-// class Epoll of the npm package `epoll`, implemented on watch(), so that its users run in Bun without compiling an addon.
+// class Epoll of the npm package `epoll`, implemented on watch(), so that no native addon needs to be compiled.
 
 import {
   EPOLLERR,
@@ -18,8 +18,8 @@ import { type Watch, watch } from "../event-loop/watch.ts";
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void;
 
 /**
- * Watches file descriptors like the npm package `epoll`. A file descriptor that has been added keeps the process alive until
- * it is removed, and pending events of a removed one are dropped. Unlike in the package, errors have a `code`.
+ * Watches file descriptors like the npm package `epoll`. A file descriptor that has been added keeps the process alive
+ * until it is removed, and pending events of a removed one are dropped. Unlike in the package, errors have a `code`.
  *
  * @see https://www.npmjs.com/package/epoll
  * @example

@@ -9,7 +9,7 @@ import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-/** Some wake-ups involve the bridge thread, others do not. For more: WAKE_UPS=1000000 bun test test/watch/many.test.ts */
+/** Some wake-ups involve the bridge thread. For more of them: WAKE_UPS=1000000 bun test test/watch/many.test.ts */
 const WAKE_UPS = Number(process.env["WAKE_UPS"] ?? 20_000);
 const MANY = 10_000;
 /** Maximum number of callbacks in one iteration. */
@@ -77,7 +77,7 @@ test(
         if (sent % 5_000 === 0) Bun.gc(true);
         random = (random * 1_103_515_245 + 12_345) & 0x7fffffff;
         const way = (random >>> 16) % 100;
-        // Immediately; in the next iteration; while it is re-armed; after that; after the watch was closed and reopened.
+        // Immediately; in the next iteration; while it is re-armed; after that; after the watch was reopened.
         if (way < 20) send();
         else if (way < 50) setImmediate(send);
         else if (way < 80) setImmediate(() => setImmediate(send));

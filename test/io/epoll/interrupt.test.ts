@@ -14,7 +14,7 @@ everyFdIsClosed();
 const EINTR = 4;
 const EBADF = 9;
 
-/** Returns the report of a process whose poll(timeoutMs) was interrupted `times` times. Retries if a signal was too late. */
+/** Interrupts the poll(timeoutMs) of a process and returns its report. Retries if a signal was too late. */
 async function interruptedBySignals(times: number, timeoutMs: number): Promise<WaiterReport> {
   for (;;) {
     const waiter = await Waiter.start({ timeoutMs });

@@ -149,7 +149,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
 describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) => {
   test("connecting a stream socket to a datagram socket fails, and vice versa", () => {
     using place = new Place(kind);
-    const code = kind === "AF_UNIX path" ? "EPROTOTYPE" : "ECONNREFUSED"; // each type has its own namespace of abstract names
+    const code = kind === "AF_UNIX path" ? "EPROTOTYPE" : "ECONNREFUSED"; // abstract names are per type
     using listener = place.listening();
     using receiver = place.bound(SOCK_DGRAM);
     using stream = new Socket(AF_UNIX);
