@@ -143,7 +143,7 @@ async function look(page: string): Promise<{ rendererUs(): Promise<number> } & A
   const opened = await openBrowser();
   const tab = await (await opened.browser.newContext({ viewport: { width: 1440, height: 1100 } })).newPage();
   await tab.goto(page);
-  await tab.waitForSelector(".ring");
+  await tab.waitForSelector(".loop-diagram");
   const session = await opened.browser.newBrowserCDPSession();
   return {
     async rendererUs() {

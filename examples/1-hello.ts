@@ -1,6 +1,7 @@
 // curl http://localhost:8800/
 //
-// The document's server. With `keepAlive: false, eager: false` it is the document's loop to the letter.
+// A web server that answers every request with the same response. Add `keepAlive: false, eager: false` for classic mode,
+// with one system call per event.
 
 import { EpollServer } from "epoll-hello";
 

@@ -1,12 +1,12 @@
-// bun examples/10-inotify.ts /tmp        (then make, change, rename and remove files there)
+// bun examples/10-inotify.ts /tmp        (then create, change, rename and remove files there)
 //
-// What happens in a folder, as inotify(7) tells it, with a timer beside it on the same loop.
+// Changes in a directory, reported by inotify(7), and a timer on the same event loop.
 
 import { EPOLLIN, formatInotifyMask, IN_CLOSE_WRITE, IN_CREATE, IN_DELETE, IN_MOVE, Inotify, watch } from "epoll-hello";
 
-const folder = process.argv[2] ?? "/tmp";
+const directory = process.argv[2] ?? "/tmp";
 const inotify = new Inotify();
-inotify.add(folder, IN_CREATE | IN_CLOSE_WRITE | IN_DELETE | IN_MOVE);
+inotify.add(directory, IN_CREATE | IN_CLOSE_WRITE | IN_DELETE | IN_MOVE);
 
 let events = 0;
 watch(inotify, EPOLLIN, () => {
@@ -16,4 +16,4 @@ watch(inotify, EPOLLIN, () => {
   }
 });
 setInterval(() => console.log(`${events} events so far`), 60_000).unref();
-console.log(`watching ${folder}`);
+console.log(`watching ${directory}`);

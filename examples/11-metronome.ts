@@ -1,6 +1,7 @@
 // bun examples/11-metronome.ts 120        (beats per minute)
 //
-// A metronome on a timerfd: the kernel keeps the time, to the nanosecond, and a late reader hears how many beats it missed.
+// A metronome on a timerfd. The kernel keeps the time with nanosecond resolution, and tells a late reader how many beats it
+// missed.
 
 import { EPOLLIN, TimerFd, watch } from "epoll-hello";
 
@@ -12,8 +13,8 @@ using timer = new TimerFd();
 timer.set({ value: 1n, interval });
 let beat = 0;
 for await (const _ of watch(timer, EPOLLIN)) {
-  const passed = Number(timer.read() ?? 0n);
-  beat += passed;
-  console.log(`${beat % 4 === 1 ? "TICK" : "tock"} ${beat}${passed > 1 ? `, ${passed - 1} missed` : ""}`);
+  const expirations = Number(timer.read() ?? 0n);
+  beat += expirations;
+  console.log(`${beat % 4 === 1 ? "TICK" : "tock"} ${beat}${expirations > 1 ? `, ${expirations - 1} missed` : ""}`);
   if (beat >= beats) break;
 }

@@ -1,6 +1,6 @@
 // nc -U /tmp/chat.sock        (several of them)
 //
-// A chat over a unix socket, on Bun's own event loop. The kernel says who each one is.
+// A chat over a unix socket, on Bun's own event loop. The kernel identifies the peers (SO_PEERCRED).
 
 import { unlinkSync } from "node:fs";
 import { AF_UNIX, EPOLLIN, ErrnoError, Socket, watch } from "epoll-hello";
@@ -9,7 +9,7 @@ const path = process.argv[2] ?? "/tmp/chat.sock";
 const listener = new Socket(AF_UNIX);
 listener.bind({ path });
 listener.listen();
-const people = new Map<number, { socket: Socket; name: string }>();
+const members = new Map<number, { socket: Socket; name: string }>();
 
 watch(listener, EPOLLIN, () => {
   const connection = listener.accept();
@@ -17,16 +17,17 @@ watch(listener, EPOLLIN, () => {
   const { socket } = connection;
   const { pid, uid } = socket.peerCredentials();
   const name = `user ${uid}, process ${pid}`;
-  people.set(socket.fileno(), { socket, name });
-  tell(`* ${name} is here`);
+  members.set(socket.fileno(), { socket, name });
+  broadcast(`* ${name} joined`);
   const watcher = watch(socket, EPOLLIN, (_, fd) => {
     const bytes = attempt(() => socket.recv(4096));
     if (bytes === null) return;
-    if (bytes !== undefined && bytes.length > 0) return tell(`${name}: ${Buffer.from(bytes).toString().trimEnd()}`, fd);
+    if (bytes !== undefined && bytes.length > 0)
+      return broadcast(`${name}: ${Buffer.from(bytes).toString().trimEnd()}`, fd);
     watcher.close();
-    people.delete(fd);
+    members.delete(fd);
     socket.close();
-    tell(`* ${name} has gone`);
+    broadcast(`* ${name} left`);
   });
 });
 process.on("SIGINT", () => {
@@ -35,12 +36,13 @@ process.on("SIGINT", () => {
 });
 console.log(`listening on ${path}`);
 
-function tell(line: string, except?: number): void {
+function broadcast(line: string, except?: number): void {
   console.log(line);
-  for (const [fd, { socket }] of people) if (fd !== except) attempt(() => socket.send(`${line}\n`)); // who does not read, misses it
+  // A member whose send queue is full misses the line.
+  for (const [fd, { socket }] of members) if (fd !== except) attempt(() => socket.send(`${line}\n`));
 }
 
-/** Undefined if the other one is gone. */
+/** Returns undefined if the peer has disconnected. */
 function attempt<T>(call: () => T): T | undefined {
   try {
     return call();

@@ -1,6 +1,6 @@
-// curl http://127.0.0.1:8805        (each time another of two processes answers)
+// curl http://127.0.0.1:8805        (two processes answer in turn)
 //
-// Connections handed from one process to others: the parent accepts, and passes each descriptor by SCM_RIGHTS to a child.
+// Connections passed between processes: the parent accepts, and passes each fd to a child (SCM_RIGHTS).
 
 import { EPOLLIN, Socket, socketpair, watch } from "epoll-hello";
 
@@ -8,7 +8,7 @@ if (process.argv[2] === "child") {
   const parent = Socket.fromfd(3);
   watch(parent, EPOLLIN, () => {
     const message = parent.recvFds(1, 1);
-    if (message?.data.length === 0) process.exit(); // the parent has gone
+    if (message?.data.length === 0) process.exit(); // the parent has exited
     for (const fd of message?.fds ?? []) answer(Socket.fromfd(fd));
   });
 } else {
@@ -16,19 +16,19 @@ if (process.argv[2] === "child") {
   listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 8805) });
   listener.listen();
   const children = [1, 2].map(() => {
-    const [ours, theirs] = socketpair();
+    const [local, remote] = socketpair();
     Bun.spawn([process.execPath, import.meta.path, "child"], {
-      stdio: ["ignore", "inherit", "inherit", theirs.fileno()],
+      stdio: ["ignore", "inherit", "inherit", remote.fileno()],
     });
-    theirs.close();
-    return ours;
+    remote.close();
+    return local;
   });
-  let turn = 0;
+  let next = 0;
   watch(listener, EPOLLIN, () => {
     const connection = listener.accept();
     if (connection === null) return;
-    children[turn++ % children.length]?.sendFds("x", [connection.socket]);
-    connection.socket.close(); // the child has its own
+    children[next++ % children.length]?.sendFds("x", [connection.socket]);
+    connection.socket.close(); // the child has a duplicate
   });
   console.log("listening on", listener.getsockname());
 }

@@ -1,6 +1,6 @@
 // curl http://127.0.0.1:8806/hello/you        (and the same on port 8807)
 //
-// A Hono app on EpollServer and on Bun.serve, in one process and on one event loop, with a timer beside them.
+// One Hono app on EpollServer and on Bun.serve, in one process and on one event loop, next to a timer.
 
 import { Hono } from "hono";
 import { EpollServer } from "epoll-hello";
@@ -13,12 +13,12 @@ app.get("/hello/:name", (context) => context.text(`Hello, ${context.req.param("n
 app.get("/seconds", (context) => context.json({ seconds }));
 app.post("/length", async (context) => context.json({ length: (await context.req.text()).length }));
 
-const ours = new EpollServer({ hostname: "127.0.0.1", port: Number(process.argv[2] ?? 8806), fetch: app.fetch });
-await ours.start();
-const buns = Bun.serve({ hostname: "127.0.0.1", port: Number(process.argv[3] ?? 8807), fetch: app.fetch });
-console.log(`listening on ${ours.url} and ${buns.url}`);
+const epollServer = new EpollServer({ hostname: "127.0.0.1", port: Number(process.argv[2] ?? 8806), fetch: app.fetch });
+await epollServer.start();
+const bunServer = Bun.serve({ hostname: "127.0.0.1", port: Number(process.argv[3] ?? 8807), fetch: app.fetch });
+console.log(`listening on ${epollServer.url} and ${bunServer.url}`);
 
 process.on("SIGINT", async () => {
-  await Promise.all([ours.stop(), buns.stop()]);
-  console.log(`${ours.stats.requests} requests`);
+  await Promise.all([epollServer.stop(), bunServer.stop()]);
+  console.log(`${epollServer.stats.requests} requests`);
 });

@@ -1,11 +1,13 @@
-// bun examples/15-trace.ts    What a loop does, line by line; and who holds up all others is caught.
+// bun examples/15-trace.ts
+//
+// Traces each system call of an epoll loop. One of its two handlers is slow and blocks the loop: the trace warns about it.
 
 import { Epoll, EPOLLIN, formatEvent, Socket, socketpair, type TraceEvent } from "epoll-hello";
 
 const trace = {
   slowMs: 20,
   listener(event: TraceEvent) {
-    const line = formatEvent(event); // the beginning and the end of an iteration have none
+    const line = formatEvent(event); // undefined for the start and end of an iteration
     if (line !== undefined) console.log(line);
   },
 };
@@ -14,7 +16,7 @@ const epoll = new Epoll({ trace });
 const pairs = [socketpair(), socketpair()];
 const handlers = new Map<number, (socket: Socket) => void>();
 
-/** Holds up the loop: nobody else is served meanwhile. */
+/** Blocks the loop: no other fd is handled meanwhile. */
 function slow(socket: Socket): void {
   socket.recv(100);
   const end = performance.now() + 30;
@@ -25,20 +27,20 @@ function quick(socket: Socket): void {
   socket.recv(100);
 }
 
-for (const [i, [ours, peer]] of pairs.entries()) {
-  epoll.register(ours, EPOLLIN);
-  handlers.set(ours.fileno(), i === 0 ? slow : quick);
+for (const [i, [local, peer]] of pairs.entries()) {
+  epoll.register(local, EPOLLIN);
+  handlers.set(local.fileno(), i === 0 ? slow : quick);
   peer.send("hello");
 }
 
 for (const [fd] of epoll.poll(1000)) {
-  const [ours] = pairs.find(([one]) => one.fileno() === fd) ?? [];
-  if (ours === undefined) continue;
-  epoll.modify(ours, 0); // its turn begins: the trace knows that by the calls for it
-  handlers.get(fd)?.(ours);
-  epoll.modify(ours, EPOLLIN);
+  const [local] = pairs.find(([one]) => one.fileno() === fd) ?? [];
+  if (local === undefined) continue;
+  epoll.modify(local, 0); // by this call, the trace knows that the fd is being handled
+  handlers.get(fd)?.(local);
+  epoll.modify(local, EPOLLIN);
 }
-epoll.poll(0); // the iteration is over, and was measured
+epoll.poll(0); // ends the iteration, so that it is measured
 
 epoll.close();
 for (const pair of pairs) for (const socket of pair) socket.close();

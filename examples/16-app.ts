@@ -1,22 +1,22 @@
 // bun src/tools/cli/main.ts examples/16-app.ts --port 8808        (then: curl http://localhost:8808/soon)
 //
-// An application for the command: what a module exports by default is served, by one process or with --workers 4, and shown
-// with --trace, --step and --inspect. It may wait for timers, for files and for others.
+// An app for the command, which serves a module's default export. Try it with --workers 4, --trace, --step or --inspect, too.
+// Its handlers may wait for timers, files and other servers.
 
 let visits = 0;
 
 export default {
-  maxBodyBytes: 1_000_000, // any option of EpollServer, but those that say where it listens
+  maxBodyBytes: 1_000_000, // any option of EpollServer, except where to listen
 
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     visits++;
     if (pathname === "/soon") {
       await Bun.sleep(100);
-      return new Response(`A moment later, visit ${visits} of process ${process.pid}.\n`);
+      return new Response(`100 ms later: visit ${visits} of process ${process.pid}.\n`);
     }
     if (pathname === "/length") return Response.json({ length: (await request.bytes()).length });
-    if (pathname === "/broken") throw new Error("this is what the terminal shows, and the client gets 500");
+    if (pathname === "/broken") throw new Error("printed in the terminal; the client gets 500");
     return new Response(`Visit ${visits} of process ${process.pid}.\n`);
   },
 };

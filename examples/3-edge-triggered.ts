@@ -1,32 +1,33 @@
 // bun examples/3-edge-triggered.ts
 //
-// Level and edge on the same bytes: five are sent, two are read. Level-triggered, epoll says "ready" again; with EPOLLET
-// it is silent, though three bytes are left, until more arrive. So: read until null, or do not ask for edges.
+// Level-triggered and edge-triggered on the same bytes. Five bytes are sent and two are read. Level-triggered, epoll reports
+// the socket again. With EPOLLET it reports nothing, although three bytes are left, until more arrive. With EPOLLET, read
+// until null.
 
 import { Epoll, EPOLLET, EPOLLIN, formatEvents, formatMask, socketpair } from "epoll-hello";
 
 for (const mask of [EPOLLIN, EPOLLIN | EPOLLET]) {
   using epoll = new Epoll();
-  const [here, there] = socketpair();
-  epoll.register(here, mask);
+  const [local, peer] = socketpair();
+  epoll.register(local, mask);
   console.log(formatMask(mask));
 
-  there.send("hello");
-  console.log("  five bytes were sent:  ", show(epoll.poll(0)));
-  console.log("  two are read:          ", here.recv(2)?.length);
-  console.log("  three are left:        ", show(epoll.poll(0)));
-  there.send("!");
-  console.log("  another was sent:      ", show(epoll.poll(0)));
+  peer.send("hello");
+  console.log("  five bytes sent:   ", show(epoll.poll(0)));
+  console.log("  two bytes read:    ", local.recv(2)?.length);
+  console.log("  three bytes left:  ", show(epoll.poll(0)));
+  peer.send("!");
+  console.log("  one more sent:     ", show(epoll.poll(0)));
   let rest = 0;
-  for (let data; (data = here.recv(2)) !== null;) rest += data.length;
-  console.log("  the rest is read:      ", rest);
-  console.log("  nothing is left:       ", show(epoll.poll(0)));
+  for (let data; (data = local.recv(2)) !== null;) rest += data.length;
+  console.log("  all of them read:  ", rest);
+  console.log("  nothing left:      ", show(epoll.poll(0)));
 
-  here.close();
-  there.close();
+  local.close();
+  peer.close();
 }
 
-/** The descriptor's number says nothing here. */
+/** Formats events without the fd, which is different each time. */
 function show(events: [number, number][]): string {
   return formatEvents(events).replace(/\(\d+/, "(fd");
 }

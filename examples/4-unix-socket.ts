@@ -1,6 +1,6 @@
 // curl --unix-socket /tmp/epoll-hello.sock http://localhost/
 //
-// The server on a unix socket: a path, or "\0name" for one without a file. The file goes when the server stops, and one
+// A web server on a unix socket: a path, or "\0name" for an abstract name. The file is removed when the server stops. One
 // that a killed server left behind is replaced.
 
 import { EpollServer } from "epoll-hello";

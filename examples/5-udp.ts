@@ -1,6 +1,6 @@
 // echo hi > /dev/udp/127.0.0.1/8805        (or: echo hi | nc -u -w1 127.0.0.1 8805)
 //
-// Datagrams: one socket serves everyone. Each wake-up answers all that waits.
+// A UDP echo server. One socket serves all clients, and each wake-up answers all datagrams in the receive queue.
 
 import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "epoll-hello";
 
@@ -17,6 +17,6 @@ for (;;) {
     const { data, address } = datagram;
     if (!("port" in address)) continue;
     console.log(`${data.length} bytes from ${address.address}:${address.port}`);
-    socket.sendto(data, address); // a datagram that does not fit now is dropped, as UDP may
+    socket.sendto(data, address); // if it would block, the datagram is dropped, as UDP permits
   }
 }

@@ -1,7 +1,7 @@
 // curl http://localhost:8802/hello?name=you        (or: curl -d '{"a":1}' http://localhost:8802/echo)
 //
-// A web-standard handler, as a Hono app's `app.fetch` is one. Under run(), which blocks Bun's event loop, it answers from
-// what is in memory and what the request brings; errors come to `onError`.
+// A web-standard fetch handler, such as a Hono app's `app.fetch`. Under run(), which blocks Bun's event loop, it may await the
+// request body, but no timers or I/O. Errors go to `onError`.
 
 import { EpollServer } from "epoll-hello";
 
@@ -13,7 +13,7 @@ const server = new EpollServer({
     if (pathname === "/echo") return Response.json(await request.json());
     if (pathname === "/me") return new Response(Bun.file(import.meta.path));
     if (pathname === "/stats") return Response.json({ ...server.stats, you: server.requestIP(request) });
-    return new Response("There is nothing here.\n", { status: 404 });
+    return new Response("Not found\n", { status: 404 });
   },
   onError: (error) => new Response(`${error}\n`, { status: error instanceof SyntaxError ? 400 : 500 }),
 });

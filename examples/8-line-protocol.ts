@@ -1,10 +1,11 @@
-// nc 127.0.0.1 8804        (then type: set a 1, get a, who, quit)
+// nc 127.0.0.1 8804        (then type: set a 1, get a, info, quit)
 //
-// A protocol of lines. A line may come in pieces, and several in one; one that does not end is cut off.
+// A line-based protocol. A line may arrive in several pieces, and a piece may hold several lines. A client whose line is too
+// long is disconnected.
 
 import { EpollServer, type ServerSocket } from "epoll-hello";
 
-const MAX_LINE = 1024;
+const MAX_LINE_LENGTH = 1024;
 const values = new Map<string, string>();
 
 const server = new EpollServer({
@@ -20,7 +21,7 @@ const server = new EpollServer({
       const lines = `${socket.data}${new TextDecoder().decode(bytes)}`.split("\n");
       socket.data = lines.pop() ?? "";
       for (const line of lines) answer(socket, line.trim());
-      if (socket.data.length > MAX_LINE) socket.end("error: the line is too long\n");
+      if (socket.data.length > MAX_LINE_LENGTH) socket.end(`error: a line has at most ${MAX_LINE_LENGTH} characters\n`);
     },
     error(socket, error) {
       console.error(error);
@@ -31,11 +32,11 @@ const server = new EpollServer({
 
 function answer(socket: ServerSocket<string>, line: string): void {
   const [command, key = "", ...rest] = line.split(" ");
-  if (command === "get") socket.write(`${values.get(key) ?? "nothing"}\n`);
-  else if (command === "set") socket.write(`${values.set(key, rest.join(" ")).size} kept\n`);
-  else if (command === "who") socket.write(`${JSON.stringify(socket.peer)}, ${socket.bytesIn} bytes\n`);
+  if (command === "get") socket.write(`${values.get(key) ?? "(not set)"}\n`);
+  else if (command === "set") socket.write(`${values.set(key, rest.join(" ")).size} keys\n`);
+  else if (command === "info") socket.write(`${JSON.stringify(socket.peer)}, ${socket.bytesIn} bytes\n`);
   else if (command === "quit") socket.end("bye\n");
-  else socket.write("error: get KEY, set KEY VALUE, who, quit\n");
+  else socket.write("error: use get KEY, set KEY VALUE, info or quit\n");
 }
 
 console.log(`listening on ${server.port}`);

@@ -50,13 +50,7 @@ export {
   type WarningCode,
 } from "./trace/events.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
-export {
-  compareInterest,
-  explainReadiness,
-  type FdInfo,
-  inspectFd,
-  type Interest,
-  type InterestDifference,
-  interestList,
-} from "./trace/kernel-state.ts";
+export { explainReadiness } from "./trace/explain-readiness.ts";
+export { type FdInfo, inspectFd } from "./trace/fd-info.ts";
+export { compareInterest, type Interest, type InterestDifference, interestList } from "./trace/interest-list.ts";
 export { formatEvent, type TextOptions } from "./trace/format.ts";

@@ -151,7 +151,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     if (registry === undefined) return;
     this.#registry = undefined;
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#tracer?.controlled(registry.fileno(), "DEL", this.fd, null, 0);
+    this.#tracer?.onEpollCtl(registry.fileno(), "DEL", this.fd, null, 0);
     registry.remove(this);
     for (const resolve of this.#pendingCalls.splice(0)) resolve({ done: true, value: undefined });
   }
@@ -212,7 +212,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   /** @internal Delivers an event of epoll. */
   deliver(mask: number): void {
     if (this.#tracer === undefined || this.#registry === undefined) this.#deliver(mask);
-    else this.#tracer.delivered(this.#registry.fileno(), this.fd, mask, () => this.#deliver(mask));
+    else this.#tracer.traceDelivery(this.#registry.fileno(), this.fd, mask, () => this.#deliver(mask));
   }
 
   #deliver(mask: number): void {
@@ -243,7 +243,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #control(op: CtlEvent["op"], change: () => void): void {
     if (this.#tracer === undefined) return change();
     const report = (result: number): void => {
-      this.#tracer?.controlled(this.#registry?.fileno() ?? -1, op, this.fd, this.registeredMask >>> 0, result);
+      this.#tracer?.onEpollCtl(this.#registry?.fileno() ?? -1, op, this.fd, this.registeredMask >>> 0, result);
     };
     try {
       change();

@@ -62,7 +62,7 @@ export class Epoll extends OwnedFd {
   constructor(fd: number | undefined, sys?: Syscalls);
   constructor(first?: number | EpollOptions, sys: Syscalls = syscalls()) {
     const trace = typeof first === "object" ? first.trace : undefined;
-    const used = trace === undefined ? sys : new Tracer(trace).traced(sys);
+    const used = trace === undefined ? sys : new Tracer(trace).wrap(sys);
     const fd = typeof first === "number" ? first : check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     super("Epoll", fd, used);
   }

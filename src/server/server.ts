@@ -109,9 +109,9 @@ export class EpollServer implements AsyncDisposable {
     this.#protocol = this.#speak(settings);
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
-    const used = tracer?.traced(sys) ?? sys;
+    const used = tracer?.wrap(sys) ?? sys;
     const listeners = openListeners(used, settings);
-    for (const { socket, address } of listeners) tracer?.listens(socket.fileno(), address);
+    for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
     const loop = new RunLoop(used, clock, listeners, this.#protocol, settings);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
@@ -339,7 +339,7 @@ export class EpollServer implements AsyncDisposable {
     if (this.#isInIteration || this.#isRunning) return false; // a callback has had Bun's loop turn
     try {
       const isBusy = this.#runOnce(0) > 0;
-      this.#tracer?.leaves();
+      this.#tracer?.onYield();
       return isBusy;
     } catch (error) {
       if (this.#loop.hasFailed) this.#close();

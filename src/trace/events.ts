@@ -1,82 +1,95 @@
-// What a trace consists of: one typed event for each thing that a loop did.
+// The types of trace events: one event for each system call of a loop, each state change and each warning.
 
 import type { Address } from "../kernel/address.ts";
 
-/** The version of the form of events. It is raised when what reads them would have to change. */
-export const TRACE_VERSION = 1;
+/** The version of the trace format. It is incremented when an incompatible change is made. */
+export const TRACE_VERSION = 2;
 
-/** What every event has. */
+/** The fields that every event has. */
 export interface TraceMoment {
-  /** From 1, without a gap. */
+  /** The number of the event, from 1 and without gaps. */
   seq: number;
-  /** When, µs after the trace began, without the time that listeners took; for a call: when it returned. */
+  /**
+   * When the event happened, in microseconds since the trace began. For a system call: when it returned. The time spent in the
+   * listener is not included.
+   */
   us: number;
-  /** The number of the wait that it followed; 0 before the first. */
+  /** The number of the loop iteration, that is, of the last epoll_wait; 0 before the first. */
   iteration: number;
-  /** The line of the program that made the call, as `src/server/run-loop.ts:247`; if that was asked for. */
+  /** The source line that made the call, such as `src/server/run-loop.ts:247`. Only with the option `lines`. */
   at?: string;
 }
 
-/** How a system call ended: 0 or more, or `-errno`. */
+/** The result of a system call: 0 or more, or `-errno`. */
 type Result = number;
 
-/** The first event: what is traced, and in which form. */
+/** The first event of a trace. */
 export interface BeginEvent {
   type: "begin";
+  /** The version of the trace format. */
   version: typeof TRACE_VERSION;
+  /** The process that is traced. */
   pid: number;
-  /** ISO 8601. */
+  /** When the trace began, in ISO 8601. */
   date: string;
 }
 
-/** A socket that listens, as the loop found it. */
+/** A listening socket. A server's listening sockets are reported once, when the trace begins. */
 export interface ListenEvent {
   type: "listen";
   fd: number;
   address: Address;
 }
 
-/** epoll_create1(2); `result` is the descriptor. */
+/** epoll_create1(2). */
 export interface CreateEvent {
   type: "create";
+  /** The fd of the epoll instance, or `-errno`. */
   result: Result;
 }
 
-/** epoll_wait(2) returned: an iteration begins. */
+/** epoll_wait(2) returned, which begins an iteration. */
 export interface WaitEvent {
   type: "wait";
   epfd: number;
-  /** What was asked for; -1: for ever. */
+  /** The timeout; -1 waits indefinitely. */
   timeoutMs: number;
   maxEvents: number;
+  /** The number of ready fds, or `-errno`. */
   result: Result;
+  /** The ready list. */
   events: [fd: number, mask: number][];
-  /** How long it blocked. */
+  /** How long the call blocked. */
   blockedUs: number;
-  /** How long before that Bun's event loop had the thread, which waits there, or does something else; if the iterations are made on it. */
+  /** How long Bun's event loop had the thread before the call. Only if the iterations run on Bun's event loop. */
   awayUs?: number;
 }
 
-/** epoll_ctl(2). A mask that there is none of is `null`: the old one of ADD, the new one of DEL. */
+/** epoll_ctl(2). */
 export interface CtlEvent {
   type: "ctl";
   epfd: number;
   op: "ADD" | "MOD" | "DEL";
   fd: number;
+  /** The mask that was registered before; `null` if there was none. */
   oldMask: number | null;
+  /** The new mask; `null` for DEL. */
   mask: number | null;
   result: Result;
 }
 
-/** accept4(2) on the listening socket `fd`; `result` is the connection's descriptor. */
+/** accept4(2). */
 export interface AcceptEvent {
   type: "accept";
+  /** The listening socket. */
   fd: number;
+  /** The fd of the accepted connection, or `-errno`. */
   result: Result;
+  /** The address of the client; `null` if the call failed. */
   peer: Address | null;
 }
 
-/** connect(2); of a socket that does not wait, EINPROGRESS is how it begins. */
+/** connect(2). On a non-blocking socket it usually fails with EINPROGRESS, and the connection is established later. */
 export interface ConnectEvent {
   type: "connect";
   fd: number;
@@ -84,18 +97,19 @@ export interface ConnectEvent {
   result: Result;
 }
 
-/** recv(2) or send(2). */
+/** recv(2), send(2) or another system call that reads or writes. */
 export interface TransferEvent {
   type: "recv" | "send";
-  /** Another call that does as much. */
+  /** The system call, if it is not the one that `type` names. */
   call?: "read" | "recvfrom" | "recvmsg" | "write" | "sendto" | "sendmsg";
   fd: number;
-  /** How many bytes there was room for, or to send. */
+  /** The number of bytes that the caller asked to read or write. */
   wanted: number;
+  /** The number of bytes read or written, or `-errno`. */
   result: Result;
-  /** The first line of a request or a reply, if it begins with one: `GET / HTTP/1.1`. */
+  /** The start line, such as `GET / HTTP/1.1`, if the data begins with an HTTP request or response. */
   line?: string;
-  /** What was received or sent, a character for each byte; if that was asked for. */
+  /** The data, one character for each byte. Only with the option `bytes`. */
   bytes?: string;
 }
 
@@ -107,7 +121,7 @@ export interface ShutdownEvent {
   result: Result;
 }
 
-/** SO_LINGER was set so that closing resets the connection. */
+/** setsockopt(2) set SO_LINGER, so that close(2) resets the connection. */
 export interface ResetEvent {
   type: "reset";
   fd: number;
@@ -121,42 +135,46 @@ export interface CloseEvent {
   result: Result;
 }
 
-/** What a connection waits for is another thing now; `null`: there was none, or is none any more. */
+/** A connection of EpollServer changed its state. */
 export interface StateEvent {
   type: "state";
   fd: number;
+  /** The state before; `null` for a new connection. */
   from: string | null;
+  /** The state now; `null` for a closed connection. */
   to: string | null;
 }
 
-/** Something that programs get wrong. */
+/** A likely bug in the traced program. Reported once, and again only after the condition has cleared. */
 export interface WarningEvent {
   type: "warning";
   code: WarningCode;
-  /** Whose, if it is one descriptor's. */
+  /** The fd that the warning is about; `null` if it is not about one fd. */
   fd: number | null;
   message: string;
 }
 
 /**
- * All is done that the wait had brought, or that came before the first one: what follows is another wait; or, if the iterations are made on
- * Bun's event loop, what a handler does that goes on there by itself.
+ * The end of an iteration: the program calls epoll_wait again, or returns to Bun's event loop. One such event precedes the first wait,
+ * for what the program did before it.
  */
 export interface IterationEvent {
   type: "iteration";
-  /** From the wait's return, or the beginning, to here. */
+  /** The time from the return of epoll_wait, or from the beginning of the trace, to the end of the iteration. */
   workedUs: number;
-  /** For which descriptor how long, in the order of their turns. */
+  /** The time spent on each fd, in the order of the dispatches. Empty before the first wait, which dispatches nothing. */
   dispatches: [fd: number, us: number][];
 }
 
+/** What a warning is about. */
 export type WarningCode =
-  | "busy-loop" // iterations without a wait and without progress
-  | "undrained" // edge-triggered, and not read to its end
-  | "idle-epollout" // EPOLLOUT is reported all the time, and nothing is sent
-  | "slow-handler" // one descriptor's turn held up all others
-  | "fd-leak"; // accepted, watched no more, and never closed
+  | "busy-loop" // epoll_wait returns immediately, again and again, and the program makes no progress
+  | "undrained" // an edge-triggered fd was not read until EAGAIN
+  | "idle-epollout" // EPOLLOUT is reported again and again, but nothing is sent
+  | "slow-handler" // handling one fd delayed all others
+  | "fd-leak"; // a connection was unregistered, but not closed
 
+/** An event without the fields that all events have. */
 export type TraceDetail =
   | BeginEvent
   | ListenEvent
@@ -173,17 +191,23 @@ export type TraceDetail =
   | WarningEvent
   | IterationEvent;
 
+/** One event of a trace. */
 export type TraceEvent = TraceMoment & TraceDetail;
 
-/** Called for each event, at once and in order: while it runs, the loop stands still. What it throws ends the iteration. */
+/**
+ * Called synchronously for every event, in order: the loop continues when it returns. If it throws, the error is rethrown before the
+ * next wait.
+ */
 export type TraceListener = (event: TraceEvent) => void;
 
+/** Options of a trace. */
 export interface TraceOptions {
+  /** Called for every event. */
   listener: TraceListener;
-  /** Have what is received and sent in the events. */
+  /** Include received and sent data in the events; default: false. */
   bytes?: boolean | undefined;
-  /** Have the line of the program in the events; a function is asked each time. A line takes some microseconds. */
+  /** Include the source line of each call, which takes a few microseconds; a function is called for each event. Default: false. */
   lines?: boolean | (() => boolean) | undefined;
-  /** From how many milliseconds on a descriptor's turn is a slow one; 50 unless given. */
+  /** The time spent on one fd from which a `slow-handler` warning is given, in milliseconds; default: 50. */
   slowMs?: number | undefined;
 }

@@ -1,13 +1,13 @@
-// A trace for people: a line for each event, as strace would write it, the masks by name.
+// Trace events as text: one line for each event, similar to strace(1), with masks by name.
 
-import type { Address } from "../kernel/address.ts";
+import { type Address, formatEndpoint } from "../kernel/address.ts";
 import { formatMask } from "../kernel/format-mask.ts";
-import { formatEndpoint } from "../kernel/address.ts";
 import { errnoName } from "../kernel/errno.ts";
 import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
 
+/** Options of `formatEvent`. */
 export interface TextOptions {
-  /** Masks as numbers: `[(5, 1)]`, as the document has them. */
+  /** Print masks as numbers, `[(5, 1)]`, instead of names; default: false. */
   isNumeric?: boolean | undefined;
 }
 
@@ -15,40 +15,50 @@ const INDENT = "      ";
 const NOTE_COLUMN = 46;
 
 /**
- * `#13 epoll_wait(4, 1000) = [(5, EPOLLIN)]`; what follows a wait is indented. A trace's beginning and the end of an iteration have
- * no line of their own (`undefined`): the first line and the next wait say as much.
+ * Formats an event as one line, such as `#13 epoll_wait(4, 1000) = [(5, EPOLLIN)]`. Everything but a wait is indented.
+ *
+ * @returns the line, or undefined for the events that have none: `begin` and `iteration`
+ * @example
+ * ```ts
+ * const trace = (event: TraceEvent) => {
+ *   const line = formatEvent(event);
+ *   if (line !== undefined) console.log(line);
+ * };
+ * ```
  */
 export function formatEvent(event: TraceEvent, options: TextOptions = {}): string | undefined {
-  const mask = (value: number | null): string =>
-    value === null ? "" : `, ${options.isNumeric ? value : formatMask(value)}`;
   switch (event.type) {
     case "begin":
     case "iteration":
       return undefined;
     case "listen":
-      return noted(`${INDENT}listen(${event.fd})`, formatPeer(event.address));
+      return withNote(`${INDENT}listen(${event.fd})`, formatPeer(event.address));
     case "create":
-      return `${INDENT}epoll_create1(EPOLL_CLOEXEC) = ${result(event.result)}`;
+      return `${INDENT}epoll_create1(EPOLL_CLOEXEC) = ${formatResult(event.result)}`;
     case "wait":
-      return noted(`#${event.iteration} ${waitCall(event, options)}`, `+${(event.us / 1e6).toFixed(3)}s`);
-    case "ctl":
-      return ended(`${INDENT}epoll_ctl(${event.epfd}, ${event.op}, ${event.fd}${mask(event.mask)})`, event.result);
-    case "accept":
-      return noted(`${INDENT}accept4(${event.fd}) = ${result(event.result)}`, event.peer && formatPeer(event.peer));
+      return withNote(`#${event.iteration} ${formatWait(event, options)}`, `+${(event.us / 1e6).toFixed(3)}s`);
+    case "ctl": {
+      const mask = event.mask === null ? "" : `, ${showMask(event.mask, options)}`;
+      return withFailure(`${INDENT}epoll_ctl(${event.epfd}, ${event.op}, ${event.fd}${mask})`, event.result);
+    }
+    case "accept": {
+      const call = `${INDENT}accept4(${event.fd}) = ${formatResult(event.result)}`;
+      return withNote(call, event.peer === null ? undefined : formatPeer(event.peer));
+    }
     case "connect":
-      return noted(`${INDENT}connect(${event.fd}) = ${result(event.result)}`, formatPeer(event.address));
+      return withNote(`${INDENT}connect(${event.fd}) = ${formatResult(event.result)}`, formatPeer(event.address));
     case "recv":
     case "send": {
-      const call = `${INDENT}${event.call ?? event.type}(${event.fd}) = ${result(event.result)}`;
-      if (event.bytes !== undefined) return `${call} ${JSON.stringify(event.bytes).replace(/[\x7f-\xff]/g, escaped)}`;
-      return noted(call, event.line ?? (isEnd(event) ? "the peer has finished" : null));
+      const call = `${INDENT}${event.call ?? event.type}(${event.fd}) = ${formatResult(event.result)}`;
+      if (event.bytes !== undefined) return `${call} ${quote(event.bytes)}`;
+      return withNote(call, event.line ?? (isEndOfStream(event) ? "end of stream" : undefined));
     }
     case "shutdown":
-      return ended(`${INDENT}shutdown(${event.fd}, SHUT_${event.how})`, event.result);
+      return withFailure(`${INDENT}shutdown(${event.fd}, SHUT_${event.how})`, event.result);
     case "reset":
-      return ended(`${INDENT}setsockopt(${event.fd}, SO_LINGER, 0 s)`, event.result);
+      return withFailure(`${INDENT}setsockopt(${event.fd}, SO_LINGER, 0 s)`, event.result);
     case "close":
-      return ended(`${INDENT}close(${event.fd})`, event.result);
+      return withFailure(`${INDENT}close(${event.fd})`, event.result);
     case "state":
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
     case "warning":
@@ -56,44 +66,46 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
   }
 }
 
-/** A datagram may be empty; of a stream, nothing is its end. */
-function isEnd({ type, call, result: count }: TransferEvent): boolean {
-  return type === "recv" && count === 0 && (call === undefined || call === "read");
-}
-
-/** Whether `formatEvent` has a line for it. */
+/** Returns whether `formatEvent` has a line for the event. */
 export function hasLine({ type }: TraceEvent): boolean {
   return type !== "begin" && type !== "iteration";
 }
 
-/** `epoll_wait(4, 1000) = [(5, EPOLLIN)]` */
-export function waitCall(
-  { epfd, timeoutMs, result: count, events }: WaitEvent,
-  { isNumeric }: TextOptions = {},
-): string {
-  const list = events.map(([fd, mask]) => `(${fd}, ${isNumeric ? mask : formatMask(mask)})`).join(", ");
-  return `epoll_wait(${epfd}, ${timeoutMs}) = ${count < 0 ? result(count) : `[${list}]`}`;
-}
-
-/** `127.0.0.1:51514`, `[::1]:51514`, a path, or who has none. */
+/** Formats an address as `127.0.0.1:51514`, `[::1]:51514`, `"/run/app.sock"`, or `(unix)` for an unnamed socket. */
 export function formatPeer(address: Address): string {
   if ("path" in address) return address.path === "" ? "(unix)" : JSON.stringify(address.path);
   return formatEndpoint(address.address, address.port);
 }
 
-function ended(call: string, value: number): string {
-  return value < 0 ? `${call} = ${result(value)}` : call;
+function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {
+  const readyList = events.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
+  return `epoll_wait(${epfd}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${readyList}]`}`;
 }
 
-/** As strace has it: `-1 EAGAIN`. */
-function result(value: number): string {
-  return value < 0 ? `-1 ${errnoName(-value)}` : String(value);
+function showMask(mask: number, { isNumeric }: TextOptions): string {
+  return isNumeric ? String(mask) : formatMask(mask);
 }
 
-function noted(line: string, note: string | null | undefined): string {
-  return note ? `${line.padEnd(NOTE_COLUMN)} ${note}` : line;
+/** 0 bytes are the end of a stream, but may also be an empty datagram, which is not received by recv(2) or read(2). */
+function isEndOfStream({ type, call, result }: TransferEvent): boolean {
+  return type === "recv" && result === 0 && (call === undefined || call === "read");
 }
 
-function escaped(byte: string): string {
-  return `\\u00${byte.charCodeAt(0).toString(16)}`;
+/** As strace(1) prints it: `-1 EAGAIN`. */
+function formatResult(result: number): string {
+  return result < 0 ? `-1 ${errnoName(-result)}` : String(result);
+}
+
+/** Adds the result of a call that returns 0, but only if it failed. */
+function withFailure(call: string, result: number): string {
+  return result < 0 ? `${call} = ${formatResult(result)}` : call;
+}
+
+function withNote(line: string, note: string | undefined): string {
+  return note === undefined || note === "" ? line : `${line.padEnd(NOTE_COLUMN)} ${note}`;
+}
+
+/** Quotes data for a terminal: only printable ASCII characters are left as they are. */
+function quote(bytes: string): string {
+  return JSON.stringify(bytes).replace(/[\x7f-\xff]/g, (byte) => `\\u00${byte.charCodeAt(0).toString(16)}`);
 }

@@ -1,60 +1,98 @@
-// A trace as a file: JSON, an event on each line, the first of which says which version of the form it is.
+// Reads saved traces: newline-delimited JSON, of this version of the trace format or of version 1.
 
 import { nodeFs } from "../kernel/node-fs.ts";
 import { TRACE_VERSION, type TraceEvent } from "./events.ts";
 
-/** A file that is no trace, or none that this version can read. The message says which line. */
+/** A file is not a trace, is not complete, or has a version that cannot be read. The message names the file and the line. */
 export class TraceError extends Error {
   override readonly name: string = "TraceError";
 }
 
-/** All events of a file, whole and in order. */
+/**
+ * Reads a saved trace.
+ *
+ * @returns all events, in order; those of a version 1 trace are converted to version 2
+ * @throws {TraceError} if the file is not a complete trace of a version that can be read
+ * @throws {Error} ENOENT, EACCES, … if the file cannot be read
+ */
 export function readTrace(path: string): TraceEvent[] {
   return parseTrace(readTraceText(path), path);
 }
 
-/** @throws {TraceError} if it is a device: some have no end */
+/** @throws {TraceError} if the file is a character device, which may not have an end */
 export function readTraceText(path: string): string {
-  if (nodeFs().statSync(path).isCharacterDevice()) throw new TraceError(`${path} is a device, and no file of a trace`);
+  if (nodeFs().statSync(path).isCharacterDevice()) throw new TraceError(`${path} is a device, not a trace file`);
   return nodeFs().readFileSync(path, "utf8");
 }
 
-/** @param name what to call the text in errors */
+/**
+ * Parses the text of a saved trace.
+ *
+ * @param name what to call the text in error messages
+ * @returns all events, in order; those of a version 1 trace are converted to version 2
+ * @throws {TraceError} if the text is not a complete trace of a version that can be read
+ */
 export function parseTrace(text: string, name: string): TraceEvent[] {
   const events: TraceEvent[] = [];
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
+  let version: unknown;
   for (const [i, line] of lines.entries()) {
-    const event = parseLine(line, `${name}, line ${i + 1}`);
-    if (i === 0) checkBegin(event, name);
+    const where = `${name}, line ${i + 1}`;
+    const record = parseLine(line, where);
+    if (i === 0) version = versionOf(record, name, where);
+    const event = toEvent(version === 1 ? upgrade(record) : record, where);
     if (event.seq !== i + 1) {
-      throw new TraceError(`${name}, line ${i + 1}: this is event ${event.seq}: the trace has lost or doubled some`);
+      throw new TraceError(
+        `${where}: expected event ${i + 1}, found event ${event.seq}; lines of the trace are missing or duplicated`,
+      );
     }
     events.push(event);
   }
-  if (events.length === 0) throw new TraceError(`${name} is empty: a trace begins with a line of type "begin"`);
+  if (events.length === 0) throw new TraceError(`${name} is empty: a trace starts with a "begin" event`);
   return events;
 }
 
-function parseLine(line: string, where: string): TraceEvent {
-  let value: unknown;
+function parseLine(line: string, where: string): unknown {
   try {
-    value = JSON.parse(line);
+    return JSON.parse(line);
   } catch {
-    throw new TraceError(`${where}: this is no JSON. A trace is what --trace-file or --trace=json writes`);
+    throw new TraceError(`${where}: not valid JSON. Traces are written by --trace-file and --trace=json`);
   }
-  const isEvent =
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as TraceEvent).type === "string" &&
-    ["seq", "us", "iteration"].every((field) => typeof (value as Record<string, unknown>)[field] === "number");
-  if (!isEvent) throw new TraceError(`${where}: this is no event of a trace`);
-  return value as TraceEvent;
 }
 
-function checkBegin(event: TraceEvent, name: string): void {
-  if (event.type !== "begin") throw new TraceError(`${name} is no whole trace: it does not begin with its version`);
-  if (event.version !== TRACE_VERSION) {
-    throw new TraceError(`${name} is a trace of version ${String(event.version)}; this program reads ${TRACE_VERSION}`);
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string";
+}
+
+function versionOf(first: unknown, name: string, where: string): unknown {
+  if (!isRecord(first)) throw new TraceError(`${where}: not a trace event`);
+  if (first["type"] !== "begin") throw new TraceError(`${name} is not a complete trace: the "begin" event is missing`);
+  const version = first["version"];
+  if (version !== 1 && version !== TRACE_VERSION) {
+    const written = typeof version === "number" ? `version ${version}` : "an unknown version";
+    throw new TraceError(`${name} is a trace of ${written}; versions 1 and ${TRACE_VERSION} can be read`);
   }
+  return version;
+}
+
+/** Version 1 called an iteration a lap, and its dispatches turns. */
+function upgrade(record: unknown): unknown {
+  if (!isRecord(record)) return record;
+  const { seq, us, lap, type, turns, ...rest } = record;
+  return {
+    seq,
+    us,
+    iteration: lap,
+    type: type === "lap" ? "iteration" : type,
+    ...rest,
+    ...(type === "begin" ? { version: TRACE_VERSION } : {}),
+    ...(type === "lap" ? { dispatches: turns } : {}),
+  };
+}
+
+function toEvent(record: unknown, where: string): TraceEvent {
+  const isEvent = isRecord(record) && ["seq", "us", "iteration"].every((field) => typeof record[field] === "number");
+  if (!isEvent) throw new TraceError(`${where}: not a trace event`);
+  return record as unknown as TraceEvent;
 }

@@ -1,208 +1,255 @@
-// What programs with epoll get wrong, recognized from the events of a trace. Each thing is said once, until it was right again.
+// Detectors of common mistakes in epoll programs. They observe the events of a trace and return warnings.
 
 import { EPOLLET, EPOLLIN, EPOLLOUT } from "../kernel/constants.ts";
 import { EAGAIN } from "../kernel/errno.ts";
 import type { TraceDetail, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
 
-/** So many iterations in a row without a wait and without progress are a busy loop. */
+/** The number of consecutive iterations without progress that make a busy loop. */
 const BUSY_ITERATIONS = 100;
-/** So many iterations in a row EPOLLOUT was reported, and nothing sent. */
-const IDLE_OUT_ITERATIONS = 50;
-/** A descriptor that was accepted, and is watched no more, should be closed within so many iterations. */
+/** A wait that takes less time has not blocked. */
+const MIN_BLOCKED_US = 1000;
+/** The number of consecutive iterations in which EPOLLOUT may be reported without anything being sent. */
+const IDLE_EPOLLOUT_ITERATIONS = 50;
+/** An accepted fd that is unregistered has to be closed within this number of iterations. */
 const LEAK_ITERATIONS = 100;
+/** A read of an eventfd or timerfd has this size, and takes everything that there is. */
 const COUNTER_BYTES = 8;
 
-interface Known {
-  mask: number;
-  wasAccepted: boolean;
-  /** In which iteration it was unregistered. */
-  unwatchedInIteration: number;
-  outIterations: number;
-  hasWarnedOut: boolean;
-  /** Edge-triggered: it had EPOLLIN in this iteration, and was read from so far, or to its end. */
-  hadEdge: boolean;
-  isDrained: boolean;
-  hasWarnedUndrained: boolean;
-}
+const NO_WARNINGS: readonly WarningEvent[] = [];
 
+type ReadyList = readonly (readonly [fd: number, mask: number])[];
+
+/** Runs all detectors over the events of one trace. */
 export class WarningDetector {
   readonly #slowUs: number;
-  readonly #known = new Map<number, Known>();
-  /** Unregistered and not closed. */
-  readonly #unwatched = new Set<number>();
-  #ready: readonly [fd: number, mask: number][] = [];
-  #sent = new Set<number>();
-  #hasProgress = true;
-  #busyIterations = 0;
-  /** Who traces an Epoll alone shows nothing of what is received and sent: then there is nothing to say about that. */
+  readonly #busyLoop = new BusyLoopDetector();
+  readonly #undrained = new UndrainedDetector();
+  readonly #idleEpollout = new IdleEpolloutDetector();
+  readonly #fdLeak = new FdLeakDetector();
+  /** The trace of an Epoll alone has no transfers, so whether the program makes progress cannot be told from it. */
   #hasTransfers = false;
 
   constructor(slowMs: number) {
     this.#slowUs = slowMs * 1000;
   }
 
-  see(event: TraceDetail, iteration: number): WarningEvent[] {
-    this.#hasTransfers ||= event.type === "accept" || event.type === "recv" || event.type === "send";
+  /** Takes the next event, and returns the warnings that it gives reason for. */
+  observe(event: TraceDetail, iteration: number): readonly WarningEvent[] {
     switch (event.type) {
       case "wait":
-        return this.#waited(event.events, isAtOnce(event));
-      case "iteration":
-        return [
-          ...(this.#hasTransfers ? this.#iterationDone(iteration) : []),
-          ...event.dispatches.flatMap(([fd, us]) => this.#turn(fd, us)),
-        ];
+        this.#busyLoop.onWait(event);
+        this.#undrained.onWait(event.events);
+        this.#idleEpollout.onWait(event.events);
+        break;
       case "accept":
-        if (event.result >= 0) {
-          this.#hasProgress = true;
-          this.#known.set(event.result, { ...unknown(), wasAccepted: true });
-        }
-        return [];
+        this.#hasTransfers = true;
+        if (event.result < 0) break;
+        this.#busyLoop.onProgress();
+        this.#fdLeak.onAccept(event.result);
+        break;
       case "ctl":
-        if (event.result >= 0) this.#controlled(event.fd, event.mask, iteration);
-        return [];
+        if (event.result < 0) break;
+        this.#busyLoop.onProgress();
+        this.#undrained.onRegistration(event.fd, event.mask);
+        this.#idleEpollout.onRegistration(event.fd, event.mask);
+        this.#fdLeak.onRegistration(event.fd, event.mask, iteration);
+        break;
       case "recv":
-        return this.#received(event);
+        this.#hasTransfers = true;
+        if (event.result > 0) this.#busyLoop.onProgress();
+        this.#undrained.onRecv(event);
+        break;
       case "send":
-        if (event.result > 0) {
-          this.#hasProgress = true;
-          this.#sent.add(event.fd);
-        }
-        return [];
-      case "close":
+        this.#hasTransfers = true;
+        if (event.result <= 0) break;
+        this.#busyLoop.onProgress();
+        this.#idleEpollout.onSend(event.fd);
+        break;
       case "connect":
       case "shutdown":
-        this.#hasProgress = true;
-        if (event.type === "close") {
-          this.#known.delete(event.fd);
-          this.#unwatched.delete(event.fd);
-        }
-        return [];
+        this.#busyLoop.onProgress();
+        break;
+      case "close":
+        this.#busyLoop.onProgress();
+        this.#undrained.onClose(event.fd);
+        this.#idleEpollout.onClose(event.fd);
+        this.#fdLeak.onClose(event.fd);
+        break;
+      case "iteration":
+        return this.#onIterationEnd(event.dispatches, iteration);
       default:
-        return [];
     }
+    return NO_WARNINGS;
   }
 
-  #waited(events: readonly [number, number][], isAtOnce: boolean): WarningEvent[] {
-    this.#ready = events;
-    this.#sent.clear();
-    this.#hasProgress = !isAtOnce;
-    for (const [fd, mask] of events) {
-      const known = this.#known.get(fd);
-      if (known === undefined) continue;
-      known.hadEdge = (known.mask & EPOLLET) !== 0 && (mask & EPOLLIN) !== 0;
-      known.isDrained = false;
-    }
-    return [];
-  }
-
-  #controlled(fd: number, mask: number | null, iteration: number): void {
-    this.#hasProgress = true;
-    const known = this.#known.get(fd) ?? unknown();
-    this.#known.set(fd, known);
-    known.outIterations = 0;
-    if (mask === null) {
-      known.mask = 0;
-      known.unwatchedInIteration = iteration;
-      if (known.wasAccepted) this.#unwatched.add(fd);
-      else this.#known.delete(fd);
-    } else {
-      known.mask = mask;
-      this.#unwatched.delete(fd);
-    }
-  }
-
-  #received({ fd, result, wanted, call }: TransferEvent): WarningEvent[] {
-    if (result > 0) this.#hasProgress = true;
-    const known = this.#known.get(fd);
-    // epoll(7): of a stream, fewer bytes than asked for are all that there were; of a counter (eventfd, timerfd), its eight bytes.
-    const isAll = result >= 0 && (result < wanted || (call === "read" && wanted === COUNTER_BYTES));
-    if (known !== undefined && (result === -EAGAIN || isAll)) {
-      known.isDrained = true;
-      known.hasWarnedUndrained = false;
-    }
-    return [];
-  }
-
-  #iterationDone(iteration: number): WarningEvent[] {
+  #onIterationEnd(dispatches: ReadyList, iteration: number): WarningEvent[] {
     const warnings: WarningEvent[] = [];
-    this.#busyIterations = this.#hasProgress ? 0 : this.#busyIterations + 1;
-    if (this.#busyIterations === BUSY_ITERATIONS) {
-      const [[fd] = [null]] = this.#ready;
-      const fds = this.#ready.map(([one]) => one).join(", ");
-      warnings.push(
-        warning(
-          "busy-loop",
-          fd,
-          `${BUSY_ITERATIONS} iterations in a row did nothing: ${fds} stays ready, and nobody reads, writes, closes or unregisters it`,
-        ),
-      );
+    if (this.#hasTransfers) {
+      this.#busyLoop.check(warnings);
+      this.#undrained.check(warnings);
+      this.#idleEpollout.check(warnings);
+      this.#fdLeak.check(warnings, iteration);
     }
-    for (const [fd, mask] of this.#ready) {
-      const known = this.#known.get(fd);
-      if (known === undefined) continue;
-      if (known.hadEdge && !known.isDrained && !known.hasWarnedUndrained) {
-        known.hasWarnedUndrained = true;
-        warnings.push(
-          warning(
-            "undrained",
-            fd,
-            `${fd} is edge-triggered and was not read until EAGAIN: what is left there makes no further event`,
-          ),
-        );
-      }
-      known.outIterations = (mask & EPOLLOUT) !== 0 && !this.#sent.has(fd) ? known.outIterations + 1 : 0;
-      if (known.outIterations === 0) known.hasWarnedOut = false;
-      if (known.outIterations >= IDLE_OUT_ITERATIONS && !known.hasWarnedOut) {
-        known.hasWarnedOut = true;
-        warnings.push(
-          warning(
-            "idle-epollout",
-            fd,
-            `${fd} was writable ${IDLE_OUT_ITERATIONS} times in a row, and nothing was sent: watch EPOLLOUT only while output waits`,
-          ),
-        );
-      }
-    }
-    for (const fd of this.#unwatched) {
-      if (iteration - (this.#known.get(fd)?.unwatchedInIteration ?? iteration) < LEAK_ITERATIONS) continue;
-      this.#unwatched.delete(fd); // once
-      warnings.push(
-        warning(
-          "fd-leak",
-          fd,
-          `${fd} was accepted and unregistered, and ${LEAK_ITERATIONS} iterations later it is not closed`,
-        ),
-      );
+    for (const [fd, us] of dispatches) {
+      if (us < this.#slowUs) continue;
+      const message = `handling fd ${fd} took ${Math.round(us / 1000)} ms and delayed all other fds`;
+      warnings.push(warning("slow-handler", fd, message));
     }
     return warnings;
   }
+}
 
-  #turn(fd: number, us: number): WarningEvent[] {
-    if (us < this.#slowUs) return [];
-    const ms = Math.round(us / 1000);
-    return [warning("slow-handler", fd, `the turn of ${fd} took ${ms} ms: all others waited that long`)];
+/** busy-loop: epoll_wait returns immediately, again and again, and the program does nothing about the ready fds. */
+class BusyLoopDetector {
+  #ready: ReadyList = [];
+  #hasProgress = true;
+  #iterations = 0;
+
+  onWait(event: WaitEvent): void {
+    this.#ready = event.events;
+    this.#hasProgress = !hasReturnedImmediately(event);
+  }
+
+  onProgress(): void {
+    this.#hasProgress = true;
+  }
+
+  check(warnings: WarningEvent[]): void {
+    this.#iterations = this.#hasProgress ? 0 : this.#iterations + 1;
+    if (this.#iterations !== BUSY_ITERATIONS) return;
+    const fds = this.#ready.map(([fd]) => fd);
+    const subject = fds.length === 1 ? `fd ${fds[0]} was` : `fds ${fds.join(", ")} were`;
+    const message = `busy loop: ${subject} ready in ${BUSY_ITERATIONS} consecutive iterations, but nothing was read, written, closed or unregistered`;
+    warnings.push(warning("busy-loop", fds[0] ?? null, message));
   }
 }
 
-/** It was ready already. Who only looks, and goes elsewhere, does not wait; but Bun's loop, where iterations may be made, waits in its stead. */
-function isAtOnce({ timeoutMs, result, blockedUs, awayUs }: WaitEvent): boolean {
+/** undrained: an edge-triggered fd was readable, and was not read until EAGAIN. */
+class UndrainedDetector {
+  readonly #byFd = new Map<number, { isEdge: boolean; isPending: boolean; hasWarned: boolean }>();
+  #ready: ReadyList = [];
+
+  onRegistration(fd: number, mask: number | null): void {
+    if (mask === null) {
+      this.#byFd.delete(fd);
+      return;
+    }
+    const isEdge = (mask & EPOLLET) !== 0;
+    const state = this.#byFd.get(fd);
+    if (state === undefined) this.#byFd.set(fd, { isEdge, isPending: false, hasWarned: false });
+    else state.isEdge = isEdge;
+  }
+
+  onWait(events: ReadyList): void {
+    this.#ready = events;
+    for (const [fd, mask] of events) {
+      const state = this.#byFd.get(fd);
+      if (state !== undefined) state.isPending = state.isEdge && (mask & EPOLLIN) !== 0;
+    }
+  }
+
+  onRecv({ fd, result, wanted, call }: TransferEvent): void {
+    const state = this.#byFd.get(fd);
+    if (state === undefined) return;
+    // epoll(7): a stream that returns fewer bytes than asked for has no more. A counter (eventfd, timerfd) is read as a whole.
+    const hasTakenAll = result >= 0 && (result < wanted || (call === "read" && wanted === COUNTER_BYTES));
+    if (result !== -EAGAIN && !hasTakenAll) return;
+    state.isPending = false;
+    state.hasWarned = false;
+  }
+
+  onClose(fd: number): void {
+    this.#byFd.delete(fd);
+  }
+
+  check(warnings: WarningEvent[]): void {
+    for (const [fd] of this.#ready) {
+      const state = this.#byFd.get(fd);
+      if (state === undefined || !state.isPending || state.hasWarned) continue;
+      state.hasWarned = true;
+      const message = `fd ${fd} is edge-triggered, but was not read until EAGAIN: the remaining data is not reported again`;
+      warnings.push(warning("undrained", fd, message));
+    }
+  }
+}
+
+/** idle-epollout: EPOLLOUT is reported in every iteration, but the program has nothing to send. */
+class IdleEpolloutDetector {
+  readonly #byFd = new Map<number, { iterations: number; hasWarned: boolean }>();
+  readonly #sent = new Set<number>();
+  #ready: ReadyList = [];
+
+  onRegistration(fd: number, mask: number | null): void {
+    const state = this.#byFd.get(fd);
+    if (mask === null) this.#byFd.delete(fd);
+    else if (state === undefined) this.#byFd.set(fd, { iterations: 0, hasWarned: false });
+    else state.iterations = 0;
+  }
+
+  onWait(events: ReadyList): void {
+    this.#ready = events;
+    this.#sent.clear();
+  }
+
+  onSend(fd: number): void {
+    this.#sent.add(fd);
+  }
+
+  onClose(fd: number): void {
+    this.#byFd.delete(fd);
+  }
+
+  check(warnings: WarningEvent[]): void {
+    for (const [fd, mask] of this.#ready) {
+      const state = this.#byFd.get(fd);
+      if (state === undefined) continue;
+      state.iterations = (mask & EPOLLOUT) !== 0 && !this.#sent.has(fd) ? state.iterations + 1 : 0;
+      if (state.iterations === 0) state.hasWarned = false;
+      if (state.iterations < IDLE_EPOLLOUT_ITERATIONS || state.hasWarned) continue;
+      state.hasWarned = true;
+      const message = `fd ${fd} was writable (EPOLLOUT) in ${IDLE_EPOLLOUT_ITERATIONS} consecutive iterations, but nothing was sent: register EPOLLOUT only while output is pending`;
+      warnings.push(warning("idle-epollout", fd, message));
+    }
+  }
+}
+
+/** fd-leak: an accepted connection was unregistered, but is never closed. */
+class FdLeakDetector {
+  readonly #accepted = new Set<number>();
+  /** Accepted and no longer registered, by fd: since which iteration. */
+  readonly #unregistered = new Map<number, number>();
+
+  onAccept(fd: number): void {
+    this.#accepted.add(fd);
+    this.#unregistered.delete(fd);
+  }
+
+  onRegistration(fd: number, mask: number | null, iteration: number): void {
+    if (mask !== null) this.#unregistered.delete(fd);
+    else if (this.#accepted.has(fd)) this.#unregistered.set(fd, iteration);
+  }
+
+  onClose(fd: number): void {
+    this.#accepted.delete(fd);
+    this.#unregistered.delete(fd);
+  }
+
+  check(warnings: WarningEvent[], iteration: number): void {
+    for (const [fd, since] of this.#unregistered) {
+      if (iteration - since < LEAK_ITERATIONS) continue;
+      this.#unregistered.delete(fd); // warn once
+      const message = `fd ${fd} was accepted and unregistered, but is still open ${LEAK_ITERATIONS} iterations later`;
+      warnings.push(warning("fd-leak", fd, message));
+    }
+  }
+}
+
+/** Whether something was ready already. A poll with timeout 0 does not count, unless Bun's event loop did the waiting. */
+function hasReturnedImmediately({ timeoutMs, result, blockedUs, awayUs }: WaitEvent): boolean {
   if (timeoutMs === 0 && awayUs === undefined) return false;
-  return result > 0 && blockedUs + (awayUs ?? 0) < 1000;
+  return result > 0 && blockedUs + (awayUs ?? 0) < MIN_BLOCKED_US;
 }
 
 function warning(code: WarningEvent["code"], fd: number | null, message: string): WarningEvent {
   return { type: "warning", code, fd, message };
-}
-
-function unknown(): Known {
-  return {
-    mask: 0,
-    wasAccepted: false,
-    unwatchedInIteration: 0,
-    outIterations: 0,
-    hasWarnedOut: false,
-    hadEdge: false,
-    isDrained: false,
-    hasWarnedUndrained: false,
-  };
 }

@@ -24,7 +24,7 @@ async function watched(...flags: string[]): Promise<Watched> {
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#([\da-f]{32})$/m);
   const order = async (order: object): Promise<number> => {
     const headers = { Authorization: `Bearer ${token}` };
-    return (await fetch(`${page}orders`, { method: "POST", headers, body: JSON.stringify(order) })).status;
+    return (await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(order) })).status;
   };
   return { program, url, page, order };
 }
@@ -84,17 +84,17 @@ test("while --step waits at its prompt the page answers; where the page goes, th
       }
     };
     const [, page = "", token = ""] = await until(/^and control it at (\S+)#(\S+)$/m);
-    await until(/^The loop stands still/m);
+    await until(/^The loop is paused/m);
     const heard = messages(page);
     const { value: hello } = await heard.next();
     expect(hello).toMatchObject({ kind: "hello", state: { run: "stopped" } });
     const post = (order: object): Promise<Response> =>
-      fetch(`${page}orders`, {
+      fetch(`${page}commands`, {
         method: "POST",
         headers: { Authorization: `Bearer ${token}` },
         body: JSON.stringify(order),
       });
-    expect((await post({ kind: "go", mode: { kind: "next" } })).status).toBe(204);
+    expect((await post({ kind: "resume", mode: { kind: "next" } })).status).toBe(204);
     for await (const message of heard) if (message.kind === "state" && message.run === "stopped") break;
     child.stdin.write("p iteration\n");
     await until(/^#2 epoll_wait\(\d+, 1000\) = \[\][^]*^2$/m); // where it stands now, and then the answer
@@ -112,7 +112,7 @@ test("replay FILE --inspect: the page of a saved trace", async () => {
   try {
     const file = join(folder, "walk.jsonl");
     const events = [
-      { seq: 1, us: 0, iteration: 0, type: "begin", version: 1, pid: 1, date: "2026-01-01T00:00:00.000Z" },
+      { seq: 1, us: 0, iteration: 0, type: "begin", version: 2, pid: 1, date: "2026-01-01T00:00:00.000Z" },
       { seq: 2, us: 5, iteration: 0, type: "create", result: 4 },
     ];
     writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
@@ -126,7 +126,7 @@ test("replay FILE --inspect: the page of a saved trace", async () => {
 
     writeFileSync(file, "nonsense\n");
     const { code, stderr } = await run(["bun", cli, "replay", file, "--inspect"]);
-    expect(stderr).toContain("walk.jsonl, line 1: this is no JSON");
+    expect(stderr).toContain("walk.jsonl, line 1: not valid JSON");
     expect(code).toBe(1);
   } finally {
     rmSync(folder, { recursive: true });

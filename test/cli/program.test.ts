@@ -70,7 +70,7 @@ test("--trace: each call beside what the program prints, in order, and what is w
     "epoll_ctl(FD, ADD, 9, EPOLLIN|EPOLLET)".replace("9", /ADD, (\d+), EPOLLIN\|/.exec(stdout)?.[1] ?? ""),
     "",
   ]);
-  expect(edgy).toMatch(/two are read: +2\n +warning: \d+ is edge-triggered and was not read until EAGAIN/);
+  expect(edgy).toMatch(/two are read: +2\n +warning: fd \d+ is edge-triggered, but was not read until EAGAIN/);
 });
 
 test("its arguments are those behind --, its exit code is its own", async () => {
@@ -161,7 +161,7 @@ test("connect: to whom, and how it begins; the connection is known by it", async
   `);
   const { lines } = await typedInto(["b connect", "c", "n", "l", "q"], [file, "--step"]);
   expect(lines.some((line) => /^connect\(C\) = -1 EINPROGRESS HERE$/.test(line))).toBe(true);
-  expect(lines.join("\n")).toMatch(/^\(C, EPOLLOUT\) connection HERE, watched for EPOLLOUT/m);
+  expect(lines.join("\n")).toMatch(/^\(C, EPOLLOUT\) connection HERE, registered for EPOLLOUT/m);
 });
 
 test("--step: from its first call on, at the lines of its own; a client is played from the prompt", async () => {
@@ -185,8 +185,8 @@ test("--step: from its first call on, at the lines of its own; a client is playe
     const i = shown.findIndex((line) => call.test(line));
     expect([call.source, shown[i - 1]]).toEqual([call.source, at(lineOf(part))]);
   }
-  expect(text).toContain('c1 has received 5 bytes: "hello"');
-  expect(text).toContain("no difference: 2 descriptors are watched");
+  expect(text).toContain('c1 received 5 bytes: "hello"');
+  expect(text).toContain("no differences: 2 fds are registered");
   expect(code).toBe(0);
 });
 
@@ -195,8 +195,8 @@ test("--step of a program that ends: the end is said, and what it did can be loo
     ["n", "c", "back", "n", "q"],
     [written(`${SHORT} process.exit(3);`), "--step"],
   );
-  expect(text).toContain("The end.\n");
-  expect(text).toContain("*** the end: there is nothing more to step through");
+  expect(text).toContain("The program has ended.\n");
+  expect(text).toContain("*** nothing to continue: the program has ended");
   expect(code).toBe(0);
 });
 

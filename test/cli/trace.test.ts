@@ -128,7 +128,7 @@ test("mistakes are told, with what to write instead", () =>
       [["replay"], /replay needs the file of a trace: epoll-hello replay FILE/, 2],
       [["replay", broken, "more"], /"more" is not an argument/, 2],
       [["replay", join(folder, "none")], /ENOENT: no such file or directory/, 1],
-      [["replay", broken], /line 1: this is no JSON/, 1],
+      [["replay", broken], /line 1: not valid JSON/, 1],
       [["--trace", "replay"], /replay comes first: epoll-hello replay/, 2],
     ];
     for (const [flags, message, code] of cases) {

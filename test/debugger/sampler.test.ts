@@ -1,9 +1,9 @@
-// Samples: what is left out is counted, what is shown has no gap, and no warning is lost.
+// Samples: omitted events are counted, the others have no gaps, and no warning is lost.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { SampledFeed } from "../../src/tools/debugger/event-feed.ts";
-import { merged, MAX_ENTRIES, MAX_EVENTS, type Sample, Sampler } from "../../src/tools/debugger/sampler.ts";
+import { mergeSamples, MAX_ENTRIES, MAX_EVENTS, type Sample, Sampler } from "../../src/tools/debugger/sampler.ts";
 import type { TraceEvent } from "../../src/trace/events.ts";
 
 setDefaultTimeout(60_000);
@@ -20,8 +20,8 @@ function events(count: number, from = 1): TraceEvent[] {
   }));
 }
 
-/** As a page counts them. */
-function checkWhole(samples: readonly Sample[], total: number): void {
+/** Counts the events as the inspector does. */
+function checkComplete(samples: readonly Sample[], total: number): void {
   let next = 1;
   for (const { events, omitted } of samples) {
     next += omitted;
@@ -32,82 +32,82 @@ function checkWhole(samples: readonly Sample[], total: number): void {
   expect(next).toBe(total + 1);
 }
 
-test("however many come between two looks: shown and left out are all", () => {
+test("counts every event, either in the sample or as omitted", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(2_000), { maxLength: 12 }), (portions) => {
       const sampler = new Sampler();
       let total = 0;
       const samples = portions.map((count) => {
-        for (const event of events(count, total + 1)) sampler.see(event);
+        for (const event of events(count, total + 1)) sampler.observe(event);
         total += count;
         return sampler.take();
       });
-      checkWhole(samples, total);
+      checkComplete(samples, total);
       expect(sampler.counts.bytesIn).toBe(2 * total);
     }),
   );
 });
 
-test("two as one: still nothing is uncounted", () => {
+test("counts every event when samples are merged", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(900), { minLength: 2, maxLength: 12 }), fc.nat(5), (portions, every) => {
       const sampler = new Sampler();
       let total = 0;
       let waiting: Sample | undefined;
-      const told: Sample[] = [];
+      const sent: Sample[] = [];
       for (const [i, count] of portions.entries()) {
-        for (const event of events(count, total + 1)) sampler.see(event);
+        for (const event of events(count, total + 1)) sampler.observe(event);
         total += count;
         const sample = sampler.take();
-        waiting = waiting === undefined ? sample : merged(waiting, sample);
+        waiting = waiting === undefined ? sample : mergeSamples(waiting, sample);
         if (i % (every + 1) !== 0) continue;
-        told.push(waiting);
+        sent.push(waiting);
         waiting = undefined;
       }
-      checkWhole(waiting === undefined ? told : [...told, waiting], total);
+      checkComplete(waiting === undefined ? sent : [...sent, waiting], total);
     }),
   );
 });
 
-test("a warning is there, though the event itself was left out", () => {
+test("includes a warning even if its event is omitted", () => {
   const sampler = new Sampler();
-  sampler.see({ seq: 1, us: 1, iteration: 1, type: "warning", code: "busy-loop", fd: 7, message: "it spins" });
-  for (const event of events(5_000, 2)) sampler.see(event);
+  sampler.observe({ seq: 1, us: 1, iteration: 1, type: "warning", code: "busy-loop", fd: 7, message: "busy loop" });
+  for (const event of events(5_000, 2)) sampler.observe(event);
   const sample = sampler.take();
   expect(sample.omitted).toBeGreaterThan(4_000);
   expect(sample.warnings).toMatchObject([{ code: "busy-loop", fd: 7 }]);
   expect(sampler.take().warnings).toEqual([]);
 });
 
-test("of very many descriptors those that something happened to are there", () => {
+test("includes the fds of the sample's events when there are too many fds", () => {
   const sampler = new Sampler();
   for (let fd = 10; fd < 10_010; fd++) {
-    sampler.see({ seq: fd, us: fd, iteration: 1, type: "accept", fd: 4, result: fd, peer: null });
+    sampler.observe({ seq: fd, us: fd, iteration: 1, type: "accept", fd: 4, result: fd, peer: null });
   }
   sampler.take();
-  sampler.see({ seq: 1, us: 1, iteration: 2, type: "recv", fd: 9_999, wanted: 10, result: 2 });
+  sampler.observe({ seq: 1, us: 1, iteration: 2, type: "recv", fd: 9_999, wanted: 10, result: 2 });
   const { entries, open } = sampler.take();
   expect(open).toBe(10_000);
   expect(entries).toHaveLength(MAX_ENTRIES);
   expect(entries.find(({ fd }) => fd === 9_999)).toMatchObject({ bytesIn: 2 });
 });
 
-test("a calm loop is told of iteration by iteration, a busy one now and then", () => {
-  const told: Sample[] = [];
-  const feed = new SampledFeed((sample) => told.push(sample));
+test("sends every iteration of a calm loop, and a few samples of a busy one", () => {
+  const sent: Sample[] = [];
+  const feed = new SampledFeed((sample) => sent.push(sample));
   feed.isWatched = true;
   let seq = 0;
   const iteration = (): void => {
-    for (const event of events(20, seq + 1)) feed.see(event);
+    for (const event of events(20, seq + 1)) feed.add(event);
     seq += 21;
-    feed.see({ seq, us: seq, iteration: 1, type: "iteration", workedUs: 1, dispatches: [] });
+    feed.add({ seq, us: seq, iteration: 1, type: "iteration", workedUs: 1, dispatches: [] });
   };
   iteration();
   iteration();
-  expect(told).toHaveLength(2);
+  expect(sent).toHaveLength(2);
   for (let i = 0; i < 10_000; i++) iteration();
-  expect(told.length).toBeLessThan(200);
+  expect(sent.length).toBeLessThan(200);
   expect(feed.isHolding).toBe(true);
-  feed.tell();
-  checkWhole(told, seq);
+  feed.flush();
+  checkComplete(sent, seq);
 });

@@ -1,4 +1,4 @@
-// epoll-hello --step: the document's walk, and pdb's manners, through a pipe as a user would type it.
+// epoll-hello --step: all commands of the debugger, typed through a pipe.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { session } from "../support/step-session.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test("the document's walk, event list for event list", async () => {
+test("walks through the original program's event lists", async () => {
   const { text, code } = await session(["connect", "n", "n", "send c1", "n", "n", "n", "n", "q"], "--numeric");
   const lists = [...text.matchAll(/^#\d+ epoll_wait\(EP, 1000\) = (\[.*?\])$/gm)].map(([, list]) => list);
   expect(lists).toEqual([
@@ -25,7 +25,7 @@ test("the document's walk, event list for event list", async () => {
   expect(code).toBe(0);
 });
 
-test("s goes from call to call, with the line of the run loop that made each", async () => {
+test("s stops at every call, and shows the line of the run loop that made it", async () => {
   const { lines } = await session([
     "connect",
     "n",
@@ -47,7 +47,7 @@ test("s goes from call to call, with the line of the run loop that made each", a
   expect(lines.filter((line) => /^> src\/server\/run-loop\.ts:\d+$/.test(line)).length).toBeGreaterThan(4);
 });
 
-test("breakpoints: by descriptor, mask, event, errno, iteration and state; with a condition, once, ignored, disabled, deleted", async () => {
+test("sets, lists, disables, ignores and deletes breakpoints on every kind of location, with conditions", async () => {
   const { lines } = await session([
     "b EPOLLHUP",
     "b accept, event.result > 1000",
@@ -76,12 +76,16 @@ test("breakpoints: by descriptor, mask, event, errno, iteration and state; with 
   expect(lines).toContain("Breakpoint 2 at accept, if event.result > 1000");
   expect(lines).toContain("Breakpoint 4 at EAGAIN, disabled");
   expect(lines).toContain("Deleted breakpoint 2");
-  expect(lines).toContain("Breakpoint 5 at iteration 9999, if iteration > 3, passed over 3 times");
-  expect(lines.some((line) => line.startsWith('*** "nowhere" is nowhere to stop: fd N, iteration N'))).toBe(true);
-  expect(lines).toContain("*** there is no breakpoint 77: b lists them");
+  expect(lines).toContain("Breakpoint 5 at iteration 9999, if iteration > 3, ignore next 3 hits");
+  expect(lines).toContain("Breakpoint 5: ignore next 3 hits");
+  expect(lines).toContain("Temporary breakpoint 3 at state sending");
+  expect(
+    lines.some((line) => line.startsWith('*** "nowhere" is not a breakpoint location: use fd N, iteration N')),
+  ).toBe(true);
+  expect(lines).toContain("*** no breakpoint 77: b lists the breakpoints");
 });
 
-test("commands of a breakpoint, display, and a blank line that repeats", async () => {
+test("runs the commands of a breakpoint, displays expressions, and repeats the last command for an empty line", async () => {
   const { lines } = await session([
     "b iteration 3",
     "commands",
@@ -103,7 +107,7 @@ test("commands of a breakpoint, display, and a blank line that repeats", async (
   ]);
 });
 
-test("why, diff, i, pp fds, l, w, a, ll: what is known, and what the kernel says", async () => {
+test("shows the state of the loop and of the kernel: why, diff, pp fds, l, w, a, ll, recv", async () => {
   const { text, lines } = await session([
     "connect",
     "n",
@@ -125,19 +129,21 @@ test("why, diff, i, pp fds, l, w, a, ll: what is known, and what the kernel says
     "close",
     "q",
   ]);
-  expect(text).toMatch(/\(epoll\) why\nC is a TCP connection with HERE, ESTABLISHED\. Nothing waits to be read\./);
-  expect(lines).toContain("no difference: 2 descriptors are watched, and the kernel says so, too");
-  expect(text).toMatch(/\nfd +what +mask +state +in +out +address\n/);
-  expect(text).toMatch(/\n-> \(C, EPOLLIN\) {2}connection HERE, watched for EPOLLIN, new, 35 bytes in, 0 out\n/);
+  expect(text).toMatch(/\(epoll\) why\nfd C is a TCP connection with HERE, ESTABLISHED\. There is nothing to read\./);
+  expect(lines).toContain("no differences: 2 fds are registered, and the kernel's interest list is the same");
+  expect(text).toMatch(/\n *fd {2}type +mask +state +received +sent {2}address\n/);
+  expect(text).toMatch(
+    /\n-> \(C, EPOLLIN\) {2}connection HERE, registered for EPOLLIN, new, 35 bytes received, 0 sent\n/,
+  );
   expect(lines).toContain("-> recv(C) = 35 GET / HTTP/1.1");
   expect(lines).toContain('line = "GET / HTTP/1.1"');
   expect(text).toMatch(/\n +\d+ -> +const n = this\.#sys\.recv\(/);
-  expect(lines).toContain("c1: nothing has come");
-  expect(text).toMatch(/c1 has received 145 bytes: "HTTP\/1\.1 200 OK/);
+  expect(lines).toContain("c1: nothing has arrived yet");
+  expect(text).toMatch(/c1 received 145 bytes: "HTTP\/1\.1 200 OK/);
   expect(lines).toContain("c1 is closed");
 });
 
-test("back and fwd look at iterations of the past; save and replay --step go through them again", async () => {
+test("back and fwd view past iterations; replay --step steps through a saved trace", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const file = join(folder, "saved.jsonl");
@@ -157,23 +163,23 @@ test("back and fwd look at iterations of the past; save and replay --step go thr
     expect(lines).toContain("viewing iteration 2 of 4");
     expect(lines).toContain("viewing iteration 3 of 4");
     expect(lines).toContain("*** this is the newest iteration");
-    expect(lines.some((line) => /^\d+ events are in /.test(line))).toBe(true);
+    expect(lines.some((line) => /^saved \d+ events to /.test(line))).toBe(true);
     const again = await session(["n", "n", "s", "why 5", "c", "n", "q"], "replay", file, "--step");
     expect(again.text).toMatch(
       /#1 epoll_wait[^]*\(epoll\) n[^]*#2 epoll_wait[^]*\(epoll\) n[^]*#3 epoll_wait[^]*\(epoll\) s\n/,
     );
     expect(again.lines).toContain(
-      "*** this is a trace that was saved: there is no kernel to ask, and nobody to talk to",
+      "*** not available for a recorded trace, which has no kernel state and accepts no clients",
     );
-    expect(again.lines).toContain("The end.");
-    expect(again.lines).toContain("*** the end: there is nothing more to step through");
+    expect(again.lines).toContain("End of the trace.");
+    expect(again.lines).toContain("*** nothing to continue: the trace has ended");
     expect(again.code).toBe(0);
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
 
-test("what is not understood is answered in a line; the end of input quits", async () => {
+test("answers a wrong command with one line, and quits at the end of the input", async () => {
   const { lines, code } = await session([
     "foo",
     "p nothing.at.all",
@@ -182,15 +188,41 @@ test("what is not understood is answered in a line; the end of input quits", asy
     "send c9",
     "h why",
     "i 4444",
+    "unt",
+    "ignore 1",
+    "connct",
+    "print 1",
+    "b lap 12",
+    "b acept",
   ]);
-  expect(lines).toContain('*** unknown command "foo": h lists them, p shows what an expression is worth');
+  expect(lines).toContain('*** unknown command "foo": h lists the commands, p evaluates an expression');
   expect(lines.some((line) => line.startsWith("*** ReferenceError: "))).toBe(true);
   expect(lines.some((line) => line.startsWith("*** EBADF"))).toBe(true);
-  expect(lines).toContain("*** unt ITERATION: a number is missing");
-  expect(lines).toContain("*** there is no client c9 (open: none)");
-  expect(lines).toContain("why FD");
-  expect(lines).toContain("*** descriptor 4444 is none of the loop's: pp fds lists them");
+  expect(lines).toContain('*** usage: unt ITERATION ("x" is not a number)');
+  expect(lines).toContain("*** no client c9 (connected: none)");
+  expect(lines).toContain("why [FD]");
+  expect(lines).toContain("*** fd 4444 is not one of this loop: pp fds lists them");
+  expect(lines).toContain("*** usage: unt ITERATION");
+  expect(lines).toContain("*** no breakpoint 1: b lists the breakpoints");
+  expect(lines).toContain('*** unknown command "connct": did you mean connect?');
+  expect(lines).toContain('*** unknown command "print": did you mean p?');
+  expect(lines).toContain('*** "lap 12" is not a breakpoint location: did you mean "iteration 12"?');
+  expect(lines).toContain('*** "acept" is not a breakpoint location: did you mean accept?');
   expect(code).toBe(0);
+});
+
+test("h lists every command with its help, and explains one", async () => {
+  const { lines } = await session(["h", "h tbreak", "q"]);
+  expect(lines).toContain("n, next Continue until epoll_wait returns.");
+  expect(lines).toContain("q, quit, exit Stop the program and quit.");
+  expect(lines).toContain("tbreak LOCATION [, CONDITION]");
+  expect(lines).toContain("Set a temporary breakpoint, which is deleted when it is hit.");
+});
+
+test("ignore skips a number of hits, then stops", async () => {
+  const { lines } = await session(["b wait", "ignore 1 3", "c", "p iteration", "b", "q"]);
+  expect(lines).toContain("5"); // paused at 1; 2, 3 and 4 are ignored
+  expect(lines).toContain("Breakpoint 1 at wait, hit 4 times");
 });
 
 test("--no-classic steps through the eager loop", async () => {
@@ -198,7 +230,7 @@ test("--no-classic steps through the eager loop", async () => {
   expect(text).toMatch(/recv\(C\) = 35 [^]*send\(C\) = 126 /);
 });
 
-test("what cannot be is refused", async () => {
+test("rejects flags that cannot be used together, and files that are not traces", async () => {
   const broken = join(tmpdir(), `epoll-hello-${process.pid}.jsonl`);
   writeFileSync(broken, "x\n");
   try {
@@ -206,7 +238,7 @@ test("what cannot be is refused", async () => {
       [["--step", "--workers", "2"], /--step does not go with --workers/, 2],
       [["--step", "--trace"], /--step does not go with --trace/, 2],
       [["--step", "--host", "203.0.113.1", "--port", "0"], /EADDRNOTAVAIL|203\.0\.113\.1/, 1],
-      [["replay", broken, "--step"], /line 1: this is no JSON/, 1],
+      [["replay", broken, "--step"], /line 1: not valid JSON/, 1],
       [["replay", broken, "--step", "--json"], /--step does not go with --json/, 2],
     ] as [string[], RegExp, number][]) {
       const ended = await run(["bun", cli, ...flags]);

@@ -1,4 +1,4 @@
-// A server on a thread of its own that stands still when told to: none of its events is lost, and nothing of it is left.
+// class Target: a server on its own thread, which pauses and resumes on command, loses no event and leaves nothing behind.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { InternetAddress } from "../../src/index.ts";
@@ -12,11 +12,11 @@ setDefaultTimeout(60_000);
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const options = { hostname: "127.0.0.1", deferAccept: false };
 
-test("it serves as it runs, tells all, and ends", () =>
+test("serves, reports every event, and ends", () =>
   leavesNoFd(async () => {
     const events: TraceEvent[] = [];
-    const target = await Target.start({ server: options, pollMs: 20, onEvents: (some) => events.push(...some) });
-    for (let i = 0; i < 200; i++) expect((await fetch(target.place.url)).status).toBe(200);
+    const target = await Target.start({ server: options, pollMs: 20, onEvents: (batch) => events.push(...batch) });
+    for (let i = 0; i < 200; i++) expect((await fetch(target.location.url)).status).toBe(200);
     await target.end();
     expect(target.state).toBe("ended");
     expect(target.stats).toMatchObject({ requests: 200, open: 0 });
@@ -24,11 +24,11 @@ test("it serves as it runs, tells all, and ends", () =>
     expect(events.filter(({ type }) => type === "send")).toHaveLength(200);
   }));
 
-test("stopped, it does nothing, while this thread goes on; told to go, it does", async () => {
+test("does nothing while paused, and continues on command", async () => {
   const target = await Target.start({ server: options, pollMs: 20, isStopped: true });
   try {
     expect((await target.stopped).event).toMatchObject({ type: "wait", iteration: 1 });
-    using client = new Client(target.place.addresses[0] as InternetAddress, GET);
+    using client = new Client(target.location.addresses[0] as InternetAddress, GET);
     await Bun.sleep(0);
     expect(client.socket.recv(1)).toBeNull();
     expect((await target.go({ kind: "next" })).event).toMatchObject({
@@ -37,7 +37,7 @@ test("stopped, it does nothing, while this thread goes on; told to go, it does",
     });
     expect((await target.go({ kind: "step" })).event).toMatchObject({ type: "accept" });
     expect(await target.evaluate("event.type + iteration")).toBe('"accept2"');
-    expect(await target.evaluate("server.stats.accepted")).toBe("0"); // in the middle: the loop has not counted it yet
+    expect(await target.evaluate("server.stats.accepted")).toBe("0"); // paused within accept: the loop has not counted it yet
     void target.go({ kind: "continue" });
     expect(client.reply().status).toBe(200);
     target.pause();
@@ -47,7 +47,7 @@ test("stopped, it does nothing, while this thread goes on; told to go, it does",
   }
 });
 
-test("what EpollServer refuses is refused here, with its code", async () => {
+test("rejects what EpollServer rejects, with the same code", async () => {
   using _taken = new Client((await listening()).address);
   await expect(Target.start({ server: { port: taken?.port, hostname: "127.0.0.1" } })).rejects.toThrow("EADDRINUSE");
   await expect(Target.start({ server: { backlog: 0 } })).rejects.toThrow("backlog");
@@ -62,13 +62,13 @@ async function listening(): Promise<{ address: InternetAddress }> {
   return { address: taken.address as InternetAddress };
 }
 
-test("it is ended in the moment that it comes to stand still: all is closed", () =>
+test("closes everything if it is ended while it pauses", () =>
   leavesNoFd(async () => {
     for (let i = 0; i < 5; i++) {
       const target = await Target.start({ server: options, pollMs: 1 });
-      using _client = new Client(target.place.addresses[0] as InternetAddress);
+      using _client = new Client(target.location.addresses[0] as InternetAddress);
       target.pause();
-      Bun.sleepSync(50); // it stands still, and this thread has not heard of it
+      Bun.sleepSync(50); // it has paused, but this thread has not received the message
       await target.end();
     }
   }));

@@ -1,4 +1,4 @@
-// epoll-hello --step at a terminal: the prompt, a blank line that repeats, and Ctrl-C, which stops the loop before it ends the program.
+// epoll-hello --step at a terminal: the prompt, the empty line that repeats, and Ctrl-C, which pauses the loop, then ends the program.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { stripVTControlCharacters } from "node:util";
@@ -6,7 +6,7 @@ import { cli } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-/** What script(1) gives it: a terminal of its own. */
+/** Runs epoll-hello at a pseudoterminal, by script(1). */
 class Terminal {
   text = "";
   readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
@@ -28,7 +28,7 @@ class Terminal {
     void this.#child.stdin.flush();
   }
 
-  /** Wait until that is said, behind what was waited for before. */
+  /** Waits for output that matches, after what previous calls have matched. */
   async until(pattern: RegExp): Promise<void> {
     for (;;) {
       const match = pattern.exec(this.text);
@@ -37,7 +37,7 @@ class Terminal {
         return;
       }
       const { value, done } = await this.#reader.read();
-      if (done) throw new Error(`it ended without ${pattern}:\n${this.text}`);
+      if (done) throw new Error(`the program ended without ${pattern}:\n${this.text}`);
       this.text += stripVTControlCharacters(new TextDecoder().decode(value));
     }
   }
@@ -53,30 +53,33 @@ class Terminal {
   }
 }
 
-test.skipIf(Bun.which("script") === null)("prompt, repetition, Ctrl-C once and twice", async () => {
-  await using terminal = new Terminal("--step", "--numeric", "--host", "127.0.0.1", "--port", "0");
-  await terminal.until(/#1 epoll_wait\(\d+, 1000\) = \[\]/);
-  await terminal.until(/\(epoll\) /);
-  terminal.type("n\r");
-  await terminal.until(/#2 epoll_wait/);
-  await terminal.until(/\(epoll\) /);
-  terminal.type("\r"); // a blank line: n again
-  await terminal.until(/#3 epoll_wait/);
-  await terminal.until(/\(epoll\) /);
-  terminal.type("c\r");
-  await terminal.until(/c\s*\n/);
-  terminal.type("\x03"); // the loop runs: it stands still at its next event
-  await terminal.until(/#\d+ epoll_wait[^]*\(epoll\) /);
-  terminal.type("p 6 * 7\r");
-  await terminal.until(/42\s*\n/);
-  await terminal.until(/\(epoll\) /);
-  terminal.type("c\r");
-  await terminal.until(/c\s*\n/);
-  terminal.type("\x03\x03");
-  expect(await terminal.exit()).toBe(130);
-});
+test.skipIf(Bun.which("script") === null)(
+  "prompts, repeats for an empty line, pauses at Ctrl-C and ends at the second one",
+  async () => {
+    await using terminal = new Terminal("--step", "--numeric", "--host", "127.0.0.1", "--port", "0");
+    await terminal.until(/#1 epoll_wait\(\d+, 1000\) = \[\]/);
+    await terminal.until(/\(epoll\) /);
+    terminal.type("n\r");
+    await terminal.until(/#2 epoll_wait/);
+    await terminal.until(/\(epoll\) /);
+    terminal.type("\r"); // an empty line: n again
+    await terminal.until(/#3 epoll_wait/);
+    await terminal.until(/\(epoll\) /);
+    terminal.type("c\r");
+    await terminal.until(/c\s*\n/);
+    terminal.type("\x03"); // the loop is running: it pauses after its next event
+    await terminal.until(/#\d+ epoll_wait[^]*\(epoll\) /);
+    terminal.type("p 6 * 7\r");
+    await terminal.until(/42\s*\n/);
+    await terminal.until(/\(epoll\) /);
+    terminal.type("c\r");
+    await terminal.until(/c\s*\n/);
+    terminal.type("\x03\x03");
+    expect(await terminal.exit()).toBe(130);
+  },
+);
 
-test.skipIf(Bun.which("script") === null)("Ctrl-D ends it, with everything closed", async () => {
+test.skipIf(Bun.which("script") === null)("ends at Ctrl-D", async () => {
   await using terminal = new Terminal("--step", "--host", "127.0.0.1", "--port", "0");
   await terminal.until(/\(epoll\) /);
   terminal.type("\x04");

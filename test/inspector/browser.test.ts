@@ -1,4 +1,4 @@
-// The page in a real browser: each control, each client, each lesson, a saved trace; both themes, a phone's width, the keyboard.
+// The page in a real browser: every control, client and lesson, saved traces, both themes, narrow windows, the keyboard.
 
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync } from "node:fs";
@@ -14,15 +14,44 @@ import { cli } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-/** Where pictures go, if somebody wants to look at them: SCREENSHOTS=folder bun test test/page */
-const pictures = process.env["SCREENSHOTS"];
-if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
+/** A folder for screenshots: SCREENSHOTS=folder bun test test/inspector */
+const screenshots = process.env["SCREENSHOTS"];
+if (screenshots !== undefined) mkdirSync(screenshots, { recursive: true });
 
 let opened: Awaited<ReturnType<typeof openBrowser>>;
-let open: Inspected | undefined;
-const tabs: Tab[] = [];
-/** What the page's program or the browser complains of: nothing, each time. */
-let complaints: string[] = [];
+/** Errors on the console, exceptions, and requests to other hosts. There must be none. */
+const complaints: string[] = [];
+
+async function visit(url: string): Promise<Tab> {
+  const context = await opened.browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: "light" });
+  const tab = await context.newPage();
+  tab.setDefaultTimeout(20_000);
+  tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  tab.on("pageerror", ({ message }) => complaints.push(message));
+  tab.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith("http://127.0.0.1:") && !url.startsWith("data:")) complaints.push(url);
+  });
+  await tab.goto(url);
+  await tab.waitForSelector("h1");
+  return tab;
+}
+
+async function screenshot(tab: Tab, name: string): Promise<void> {
+  if (screenshots !== undefined) await tab.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
+
+const runState = (tab: Tab): Promise<string | null> => tab.getAttribute(".status", "data-run");
+const waitForRun = (tab: Tab, run: string): Promise<unknown> => tab.waitForSelector(`.status[data-run=${run}]`);
+const selectedLine = (tab: Tab): Promise<string> => tab.innerText(".events .is-selected");
+
+/** Waits until the text of an element matches, or, with `isNegated`, does not. */
+const waitForText = (tab: Tab, selector: string, pattern: RegExp, isNegated = false): Promise<unknown> =>
+  tab.waitForFunction(
+    ([selector, source, isNegated]) =>
+      new RegExp(source).test(document.querySelector(selector)?.textContent ?? "") !== isNegated,
+    [selector, pattern.source, isNegated] as const,
+  );
 
 describe.skipIf(!hasBrowser)("in Chromium", () => {
   beforeAll(async () => {
@@ -31,352 +60,347 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
   afterAll(async () => {
     await opened[Symbol.asyncDispose]();
   });
-  afterEach(async () => {
-    for (const tab of tabs.splice(0)) await tab.context().close();
-    await open?.[Symbol.asyncDispose]();
-    open = undefined;
+  afterEach(() => {
     expect(complaints.splice(0)).toEqual([]);
   });
 
-  interface Looks {
-    width?: number;
-    height?: number;
-    theme?: "light" | "dark";
-    reducedMotion?: "reduce" | "no-preference";
-  }
+  describe("the event loop", () => {
+    let open: Inspected | undefined;
+    const tabs: Tab[] = [];
 
-  async function visit(
-    url: string,
-    { width = 1440, height = 1000, theme = "light", reducedMotion }: Looks = {},
-  ): Promise<Tab> {
-    const context = await opened.browser.newContext({
-      viewport: { width, height },
-      colorScheme: theme,
-      reducedMotion: reducedMotion ?? "no-preference",
+    async function openTab(url: string): Promise<Tab> {
+      const tab = await visit(url);
+      tabs.push(tab);
+      return tab;
+    }
+
+    async function inspect(): Promise<{ it: Inspected; tab: Tab }> {
+      open = await inspected({ keepAlive: false, eager: false }, 200); // fewer idle iterations to render
+      return { it: open, tab: await openTab(open.page.controlUrl) };
+    }
+
+    afterEach(async () => {
+      for (const tab of tabs.splice(0)) await tab.context().close();
+      await open?.[Symbol.asyncDispose]();
+      open = undefined;
     });
-    const tab = await context.newPage();
-    tab.setDefaultTimeout(20_000);
-    tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    tab.on("pageerror", ({ message }) => complaints.push(message));
-    tab.on("request", (request) => {
-      if (!request.url().startsWith("http://127.0.0.1:") && !request.url().startsWith("data:"))
-        complaints.push(request.url());
-    });
-    tabs.push(tab);
-    await tab.goto(url);
-    await tab.waitForSelector("h1");
-    return tab;
-  }
 
-  async function watched(looks: Looks = {}): Promise<{ it: Inspected; tab: Tab }> {
-    open = await inspected({ keepAlive: false, eager: false });
-    return { it: open, tab: await visit(open.page.controlUrl, looks) };
-  }
-
-  const status = (tab: Tab): Promise<string | null> => tab.getAttribute(".status", "data-run");
-  const until = (tab: Tab, run: string): Promise<unknown> => tab.waitForSelector(`.status[data-run=${run}]`);
-  const here = (tab: Tab): Promise<string> => tab.innerText(".events .here");
-
-  async function picture(tab: Tab, name: string): Promise<void> {
-    if (pictures !== undefined) await tab.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-  }
-
-  test("it shows the loop: lists, table, timeline; the token is taken out of the address", async () => {
-    const { it, tab } = await watched();
-    expect(await tab.innerText("h1")).toContain(it.url);
-    expect(tab.url()).toBe(it.page.url);
-    await fetch(it.url);
-    await tab.waitForSelector(".mark.close");
-    for (const kind of ["accept", "recv", "send", "shutdown"])
-      expect(await tab.locator(`.mark.${kind}`).count()).toBe(1);
-    const rows = await tab.locator("tbody tr").allInnerTexts();
-    expect(rows.some((row) => /listener.*listens at 127\.0\.0\.1/s.test(row))).toBe(true);
-    expect(await tab.innerText(".kernel")).toContain("interest list (1)");
-    expect(await tab.locator(".trouble").count()).toBe(0);
-  });
-
-  test("by the keys: space pauses and goes on, s steps, n waits, r ends a turn, the arrows go back and forth", async () => {
-    const { it, tab } = await watched();
-    await tab.keyboard.press("Space");
-    await until(tab, "stopped");
-    const reply = fetch(it.url);
-    while (!/\[\(\d+, EPOLLIN\)\]/.test(await here(tab))) {
-      const before = await tab.innerText(".scrubber output");
-      await tab.keyboard.press("n");
-      await tab.waitForFunction((text) => document.querySelector(".scrubber output")?.textContent !== text, before);
-    }
-    await tab.keyboard.press("s");
-    await tab.waitForFunction(() => /accept4/.test(document.querySelector(".events .here")?.textContent ?? ""));
-    expect(await tab.innerText(".source figcaption")).toMatch(/^src\/server\/[\w-]+\.ts:\d+$/);
-    expect(await tab.innerText(".source .here")).toContain("->");
-    await tab.waitForSelector(".chip.ready");
-
-    await tab.keyboard.press("ArrowLeft");
-    await tab.waitForFunction(() => /epoll_wait/.test(document.querySelector(".events .here")?.textContent ?? ""));
-    expect(await tab.innerText(".status")).toContain("You look at its past.");
-    await tab.keyboard.press("End");
-    await tab.waitForFunction(() => !/past/.test(document.querySelector(".status")?.textContent ?? ""));
-    await tab.keyboard.press("r");
-    await tab.waitForFunction(() => !/accept4/.test(document.querySelector(".events .here")?.textContent ?? ""));
-    await tab.keyboard.press("Space");
-    expect(await (await reply).text()).toBe("Hello from Epoll server!");
-    await until(tab, "running");
-  });
-
-  test("by the buttons: the same; a breakpoint; the kernel's list; why", async () => {
-    const { it, tab } = await watched();
-    await tab.selectOption(".breakpoints select[aria-label=which]", "recv");
-    await tab.click(".breakpoints button[type=submit]");
-    await tab.waitForSelector(".breakpoints li");
-    const reply = fetch(it.url);
-    await until(tab, "stopped");
-    await tab.waitForSelector(".breakpoints li.here");
-    expect(await here(tab)).toMatch(/recv\(\d+\) = /);
-    await tab.click("text=Compare our list with the kernel's");
-    await tab.waitForSelector("text=No difference: 2 are watched");
-    await tab.click("tbody tr:last-child button");
-    await tab.waitForSelector(".look dl");
-    expect(await tab.innerText(".look")).toMatch(/TCP connection with 127\.0\.0\.1:\d+, ESTABLISHED/);
-    await picture(tab, "stopped-light");
-    await tab.click("text=Remove");
-    await tab.waitForFunction(() => document.querySelector(".breakpoints li") === null);
-    await tab.click("text=Continue");
-    expect((await reply).status).toBe(200);
-    await until(tab, "running");
-  });
-
-  test("slow motion; numbers, as in the document", async () => {
-    const { it, tab } = await watched();
-    await tab.selectOption(".controls select", "10");
-    const reply = fetch(it.url);
-    expect((await reply).status).toBe(200);
-    await tab.check(".check input");
-    await tab.waitForFunction(() =>
-      /epoll_wait\(\d+, \d+\) = \[(?:\(\d+, \d+\))?\]/.test(document.querySelector(".events")?.textContent ?? ""),
-    );
-    await tab.selectOption(".controls select", "0");
-    await until(tab, "running");
-  });
-
-  test("who has no token looks, and touches nothing; who looks at the past does so alone", async () => {
-    const { it, tab } = await watched();
-    await fetch(it.url);
-    const viewer = await visit(it.page.url);
-    await viewer.waitForSelector(".mark.close");
-    expect(await viewer.innerText(".status")).toContain("View only");
-    for (const button of await viewer.locator(".kinds button, .controls .main").all()) {
-      expect(await button.isDisabled()).toBe(true);
-    }
-    await viewer.keyboard.press("Space");
-    await viewer.keyboard.press("Home");
-    await viewer.waitForFunction(() => /past/.test(document.querySelector(".status")?.textContent ?? ""));
-    expect(await status(tab)).toBe("running");
-    expect(await tab.innerText(".status")).not.toContain("past");
-    await viewer.click("role=tab[name=Lessons]");
-    expect(await viewer.locator(".lessons nav button").first().isDisabled()).toBe(true);
-  });
-
-  test("the scrubber goes through the past, iteration by iteration, and the lists with it", async () => {
-    const { it, tab } = await watched();
-    await fetch(it.url);
-    await tab.waitForSelector(".mark.close");
-    const max = Number(await tab.getAttribute(".scrubber input", "max"));
-    const seen = new Set<string>();
-    for (let at = 0; at <= max; at++) {
-      await tab.evaluate((value) => {
-        const input = document.querySelector<HTMLInputElement>(".scrubber input");
-        if (input === null) throw new Error("there is no scrubber");
-        input.value = String(value);
-        input.dispatchEvent(new Event("input", { bubbles: true }));
-      }, at);
-      await tab.waitForSelector(`.loop[data-position="${at}"]`);
-      seen.add((await tab.innerText(".kernel")).replace(/\s+/g, " "));
-    }
-    expect([...seen].some((text) => /interest list \(0\)/.test(text))).toBe(true);
-    expect([...seen].some((text) => /interest list \(2\).*ready list \(1\)/.test(text))).toBe(true);
-  });
-
-  test("try it: a client is opened, seen by the loop, and closed", async () => {
-    const { tab } = await watched();
-    await tab.click("[data-try=half-head]");
-    await tab.waitForSelector("[data-kind=half-head].is-open");
-    await tab.waitForFunction(() =>
-      [...document.querySelectorAll("tbody tr")].some((row) => /head/.test(row.textContent ?? "")),
-    );
-    await tab.click("[data-kind=half-head] button");
-    await tab.waitForFunction(() => document.querySelector("[data-kind=half-head].is-open") === null);
-    await tab.click("[data-try=never-reads]");
-    await tab.waitForSelector("[data-kind=never-reads] >> text=/reads nothing/");
-    await picture(tab, "tries-light");
-  });
-
-  test.each(LESSONS.map(({ id }) => id))(
-    "lesson %s: from its first step to its end, by what the kernel has answered",
-    async (id) => {
-      const { tab } = await watched({ theme: id.length % 2 === 0 ? "dark" : "light" });
-      await tab.click("role=tab[name=Lessons]");
-      await tab.click(`[data-lesson=${id}]`);
-      await tab.waitForSelector("article h3");
-      for (;;) {
-        const question = tab.locator(".question");
-        if ((await question.count()) > 0) {
-          const goOn = tab.locator(".turn .main");
-          if ((await goOn.count()) > 0) expect(await goOn.isDisabled()).toBe(true); // first an answer
-          expect(await tab.locator(".checks").count()).toBe(0);
-          await question.locator("button").last().click();
-          await tab.waitForSelector(".question .right");
-        }
-        await tab.waitForSelector(".checks", { state: "attached" });
-        expect(await tab.locator(".checks .fails").count()).toBe(0);
-        await picture(tab, `lesson-${id}-${(await tab.innerText("article > h3")).split(" ")[0]}`);
-        if ((await tab.locator(".turn .main").count()) === 0) break;
-        const before = await tab.innerText("article > h3");
-        await tab.click(".turn .main");
-        await tab.waitForFunction((text) => document.querySelector("article > h3")?.textContent !== text, before);
+    test("shows the lists, the table and the timeline, and removes the token from the URL", async () => {
+      const { it, tab } = await inspect();
+      expect(await tab.innerText("h1")).toContain(it.url);
+      expect(tab.url()).toBe(it.page.url);
+      await fetch(it.url);
+      await tab.waitForSelector(".mark.close");
+      for (const kind of ["accept", "recv", "send", "shutdown"]) {
+        expect(await tab.locator(`.mark.${kind}`).count()).toBe(1);
       }
-      expect(await tab.innerText(".turn strong")).toContain("the kernel has confirmed every claim");
-      expect(await tab.innerText(`[data-lesson=${id}]`)).toContain("✓");
-    },
-  );
-
-  test.each(["light", "dark"] as const)("as narrow as a phone, %s: nothing sticks out", async (theme) => {
-    const { it, tab } = await watched({ width: 390, height: 844, theme });
-    await fetch(it.url);
-    await tab.click("[data-try=silent]");
-    await tab.waitForSelector(".mark.close");
-    const sticksOut = (): Promise<number> => tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(await sticksOut()).toBeLessThanOrEqual(0);
-    await picture(tab, `phone-${theme}`);
-    await tab.click("role=tab[name=Lessons]");
-    await tab.click("[data-lesson=hup-rdhup]");
-    await tab.waitForSelector("article h3");
-    await tab.click(".question button:last-of-type");
-    expect(await sticksOut()).toBeLessThanOrEqual(0);
-    await picture(tab, `phone-lesson-${theme}`);
-  });
-
-  test("a theme of its own for the dark; words stand out from what is behind them in both", async () => {
-    const { tab } = await watched({ theme: "dark" });
-    const light = await visit((open as Inspected).page.controlUrl, { theme: "light" });
-    const paper = (one: Tab): Promise<string> => one.evaluate(() => getComputedStyle(document.body).backgroundColor);
-    expect(await paper(tab)).not.toBe(await paper(light));
-    for (const one of [tab, light]) {
-      const pairs = await one.evaluate(() => {
-        const style = getComputedStyle(document.documentElement);
-        const of = (name: string): string => style.getPropertyValue(name).trim();
-        return [
-          ["--ink", "--paper"],
-          ["--ink", "--card"],
-          ["--quiet", "--card"],
-          ["--quiet", "--paper"],
-          ["--ready", "--ready-soft"],
-          ["--good", "--good-soft"],
-          ["--bad", "--bad-soft"],
-          ["--bad", "--card"],
-          ["--ink", "--ready-soft"],
-          ["--card", "--accent"],
-        ].map(([a = "", b = ""]) => [a, b, of(a), of(b)] as const);
-      });
-      const faint = pairs.filter(([, , a, b]) => contrast(a, b) < 4.5); // WCAG 2.2, 1.4.3
-      expect(faint).toEqual([]);
-    }
-  });
-
-  test("who wants no motion gets none", async () => {
-    const { tab } = await watched({ reducedMotion: "reduce" });
-    await tab.waitForSelector(".chip");
-    expect(
-      await tab.evaluate(() => getComputedStyle(document.querySelector(".chip") as Element).transitionDuration),
-    ).toBe("0s");
-  });
-
-  test("by the keyboard alone: each control is reached, and says its name", async () => {
-    const { tab } = await watched();
-    const names: string[] = [];
-    for (let i = 0; i < 40; i++) {
-      await tab.keyboard.press("Tab");
-      names.push(
-        await tab.evaluate(() => {
-          const it = document.activeElement as HTMLElement;
-          return it.getAttribute("aria-label") ?? it.closest("label")?.textContent ?? it.textContent ?? "";
-        }),
+      const rows = await tab.locator("tbody tr").allInnerTexts();
+      expect(rows.some((row) => /listener.*listening on 127\.0\.0\.1/s.test(row))).toBe(true);
+      expect(await tab.locator("thead th").allInnerTexts()).toEqual(
+        expect.arrayContaining(["Registered", "Kernel mask", "Recv-Q", "Send-Q"]),
       );
-    }
-    expect(names.filter((name) => name.trim() === "")).toEqual([]);
-    for (const wanted of ["Lessons", "Pause", "numbers, as in the document", "A request, as it should be"]) {
-      expect(names.some((name) => name.includes(wanted))).toBe(true);
-    }
-  });
+      expect(await tab.innerText(".kernel-lists")).toContain("Interest list (1)");
+      expect(await tab.locator(".error").count()).toBe(0);
+    });
 
-  test("a saved trace, offline: the same page steps through it, and there is nobody to order about", async () => {
-    const events: TraceEvent[] = [];
-    const server = new EpollServer({
-      hostname: "127.0.0.1",
-      keepAlive: false,
-      eager: false,
-      trace: (event) => void events.push(event),
-    });
-    {
-      using client = new Client(server.address as InternetAddress, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-      while (server.stats.requests === 0 || server.stats.open > 0) server.tick(100);
-      client.socket.recv(1_000);
-    }
-    await server.stop({ graceMs: 0 });
-    const trace = events.map((event) => `${JSON.stringify(event)}\n`).join("");
-    await using page = await InspectorServer.open({
-      port: 0,
-      shows: { name: "walk.jsonl", trace },
-      command: [process.execPath, cli],
-    });
-    const tab = await visit(page.controlUrl);
-    await tab.waitForSelector(".mark.wait");
-    expect(await tab.innerText(".status")).toContain("A trace that was saved.");
-    const walk: string[] = [];
-    for (let i = 0; i < 6; i++) {
-      walk.push((/= (\[.*\])/.exec(await here(tab))?.[1] ?? "").replace(/\d+/, "fd"));
-      const before = await here(tab);
-      await tab.keyboard.press("n");
-      if (i < 3)
-        await tab.waitForFunction(
-          (text) => (document.querySelector(".events .here") as HTMLElement).innerText !== text,
-          before,
-        );
-    }
-    expect(walk.slice(0, 4)).toEqual(["[(fd, EPOLLIN)]", "[(fd, EPOLLIN)]", "[(fd, EPOLLOUT)]", "[(fd, EPOLLHUP)]"]);
-    expect(await tab.locator(".tries").count()).toBe(0);
-    await picture(tab, "saved-light");
-  });
+    test("keys: space pauses and continues, s steps, n waits, r steps out, the arrows move through the history", async () => {
+      const { it, tab } = await inspect();
+      await tab.keyboard.press("Space");
+      await waitForRun(tab, "stopped");
+      const response = fetch(it.url);
+      while (!/\[\(\d+, EPOLLIN\)\]/.test(await selectedLine(tab))) {
+        const before = await tab.innerText(".slider output");
+        await tab.keyboard.press("n");
+        await tab.waitForFunction((text) => document.querySelector(".slider output")?.textContent !== text, before);
+      }
+      await tab.keyboard.press("s");
+      await waitForText(tab, ".events .is-selected", /accept4/);
+      expect(await tab.innerText(".source figcaption")).toMatch(/^src\/server\/[\w-]+\.ts:\d+$/);
+      expect(await tab.innerText(".source .is-current")).toContain("->");
+      await tab.waitForSelector(".chip.is-ready");
 
-  test("warnings: in their list, at their event, and at their descriptor", async () => {
-    const report = await runLesson("forgotten-epollout");
-    const trace = (report?.events ?? []).map((event) => `${JSON.stringify(event)}\n`).join("");
-    await using page = await InspectorServer.open({
-      port: 0,
-      shows: { name: "busy.jsonl", trace },
-      command: [process.execPath, cli],
-    });
-    const tab = await visit(page.controlUrl, { theme: "dark" });
-    await tab.waitForSelector(".warnings li");
-    expect(await tab.innerText(".warnings")).toContain("watch EPOLLOUT only while output waits");
-    await tab.keyboard.press("End");
-    await tab.waitForSelector("tbody tr >> text=⚠ idle-epollout");
-    while ((await tab.locator(".mark.warning").count()) === 0) {
-      const before = await tab.getAttribute(".loop", "data-position");
       await tab.keyboard.press("ArrowLeft");
-      await tab.waitForSelector(`.loop:not([data-position="${before}"])`);
-    }
-    await picture(tab, "warnings-dark");
+      await waitForText(tab, ".events .is-selected", /epoll_wait/);
+      expect(await tab.innerText(".status")).toContain("Viewing an earlier event.");
+      await tab.keyboard.press("End");
+      await waitForText(tab, ".status", /earlier/, true);
+      await tab.keyboard.press("r");
+      await waitForText(tab, ".events .is-selected", /accept4/, true);
+      await tab.keyboard.press("Space");
+      expect(await (await response).text()).toBe("Hello from Epoll server!");
+      await waitForRun(tab, "running");
+    });
+
+    test("buttons: a breakpoint, the comparison with the kernel, the details of an fd, Continue", async () => {
+      const { it, tab } = await inspect();
+      await tab.selectOption(".breakpoints select[aria-label=Value]", "recv");
+      await tab.click(".breakpoints button[type=submit]");
+      await tab.waitForSelector(".breakpoints li");
+      const response = fetch(it.url);
+      await waitForRun(tab, "stopped");
+      await tab.waitForSelector(".breakpoints li.is-hit");
+      expect(await selectedLine(tab)).toMatch(/recv\(\d+\) = /);
+      await tab.click("text=Compare with the kernel");
+      await tab.waitForSelector("text=No differences: all 2 registered masks match");
+      await tab.click("tbody tr:last-child button");
+      await tab.waitForSelector(".fd-details dl");
+      expect(await tab.innerText(".fd-details")).toMatch(/127\.0\.0\.1:\d+[^]*ESTABLISHED/);
+      await screenshot(tab, "stopped-light");
+      await tab.click("text=Remove");
+      await tab.waitForSelector(".breakpoints li", { state: "detached" });
+      await tab.click("text=Continue");
+      expect((await response).status).toBe(200);
+      await waitForRun(tab, "running");
+    });
+
+    test("slow motion, and masks as numbers", async () => {
+      const { it, tab } = await inspect();
+      await tab.selectOption("select[aria-label=Speed]", "10");
+      expect((await fetch(it.url)).status).toBe(200);
+      await tab.check(".check input");
+      await waitForText(tab, ".events", /epoll_wait\(\d+, \d+\) = \[(?:\(\d+, \d+\))?\]/);
+      await tab.selectOption("select[aria-label=Speed]", "0");
+      await waitForRun(tab, "running");
+    });
+
+    test("without the token, the page only views; each page has its own position in the history", async () => {
+      const { it, tab } = await inspect();
+      await fetch(it.url);
+      const viewer = await openTab(it.page.url);
+      await viewer.waitForSelector(".mark.close");
+      expect(await viewer.innerText(".status")).toContain("View only");
+      const enabled = await viewer.locator(".kinds button:enabled, .controls .primary:enabled").count();
+      expect(enabled).toBe(0);
+      await viewer.keyboard.press("Space");
+      await viewer.keyboard.press("Home");
+      await waitForText(viewer, ".status", /earlier/);
+      expect(await runState(tab)).toBe("running");
+      expect(await tab.innerText(".status")).not.toContain("earlier");
+      await viewer.click("role=tab[name=Lessons]");
+      expect(await viewer.locator(".lessons nav button").first().isDisabled()).toBe(true);
+    });
+
+    test("the slider moves through the history, and the lists follow", async () => {
+      const { it, tab } = await inspect();
+      await fetch(it.url);
+      await tab.waitForSelector(".mark.close");
+      const max = Number(await tab.getAttribute(".slider input", "max"));
+      const lists: string[] = [];
+      const isComplete = (): boolean =>
+        lists.some((text) => /Interest list \(0\)/.test(text)) &&
+        lists.some((text) => /Interest list \(2\).*Ready list \(1\)/.test(text));
+      for (let position = 0; position <= max && !isComplete(); position += 2) {
+        await tab.evaluate((value) => {
+          const input = document.querySelector<HTMLInputElement>(".slider input");
+          if (input === null) throw new Error("there is no slider");
+          input.value = String(value);
+          input.dispatchEvent(new Event("input", { bubbles: true }));
+        }, position);
+        await tab.waitForSelector(`.loop[data-position="${position}"]`);
+        lists.push((await tab.innerText(".kernel-lists")).replace(/\s+/g, " "));
+      }
+      expect(isComplete()).toBe(true);
+    });
+
+    test("a test client connects, appears in the table, and is closed", async () => {
+      const { tab } = await inspect();
+      await tab.click("[data-client=partial-head]");
+      await tab.waitForSelector("[data-kind=partial-head].is-open");
+      await waitForText(tab, "tbody", /head/);
+      await tab.click("[data-kind=partial-head] button");
+      await tab.waitForSelector("[data-kind=partial-head].is-open", { state: "detached" });
+      await tab.click("[data-client=never-reads]");
+      await tab.waitForSelector("[data-kind=never-reads] >> text=/reads nothing/");
+      await screenshot(tab, "test-clients-light");
+    });
+
+    test("says when the server has stopped", async () => {
+      const { it, tab } = await inspect();
+      await it.view.target.end();
+      await waitForRun(tab, "ended");
+      expect(await tab.innerText(".status")).toContain("The server has stopped.");
+    });
+
+    test("a saved trace can be stepped through, and has no controls for a server", async () => {
+      const events: TraceEvent[] = [];
+      const server = new EpollServer({
+        hostname: "127.0.0.1",
+        keepAlive: false,
+        eager: false,
+        trace: (event) => void events.push(event),
+      });
+      {
+        using client = new Client(server.address as InternetAddress, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        while (server.stats.requests === 0 || server.stats.open > 0) server.tick(100);
+        client.socket.recv(1_000);
+      }
+      await server.stop({ graceMs: 0 });
+      await using page = await openTrace("walk.jsonl", events);
+      const tab = await openTab(page.controlUrl);
+      await tab.waitForSelector(".mark.wait");
+      expect(await tab.innerText(".status")).toContain("Saved trace.");
+      const lists: string[] = [];
+      for (let i = 0; i < 4; i++) {
+        const line = await selectedLine(tab);
+        lists.push((/= (\[.*\])/.exec(line)?.[1] ?? "").replace(/\d+/, "fd"));
+        await tab.keyboard.press("n");
+        if (i < 3) {
+          await tab.waitForFunction(
+            (text) => (document.querySelector(".events .is-selected") as HTMLElement).innerText !== text,
+            line,
+          );
+        }
+      }
+      expect(lists).toEqual(["[(fd, EPOLLIN)]", "[(fd, EPOLLIN)]", "[(fd, EPOLLOUT)]", "[(fd, EPOLLHUP)]"]);
+      expect(await tab.locator(".test-clients, .breakpoints").count()).toBe(0);
+      await screenshot(tab, "saved-light");
+    });
+
+    test("warnings appear in their list, in the timeline, and at their fd", async () => {
+      const report = await runLesson("forgotten-epollout");
+      await using page = await openTrace("busy.jsonl", report?.events ?? []);
+      const tab = await openTab(page.controlUrl);
+      await tab.emulateMedia({ colorScheme: "dark" });
+      await tab.waitForSelector(".warnings li");
+      expect(await tab.innerText(".warnings")).toContain("idle-epollout");
+      await tab.keyboard.press("End");
+      await tab.waitForSelector("tbody tr >> text=⚠ idle-epollout");
+      while ((await tab.locator(".mark.warning").count()) === 0) {
+        const before = await tab.getAttribute(".loop", "data-position");
+        await tab.keyboard.press("ArrowLeft");
+        await tab.waitForSelector(`.loop:not([data-position="${before}"])`);
+      }
+      await screenshot(tab, "warnings-dark");
+    });
   });
 
-  test("the server's end is told", async () => {
-    const { it, tab } = await watched();
-    await it.inspector.target.end();
-    await until(tab, "ended");
-    expect(await tab.innerText(".status")).toContain("has ended");
+  describe("one page for all", () => {
+    let it: Inspected;
+    let tab: Tab;
+
+    beforeAll(async () => {
+      it = await inspected({ keepAlive: false, eager: false }, 1_000); // idle: no test pauses it
+      tab = await visit(it.page.controlUrl);
+    });
+    afterEach(async () => {
+      await tab.setViewportSize({ width: 1440, height: 1000 });
+      await tab.emulateMedia({ colorScheme: "light", reducedMotion: "no-preference" });
+    });
+    afterAll(async () => {
+      await tab.context().close();
+      await it[Symbol.asyncDispose]();
+    });
+
+    test("every control can be reached with the keyboard, and has a name", async () => {
+      const names: string[] = [];
+      for (let i = 0; i < 40; i++) {
+        await tab.keyboard.press("Tab");
+        names.push(
+          await tab.evaluate(() => {
+            const focused = document.activeElement as HTMLElement;
+            const label = focused.getAttribute("aria-label") ?? focused.closest("label")?.textContent;
+            return label ?? focused.textContent ?? "";
+          }),
+        );
+      }
+      expect(names.filter((name) => name.trim() === "")).toEqual([]);
+      for (const expected of ["Lessons", "Pause", "Speed", "Masks as numbers", "Send a request"]) {
+        expect(names).toContainEqual(expect.stringContaining(expected));
+      }
+    });
+
+    test("text has sufficient contrast in both themes, and the themes differ", async () => {
+      const backgrounds: string[] = [];
+      for (const colorScheme of ["light", "dark"] as const) {
+        await tab.emulateMedia({ colorScheme });
+        const { background, pairs } = await tab.evaluate(() => {
+          const style = getComputedStyle(document.documentElement);
+          const valueOf = (name: string): string => style.getPropertyValue(name).trim();
+          const pairs = [
+            ["--ink", "--paper"],
+            ["--ink", "--card"],
+            ["--quiet", "--card"],
+            ["--quiet", "--paper"],
+            ["--ready", "--ready-soft"],
+            ["--good", "--good-soft"],
+            ["--bad", "--bad-soft"],
+            ["--bad", "--card"],
+            ["--ink", "--ready-soft"],
+            ["--card", "--accent"],
+          ].map(([a = "", b = ""]) => [a, b, valueOf(a), valueOf(b)] as const);
+          return { background: getComputedStyle(document.body).backgroundColor, pairs };
+        });
+        backgrounds.push(background);
+        expect(pairs.filter(([, , a, b]) => contrast(a, b) < 4.5)).toEqual([]); // WCAG 2.2, 1.4.3
+      }
+      expect(backgrounds[0]).not.toBe(backgrounds[1]);
+    });
+
+    test("nothing moves if the user prefers reduced motion", async () => {
+      await tab.emulateMedia({ reducedMotion: "reduce" });
+      await tab.waitForSelector(".chip");
+      const duration = await tab.evaluate(
+        () => getComputedStyle(document.querySelector(".chip") as Element).transitionDuration,
+      );
+      expect(duration).toBe("0s");
+    });
+
+    test.each(["light", "dark"] as const)("fits the width of a phone, %s", async (colorScheme) => {
+      await tab.setViewportSize({ width: 390, height: 844 });
+      await tab.emulateMedia({ colorScheme });
+      const overflow = (): Promise<number> => tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      await tab.click("role=tab[name='Event loop']");
+      await fetch(it.url);
+      await tab.click("[data-client=silent]");
+      await tab.waitForSelector(".mark.close");
+      expect(await overflow()).toBeLessThanOrEqual(0);
+      await screenshot(tab, `phone-${colorScheme}`);
+      await tab.click("role=tab[name=Lessons]");
+      await tab.click("[data-lesson=hup-rdhup]:enabled");
+      await tab.waitForSelector(".question");
+      await tab.click(".question button:last-of-type");
+      await tab.waitForSelector(".checks", { state: "attached" });
+      expect(await overflow()).toBeLessThanOrEqual(0);
+      await screenshot(tab, `phone-lesson-${colorScheme}`);
+    });
+
+    test.each(LESSONS)(
+      "lesson $id runs from the first step to the last, and every statement holds",
+      async ({ id, title }) => {
+        await tab.emulateMedia({ colorScheme: id.length % 2 === 0 ? "dark" : "light" });
+        await tab.click("role=tab[name=Lessons]");
+        await tab.click(`[data-lesson=${id}]:enabled`);
+        await waitForText(tab, "article > h2", new RegExp(`^${title}$`));
+        for (;;) {
+          const heading = await tab.innerText("article > h3");
+          const question = tab.locator(".question");
+          if ((await question.count()) > 0) {
+            // The answer comes before the result and the next step.
+            expect(await tab.locator(".checks, .step-navigation .primary:enabled").count()).toBe(0);
+            await question.locator("button").last().click();
+            await tab.waitForSelector(".question .right");
+          }
+          await tab.waitForSelector(".checks", { state: "attached" });
+          expect(await tab.locator(".checks .fails").count()).toBe(0);
+          await screenshot(tab, `lesson-${id}-${heading.split(" ")[0]}`);
+          if ((await tab.locator(".step-navigation .primary").count()) === 0) break;
+          await tab.click(".step-navigation .primary");
+          await tab.waitForFunction((text) => document.querySelector("article > h3")?.textContent !== text, heading);
+        }
+        expect(await tab.innerText(".step-navigation strong")).toContain("Every statement was confirmed");
+        expect(await tab.innerText(`[data-lesson=${id}]`)).toContain("✓");
+      },
+    );
   });
 });
 
-/** WCAG 2.2: from 1 to 21. */
+/** Opens the page of a saved trace. */
+function openTrace(name: string, events: readonly TraceEvent[]): Promise<InspectorServer> {
+  const trace = events.map((event) => `${JSON.stringify(event)}\n`).join("");
+  return InspectorServer.open({ port: 0, source: { name, trace }, command: [process.execPath, cli] });
+}
+
+/** Returns the contrast ratio of two colors, from 1 to 21, as WCAG 2.2 defines it. */
 function contrast(a: string, b: string): number {
   const luminance = (hex: string): number => {
     const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {

@@ -1,84 +1,158 @@
-// The house keeps its shape: imports point down, one file knows the FFI, and the command's libraries stay in the command.
+// The architecture: layers that import only downwards, no cycles, one file that knows the FFI, and tools apart from the library.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-/** From the ground up: a file may import from its own floor and those before it. */
-const floors: string[][] = [
-  ["../native/select-poll.c", "../native/shim.c", "../package.json"],
-  ["ffi.ts", "jsc.ts", "node-fs.ts", "constants.ts", "errno.ts", "clock.ts", "fd.ts"],
-  ["address.ts", "ancillary.ts", "events.ts", "tcp-info.ts"],
-  ["trace/"],
-  ["epoll.ts", "socket.ts", "systemd.ts"],
-  ["bridge.ts", "descriptors/", "why/"],
-  ["watch.ts", "protocol.ts"],
-  ["http/", "sockets.ts"],
-  ["server/", "npm-epoll/"],
-  ["workers/", "debug/", "lessons/"],
-  ["page/"],
+/** From the bottom up: a folder imports from itself and from layers before its own, never from a sibling or from above. */
+const layers: string[][] = [
+  ["kernel"],
+  ["trace"],
+  ["io"],
+  ["event-loop"],
+  ["protocols"],
+  ["server", "npm-epoll"],
+  ["workers"],
   ["index.ts"],
-  ["cli/"],
+  ["tools"],
 ];
+
+/** The same inside of tools/, which all of the above never imports. */
+const toolLayers: string[][] = [["comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
 
 interface Import {
   file: string;
-  from: string;
+  to: string;
 }
 
-const files = [...new Bun.Glob("**/*.ts").scanSync(join(root, "src"))].filter((file) => !file.endsWith(".d.ts")).sort();
-const imports: Import[] = files.flatMap((file) =>
-  [...readFileSync(join(root, "src", file), "utf8").matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)"/gm)].map(
-    ([, from = ""]) => ({ file, from: from.startsWith(".") ? normalize(join(dirname(file), from)) : from }),
-  ),
-);
+const src = join(root, "src");
+const files = [...new Bun.Glob("**/*.{ts,tsx}").scanSync(src)].filter((file) => !file.endsWith(".d.ts")).sort();
+const textOf = (file: string): string => readFileSync(join(src, file), "utf8");
 
-function floorOf(file: string): number {
-  const floor = floors.findIndex((rooms) =>
-    rooms.some((room) => file === room || (room.endsWith("/") && file.startsWith(room))),
+/** Every way in which a module can name another one, type-only imports included. */
+const IMPORTS = [
+  /^(?:import|export)\b[^;"]*?from "([^"]+)"/gm,
+  /^import "([^"]+)"/gm,
+  /\bimport\(\s*"([^"]+)"/g,
+  /\brequire\("([^"]+)"\)/g,
+  /new URL\("([^"]+)", import\.meta\.url\)/g, // a Worker's program
+];
+
+function importsOf(file: string, text: string): Import[] {
+  return IMPORTS.flatMap((pattern) =>
+    [...text.matchAll(pattern)].map(([, to = ""]) => ({
+      file,
+      to: to.startsWith(".") ? normalize(join(dirname(file), to)) : to,
+    })),
   );
-  if (floor < 0) throw new Error(`${file} is on no floor: give it one`);
-  return floor;
 }
 
-test("every file has a floor, and every floor is used", () => {
-  const used = new Set(
-    [...files, ...imports.map(({ from }) => from).filter((from) => from.startsWith("../"))].map(floorOf),
-  );
-  expect(used.size).toBe(floors.length);
+const imports = files.flatMap((file) => importsOf(file, textOf(file)));
+const isModule = (path: string): boolean => /\.tsx?$/.test(path);
+
+function layerOf(path: string, order: readonly string[][], depth: number): [layer: number, folder: string] {
+  const folder = path.split("/")[depth] ?? "";
+  return [order.findIndex((folders) => folders.includes(folder)), folder];
+}
+
+/** Whether a module of `from` may import `to`. */
+function isDownward(from: string, to: string): boolean {
+  const [above, folder] = layerOf(from, layers, 0);
+  const [below, other] = layerOf(to, layers, 0);
+  if (folder === "tools" && other === "tools") {
+    const [tool, name] = layerOf(from, toolLayers, 1);
+    const [used, usedName] = layerOf(to, toolLayers, 1);
+    return name === usedName || isModule(usedName) || (used >= 0 && used < tool); // a file of tools/ itself is shared
+  }
+  return folder === other || (below >= 0 && below < above);
+}
+
+/** Groups of modules that import each other, directly or through others (Tarjan). */
+function cycles(edges: readonly Import[]): string[][] {
+  const targets = Map.groupBy(edges, ({ file }) => file);
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const groups: string[][] = [];
+  const visit = (file: string): void => {
+    index.set(file, index.size);
+    low.set(file, index.size - 1);
+    stack.push(file);
+    for (const { to } of targets.get(file) ?? []) {
+      if (!index.has(to)) visit(to);
+      if (stack.includes(to)) low.set(file, Math.min(low.get(file) ?? 0, low.get(to) ?? 0));
+    }
+    if (low.get(file) !== index.get(file)) return;
+    const group = stack.splice(stack.indexOf(file));
+    if (group.length > 1 || targets.get(file)?.some(({ to }) => to === file)) groups.push(group.sort());
+  };
+  for (const { file } of edges) if (!index.has(file)) visit(file);
+  return groups;
+}
+
+test("src holds index.ts and the layers' folders, nothing else", () => {
+  expect(readdirSync(src).sort()).toEqual(layers.flat().sort());
+  const tools = readdirSync(join(src, "tools")).filter((name) => !isModule(name));
+  expect(tools.sort()).toEqual(toolLayers.flat().sort());
 });
 
-test("imports point down", () => {
-  const up = imports.filter(({ file, from }) => /\.(ts|c|json)$/.test(from) && floorOf(from) > floorOf(file));
-  expect(up).toEqual([]);
+test("modules import only from lower layers", () => {
+  const upward = imports.filter(({ file, to }) => isModule(to) && !to.startsWith("../") && !isDownward(file, to));
+  expect(upward).toEqual([]);
 });
 
-test("only ffi.ts knows bun:ffi and the shim", () => {
-  const knowing = files.filter((file) => /bun:ffi"|shim\.c"/.test(readFileSync(join(root, "src", file), "utf8")));
-  expect(knowing).toEqual(["ffi.ts"]);
+test("the library never imports a tool", () => {
+  const wrong = imports.filter(({ file, to }) => !file.startsWith("tools/") && to.startsWith("tools/"));
+  expect(wrong).toEqual([]);
 });
 
-test("only the command imports packages, and one file the parser's", () => {
-  const packages = imports.filter(({ from }) => !from.endsWith(".ts") && !/^(node:|\.\.\/)/.test(from));
-  expect(packages.length).toBeGreaterThan(0);
-  expect(packages.filter(({ file }) => !file.startsWith("cli/"))).toEqual([]);
-  const requiring = files.filter((file) => readFileSync(join(root, "src", file), "utf8").includes("require("));
-  expect(requiring).toEqual(["cli/say.ts", "http/llhttp.ts"]);
+test("there is no import cycle, type-only imports included", () => {
+  expect(cycles(imports.filter(({ to }) => isModule(to)))).toEqual([]);
 });
 
-test("every file says in its first line what it is", () => {
+test("these checks see every kind of import", () => {
+  const text = `import type { A } from "./a.ts";
+export * from "./b.tsx";
+import "./c.ts";
+const d = await import("./d.ts");
+const e = require("e");
+new Worker(new URL("./f.ts", import.meta.url).href);`;
+  const seen = importsOf("io/x.ts", text).map(({ to }) => to);
+  expect(seen.sort()).toEqual(["e", "io/a.ts", "io/b.tsx", "io/c.ts", "io/d.ts", "io/f.ts"]);
+  expect(isDownward("io/epoll.ts", "kernel/ffi.ts")).toBe(true);
+  expect(isDownward("io/epoll.ts", "server/server.ts")).toBe(false);
+  expect(isDownward("server/server.ts", "npm-epoll/index.ts")).toBe(false);
+  expect(isDownward("tools/debugger/session.ts", "tools/cli/main.ts")).toBe(false);
+  expect(isDownward("tools/debugger/session.ts", "tools/lessons/lesson.ts")).toBe(false);
+  const ring = ["a", "b", "c"].map((file, i, all) => ({ file, to: all[(i + 1) % 3] ?? "" }));
+  expect(cycles([...ring, { file: "d", to: "a" }])).toEqual([["a", "b", "c"]]);
+});
+
+test("only kernel/ffi.ts uses bun:ffi and the C files", () => {
+  const users = files.filter((file) => /bun:ffi"|native\/[\w-]+\.c"/.test(textOf(file)));
+  expect(users.filter((file) => file !== "tools/comparison/select-poll.ts")).toEqual(["kernel/ffi.ts"]);
+});
+
+test("packages are imported by the command and the page; the HTTP parser by one file", () => {
+  const packages = imports.filter(({ to }) => !isModule(to) && !/^(node:|bun:|\.\.\/)/.test(to));
+  const users = packages.filter(({ file }) => !/^tools\/(cli|inspector\/client)\//.test(file));
+  expect(packages.length).toBeGreaterThan(3);
+  expect([...new Set(users.map(({ file }) => file))]).toEqual(["protocols/http/llhttp.ts"]);
+});
+
+test("every file begins with a line that says what it is", () => {
   const silent = files.filter((file) => {
-    const text = readFileSync(join(root, "src", file), "utf8").replace(/^#!.*\n/, "");
-    return !/^\/\/ .{20,}[.:!?]\n|^\/\/ .{20,},?\n/.test(text);
+    const text = textOf(file).replace(/^(#!.*|\/\*\* @jsxImportSource \w+ \*\/)\n/, "");
+    return !/^\/\/ .{20,}[.:!?…]\n|^\/\/ .{20,},?\n\/\/ /.test(text);
   });
   expect(silent).toEqual([]);
 });
 
-test("the index only exports", () => {
-  const statements = readFileSync(join(root, "src", "index.ts"), "utf8")
+test("index.ts only re-exports", () => {
+  const statements = textOf("index.ts")
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("//"));
   expect(statements.filter((line) => !/^(export .* from|  \w|} from)/.test(line))).toEqual(
@@ -86,10 +160,10 @@ test("the index only exports", () => {
   );
 });
 
-test("every test file gives its tests a minute: a slow machine is no failure", () => {
+test("every test file sets a timeout of a minute, since a busy machine is not a failure", () => {
   const tests = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)];
-  const hasty = tests.filter(
+  const missing = tests.filter(
     (file) => !readFileSync(join(root, file), "utf8").includes("\nsetDefaultTimeout(60_000);"),
   );
-  expect(hasty).toEqual([]); // Bun ignores a timeout in bunfig.toml, and one set by a preloaded file from the second on
+  expect(missing).toEqual([]); // Bun ignores a timeout in bunfig.toml, and one set by a preloaded file after the first file
 });

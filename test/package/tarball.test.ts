@@ -40,7 +40,8 @@ test("it holds what it needs, and nothing else", () => {
   expect(files).toContain("dist/index.js");
   expect(files).toContain("src/tools/cli/main.ts");
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) expect(files).toContain(name);
-  expect(files.filter((file) => /test|example|bench|node_modules|\.ci/.test(file))).toEqual([]);
+  expect(files.filter((file) => /^(test|bench|node_modules|docs\/build|\.ci)\//.test(file))).toEqual([]);
+  for (const name of ["SECURITY.md", "docs/server.md", "examples/1-hello.ts"]) expect(files).toContain(name);
 });
 
 test("bunx epoll-hello serves", async () => {

@@ -1,9 +1,10 @@
-// A real browser: headless Chromium, driven by Playwright over its debugging socket.
+// A real browser: headless Chromium, driven by Playwright through the DevTools protocol.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
+import { eventually } from "./eventually.ts";
 
 const path: string | undefined = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   existsSync,
@@ -12,9 +13,9 @@ const path: string | undefined = ["/usr/bin/chromium", "/usr/bin/chromium-browse
 export const hasBrowser: boolean = path !== undefined;
 
 /**
- * Start a browser with a new profile; disposing of it ends its processes.
+ * Starts a browser with a new profile. Disposing of it ends its processes.
  *
- * Not by `chromium.launch`: Playwright's pipe to a browser that it started never answers under Bun.
+ * It does not use `chromium.launch`, because Playwright's pipe to a browser that it started never responds under Bun.
  */
 export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposable> {
   const profile = mkdtempSync(join(tmpdir(), "epoll-hello-chromium-"));
@@ -35,14 +36,14 @@ export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposa
     ],
     { env: { ...process.env, TMPDIR: profile }, stdin: "ignore", stdout: "ignore", stderr: "pipe" },
   );
-  let said = "";
+  let stderr = "";
   let address: string | undefined;
   for await (const bytes of child.stderr) {
-    said += new TextDecoder().decode(bytes);
-    address = /DevTools listening on (\S+)/.exec(said)?.[1];
+    stderr += new TextDecoder().decode(bytes);
+    address = /DevTools listening on (\S+)/.exec(stderr)?.[1];
     if (address !== undefined) break;
   }
-  if (address === undefined) throw new Error(`Chromium did not start:\n${said}`);
+  if (address === undefined) throw new Error(`Chromium did not start:\n${stderr}`);
   const browser = await chromium.connectOverCDP(address);
   return {
     browser,
@@ -50,20 +51,25 @@ export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposa
       await browser.close();
       child.kill("SIGTERM");
       await child.exited;
-      while (isInUse(profile)) await Bun.sleep(5); // its own children write on for a moment
+      // Chromium's child processes keep writing to the profile for a moment.
+      await eventually(
+        () => commandLinesWith(profile),
+        (left) => left.length === 0,
+      );
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
 
-/** Whether a process was started with this word in its command line. */
-function isInUse(word: string): boolean {
-  return readdirSync("/proc").some((name) => {
-    if (!/^\d+$/.test(name)) return false;
+/** Returns the command lines of all processes that contain `text`. */
+function commandLinesWith(text: string): string[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
     try {
-      return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(word);
+      const commandLine = readFileSync(`/proc/${name}/cmdline`, "utf8");
+      return commandLine.includes(text) ? [commandLine] : [];
     } catch {
-      return false; // it has ended meanwhile
+      return []; // the process has ended
     }
   });
 }

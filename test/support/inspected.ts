@@ -1,62 +1,67 @@
-// A server that is watched, and its page, in this process.
+// A server under the debugger and the inspector that shows it, both in this process.
 
-import { Target } from "../../src/tools/debugger/target.ts";
 import type { EpollServerOptions } from "../../src/index.ts";
-import { LiveView } from "../../src/tools/inspector/live-view.ts";
-import type { Message, PageCommand } from "../../src/tools/inspector/messages.ts";
+import { Target } from "../../src/tools/debugger/target.ts";
 import { InspectorServer } from "../../src/tools/inspector/inspector-server.ts";
+import { LiveView } from "../../src/tools/inspector/live-view.ts";
+import type { LoopState, Message, PageCommand } from "../../src/tools/inspector/messages.ts";
 import { cli } from "./programs.ts";
+import { eventually } from "./eventually.ts";
 
 export interface Inspected extends AsyncDisposable {
-  inspector: LiveView;
+  view: LiveView;
   page: InspectorServer;
-  /** Of the server that is watched. */
+  /** The URL of the server under the debugger. */
   url: string;
   token: string;
-  order(order: PageCommand | object, headers?: Record<string, string>): Promise<Response>;
-  /** Until the state is that. */
-  until(run: "running" | "stopped" | "ended"): Promise<void>;
+  /** Posts a command with the token. */
+  send(command: PageCommand | object, headers?: Record<string, string>): Promise<Response>;
+  waitFor(run: LoopState["run"]): Promise<void>;
 }
 
-export async function inspected(server: EpollServerOptions = {}): Promise<Inspected> {
-  const inspector = await LiveView.open((tell) =>
+/** @param pollMs how long epoll_wait blocks at most, and so how long a pause takes at most */
+export async function inspected(server: EpollServerOptions = {}, pollMs: number = 50): Promise<Inspected> {
+  const view = await LiveView.open(({ onSample, onState }) =>
     Target.start({
       server: { hostname: "127.0.0.1", deferAccept: false, ...server },
-      pollMs: 50,
-      onSample: tell.sample,
-      onState: tell.state,
+      pollMs,
+      onSample,
+      onState,
     }),
   );
-  const page = await InspectorServer.open({ port: 0, shows: { inspector }, command: [process.execPath, cli] });
+  const page = await InspectorServer.open({ port: 0, source: { view }, command: [process.execPath, cli] });
   const token = page.controlUrl.slice(page.url.length + 1);
   return {
-    inspector,
+    view,
     page,
-    url: inspector.target.place.url,
+    url: view.target.location.url,
     token,
-    order: (order, headers = {}) =>
-      fetch(`${page.url}orders`, {
+    send: (command, headers = {}) =>
+      fetch(`${page.url}commands`, {
         method: "POST",
         headers: { Authorization: `Bearer ${token}`, ...headers },
-        body: JSON.stringify(order),
+        body: JSON.stringify(command),
       }),
-    async until(run) {
-      while (inspector.state.run !== run) await Bun.sleep(1);
+    async waitFor(run) {
+      await eventually(
+        () => view.state.run,
+        (current) => current === run,
+      );
     },
     async [Symbol.asyncDispose]() {
       await page[Symbol.asyncDispose]();
-      inspector[Symbol.dispose]();
-      await inspector.target.end();
+      view[Symbol.dispose]();
+      await view.target.end();
     },
   };
 }
 
-/** What a page hears, message by message. */
+/** Yields the messages that a page receives. */
 export async function* messages(url: string, signal?: AbortSignal): AsyncGenerator<Message> {
-  const reply = await fetch(`${url}events`, signal === undefined ? {} : { signal });
+  const response = await fetch(`${url}events`, signal === undefined ? {} : { signal });
   let text = "";
   const decoder = new TextDecoder();
-  for await (const bytes of reply.body ?? []) {
+  for await (const bytes of response.body ?? []) {
     text += decoder.decode(bytes, { stream: true });
     for (let end; (end = text.indexOf("\n\n")) >= 0;) {
       const line = text.slice(0, end);

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Address, ServerStats, StopSignal } from "../../src/index.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 import { openFds } from "./fds.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -14,10 +15,10 @@ interface Messages {
   threw: { threw: string; closed: boolean; stats: ServerStats; before: string[]; after: string[] };
 }
 
-/** How long a test waits for a state before it fails; never how long it takes. */
-const PATIENCE_MS = 20_000;
 /** The window in which a process at rest uses no time. */
 const QUIET_MS = 300;
+
+export { eventually };
 
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
@@ -144,17 +145,6 @@ export class ServerProcess implements AsyncDisposable {
     await errors;
     this.#isOver = true;
     this.#heard.resolve();
-  }
-}
-
-/** Wait until `state` is so; fails with what it was last, by its own bound. */
-export async function eventually<T>(state: () => T, isSo: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const value = state();
-    if (isSo(value)) return value;
-    if (Date.now() > deadline) throw new Error(`it never came to pass; at last: ${Bun.inspect(value)}`);
-    await Bun.sleep(5);
   }
 }
 

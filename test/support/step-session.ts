@@ -1,42 +1,36 @@
-// A session with epoll-hello --step, as a user would type it, through a pipe.
+// Runs a session of epoll-hello --step through a pipe.
 
 import { expect } from "bun:test";
 import { cli, run } from "./programs.ts";
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** A session; numbers that are another each time have names: the listener is L, the first connection C, the epoll instance EP. */
-export async function session(
-  commands: string[],
-  ...flags: string[]
-): Promise<{ text: string; lines: string[]; code: number }> {
-  return await typedInto(
-    commands,
-    flags[0] === "replay" ? flags : ["--step", "--host", "127.0.0.1", "--port", "0", ...flags],
-  );
+interface SessionResult {
+  text: string;
+  /** The lines without indentation and alignment. */
+  lines: string[];
+  code: number;
 }
 
-/** The same with nothing but these arguments. */
-export async function typedInto(
-  commands: string[],
-  args: string[],
-): Promise<{ text: string; lines: string[]; code: number }> {
+/** Types commands into `--step` on an own port. `flags` may also be `replay FILE --step`. */
+export async function session(commands: string[], ...flags: string[]): Promise<SessionResult> {
+  const isReplay = flags[0] === "replay";
+  return await typedInto(commands, isReplay ? flags : ["--step", "--host", "127.0.0.1", "--port", "0", ...flags]);
+}
+
+/** Types commands into epoll-hello with exactly these arguments. */
+export async function typedInto(commands: string[], args: string[]): Promise<SessionResult> {
   const typed = commands.map((line) => `${line}\n`).join("");
-  const { stdout, stderr, code } = await run([
-    "sh",
-    "-c",
-    `printf %s ${quoted(typed)} | "$0" "$@"`,
-    process.execPath,
-    cli,
-    ...args,
-  ]);
+  const script = `printf %s ${shellQuote(typed)} | "$0" "$@"`;
+  const { stdout, stderr, code } = await run(["sh", "-c", script, process.execPath, cli, ...args]);
   expect(stderr).toBe("");
-  const text = named(stdout);
+  const text = withStableNames(stdout);
   return { text, lines: text.split("\n").map((line) => line.replace(/ {2,}(?=\S)/g, " ").trim()), code };
 }
 
-/** The same for every run: numbers that are another each time have names. */
-export function named(stdout: string): string {
+/**
+ * Replaces what differs from run to run: the fds of the listener by L, of the first connection by C and of the epoll instance by EP,
+ * addresses by HERE, and dates.
+ */
+export function withStableNames(stdout: string): string {
   const names: [string | undefined, string][] = [
     [/epoll_wait\((\d+),/.exec(stdout)?.[1], "EP"],
     [/accept4\((\d+)\)/.exec(stdout)?.[1] ?? /\[\((\d+), (?:1|EPOLLIN)\)\]/.exec(stdout)?.[1], "L"],
@@ -49,4 +43,8 @@ export function named(stdout: string): string {
   for (const [number, name] of names)
     if (number !== undefined) text = text.replaceAll(new RegExp(`(?<=[( ]|^)${number}\\b`, "gm"), name);
   return text;
+}
+
+function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

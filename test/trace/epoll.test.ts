@@ -1,4 +1,4 @@
-// Epoll and watch tell of themselves, too: their own calls, in the same form as a server's.
+// The option `trace` of Epoll and watch: their own system calls, as the same events as a server's.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLOUT, EventFd, formatEvent, socketpair, type TraceEvent, watch } from "../../src/index.ts";
@@ -16,7 +16,7 @@ const linesOf = (events: TraceEvent[], names: Record<number, string>): string[] 
         .replace(/\b\d+\b/g, (number) => names[Number(number)] ?? number),
     );
 
-test("an Epoll's calls, those that fail among them", () =>
+test("reports every system call of an Epoll, including those that fail", () =>
   leavesNoFd(() => {
     const events: TraceEvent[] = [];
     const [a, b] = socketpair();
@@ -44,7 +44,7 @@ test("an Epoll's calls, those that fail among them", () =>
     ]);
   }));
 
-test("an Epoll alone does not show what is read: nothing is said of that", () => {
+test("does not warn about progress in the trace of an Epoll, which has no transfers", () => {
   const events: TraceEvent[] = [];
   using epoll = new Epoll({ trace: { listener: (event) => events.push(event), slowMs: 10_000 } });
   using event = new EventFd();
@@ -54,10 +54,10 @@ test("an Epoll alone does not show what is read: nothing is said of that", () =>
   expect(events.filter(({ type }) => type === "warning")).toEqual([]);
 });
 
-test("a watch: its registration, and each event with the time of its callback", async () => {
+test("reports the registration of a watch, and every event with the duration of its callback", async () => {
   const events: TraceEvent[] = [];
   using event = new EventFd();
-  const heard = Promise.withResolvers<void>();
+  const called = Promise.withResolvers<void>();
   const watcher = watch(
     event,
     EPOLLIN,
@@ -65,12 +65,12 @@ test("a watch: its registration, and each event with the time of its callback", 
       event.read();
       const until = performance.now() + 20;
       while (performance.now() < until);
-      heard.resolve();
+      called.resolve();
     },
     { trace: { listener: (one) => events.push(one), slowMs: 15 } },
   );
   event.write(1);
-  await heard.promise;
+  await called.promise;
   watcher.modify(EPOLLOUT | EPOLLIN);
   watcher.close();
   const wait = events.find((one) => one.type === "wait");
@@ -83,7 +83,7 @@ test("a watch: its registration, and each event with the time of its callback", 
   expect(events.flatMap((one) => (one.type === "warning" ? [one.code] : []))).toEqual(["slow-handler"]);
 });
 
-test("a watch that cannot be: the event says why", () => {
+test("reports the error of a watch that cannot be registered", () => {
   const events: TraceEvent[] = [];
   using event = new EventFd();
   using first = watch(event, EPOLLIN, () => {});

@@ -1,10 +1,15 @@
-// A trace as a file: what was written comes back, and what is no whole trace is refused with its line.
+// Trace files: what was written is read back, older versions are converted, and incomplete files are rejected with the line.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { formatEvent, parseTrace, readTrace, TRACE_VERSION, type TraceEvent } from "../../src/index.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
+
+/** Recorded by the last release that wrote version 1: a server that handles one slow request. */
+const versionOne = join(import.meta.dir, "fixtures/version-1.jsonl");
 
 function trace(): TraceEvent[] {
   const events: TraceEvent[] = [];
@@ -13,34 +18,79 @@ function trace(): TraceEvent[] {
   return events;
 }
 
-test("what was written comes back, event for event, and reads the same", () => {
+test("reads back what was written, event for event", () => {
   const events = trace();
   const text = events.map((event) => `${JSON.stringify(event)}\n`).join("");
-  const again = parseTrace(text, "a trace");
-  expect(again).toEqual(events);
-  expect(again.map((event) => formatEvent(event))).toEqual(events.map((event) => formatEvent(event)));
+  const parsed = parseTrace(text, "a trace");
+  expect(parsed).toEqual(events);
+  expect(parsed.map((event) => formatEvent(event))).toEqual(events.map((event) => formatEvent(event)));
 });
 
-test("a file that is no trace, or not all of one, is refused: which line, and what to do", () => {
+test("rejects what is not a complete trace, with the line and the reason", () => {
   const lines = trace().map((event) => JSON.stringify(event));
   const [first = "", second = "", ...rest] = lines;
+  const withVersion = (version: string): string => first.replace(`"version":${TRACE_VERSION}`, `"version":${version}`);
   const cases: [string[], string][] = [
-    [[], "f is empty"],
-    [["hello"], "f, line 1: this is no JSON. A trace is what --trace-file or --trace=json writes"],
-    [["3"], "f, line 1: this is no event of a trace"],
-    [["null"], "f, line 1: this is no event of a trace"],
-    [[second], "f is no whole trace: it does not begin with its version"],
-    [[first.replace(`"version":${TRACE_VERSION}`, '"version":99')], "f is a trace of version 99; this program reads 1"],
-    [[first, ...rest], "f, line 2: this is event 3: the trace has lost or doubled some"],
-    [[first, second, second], "f, line 3: this is event 2: the trace has lost or doubled some"],
-    [[first, second.slice(0, -5)], "f, line 2: this is no JSON"],
-    [[first, "", second], "f, line 2: this is no JSON"],
+    [[], 'f is empty: a trace starts with a "begin" event'],
+    [["hello"], "f, line 1: not valid JSON. Traces are written by --trace-file and --trace=json"],
+    [["3"], "f, line 1: not a trace event"],
+    [["null"], "f, line 1: not a trace event"],
+    [[first, "[]"], "f, line 2: not a trace event"],
+    [[first, '{"type":"wait"}'], "f, line 2: not a trace event"],
+    [[second], 'f is not a complete trace: the "begin" event is missing'],
+    [[withVersion("99")], "f is a trace of version 99; versions 1 and 2 can be read"],
+    [[withVersion('"new"')], "f is a trace of an unknown version; versions 1 and 2 can be read"],
+    [[first, ...rest], "f, line 2: expected event 2, found event 3; lines of the trace are missing or duplicated"],
+    [[first, second, second], "f, line 3: expected event 3, found event 2"],
+    [[first, second.slice(0, -5)], "f, line 2: not valid JSON"],
+    [[first, "", second], "f, line 2: not valid JSON"],
   ];
   for (const [text, message] of cases) {
     expect(() => parseTrace(text.map((line) => `${line}\n`).join(""), "f")).toThrow(message);
   }
 });
 
-test("a device is no trace: /dev/zero is not read to its end", () => {
-  expect(() => readTrace("/dev/zero")).toThrow("/dev/zero is a device, and no file of a trace");
+test("converts a version 1 trace to version 2, and keeps everything else", () => {
+  const events = readTrace(versionOne);
+  expect(events[0]).toEqual({
+    seq: 1,
+    us: 184.9,
+    iteration: 0,
+    type: "begin",
+    version: TRACE_VERSION,
+    pid: 18816,
+    date: "2026-11-27T22:59:30.449Z",
+  });
+  expect(events.find((event) => event.type === "iteration" && event.iteration === 2)).toEqual({
+    seq: 17,
+    us: 704719.3,
+    iteration: 2,
+    type: "iteration",
+    workedUs: 83847,
+    dispatches: [
+      [6, 447.1],
+      [12, 82904.9],
+      [6, 54.5],
+    ],
+  });
+  const records = readFileSync(versionOne, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(events).toHaveLength(records.length);
+  for (const [i, { lap, type, turns: _turns, version: _version, ...others }] of records.entries()) {
+    expect(events[i]).toMatchObject({ ...others, iteration: lap, type: type === "lap" ? "iteration" : type });
+    expect(Object.keys(events[i] as object)).not.toContain("lap");
+  }
+  expect(formatEvent(events[7] as TraceEvent)).toContain("#2 epoll_wait(7, 0) = [(6, EPOLLIN)]");
+});
+
+test("writes a converted version 1 trace as a valid version 2 trace", () => {
+  const events = readTrace(versionOne);
+  const text = events.map((event) => `${JSON.stringify(event)}\n`).join("");
+  expect(parseTrace(text, "converted")).toEqual(events);
+});
+
+test("rejects a character device without reading it, because /dev/zero has no end", () => {
+  expect(() => readTrace("/dev/zero")).toThrow("/dev/zero is a device, not a trace file");
 });

@@ -1,4 +1,4 @@
-// What the kernel says of descriptors, beside what a program believes: on real sockets in the states that matter.
+// interestList, compareInterest, inspectFd and explainReadiness, on real sockets in all states that matter.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -31,8 +31,8 @@ setDefaultTimeout(60_000);
 
 const ALWAYS = EPOLLERR | EPOLLHUP;
 
-/** Two ends of a TCP connection, the listener closed. */
-function tcpPair(): { ours: Socket; peer: Socket; port: number } {
+/** Returns both ends of a TCP connection. */
+function tcpPair(): { local: Socket; peer: Socket } {
   using listener = new Socket(AF_INET, SOCK_STREAM);
   listener.bind({ address: "127.0.0.1", port: 0 });
   listener.listen(1);
@@ -42,18 +42,18 @@ function tcpPair(): { ours: Socket; peer: Socket; port: number } {
   using epoll = new Epoll();
   epoll.register(listener, EPOLLIN);
   epoll.poll();
-  const ours = listener.accept()?.socket as Socket;
-  return { ours, peer, port };
+  const local = listener.accept()?.socket as Socket;
+  return { local, peer };
 }
 
-/** Wait until the descriptor is ready for something. */
-function until(socket: Socket, mask: number): void {
+/** Waits until the socket is ready for something. */
+function waitFor(socket: Socket, mask: number): void {
   using epoll = new Epoll();
   epoll.register(socket, mask);
   epoll.poll();
 }
 
-test("the kernel's interest list has each mask with EPOLLERR and EPOLLHUP, which it adds", () =>
+test("interestList returns the kernel masks, to which the kernel adds EPOLLERR and EPOLLHUP", () =>
   leavesNoFd(() => {
     using epoll = new Epoll();
     expect(interestList(epoll)).toEqual([]);
@@ -68,59 +68,59 @@ test("the kernel's interest list has each mask with EPOLLERR and EPOLLHUP, which
     );
     a.close();
     b.close();
-    expect(() => interestList(0)).toThrow("descriptor 0 is no epoll instance");
-    const { fd } = { fd: epoll.fileno() };
+    expect(() => interestList(0)).toThrow("epoll must be the fd of an epoll instance; received 0");
+    const fd = epoll.fileno();
     epoll.close();
     expect(() => interestList(fd)).toThrow("EBADF");
   }));
 
-test("differences: none, another mask, a spent EPOLLONESHOT, one that was closed, one that a duplicate keeps", () =>
+test("compareInterest reports a different mask, a disarmed EPOLLONESHOT, a closed fd, and a registration kept by a duplicate", () =>
   leavesNoFd(() => {
     using epoll = new Epoll();
     const [a, b] = socketpair();
     const [fd, other] = [a.fileno(), b.fileno()];
     epoll.register(a, EPOLLIN);
     epoll.register(b, EPOLLOUT | EPOLLONESHOT);
-    const ours = new Map([
+    const registered = new Map([
       [fd, EPOLLIN],
       [other, EPOLLOUT | EPOLLONESHOT],
     ]);
-    expect(compareInterest(ours, epoll)).toEqual([]);
+    expect(compareInterest(registered, epoll)).toEqual([]);
 
     epoll.modify(a, EPOLLIN | EPOLLOUT);
-    expect(compareInterest(ours, epoll)).toMatchObject([
+    expect(compareInterest(registered, epoll)).toMatchObject([
       {
         fd,
-        ours: EPOLLIN,
-        kernels: EPOLLIN | EPOLLOUT | ALWAYS,
-        message: expect.stringContaining("believes in EPOLLIN,"),
+        registeredMask: EPOLLIN,
+        kernelMask: EPOLLIN | EPOLLOUT | ALWAYS,
+        message: `${fd}: the registered mask is EPOLLIN, the kernel mask is EPOLLIN|EPOLLOUT|EPOLLERR|EPOLLHUP`,
       },
     ]);
     epoll.modify(a, EPOLLIN);
 
     expect(epoll.poll()).toEqual([[other, EPOLLOUT]]);
-    expect(compareInterest(ours, epoll).map(({ message }) => message)).toEqual([
-      `${other}: EPOLLONESHOT has had its one event: nothing is reported until it is armed again`,
+    expect(compareInterest(registered, epoll).map(({ message }) => message)).toEqual([
+      `${other}: EPOLLONESHOT has reported its event: nothing more is reported until the fd is re-armed (EPOLL_CTL_MOD)`,
     ]);
-    ours.delete(other);
+    registered.delete(other);
     epoll.unregister(b);
 
     const duplicate = syscalls().fcntl(fd, F_DUPFD_CLOEXEC, 0);
     a.close();
-    ours.delete(fd);
-    expect(compareInterest(ours, epoll)).toMatchObject([
-      { fd, ours: undefined, message: expect.stringContaining("duplicate") },
+    registered.delete(fd);
+    expect(compareInterest(registered, epoll)).toMatchObject([
+      { fd, registeredMask: undefined, message: expect.stringContaining("duplicate") },
     ]);
     syscalls().close(duplicate);
     b.close();
 
-    ours.set(fd, EPOLLIN);
-    expect(compareInterest(ours, epoll)).toMatchObject([
-      { fd, kernels: undefined, message: expect.stringContaining("closed") },
+    registered.set(fd, EPOLLIN);
+    expect(compareInterest(registered, epoll)).toMatchObject([
+      { fd, kernelMask: undefined, message: expect.stringContaining("closed") },
     ]);
   }));
 
-test("a listener: how many wait to be accepted", () =>
+test("explains a listening socket by its accept queue", () =>
   leavesNoFd(() => {
     using listener = new Socket(AF_INET, SOCK_STREAM);
     listener.bind({ address: "127.0.0.1", port: 0 });
@@ -128,7 +128,7 @@ test("a listener: how many wait to be accepted", () =>
     const { port } = listener.getsockname() as InternetAddress;
     const fd = listener.fileno();
     expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
-      `${fd} listens at 127.0.0.1:${port}. No connection waits to be accepted. EPOLLIN is asked for: epoll_wait is silent about it.`,
+      `fd ${fd} listens on 127.0.0.1:${port}. No connection is waiting to be accepted. It is registered for EPOLLIN, so epoll_wait does not report it.`,
     );
     const clients = [1, 2].map(() => {
       const client = new Socket(AF_INET, SOCK_STREAM);
@@ -136,59 +136,75 @@ test("a listener: how many wait to be accepted", () =>
       return client;
     });
     expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
-      `${fd} listens at 127.0.0.1:${port}. 2 connections wait to be accepted, so it is readable (EPOLLIN). EPOLLIN is asked for: epoll_wait reports EPOLLIN.`,
+      `fd ${fd} listens on 127.0.0.1:${port}. 2 connections are waiting to be accepted, so it is readable (EPOLLIN). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
     );
     for (const client of clients) client.close();
   }));
 
-test("a connection: what waits to be read, what the peer has not taken, and both ends", () =>
+test("explains a connection by its queues, its errors and the ends of both directions", () =>
   leavesNoFd(() => {
-    const { ours, peer } = tcpPair();
-    const fd = ours.fileno();
+    const { local, peer } = tcpPair();
+    const fd = local.fileno();
     const { address, port } = peer.getsockname() as InternetAddress;
-    const who = `${fd} is a TCP connection with ${address}:${port}, `;
-    const why = (mask: number | undefined): string => explainReadiness(inspectFd(ours), mask);
+    const subject = `fd ${fd} is a TCP connection with ${address}:${port}, `;
+    const why = (mask: number | undefined): string => explainReadiness(inspectFd(local), mask);
     expect(why(EPOLLIN)).toBe(
-      `${who}ESTABLISHED. Nothing waits to be read. The kernel would take more to send (EPOLLOUT). EPOLLIN is asked for: epoll_wait is silent about it.`,
+      `${subject}ESTABLISHED. There is nothing to read. The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait does not report it.`,
     );
     peer.send("hello");
-    until(ours, EPOLLIN);
-    expect(inspectFd(ours)).toMatchObject({ kind: "connection", unread: 5, unsent: 0, ready: EPOLLIN | EPOLLOUT });
+    waitFor(local, EPOLLIN);
+    expect(inspectFd(local)).toMatchObject({
+      kind: "connection",
+      receiveQueueBytes: 5,
+      sendQueueBytes: 0,
+      ready: EPOLLIN | EPOLLOUT,
+    });
     expect(why(EPOLLIN | EPOLLET)).toEndWith(
-      "5 bytes wait to be read, so it is readable (EPOLLIN). The kernel would take more to send (EPOLLOUT). EPOLLIN is asked for: epoll_wait reports EPOLLIN, once for each time that something new comes (EPOLLET).",
+      "The receive queue holds 5 bytes, so it is readable (EPOLLIN). The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN once, and again when something new arrives (EPOLLET).",
     );
-    expect(why(0)).toEndWith("Nothing is asked for: epoll_wait is silent about it.");
-    expect(why(undefined)).toEndWith("Epoll does not watch it.");
-    ours.recv(5);
+    expect(why(0)).toEndWith("It is registered for nothing, so epoll_wait does not report it.");
+    expect(why(undefined)).toEndWith("It is not registered with epoll.");
+    local.recv(5);
 
     const lots = new Uint8Array(65_536);
-    while (ours.send(lots) > 0);
-    expect(inspectFd(ours).unsent).toBeGreaterThan(0);
+    while (local.send(lots) > 0);
+    expect(inspectFd(local).sendQueueBytes).toBeGreaterThan(0);
     expect(why(EPOLLOUT)).toMatch(
-      /\d+ bytes wait for the peer to take: the kernel takes no more to send\. EPOLLOUT is asked for: epoll_wait is silent/,
+      /The send queue holds \d+ bytes and is full, so it is not writable\. It is registered for EPOLLOUT, so epoll_wait does not report it\.$/,
     );
     while ((peer.recv(1_000_000)?.length ?? 0) > 0);
 
     peer.shutdown(SHUT_WR);
-    until(ours, EPOLLRDHUP);
+    waitFor(local, EPOLLRDHUP);
     expect(why(EPOLLIN)).toContain(
-      "CLOSE_WAIT. Nothing is left to be read, and the peer sends no more: recv will say so with 0, so it is readable (EPOLLIN).",
+      "CLOSE_WAIT. The receive queue is empty and the peer has closed its side: recv returns 0 (end of stream), so it is readable (EPOLLIN).",
     );
-    ours.shutdown(SHUT_RDWR);
+    local.shutdown(SHUT_RDWR);
     expect(why(0)).toEndWith(
-      "Both directions are at their end (EPOLLHUP), which is reported whether asked for or not. Nothing is asked for: epoll_wait reports EPOLLHUP.",
+      "Both directions are closed (EPOLLHUP), which is always reported. It is registered for nothing, so epoll_wait reports EPOLLHUP.",
     );
-    ours.close();
+    local.close();
     peer.close();
     expect(() => inspectFd(fd)).toThrow("EBADF");
   }));
 
-test("what is no connection: an eventfd, a file, which epoll cannot watch", () =>
+test("explains a connection between unnamed Unix sockets", () =>
+  leavesNoFd(() => {
+    const [a, b] = socketpair();
+    b.send("hello");
+    expect(explainReadiness(inspectFd(a), EPOLLIN)).toBe(
+      `fd ${a.fileno()} is a Unix connection with an unnamed socket. The receive queue holds 5 bytes, so it is readable (EPOLLIN). The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
+    );
+    a.close();
+    b.close();
+  }));
+
+test("explains fds that are not sockets by the kernel's name for them", () =>
   leavesNoFd(() => {
     using event = new EventFd();
     const fd = event.fileno();
     expect(explainReadiness(inspectFd(event), EPOLLIN)).toBe(
-      `${fd} is anon_inode:[eventfd]. Nothing waits to be read. It is writable (EPOLLOUT). EPOLLIN is asked for: epoll_wait is silent about it.`,
+      `fd ${fd} is anon_inode:[eventfd]. There is nothing to read. It is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait does not report it.`,
     );
     event.write(1);
     expect(explainReadiness(inspectFd(event), EPOLLIN)).toContain("It is readable (EPOLLIN).");

@@ -1,4 +1,4 @@
-// What a traced server tells: every system call of its loop, in order, with what came of it; and an untraced one is as it was.
+// The trace of a server: every system call of its loop, in order and with its result.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -16,15 +16,15 @@ import { complete, GET, Stage, sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
-/** Serve so many clients after each other, and have all events. */
+/** Serves one client after another; returns all events. */
 function traced(
   options: EpollServerOptions,
-  how: Partial<TraceOptions> = {},
+  traceOptions: Partial<TraceOptions> = {},
   requests: string[] = [GET],
 ): TraceEvent[] {
   const events: TraceEvent[] = [];
   {
-    using stage = new Stage({ ...options, trace: { listener: (event) => events.push(event), ...how } });
+    using stage = new Stage({ ...options, trace: { listener: (event) => events.push(event), ...traceOptions } });
     for (const request of requests) {
       const client = stage.client(request);
       stage.receive(client, complete);
@@ -38,7 +38,7 @@ function traced(
 const withoutEmpty = (events: TraceEvent[]): TraceEvent[] =>
   events.filter((event) => event.type !== "wait" || event.events.length > 0);
 
-test("the document's loop: its five event lists, and one call for each readiness", () =>
+test("reports the original program's loop: one event list and one call for each readiness", () =>
   leavesNoFd(() => {
     const events = traced({ keepAlive: false, eager: false });
     const listener = events.find((event) => event.type === "listen")?.fd;
@@ -50,7 +50,7 @@ test("the document's loop: its five event lists, and one call for each readiness
       .join("\n")
       .replaceAll(new RegExp(`\\b${fd}\\b`, "g"), "FD")
       .replaceAll(new RegExp(`\\b${listener}\\b`, "g"), "LISTENER")
-      .replace(/127.0.0.1:\d+/g, "HERE")
+      .replace(/127.0.0.1:\d+/g, "ADDRESS")
       .replace(/#\d+ epoll_wait\(\d+, \d\)/g, "epoll_wait")
       .replace(/epoll_ctl\(\d+/g, "epoll_ctl(EP")
       .replace(/epoll_create1\(EPOLL_CLOEXEC\) = \d+/, "epoll_create1")
@@ -58,11 +58,11 @@ test("the document's loop: its five event lists, and one call for each readiness
       .replace(/ +\+\d+\.\d{3}s/g, "")
       .replace(/ {2,}(?=\S)/g, " ");
     expect(text.split("\n").map((line) => line.trim())).toEqual([
-      "listen(LISTENER) HERE",
+      "listen(LISTENER) ADDRESS",
       "epoll_create1",
       "epoll_ctl(EP, ADD, LISTENER, EPOLLIN)",
       "epoll_wait = [(LISTENER, EPOLLIN)]",
-      "accept4(LISTENER) = FD HERE",
+      "accept4(LISTENER) = FD ADDRESS",
       "FD: none -> new",
       "epoll_ctl(EP, ADD, FD, EPOLLIN)",
       "epoll_wait = [(FD, EPOLLIN)]",
@@ -84,7 +84,7 @@ test("the document's loop: its five event lists, and one call for each readiness
     ]);
   }));
 
-test("events are numbered without a gap, in the order of time, and each belongs to an iteration", () => {
+test("numbers events without gaps, in order of time, and with the iteration that they belong to", () => {
   const events = traced(
     {},
     {},
@@ -97,10 +97,10 @@ test("events are numbered without a gap, in the order of time, and each belongs 
     us = event.us;
     expect(event.iteration).toBe(event.type === "wait" ? ++iteration : iteration);
   }
-  expect(events[0]).toMatchObject({ type: "begin", version: 1, pid: process.pid });
+  expect(events[0]).toMatchObject({ type: "begin", version: 2, pid: process.pid });
 });
 
-test("a registration has its old mask and its new one", () => {
+test("reports the old and the new mask of a registration", () => {
   const events = traced({ keepAlive: false, eager: false });
   const fd = events.find((event) => event.type === "accept")?.result;
   const masks = events.flatMap((event) =>
@@ -114,7 +114,7 @@ test("a registration has its old mask and its new one", () => {
   ]);
 });
 
-test("what fails has its errno, in the event and by name in the line", () => {
+test("reports a failed call with its errno, and formats it by name", () => {
   const events: TraceEvent[] = [];
   using stage = new Stage(
     { trace: (event) => events.push(event), writeTimeoutMs: 1000 },
@@ -129,7 +129,7 @@ test("what fails has its errno, in the event and by name in the line", () => {
   client.close();
 });
 
-test("bytes only if asked for; the first line of a message always", () => {
+test("includes the data only with the option bytes, and the start line always", () => {
   const requests = ["POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret"];
   for (const hasBytes of [false, true]) {
     const events = traced({}, { bytes: hasBytes }, requests);
@@ -140,7 +140,7 @@ test("bytes only if asked for; the first line of a message always", () => {
   }
 });
 
-test("what a client sends cannot write to a terminal", () => {
+test("escapes control characters in data, so that a client cannot write to the terminal", () => {
   const events: TraceEvent[] = [];
   using stage = new Stage({ trace: { listener: (event) => events.push(event), bytes: true } });
   const client = stage.client("G\x1b[2J \x9b31m /\xff HTTP/1.1\r\n\r\n");
@@ -151,7 +151,7 @@ test("what a client sends cannot write to a terminal", () => {
   for (const line of lines) expect(line).toMatch(/^[ -~]*$/);
 });
 
-test("the line of the program that made each call, if asked for", () => {
+test("includes the source line of every call with the option lines", () => {
   const calls = traced({}, { lines: true }).filter((event) => "result" in event);
   const places = new Set(calls.map(({ at }) => at?.replace(/:\d+$/, "")));
   expect(places).toContain("src/server/run-loop.ts");
@@ -160,16 +160,16 @@ test("the line of the program that made each call, if asked for", () => {
   expect(traced({}).some(({ at }) => at !== undefined)).toBe(false);
 });
 
-test("the end of each iteration says how long it worked, and for whom", () => {
+test("reports at the end of each iteration how long it took, and how long each fd", () => {
   const events = traced({});
   const iterations = events.filter((event) => event.type === "iteration");
-  expect(iterations.length).toBe(events.filter((event) => event.type === "wait").length); // one before the first, none after the last
+  expect(iterations.length).toBe(events.filter((event) => event.type === "wait").length); // one before the first wait, none after the last
   for (const { workedUs, dispatches } of iterations) {
     expect(dispatches.reduce((sum, [, us]) => sum + us, 0)).toBeLessThanOrEqual(workedUs + 1);
   }
 });
 
-test("what a listener throws comes after the iteration, as any callback's error; nothing is lost by it", () =>
+test("rethrows an error of the listener after the iteration, without losing anything", () =>
   leavesNoFd(() => {
     const trace = (event: TraceEvent): void => {
       if (event.type === "accept") throw new Error("enough");
@@ -181,19 +181,22 @@ test("what a listener throws comes after the iteration, as any callback's error;
     expect(stage.server.stats).toMatchObject({ accepted: 1, requests: 1, open: 1 });
   }));
 
-test("trace takes a function or an object with one, and a time above 0", () => {
-  const wrong: [unknown, string][] = [
-    [1, "trace takes"],
-    [{}, "trace takes"],
-    [{ listener: 1 }, "trace takes"],
-    [{ listener: () => {}, slowMs: 0 }, "slowMs"],
+test("rejects a trace option without a function, and a slowMs that is not above 0", () => {
+  const rejected: [unknown, string][] = [
+    [1, "trace must be a function, or an object with a function `listener`; received 1"],
+    [null, "trace must be a function, or an object with a function `listener`; received null"],
+    [{}, "trace must be a function"],
+    [{ listener: 1 }, "trace must be a function"],
+    [{ listener: () => {}, slowMs: 0 }, "trace.slowMs must be a number of milliseconds above 0; received 0"],
+    [{ listener: () => {}, slowMs: NaN }, "trace.slowMs must be a number of milliseconds above 0; received NaN"],
+    [{ listener: () => {}, slowMs: "1" }, 'trace.slowMs must be a number of milliseconds above 0; received "1"'],
   ];
-  for (const [trace, message] of wrong) {
+  for (const [trace, message] of rejected) {
     expect(() => new EpollServer({ trace: trace as never })).toThrow(message);
   }
 });
 
-test("every event of 100,000 requests is accounted for", () => {
+test("accounts for every event of 100,000 requests", () => {
   const count = 100_000;
   const counts: Record<string, number> = {};
   let [seq, inBytes, outBytes, expectedSeq] = [0, 0, 0, 0];
@@ -206,10 +209,10 @@ test("every event of 100,000 requests is accounted for", () => {
   };
   const stage = new Stage({ trace: listener });
   const clients = Array.from({ length: 20 }, () => stage.client());
-  const reply = /Hello from Epoll server!$/;
+  const response = /Hello from Epoll server!$/;
   for (let i = 0; i < count / clients.length; i++) {
     for (const client of clients) client.send(GET);
-    for (const client of clients) stage.receive(client, reply);
+    for (const client of clients) stage.receive(client, response);
   }
   const { stats } = stage.server;
   stage[Symbol.dispose]();

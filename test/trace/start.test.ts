@@ -1,4 +1,4 @@
-// A traced server under start(): Bun's event loop waits in epoll's stead, and handlers go on there by themselves, between iterations.
+// The trace of a server under start(): Bun's event loop waits instead of epoll_wait, and handlers continue between iterations.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
@@ -6,7 +6,7 @@ import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-const SLEEP_MS = 80; // more than a turn may last
+const SLEEP_MS = 80; // longer than slowMs
 
 async function traced(options: EpollServerOptions, use: (server: EpollServer) => Promise<void>): Promise<TraceEvent[]> {
   const events: TraceEvent[] = [];
@@ -20,68 +20,68 @@ async function traced(options: EpollServerOptions, use: (server: EpollServer) =>
 const of = <Type extends TraceEvent["type"]>(events: TraceEvent[], type: Type) =>
   events.filter((event): event is Extract<TraceEvent, { type: Type }> => event.type === type);
 
-test("a handler that waits for a timer holds up nobody: the time is nobody's turn, but Bun's loop's", () =>
+test("attributes the time of a handler that waits for a timer to Bun's event loop, not to an fd", () =>
   leavesNoFd(async () => {
-    const fetchIt = async (): Promise<Response> => {
+    const handler = async (): Promise<Response> => {
       await Bun.sleep(SLEEP_MS);
       return new Response("late");
     };
-    const events = await traced({ fetch: fetchIt }, async ({ url }) => {
-      const replies = await Promise.all(Array.from({ length: 4 }, async () => (await fetch(url)).text()));
-      expect(replies).toEqual(Array.from({ length: 4 }, () => "late"));
+    const events = await traced({ fetch: handler }, async ({ url }) => {
+      const texts = await Promise.all(Array.from({ length: 4 }, async () => (await fetch(url)).text()));
+      expect(texts).toEqual(Array.from({ length: 4 }, () => "late"));
     });
     const away = of(events, "wait").reduce((sum, { awayUs }) => sum + (awayUs ?? 0), 0);
-    expect(away).toBeGreaterThan((SLEEP_MS * 1000) / 8); // most of it, where the machine has nothing else to do
+    expect(away).toBeGreaterThan((SLEEP_MS * 1000) / 8); // nearly all of it on an idle machine
     const worked = of(events, "iteration").reduce((sum, { workedUs }) => sum + workedUs, 0);
     expect(worked + away).toBeLessThanOrEqual((events.at(-1)?.us ?? 0) + 1000); // no time is counted twice
-    const turns = of(events, "iteration").flatMap((iteration) => iteration.dispatches.map(([, us]) => us));
-    expect(turns.reduce((sum, us) => sum + us, 0)).toBeLessThanOrEqual(worked + 1000);
+    const dispatchTimes = of(events, "iteration").flatMap((iteration) => iteration.dispatches.map(([, us]) => us));
+    expect(dispatchTimes.reduce((sum, us) => sum + us, 0)).toBeLessThanOrEqual(worked + 1000);
     expect(of(events, "send")).toHaveLength(4);
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
   }));
 
-test("each iteration ends once, before Bun's loop has the thread", async () => {
+test("ends each iteration once, before Bun's event loop gets the thread", async () => {
   const events = await traced({ response: "hello" }, async ({ url }) => {
     for (let i = 0; i < 5; i++) expect((await fetch(url)).status).toBe(200);
   });
   const order = events.flatMap(({ type }) => (type === "wait" || type === "iteration" ? [type] : []));
-  const expected = order.map((_, i) => (i % 2 === 0 ? "iteration" : "wait")); // the first one is what came before any wait
+  const expected = order.map((_, i) => (i % 2 === 0 ? "iteration" : "wait")); // the first one precedes the first wait
   expect(order).toEqual(expected);
   const [first, ...others] = of(events, "wait");
   expect(first?.awayUs).toBeUndefined();
   for (const { awayUs } of others) expect(awayUs).toBeGreaterThanOrEqual(0);
 });
 
-test("a reply that goes out between iterations: its state is told then, and not with the next iteration", async () => {
+test("reports the state after a response that is sent between iterations immediately", async () => {
   let events: TraceEvent[] = [];
-  const gate = Promise.withResolvers<void>();
-  const told = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const isIdle = Promise.withResolvers<void>();
   const listener = (event: TraceEvent): void => {
     events.push(event);
-    if (event.type === "state" && event.to === "idle") told.resolve();
+    if (event.type === "state" && event.to === "idle") isIdle.resolve();
   };
-  const fetchIt = async (): Promise<Response> => {
-    await gate.promise;
+  const handler = async (): Promise<Response> => {
+    await released.promise;
     return new Response("late");
   };
-  await using server = new EpollServer({ hostname: "127.0.0.1", fetch: fetchIt, trace: listener });
+  await using server = new EpollServer({ hostname: "127.0.0.1", fetch: handler, trace: listener });
   await server.start();
-  const reply = fetch(server.url);
+  const response = fetch(server.url);
   while (!events.some((event) => event.type === "state" && event.to === "handler")) await Bun.sleep(1);
   await Bun.sleep(1);
   events = [];
-  gate.resolve();
-  await told.promise;
+  released.resolve();
+  await isIdle.promise;
   expect(events.map(({ type }) => type)).toEqual(["send", "state"]);
-  expect(await (await reply).text()).toBe("late");
+  expect(await (await response).text()).toBe("late");
 });
 
-test("a handler that blocks the thread is slow there, too", async () => {
-  const fetchIt = (): Response => {
+test("warns about a handler that blocks the thread", async () => {
+  const handler = (): Response => {
     Bun.sleepSync(SLEEP_MS);
     return new Response("blocked");
   };
-  const events = await traced({ fetch: fetchIt }, async ({ url }) => {
+  const events = await traced({ fetch: handler }, async ({ url }) => {
     expect(await (await fetch(url)).text()).toBe("blocked");
   });
   expect(of(events, "warning").map(({ code }) => code)).toContain("slow-handler");

@@ -1,4 +1,4 @@
-// What is recognized as wrong, by programs that do it on real sockets; and what is right and stays unsaid.
+// Warnings: programs that make a mistake on real sockets, and correct programs that must not be warned about.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -22,8 +22,8 @@ import { complete, GET, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
-/** A program of its own: it has an Epoll and a connection, whose system calls are traced. */
-interface Bench {
+/** What a test program gets: a traced Epoll and connection. */
+interface TestBed {
   epoll: Epoll;
   sys: Syscalls;
   fd: number;
@@ -31,38 +31,38 @@ interface Bench {
   read(count: number): number;
 }
 
-function warningsOf(program: (bench: Bench) => void, slowMs = 50): { code: WarningCode; fd: number | null }[] {
+function warningsOf(program: (testBed: TestBed) => void, slowMs = 50): { code: WarningCode; fd: number | null }[] {
   const events: TraceEvent[] = [];
   const tracer = new Tracer({ listener: (event) => events.push(event), slowMs });
-  const sys = tracer.traced(syscalls());
+  const sys = tracer.wrap(syscalls());
   const epoll = new Epoll(undefined, sys);
-  const [ours, peer] = socketpair();
+  const [socket, peer] = socketpair();
   try {
     const buffer = new Uint8Array(1024);
-    const read = (count: number): number => sys.recv(ours.fileno(), buffer, 0, count, 0);
-    read(1); // EAGAIN: transfers are traced, too
-    program({ epoll, sys, fd: ours.fileno(), peer, read });
+    const read = (count: number): number => sys.recv(socket.fileno(), buffer, 0, count, 0);
+    read(1); // EAGAIN: shows that transfers are traced
+    program({ epoll, sys, fd: socket.fileno(), peer, read });
     epoll.poll(0);
   } finally {
     epoll.close();
-    ours.close();
+    socket.close();
     peer.close();
   }
   return events.flatMap((event) => (event.type === "warning" ? [{ code: event.code, fd: event.fd }] : []));
 }
 
-test("busy-loop: ready all the time, and nobody does anything about it; said once, until something is done", () => {
+test("busy-loop: warns once when ready fds are ignored, and again after progress", () => {
   const warnings = warningsOf(({ epoll, fd, peer, read }) => {
     epoll.register(fd, EPOLLIN);
     peer.send("hello");
     for (let i = 0; i < 300; i++) epoll.poll(1000);
-    read(1); // that was progress
+    read(1); // progress
     for (let i = 0; i < 200; i++) epoll.poll(1000);
   });
   expect(warnings.map(({ code }) => code)).toEqual(["busy-loop", "busy-loop"]);
 });
 
-test("no busy loop: who reads a byte each time makes progress, and who only looks (timeout 0) does not wait", () => {
+test("busy-loop: does not warn about a program that reads one byte at a time, or that polls with timeout 0", () => {
   const warnings = warningsOf(({ epoll, fd, peer, read }) => {
     epoll.register(fd, EPOLLIN);
     peer.send("x".repeat(300));
@@ -75,28 +75,28 @@ test("no busy loop: who reads a byte each time makes progress, and who only look
   expect(warnings).toEqual([]);
 });
 
-test("undrained: edge-triggered, and left with something to read", () => {
-  const leave = (mask: number, reads: number[]) => (bench: Bench) => {
-    bench.epoll.register(bench.fd, mask);
-    bench.peer.send("hello");
-    bench.epoll.poll(1000);
-    for (const count of reads) bench.read(count);
+test("undrained: warns when an edge-triggered fd is not read until EAGAIN", () => {
+  const readPartly = (mask: number, reads: number[]) => (testBed: TestBed) => {
+    testBed.epoll.register(testBed.fd, mask);
+    testBed.peer.send("hello");
+    testBed.epoll.poll(1000);
+    for (const count of reads) testBed.read(count);
   };
-  expect(warningsOf(leave(EPOLLIN | EPOLLET, [2])).map(({ code }) => code)).toEqual(["undrained"]);
-  expect(warningsOf(leave(EPOLLIN | EPOLLET, [])).map(({ code }) => code)).toEqual(["undrained"]);
-  expect(warningsOf(leave(EPOLLIN | EPOLLET, [2, 3, 3]))).toEqual([]); // until EAGAIN
-  expect(warningsOf(leave(EPOLLIN | EPOLLET, [100]))).toEqual([]); // fewer than asked for: that was all
-  expect(warningsOf(leave(EPOLLIN, [2]))).toEqual([]); // level-triggered: it comes again
-  expect(warningsOf(leave(EPOLLIN | EPOLLONESHOT, [2]))).toEqual([]);
+  expect(warningsOf(readPartly(EPOLLIN | EPOLLET, [2])).map(({ code }) => code)).toEqual(["undrained"]);
+  expect(warningsOf(readPartly(EPOLLIN | EPOLLET, [])).map(({ code }) => code)).toEqual(["undrained"]);
+  expect(warningsOf(readPartly(EPOLLIN | EPOLLET, [2, 3, 3]))).toEqual([]); // until EAGAIN
+  expect(warningsOf(readPartly(EPOLLIN | EPOLLET, [100]))).toEqual([]); // fewer than requested: the queue is empty
+  expect(warningsOf(readPartly(EPOLLIN, [2]))).toEqual([]); // level-triggered: reported again
+  expect(warningsOf(readPartly(EPOLLIN | EPOLLONESHOT, [2]))).toEqual([]);
 });
 
-test("idle-epollout: writable all the time, and nothing to send", () => {
+test("idle-epollout: warns when EPOLLOUT is registered without anything to send", () => {
   const warnings = warningsOf(({ epoll, fd }) => {
     epoll.register(fd, EPOLLIN | EPOLLOUT);
     for (let i = 0; i < 80; i++) epoll.poll(1000);
   });
   expect(warnings.map(({ code }) => code)).toEqual(["idle-epollout"]);
-  const silent = warningsOf(({ epoll, sys, fd, peer }) => {
+  const correct = warningsOf(({ epoll, sys, fd, peer }) => {
     epoll.register(fd, EPOLLOUT);
     for (let i = 0; i < 80; i++) {
       epoll.poll(1000);
@@ -104,10 +104,10 @@ test("idle-epollout: writable all the time, and nothing to send", () => {
       peer.recv(1);
     }
   });
-  expect(silent).toEqual([]);
+  expect(correct).toEqual([]);
 });
 
-test("fd-leak: accepted, unregistered, and never closed", () => {
+test("fd-leak: warns when an accepted connection is unregistered but not closed", () => {
   const leak = (isClosed: boolean): (WarningCode | undefined)[] =>
     warningsOf(({ epoll, sys, fd, peer, read }) => {
       using listener = new Socket(AF_INET, SOCK_STREAM);
@@ -134,7 +134,7 @@ test("fd-leak: accepted, unregistered, and never closed", () => {
   expect(leak(true)).toEqual([]);
 });
 
-test("slow-handler: one turn holds up all others; whose, and only if it is slow", () => {
+test("slow-handler: warns when one fd delays all others", () => {
   const slow = (ms: number): (WarningCode | undefined)[] => {
     const events: TraceEvent[] = [];
     using stage = new Stage({
@@ -153,7 +153,56 @@ test("slow-handler: one turn holds up all others; whose, and only if it is slow"
   expect(slow(0)).toEqual([]);
 });
 
-test("EpollServer itself gives no reason for a warning: hello, classic, a slow reader, resets", () => {
+test("slow-handler: does not count set-up time before the first wait", () => {
+  const events: TraceEvent[] = [];
+  using epoll = new Epoll({ trace: { listener: (event) => events.push(event), slowMs: 20 } });
+  const [socket, peer] = socketpair();
+  const spin = (): void => {
+    for (const end = performance.now() + 40; performance.now() < end;);
+  };
+  epoll.register(socket, EPOLLIN);
+  spin();
+  epoll.poll(0);
+  const setUp = events.find((event) => event.type === "iteration");
+  expect(setUp).toMatchObject({ iteration: 0, dispatches: [] });
+  expect(setUp?.workedUs).toBeGreaterThanOrEqual(40_000);
+  expect(events.filter(({ type }) => type === "warning")).toEqual([]);
+  epoll.modify(socket, EPOLLOUT); // after the first wait, the same is a dispatch
+  spin();
+  epoll.poll(0);
+  expect(events.find(({ type }) => type === "warning")).toMatchObject({
+    code: "slow-handler",
+    fd: socket.fileno(),
+    message: expect.stringMatching(/^handling fd \d+ took \d+ ms and delayed all other fds$/),
+  });
+  socket.close();
+  peer.close();
+});
+
+test("describes each mistake in a sentence that names the fd", () => {
+  const messages: string[] = [];
+  const listener = (event: TraceEvent): void => {
+    if (event.type === "warning") messages.push(event.message);
+  };
+  const sys = new Tracer(listener).wrap(syscalls());
+  using epoll = new Epoll(undefined, sys);
+  const [socket, peer] = socketpair();
+  const [other, otherPeer] = socketpair();
+  const [fd, otherFd] = [socket.fileno(), other.fileno()];
+  sys.recv(fd, new Uint8Array(1), 0, 1, 0);
+  epoll.register(socket, EPOLLIN | EPOLLET);
+  epoll.register(other, EPOLLOUT);
+  peer.send("x");
+  for (let i = 0; i < 110; i++) epoll.poll(1000);
+  for (const one of [socket, peer, other, otherPeer]) one.close();
+  expect(messages).toEqual([
+    `fd ${fd} is edge-triggered, but was not read until EAGAIN: the remaining data is not reported again`,
+    `fd ${otherFd} was writable (EPOLLOUT) in 50 consecutive iterations, but nothing was sent: register EPOLLOUT only while output is pending`,
+    `busy loop: fd ${otherFd} was ready in 100 consecutive iterations, but nothing was read, written, closed or unregistered`,
+  ]);
+});
+
+test("does not warn about EpollServer itself: keep-alive, classic, a slow reader, resets", () => {
   for (const options of [{}, { keepAlive: false, eager: false }]) {
     const events: TraceEvent[] = [];
     {

@@ -1,131 +1,145 @@
-// The thread of a server under the debugger: its iterations, and the place where it stands still, inside of one.
+// The debugged thread: runs a server or a program, reports its events, and pauses after an event when a stop condition holds.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { ErrnoError } from "../../kernel/errors.ts";
-import { wrapSyscalls, type Syscalls } from "../../kernel/ffi.ts";
+import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { describeThrown, loadApp } from "../../server/load-app.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
 import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
 import { Tracer } from "../../trace/tracer.ts";
 import { describeValue, type ExpressionScope } from "./evaluate.ts";
-import { type EventFeed, SampledFeed, LosslessFeed } from "./event-feed.ts";
-import { type Begin, type ThreadCommand, ORDERS, type ThreadReport, TAKEN } from "./thread-messages.ts";
-import { holds, StopConditions } from "./stop-conditions.ts";
-import type { SampleCounts } from "./sampler.ts";
+import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import { FdTable } from "./fd-table.ts";
+import type { SampleCounts } from "./sampler.ts";
+import { isTrue, StopConditions } from "./stop-conditions.ts";
+import {
+  COMMAND_COUNT,
+  type StartMessage,
+  TAKEN_SEQ,
+  type ThreadCommand,
+  type ThreadReport,
+} from "./thread-messages.ts";
 
-/** What is kept back for a moment goes out at the latest then. */
-const HELD_MS = 50;
-/** What an event costs before it is heard here, by measurement (bench/inspect.ts). */
+/** How often commands and pending events are looked for while no event happens. */
+const TIMER_MS = 50;
+/** The time that the tracer itself takes for an event, as measured by bench/inspect.ts. */
 const TRACER_US = 0.5;
+/** How long to wait for the debugger to take events before checking again. */
+const TAKEN_TIMEOUT_MS = 100;
 
 declare const self: {
-  addEventListener(type: "message", listener: (message: MessageEvent<Begin>) => void, options: { once: true }): void;
+  addEventListener(
+    type: "message",
+    listener: (message: MessageEvent<StartMessage>) => void,
+    options: { once: true },
+  ): void;
   postMessage(report: ThreadReport): void;
 };
 
-self.addEventListener("message", ({ data }) => void new DebuggedServer(data).run(), { once: true });
+self.addEventListener("message", ({ data }) => void new DebugThread(data).run(), { once: true });
 
-class DebuggedServer {
-  readonly #begin: Begin;
+class DebugThread {
+  readonly #start: StartMessage;
   readonly #shared: Int32Array;
-  readonly #orders: MessagePort;
-  readonly #stops: StopConditions;
-  readonly #table: FdTable;
+  readonly #commands: MessagePort;
+  readonly #stopConditions: StopConditions;
+  readonly #fdTable: FdTable;
   readonly #feed: EventFeed;
   readonly #trace: TraceOptions;
-  readonly #sums: SampleCounts | undefined;
+  /** Only if the events are sampled. */
+  readonly #counts: SampleCounts | undefined;
   #event: TraceEvent | undefined;
-  #seen = 0;
+  /** How many commands have been received. */
+  #commandCount = 0;
   #isEnding = false;
-  /** What is to be seen begins: it may stand still. */
-  #isReady = false;
+  /** False until the server listens or the program runs: what happens before is reported, but does not pause the thread. */
+  #hasStarted = false;
   #server: EpollServer | undefined;
 
-  constructor(begin: Begin) {
-    this.#begin = begin;
-    this.#shared = new Int32Array(begin.shared);
-    this.#orders = begin.orders as MessagePort;
-    this.#stops = new StopConditions({ kind: begin.isStopped ? "step" : "continue" }, (condition) =>
-      holds(condition, this.#view),
+  constructor(start: StartMessage) {
+    this.#start = start;
+    this.#shared = new Int32Array(start.shared);
+    this.#commands = start.commands as MessagePort;
+    this.#stopConditions = new StopConditions({ kind: start.isPaused ? "step" : "continue" }, (condition) =>
+      isTrue(condition, this.#scope),
     );
-    const sampled = begin.isSampled
-      ? new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }))
-      : undefined;
-    this.#feed = sampled ?? this.#whole();
-    this.#table = sampled?.sampler.table ?? new FdTable();
-    this.#sums = sampled?.sampler.counts;
-    this.#trace = { listener: (event) => this.#hear(event), bytes: begin.bytes, lines: () => !this.#feed.isHolding };
+    if (start.isSampled) {
+      const feed = new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }));
+      this.#feed = feed;
+      this.#fdTable = feed.sampler.table;
+      this.#counts = feed.sampler.counts;
+    } else {
+      this.#feed = this.#createLosslessFeed();
+      this.#fdTable = new FdTable();
+    }
+    // Finding the source line is slow: a loop that is too busy for all events to be shown goes without.
+    const lines = (): boolean => !this.#feed.isHolding;
+    this.#trace = { listener: (event) => this.#onEvent(event), bytes: start.hasBytes, lines };
   }
 
   async run(): Promise<void> {
-    const { options, app, program, pollMs } = this.#begin;
+    const { options, app, program, pollMs } = this.#start;
     if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
     try {
-      const served = app === undefined ? {} : { ...this.#manners, ...(await loadApp(app)) };
-      server = new EpollServer({ ...served, ...options, trace: this.#trace });
+      const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app)) };
+      server = new EpollServer({ ...appOptions, ...options, trace: this.#trace });
     } catch (error) {
       const code = error instanceof ErrnoError ? error.code : undefined;
-      self.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error), code });
+      self.postMessage({ kind: "failed", message: messageOf(error), code });
       return;
     }
     this.#server = server;
-    this.#isReady = true;
-    self.postMessage({ kind: "listening", place: { url: server.url, addresses: server.addresses } });
+    this.#hasStarted = true;
+    self.postMessage({ kind: "started", location: { url: server.url, addresses: server.addresses } });
     let error: string | undefined;
     try {
-      if (app === undefined) this.#makeIterations(server, pollMs);
-      else await this.#serveOnBunsLoop(server);
+      if (app === undefined) this.#runServer(server, pollMs);
+      else await this.#runServerOnBunLoop(server);
     } catch (thrown) {
-      error = thrown instanceof Error ? thrown.message : String(thrown);
+      error = messageOf(thrown);
     }
-    this.#feed.tell();
+    this.#feed.flush();
     self.postMessage({ kind: "ended", stats: server.stats, error });
-    this.#orders.close();
+    this.#commands.close();
   }
 
-  /** What it imports makes its calls by way of a tracer, and it knows nothing of that. */
-  async #runProgram([file = "", ...rest]: readonly string[]): Promise<void> {
+  /** Imports a program, after the system calls of this thread have been replaced by traced ones. */
+  async #runProgram([file = "", ...programArguments]: readonly string[]): Promise<void> {
     const tracer = new Tracer(this.#trace);
-    wrapSyscalls((sys) => inPieces(tracer.tracedProgram(sys), this.#begin.pollMs));
-    process.argv.splice(1, Infinity, file, ...rest);
-    this.#isReady = true;
-    self.postMessage({ kind: "listening", place: { url: file, addresses: [] } });
+    wrapSyscalls((sys) => limitWaits(tracer.wrapProgram(sys), this.#start.pollMs));
+    process.argv.splice(1, Infinity, file, ...programArguments);
+    this.#hasStarted = true;
+    self.postMessage({ kind: "started", location: { url: file, addresses: [] } });
     let error: string | undefined;
     process.on("exit", () => {
-      this.#feed.tell();
+      this.#feed.flush();
       self.postMessage({ kind: "ended", stats: undefined, error });
     });
-    const timer = setInterval(() => this.#lookForOrders(), HELD_MS);
+    const timer = setInterval(() => this.#onTimer(), TIMER_MS);
     try {
       await import(file);
     } catch (thrown) {
       error = describeThrown(thrown);
     }
-    this.#feed.tell();
-    timer.unref(); // the thread ends with the program, if that waits for nothing more
+    this.#feed.flush();
+    timer.unref(); // the thread ends when the program has nothing left to wait for
   }
 
-  #lookForOrders(): void {
-    this.#feed.pass();
-    if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
-  }
-
-  #makeIterations(server: EpollServer, pollMs: number): void {
+  #runServer(server: EpollServer, pollMs: number): void {
     while (!server.closed) {
       if (this.#isEnding) void server.stop({ graceMs: 0 });
-      server.tick(this.#feed.isHolding ? Math.min(HELD_MS, pollMs) : pollMs);
+      server.tick(this.#feed.isHolding ? Math.min(TIMER_MS, pollMs) : pollMs);
     }
   }
 
-  /** As an application is served that may wait for timers, or for others. Nobody waits in epoll for orders then: they are looked for. */
-  async #serveOnBunsLoop(server: EpollServer): Promise<void> {
+  /** An application may use timers and fetch, so it needs Bun's event loop. Commands are then looked for by a timer. */
+  async #runServerOnBunLoop(server: EpollServer): Promise<void> {
     const timer = setInterval(() => {
-      this.#lookForOrders();
+      this.#onTimer();
       if (this.#isEnding) void server.stop({ graceMs: 0 });
-    }, HELD_MS);
+    }, TIMER_MS);
     try {
       await server.start();
       await server.stopped;
@@ -134,92 +148,104 @@ class DebuggedServer {
     }
   }
 
-  /** An iteration now and then, as where it waits in epoll; and errors are heard of. */
-  get #manners(): EpollServerOptions {
+  /** The heartbeat makes an idle loop iterate, as it does without an application; errors of handlers are reported. */
+  get #appDefaults(): EpollServerOptions {
     return {
-      heartbeat: { everyMs: this.#begin.pollMs, beat() {} },
-      onError: (error) => self.postMessage({ kind: "trouble", message: describeThrown(error) }),
+      heartbeat: { everyMs: this.#start.pollMs, beat() {} },
+      onError: (error) => self.postMessage({ kind: "handler-error", message: describeThrown(error) }),
     };
   }
 
-  /** An event has happened. The loop goes on when this returns. */
-  #hear(event: TraceEvent): void {
-    const begunMs = performance.now();
+  #onTimer(): void {
+    this.#feed.onTimer();
+    if (this.#hasCommands) this.#runCommands();
+  }
+
+  /** The tracer's listener: the loop continues when it returns. */
+  #onEvent(event: TraceEvent): void {
+    const startMs = performance.now();
     this.#event = event;
-    if (this.#sums === undefined) this.#table.see(event);
-    this.#feed.see(event);
-    if (this.#sums !== undefined) this.#sums.watchingUs += (performance.now() - begunMs) * 1000 + TRACER_US;
-    if (Atomics.load(this.#shared, ORDERS) !== this.#seen) this.#obey();
-    if (event.type === "listen" && this.#server === undefined && this.#isReady) {
-      self.postMessage({ kind: "place", address: event.address });
+    if (this.#counts === undefined) this.#fdTable.apply(event);
+    this.#feed.add(event);
+    if (this.#counts !== undefined) this.#counts.watchingUs += (performance.now() - startMs) * 1000 + TRACER_US;
+    if (this.#hasCommands) this.#runCommands();
+    if (event.type === "listen" && this.#server === undefined && this.#hasStarted) {
+      self.postMessage({ kind: "listening", address: event.address });
     }
-    if (!this.#isEnding && this.#isReady && this.#stops.at(event)) this.#stand();
+    if (!this.#isEnding && this.#hasStarted && this.#stopConditions.shouldStop(event)) this.#pause();
   }
 
-  /** Stand still until told to go. */
-  #stand(): void {
-    this.#feed.tell();
-    const counts = this.#stops.breakpoints.map(({ id, hits, ignore }) => ({ id, hits, ignore }));
-    self.postMessage({ kind: "stopped", breakpoint: this.#stops.hit, counts });
-    for (let isGoing = false; !isGoing;) {
-      Atomics.wait(this.#shared, ORDERS, this.#seen);
-      isGoing = this.#obey();
-    }
+  /** Blocks the thread until a command resumes it. */
+  #pause(): void {
+    this.#feed.flush();
+    const { breakpoints, hit } = this.#stopConditions;
+    const counts = breakpoints.map(({ id, hits, ignore }) => ({ id, hits, ignore }));
+    self.postMessage({ kind: "paused", breakpoint: hit, counts });
+    do Atomics.wait(this.#shared, COMMAND_COUNT, this.#commandCount);
+    while (!this.#runCommands());
   }
 
-  /** Do what was ordered; whether that was to go. */
-  #obey(): boolean {
-    let isGoing = false;
-    this.#seen = Atomics.load(this.#shared, ORDERS);
-    for (let message; (message = receiveMessageOnPort(this.#orders)) !== undefined;) {
-      const order = message.message as ThreadCommand;
-      switch (order.kind) {
+  get #hasCommands(): boolean {
+    return Atomics.load(this.#shared, COMMAND_COUNT) !== this.#commandCount;
+  }
+
+  /** Runs all pending commands; returns whether one of them resumes the thread. */
+  #runCommands(): boolean {
+    let isResumed = false;
+    this.#commandCount = Atomics.load(this.#shared, COMMAND_COUNT);
+    for (let message; (message = receiveMessageOnPort(this.#commands)) !== undefined;) {
+      const command = message.message as ThreadCommand;
+      switch (command.kind) {
         case "go":
-          this.#stops.mode = order.mode;
-          isGoing = true;
+          this.#stopConditions.mode = command.mode;
+          isResumed = true;
           break;
         case "pause":
-          this.#stops.isPausing = true;
+          this.#stopConditions.isPausing = true;
           break;
         case "breakpoints":
-          this.#stops.breakpoints = order.breakpoints;
+          this.#stopConditions.breakpoints = command.breakpoints;
           break;
         case "evaluate":
-          self.postMessage({ kind: "value", id: order.id, text: describeValue(order.expression, this.#view) });
+          self.postMessage({ kind: "value", id: command.id, text: describeValue(command.expression, this.#scope) });
           break;
         case "watched":
-          this.#feed.isWatched = order.isWatched;
+          this.#feed.isWatched = command.isWatched;
           break;
         case "end":
-          this.#isEnding = isGoing = true;
+          this.#isEnding = isResumed = true;
       }
     }
-    return isGoing;
+    return isResumed;
   }
 
-  #whole(): LosslessFeed {
+  #createLosslessFeed(): LosslessFeed {
     return new LosslessFeed(
       (events) => self.postMessage({ kind: "events", events }),
-      () => Atomics.load(this.#shared, TAKEN),
-      (taken) => Atomics.wait(this.#shared, TAKEN, taken, 100),
+      () => Atomics.load(this.#shared, TAKEN_SEQ),
+      (takenSeq) => Atomics.wait(this.#shared, TAKEN_SEQ, takenSeq, TAKEN_TIMEOUT_MS),
     );
   }
 
-  get #view(): ExpressionScope {
-    const { ready, iteration, epfd, entries } = this.#table;
+  get #scope(): ExpressionScope {
+    const { ready, iteration, epfd, entries } = this.#fdTable;
     return { event: this.#event, ready, iteration, epfd, entries, server: this.#server };
   }
 }
 
-/** A wait without end as waits of a moment: so that it can be stopped, and whoever stopped it have the prompt back. */
-function inPieces(sys: Syscalls, mostMs: number): Syscalls {
+/** Splits long waits into waits of at most `maxMs`, so that the thread can be paused while the program waits. */
+function limitWaits(sys: Syscalls, maxMs: number): Syscalls {
   return {
     ...sys,
     epoll_wait(epfd, out, maxEvents, timeoutMs) {
-      for (let leftMs = timeoutMs < 0 ? Infinity : timeoutMs; ; leftMs -= mostMs) {
-        const n = sys.epoll_wait(epfd, out, maxEvents, Math.min(leftMs, mostMs));
-        if (n !== 0 || leftMs <= mostMs) return n;
+      for (let leftMs = timeoutMs < 0 ? Infinity : timeoutMs; ; leftMs -= maxMs) {
+        const result = sys.epoll_wait(epfd, out, maxEvents, Math.min(leftMs, maxMs));
+        if (result !== 0 || leftMs <= maxMs) return result;
       }
     },
   };
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }

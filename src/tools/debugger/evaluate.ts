@@ -1,48 +1,48 @@
-// What an expression at the prompt is worth. It is its user's own program, in its user's own terminal, and nobody else's.
+// Evaluates the JavaScript expressions that are typed at the prompt, in conditions and in displays.
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { FdEntry } from "./fd-table.ts";
 
-/** What the names of a prompt stand for. */
+/** The state of the loop that an expression can refer to. */
 export interface ExpressionScope {
-  /** The last one. */
+  /** `event`: the last event. */
   event: TraceEvent | undefined;
-  /** What the wait of this iteration has brought. */
+  /** `events`: the ready list of this iteration. */
   ready: readonly [fd: number, mask: number][];
+  /** `iteration`: the number of this iteration. */
   iteration: number;
+  /** `ep`: the fd of the epoll instance. */
   epfd: number;
+  /** `fds` and `fd(N)`: the open fds. */
   entries: readonly FdEntry[];
-  /** Where there is one at hand. */
+  /** `server`: the EpollServer, if one is debugged. */
   server?: unknown;
 }
 
 /** @throws whatever the expression throws */
-export function evaluate(
-  expression: string,
-  { event, ready, iteration, epfd, entries, server }: ExpressionScope,
-): unknown {
-  const shown = entries.map((entry) => ({
+export function evaluate(expression: string, scope: ExpressionScope): unknown {
+  const entries = scope.entries.map((entry) => ({
     ...entry,
     mask: entry.mask === undefined ? undefined : formatMask(entry.mask),
   }));
-  const scope = {
-    event,
-    events: ready,
-    iteration,
-    ep: epfd,
-    fds: Object.fromEntries(shown.map((entry) => [entry.fd, entry])),
-    fd: (number: number) => shown.find((entry) => entry.fd === number),
-    server,
+  const names = {
+    event: scope.event,
+    events: scope.ready,
+    iteration: scope.iteration,
+    ep: scope.epfd,
+    fds: Object.fromEntries(entries.map((entry) => [entry.fd, entry])),
+    fd: (number: number) => entries.find((entry) => entry.fd === number),
+    server: scope.server,
   };
-  // oxlint-disable-next-line typescript/no-implied-eval -- exactly that is asked for
-  return new Function(...Object.keys(scope), `return (${expression}\n)`)(...Object.values(scope));
+  // oxlint-disable-next-line typescript/no-implied-eval -- users evaluate expressions in their own process, at their own terminal
+  return new Function(...Object.keys(names), `return (${expression}\n)`)(...Object.values(names));
 }
 
-/** The same as a text; an error is a line that begins with `***`, as pdb's. */
-export function describeValue(expression: string, view: ExpressionScope): string {
+/** Returns the value of an expression as text. An error becomes a line that begins with `***`, as in pdb. */
+export function describeValue(expression: string, scope: ExpressionScope): string {
   try {
-    return Bun.inspect(evaluate(expression, view));
+    return Bun.inspect(evaluate(expression, scope));
   } catch (error) {
     return `*** ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
   }

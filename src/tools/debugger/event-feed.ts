@@ -1,97 +1,101 @@
-// How a server's thread tells of its events: all of them, and then it waits for who cannot follow; or samples, and never waits.
+// Sends events out of the debugged thread: all of them, blocking when the reader falls behind, or samples, never blocking.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { kernelEntries } from "./kernel-entries.ts";
-import type { Sample } from "./sampler.ts";
-import { Sampler } from "./sampler.ts";
+import { type Sample, Sampler } from "./sampler.ts";
 
 export interface EventFeed {
-  see(event: TraceEvent): void;
-  /** What has not been told yet, now. */
-  tell(): void;
-  /** A moment is over: what may have happened since the last iteration, as at the end of one. */
-  pass(): void;
-  /** Something is kept back, and goes out a moment later. */
+  add(event: TraceEvent): void;
+  /** Sends everything that is pending. */
+  flush(): void;
+  /** Called regularly while no event happens; sends pending events when it is time to. */
+  onTimer(): void;
+  /** There are pending events, which will be sent later. */
   readonly isHolding: boolean;
-  /** Somebody looks on, or nobody does. */
+  /** Whether the events are displayed. */
   isWatched: boolean;
 }
 
-/** So many events are told together at most. */
-const BATCH = 500;
-/** So many events may be on their way to who takes them; then the loop waits. */
-const MOST_UNTAKEN = 50_000;
+/** The maximum number of events in one message. */
+const MAX_BATCH_EVENTS = 500;
+/** The maximum number of events that the reader has not taken yet; beyond it the thread blocks. */
+const MAX_UNTAKEN_EVENTS = 50_000;
 
-/** None is lost. */
+/** Sends every event, in batches. */
 export class LosslessFeed implements EventFeed {
   readonly isHolding = false;
   isWatched = true;
   readonly #post: (events: TraceEvent[]) => void;
-  readonly #taken: () => number;
-  readonly #awaitTaken: (taken: number) => void;
+  readonly #takenSeq: () => number;
+  readonly #waitForTaken: (takenSeq: number) => void;
   #batch: TraceEvent[] = [];
 
-  /** @param taken the number of the last event that was taken; @param awaitTaken wait a while for another number */
-  constructor(post: (events: TraceEvent[]) => void, taken: () => number, awaitTaken: (taken: number) => void) {
+  /**
+   * @param takenSeq returns the `seq` of the last event that the reader has taken
+   * @param waitForTaken blocks for a while, or until that number has changed
+   */
+  constructor(post: (events: TraceEvent[]) => void, takenSeq: () => number, waitForTaken: (takenSeq: number) => void) {
     this.#post = post;
-    this.#taken = taken;
-    this.#awaitTaken = awaitTaken;
+    this.#takenSeq = takenSeq;
+    this.#waitForTaken = waitForTaken;
   }
 
-  see(event: TraceEvent): void {
+  add(event: TraceEvent): void {
     this.#batch.push(event);
-    if (this.#batch.length >= BATCH || event.type === "iteration") this.tell();
+    if (this.#batch.length >= MAX_BATCH_EVENTS || event.type === "iteration") this.flush();
   }
 
-  pass(): void {
-    this.tell();
+  onTimer(): void {
+    this.flush();
   }
 
-  tell(): void {
+  flush(): void {
     const last = this.#batch.at(-1);
     if (last === undefined) return;
     this.#post(this.#batch);
     this.#batch = [];
-    for (let taken; last.seq - (taken = this.#taken()) > MOST_UNTAKEN;) this.#awaitTaken(taken);
+    for (let taken; last.seq - (taken = this.#takenSeq()) > MAX_UNTAKEN_EVENTS;) this.#waitForTaken(taken);
   }
 }
 
-/** A stretch of time, and so many samples may be told in one: of a calm loop each iteration, of a busy one now and then. */
-const STRETCH_MS = 100;
-const BUSY_STRETCH_MS = 500;
-const UNWATCHED_STRETCH_MS = 1_000;
-const SAMPLES = 5;
-const KERNEL_MS = 500;
+/** The length of a sampling window. In each, the first MAX_WINDOW_SAMPLES iterations are sent one by one, the others together. */
+const WINDOW_MS = 100;
+/** The window of a loop that is too busy for that. */
+const BUSY_WINDOW_MS = 500;
+const UNWATCHED_WINDOW_MS = 1_000;
+const MAX_WINDOW_SAMPLES = 5;
+/** How often the kernel is asked about the fds. */
+const KERNEL_INTERVAL_MS = 500;
 
-/** The newest, and the sums. */
+/** Sends samples: the newest events, and totals of all. */
 export class SampledFeed implements EventFeed {
   isWatched: boolean = false;
   isHolding: boolean = false;
   readonly sampler: Sampler = new Sampler();
   readonly #post: (sample: Sample) => void;
-  #stretchMs = 0;
-  #samples = 0;
+  #windowStartMs = 0;
+  #windowSamples = 0;
   #kernelMs = 0;
 
   constructor(post: (sample: Sample) => void) {
     this.#post = post;
   }
 
-  see(event: TraceEvent): void {
-    this.sampler.see(event);
-    if (event.type === "iteration") this.#iterationDone();
+  add(event: TraceEvent): void {
+    this.sampler.observe(event);
+    if (event.type === "iteration") this.#onIteration();
   }
 
-  pass(): void {
-    if (!this.sampler.isEmpty) this.#iterationDone();
+  onTimer(): void {
+    if (!this.sampler.isEmpty) this.#onIteration();
   }
 
-  tell(): void {
+  flush(): void {
     if (this.sampler.isEmpty) return;
     this.isHolding = false;
     const sample = this.sampler.take();
     const now = performance.now();
-    if (this.isWatched && now - this.#kernelMs >= KERNEL_MS) {
+    if (this.isWatched && now - this.#kernelMs >= KERNEL_INTERVAL_MS) {
       this.#kernelMs = now;
       const kernel = kernelEntries(sample.epfd, sample.entries);
       if (kernel !== undefined) sample.kernel = kernel;
@@ -99,16 +103,17 @@ export class SampledFeed implements EventFeed {
     this.#post(sample);
   }
 
-  #iterationDone(): void {
+  #onIteration(): void {
     const now = performance.now();
-    const stretchMs = !this.isWatched ? UNWATCHED_STRETCH_MS : this.isHolding ? BUSY_STRETCH_MS : STRETCH_MS;
-    if (now - this.#stretchMs >= stretchMs) {
-      this.#stretchMs = now;
-      this.#samples = this.sampler.isCut ? SAMPLES - 1 : 0; // one, as long as there is more than can be shown
+    const windowMs = !this.isWatched ? UNWATCHED_WINDOW_MS : this.isHolding ? BUSY_WINDOW_MS : WINDOW_MS;
+    if (now - this.#windowStartMs >= windowMs) {
+      this.#windowStartMs = now;
+      // One sample is enough while there are more events than a sample can hold.
+      this.#windowSamples = this.sampler.isTruncated ? MAX_WINDOW_SAMPLES - 1 : 0;
     }
-    if (this.#samples < SAMPLES) {
-      this.#samples++;
-      this.tell();
+    if (this.#windowSamples < MAX_WINDOW_SAMPLES) {
+      this.#windowSamples++;
+      this.flush();
     } else {
       this.isHolding = true;
     }

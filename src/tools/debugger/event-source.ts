@@ -1,35 +1,42 @@
-// What a debugging session steps through: a live server, or a trace that was saved.
+// What a debugging session runs: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
-import { describeValue } from "./evaluate.ts";
-import type { Breakpoint, RunMode, SourceLocation, Stop } from "./thread-messages.ts";
-import { holds, StopConditions } from "./stop-conditions.ts";
+import { describeValue, type ExpressionScope } from "./evaluate.ts";
 import { FdTable } from "./fd-table.ts";
+import { isTrue, StopConditions } from "./stop-conditions.ts";
+import type { Breakpoint, RunMode, SourceLocation, Stop } from "./thread-messages.ts";
 
 export interface TraceSource {
-  readonly place: SourceLocation | undefined;
+  /** Where a live target listens; undefined for a recorded trace. */
+  readonly location: SourceLocation | undefined;
+  /** Resolves at the next pause or the end; immediately if it is paused. */
   readonly stopped: Promise<Stop>;
+  /** Resumes; resolves at the next pause or the end. */
   go(mode: RunMode): Promise<Stop>;
+  /** Pauses after the next event. */
   pause(): void;
   setBreakpoints(breakpoints: readonly Breakpoint[]): void;
+  /** Returns the value of an expression as text. */
   evaluate(expression: string): Promise<string>;
   end(): Promise<void>;
 }
 
-/** A trace that was saved, from its first wait on. */
+/** A recorded trace, paused at its first wait. */
 export class RecordedTrace implements TraceSource {
-  readonly place = undefined;
+  readonly location = undefined;
   readonly #events: readonly TraceEvent[];
   readonly #onEvents: (events: readonly TraceEvent[]) => void;
-  readonly #table = new FdTable();
-  readonly #stops: StopConditions;
-  #at = 0;
+  readonly #fdTable = new FdTable();
+  readonly #stopConditions: StopConditions;
+  /** How many events have been played. */
+  #position = 0;
   #stop: Stop;
 
+  /** @param onEvents called with the events that have been played since the last stop */
   constructor(events: readonly TraceEvent[], onEvents: (events: readonly TraceEvent[]) => void) {
     this.#events = events;
     this.#onEvents = onEvents;
-    this.#stops = new StopConditions({ kind: "next" }, (condition) => holds(condition, this.#view()));
+    this.#stopConditions = new StopConditions({ kind: "next" }, (condition) => isTrue(condition, this.#scope));
     this.#stop = this.#play();
   }
 
@@ -38,7 +45,7 @@ export class RecordedTrace implements TraceSource {
   }
 
   go(mode: RunMode): Promise<Stop> {
-    this.#stops.mode = mode;
+    this.#stopConditions.mode = mode;
     this.#stop = this.#play();
     return this.stopped;
   }
@@ -46,30 +53,30 @@ export class RecordedTrace implements TraceSource {
   pause(): void {}
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    this.#stops.breakpoints = [...breakpoints];
+    this.#stopConditions.breakpoints = [...breakpoints];
   }
 
   evaluate(expression: string): Promise<string> {
-    return Promise.resolve(describeValue(expression, this.#view()));
+    return Promise.resolve(describeValue(expression, this.#scope));
   }
 
   async end(): Promise<void> {}
 
   #play(): Stop {
-    const begun = this.#at;
-    for (let event; (event = this.#events[this.#at]) !== undefined;) {
-      this.#at++;
-      this.#table.see(event);
-      if (!this.#stops.at(event)) continue;
-      this.#onEvents(this.#events.slice(begun, this.#at));
-      return { event, breakpoint: this.#stops.hit, hasEnded: false };
+    const start = this.#position;
+    for (let event; (event = this.#events[this.#position]) !== undefined;) {
+      this.#position++;
+      this.#fdTable.apply(event);
+      if (!this.#stopConditions.shouldStop(event)) continue;
+      this.#onEvents(this.#events.slice(start, this.#position));
+      return { event, breakpoint: this.#stopConditions.hit, hasEnded: false };
     }
-    this.#onEvents(this.#events.slice(begun));
+    this.#onEvents(this.#events.slice(start));
     return { event: this.#events.at(-1), breakpoint: undefined, hasEnded: true };
   }
 
-  #view(): Parameters<typeof describeValue>[1] {
-    const { ready, iteration, epfd, entries } = this.#table;
-    return { event: this.#events[this.#at - 1], ready, iteration, epfd, entries };
+  get #scope(): ExpressionScope {
+    const { ready, iteration, epfd, entries } = this.#fdTable;
+    return { event: this.#events[this.#position - 1], ready, iteration, epfd, entries };
   }
 }

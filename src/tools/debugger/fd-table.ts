@@ -1,4 +1,4 @@
-// The descriptors of a traced loop, as its events have told of them.
+// class FdTable: the open file descriptors of a traced loop, as known from its events.
 
 import type { Address } from "../../kernel/address.ts";
 import type { TraceEvent, TraceMoment } from "../../trace/events.ts";
@@ -6,27 +6,31 @@ import type { TraceEvent, TraceMoment } from "../../trace/events.ts";
 export interface FdEntry {
   fd: number;
   kind: "epoll" | "listener" | "connection" | "other";
-  /** What it is watched for; undefined: it is not. */
+  /** The registered mask; undefined if the fd is not registered. */
   mask: number | undefined;
+  /** The state of a connection of EpollServer. */
   state: string | undefined;
-  /** Where a listener listens, or who a connection is with. */
+  /** The local address of a listener, or the peer of a connection. */
   address: Address | undefined;
+  /** Bytes received. */
   bytesIn: number;
+  /** Bytes sent. */
   bytesOut: number;
+  /** The iteration in which the fd was first seen. */
   sinceIteration: number;
-  /** µs after the trace began. */
+  /** When the fd was first seen, in microseconds since the trace began. */
   sinceUs: number;
 }
 
 export class FdTable {
   readonly #entries = new Map<number, FdEntry>();
-  /** The epoll instance. */
+  /** The fd of the epoll instance; -1 if none has been created. */
   epfd: number = -1;
   iteration: number = 0;
-  /** What the last wait brought. */
+  /** The ready list of the last wait. */
   ready: readonly [fd: number, mask: number][] = [];
 
-  see(event: TraceEvent): void {
+  apply(event: TraceEvent): void {
     this.iteration = event.iteration;
     switch (event.type) {
       case "create":
@@ -41,22 +45,22 @@ export class FdTable {
         if (event.result >= 0) this.#add(event.result, "connection", event).address = event.peer ?? undefined;
         return;
       case "connect":
-        Object.assign(this.#entry(event.fd, event), { kind: "connection", address: event.address });
+        Object.assign(this.#findOrAdd(event.fd, event), { kind: "connection", address: event.address });
         return;
       case "wait":
         this.ready = event.events;
         return;
       case "ctl":
-        if (event.result >= 0) this.#entry(event.fd, event).mask = event.mask ?? undefined;
+        if (event.result >= 0) this.#findOrAdd(event.fd, event).mask = event.mask ?? undefined;
         return;
       case "recv":
-        if (event.result > 0) this.#entry(event.fd, event).bytesIn += event.result;
+        if (event.result > 0) this.#findOrAdd(event.fd, event).bytesIn += event.result;
         return;
       case "send":
-        if (event.result > 0) this.#entry(event.fd, event).bytesOut += event.result;
+        if (event.result > 0) this.#findOrAdd(event.fd, event).bytesOut += event.result;
         return;
       case "state":
-        if (this.#entries.has(event.fd)) this.#entry(event.fd, event).state = event.to ?? undefined;
+        if (this.#entries.has(event.fd)) this.#findOrAdd(event.fd, event).state = event.to ?? undefined;
         return;
       case "close":
         this.#entries.delete(event.fd);
@@ -65,7 +69,7 @@ export class FdTable {
     }
   }
 
-  /** All that are open, by number. */
+  /** All open fds, ordered by number. */
   get entries(): FdEntry[] {
     return [...this.#entries.values()].sort((a, b) => a.fd - b.fd);
   }
@@ -74,12 +78,12 @@ export class FdTable {
     return this.#entries.size;
   }
 
-  /** These, and of the others the oldest, by number. */
-  some(wanted: ReadonlySet<number>, most: number): FdEntry[] {
-    const entries = [...wanted].flatMap((fd) => this.#entries.get(fd) ?? []).slice(0, most);
+  /** Returns at most `max` entries: these fds first, then the oldest of the others. Ordered by number. */
+  entriesIncluding(fds: ReadonlySet<number>, max: number): FdEntry[] {
+    const entries = [...fds].flatMap((fd) => this.#entries.get(fd) ?? []).slice(0, max);
     for (const entry of this.#entries.values()) {
-      if (entries.length >= most) break;
-      if (!wanted.has(entry.fd)) entries.push(entry);
+      if (entries.length >= max) break;
+      if (!fds.has(entry.fd)) entries.push(entry);
     }
     return entries.sort((a, b) => a.fd - b.fd);
   }
@@ -88,12 +92,12 @@ export class FdTable {
     return this.#entries.get(fd);
   }
 
-  /** What is watched, and for what. */
+  /** The registered masks, by fd. */
   get masks(): Map<number, number> {
     return new Map(this.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
   }
 
-  /** What a sample has told of: from here on events go on. */
+  /** Replaces the contents by those of a sample, to which later events can then be applied. */
   restore(
     entries: readonly FdEntry[],
     { epfd, iteration, ready }: Pick<FdTable, "epfd" | "iteration" | "ready">,
@@ -105,7 +109,7 @@ export class FdTable {
     this.ready = ready;
   }
 
-  #entry(fd: number, moment: TraceMoment): FdEntry {
+  #findOrAdd(fd: number, moment: TraceMoment): FdEntry {
     return this.#entries.get(fd) ?? this.#add(fd, "other", moment);
   }
 

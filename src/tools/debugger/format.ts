@@ -1,71 +1,65 @@
-// How the prompt shows masks, arguments, descriptors and lines of the program.
+// How the prompt prints masks, arguments, file descriptors and source lines.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { formatPeer } from "../../trace/format.ts";
-import type { Session } from "./session.ts";
+import { formatTable } from "../table.ts";
 import type { FdEntry } from "./fd-table.ts";
 
+const PACKAGE_ROOT = join(import.meta.dir, "../../..");
+/** How many lines are shown before and after a source line. */
 const CONTEXT_LINES = 8;
 
-export function showMask(session: Session, mask: number): string {
-  return session.isNumeric ? String(mask) : formatMask(mask);
+interface MaskFormat {
+  /** Print masks as numbers. */
+  isNumeric: boolean;
 }
 
-export function showArgument(session: Session, name: string, value: unknown): string {
-  if ((name === "mask" || name === "oldMask") && typeof value === "number") return showMask(session, value);
+export function showMask({ isNumeric }: MaskFormat, mask: number): string {
+  return isNumeric ? String(mask) : formatMask(mask);
+}
+
+/** Formats a field of an event. */
+export function showField(format: MaskFormat, name: string, value: unknown): string {
+  if ((name === "mask" || name === "oldMask") && typeof value === "number") return showMask(format, value);
   if (name === "events") {
-    return `[${(value as [number, number][]).map(([fd, mask]) => `(${fd}, ${showMask(session, mask)})`).join(", ")}]`;
+    return `[${(value as [number, number][]).map(([fd, mask]) => `(${fd}, ${showMask(format, mask)})`).join(", ")}]`;
   }
   if (name === "result" && typeof value === "number" && value < 0) return `${value} (${errnoName(-value)})`;
   return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value);
 }
 
-export function about({ kind, mask, state, address, bytesIn, bytesOut }: FdEntry): string {
-  return [
-    kind + (address === undefined ? "" : ` ${formatPeer(address)}`),
-    mask === undefined
-      ? kind === "epoll"
-        ? undefined
-        : "not watched"
-      : `watched for ${mask === 0 ? "nothing" : formatMask(mask)}`,
-    state,
-    kind === "connection" ? `${bytesIn} bytes in, ${bytesOut} out` : undefined,
-  ]
-    .filter((part) => part !== undefined)
-    .join(", ");
+/** Describes an fd: `connection 127.0.0.1:51514, registered for EPOLLIN, idle, 35 bytes received, 145 sent`. */
+export function describeEntry({ kind, mask, state, address, bytesIn, bytesOut }: FdEntry): string {
+  const parts = [kind + (address === undefined ? "" : ` ${formatPeer(address)}`)];
+  if (mask !== undefined) parts.push(`registered for ${mask === 0 ? "nothing" : formatMask(mask)}`);
+  else if (kind !== "epoll") parts.push("not registered");
+  if (state !== undefined) parts.push(state);
+  if (kind === "connection") parts.push(`${bytesIn} bytes received, ${bytesOut} sent`);
+  return parts.join(", ");
 }
 
-export function table(session: Session, entries: readonly FdEntry[]): string {
-  const rows = [
-    ["fd", "what", "mask", "state", "in", "out", "address"],
-    ...entries.map(({ fd, kind, mask, state, bytesIn, bytesOut, address }) => [
-      String(fd),
-      kind,
-      mask === undefined ? "-" : showMask(session, mask),
-      state ?? "-",
-      String(bytesIn),
-      String(bytesOut),
-      address === undefined ? "" : formatPeer(address),
-    ]),
-  ];
-  const widths = (rows[0] as string[]).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] as number))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+export function formatFdTable(format: MaskFormat, entries: readonly FdEntry[]): string {
+  const rows = entries.map(({ fd, kind, mask, state, bytesIn, bytesOut, address }) => [
+    String(fd),
+    kind,
+    mask === undefined ? "-" : showMask(format, mask),
+    state ?? "-",
+    String(bytesIn),
+    String(bytesOut),
+    address === undefined ? "" : formatPeer(address),
+  ]);
+  const header = ["fd", "type", "mask", "state", "received", "sent", "address"];
+  return formatTable([header, ...rows], { alignRight: [0, 4, 5] }).join("\n");
 }
 
-export function sourceAround(at: string): string {
+/** Returns the source lines around `file:line`, with an arrow at the line. A relative file is one of this package. */
+export function formatSource(at: string): string {
   const [, file = "", number = "0"] = /^(.*):(\d+)$/.exec(at) ?? [];
   const line = Number(number);
-  const lines = readFileSync(file.startsWith("/") ? file : join(import.meta.dir, "../../..", file), "utf8").split("\n");
+  const lines = readFileSync(file.startsWith("/") ? file : join(PACKAGE_ROOT, file), "utf8").split("\n");
   const first = Math.max(1, line - CONTEXT_LINES);
   const shown = lines.slice(first - 1, line + CONTEXT_LINES);
   return [

@@ -1,22 +1,20 @@
-// What the descriptors of a loop are to the kernel: watched for what, and how full their queues are.
+// The kernel's view of a loop's fds: their masks in the interest list, and how full their queues are.
 
-import { interestList, queuesOf } from "../../trace/kernel-state.ts";
-import type { KernelEntry } from "./sampler.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
+import { interestList } from "../../trace/interest-list.ts";
 import type { FdEntry } from "./fd-table.ts";
+import type { KernelEntry } from "./sampler.ts";
 
-/** undefined: the epoll instance is closed, or none yet. */
+/** Asks the kernel about fds that an epoll instance watches. Returns undefined if there is no open epoll instance. */
 export function kernelEntries(epfd: number, entries: readonly FdEntry[]): KernelEntry[] | undefined {
   if (epfd < 0) return undefined;
   try {
     const masks = new Map(interestList(epfd).map(({ fd, mask }) => [fd, mask]));
+    const noQueues = { receiveQueueBytes: undefined, sendQueueBytes: undefined };
     return entries
       .filter(({ kind }) => kind !== "epoll")
-      .map(({ fd, kind }) => ({
-        fd,
-        mask: masks.get(fd),
-        ...(kind === "connection" ? queuesOf(fd) : { unread: undefined, unsent: undefined }),
-      }));
+      .map(({ fd, kind }) => ({ fd, mask: masks.get(fd), ...(kind === "connection" ? queueSizes(fd) : noQueues) }));
   } catch {
-    return undefined;
+    return undefined; // the epoll instance has been closed meanwhile
   }
 }

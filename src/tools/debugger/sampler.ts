@@ -1,63 +1,67 @@
-// class Sampler: of a loop that does more than anybody can look at, now and then the newest, and the sums of all.
+// class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
-import type { TraceEvent, WarningEvent, TraceMoment } from "../../trace/events.ts";
+import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
-/** So many events are shown at a time; fewer, once some have to be left out. */
+/** The maximum number of events in a sample. */
 export const MAX_EVENTS = 300;
-const BUSY_EVENTS = 100;
-/** So many descriptors. */
+/** The maximum once events have to be omitted. */
+const MAX_BUSY_EVENTS = 100;
+/** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
-const MOST_WARNINGS = 50;
-/** So much of what was received or sent is shown, where it is shown. */
-const MOST_BYTES = 2_048;
+const MAX_WARNINGS = 50;
+/** The maximum number of bytes of received or sent data in an event of a sample. */
+const MAX_DATA_BYTES = 2_048;
 
-/** Sums since the beginning. */
+/** Totals since the trace began. */
 export interface SampleCounts {
   iterations: number;
-  /** By type. */
+  /** Events by type. */
   events: Partial<Record<TraceEvent["type"], number>>;
   bytesIn: number;
   bytesOut: number;
-  /** In epoll_wait. */
+  /** Time in epoll_wait. */
   blockedUs: number;
-  /** Bun's event loop had the thread: the iterations are made there. */
+  /** Time in Bun's event loop between iterations. */
   awayUs: number;
-  /** In iterations, outside of epoll_wait. */
+  /** Time in iterations, without epoll_wait. */
   workedUs: number;
-  /** Calls that said EAGAIN. */
+  /** Calls of recv and send that failed, nearly always with EAGAIN. */
   again: number;
-  /** What being watched has cost the loop. */
+  /** Time that tracing and sampling took. */
   watchingUs: number;
 }
 
 export type Warning = TraceMoment & WarningEvent;
 
-/** What a descriptor is to the kernel. */
+/** What the kernel knows about an fd. */
 export interface KernelEntry {
   fd: number;
-  /** undefined: it does not watch it. */
+  /** The kernel mask; undefined if the kernel does not watch the fd. */
   mask: number | undefined;
-  unread: number | undefined;
-  unsent: number | undefined;
+  /** The number of bytes in the receive queue; undefined for anything but a connection. */
+  receiveQueueBytes: number | undefined;
+  /** The number of bytes in the send queue; undefined for anything but a connection. */
+  sendQueueBytes: number | undefined;
 }
 
+/** What has happened since the last sample. */
 export interface Sample {
-  /** The newest, in order and without a gap. */
+  /** The newest events, in order and without gaps. */
   events: TraceEvent[];
-  /** So many came before these, and are not shown. */
+  /** The number of events before these that are not in the sample. */
   omitted: number;
-  /** None of these is left out, while there are not too many. */
+  /** All warnings since the last sample, up to a limit. */
   warnings: Warning[];
-  /** The descriptors, as they are behind the last event: all, or those that it is about. */
+  /** The open fds after the last event: all, or, if there are too many, those of these events first. */
   entries: FdEntry[];
-  /** How many there are. */
+  /** The number of open fds. */
   open: number;
   epfd: number;
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
-  /** Asked of the kernel at the same moment, in most samples not. */
+  /** What the kernel knows about these fds. Only in some samples, because asking takes time. */
   kernel?: KernelEntry[];
 }
 
@@ -78,33 +82,33 @@ export class Sampler {
   #omitted = 0;
   #warnings: Warning[] = [];
 
-  see(event: TraceEvent): void {
-    this.table.see(event);
+  observe(event: TraceEvent): void {
+    this.table.apply(event);
     this.#count(event);
-    if (event.type === "warning" && this.#warnings.length < MOST_WARNINGS) this.#warnings.push(event);
+    if (event.type === "warning" && this.#warnings.length < MAX_WARNINGS) this.#warnings.push(event);
     this.#events.push(event);
-    if (this.#events.length > 2 * MAX_EVENTS) this.#cut(MAX_EVENTS);
+    if (this.#events.length > 2 * MAX_EVENTS) this.#truncate(MAX_EVENTS);
   }
 
   get isEmpty(): boolean {
     return this.#events.length === 0;
   }
 
-  /** More has happened since the last one than is shown. */
-  get isCut(): boolean {
+  /** More has happened since the last sample than a sample can hold. */
+  get isTruncated(): boolean {
     return this.#omitted > 0 || this.#events.length > MAX_EVENTS;
   }
 
-  /** What there is since the last one. */
+  /** Returns a sample of what has happened since the last one. */
   take(): Sample {
-    if (this.#omitted > 0 || this.#events.length > MAX_EVENTS) this.#cut(BUSY_EVENTS);
+    if (this.isTruncated) this.#truncate(MAX_BUSY_EVENTS);
     const { epfd, iteration, ready, size } = this.table;
-    const events = this.#events.map(shortened);
+    const events = this.#events.map(shorten);
     const sample: Sample = {
       events,
       omitted: this.#omitted,
       warnings: this.#warnings,
-      entries: this.#entries(events).map((entry) => ({ ...entry })),
+      entries: this.#entriesFor(events).map((entry) => ({ ...entry })),
       open: size,
       epfd,
       iteration,
@@ -117,16 +121,16 @@ export class Sampler {
     return sample;
   }
 
-  #cut(most: number): void {
-    const over = Math.max(0, this.#events.length - most);
-    this.#events.splice(0, over);
-    this.#omitted += over;
+  #truncate(max: number): void {
+    const excess = Math.max(0, this.#events.length - max);
+    this.#events.splice(0, excess);
+    this.#omitted += excess;
   }
 
-  #entries(events: readonly TraceEvent[]): FdEntry[] {
+  #entriesFor(events: readonly TraceEvent[]): FdEntry[] {
     if (this.table.size <= MAX_ENTRIES) return this.table.entries;
-    const wanted = new Set<number>(events.flatMap((event) => ("fd" in event && event.fd !== null ? [event.fd] : [])));
-    return this.table.some(wanted, MAX_ENTRIES);
+    const fds = new Set<number>(events.flatMap((event) => ("fd" in event && event.fd !== null ? [event.fd] : [])));
+    return this.table.entriesIncluding(fds, MAX_ENTRIES);
   }
 
   #count(event: TraceEvent): void {
@@ -154,24 +158,24 @@ export class Sampler {
   }
 }
 
-/** The two as one, within the bounds. */
-export function merged(first: Sample, second: Sample): Sample {
-  const isWhole = second.omitted === 0;
-  const all = isWhole ? [...first.events, ...second.events] : second.events;
-  const isCut = !isWhole || all.length > MAX_EVENTS || first.omitted > 0;
-  const events = all.slice(isCut ? -BUSY_EVENTS : 0);
-  const lost = isWhole ? first.omitted : first.omitted + first.events.length + second.omitted;
+/** Merges two consecutive samples, within the limits of one. */
+export function mergeSamples(first: Sample, second: Sample): Sample {
+  const hasGap = second.omitted > 0;
+  const all = hasGap ? second.events : [...first.events, ...second.events];
+  const isTruncated = hasGap || all.length > MAX_EVENTS || first.omitted > 0;
+  const events = all.slice(isTruncated ? -MAX_BUSY_EVENTS : 0);
+  const omittedBefore = hasGap ? first.omitted + first.events.length + second.omitted : first.omitted;
   const kernel = second.kernel ?? first.kernel;
   return {
     ...second,
     events,
-    omitted: lost + all.length - events.length,
-    warnings: [...first.warnings, ...second.warnings].slice(0, MOST_WARNINGS),
+    omitted: omittedBefore + all.length - events.length,
+    warnings: [...first.warnings, ...second.warnings].slice(0, MAX_WARNINGS),
     ...(kernel === undefined ? {} : { kernel }),
   };
 }
 
-function shortened(event: TraceEvent): TraceEvent {
-  if (!("bytes" in event) || event.bytes === undefined || event.bytes.length <= MOST_BYTES) return event;
-  return { ...event, bytes: event.bytes.slice(0, MOST_BYTES) };
+function shorten(event: TraceEvent): TraceEvent {
+  if (!("bytes" in event) || event.bytes === undefined || event.bytes.length <= MAX_DATA_BYTES) return event;
+  return { ...event, bytes: event.bytes.slice(0, MAX_DATA_BYTES) };
 }

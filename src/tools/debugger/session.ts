@@ -1,52 +1,53 @@
-// class Session: a prompt in pdb's manners, over a live server or a saved trace.
+// class Session: the prompt of the debugger, similar to pdb's, for a live target or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { formatEvent } from "../../trace/format.ts";
-import { TestClients } from "./test-clients.ts";
-import { type Command, findCommand } from "./commands.ts";
-import { type IterationHistory, type Iteration } from "./iteration-history.ts";
-import type { Breakpoint, RunMode, Stop } from "./thread-messages.ts";
+import { commands } from "./commands/index.ts";
+import { findCommand } from "./commands/help.ts";
+import type { DebuggerContext } from "./context.ts";
 import type { TraceSource } from "./event-source.ts";
+import type { Iteration, IterationHistory } from "./iteration-history.ts";
+import { TestClients } from "./test-clients.ts";
+import type { Breakpoint, RunMode, Stop } from "./thread-messages.ts";
 
 export const PROMPT = "(epoll) ";
+
+const PAUSED_NOTICE = "The loop is paused, the kernel is not: receive queues fill up and waiting clients may time out.";
 
 export interface SessionOptions {
   source: TraceSource;
   history: IterationHistory;
-  /** Print a line, or several. */
+  /** Prints one or more lines. */
   print(text: string): void;
-  /** Ask for the next line: what is typed comes after this. */
+  /** Called before each line is read. */
   prompt(): void;
-  /** Masks as numbers, as the document has them. */
+  /** Print masks as numbers. */
   isNumeric: boolean;
-  /** What is asked for does not come from a terminal: it is printed, so that the session can be read. */
+  /** Print the lines that are read, because the input is not a terminal that shows them. */
   echoes: boolean;
 }
 
-export class Session {
+export class Session implements DebuggerContext {
   readonly source: TraceSource;
   readonly history: IterationHistory;
   readonly clients: TestClients = new TestClients();
-  readonly breakpoints: Breakpoint[] = [];
-  /** By breakpoint: what is done when it stops. */
-  readonly reactions: Map<number, string[]> = new Map();
-  /** Expressions that each stop shows, with what they were worth. */
   readonly displays: Map<string, string> = new Map();
   readonly isNumeric: boolean;
-  /** An iteration of the past that is looked at; undefined: now. */
   viewed: Iteration | undefined;
-  /** The loop stands behind this one. */
   event: TraceEvent | undefined;
   hasEnded: boolean = false;
   isOver: boolean = false;
 
   readonly #options: SessionOptions;
+  readonly #breakpoints: Breakpoint[] = [];
+  #nextBreakpointId = 1;
+  /** The commands of breakpoints, by breakpoint id. */
+  readonly #breakpointCommands = new Map<number, string[]>();
+  /** The lines that are being collected for a breakpoint. */
+  #collected: { breakpoint: number; lines: string[] } | undefined;
+  #lastLine = "";
   #stop: Stop | undefined;
-  #last = "";
-  /** Lines that are being collected for a breakpoint. */
-  #collecting: { breakpoint: number; lines: string[] } | undefined;
-  #hasWarned = false;
-  #nextBreakpoint = 1;
+  #hasPrintedNotice = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -55,14 +56,22 @@ export class Session {
     this.isNumeric = options.isNumeric;
   }
 
-  /** Obey, line by line, until one says to quit or there are no more. */
+  get breakpoints(): readonly Breakpoint[] {
+    return this.#breakpoints;
+  }
+
+  get #isLive(): boolean {
+    return this.source.location !== undefined;
+  }
+
+  /** Runs the commands, line by line, until the session is over or the input ends. */
   async run(lines: AsyncIterable<string>): Promise<void> {
     try {
-      await this.#arrive(await this.source.stopped);
+      await this.#onStop(await this.source.stopped);
       if (!this.isOver) this.#options.prompt();
       for await (const line of lines) {
         if (this.#options.echoes) this.print(`${PROMPT}${line}`);
-        await this.#obeyLine(line);
+        await this.#runLine(line);
         if (this.isOver) break;
         this.#options.prompt();
       }
@@ -72,109 +81,103 @@ export class Session {
     }
   }
 
-  print(text: string): void {
-    this.#options.print(text);
-  }
-
-  /** Go on, and show where that leads. */
-  async go(mode: RunMode): Promise<void> {
-    this.viewed = undefined;
-    if (this.hasEnded) {
-      this.print("*** the end: there is nothing more to step through");
-      return;
-    }
-    await this.#arrive(await this.source.go(mode));
-  }
-
-  addBreakpoint(breakpoint: Omit<Breakpoint, "id" | "hits" | "isEnabled" | "ignore">): Breakpoint {
-    const added = { ...breakpoint, id: this.#nextBreakpoint++, hits: 0, isEnabled: true, ignore: 0 };
-    this.breakpoints.push(added);
-    this.tellBreakpoints();
-    return added;
-  }
-
-  tellBreakpoints(): void {
-    this.source.setBreakpoints(this.breakpoints);
-  }
-
-  /** Take the lines that follow, until `end`, as what a breakpoint does. */
-  collect(breakpoint: number): void {
-    this.#collecting = { breakpoint, lines: [] };
-  }
+  readonly print = (text: string): void => this.#options.print(text);
 
   format(event: TraceEvent): string | undefined {
     return formatEvent(event, { isNumeric: this.isNumeric });
   }
 
-  async #obeyLine(line: string): Promise<void> {
+  async go(mode: RunMode): Promise<void> {
+    this.viewed = undefined;
+    if (this.hasEnded) throw new Error(`nothing to continue: ${this.#isLive ? "the program" : "the trace"} has ended`);
+    await this.#onStop(await this.source.go(mode));
+  }
+
+  addBreakpoint(breakpoint: Pick<Breakpoint, "on" | "value" | "condition" | "isTemporary">): Breakpoint {
+    const added = { ...breakpoint, id: this.#nextBreakpointId++, hits: 0, isEnabled: true, ignore: 0 };
+    this.#breakpoints.push(added);
+    this.updateBreakpoints();
+    return added;
+  }
+
+  deleteBreakpoint(breakpoint: Breakpoint): void {
+    this.#breakpoints.splice(this.#breakpoints.indexOf(breakpoint), 1);
+    this.updateBreakpoints();
+  }
+
+  updateBreakpoints(): void {
+    this.source.setBreakpoints(this.#breakpoints);
+  }
+
+  collectCommands(breakpoint: number): void {
+    this.#collected = { breakpoint, lines: [] };
+  }
+
+  async #runLine(line: string): Promise<void> {
     await this.#catchUp();
-    const collecting = this.#collecting;
-    if (collecting !== undefined) {
-      if (line.trim() !== "end") {
-        collecting.lines.push(line.trim());
-        return;
-      }
-      this.#collecting = undefined;
-      this.reactions.set(collecting.breakpoint, collecting.lines);
-      return;
-    }
-    const wanted = line.trim() === "" ? this.#last : line.trim();
-    this.#last = wanted;
-    for (const part of wanted.split(";;")) {
-      await this.#obey(part.trim());
+    const text = line.trim();
+    if (this.#collected !== undefined) return this.#collect(this.#collected, text);
+    if (text !== "") this.#lastLine = text;
+    for (const part of this.#lastLine.split(";;")) {
+      await this.#runCommand(part.trim());
       if (this.isOver) return;
     }
   }
 
-  async #obey(text: string): Promise<void> {
-    if (text === "") return;
-    const [, word = "", rest = ""] = /^(\?|!|[A-Za-z_]+)\s*([^]*)$/.exec(text) ?? [undefined, text, ""];
-    const command: Command | undefined = findCommand(word);
-    if (command === undefined) {
-      this.print(`*** unknown command ${JSON.stringify(word)}: h lists them, p shows what an expression is worth`);
+  #collect({ breakpoint, lines }: { breakpoint: number; lines: string[] }, text: string): void {
+    if (text !== "end") {
+      lines.push(text);
       return;
     }
+    this.#collected = undefined;
+    this.#breakpointCommands.set(breakpoint, lines);
+  }
+
+  async #runCommand(text: string): Promise<void> {
+    if (text === "") return;
+    const [, word = "", argument = ""] = /^(\?|!|[A-Za-z_]+)\s*([^]*)$/.exec(text) ?? [undefined, text, ""];
     try {
-      await command.run(this, rest.trim());
+      await findCommand(commands, word).run(this, argument.trim());
     } catch (error) {
       this.print(`*** ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  /** Somebody else may have gone on meanwhile, in the page. */
+  /** The inspector may have resumed and paused the target since the last command. */
   async #catchUp(): Promise<void> {
     const stop = await this.source.stopped;
-    if (stop !== this.#stop) await this.#arrive(stop);
+    if (stop !== this.#stop) await this.#onStop(stop);
   }
 
-  async #arrive(stop: Stop): Promise<void> {
+  async #onStop(stop: Stop): Promise<void> {
     const { event, breakpoint, hasEnded } = (this.#stop = stop);
     this.event = event;
     this.hasEnded = hasEnded;
     if (hasEnded) {
-      this.print("The end.");
+      this.print(this.#isLive ? "The program has ended." : "End of the trace.");
       return;
     }
-    const hit = this.breakpoints.find(({ id }) => id === breakpoint);
+    const hit = this.#breakpoints.find(({ id }) => id === breakpoint);
     if (hit !== undefined) this.print(`${hit.isTemporary ? "Temporary breakpoint" : "Breakpoint"} ${hit.id}`);
-    if (hit?.isTemporary) {
-      this.breakpoints.splice(this.breakpoints.indexOf(hit), 1);
-      this.tellBreakpoints();
-    }
+    if (hit?.isTemporary) this.deleteBreakpoint(hit);
     if (event !== undefined) {
       if (event.at !== undefined) this.print(`> ${event.at}`);
       this.print(this.format(event) ?? "");
     }
-    if (!this.#hasWarned && this.source.place !== undefined) {
-      this.#hasWarned = true;
-      this.print("The loop stands still; the kernel goes on: its queues fill, and clients that wait may give up.");
+    if (!this.#hasPrintedNotice && this.#isLive) {
+      this.#hasPrintedNotice = true;
+      this.print(PAUSED_NOTICE);
     }
+    await this.#printDisplays();
+    for (const line of (hit && this.#breakpointCommands.get(hit.id)) ?? []) await this.#runCommand(line);
+  }
+
+  async #printDisplays(): Promise<void> {
     for (const [expression, before] of this.displays) {
       const now = await this.source.evaluate(expression);
       if (now === before) continue;
       this.displays.set(expression, now);
       this.print(`display ${expression}: ${now}  [old: ${before}]`);
     }
-    for (const line of (hit && this.reactions.get(hit.id)) ?? []) await this.#obey(line);
   }
 }

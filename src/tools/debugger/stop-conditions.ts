@@ -1,14 +1,14 @@
-// Whether a loop stops behind an event: how far it was told to go, and breakpoints.
+// Decides after each event whether to pause: the run mode, a pause that was requested, or a breakpoint.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { hasLine } from "../../trace/format.ts";
 import { evaluate, type ExpressionScope } from "./evaluate.ts";
 import type { Breakpoint, RunMode } from "./thread-messages.ts";
 
-/** Whether an expression is true; one that fails is not. */
-export function holds(condition: string, view: ExpressionScope): boolean {
+/** Returns whether an expression is true. One that throws is not. */
+export function isTrue(condition: string, scope: ExpressionScope): boolean {
   try {
-    return Boolean(evaluate(condition, view));
+    return Boolean(evaluate(condition, scope));
   } catch {
     return false;
   }
@@ -16,33 +16,35 @@ export function holds(condition: string, view: ExpressionScope): boolean {
 
 export class StopConditions {
   mode: RunMode;
-  /** At the next event, whatever it is. */
+  /** Pause after the next event, whatever it is. */
   isPausing: boolean = false;
   breakpoints: Breakpoint[] = [];
-  /** The one that matched last. */
+  /** The id of the breakpoint that was hit by the last event. */
   hit: number | undefined;
 
-  readonly #holds: (condition: string) => boolean;
+  readonly #isTrue: (condition: string) => boolean;
 
-  /** @param holds whether an expression is true */
-  constructor(mode: RunMode, holds: (condition: string) => boolean) {
+  /** @param isTrue evaluates the condition of a breakpoint */
+  constructor(mode: RunMode, isTrue: (condition: string) => boolean) {
     this.mode = mode;
-    this.#holds = holds;
+    this.#isTrue = isTrue;
   }
 
-  at(event: TraceEvent): boolean {
-    if (!hasLine(event)) return false; // there would be nothing to show
-    this.hit = this.#breakAt(event);
-    const isThere = this.isPausing || this.hit !== undefined || hasArrived(this.mode, event);
-    if (isThere) this.isPausing = false;
-    return isThere;
+  /** Returns whether to pause after this event. */
+  shouldStop(event: TraceEvent): boolean {
+    if (!hasLine(event)) return false; // there would be nothing to print
+    this.hit = this.#hitBreakpoint(event);
+    const shouldStop = this.isPausing || this.hit !== undefined || isReached(this.mode, event);
+    if (shouldStop) this.isPausing = false;
+    return shouldStop;
   }
 
-  #breakAt(event: TraceEvent): number | undefined {
+  /** Counts the hits of all breakpoints; returns the id of the first one to pause at. */
+  #hitBreakpoint(event: TraceEvent): number | undefined {
     let hit: number | undefined;
     for (const breakpoint of this.breakpoints) {
       if (!breakpoint.isEnabled || !matches(breakpoint, event)) continue;
-      if (breakpoint.condition !== undefined && !this.#holds(breakpoint.condition)) continue;
+      if (breakpoint.condition !== undefined && !this.#isTrue(breakpoint.condition)) continue;
       breakpoint.hits++;
       if (breakpoint.ignore > 0) breakpoint.ignore--;
       else hit ??= breakpoint.id;
@@ -51,7 +53,7 @@ export class StopConditions {
   }
 }
 
-function hasArrived(mode: RunMode, event: TraceEvent): boolean {
+function isReached(mode: RunMode, event: TraceEvent): boolean {
   switch (mode.kind) {
     case "step":
       return true;
@@ -66,12 +68,11 @@ function hasArrived(mode: RunMode, event: TraceEvent): boolean {
   }
 }
 
-/** Whether an event is about a descriptor. */
+/** Returns whether an event is about an fd. */
 export function concerns(event: TraceEvent, fd: number): boolean {
-  if (event.type === "wait") return event.events.some(([one]) => one === fd);
-  if (event.type === "create" || event.type === "accept") {
-    return event.result === fd || (event.type === "accept" && event.fd === fd);
-  }
+  if (event.type === "wait") return event.events.some(([ready]) => ready === fd);
+  if (event.type === "create") return event.result === fd;
+  if (event.type === "accept") return event.result === fd || event.fd === fd;
   return "fd" in event && event.fd === fd;
 }
 

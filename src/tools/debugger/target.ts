@@ -1,47 +1,49 @@
-// class Target: an EpollServer on a thread of its own, which can be stopped behind each of its system calls.
+// class Target: an EpollServer or a program on its own thread, which can be paused after any of its system calls.
 
-import { type MessagePort, MessageChannel } from "node:worker_threads";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/server.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 import {
-  type Begin,
   type Breakpoint,
+  COMMAND_COUNT,
   type RunMode,
-  type ThreadCommand,
-  ORDERS,
-  type SourceLocation,
-  type ThreadReport,
   SHARED_BYTES,
+  type SourceLocation,
+  type StartMessage,
   type Stop,
-  TAKEN,
+  TAKEN_SEQ,
+  type ThreadCommand,
+  type ThreadReport,
 } from "./thread-messages.ts";
 
+const ENDED_VALUE = "*** the program has ended";
+
 export interface TargetOptions {
-  /** What can be sent to another thread: no functions. */
+  /** The options of the server; without functions, which cannot be sent to another thread. */
   server?: EpollServerOptions | undefined;
-  /** The file of an application: it is loaded in the server's thread, and served on Bun's event loop there. */
+  /** The file of an application to serve. It is loaded in the thread, and served on the thread's Bun event loop. */
   app?: string | undefined;
-  /** A program's file and arguments instead of a server: it runs in the thread, and is ended with it. */
+  /** The file of a program to run instead of a server, and its arguments. It ends with the thread. */
   program?: readonly string[] | undefined;
-  /** Have what is received and sent in the events. */
+  /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
-  /** Stand still behind the first event of the first iteration. */
+  /** Pause after the first wait. */
   isStopped?: boolean | undefined;
-  /** How long a wait may last; then it returns with nothing, as the document's does. */
+  /** The longest time that epoll_wait may block; default: 1000, as in the original program. */
   pollMs?: number | undefined;
-  /** Called with all events, in order, in batches. */
+  /** Called with all events, in order and in batches. */
   onEvents?: ((events: readonly TraceEvent[]) => void) | undefined;
-  /** Called with samples instead: the server waits for nobody. */
+  /** Called with samples instead of all events: the thread never waits for the reader. */
   onSample?: ((sample: Sample) => void) | undefined;
-  /** It stands still, goes on, or has ended. */
+  /** Called when the thread has paused, resumed or ended. */
   onState?: (() => void) | undefined;
-  /** A handler of the application has thrown; its client got 500. */
-  onTrouble?: ((message: string) => void) | undefined;
+  /** Called when a handler of the application has thrown, and its client got a 500 response. */
+  onHandlerError?: ((message: string) => void) | undefined;
 }
 
-/** The server could not be made; `code` is that of the ErrnoError, if it was one. */
+/** The server could not be started. `code` is that of the ErrnoError, if it was one. */
 export class TargetError extends Error {
   override readonly name: string = "TargetError";
   readonly code: string | undefined;
@@ -54,199 +56,216 @@ export class TargetError extends Error {
 
 export class Target {
   state: "starting" | "running" | "stopped" | "ended" = "starting";
-  place: SourceLocation = { url: "", addresses: [] };
+  location: SourceLocation = { url: "", addresses: [] };
   stats: ServerStats | undefined;
-  /** What ended it, if that was an error. */
+  /** The error that ended the thread. */
   error: string | undefined;
-  /** By who has set them. */
-  readonly #breakpoints = new Map<string, readonly Breakpoint[]>();
-  /** Where it stands, if it does. */
+  /** Where the thread has paused; undefined while it runs. */
   stop: Stop | undefined;
-
-  /** The file of the program that runs, if it is one. */
+  /** The file of the program that runs instead of a server. */
   readonly program: string | undefined;
+
   readonly #worker: Worker;
-  readonly #orders: MessagePort;
+  readonly #commands: MessagePort;
   readonly #shared: Int32Array;
   readonly #onEvents: TargetOptions["onEvents"];
   readonly #onSample: TargetOptions["onSample"];
   readonly #onState: () => void;
-  readonly #onTrouble: (message: string) => void;
-  #last: TraceEvent | undefined;
-  #nextId = 0;
-  readonly #values = new Map<number, (text: string) => void>();
-  readonly #listening = Promise.withResolvers<void>();
+  readonly #onHandlerError: (message: string) => void;
+  /** By owner, such as the prompt or the inspector. */
+  readonly #breakpoints = new Map<string, readonly Breakpoint[]>();
+  /** Evaluations in progress, by id. */
+  readonly #evaluations = new Map<number, (text: string) => void>();
+  #nextEvaluation = 0;
+  #lastEvent: TraceEvent | undefined;
+  readonly #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
   readonly #ended = Promise.withResolvers<void>();
   #ending: Promise<void> | undefined;
-  /** The thread is gone, and its own descriptors with it. */
-  readonly #closed = Promise.withResolvers<void>();
+  /** Resolved when the thread is gone, and its file descriptors with it. */
+  readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, app, program, bytes = false, isStopped = false, pollMs = 1000 } = options;
+    const { server = {}, app, program, bytes: hasBytes = false, isStopped: isPaused = false, pollMs = 1000 } = options;
     this.program = program?.[0];
-    const { onEvents, onSample, onState, onTrouble } = options;
-    const { port1, port2 } = new MessageChannel();
-    const shared = new SharedArrayBuffer(SHARED_BYTES);
-    this.#orders = port1;
-    this.#shared = new Int32Array(shared);
+    const { onEvents, onSample, onState, onHandlerError } = options;
     this.#onEvents = onEvents;
     this.#onSample = onSample;
     this.#onState = onState ?? (() => {});
-    this.#onTrouble = onTrouble ?? (() => {});
+    this.#onHandlerError = onHandlerError ?? (() => {});
+    const { port1, port2: commands } = new MessageChannel();
+    const shared = new SharedArrayBuffer(SHARED_BYTES);
+    this.#commands = port1;
+    this.#shared = new Int32Array(shared);
     this.#worker = new Worker(new URL("./debug-thread.ts", import.meta.url).href);
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#hear(data));
-    this.#worker.addEventListener("error", ({ message }) => this.#hear({ kind: "failed", message, code: undefined }));
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
+    this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
-      if (this.state !== "ended")
-        this.#hear({ kind: "failed", message: "the application has ended the server's thread", code: undefined });
-      this.#closed.resolve();
+      if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
+      this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;
-    const begin: Begin = { options: server, app, program, bytes, isSampled, pollMs, isStopped, shared, orders: port2 };
-    this.#worker.postMessage(begin, [port2 as unknown as ArrayBuffer]); // Bun's types know no MessagePort there
+    const start: StartMessage = {
+      options: server,
+      app,
+      program,
+      hasBytes,
+      isSampled,
+      pollMs,
+      isPaused,
+      shared,
+      commands,
+    };
+    this.#worker.postMessage(start, [commands as unknown as ArrayBuffer]); // Bun's types lack MessagePort as a Transferable
   }
 
   /**
-   * Start the thread, and wait until it listens.
+   * Starts the thread, and waits until the server listens, or the program is about to run.
    *
-   * @throws {TargetError} what EpollServer threw there
+   * @throws {TargetError} with the message of what EpollServer threw
    */
   static async start(options: TargetOptions): Promise<Target> {
     const target = new Target(options);
-    await target.#listening.promise;
+    await target.#started.promise;
     return target;
   }
 
-  /** The next time that it stands still, or its end; at once if it does now. */
+  /** Resolves at the next pause or the end; immediately if the thread is paused. */
   get stopped(): Promise<Stop> {
     return this.#stopped.promise;
   }
 
-  /** Resolved when it serves no more. */
+  /** Resolves when the server or program has ended. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** Go on from a stop; resolved at the next one. */
+  /** Resumes a paused thread; resolves at the next pause. */
   go(mode: RunMode): Promise<Stop> {
     if (this.state !== "stopped") return this.#stopped.promise;
     this.state = "running";
     this.stop = undefined;
     this.#stopped = Promise.withResolvers();
-    this.#order({ kind: "go", mode });
+    this.#send({ kind: "go", mode });
     this.#onState();
     return this.#stopped.promise;
   }
 
-  /** Stand still behind the next event. */
+  /** Pauses the thread after its next event. */
   pause(): void {
-    if (this.state === "running") this.#order({ kind: "pause" });
+    if (this.state === "running") this.#send({ kind: "pause" });
   }
 
-  /** Somebody looks at the samples, or nobody does any more. */
+  /** Says whether the samples are displayed; fewer are taken otherwise. */
   setWatched(isWatched: boolean): void {
-    this.#order({ kind: "watched", isWatched });
+    this.#send({ kind: "watched", isWatched });
   }
 
-  /** @param owner whose they are: each has its own */
+  /** @param owner whose breakpoints to replace: the prompt and the inspector have their own */
   setBreakpoints(breakpoints: readonly Breakpoint[], owner: string = "prompt"): void {
     this.#breakpoints.set(owner, breakpoints);
-    this.#order({ kind: "breakpoints", breakpoints: [...this.#breakpoints.values()].flat() });
+    this.#send({ kind: "breakpoints", breakpoints: this.#allBreakpoints });
   }
 
-  /** What an expression is worth, as text. While it runs, the answer comes after the next event. */
+  /** Evaluates an expression in the thread; resolves to its value as text. A running thread evaluates it after its next event. */
   evaluate(expression: string): Promise<string> {
-    if (this.state === "ended") return Promise.resolve("*** it has ended");
-    const id = this.#nextId++;
+    if (this.state === "ended") return Promise.resolve(ENDED_VALUE);
+    const id = this.#nextEvaluation++;
     const { promise, resolve } = Promise.withResolvers<string>();
-    this.#values.set(id, resolve);
-    this.#order({ kind: "evaluate", id, expression });
+    this.#evaluations.set(id, resolve);
+    this.#send({ kind: "evaluate", id, expression });
     return promise;
   }
 
-  /** Have the server close everything; resolved when its thread has ended. */
+  /** Closes the server and ends the thread. */
   end(): Promise<void> {
     return (this.#ending ??= this.#end());
   }
 
   async #end(): Promise<void> {
     if (this.program !== undefined) {
-      this.#over(); // it knows of nobody that could ask it to
+      this.#onEnd(); // a program cannot be asked to end
     } else if (this.state !== "ended") {
       this.state = "running";
       this.#stopped = Promise.withResolvers();
-      this.#order({ kind: "end" });
-      await this.#ended.promise; // it may stand still once more before that
+      this.#send({ kind: "end" });
+      await this.#ended.promise; // it may pause once more before that
     }
-    this.#orders.close();
+    this.#commands.close();
     this.#worker.terminate();
-    await this.#closed.promise;
+    await this.#workerClosed.promise;
   }
 
-  #order(order: ThreadCommand): void {
-    this.#orders.postMessage(order);
-    Atomics.add(this.#shared, ORDERS, 1);
-    Atomics.notify(this.#shared, ORDERS);
+  get #allBreakpoints(): Breakpoint[] {
+    return [...this.#breakpoints.values()].flat();
   }
 
-  #hear(report: ThreadReport): void {
+  #send(command: ThreadCommand): void {
+    this.#commands.postMessage(command);
+    Atomics.add(this.#shared, COMMAND_COUNT, 1);
+    Atomics.notify(this.#shared, COMMAND_COUNT);
+  }
+
+  #onReport(report: ThreadReport): void {
     switch (report.kind) {
-      case "listening":
+      case "started":
         if (this.state === "starting") this.state = "running";
-        this.place = report.place;
-        this.#listening.resolve();
+        this.location = report.location;
+        this.#started.resolve();
         return;
       case "failed":
-        if (this.state === "ended") return;
-        if (this.state !== "starting") this.error = report.message;
-        this.#listening.reject(new TargetError(report.message, report.code)); // or it has listened, and knows it already
-        this.#over();
-        this.#orders.close();
-        this.#worker.terminate();
+        return this.#onFailure(report.message, report.code);
+      case "listening":
+        this.location = { ...this.location, addresses: [...this.location.addresses, report.address] };
         return;
-      case "place":
-        this.place = { ...this.place, addresses: [...this.place.addresses, report.address] };
-        return;
-      case "trouble":
-        return this.#onTrouble(report.message);
+      case "handler-error":
+        return this.#onHandlerError(report.message);
       case "events":
-        this.#last = report.events.at(-1);
+        this.#lastEvent = report.events.at(-1);
         this.#onEvents?.(report.events);
-        Atomics.store(this.#shared, TAKEN, this.#last?.seq ?? 0);
-        Atomics.notify(this.#shared, TAKEN);
+        Atomics.store(this.#shared, TAKEN_SEQ, this.#lastEvent?.seq ?? 0);
+        Atomics.notify(this.#shared, TAKEN_SEQ);
         return;
       case "sample":
-        this.#last = report.sample.events.at(-1);
+        this.#lastEvent = report.sample.events.at(-1);
         this.#onSample?.(report.sample);
         return;
-      case "stopped":
+      case "paused":
         this.state = "stopped";
         for (const counts of report.counts) {
-          const breakpoint = [...this.#breakpoints.values()].flat().find(({ id }) => id === counts.id);
+          const breakpoint = this.#allBreakpoints.find(({ id }) => id === counts.id);
           if (breakpoint !== undefined) Object.assign(breakpoint, counts);
         }
-        this.#arrive({ event: this.#last, breakpoint: report.breakpoint, hasEnded: false });
+        this.#onStop({ event: this.#lastEvent, breakpoint: report.breakpoint, hasEnded: false });
         return;
       case "value":
-        this.#values.get(report.id)?.(report.text);
-        this.#values.delete(report.id);
+        this.#evaluations.get(report.id)?.(report.text);
+        this.#evaluations.delete(report.id);
         return;
       case "ended":
         this.stats = report.stats;
         this.error = report.error;
-        this.#over();
+        this.#onEnd();
     }
   }
 
-  #over(): void {
-    this.state = "ended";
-    for (const resolve of this.#values.values()) resolve("*** it has ended");
-    this.#values.clear();
-    this.#arrive({ event: this.#last, breakpoint: undefined, hasEnded: true });
+  #onFailure(message: string, code: string | undefined): void {
+    if (this.state === "ended") return;
+    if (this.state !== "starting") this.error = message;
+    this.#started.reject(new TargetError(message, code)); // without effect if it has started
+    this.#onEnd();
+    this.#commands.close();
+    this.#worker.terminate();
   }
 
-  #arrive(stop: Stop): void {
+  #onEnd(): void {
+    this.state = "ended";
+    for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
+    this.#evaluations.clear();
+    this.#onStop({ event: this.#lastEvent, breakpoint: undefined, hasEnded: true });
+  }
+
+  #onStop(stop: Stop): void {
     if (stop.hasEnded) this.#ended.resolve();
     this.stop = stop;
     this.#stopped.resolve(stop);

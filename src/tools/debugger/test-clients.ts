@@ -1,4 +1,4 @@
-// The clients that a debugging session plays from its prompt: c1, c2, …
+// class TestClients: clients of the debugged server, controlled by the commands connect, send, recv and close.
 
 import type { Address } from "../../kernel/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "../../kernel/constants.ts";
@@ -7,77 +7,78 @@ import { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const RECEIVE_BYTES = 65_536;
-const MOST_CLIENTS = 1_000;
+const MAX_RECEIVE_BYTES = 65_536;
+const MAX_CLIENTS = 1_000;
 
 export class TestClients implements Disposable {
-  readonly #open = new Map<string, Socket>();
+  readonly #sockets = new Map<string, Socket>();
   #count = 0;
 
-  /** @returns what to print */
-  connect(to: Address): string {
-    if (this.#open.size >= MOST_CLIENTS) return `*** ${MOST_CLIENTS} clients are open: close some`;
-    const family = "path" in to ? AF_UNIX : to.family === "IPv6" ? AF_INET6 : AF_INET;
-    const socket = new Socket(family);
+  /** Connects a client. Like all commands, returns what to print. */
+  connect(address: Address): string {
+    if (this.#sockets.size >= MAX_CLIENTS) {
+      throw new Error(`${MAX_CLIENTS} clients are connected, which is the maximum: close some first`);
+    }
+    const socket = new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
     try {
-      socket.connect(to);
+      socket.connect(address);
     } catch (error) {
       socket.close();
       throw error;
     }
     const name = `c${++this.#count}`;
-    this.#open.set(name, socket);
-    return `${name} is connected, from ${formatPeer(socket.getsockname())}`;
+    this.#sockets.set(name, socket);
+    return `${name} is connected from ${formatPeer(socket.getsockname())}`;
   }
 
-  /** @param who a name, or undefined: the last one; @param text a request unless given */
-  send(who: string | undefined, text: string = REQUEST): string {
-    const [name, socket] = this.#find(who);
+  /** @param name the client; default: the newest. @param text what to send; default: a GET request */
+  send(name: string | undefined, text: string = REQUEST): string {
+    const [client, socket] = this.#find(name);
     const bytes = Buffer.from(text, "latin1");
-    const sent = socket.send(bytes);
+    const sent = Math.max(0, socket.send(bytes));
     return sent < bytes.length
-      ? `${name}: the kernel took ${Math.max(0, sent)} of ${bytes.length} bytes`
-      : `${name} has sent ${sent} bytes`;
+      ? `${client} sent ${sent} of ${bytes.length} bytes: its send queue is full`
+      : `${client} sent ${sent} bytes`;
   }
 
-  receive(who: string | undefined): string {
-    const [name, socket] = this.#find(who);
+  receive(name: string | undefined): string {
+    const [client, socket] = this.#find(name);
     try {
-      const bytes = socket.recv(RECEIVE_BYTES);
-      if (bytes === null) return `${name}: nothing has come`;
-      if (bytes.length === 0) return `${name}: the server has finished`;
-      return `${name} has received ${bytes.length} bytes: ${JSON.stringify(Buffer.from(bytes).toString("latin1"))}`;
+      const bytes = socket.recv(MAX_RECEIVE_BYTES);
+      if (bytes === null) return `${client}: nothing has arrived yet`;
+      if (bytes.length === 0) return `${client}: end of stream, the server has closed its side`;
+      return `${client} received ${bytes.length} bytes: ${JSON.stringify(Buffer.from(bytes).toString("latin1"))}`;
     } catch (error) {
-      if (error instanceof ErrnoError) return `${name}: ${error.message}`;
+      if (error instanceof ErrnoError) return `${client}: ${error.message}`;
       throw error;
     }
   }
 
-  close(who: string | undefined): string {
-    const [name, socket] = this.#find(who);
-    this.#open.delete(name);
+  close(name: string | undefined): string {
+    const [client, socket] = this.#find(name);
+    this.#sockets.delete(client);
     socket.close();
-    return `${name} is closed`;
+    return `${client} is closed`;
   }
 
-  /** Which of them has this address of its own. */
+  /** Returns the name of the client whose local address this is. */
   nameOf(address: Address): string | undefined {
-    const wanted = formatPeer(address);
-    for (const [name, socket] of this.#open) if (formatPeer(socket.getsockname()) === wanted) return name;
+    const text = formatPeer(address);
+    for (const [name, socket] of this.#sockets) if (formatPeer(socket.getsockname()) === text) return name;
     return undefined;
   }
 
   [Symbol.dispose](): void {
-    for (const socket of this.#open.values()) socket.close();
-    this.#open.clear();
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
   }
 
-  #find(who: string | undefined): [name: string, socket: Socket] {
-    const name = who ?? [...this.#open.keys()].at(-1);
-    const socket = name === undefined ? undefined : this.#open.get(name);
-    if (name === undefined) throw new Error("no client is open: connect makes one");
-    if (socket === undefined)
-      throw new Error(`there is no client ${name} (open: ${[...this.#open.keys()].join(" ") || "none"})`);
-    return [name, socket];
+  #find(name: string | undefined): [name: string, socket: Socket] {
+    const names = [...this.#sockets.keys()];
+    const found = name ?? names.at(-1);
+    if (found === undefined) throw new Error("no client is connected: use connect");
+    const socket = this.#sockets.get(found);
+    if (socket === undefined) throw new Error(`no client ${found} (connected: ${names.join(", ") || "none"})`);
+    return [found, socket];
   }
 }

@@ -1,4 +1,4 @@
-// What the debugger's thread and the server's thread say to each other, and what a stop is.
+// Messages between the debugger and the thread that it debugs, and the types that they carry.
 
 import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
@@ -6,61 +6,70 @@ import type { ServerStats } from "../../server/server.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 
-/** How far to go. `return`: until the turn of this descriptor is over. */
+/** How far to run. `next`: to the next wait; `step`: to the next event; `return`: to the end of the dispatch of this fd. */
 export type RunMode =
   | { kind: "continue" | "step" | "next" }
   | { kind: "return"; fd: number }
   | { kind: "until"; iteration: number };
 
-/** Where to stop: at an event that matches, if the condition holds. */
+/** A breakpoint: the loop pauses after an event that matches. */
 export interface Breakpoint {
   id: number;
   on: "fd" | "mask" | "event" | "errno" | "iteration" | "state";
-  /** The number of a descriptor, an iteration, an errno or a mask; the name of an event or a state. */
+  /** The number of an fd, iteration or errno; a mask; the name of an event type or state. */
   value: number | string;
-  /** An expression that has to be true. */
+  /** An expression that has to be true as well. */
   condition: string | undefined;
+  /** Deleted when it is hit. */
   isTemporary: boolean;
   isEnabled: boolean;
-  /** So many times it is passed over. */
+  /** How many more hits to ignore. */
   ignore: number;
-  /** How often it has matched. */
+  /** How many times it has been hit. */
   hits: number;
 }
 
-/** The loop stands still behind an event; or it has ended. */
+/** Where the debugged thread has paused, or that it has ended. */
 export interface Stop {
+  /** The event after which it has paused, or the last event. */
   event: TraceEvent | undefined;
-  /** The breakpoint that did it. */
+  /** The id of the breakpoint that was hit. */
   breakpoint: number | undefined;
   hasEnded: boolean;
 }
 
-/** Where a server listens. */
+/** What is debugged, and where it listens. */
 export interface SourceLocation {
+  /** The URL of a server, or the file of a program. */
   url: string;
   addresses: readonly Address[];
 }
 
-/** To the server's thread, as its first message. */
-export interface Begin {
+/** The first message to the debugged thread. */
+export interface StartMessage {
   options: EpollServerOptions;
-  /** The file of the application that is served. */
+  /** The file of the application to serve. */
   app: string | undefined;
-  /** Nothing is served: a program runs, with its arguments, and each of its system calls is told of. */
+  /** The file of a program to run instead of a server, and its arguments. */
   program: readonly string[] | undefined;
-  bytes: boolean;
-  /** Tell samples, and not every event. */
+  /** Include received and sent data in the events. */
+  hasBytes: boolean;
+  /** Report samples instead of every event. */
   isSampled: boolean;
+  /** The longest time that epoll_wait may block. */
   pollMs: number;
-  isStopped: boolean;
+  /** Pause after the first event. */
+  isPaused: boolean;
+  /** Two counters, see COMMAND_COUNT and TAKEN_SEQ. */
   shared: SharedArrayBuffer;
-  orders: unknown; // a MessagePort
+  /** A MessagePort that delivers commands. */
+  commands: unknown;
 }
 
-/** In the shared memory, as 32-bit numbers: how many orders were given, and the last event that was taken. */
-export const ORDERS = 0;
-export const TAKEN = 1;
+/** Index in the shared memory: how many commands have been sent. The paused thread waits for a change of this number. */
+export const COMMAND_COUNT = 0;
+/** Index in the shared memory: the `seq` of the last event that the debugger has received. */
+export const TAKEN_SEQ = 1;
 export const SHARED_BYTES = 8;
 
 export type ThreadCommand =
@@ -72,13 +81,13 @@ export type ThreadCommand =
   | { kind: "end" };
 
 export type ThreadReport =
-  | { kind: "listening"; place: SourceLocation }
+  | { kind: "started"; location: SourceLocation }
   | { kind: "failed"; message: string; code: string | undefined }
-  | { kind: "trouble"; message: string }
-  /** A program listens. */
-  | { kind: "place"; address: Address }
+  | { kind: "handler-error"; message: string }
+  /** A program listens on an address. */
+  | { kind: "listening"; address: Address }
   | { kind: "events"; events: TraceEvent[] }
   | { kind: "sample"; sample: Sample }
-  | { kind: "stopped"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }
+  | { kind: "paused"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }
   | { kind: "value"; id: number; text: string }
   | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined };

@@ -1,4 +1,4 @@
-// The page's three files. Its program is bundled here and now, from client/: nothing is built before, nothing comes from a network.
+// The page's HTML, CSS and JavaScript, bundled from client/ when the inspector starts. No build step, no network.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,23 +8,59 @@ export interface Asset {
   bytes: Uint8Array;
 }
 
-/** By path. @throws {Error} if the program does not bundle */
-export async function assets(): Promise<ReadonlyMap<string, Asset>> {
-  const folder = join(import.meta.dir, "client");
-  const built = await Bun.build({
-    entrypoints: [join(folder, "main.tsx")],
+/** In cascade order: responsive rules override the ones before them. */
+const STYLES = [
+  "theme",
+  "base",
+  "controls",
+  "loop-diagram",
+  "kernel-lists",
+  "timeline",
+  "fd-table",
+  "event-detail",
+  "test-clients",
+  "breakpoints",
+  "lessons",
+  "responsive",
+];
+
+const client = join(import.meta.dir, "client");
+
+/**
+ * Checks that the source files are on disk.
+ *
+ * @throws {Error} if they are not, as in an executable made by `bun build --compile`
+ */
+export function requireSources(): void {
+  if (!import.meta.dir.startsWith("/$bunfs/")) return;
+  throw new Error(
+    "--step and --inspect are not available in a compiled executable, because it lacks the source files that they " +
+      "load; use the package instead: bunx epoll-hello --inspect",
+  );
+}
+
+/**
+ * Returns the assets by path.
+ *
+ * @throws {Error} if the client does not compile
+ */
+export async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
+  requireSources();
+  const build = await Bun.build({
+    entrypoints: [join(client, "main.tsx")],
     target: "browser",
     minify: true,
     define: { "process.env.NODE_ENV": '"production"' },
     throw: false,
   });
-  const [program] = built.outputs;
-  if (!built.success || program === undefined) {
-    throw new Error(`the page's program cannot be bundled: ${built.logs.map(String).join("; ")}`);
+  const [script] = build.outputs;
+  if (!build.success || script === undefined) {
+    throw new Error(`cannot bundle the inspector page: ${build.logs.map(String).join("; ")}`);
   }
+  const css = STYLES.map((name) => readFileSync(join(client, "styles", `${name}.css`), "utf8")).join("\n");
   return new Map<string, Asset>([
-    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(folder, "index.html")) }],
-    ["/style.css", { type: "text/css; charset=utf-8", bytes: readFileSync(join(folder, "style.css")) }],
-    ["/main.js", { type: "text/javascript; charset=utf-8", bytes: new Uint8Array(await program.arrayBuffer()) }],
+    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(client, "index.html")) }],
+    ["/style.css", { type: "text/css; charset=utf-8", bytes: new TextEncoder().encode(css) }],
+    ["/main.js", { type: "text/javascript; charset=utf-8", bytes: new Uint8Array(await script.arrayBuffer()) }],
   ]);
 }

@@ -1,58 +1,74 @@
-// What a page orders, looked at before it is obeyed: it comes from outside.
+// Validation of commands: they come from outside this process, so nothing in them is trusted.
 
+import { invalidValue, outOfRange } from "../../kernel/errors.ts";
 import type { Breakpoint, RunMode } from "../debugger/thread-messages.ts";
 import { type PageCommand, TEST_CLIENT_KINDS } from "./messages.ts";
 
-const MOST_SPEED = 100;
+const MAX_EVENTS_PER_SECOND = 100;
+const MAX_FD = 0x7fffffff;
 
-/** @throws {Error} that says what is wrong with it */
+/**
+ * Returns a valid command with no other fields than its own.
+ *
+ * @throws {RangeError} if a field is invalid; the message says which
+ */
 export function parseCommand(value: unknown): PageCommand {
-  const order = (typeof value === "object" && value !== null ? value : {}) as PageCommand;
-  switch (order.kind) {
-    case "check":
+  const command = (typeof value === "object" && value !== null ? value : {}) as PageCommand;
+  switch (command.kind) {
+    case "check-token":
     case "pause":
-      return { kind: order.kind };
-    case "go":
-      return { kind: "go", mode: modeOf(order.mode) };
-    case "speed":
-      return { kind: "speed", perSecond: within(order.perSecond, 0, MOST_SPEED, "perSecond") };
-    case "break":
-      return { kind: "break", ...breakpointOf(order.on, order.value) };
-    case "clear":
-    case "end-try":
-      return { kind: order.kind, id: within(order.id, 0, Number.MAX_SAFE_INTEGER, "id") };
-    case "try":
-      if (!TEST_CLIENT_KINDS.includes(order.try)) throw new Error("there is no client of this kind");
-      return { kind: "try", try: order.try };
+      return { kind: command.kind };
+    case "resume":
+      return { kind: "resume", mode: parseMode(command.mode) };
+    case "set-speed":
+      return { kind: "set-speed", perSecond: parseNumber("perSecond", command.perSecond, MAX_EVENTS_PER_SECOND) };
+    case "add-breakpoint":
+      return { kind: "add-breakpoint", ...parseBreakpoint(command.on, command.value) };
+    case "remove-breakpoint":
+    case "close-client":
+      return { kind: command.kind, id: parseNumber("id", command.id) };
+    case "start-client":
+      if (!TEST_CLIENT_KINDS.includes(command.client)) {
+        throw invalidValue(`client must be one of ${TEST_CLIENT_KINDS.join(", ")}`);
+      }
+      return { kind: "start-client", client: command.client };
     default:
-      throw new Error("there is no such order");
+      throw invalidValue("kind is not the name of a command");
   }
 }
 
-function within(value: unknown, least: number, most: number, name: string): number {
-  if (typeof value === "number" && value >= least && value <= most) return value;
-  throw new Error(`${name} is a number from ${least} to ${most}`);
+function parseNumber(name: string, value: unknown, max: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  throw outOfRange(name, `a number from 0 to ${max}`, value);
 }
 
-function modeOf(mode: RunMode): RunMode {
+function parseMode(mode: RunMode): RunMode {
   switch (mode?.kind) {
     case "continue":
     case "step":
     case "next":
       return { kind: mode.kind };
     case "return":
-      return { kind: "return", fd: within(mode.fd, 0, 0x7fffffff, "fd") };
+      return { kind: "return", fd: parseNumber("fd", mode.fd, MAX_FD) };
     case "until":
-      return { kind: "until", iteration: within(mode.iteration, 0, Number.MAX_SAFE_INTEGER, "iteration") };
+      return { kind: "until", iteration: parseNumber("iteration", mode.iteration) };
     default:
-      throw new Error("mode is continue, step, next, return or until");
+      throw invalidValue("mode must be continue, step, next, return or until");
   }
 }
 
-function breakpointOf(on: Breakpoint["on"], value: unknown): Pick<Breakpoint, "on" | "value"> {
-  const isName = on === "event" || on === "state";
-  if (isName && typeof value === "string" && /^[a-z]{1,20}$/.test(value)) return { on, value };
-  const isNumber = on === "fd" || on === "mask" || on === "errno" || on === "iteration";
-  if (isNumber) return { on, value: within(value, 0, Number.MAX_SAFE_INTEGER, "value") };
-  throw new Error("a breakpoint is at a descriptor, a mask, an event, an errno, an iteration or a state");
+function parseBreakpoint(on: Breakpoint["on"], value: unknown): Pick<Breakpoint, "on" | "value"> {
+  switch (on) {
+    case "event":
+    case "state":
+      if (typeof value === "string" && /^[a-z]{1,20}$/.test(value)) return { on, value };
+      throw invalidValue(`value must be the name of ${on === "event" ? "an event" : "a state"}`);
+    case "fd":
+    case "mask":
+    case "errno":
+    case "iteration":
+      return { on, value: parseNumber("value", value) };
+    default:
+      throw invalidValue("a breakpoint must be on fd, mask, event, errno, iteration or state");
+  }
 }

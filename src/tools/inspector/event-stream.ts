@@ -1,56 +1,58 @@
-// class EventStream: messages to one page, as server-sent events. Who reads slowly gets fewer samples, never a longer queue.
+// An event stream to one page. A page that reads slowly gets fewer samples; its queue does not grow.
 
-import { merged } from "../debugger/sampler.ts";
+import { mergeSamples } from "../debugger/sampler.ts";
 import type { Message } from "./messages.ts";
 
-/** A proxy or a browser that hears nothing for longer may think that nobody is there. */
-const BEAT_MS = 15_000;
+/** Proxies and browsers may close a connection that stays silent for longer. */
+const KEEP_ALIVE_MS = 15_000;
+/** Messages queued in the stream before newer ones are mergeSamples. */
+const MAX_QUEUED = 4;
 
 /** @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** What there was no room for: of each kind the newest, and of samples the sum. */
-  readonly #waiting = new Map<string, Message>();
-  readonly #beat: ReturnType<typeof setInterval>;
+  /** Messages that did not fit in the queue: the latest of each kind, and all samples mergeSamples into one. */
+  readonly #pending = new Map<string, Message>();
+  readonly #keepAliveTimer: ReturnType<typeof setInterval>;
 
-  /** @param onEnd called once, when the page has gone */
-  constructor(first: Message, onEnd: () => void) {
-    this.#beat = setInterval(() => this.#hasRoom && this.#write(": here\n\n"), BEAT_MS);
+  /** @param onCancel called once, when the page disconnects */
+  constructor(first: Message, onCancel: () => void) {
+    this.#keepAliveTimer = setInterval(() => this.#hasRoom && this.#write(": keep-alive\n\n"), KEEP_ALIVE_MS);
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           this.#controller = controller;
-          this.tell(first);
+          this.send(first);
         },
         pull: () => this.#flush(),
         cancel: () => {
-          this.#stop();
-          onEnd();
+          this.#detach();
+          onCancel();
         },
       },
-      new CountQueuingStrategy({ highWaterMark: 4 }),
+      new CountQueuingStrategy({ highWaterMark: MAX_QUEUED }),
     );
   }
 
-  tell(message: Message): void {
-    const before = this.#waiting.get(message.kind);
-    const isSum = before?.kind === "sample" && message.kind === "sample";
-    this.#waiting.set(
+  send(message: Message): void {
+    const pending = this.#pending.get(message.kind);
+    const isMergeable = pending?.kind === "sample" && message.kind === "sample";
+    this.#pending.set(
       message.kind,
-      isSum ? { kind: "sample", sample: merged(before.sample, message.sample) } : message,
+      isMergeable ? { kind: "sample", sample: mergeSamples(pending.sample, message.sample) } : message,
     );
     this.#flush();
   }
 
-  end(): void {
+  close(): void {
     const controller = this.#controller;
-    this.#stop();
+    this.#detach();
     try {
       controller?.close();
     } catch {
-      // it has ended already
+      // already closed
     }
   }
 
@@ -59,9 +61,9 @@ export class EventStream {
   }
 
   #flush(): void {
-    for (const [kind, message] of this.#waiting) {
+    for (const [kind, message] of this.#pending) {
       if (!this.#hasRoom) return;
-      this.#waiting.delete(kind);
+      this.#pending.delete(kind);
       this.#write(`data: ${JSON.stringify(message)}\n\n`);
     }
   }
@@ -70,9 +72,9 @@ export class EventStream {
     this.#controller?.enqueue(this.#encoder.encode(text));
   }
 
-  #stop(): void {
-    clearInterval(this.#beat);
+  #detach(): void {
+    clearInterval(this.#keepAliveTimer);
     this.#controller = undefined;
-    this.#waiting.clear();
+    this.#pending.clear();
   }
 }

@@ -1,252 +1,217 @@
-// class Page: the live page, served by EpollServer on Bun's own event loop, on this machine's own address only.
+// The inspector's HTTP server: an EpollServer on Bun's event loop, bound to 127.0.0.1.
 
 import packageJson from "../../../package.json" with { type: "json" };
 import { errnoNames } from "../../kernel/errno.ts";
 import { EpollServer } from "../../server/server.ts";
-import { compareInterest, explainReadiness, inspectFd } from "../../trace/kernel-state.ts";
-import { facts, source } from "./queries.ts";
-import { type Asset, assets } from "./assets.ts";
-import { answer, answerJson, AccessControl } from "./access-control.ts";
-import type { LiveView } from "./live-view.ts";
 import { LESSONS } from "../lessons/all-lessons.ts";
-import { runLesson } from "./lesson-process.ts";
-import type { DifferencesResponse, Hello, FdInfoResponse, PageCommand } from "./messages.ts";
+import { AccessControl } from "./access-control.ts";
+import { type Asset, loadAssets } from "./assets.ts";
 import { parseCommand } from "./commands.ts";
 import { EventStream } from "./event-stream.ts";
-import { TestClients } from "./test-clients.ts";
+import { runLessonProcess } from "./lesson-process.ts";
+import type { LiveView } from "./live-view.ts";
+import type { Hello, LoopState, Message, PageCommand } from "./messages.ts";
+import { fdInfoResponse, interestDiffResponse, sourceResponse } from "./queries.ts";
+import { respond, respondJson } from "./responses.ts";
+import { TestClientPool } from "./test-clients.ts";
 
-const MOST_VIEWERS = 16;
-const MOST_ORDER_BYTES = 4_096;
+const MAX_PAGES = 16;
+const MAX_COMMAND_BYTES = 4_096;
+
+/** The state of a saved trace, which has no loop. */
+const SAVED_STATE: LoopState = {
+  kind: "state",
+  run: "ended",
+  seq: undefined,
+  breakpoint: undefined,
+  speed: 0,
+  breakpoints: [],
+  error: undefined,
+};
 
 export interface InspectorOptions {
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number;
-  /** What to show: a live loop, or the lines of a trace that was saved. */
-  shows: { inspector: LiveView } | { name: string; trace: string };
-  /** How this program is started, for lessons, which run in a process of their own. */
+  /** What the page shows: a running loop, or the text of a saved trace. */
+  source: { view: LiveView } | { name: string; trace: string };
+  /** The command line that starts epoll-hello, for lessons, which run in their own process. */
   command: readonly string[];
 }
 
 export class InspectorServer implements AsyncDisposable {
   readonly #server: EpollServer;
-  readonly #guard: AccessControl;
-  readonly #shows: InspectorOptions["shows"];
+  readonly #accessControl: AccessControl;
+  readonly #source: InspectorOptions["source"];
+  readonly #view: LiveView | undefined;
   readonly #command: readonly string[];
   readonly #assets: ReadonlyMap<string, Asset>;
-  readonly #viewers = new Set<EventStream>();
-  readonly #tries: TestClients;
+  readonly #pages = new Set<EventStream>();
+  readonly #testClients: TestClientPool;
 
-  private constructor({ port, shows, command }: InspectorOptions, files: ReadonlyMap<string, Asset>) {
-    this.#shows = shows;
+  private constructor({ port, source, command }: InspectorOptions, assets: ReadonlyMap<string, Asset>) {
+    this.#source = source;
+    this.#view = "view" in source ? source.view : undefined;
     this.#command = command;
-    this.#assets = files;
-    this.#tries = new TestClients(() => this.#tell({ kind: "tries", tries: this.#tries.states }));
+    this.#assets = assets;
+    this.#testClients = new TestClientPool(() =>
+      this.#broadcast({ kind: "test-clients", testClients: this.#testClients.states }),
+    );
     this.#server = new EpollServer({
       hostname: "127.0.0.1",
       port,
-      maxBodyBytes: MOST_ORDER_BYTES,
-      fetch: (request) => this.#answer(request),
-      onError: () => answer(500, "The page has failed at this.\n"),
+      maxBodyBytes: MAX_COMMAND_BYTES,
+      fetch: (request) => this.#route(request),
+      onError: () => respond(500, "Internal error in the inspector.\n"),
     });
-    this.#guard = new AccessControl(this.#server.port ?? 0);
+    this.#accessControl = new AccessControl(this.#server.port ?? 0);
   }
 
-  /** Listen, and serve from now on. @throws {ErrnoError} EADDRINUSE, …; {Error} if the page cannot be built */
+  /**
+   * Bundles the page, binds the port and starts serving.
+   *
+   * @throws {ErrnoError} EADDRINUSE if the port is in use
+   * @throws {Error} if the page cannot be bundled
+   */
   static async open(options: InspectorOptions): Promise<InspectorServer> {
-    const page = new InspectorServer(options, await assets());
-    await page.#server.start();
-    return page;
+    const server = new InspectorServer(options, await loadAssets());
+    await server.#server.start();
+    return server;
   }
 
-  /** For who only looks. */
+  /** The URL for viewing only. */
   get url(): string {
     return `http://127.0.0.1:${this.#server.port}/`;
   }
 
-  /** For who pauses, steps and tries, too. */
+  /** The URL with the token, which also permits commands and lessons. */
   get controlUrl(): string {
-    return `${this.url}#${this.#guard.token}`;
+    return `${this.url}#${this.#accessControl.token}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const viewer of this.#viewers) viewer.end();
-    this.#tries[Symbol.dispose]();
+    for (const page of this.#pages) page.close();
+    this.#testClients[Symbol.dispose]();
     await this.#server.stop({ graceMs: 0 });
   }
 
-  // ---- requests ----
+  #route(request: Request): Response | Promise<Response> {
+    const rejection = this.#accessControl.rejection(request);
+    if (rejection !== undefined) return rejection;
+    const url = new URL(request.url);
+    switch (request.method) {
+      case "POST":
+        return this.#post(request, url);
+      case "GET":
+      case "HEAD":
+        return this.#get(request, url);
+      default:
+        return respond(405, "Use GET, or POST for commands.\n");
+    }
+  }
 
-  #answer(request: Request): Response | Promise<Response> {
-    const refusal = this.#guard.refusal(request);
-    if (refusal !== undefined) return refusal;
-    const { pathname, searchParams } = new URL(request.url);
-    if (request.method === "POST") return this.#act(request, pathname, searchParams);
-    if (request.method !== "GET" && request.method !== "HEAD") return answer(405, "GET, or POST for orders.\n");
+  #get({ method }: Request, { pathname, searchParams }: URL): Response {
     const asset = this.#assets.get(pathname);
-    if (asset !== undefined) return answer(200, asset.bytes, asset.type);
+    if (asset !== undefined) return respond(200, asset.bytes, asset.type);
     switch (pathname) {
       case "/events":
-        return request.method === "HEAD" ? answer(405, "GET it: it has no end.\n") : this.#stream();
-      case "/look":
-        return this.#look(Number(searchParams.get("fd") ?? Number.NaN));
-      case "/differences":
-        return this.#differences();
+        return method === "HEAD" ? respond(405, "Use GET: this response never ends.\n") : this.#openStream();
+      case "/fd":
+        return fdInfoResponse(this.#view, Number(searchParams.get("fd") ?? Number.NaN));
+      case "/interest-diff":
+        return interestDiffResponse(this.#view);
       case "/source":
-        return source(
-          searchParams.get("at") ?? "",
-          "inspector" in this.#shows ? this.#shows.inspector.target.program : undefined,
-        );
+        return sourceResponse(searchParams.get("at") ?? "", this.#view?.target.program);
       case "/lessons":
-        return answerJson(LESSONS);
+        return respondJson(LESSONS);
       case "/trace":
-        if ("trace" in this.#shows) return answer(200, this.#shows.trace, "application/x-ndjson");
+        if ("trace" in this.#source) return respond(200, this.#source.trace, "application/x-ndjson");
     }
-    return answer(404, "Nothing is here.\n");
+    return respond(404, "Not found.\n");
   }
 
-  async #act(request: Request, pathname: string, search: URLSearchParams): Promise<Response> {
-    if (!this.#guard.mayControl(request)) {
-      return answer(
-        403,
-        "Only looking is open to all: this needs the address with the token, as the terminal shows it.\n",
-      );
+  async #post(request: Request, { pathname, searchParams }: URL): Promise<Response> {
+    if (!this.#accessControl.canControl(request)) {
+      return respond(403, "View only: to control the server, open the URL with the token from the terminal.\n");
     }
     try {
-      if (pathname === "/orders") return this.#obey(parseCommand(await request.json()));
-      if (pathname === "/lesson") return await this.#lesson(search.get("id") ?? "");
+      if (pathname === "/commands") return this.#execute(parseCommand(await request.json()));
+      if (pathname === "/lesson") return await this.#runLesson(searchParams.get("id") ?? "");
     } catch (error) {
-      return answer(400, `${error instanceof Error ? error.message : String(error)}\n`);
+      return respond(400, `${error instanceof Error ? error.message : String(error)}\n`);
     }
-    return answer(404, "Nothing is here.\n");
+    return respond(404, "Not found.\n");
   }
 
-  #stream(): Response {
-    if (this.#viewers.size >= MOST_VIEWERS) return answer(503, `${MOST_VIEWERS} pages are open already: close one.\n`);
-    const shows = this.#shows;
-    let unlisten = (): void => {};
-    const viewer: EventStream = new EventStream(this.#hello(), () => {
-      unlisten();
-      this.#viewers.delete(viewer);
+  #openStream(): Response {
+    if (this.#pages.size >= MAX_PAGES) {
+      return respond(503, `${MAX_PAGES} pages are open, which is the limit: close one first.\n`);
+    }
+    let unsubscribe: (() => void) | undefined;
+    const page: EventStream = new EventStream(this.#hello(), () => {
+      unsubscribe?.();
+      this.#pages.delete(page);
     });
-    this.#viewers.add(viewer);
-    if ("inspector" in shows) unlisten = shows.inspector.listen((message) => viewer.tell(message));
-    return answer(200, viewer.body, "text/event-stream");
+    this.#pages.add(page);
+    unsubscribe = this.#view?.subscribe((message) => page.send(message));
+    return respond(200, page.body, "text/event-stream");
   }
 
   #hello(): Hello {
-    const shows = this.#shows;
-    const common = {
-      kind: "hello" as const,
-      version: packageJson.version,
-      errnos: [...errnoNames()] satisfies [number, string][],
-      tries: this.#tries.states,
-    };
-    if ("trace" in shows) {
-      return {
-        ...common,
-        source: "saved",
-        name: shows.name,
-        begunMs: 0,
-        place: undefined,
-        state: {
-          kind: "state",
-          run: "ended",
-          seq: undefined,
-          breakpoint: undefined,
-          speed: 0,
-          breakpoints: [],
-          error: undefined,
-        },
-        samples: [],
-      };
-    }
-    const { inspector } = shows;
+    const view = this.#view;
     return {
-      ...common,
-      source: "live",
-      name: inspector.target.place.url,
-      begunMs: inspector.begunMs,
-      place: inspector.target.place,
-      state: inspector.state,
-      samples: [...inspector.recall()],
+      kind: "hello",
+      version: packageJson.version,
+      source: view === undefined ? "saved" : "live",
+      name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
+      startedMs: view?.startedMs ?? 0,
+      location: view?.target.location,
+      errnos: [...errnoNames()],
+      state: view?.state ?? SAVED_STATE,
+      testClients: this.#testClients.states,
+      samples: [...(view?.recentSamples() ?? [])],
     };
   }
 
-  #tell(message: Parameters<EventStream["tell"]>[0]): void {
-    for (const viewer of this.#viewers) viewer.tell(message);
+  #broadcast(message: Message): void {
+    for (const page of this.#pages) page.send(message);
   }
 
-  // ---- what may be asked ----
-
-  /** Only what the loop itself has: this process's other descriptors are nobody's business. */
-  #look(fd: number): Response {
-    const sample = "inspector" in this.#shows ? this.#shows.inspector.sample : undefined;
-    const entry = sample?.entries.find((one) => one.fd === fd);
-    if (entry === undefined) return answerJson(null);
-    try {
-      const look = inspectFd(fd);
-      return answerJson({ fd, why: explainReadiness(look, entry.mask), facts: facts(look) } satisfies FdInfoResponse);
-    } catch {
-      return answerJson(null); // closed meanwhile
-    }
-  }
-
-  #differences(): Response {
-    const inspector = "inspector" in this.#shows ? this.#shows.inspector : undefined;
-    const sample = inspector?.sample;
-    if (inspector === undefined || sample === undefined) return answer(404, "There is no kernel to ask.\n");
-    if (inspector.target.state !== "stopped") {
-      return answer(409, "While it runs, both lists change between one look and the other: pause it first.\n");
-    }
-    if (sample.entries.length < sample.open) return answer(409, "There are too many descriptors to compare.\n");
-    const ours = new Map(sample.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
-    try {
-      const messages = compareInterest(ours, sample.epfd).map(({ message }) => message);
-      return answerJson({ messages, watched: ours.size } satisfies DifferencesResponse);
-    } catch {
-      return answer(404, "The epoll instance is closed.\n");
-    }
-  }
-
-  // ---- orders ----
-
-  #obey(order: PageCommand): Response {
-    if (order.kind === "check") return answer(204, null);
-    if (!("inspector" in this.#shows)) return answer(409, "A trace that was saved cannot be changed.\n");
-    const { inspector } = this.#shows;
-    switch (order.kind) {
-      case "go":
-        inspector.go(order.mode);
+  #execute(command: PageCommand): Response {
+    if (command.kind === "check-token") return respond(204, null);
+    const view = this.#view;
+    if (view === undefined) return respond(409, "A saved trace cannot be controlled.\n");
+    switch (command.kind) {
+      case "resume":
+        view.control.resume(command.mode);
         break;
       case "pause":
-        inspector.pause();
+        view.control.pause();
         break;
-      case "speed":
-        inspector.setSpeed(order.perSecond);
+      case "set-speed":
+        view.control.setSpeed(command.perSecond);
         break;
-      case "break":
-        if (inspector.addBreakpoint(order.on, order.value) === undefined) {
-          return answer(409, "There are too many breakpoints: remove one.\n");
+      case "add-breakpoint":
+        if (view.control.addBreakpoint(command.on, command.value) === undefined) {
+          return respond(409, "The limit on breakpoints is reached: remove one first.\n");
         }
         break;
-      case "clear":
-        inspector.clearBreakpoint(order.id);
+      case "remove-breakpoint":
+        view.control.removeBreakpoint(command.id);
         break;
-      case "try": {
-        const [address] = inspector.target.place.addresses;
-        if (address === undefined || inspector.target.state === "ended") throw new Error("nobody listens");
-        this.#tries.start(order.try, address);
+      case "start-client": {
+        const [address] = view.target.location.addresses;
+        if (address === undefined || view.target.state === "ended") throw new Error("the server is not listening");
+        this.#testClients.start(command.client, address);
         break;
       }
-      case "end-try":
-        this.#tries.end(order.id);
+      case "close-client":
+        this.#testClients.close(command.id);
     }
-    return answer(204, null);
+    return respond(204, null);
   }
 
-  async #lesson(id: string): Promise<Response> {
-    const lesson = LESSONS.find((one) => one.id === id);
-    if (lesson === undefined) return answer(404, "There is no such lesson.\n");
-    return answerJson(await runLesson(this.#command, lesson.id));
+  async #runLesson(id: string): Promise<Response> {
+    if (!LESSONS.some((lesson) => lesson.id === id)) return respond(404, "There is no lesson with this id.\n");
+    return respondJson(await runLessonProcess(this.#command, id));
   }
 }

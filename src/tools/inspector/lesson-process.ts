@@ -1,39 +1,42 @@
-// A lesson in a process of its own, where it may use up all descriptors and nobody else is hurt.
+// Runs a lesson in its own process, where it can use up all file descriptors without harm.
 
-import type { LessonReport } from "../lessons/lesson.ts";
+import type { LessonReport } from "../lessons/lesson-report.ts";
 
-const LONGEST_MS = 30_000;
-const MOST_RUNNING = 2;
+const TIMEOUT_MS = 30_000;
+const MAX_RUNNING = 2;
 
-/** A lesson uses up all that it may have: let it be few. */
-const fewDescriptors = Bun.which("sh") === null ? [] : ["sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"];
+/** The EMFILE lesson opens file descriptors up to the limit; a low limit keeps it fast. */
+const withFdLimit = Bun.which("sh") === null ? [] : ["sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"];
 
 let running = 0;
 
 /**
- * Run `epoll-hello lesson ID --json`.
+ * Runs `epoll-hello lesson ID --json` and returns its report.
  *
- * @param command how this program is started
- * @throws {Error} if it fails, or takes too long
+ * @param command the command line that starts epoll-hello
+ * @throws {Error} if too many lessons are running, or the lesson fails or times out
  */
-export async function runLesson(command: readonly string[], id: string): Promise<LessonReport> {
-  if (running >= MOST_RUNNING) throw new Error("other lessons are running: wait for them");
+export async function runLessonProcess(command: readonly string[], id: string): Promise<LessonReport> {
+  if (running >= MAX_RUNNING) throw new Error(`${MAX_RUNNING} lessons are already running: wait for one to finish`);
   running++;
   try {
-    const child = Bun.spawn([...fewDescriptors, ...command, "lesson", id, "--json"], {
+    const child = Bun.spawn([...withFdLimit, ...command, "lesson", id, "--json"], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      timeout: LONGEST_MS,
+      timeout: TIMEOUT_MS,
       killSignal: "SIGKILL",
     });
-    const [text, errors, code] = await Promise.all([
+    const [stdout, stderr, exitCode] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
       child.exited,
     ]);
-    if (text === "") throw new Error(`the lesson has failed (exit ${code}): ${errors.trim() || "it took too long"}`);
-    return JSON.parse(text) as LessonReport;
+    if (stdout === "") {
+      const reason = stderr.trim() || `it timed out after ${TIMEOUT_MS / 1_000} s`;
+      throw new Error(`the lesson failed with exit code ${exitCode}: ${reason}`);
+    }
+    return JSON.parse(stdout) as LessonReport;
   } finally {
     running--;
   }

@@ -1,256 +1,170 @@
-// class Inspector: a loop that is watched, from the page's side: what was told of it lately, who looks on, and what they may order.
+// A live view of a running loop: recent samples, and the pages that subscribe to new ones.
 
-import { type Breakpoint, type RunMode } from "../debugger/thread-messages.ts";
-import { type Sample, Sampler, MAX_EVENTS, merged } from "../debugger/sampler.ts";
 import { kernelEntries } from "../debugger/kernel-entries.ts";
+import { MAX_EVENTS, mergeSamples, type Sample, Sampler } from "../debugger/sampler.ts";
 import type { Target } from "../debugger/target.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import { requireSources } from "./assets.ts";
 import type { LoopState, Message } from "./messages.ts";
+import { RunControl } from "./run-control.ts";
 
-/** Samples are told at most so often; of a busy loop less often, as nobody reads that fast and each costs the page. */
-const TELL_MS = 100;
-const BUSY_TELL_MS = 1_000;
-/** While the loop stands still, the kernel goes on: it is asked so often. */
-const KERNEL_MS = 500;
-/** So many events are kept for who comes later. */
-const MOST_KEPT = 3_000;
-const MOST_BREAKPOINTS = 50;
-/** The page's breakpoints have numbers of their own. */
-const FIRST_BREAKPOINT = 10_000;
+/** The interval between samples. A busy loop is sampled less often: each sample costs the browser time. */
+const SEND_INTERVAL_MS = 100;
+const BUSY_SEND_INTERVAL_MS = 1_000;
+/** While the loop is paused, the kernel's queues still change, so they are polled. */
+const KERNEL_POLL_MS = 500;
+/** Events kept for pages that connect later. */
+const MAX_RECENT_EVENTS = 3_000;
+
+/** Callbacks for a Target to report to. */
+export interface TargetListeners {
+  onEvents(events: readonly TraceEvent[]): void;
+  onSample(sample: Sample): void;
+  onState(): void;
+}
 
 export class LiveView implements Disposable {
   readonly target: Target;
-  readonly #listeners = new Set<(message: Message) => void>();
+  readonly control: RunControl;
+  /** When the trace started, in milliseconds since the epoch. */
+  startedMs: number = Date.now();
+  readonly #subscribers = new Set<(message: Message) => void>();
+  /** Used if the target reports every event instead of samples. */
   #sampler: Sampler | undefined;
-  #kept: Sample[] = [];
-  #pending: Sample | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #toldMs = 0;
+  #recent: Sample[] = [];
+  #unsent: Sample | undefined;
+  #sendTimer: ReturnType<typeof setTimeout> | undefined;
+  #sentMs = 0;
   #kernelTimer: ReturnType<typeof setInterval> | undefined;
-  #playTimer: ReturnType<typeof setTimeout> | undefined;
   #isWatched = false;
-  #speed = 0;
-  #isPausing = false;
-  #wanted: RunMode | undefined;
-  #breakpoints: Breakpoint[] = [];
-  #nextBreakpoint = FIRST_BREAKPOINT;
-  /** When the trace began. */
-  begunMs: number = Date.now();
 
   private constructor(target: Target) {
     this.target = target;
+    this.control = new RunControl(target, () => this.#broadcast(this.state));
   }
 
-  /** @param start called with what the target shall tell */
-  static async open(start: (tell: TargetListeners) => Promise<Target>): Promise<LiveView> {
-    let inspector: LiveView | undefined;
-    const early: (() => void)[] = [];
-    const later = (what: (inspector: LiveView) => void): void => {
-      if (inspector === undefined) early.push(() => inspector !== undefined && what(inspector));
-      else what(inspector);
+  /**
+   * Starts a target and subscribes to its reports, including those it sends before `start` returns.
+   *
+   * @throws {Error} if the page's source files are missing
+   */
+  static async open(start: (listeners: TargetListeners) => Promise<Target>): Promise<LiveView> {
+    requireSources();
+    let view: LiveView | undefined;
+    const early: ((view: LiveView) => void)[] = [];
+    const deliver = (report: (view: LiveView) => void): void => {
+      if (view === undefined) early.push(report);
+      else report(view);
     };
     const target = await start({
-      events: (events) => later((it) => it.#seeAll(events)),
-      sample: (sample) => later((it) => it.#see(sample)),
-      state: () => later((it) => it.#stateChanged()),
+      onEvents: (events) => deliver((view) => view.#onEvents(events)),
+      onSample: (sample) => deliver((view) => view.#onSample(sample)),
+      onState: () => deliver((view) => view.#onState()),
     });
-    inspector = new LiveView(target);
-    for (const what of early) what();
-    return inspector;
-  }
-
-  /** What was told lately, the oldest first. Nothing of it is told again to who listens from now on. */
-  recall(): readonly Sample[] {
-    this.#tellPending();
-    return this.#kept;
-  }
-
-  /** The newest. */
-  get sample(): Sample | undefined {
-    return this.#kept.at(-1);
-  }
-
-  get state(): LoopState {
-    const { target } = this;
-    const run = target.state === "starting" ? "running" : target.state;
-    return {
-      kind: "state",
-      run: run === "running" && this.#isPausing ? "pausing" : run,
-      seq: target.stop?.event?.seq,
-      breakpoint: target.stop?.breakpoint,
-      speed: this.#speed,
-      breakpoints: this.#breakpoints.map(({ id, on, value, hits }) => ({ id, on, value, hits })),
-      error: target.error,
-    };
-  }
-
-  /** @returns how to stop listening */
-  listen(listener: (message: Message) => void): () => void {
-    this.#listeners.add(listener);
-    this.#watch();
-    return () => {
-      this.#listeners.delete(listener);
-      this.#watch();
-    };
-  }
-
-  // ---- orders ----
-
-  go(mode: RunMode): void {
-    // In slow motion a step may be under way: then it goes on from where that leads.
-    this.#wanted = this.#speed > 0 && this.target.state === "running" ? mode : undefined;
-    this.#speed = 0;
-    this.#isPausing = false;
-    void this.target.go(mode);
-    this.#tell(this.state);
-  }
-
-  pause(): void {
-    this.#wanted = undefined;
-    this.#speed = 0;
-    this.#isPausing = this.target.state === "running";
-    this.target.pause();
-    this.#tell(this.state);
-  }
-
-  /** Slow motion: so many events a second; 0: full speed again. */
-  setSpeed(perSecond: number): void {
-    if (perSecond === 0) return this.go({ kind: "continue" });
-    this.#speed = perSecond;
-    if (this.target.state === "running") {
-      this.#isPausing = true;
-      this.target.pause();
-    } else {
-      this.#play();
-    }
-    this.#tell(this.state);
-  }
-
-  /** @returns its number, or undefined: there are too many */
-  addBreakpoint(on: Breakpoint["on"], value: number | string): number | undefined {
-    if (this.#breakpoints.length >= MOST_BREAKPOINTS) return undefined;
-    const id = this.#nextBreakpoint++;
-    this.#breakpoints.push({
-      id,
-      on,
-      value,
-      condition: undefined,
-      isTemporary: false,
-      isEnabled: true,
-      ignore: 0,
-      hits: 0,
-    });
-    this.#tellBreakpoints();
-    return id;
-  }
-
-  clearBreakpoint(id: number): void {
-    this.#breakpoints = this.#breakpoints.filter((one) => one.id !== id);
-    this.#tellBreakpoints();
+    view = new LiveView(target);
+    for (const report of early) report(view);
+    return view;
   }
 
   [Symbol.dispose](): void {
-    this.#listeners.clear();
-    clearTimeout(this.#timer);
-    clearTimeout(this.#playTimer);
+    this.#subscribers.clear();
+    this.control[Symbol.dispose]();
+    clearTimeout(this.#sendTimer);
     clearInterval(this.#kernelTimer);
   }
 
-  // ---- what the target tells ----
+  /** Returns recent samples, oldest first. A subscriber that subscribes now receives the samples after these. */
+  recentSamples(): readonly Sample[] {
+    this.#sendSample();
+    return this.#recent;
+  }
 
-  #seeAll(events: readonly TraceEvent[]): void {
+  get latestSample(): Sample | undefined {
+    return this.#recent.at(-1);
+  }
+
+  get state(): LoopState {
+    return this.control.state;
+  }
+
+  /** Calls `subscriber` with every message from now on. Returns a function that unsubscribes it. */
+  subscribe(subscriber: (message: Message) => void): () => void {
+    this.#subscribers.add(subscriber);
+    this.#updateWatching();
+    return () => {
+      this.#subscribers.delete(subscriber);
+      this.#updateWatching();
+    };
+  }
+
+  // ---- reports of the target ----
+
+  #onEvents(events: readonly TraceEvent[]): void {
     const sampler = (this.#sampler ??= new Sampler());
-    for (const event of events) sampler.see(event);
-    this.#see(sampler.take());
+    for (const event of events) sampler.observe(event);
+    this.#onSample(sampler.take());
   }
 
-  #see(sample: Sample): void {
+  #onSample(sample: Sample): void {
     const [first] = sample.events;
-    if (first?.type === "begin") this.begunMs = Date.parse(first.date);
-    this.#keep(sample);
-    this.#pending = this.#pending === undefined ? sample : merged(this.#pending, sample);
-    const everyMs = this.#pending.omitted > 0 ? BUSY_TELL_MS : TELL_MS;
-    const dueMs = this.#toldMs + everyMs - performance.now();
-    if (dueMs <= 0 || this.target.state === "stopped") this.#tellPending();
-    else this.#timer ??= setTimeout(() => this.#tellPending(), dueMs);
+    if (first?.type === "begin") this.startedMs = Date.parse(first.date);
+    this.#remember(sample);
+    this.#unsent = this.#unsent === undefined ? sample : mergeSamples(this.#unsent, sample);
+    const intervalMs = this.#unsent.omitted > 0 ? BUSY_SEND_INTERVAL_MS : SEND_INTERVAL_MS;
+    const delayMs = this.#sentMs + intervalMs - performance.now();
+    if (delayMs <= 0 || this.target.state === "stopped") this.#sendSample();
+    else this.#sendTimer ??= setTimeout(() => this.#sendSample(), delayMs);
   }
 
-  #keep(sample: Sample): void {
-    const last = this.#kept.at(-1);
+  #onState(): void {
+    this.#sendSample();
+    this.control.onTargetState();
+    this.#updateWatching();
+  }
+
+  #remember(sample: Sample): void {
+    const last = this.#recent.at(-1);
     const isSmall = last !== undefined && last.events.length + sample.events.length <= MAX_EVENTS;
-    if (isSmall && sample.omitted === 0) this.#kept[this.#kept.length - 1] = merged(last, sample);
-    else this.#kept.push(sample);
-    for (let kept = this.#kept.reduce((sum, { events }) => sum + events.length, 0); kept > MOST_KEPT;) {
-      kept -= this.#kept.shift()?.events.length ?? 0;
-    }
+    if (isSmall && sample.omitted === 0) this.#recent[this.#recent.length - 1] = mergeSamples(last, sample);
+    else this.#recent.push(sample);
+    let total = this.#recent.reduce((sum, { events }) => sum + events.length, 0);
+    while (total > MAX_RECENT_EVENTS) total -= this.#recent.shift()?.events.length ?? 0;
   }
 
-  #tellPending(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const sample = this.#pending;
-    this.#pending = undefined;
+  // ---- messages to the subscribers ----
+
+  #sendSample(): void {
+    clearTimeout(this.#sendTimer);
+    this.#sendTimer = undefined;
+    const sample = this.#unsent;
+    this.#unsent = undefined;
     if (sample === undefined) return;
-    this.#toldMs = performance.now();
-    this.#tell({ kind: "sample", sample });
+    this.#sentMs = performance.now();
+    this.#broadcast({ kind: "sample", sample });
   }
 
-  #stateChanged(): void {
-    if (this.target.state !== "running") this.#isPausing = false;
-    this.#tellPending();
-    this.#tell(this.state);
-    this.#watch();
-    const wanted = this.#wanted;
-    if (this.target.state === "stopped" && wanted !== undefined) {
-      this.#wanted = undefined;
-      if (this.target.stop?.breakpoint === undefined) void this.target.go(wanted);
-    } else if (this.target.state === "stopped" && this.#speed > 0) {
-      // A breakpoint is where it was to stop, however slow it goes.
-      if (this.target.stop?.breakpoint !== undefined) this.#speed = 0;
-      else this.#playTimer ??= setTimeout(() => this.#play(), 1000 / this.#speed);
-    }
+  /** Samples the loop only while a page is open, and polls the kernel only while the loop is also paused. */
+  #updateWatching(): void {
+    const isWatched = this.#subscribers.size > 0;
+    if (isWatched !== this.#isWatched) this.target.setWatched(isWatched);
+    this.#isWatched = isWatched;
+    const needsPolling = isWatched && this.target.state === "stopped";
+    if (needsPolling === (this.#kernelTimer !== undefined)) return;
+    clearInterval(this.#kernelTimer);
+    this.#kernelTimer = needsPolling ? setInterval(() => this.#pollKernel(), KERNEL_POLL_MS) : undefined;
+    if (needsPolling) this.#pollKernel();
   }
 
-  #play(): void {
-    clearTimeout(this.#playTimer);
-    this.#playTimer = undefined;
-    if (this.#speed > 0 && this.target.state === "stopped") void this.target.go({ kind: "step" });
-  }
-
-  /** The kernel's side of a loop that stands still, which nobody else asks for. */
-  #askKernel(): void {
-    const { sample } = this;
+  #pollKernel(): void {
+    const sample = this.latestSample;
     if (sample === undefined || this.target.state !== "stopped") return;
     const kernel = kernelEntries(sample.epfd, sample.entries);
     if (kernel === undefined) return;
     sample.kernel = kernel;
-    this.#tell({ kind: "sample", sample: { ...sample, events: [], omitted: 0, warnings: [], kernel } });
+    this.#broadcast({ kind: "sample", sample: { ...sample, events: [], omitted: 0, warnings: [], kernel } });
   }
 
-  #watch(): void {
-    const isWatched = this.#listeners.size > 0;
-    if (isWatched !== this.#isWatched) this.target.setWatched(isWatched);
-    this.#isWatched = isWatched;
-    const asks = isWatched && this.target.state === "stopped";
-    if (asks === (this.#kernelTimer !== undefined)) return;
-    clearInterval(this.#kernelTimer);
-    this.#kernelTimer = asks ? setInterval(() => this.#askKernel(), KERNEL_MS) : undefined;
-    if (asks) this.#askKernel();
+  #broadcast(message: Message): void {
+    for (const subscriber of this.#subscribers) subscriber(message);
   }
-
-  #tellBreakpoints(): void {
-    this.target.setBreakpoints(this.#breakpoints, "page");
-    this.#tell(this.state);
-  }
-
-  #tell(message: Message): void {
-    for (const listener of this.#listeners) listener(message);
-  }
-}
-
-/** What a target is given to tell. */
-export interface TargetListeners {
-  events(events: readonly TraceEvent[]): void;
-  sample(sample: Sample): void;
-  state(): void;
 }

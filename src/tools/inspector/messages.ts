@@ -1,53 +1,53 @@
-// What the page and its server say to each other.
+// Messages between the page and its server: server-sent events, JSON responses and commands.
 
 import type { Breakpoint, RunMode, SourceLocation } from "../debugger/thread-messages.ts";
 import type { Sample } from "../debugger/sampler.ts";
 
-/** The first thing that a page hears. */
+/** The first message of an event stream. */
 export interface Hello {
   kind: "hello";
   version: string;
-  /** `live`: a server that runs. `saved`: a trace from a file, whose events are at /trace. */
+  /** `live`: a running server. `saved`: a trace file, whose events are at /trace. */
   source: "live" | "saved";
-  /** Of a live one where it listens, of a saved one its file. */
+  /** The server's URL, or the name of the trace file. */
   name: string;
-  /** Epoch milliseconds when the trace began. */
-  begunMs: number;
-  place: SourceLocation | undefined;
-  /** The names of this machine's errors. */
+  /** When the trace started, in milliseconds since the epoch. */
+  startedMs: number;
+  location: SourceLocation | undefined;
+  /** The errno names of this machine's architecture. */
   errnos: [errno: number, name: string][];
   state: LoopState;
-  tries: TestClientState[];
-  /** What was told lately. */
+  testClients: TestClientState[];
+  /** Recent samples, oldest first. */
   samples: Sample[];
 }
 
 export interface LoopState {
   kind: "state";
   run: "running" | "pausing" | "stopped" | "ended";
-  /** The event that it stands behind. */
+  /** The event after which the loop is paused. */
   seq: number | undefined;
-  /** The page's own breakpoint that it stopped at, or another's. */
+  /** The breakpoint that was hit. It may belong to the terminal debugger. */
   breakpoint: number | undefined;
-  /** Events for each second in slow motion; 0: as fast as it goes. */
+  /** Events per second in slow motion; 0: full speed. */
   speed: number;
-  /** The page's. */
+  /** The breakpoints set in the page. */
   breakpoints: PageBreakpoint[];
-  /** What ended it, if that was an error. */
+  /** The error that ended the server, if one did. */
   error: string | undefined;
 }
 
-/** Without a condition: expressions are for the terminal only. */
+/** A breakpoint without a condition: only the terminal debugger evaluates expressions. */
 export type PageBreakpoint = Pick<Breakpoint, "id" | "on" | "value" | "hits">;
 
-/** A client of a bad kind, or of a good one. */
+/** A test client, or a group of them started together. */
 export interface TestClientState {
   id: number;
   kind: TestClientKind;
   isOpen: boolean;
-  /** Its own address, by which the server knows it. */
+  /** The client's own address, which the server sees as the peer address. */
   address: string;
-  /** What has happened to it, a sentence each. */
+  /** What happened to the client, one sentence per entry. */
   log: string[];
 }
 
@@ -55,53 +55,56 @@ export const TEST_CLIENT_KINDS = [
   "request",
   "pipeline",
   "silent",
-  "half-head",
+  "partial-head",
   "drip",
   "half-close",
-  "leave",
+  "disconnect",
   "reset",
   "garbage",
-  "endless",
+  "endless-head",
   "never-reads",
-  "crowd",
+  "burst",
 ] as const;
 
 export type TestClientKind = (typeof TEST_CLIENT_KINDS)[number];
 
+/** A server-sent event. */
 export type Message =
   | Hello
   | LoopState
   | { kind: "sample"; sample: Sample }
-  | { kind: "tries"; tries: TestClientState[] };
+  | { kind: "test-clients"; testClients: TestClientState[] };
 
-/** From the page, with the token. */
+/** A command from a page that has the token. `check-token` has no effect. */
 export type PageCommand =
-  | { kind: "check" }
-  | { kind: "go"; mode: RunMode }
+  | { kind: "check-token" }
+  | { kind: "resume"; mode: RunMode }
   | { kind: "pause" }
-  | { kind: "speed"; perSecond: number }
-  | { kind: "break"; on: Breakpoint["on"]; value: number | string }
-  | { kind: "clear"; id: number }
-  | { kind: "try"; try: TestClientKind }
-  | { kind: "end-try"; id: number };
+  | { kind: "set-speed"; perSecond: number }
+  | { kind: "add-breakpoint"; on: Breakpoint["on"]; value: number | string }
+  | { kind: "remove-breakpoint"; id: number }
+  | { kind: "start-client"; client: TestClientKind }
+  | { kind: "close-client"; id: number };
 
-/** One descriptor, looked at; null: the loop has none of this number now. */
+/** What /proc and getsockopt(2) report about a file descriptor. The response is null if the loop does not have it. */
 export interface FdInfoResponse {
   fd: number;
-  /** Why epoll reports it, or does not. */
+  /** Why epoll reports the file descriptor, or why not. */
   why: string;
   facts: [name: string, value: string][];
 }
 
-/** Where our interest list is not the kernel's. */
-export interface DifferencesResponse {
+/** The differences between the registered masks and the kernel's interest list. */
+export interface InterestDiffResponse {
   messages: string[];
-  watched: number;
+  /** The number of registered file descriptors. */
+  registered: number;
 }
 
-/** Some lines of the program, the first of which has this number. */
+/** Source lines around the line that made a call. */
 export interface SourceResponse {
   file: string;
+  /** The number of the first line in `lines`. */
   first: number;
   line: number;
   lines: string[];

@@ -1,44 +1,85 @@
-// What a page may ask for: lines of the loop's program, and the facts of a descriptor.
+// Responses to the page's queries: file descriptors, the kernel's interest list, and source lines.
 
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { formatMask } from "../../kernel/format-mask.ts";
-import type { FdInfo } from "../../trace/kernel-state.ts";
 import { formatPeer } from "../../trace/format.ts";
-import { answer, answerJson } from "./access-control.ts";
-import type { SourceResponse } from "./messages.ts";
+import { explainReadiness } from "../../trace/explain-readiness.ts";
+import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
+import { compareInterest } from "../../trace/interest-list.ts";
+import { parsePosition, readSourceLines } from "../source-lines.ts";
+import type { LiveView } from "./live-view.ts";
+import type { FdInfoResponse, InterestDiffResponse, SourceResponse } from "./messages.ts";
+import { respond, respondJson } from "./responses.ts";
 
 const CONTEXT_LINES = 6;
-const root = join(import.meta.dir, "../../..");
 
-/** Some lines around one, if it is of this package's own program, or of the one that is watched. */
-export function source(at: string, program: string | undefined): Response {
-  const [, path = "", number = ""] = /^(.*):(\d{1,6})$/.exec(at) ?? [];
-  const file = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(path) || path === program ? path : "";
-  if (file === "") return answer(404, "Only lines of the loop's own program are shown.\n");
+/** Describes a file descriptor of the loop. Other descriptors of this process are not disclosed: the response is null. */
+export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
+  const entry = view?.latestSample?.entries.find((one) => one.fd === fd);
+  if (entry === undefined) return respondJson(null);
   try {
-    const all = readFileSync(resolve(root, file), "utf8").split("\n");
-    const line = Number(number);
-    const first = Math.max(1, line - CONTEXT_LINES);
-    const lines = all.slice(first - 1, line + CONTEXT_LINES);
-    return answerJson({ file, first, line, lines } satisfies SourceResponse);
+    const info = inspectFd(fd);
+    return respondJson({
+      fd,
+      why: explainReadiness(info, entry.mask),
+      facts: factsOf(info),
+    } satisfies FdInfoResponse);
   } catch {
-    return answer(404, "This file is not there.\n");
+    return respondJson(null); // closed since the sample was taken
   }
 }
 
-/** By name, those that there are. */
-export function facts({ kind, file, ready, unread, unsent, local, peer, tcp }: FdInfo): [string, string][] {
-  const all: [string, string | undefined][] = [
-    ["what", `${kind}, ${file}`],
-    ["here", local && formatPeer(local)],
-    ["peer", peer && formatPeer(peer)],
-    ["ready for", ready === 0 ? "nothing" : formatMask(ready)],
-    ["bytes to read", unread?.toString()],
-    ["bytes unsent", unsent?.toString()],
+/** Compares the registered masks with the kernel's interest list. */
+export function interestDiffResponse(view: LiveView | undefined): Response {
+  const sample = view?.latestSample;
+  if (view === undefined || sample === undefined) {
+    return respond(404, "There is no live epoll instance to compare with.\n");
+  }
+  if (view.target.state !== "stopped") {
+    return respond(409, "The interest list changes while the loop runs: pause it first.\n");
+  }
+  if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
+  const registered = new Map(sample.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
+  try {
+    const messages = compareInterest(registered, sample.epfd).map(({ message }) => message);
+    return respondJson({ messages, registered: registered.size } satisfies InterestDiffResponse);
+  } catch {
+    return respond(404, "The epoll instance is closed.\n");
+  }
+}
+
+/** Returns source lines of this package or of the program being debugged; other files are not disclosed. */
+export function sourceResponse(position: string, program: string | undefined): Response {
+  const { file, line } = parsePosition(position) ?? { file: "", line: 0 };
+  const isAllowed = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
+  if (!isAllowed) return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  try {
+    return respondJson(readSourceLines(file, line, CONTEXT_LINES) satisfies SourceResponse);
+  } catch {
+    return respond(404, "The source file does not exist.\n");
+  }
+}
+
+function factsOf({
+  kind,
+  file,
+  ready,
+  receiveQueueBytes,
+  sendQueueBytes,
+  local,
+  peer,
+  tcp,
+}: FdInfo): [string, string][] {
+  const hasPeer = tcp !== undefined && kind !== "listener"; // a listener's tcp_info has other meanings
+  const facts: [string, string | undefined][] = [
+    ["Type", `${kind}, ${file}`],
+    ["Local address", local && formatPeer(local)],
+    ["Peer address", peer && formatPeer(peer)],
+    ["Ready for", ready === 0 ? "nothing" : formatMask(ready)],
+    ["Recv-Q", receiveQueueBytes === undefined ? undefined : `${receiveQueueBytes} bytes`],
+    ["Send-Q", sendQueueBytes === undefined ? undefined : `${sendQueueBytes} bytes`],
     ["TCP state", tcp?.state],
-    ["round trip", tcp === undefined || kind === "listener" ? undefined : `${tcp.rttUs} µs`],
-    ["retransmits", tcp === undefined || kind === "listener" ? undefined : String(tcp.totalRetransmitted)],
+    ["Round-trip time", hasPeer ? `${tcp.rttUs} µs` : undefined],
+    ["Retransmits", hasPeer ? String(tcp.totalRetransmitted) : undefined],
   ];
-  return all.filter((fact): fact is [string, string] => fact[1] !== undefined);
+  return facts.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }

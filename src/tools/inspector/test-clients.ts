@@ -1,4 +1,4 @@
-// class Tries: clients of every bad kind, and of good ones, on Bun's own event loop by this package's own watch().
+// Test clients, well-behaved and misbehaving, which run on Bun's event loop through watch().
 
 import type { Address } from "../../kernel/address.ts";
 import {
@@ -10,7 +10,6 @@ import {
   EPOLLIN,
   EPOLLOUT,
   SHUT_WR,
-  SO_LINGER,
   SO_RCVBUF,
   SOL_SOCKET,
 } from "../../kernel/constants.ts";
@@ -20,226 +19,240 @@ import { formatPeer } from "../../trace/format.ts";
 import { watch, type Watch } from "../../event-loop/watch.ts";
 import type { TestClientKind, TestClientState } from "./messages.ts";
 
-const MOST_OPEN = 256;
-const MOST_SHOWN = 24;
-const MOST_LINES = 12;
-const CROWD = 64;
-const DRIP_MS = 250;
-/** A client that is left alone ends then. */
-const LONGEST_MS = 120_000;
+const MAX_OPEN = 256;
+const MAX_LISTED = 24;
+const MAX_LOG_LINES = 12;
+const BURST_SIZE = 64;
+const DRIP_INTERVAL_MS = 250;
+/** A client that stays open for longer is closed. */
+const MAX_LIFETIME_MS = 120_000;
 const RECEIVE_BYTES = 65_536;
-const SHOWN_CHARACTERS = 60;
+const MAX_SHOWN_CHARACTERS = 60;
+/** A client that never reads logs its progress once per so many bytes. */
+const LOG_EVERY_BYTES = 100_000;
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/** The beginning of a TLS ClientHello. */
+const NOT_HTTP = "\x16\x03\x01\x02\x00\x01\x00\xfc\xff\r\n\r\n";
 
-export class TestClients implements Disposable {
+export class TestClientPool implements Disposable {
   readonly #onChange: () => void;
-  readonly #tries = new Map<number, Try[]>();
+  readonly #open = new Map<number, Set<TestClient>>();
   #states: TestClientState[] = [];
   #nextId = 1;
 
+  /** @param onChange called whenever `states` changes */
   constructor(onChange: () => void) {
     this.#onChange = onChange;
   }
 
+  /** The most recent clients, oldest first. */
   get states(): TestClientState[] {
     return this.#states;
   }
 
-  /** @throws {Error} if there are too many, or nobody listens there */
-  start(kind: TestClientKind, to: Address): number {
-    const open = [...this.#tries.values()].reduce((sum, some) => sum + some.length, 0);
-    const count = kind === "crowd" ? CROWD : 1;
-    if (open + count > MOST_OPEN) throw new Error(`${open} clients are open: end some first`);
+  /**
+   * Connects a client, or a group of them, to `address`.
+   *
+   * @throws {Error} if too many clients are open
+   * @throws {ErrnoError} if connect(2) fails
+   */
+  start(kind: TestClientKind, address: Address): void {
+    const openCount = [...this.#open.values()].reduce((sum, { size }) => sum + size, 0);
+    const count = kind === "burst" ? BURST_SIZE : 1;
+    if (openCount + count > MAX_OPEN) throw new Error(`${openCount} test clients are open: close some first`);
     const id = this.#nextId++;
     const state: TestClientState = { id, kind, isOpen: true, address: "", log: [] };
-    this.#states = [...this.#states, state].slice(-MOST_SHOWN);
-    const note = (line: string): void => {
-      if (state.log.length < MOST_LINES) state.log.push(line);
+    this.#states = [...this.#states, state].slice(-MAX_LISTED);
+    const log = (line: string): void => {
+      if (state.log.length < MAX_LOG_LINES) state.log.push(line);
       this.#onChange();
     };
-    const mine: Try[] = [];
-    this.#tries.set(id, mine);
-    const ended = (one: Try): void => {
-      mine.splice(mine.indexOf(one), 1);
-      if (mine.length > 0) return;
+    const group = new Set<TestClient>();
+    this.#open.set(id, group);
+    const onClose = (client: TestClient): void => {
+      group.delete(client);
+      if (group.size > 0) return;
       state.isOpen = false;
-      this.#tries.delete(id);
+      this.#open.delete(id);
       this.#onChange();
     };
     try {
       for (let i = 0; i < count; i++) {
-        const one: Try = new Try(kind, to, i === 0 ? note : () => {}, () => ended(one));
-        mine.push(one);
-        if (i === 0) state.address = one.address;
+        const isFirst = i === 0; // of a group, only the first client is logged
+        const client: TestClient = new TestClient(kind, address, isFirst ? log : () => {}, () => onClose(client));
+        group.add(client);
+        if (isFirst) state.address = client.address;
       }
-      for (const one of mine.slice()) one.begin(); // one that fails at once takes itself out
+      for (const client of group) client.start(); // a client that fails removes itself from the group
     } catch (error) {
-      for (const one of mine.splice(0)) one[Symbol.dispose]();
-      this.#tries.delete(id);
+      for (const client of group) client[Symbol.dispose]();
+      this.#open.delete(id);
       state.isOpen = false;
       throw error;
     }
     this.#onChange();
-    return id;
   }
 
-  end(id: number): void {
-    for (const one of this.#tries.get(id)?.slice() ?? []) one.end("closed");
+  close(id: number): void {
+    for (const client of this.#open.get(id) ?? []) client.close("closed");
   }
 
   [Symbol.dispose](): void {
-    for (const id of this.#tries.keys()) this.end(id);
+    for (const id of this.#open.keys()) this.close(id);
   }
 }
 
-/** One client. */
-class Try implements Disposable {
+class TestClient implements Disposable {
   readonly #kind: TestClientKind;
   readonly #socket: Socket;
-  readonly #note: (line: string) => void;
-  readonly #ended: () => void;
+  readonly #log: (line: string) => void;
+  readonly #onClose: () => void;
   #watch: Watch | undefined;
-  #timer: ReturnType<typeof setInterval> | undefined;
-  readonly #end: ReturnType<typeof setTimeout>;
+  #dripTimer: ReturnType<typeof setInterval> | undefined;
+  readonly #lifetimeTimer: ReturnType<typeof setTimeout>;
   #isOpen = true;
-  #unsent = Buffer.alloc(0);
-  #received = 0;
-  #sent = 0;
+  #output = Buffer.alloc(0);
+  #bytesSent = 0;
   #dripped = 0;
 
-  constructor(kind: TestClientKind, to: Address, note: (line: string) => void, ended: () => void) {
+  constructor(kind: TestClientKind, address: Address, log: (line: string) => void, onClose: () => void) {
     this.#kind = kind;
-    this.#note = note;
-    this.#ended = ended;
-    this.#socket = new Socket("path" in to ? AF_UNIX : to.family === "IPv6" ? AF_INET6 : AF_INET);
+    this.#log = log;
+    this.#onClose = onClose;
+    this.#socket = new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
     try {
       if (kind === "never-reads") this.#socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096);
-      this.#socket.connect(to);
+      this.#socket.connect(address);
     } catch (error) {
       this.#socket.close();
       throw error;
     }
-    this.#end = setTimeout(() => this.end("left alone for two minutes: closed"), LONGEST_MS);
+    this.#lifetimeTimer = setTimeout(() => this.close("closed after 2 minutes"), MAX_LIFETIME_MS);
   }
 
   get address(): string {
     return formatPeer(this.#socket.getsockname());
   }
 
-  begin(): void {
-    this.#note(`connected from ${this.address}`);
-    const reads = this.#kind !== "never-reads";
-    this.#watch = watch(this.#socket, reads ? EPOLLIN : EPOLLOUT, (mask) => this.#ready(mask));
+  start(): void {
+    this.#log(`connected from ${this.address}`);
+    const mask = this.#kind === "never-reads" ? EPOLLOUT : EPOLLIN;
+    this.#watch = watch(this.#socket, mask, (ready) => this.#onReady(ready));
     switch (this.#kind) {
       case "request":
-      case "crowd":
+      case "burst":
         return this.#send(REQUEST);
       case "pipeline":
         return this.#send(REQUEST.repeat(16));
       case "silent":
-        return this.#note("says nothing, and waits");
-      case "half-head":
+        return this.#log("sends nothing");
+      case "partial-head":
         return this.#send("GET / HTTP/1.1\r\nHost: lo");
       case "drip":
-        this.#timer = setInterval(() => this.#drip(), DRIP_MS);
+        this.#log(`sends one byte every ${DRIP_INTERVAL_MS} ms`);
+        this.#dripTimer = setInterval(() => this.#drip(), DRIP_INTERVAL_MS);
         return;
       case "half-close":
         this.#send(REQUEST);
         this.#socket.shutdown(SHUT_WR);
-        return this.#note("has shut its half: it sends no more, and reads on");
-      case "leave":
-        return this.end("closed at once");
+        return this.#log("called shutdown(SHUT_WR), still reads");
+      case "disconnect":
+        return this.close("closed immediately");
       case "reset":
         this.#send("GET / HTTP/1.1\r\n");
-        this.#socket.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
-        return this.end("reset (RST)");
+        this.#socket.setLinger(0);
+        return this.close("closed with a reset (RST)");
       case "garbage":
-        return this.#send("\x16\x03\x01\x02\x00\x01\x00\xfc\xff\r\n\r\n");
-      case "endless":
+        return this.#send(NOT_HTTP);
+      case "endless-head":
         return this.#send(`GET / HTTP/1.1\r\nX: ${"x".repeat(1_000_000)}`);
       case "never-reads":
-        return; // as long as the server takes more
+        return; // sends whenever the socket is writable
     }
   }
 
-  end(why: string): void {
+  close(reason: string): void {
     if (!this.#isOpen) return;
     this[Symbol.dispose]();
-    this.#note(why);
-    this.#ended();
+    this.#log(reason);
+    this.#onClose();
   }
 
   [Symbol.dispose](): void {
     this.#isOpen = false;
-    clearInterval(this.#timer);
-    clearTimeout(this.#end);
+    clearInterval(this.#dripTimer);
+    clearTimeout(this.#lifetimeTimer);
     this.#watch?.close();
     this.#socket.close();
   }
 
-  #ready(mask: number): void {
+  #onReady(mask: number): void {
     try {
-      if ((mask & EPOLLOUT) !== 0) this.#push();
+      if ((mask & EPOLLOUT) !== 0) this.#flush();
       if ((mask & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0 && this.#isOpen) this.#receive();
     } catch (error) {
-      this.#failed(error);
+      this.#onError(error);
     }
+  }
+
+  #onError(error: unknown): void {
+    if (!(error instanceof ErrnoError)) throw error;
+    this.close(`closed after ${error.message}`);
   }
 
   #receive(): void {
     const bytes = this.#socket.recv(RECEIVE_BYTES);
     if (bytes === null) return;
-    if (bytes.length === 0) return this.end("the server has closed");
-    this.#received += bytes.length;
-    const text = JSON.stringify(Buffer.from(bytes).toString("latin1").slice(0, SHOWN_CHARACTERS));
-    this.#note(`received ${bytes.length} bytes: ${text}`);
-    if (this.#kind === "request" && this.#received > 0) this.end("has its reply: closed");
+    if (bytes.length === 0) return this.close("the server closed the connection");
+    const text = JSON.stringify(Buffer.from(bytes).toString("latin1").slice(0, MAX_SHOWN_CHARACTERS));
+    this.#log(`received ${bytes.length} bytes: ${text}`);
+    if (this.#kind === "request") this.close("closed after the response");
   }
 
   #send(text: string): void {
-    this.#unsent = Buffer.from(text, "latin1");
+    this.#output = Buffer.from(text, "latin1");
     try {
-      this.#push();
+      this.#flush();
     } catch (error) {
-      this.#failed(error);
+      this.#onError(error);
     }
   }
 
-  /** As much as the kernel takes; the rest when it takes more. */
-  #push(): void {
-    if (this.#kind === "never-reads" && this.#unsent.length === 0) this.#unsent = Buffer.from(REQUEST.repeat(100));
-    if (this.#unsent.length === 0) return;
-    const sent = this.#socket.send(this.#unsent);
+  /** Sends as much as fits in the send queue. EPOLLOUT reports when there is room for the rest. */
+  #flush(): void {
+    if (this.#kind === "never-reads") return this.#sendRequests();
+    if (this.#output.length === 0) return;
+    const sent = this.#socket.send(this.#output);
     if (sent < 0) return;
-    this.#unsent = this.#unsent.subarray(sent);
-    const before = this.#sent;
-    this.#sent += sent;
-    if (this.#kind !== "never-reads") this.#note(`sent ${sent} bytes`);
-    else if (Math.floor(before / 100_000) < Math.floor(this.#sent / 100_000) || before === 0) {
-      this.#note(`sent ${this.#sent} bytes, and reads nothing`);
-    }
-    if (this.#kind === "never-reads") return;
-    this.#watch?.modify(this.#unsent.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    this.#output = this.#output.subarray(sent);
+    this.#log(`sent ${sent} bytes`);
+    this.#watch?.modify(this.#output.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  }
+
+  /** Sends requests without end, and reads no response. */
+  #sendRequests(): void {
+    if (this.#output.length === 0) this.#output = Buffer.from(REQUEST.repeat(100));
+    const sent = this.#socket.send(this.#output);
+    if (sent < 0) return;
+    this.#output = this.#output.subarray(sent);
+    const before = this.#bytesSent;
+    this.#bytesSent += sent;
+    const isDue = Math.floor(before / LOG_EVERY_BYTES) < Math.floor(this.#bytesSent / LOG_EVERY_BYTES);
+    if (isDue || before === 0) this.#log(`sent ${this.#bytesSent} bytes, reads nothing`);
   }
 
   #drip(): void {
     const next = REQUEST[this.#dripped++];
     if (next === undefined) {
-      clearInterval(this.#timer);
-      this.#note("has sent its request, a byte at a time");
+      clearInterval(this.#dripTimer);
+      this.#log("sent the whole request, one byte at a time");
       return;
     }
     try {
       this.#socket.send(Buffer.from(next));
-      if (this.#dripped === 1) this.#note(`sends a byte each ${DRIP_MS} ms`);
     } catch (error) {
-      this.#failed(error);
+      this.#onError(error);
     }
-  }
-
-  #failed(error: unknown): void {
-    if (!(error instanceof ErrnoError)) throw error;
-    this.end(`${error.message}: closed`);
   }
 }

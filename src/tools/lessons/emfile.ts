@@ -1,72 +1,86 @@
-// Lesson: no descriptor is left. The connection stays in the queue, the listener stays readable, and the loop spins.
+// Lesson: when a process runs out of file descriptors, accept fails, the listener stays readable, and the loop spins.
 
 import { EPOLLIN } from "../../kernel/constants.ts";
 import { EMFILE, errnoName } from "../../kernel/errno.ts";
 import { syscalls } from "../../kernel/ffi.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 const ITERATIONS = 5;
-/** To use up more than these would take long, and the kernel's memory. */
-const MOST = 1_100_000;
+/** With a higher limit, opening all file descriptors takes long and uses a lot of kernel memory. */
+const MAX_FDS = 1_100_000;
 
 export const emfile: Lesson = {
   id: "emfile",
-  title: "EMFILE",
+  title: "Out of file descriptors: EMFILE",
   point:
-    "When descriptors run out accept fails, and the connection stays in the queue: a loop that only goes on spins.",
-  run(stage) {
-    const { listener, connect } = stage.listener4();
-    const epoll = stage.epoll();
+    "When a process has no free file descriptor, accept fails and the connection stays in the accept queue. " +
+    "A loop that ignores the error spins.",
+  run(runner) {
+    const { listener, connect } = runner.listen();
+    const epoll = runner.epoll();
     epoll.register(listener, EPOLLIN);
     const sys = syscalls();
     const client = connect();
 
-    stage.step("All descriptors are gone", "This process opens as many as it may (ulimit -n). Then a client comes.");
-    const taken: number[] = [];
+    runner.step(
+      "Reaching the limit",
+      "This process opens file descriptors until it reaches its limit (ulimit -n). A client is waiting to be accepted.",
+    );
+    const opened: number[] = [];
     try {
       let last = 0;
       while ((last = sys.fcntl(listener.fileno(), F_DUPFD_CLOEXEC, 0)) >= 0) {
-        taken.push(last);
-        if (taken.length > MOST) throw new Error("this process may have too many open: run `ulimit -n 1024` before it");
+        opened.push(last);
+        if (opened.length > MAX_FDS) {
+          throw new Error("the limit on open files is too high for this lesson: run `ulimit -n 1024` first");
+        }
       }
-      stage.check("the last one fails with", errnoName(-last), errnoName(EMFILE));
+      runner.check("opening one more fails with", errnoName(-last), errnoName(EMFILE));
 
-      stage.step(
-        "accept fails, again and again",
-        "Readable is readable: the listener is level-triggered, and its queue is not empty. Whoever only notes the error and goes on has a loop that never rests.",
+      runner.step(
+        "accept fails, and fails again",
+        "The accept queue is not empty, so the level-triggered listener stays readable. " +
+          "epoll_wait reports it immediately, accept fails, and so on. A loop that only logs the error uses a full CPU core.",
       );
       let failures = 0;
       for (let iteration = 0; iteration < ITERATIONS; iteration++) {
-        const events = formatEvents(epoll.poll(WAIT_MS), { listener });
+        const events = formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { listener });
         try {
           listener.accept();
         } catch (error) {
           if ((error as { code?: string }).code === "EMFILE" && events === "[(listener, EPOLLIN)]") failures++;
         }
       }
-      stage.check(`of ${ITERATIONS} iterations: reported, and EMFILE`, failures, ITERATIONS);
+      runner.check(`out of ${ITERATIONS} iterations, reported readable and failed with EMFILE:`, failures, ITERATIONS);
 
-      stage.step(
-        "Stop listening for a moment",
-        "The listener is watched for nothing. Connections wait in the kernel's queue, where they cost nothing, and the others are served.",
+      runner.step(
+        "Pause accepting",
+        "The server sets the listener's mask to 0. New connections wait in the kernel's accept queue at no cost, and the " +
+          "loop keeps serving the connections it has.",
       );
       epoll.modify(listener, 0);
-      stage.ask(
+      runner.ask(
         "What does epoll_wait return?",
         ["[]", "[(listener, EPOLLIN)]", "[(listener, EPOLLERR)]"],
         formatEvents(epoll.poll(20), { listener }),
       );
     } finally {
-      for (const fd of taken) sys.close(fd);
+      for (const fd of opened) sys.close(fd);
     }
 
-    stage.step("One is free again", "Somebody has left. The listener is watched again: nobody was lost.");
+    runner.step(
+      "Resume accepting",
+      "File descriptors have been closed, so the server restores the listener's mask. The waiting client was not lost.",
+    );
     epoll.modify(listener, EPOLLIN);
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(WAIT_MS), { listener }), "[(listener, EPOLLIN)]");
-    stage.check("the client is accepted", stage.accept(listener).fileno() > 0, true);
+    runner.check(
+      "epoll_wait returns",
+      formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { listener }),
+      "[(listener, EPOLLIN)]",
+    );
+    runner.check("the client was accepted:", runner.accept(listener).fileno() > 0, true);
     client.close();
   },
 };

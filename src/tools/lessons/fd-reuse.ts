@@ -1,88 +1,85 @@
-// Lesson: a number is not a connection. It is given again at once, and an event of the list may be of who had it before.
+// Lesson: the kernel reuses file descriptor numbers immediately, so an event may belong to a connection that is closed.
 
-import { EPOLLIN } from "../../kernel/constants.ts";
+import { EPOLL_CTL_DEL, EPOLLIN } from "../../kernel/constants.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { syscalls } from "../../kernel/ffi.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
+import { pollBoth } from "./poll-both.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
-const F_DUPFD_FROM = 500;
+/** The lowest number for the duplicate, far from those that the lesson uses. */
+const MIN_DUPLICATE_FD = 500;
 
 export const fdReuse: Lesson = {
   id: "fd-reuse",
-  title: "The number that came back",
+  title: "Reused file descriptors",
   point:
-    "The kernel gives the lowest free number: an event of this very iteration may belong to a connection that is gone.",
-  run(stage) {
-    const [a, b] = [stage.pair(), stage.pair()];
-    const { listener, connect } = stage.listener4();
-    const epoll = stage.epoll();
-    epoll.register(a.ours, EPOLLIN);
-    epoll.register(b.ours, EPOLLIN);
+    "A new connection gets the lowest free file descriptor number. " +
+    "An event in the current batch may belong to a connection that is already closed.",
+  run(runner) {
+    const [a, b] = [runner.connectedPair(), runner.connectedPair()];
+    const { listener, connect } = runner.listen();
+    const epoll = runner.epoll();
+    epoll.register(a.conn, EPOLLIN);
+    epoll.register(b.conn, EPOLLIN);
 
-    stage.step("Two are ready", "Both have sent something. One wait brings both events.");
+    runner.step("Two events in one batch", "The peers of a and b have sent data. One epoll_wait reports both.");
     a.peer.send("a");
     b.peer.send("b");
-    const events = new Map<number, number>();
-    for (let turns = 0; events.size < 2 && turns < 100; turns++) {
-      for (const [fd, mask] of epoll.poll(WAIT_MS)) events.set(fd, mask);
-    }
-    stage.check(
-      "epoll_wait returns",
-      formatEvents(
-        [...events].sort(([x], [y]) => x - y),
-        { a: a.ours, b: b.ours },
-      ),
-      "[(a, EPOLLIN), (b, EPOLLIN)]",
-    );
-
-    stage.step(
-      "The first one closes the second",
-      "It is a's turn, and a has b closed: a chat that throws somebody out. Then, still in this iteration, a new client is accepted.",
-    );
-    const number = b.ours.fileno();
-    b.ours.close();
     connect();
-    epoll.register(listener, EPOLLIN);
-    epoll.poll(WAIT_MS);
-    const stranger = stage.accept(listener);
-    stage.ask(
-      "Which number does the new connection get?",
+    runner.waitUntilReadable(listener);
+    const events = pollBoth(epoll);
+    runner.check("epoll_wait returns", formatEvents(events, { a: a.conn, b: b.conn }), "[(a, EPOLLIN), (b, EPOLLIN)]");
+
+    runner.step(
+      "Handling a closes b",
+      "While the loop handles a, the application closes b, as a chat server does when one user bans another. " +
+        "Then, in the same iteration, a new client is accepted.",
+    );
+    const number = b.conn.fileno();
+    b.conn.close();
+    const newcomer = runner.accept(listener);
+    runner.ask(
+      "Which file descriptor number does the new connection get?",
       ["a new one", "the one that b had"],
-      stranger.fileno() === number ? "the one that b had" : "a new one",
+      newcomer.fileno() === number ? "the one that b had" : "a new one",
     );
 
-    stage.step(
-      "The event of who is gone",
-      `The list of this iteration still says that ${number} is readable. It is the stranger's number now, and the stranger has sent nothing: a blocking recv would wait here for ever; a program that took the event for a hang-up would close a guest.`,
+    runner.step(
+      "The stale event",
+      `The batch still contains an event that says fd ${number} is readable. That number now belongs to the new client, ` +
+        "which has sent nothing. With a blocking socket, recv would block here. " +
+        "A program that took the event for a hangup would close the wrong connection.",
     );
-    stage.check("recv returns (null: EAGAIN)", stranger.recv(10), null);
+    runner.check("the file descriptor of the new connection is", newcomer.fileno(), number);
+    runner.check("recv on the new connection returns (null means EAGAIN):", newcomer.recv(10), null);
 
-    stage.step(
-      "What helps",
-      "epoll brings back 64 bits with each event that the program may choose. EpollServer puts a token there, another one for each registration, and passes over events with an old one.",
+    runner.step(
+      "The remedy",
+      "With each registration, a program can store 64 bits that epoll_wait returns with the event. " +
+        "EpollServer stores a token there, which is different for each registration, and skips events with an old token.",
     );
-    stage.check("the list still has the number", events.has(number), true);
+    runner.check(
+      "the batch contains the reused number:",
+      events.some(([fd]) => fd === number),
+      true,
+    );
 
-    stage.step(
-      "And a ghost",
-      "The other way round: a duplicate keeps the open file alive. The number is closed, the kernel still watches it, and the program can no longer unregister it.",
+    runner.step(
+      "A registration that outlives its fd",
+      "A registration belongs to the open file, not to the file descriptor number. If a duplicate keeps the file open, " +
+        "the kernel still reports the closed number, and the program can no longer unregister it.",
     );
     const sys = syscalls();
-    const duplicate = sys.fcntl(a.ours.fileno(), F_DUPFD_CLOEXEC, F_DUPFD_FROM);
-    const ghost = a.ours.fileno();
-    a.ours.close();
-    const seen = epoll.poll(WAIT_MS).some(([fd]) => fd === ghost);
-    stage.check("the closed number is reported", seen, true);
-    const result = sys.epoll_ctl(epoll.fileno(), 2, ghost, 0, 0);
-    stage.check("epoll_ctl DEL says", result < 0 ? errnoName(-result) : "0", "EBADF");
+    const duplicate = sys.fcntl(a.conn.fileno(), F_DUPFD_CLOEXEC, MIN_DUPLICATE_FD);
+    const closed = a.conn.fileno();
+    a.conn.close();
+    const isReported = (timeoutMs: number): boolean => epoll.poll(timeoutMs).some(([fd]) => fd === closed);
+    runner.check("the closed number is still reported:", isReported(ARRIVAL_TIMEOUT_MS), true);
+    const result = sys.epoll_ctl(epoll.fileno(), EPOLL_CTL_DEL, closed, 0, 0);
+    runner.check("EPOLL_CTL_DEL fails with", result < 0 ? errnoName(-result) : "0", "EBADF");
     sys.close(duplicate);
-    stage.check(
-      "without the duplicate it is reported",
-      epoll.poll(20).some(([fd]) => fd === ghost),
-      false,
-    );
+    runner.check("after closing the duplicate, it is reported:", isReported(20), false);
   },
 };

@@ -1,11 +1,10 @@
-// Event lists as a lesson says them: by the names of the roles, not by numbers that are another each time.
+// Event lists with names in place of file descriptor numbers, which differ from run to run.
 
 import { formatMask } from "../../kernel/format-mask.ts";
-import type { FdLike } from "../../kernel/fd.ts";
-import { toFd } from "../../kernel/fd.ts";
+import { type FdLike, toFd } from "../../kernel/fd.ts";
 
-/** `[(client, EPOLLIN)]` */
+/** Returns a list such as `[(client, EPOLLIN)]`. A file descriptor without a name is shown by number. */
 export function formatEvents(events: readonly (readonly [number, number])[], names: Record<string, FdLike>): string {
-  const byFd = new Map(Object.entries(names).map(([name, fd]) => [toFd(fd), name]));
-  return `[${events.map(([fd, mask]) => `(${byFd.get(fd) ?? fd}, ${formatMask(mask)})`).join(", ")}]`;
+  const nameByFd = new Map(Object.entries(names).map(([name, fd]) => [toFd(fd), name]));
+  return `[${events.map(([fd, mask]) => `(${nameByFd.get(fd) ?? fd}, ${formatMask(mask)})`).join(", ")}]`;
 }

@@ -1,84 +1,82 @@
-// Lesson: the five event lists of the document's server.
+// Lesson: the five event lists that serve one request.
 
-import { EpollServer } from "../../server/server.ts";
-import { Socket } from "../../io/socket.ts";
 import type { InternetAddress } from "../../kernel/address.ts";
 import { formatMask } from "../../kernel/format-mask.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS, type LessonRunner } from "./lesson-runner.ts";
+import { Socket } from "../../io/socket.ts";
+import { EpollServer } from "../../server/server.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson, type LessonRunner } from "./lesson-runner.ts";
 
 export const hello: Lesson = {
   id: "hello",
-  title: "Hello, in five lists",
-  point: "A server on one epoll loop: each epoll_wait returns a list, and each list says what to do next.",
-  async run(stage) {
+  title: "One request in five event lists",
+  point: "An epoll server is a loop: each epoll_wait returns a list of events, and each event says what to do next.",
+  async run(runner) {
     const server = new EpollServer({
       hostname: "127.0.0.1",
       keepAlive: false,
       eager: false,
       deferAccept: false,
-      trace: { listener: stage.listener, lines: true, bytes: true },
+      trace: { listener: runner.traceListener, lines: true, bytes: true },
     });
-    const end = { close: () => void server.stop({ graceMs: 0 }) };
-    stage.own(end);
+    runner.closeAtEnd({ close: () => void server.stop({ graceMs: 0 }) });
 
-    stage.step(
-      "Nobody is there",
-      "The listening socket is registered for EPOLLIN. The wait ends with its timeout, and an empty list.",
+    runner.step(
+      "No client",
+      "The listening socket is registered with EPOLLIN. No client connects, so epoll_wait returns an empty list when its " +
+        "timeout expires.",
     );
     server.tick(10);
-    stage.check("epoll_wait returns", lastList(stage), "[]");
+    runner.check("epoll_wait returns", JSON.stringify(lastEvents(runner)), "[]");
 
-    stage.step(
-      "Somebody connects",
-      "A connection in the listener's queue makes the listener readable. accept takes it out, and the new descriptor is registered for EPOLLIN.",
+    runner.step(
+      "A client connects",
+      "A connection in the accept queue makes the listening socket readable. " +
+        "The server accepts it and registers the new file descriptor with EPOLLIN.",
     );
-    const client = stage.own(new Socket());
+    const client = runner.closeAtEnd(new Socket());
     client.connect(server.address as InternetAddress);
-    server.tick(WAIT_MS);
-    stage.check("the listener is reported with", lastMasks(stage), "EPOLLIN");
+    server.tick(ARRIVAL_TIMEOUT_MS);
+    runner.check("the listening socket is reported with", lastMasks(runner), "EPOLLIN");
 
-    stage.step(
-      "The request comes",
-      "recv until the blank line that ends the head. There is something to send now, so the mask becomes EPOLLOUT.",
+    runner.step(
+      "The request arrives",
+      "The server calls recv until it has the blank line that ends the request head. " +
+        "Now there is a response to send, so it changes the mask to EPOLLOUT.",
     );
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    server.tick(WAIT_MS);
-    stage.check("the connection is reported with", lastMasks(stage), "EPOLLIN");
+    server.tick(ARRIVAL_TIMEOUT_MS);
+    runner.check("the connection is reported with", lastMasks(runner), "EPOLLIN");
 
-    stage.step(
-      "There is room to send",
-      "send takes it all. Nothing is left to ask for: the mask becomes 0, and both directions are shut down.",
+    runner.step(
+      "The socket is writable",
+      "The server sends the whole response with one send. It expects nothing more, so it sets the mask to 0 and shuts down " +
+        "both directions of the connection.",
     );
-    server.tick(WAIT_MS);
-    stage.check("the connection is reported with", lastMasks(stage), "EPOLLOUT");
+    server.tick(ARRIVAL_TIMEOUT_MS);
+    runner.check("the connection is reported with", lastMasks(runner), "EPOLLOUT");
 
-    stage.step(
-      "The end",
-      "EPOLLHUP is reported whether asked for or not. Only now the descriptor is unregistered and closed.",
+    runner.step(
+      "The connection ends",
+      "EPOLLHUP is always reported, whatever the mask. Only now does the server unregister and close the file descriptor.",
     );
-    server.tick(WAIT_MS);
-    stage.ask(
-      "The mask is 0: nothing is asked for. What does epoll_wait report of the connection now?",
+    server.tick(ARRIVAL_TIMEOUT_MS);
+    runner.ask(
+      "The mask is 0. What does epoll_wait report for the connection now?",
       ["nothing", "EPOLLIN", "EPOLLOUT", "EPOLLHUP"],
-      lastMasks(stage),
+      lastMasks(runner),
     );
-    const reply = Buffer.from(client.recv(1_000) ?? []).toString("latin1");
-    stage.check("the client's reply ends with", reply.split("\r\n").at(-1), "Hello from Epoll server!");
+    const response = Buffer.from(client.recv(1_000) ?? []).toString("latin1");
+    runner.check("the client received the body:", response.split("\r\n").at(-1), "Hello from Epoll server!");
     await server.stop({ graceMs: 0 });
   },
 };
 
-function lastWait(stage: LessonRunner): [number, number][] {
-  return stage.events.findLast((event) => event.type === "wait")?.events ?? [];
+function lastEvents(runner: LessonRunner): [fd: number, mask: number][] {
+  return runner.events.findLast((event) => event.type === "wait")?.events ?? [];
 }
 
-function lastList(stage: LessonRunner): string {
-  return JSON.stringify(lastWait(stage));
-}
-
-function lastMasks(stage: LessonRunner): string {
-  return lastWait(stage)
+function lastMasks(runner: LessonRunner): string {
+  return lastEvents(runner)
     .map(([, mask]) => formatMask(mask))
     .join(", ");
 }

@@ -1,68 +1,67 @@
-// Lesson: EPOLLRDHUP, EPOLLHUP and EPOLLERR: half an end, the end, and a broken one.
+// Lesson: EPOLLRDHUP, EPOLLHUP and EPOLLERR: the peer closed its side, both sides are closed, the connection failed.
 
-import { EPOLLIN, EPOLLRDHUP, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../../kernel/constants.ts";
-import { Epoll } from "../../io/epoll.ts";
+import { EPOLLIN, EPOLLRDHUP, SHUT_WR } from "../../kernel/constants.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
 export const hupRdhup: Lesson = {
   id: "hup-rdhup",
-  title: "HUP against RDHUP",
+  title: "EPOLLRDHUP, EPOLLHUP and EPOLLERR",
   point:
-    "EPOLLRDHUP: the peer sends no more, and may still read. EPOLLHUP: both directions are over. EPOLLERR: it is broken.",
-  run(stage) {
-    const { ours, peer } = stage.pair();
-    const epoll = stage.epoll();
-    epoll.register(ours, EPOLLIN | EPOLLRDHUP);
+    "EPOLLRDHUP: the peer sends nothing more, but may still read. EPOLLHUP: both directions are shut down. " +
+    "EPOLLERR: the connection failed.",
+  run(runner) {
+    const { conn, peer } = runner.connectedPair();
+    const epoll = runner.epoll();
+    epoll.register(conn, EPOLLIN | EPOLLRDHUP);
 
-    stage.step(
-      "The peer shuts its half",
-      "shutdown(SHUT_WR): it has sent all, as `nc -N` does, or a client that waits for its reply. Closing now would take the reply from it.",
+    runner.step(
+      "The peer shuts down writing",
+      "The peer calls shutdown(SHUT_WR): it has sent everything and waits for the response, as `nc -N` does. " +
+        "A server that closed the connection now would discard the response.",
     );
     peer.shutdown(SHUT_WR);
-    stage.ask(
+    runner.ask(
       "What does epoll_wait return?",
-      ["[]", "[(ours, EPOLLIN|EPOLLRDHUP)]", "[(ours, EPOLLHUP)]", "[(ours, EPOLLIN|EPOLLHUP|EPOLLRDHUP)]"],
-      formatEvents(epoll.poll(WAIT_MS), { ours }),
+      ["[]", "[(conn, EPOLLIN|EPOLLRDHUP)]", "[(conn, EPOLLHUP)]", "[(conn, EPOLLIN|EPOLLHUP|EPOLLRDHUP)]"],
+      formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn }),
     );
-    stage.check("recv returns", (ours.recv(10) ?? [1]).length, 0);
+    runner.check("recv returns (0 is end of stream):", (conn.recv(10) ?? [1]).length, 0);
 
-    stage.step("The reply still arrives", "Only half of the connection is over.");
-    ours.send("the reply");
-    using theirs = new Epoll();
-    theirs.register(peer, EPOLLIN);
-    theirs.poll(WAIT_MS);
-    stage.check("the peer receives", Buffer.from(peer.recv(100) ?? []).toString(), "the reply");
+    runner.step("The response still arrives", "Only one direction is shut down. The other one still works.");
+    conn.send("the response");
+    runner.waitUntilReadable(peer);
+    runner.check("the peer receives", Buffer.from(peer.recv(100) ?? []).toString(), "the response");
 
-    stage.step(
-      "Both halves",
-      "We shut ours, too. EPOLLHUP comes with the rest, whatever was asked for: with a mask of 0 it alone is reported.",
+    runner.step(
+      "Both directions are shut down",
+      "The server shuts down writing, too. EPOLLHUP is reported whatever the mask; with a mask of 0, it is the only event.",
     );
-    epoll.modify(ours, 0);
-    ours.shutdown(SHUT_WR);
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(WAIT_MS), { ours }), "[(ours, EPOLLHUP)]");
+    epoll.modify(conn, 0);
+    conn.shutdown(SHUT_WR);
+    runner.check("epoll_wait returns", formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn }), "[(conn, EPOLLHUP)]");
 
-    stage.step(
+    runner.step(
       "A reset",
-      "Another connection: the peer throws it away with SO_LINGER of 0 seconds, which sends an RST. That is no end, that is a break: recv says ECONNRESET.",
+      "On another connection, the peer sets SO_LINGER to 0 seconds and closes, which sends a RST. " +
+        "This is an error, not an end of stream: recv fails.",
     );
-    const broken = stage.pair();
-    epoll.register(broken.ours, 0);
-    broken.peer.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
-    broken.peer.close();
-    epoll.unregister(ours);
-    stage.check(
+    const reset = runner.connectedPair();
+    epoll.register(reset.conn, 0);
+    reset.peer.setLinger(0);
+    reset.peer.close();
+    epoll.unregister(conn);
+    runner.check(
       "epoll_wait returns",
-      formatEvents(epoll.poll(WAIT_MS), { broken: broken.ours }),
-      "[(broken, EPOLLERR|EPOLLHUP)]",
+      formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn: reset.conn }),
+      "[(conn, EPOLLERR|EPOLLHUP)]",
     );
     let code = "";
     try {
-      broken.ours.recv(10);
+      reset.conn.recv(10);
     } catch (error) {
       code = (error as { code: string }).code;
     }
-    stage.check("recv fails with", code, "ECONNRESET");
+    runner.check("recv fails with", code, "ECONNRESET");
   },
 };

@@ -1,90 +1,42 @@
-// class Stage: where a lesson plays. Its epolls and sockets are real and traced; its claims are compared, and its own.
+// Runs a lesson: creates traced epoll instances and sockets for it, and records its steps and checks.
 
-import { EPOLL_CLOEXEC, SOCK_STREAM } from "../../kernel/constants.ts";
 import type { InternetAddress } from "../../kernel/address.ts";
-import { Epoll } from "../../io/epoll.ts";
+import { AF_INET, EPOLL_CLOEXEC, EPOLLIN, SOCK_STREAM } from "../../kernel/constants.ts";
 import { check } from "../../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../../kernel/ffi.ts";
+import { Epoll } from "../../io/epoll.ts";
 import { Socket } from "../../io/socket.ts";
 import type { TraceEvent, TraceListener } from "../../trace/events.ts";
 import { Tracer } from "../../trace/tracer.ts";
-import type { Lesson, LessonReport, LessonStep } from "./lesson.ts";
+import type { LessonInfo, LessonReport, LessonStep } from "./lesson-report.ts";
 
-/** What comes over loopback is waited for so long. */
-export const WAIT_MS = 2_000;
+/** The longest wait for data to arrive over the loopback interface. */
+export const ARRIVAL_TIMEOUT_MS = 2_000;
+
+const BACKLOG = 16;
+/** Longer data is left out of the report: printed, it would hide the system calls. */
+const MAX_DATA_LENGTH = 200;
+
+/** A lesson: a small program that uses real sockets, and describes and checks what it does step by step. */
+export interface Lesson extends LessonInfo {
+  run(runner: LessonRunner): void | Promise<void>;
+}
+
+interface Closable {
+  close(): unknown;
+}
 
 export class LessonRunner {
   readonly events: TraceEvent[] = [];
   readonly steps: LessonStep[] = [];
-  readonly #things: { close(): unknown }[] = [];
+  readonly #resources: Closable[] = [];
   #sys: Syscalls | undefined;
 
-  /** For a server's `trace`. */
-  readonly listener: TraceListener = (event) => void this.events.push(event);
+  /** The trace listener, for a server's `trace` option. */
+  readonly traceListener: TraceListener = (event) => void this.events.push(withoutLongData(event));
 
-  /** What follows belongs to this step. */
-  step(title: string, text: string): void {
-    this.#endStep();
-    this.steps.push({ title, text, checks: [], question: undefined, seq: 0 });
-  }
-
-  /** Compare what was found with what a reader of the text would expect. */
-  check(claim: string, found: unknown, wanted: unknown): void {
-    const [is, should] = [shown(found), shown(wanted)];
-    this.#step.checks.push({ claim, found: is, wanted: should, holds: is === should });
-  }
-
-  /** A question of this step; the kernel has answered it with `found`, which is one of the choices. */
-  ask(ask: string, choices: string[], found: string): void {
-    const answer = choices.indexOf(found);
-    this.check(ask, answer < 0 ? found : "one of the choices", "one of the choices");
-    this.#step.question = { ask, choices, answer };
-  }
-
-  epoll(): Epoll {
-    const fd = check(this.#traced.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-    return this.own(new Epoll(fd, this.#traced));
-  }
-
-  /** A listening socket, and how to connect to it. */
-  listener4(): { listener: Socket; connect: () => Socket } {
-    const listener = this.own(new Socket(2, SOCK_STREAM, 0, undefined, this.#traced));
-    listener.bind({ address: "127.0.0.1", port: 0 });
-    listener.listen(16);
-    const address = listener.getsockname() as InternetAddress;
-    const connect = (): Socket => {
-      const client = this.own(new Socket());
-      client.connect(address);
-      return client;
-    };
-    return { listener, connect };
-  }
-
-  /** A TCP connection over loopback: the traced end that the lesson is about, and the one of its peer. */
-  pair(): { ours: Socket; peer: Socket } {
-    const { listener, connect } = this.listener4();
-    const peer = connect();
-    using epoll = new Epoll();
-    epoll.register(listener, 1);
-    epoll.poll(WAIT_MS);
-    const ours = this.accept(listener);
-    listener.close();
-    return { ours, peer };
-  }
-
-  accept(listener: Socket): Socket {
-    const accepted = listener.accept();
-    if (accepted === null) throw new Error("nobody waited to be accepted");
-    return this.own(accepted.socket);
-  }
-
-  /** It is closed when the lesson is over, if not before. */
-  own<Thing extends { close(): unknown }>(thing: Thing): Thing {
-    this.#things.push(thing);
-    return thing;
-  }
-
-  async play(lesson: Lesson): Promise<LessonReport> {
+  /** Runs a lesson, and closes everything that it opened. An error is part of the report. */
+  async run(lesson: Lesson): Promise<LessonReport> {
     let error: string | undefined;
     try {
       await lesson.run(this);
@@ -93,20 +45,96 @@ export class LessonRunner {
     }
     this.#endStep();
     const { id, title, point } = lesson;
-    const { steps, events } = this;
+    const { steps } = this;
     const holds = error === undefined && steps.every(({ checks }) => checks.every((one) => one.holds));
-    const report: LessonReport = { id, title, point, steps, events: [...events], holds, error };
-    for (const thing of this.#things.toReversed()) thing.close();
+    const report: LessonReport = { id, title, point, steps, events: [...this.events], holds, error };
+    for (const resource of this.#resources.toReversed()) resource.close();
     return report;
   }
 
-  get #traced(): Syscalls {
-    return (this.#sys ??= new Tracer({ listener: this.listener, bytes: true }).traced(syscalls()));
+  // ---- the text ----
+
+  /** Begins a step. The checks and system calls that follow belong to it. */
+  step(title: string, text: string): void {
+    this.#endStep();
+    this.steps.push({ title, text, checks: [], question: undefined, seq: 0 });
   }
 
-  get #step(): LessonStep {
+  /** Checks a statement. The claim reads on into the value: "epoll_wait returns". */
+  check(claim: string, actual: unknown, expected: unknown): void {
+    const [actualText, expectedText] = [format(actual), format(expected)];
+    this.#currentStep.checks.push({
+      claim,
+      expected: expectedText,
+      actual: actualText,
+      holds: actualText === expectedText,
+    });
+  }
+
+  /** Asks the reader a question in this step. `actual` is the answer that the kernel gave: one of the choices. */
+  ask(prompt: string, choices: string[], actual: string): void {
+    const answer = choices.indexOf(actual);
+    this.check(prompt, answer < 0 ? actual : "one of the choices", "one of the choices");
+    this.#currentStep.question = { prompt, choices, answer };
+  }
+
+  // ---- the resources ----
+
+  epoll(): Epoll {
+    const fd = check(this.#tracedSyscalls.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    return this.closeAtEnd(new Epoll(fd, this.#tracedSyscalls));
+  }
+
+  /** Returns a traced listening socket, and a function that connects a client to it. */
+  listen(): { listener: Socket; connect: () => Socket } {
+    const listener = this.closeAtEnd(new Socket(AF_INET, SOCK_STREAM, 0, undefined, this.#tracedSyscalls));
+    listener.bind({ address: "127.0.0.1", port: 0 });
+    listener.listen(BACKLOG);
+    const address = listener.getsockname() as InternetAddress;
+    const connect = (): Socket => {
+      const client = this.closeAtEnd(new Socket());
+      client.connect(address);
+      return client;
+    };
+    return { listener, connect };
+  }
+
+  /** Returns the two ends of a TCP connection over loopback. Only `conn`, the server's end, is traced. */
+  connectedPair(): { conn: Socket; peer: Socket } {
+    const { listener, connect } = this.listen();
+    const peer = connect();
+    this.waitUntilReadable(listener);
+    const conn = this.accept(listener);
+    listener.close();
+    return { conn, peer };
+  }
+
+  /** Waits outside the trace, for what the lesson's own epoll instance is not to report. */
+  waitUntilReadable(socket: Socket): void {
+    using epoll = new Epoll();
+    epoll.register(socket, EPOLLIN);
+    epoll.poll(ARRIVAL_TIMEOUT_MS);
+  }
+
+  accept(listener: Socket): Socket {
+    const accepted = listener.accept();
+    if (accepted === null) throw new Error("the accept queue is empty");
+    return this.closeAtEnd(accepted.socket);
+  }
+
+  /** Closes the resource when the lesson ends. The lesson may close it earlier. */
+  closeAtEnd<Resource extends Closable>(resource: Resource): Resource {
+    this.#resources.push(resource);
+    return resource;
+  }
+
+  get #tracedSyscalls(): Syscalls {
+    return (this.#sys ??= new Tracer({ listener: this.traceListener, bytes: true }).wrap(syscalls()));
+  }
+
+  get #currentStep(): LessonStep {
     const step = this.steps.at(-1);
-    if (step === undefined) throw new Error("a lesson begins with a step");
+    if (step === undefined) throw new Error("a lesson must begin with step()");
     return step;
   }
 
@@ -116,6 +144,12 @@ export class LessonRunner {
   }
 }
 
-function shown(value: unknown): string {
+function withoutLongData(event: TraceEvent): TraceEvent {
+  if (!("bytes" in event) || event.bytes === undefined || event.bytes.length <= MAX_DATA_LENGTH) return event;
+  const { bytes: _bytes, ...rest } = event;
+  return rest;
+}
+
+function format(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

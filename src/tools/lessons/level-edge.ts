@@ -1,68 +1,61 @@
-// Lesson: level-triggered and edge-triggered, on the same bytes.
+// Lesson: level-triggered and edge-triggered notification, compared on the same data.
 
 import { EPOLLET, EPOLLIN } from "../../kernel/constants.ts";
-import { queuesOf } from "../../trace/kernel-state.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
+import { pollBoth } from "./poll-both.ts";
 
 export const levelEdge: Lesson = {
   id: "level-edge",
-  title: "Level against edge",
-  point: "Level-triggered tells of a state, as long as it lasts; edge-triggered (EPOLLET) tells of a change, once.",
-  run(stage) {
-    const [level, edge] = [stage.pair(), stage.pair()];
-    const names = { level: level.ours, edge: edge.ours };
-    const epoll = stage.epoll();
-    epoll.register(level.ours, EPOLLIN);
-    epoll.register(edge.ours, EPOLLIN | EPOLLET);
+  title: "Level-triggered and edge-triggered",
+  point:
+    "Level-triggered: reported as long as data can be read. Edge-triggered (EPOLLET): reported once, when new data arrives.",
+  run(runner) {
+    const [level, edge] = [runner.connectedPair(), runner.connectedPair()];
+    const names = { level: level.conn, edge: edge.conn };
+    const epoll = runner.epoll();
+    epoll.register(level.conn, EPOLLIN);
+    epoll.register(edge.conn, EPOLLIN | EPOLLET);
 
-    stage.step(
-      "Five bytes for both",
-      "Two connections, one watched level-triggered and one edge-triggered. Each peer sends hello.",
+    runner.step(
+      "Five bytes arrive",
+      "One connection is registered level-triggered, the other edge-triggered. Each peer sends `hello`.",
     );
     for (const { peer } of [level, edge]) peer.send("hello");
-    const first = formatEvents(
-      bothOf(epoll.poll(WAIT_MS), () => epoll.poll(WAIT_MS)),
-      names,
-    );
-    stage.check("epoll_wait returns", first, "[(level, EPOLLIN), (edge, EPOLLIN)]");
+    runner.check("epoll_wait returns", formatEvents(pollBoth(epoll), names), "[(level, EPOLLIN), (edge, EPOLLIN)]");
 
-    stage.step("Two of them are read", "From each two bytes are read; three are left.");
-    for (const { ours } of [level, edge]) ours.recv(2);
-    stage.check(
-      "bytes are left",
-      [level, edge].map(({ ours }) => queuesOf(ours.fileno()).unread),
+    runner.step("Two bytes are read", "The program reads two bytes from each connection, and leaves three.");
+    for (const { conn } of [level, edge]) conn.recv(2);
+    runner.check(
+      "bytes left in the receive queues:",
+      [level, edge].map(({ conn }) => queueSizes(conn.fileno()).receiveQueueBytes),
       [3, 3],
     );
 
-    stage.step("Wait again", "Nothing new has come. Three bytes are there on both sides.");
-    const again = formatEvents(epoll.poll(50), names);
-    stage.ask(
+    runner.step("epoll_wait again", "No new data has arrived. Three bytes are left on both connections.");
+    runner.ask(
       "What does epoll_wait return?",
       ["[]", "[(level, EPOLLIN)]", "[(edge, EPOLLIN)]", "[(level, EPOLLIN), (edge, EPOLLIN)]"],
-      again,
+      formatEvents(epoll.poll(50), names),
     );
-    stage.check("and yet there are bytes to read on edge", queuesOf(edge.ours.fileno()).unread, 3);
+    runner.check("bytes left in the receive queue of edge:", queueSizes(edge.conn.fileno()).receiveQueueBytes, 3);
 
-    stage.step(
-      "One more byte",
-      "The peer of edge sends one more: that is a change, and it is told. The three old bytes had waited for it.",
+    runner.step(
+      "One more byte arrives",
+      "The peer of edge sends one more byte. New data is a change, so edge is reported. " +
+        "The three old bytes waited until then.",
     );
-    while (level.ours.recv(10) !== null);
+    while (level.conn.recv(10) !== null);
     edge.peer.send("!");
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(WAIT_MS), names), "[(edge, EPOLLIN)]");
+    runner.check("epoll_wait returns", formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), names), "[(edge, EPOLLIN)]");
 
-    stage.step("The rule", "Edge-triggered: read until EAGAIN, each time. Then nothing is left that nobody tells of.");
+    runner.step(
+      "The rule for EPOLLET",
+      "After each event, read until recv fails with EAGAIN. Then no data is left that epoll_wait would not report.",
+    );
     let received = "";
-    for (let piece; (piece = edge.ours.recv(2)) !== null;) received += Buffer.from(piece).toString();
-    stage.check("until EAGAIN", received, "llo!");
+    for (let chunk; (chunk = edge.conn.recv(2)) !== null;) received += Buffer.from(chunk).toString();
+    runner.check("received until EAGAIN:", received, "llo!");
   },
 };
-
-/** The two may come one after the other. */
-function bothOf(events: [number, number][], more: () => [number, number][]): [number, number][] {
-  const all = new Map(events);
-  for (let turns = 0; all.size < 2 && turns < 100; turns++) for (const [fd, mask] of more()) all.set(fd, mask);
-  return [...all].sort(([a], [b]) => a - b);
-}

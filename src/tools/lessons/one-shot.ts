@@ -1,51 +1,57 @@
-// Lesson: EPOLLONESHOT: one event, then silence until it is armed again.
+// Lesson: with EPOLLONESHOT, a registration is disarmed after one event.
 
 import { EPOLLIN, EPOLLONESHOT } from "../../kernel/constants.ts";
 import { formatMask } from "../../kernel/format-mask.ts";
-import { interestList } from "../../trace/kernel-state.ts";
+import { interestList } from "../../trace/interest-list.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
 export const oneShot: Lesson = {
   id: "one-shot",
-  title: "One shot",
-  point: "With EPOLLONESHOT a descriptor is reported once and then disarmed: so that of many threads only one gets it.",
-  run(stage) {
-    const { ours, peer } = stage.pair();
-    const epoll = stage.epoll();
-    const kernels = (): string => formatMask(interestList(epoll).find(({ fd }) => fd === ours.fileno())?.mask ?? 0);
+  title: "EPOLLONESHOT",
+  point:
+    "With EPOLLONESHOT, a file descriptor is reported once and then disarmed. " +
+    "If several threads wait, only one of them handles it at a time.",
+  run(runner) {
+    const { conn, peer } = runner.connectedPair();
+    const epoll = runner.epoll();
+    const kernelMask = (): string => formatMask(interestList(epoll).find(({ fd }) => fd === conn.fileno())?.mask ?? 0);
 
-    stage.step(
+    runner.step(
       "Armed",
-      "Registered for EPOLLIN|EPOLLONESHOT. The kernel adds EPOLLERR and EPOLLHUP, as it always does.",
+      "The connection is registered with EPOLLIN|EPOLLONESHOT. The kernel adds EPOLLERR and EPOLLHUP to every mask.",
     );
-    epoll.register(ours, EPOLLIN | EPOLLONESHOT);
-    stage.check("the kernel's mask", kernels(), "EPOLLIN|EPOLLERR|EPOLLHUP|EPOLLONESHOT");
+    epoll.register(conn, EPOLLIN | EPOLLONESHOT);
+    runner.check("the kernel mask is", kernelMask(), "EPOLLIN|EPOLLERR|EPOLLHUP|EPOLLONESHOT");
 
-    stage.step(
-      "The shot",
-      "The peer sends. The event comes, and with it the kernel disarms the registration; it is there still, without anything to report.",
+    runner.step(
+      "One event",
+      "The peer sends data. The kernel reports the event and disarms the registration, which stays in the interest list " +
+        "without any events.",
     );
     peer.send("one");
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(WAIT_MS), { ours }), "[(ours, EPOLLIN)]");
-    stage.check("the kernel's mask", kernels(), "EPOLLONESHOT");
+    runner.check("epoll_wait returns", formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn }), "[(conn, EPOLLIN)]");
+    runner.check("the kernel mask is now", kernelMask(), "EPOLLONESHOT");
 
-    stage.step("Silence", "Nothing was read: three bytes wait. The peer sends three more, and hangs up.");
+    runner.step(
+      "Disarmed",
+      "The program has not read the three bytes. The peer sends three more and closes the connection.",
+    );
     peer.send("two");
     peer.close();
-    stage.ask(
+    runner.ask(
       "What does epoll_wait return?",
-      ["[]", "[(ours, EPOLLIN)]", "[(ours, EPOLLIN|EPOLLRDHUP)]"],
-      formatEvents(epoll.poll(50), { ours }),
+      ["[]", "[(conn, EPOLLIN)]", "[(conn, EPOLLIN|EPOLLRDHUP)]"],
+      formatEvents(epoll.poll(50), { conn }),
     );
 
-    stage.step(
-      "Armed again",
-      "epoll_ctl MOD arms it, and what is true at that moment is reported at once: nothing was lost, it was only not said.",
+    runner.step(
+      "Re-armed",
+      "EPOLL_CTL_MOD re-arms the registration. The socket is readable at that moment, so the event is reported immediately. " +
+        "No data was lost.",
     );
-    epoll.modify(ours, EPOLLIN | EPOLLONESHOT);
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(WAIT_MS), { ours }), "[(ours, EPOLLIN)]");
-    stage.check("recv has", Buffer.from(ours.recv(100) ?? []).toString(), "onetwo");
+    epoll.modify(conn, EPOLLIN | EPOLLONESHOT);
+    runner.check("epoll_wait returns", formatEvents(epoll.poll(ARRIVAL_TIMEOUT_MS), { conn }), "[(conn, EPOLLIN)]");
+    runner.check("recv returns", Buffer.from(conn.recv(100) ?? []).toString(), "onetwo");
   },
 };

@@ -1,62 +1,70 @@
-// Lesson: send takes what there is room for, and EPOLLOUT says when there is more.
+// Lesson: send accepts only what fits in the send queue, and EPOLLOUT reports when there is room for more.
 
 import { EPOLLOUT, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../kernel/constants.ts";
-import { queuesOf } from "../../trace/kernel-state.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
 import { formatEvents } from "./format-events.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
-const ALL = 1_000_000;
+const TOTAL_BYTES = 1_000_000;
+const MAX_ROUNDS = 10_000;
 
 export const partialWrite: Lesson = {
   id: "partial-write",
-  title: "The partial write",
+  title: "Partial writes",
   point:
-    "send on a non-blocking socket takes as much as the kernel has room for; the rest is yours to keep until EPOLLOUT.",
-  run(stage) {
-    const { ours, peer } = stage.pair();
-    ours.setsockopt(SOL_SOCKET, SO_SNDBUF, 16_384);
+    "On a non-blocking socket, send accepts as many bytes as fit in the send queue. " +
+    "The program keeps the rest until EPOLLOUT is reported.",
+  run(runner) {
+    const { conn, peer } = runner.connectedPair();
+    conn.setsockopt(SOL_SOCKET, SO_SNDBUF, 16_384);
     peer.setsockopt(SOL_SOCKET, SO_RCVBUF, 16_384);
-    const epoll = stage.epoll();
+    const epoll = runner.epoll();
 
-    stage.step("A large reply", `${ALL} bytes are to be sent in one call. The peer does not read.`);
-    const bytes = new Uint8Array(ALL);
-    let sent = ours.send(bytes);
-    stage.ask(
-      `What does send(${ALL} bytes) return?`,
-      ["all of it: send waits", "-1 EAGAIN: it does not fit", "a part of it"],
-      sent === ALL ? "all of it: send waits" : sent < 0 ? "-1 EAGAIN: it does not fit" : "a part of it",
+    runner.step("A large response", `The program sends ${TOTAL_BYTES} bytes with one call. The peer does not read.`);
+    const bytes = new Uint8Array(TOTAL_BYTES);
+    let sent = conn.send(bytes);
+    const choices = [
+      "all bytes: send blocks until they fit",
+      "-1 EAGAIN: they do not fit",
+      "some of the bytes",
+    ] as const;
+    runner.ask(
+      `What does send(${TOTAL_BYTES} bytes) return?`,
+      [...choices],
+      sent === TOTAL_BYTES ? choices[0] : sent < 0 ? choices[1] : choices[2],
     );
 
-    stage.step(
-      "Once more",
-      "The kernel's buffer is full: now it is EAGAIN. A loop that went on calling send would burn the processor; one that gave up would lose the rest.",
+    runner.step(
+      "The send queue is full",
+      "The next calls fail with EAGAIN. A loop that kept calling send would waste CPU time; " +
+        "one that gave up would lose the rest of the response.",
     );
-    for (let more; (more = ours.send(bytes.subarray(sent))) > 0;) sent += more;
-    stage.check("send returns", ours.send(bytes.subarray(sent)), -1);
+    for (let more; (more = conn.send(bytes.subarray(sent))) > 0;) sent += more;
+    runner.check("send returns", conn.send(bytes.subarray(sent)), -1);
 
-    stage.step(
-      "Ask for EPOLLOUT",
-      "So the rest is kept, and the descriptor registered for EPOLLOUT. As long as the peer does not read, epoll_wait is silent.",
+    runner.step(
+      "Wait for EPOLLOUT",
+      "The program keeps the rest and registers the connection with EPOLLOUT. " +
+        "As long as the peer does not read, epoll_wait returns nothing.",
     );
-    epoll.register(ours, EPOLLOUT);
-    stage.check("epoll_wait returns", formatEvents(epoll.poll(50), { ours }), "[]");
-    stage.check("bytes lie in our socket's queue", (queuesOf(ours.fileno()).unsent ?? 0) > 0, true);
+    epoll.register(conn, EPOLLOUT);
+    runner.check("epoll_wait returns", formatEvents(epoll.poll(50), { conn }), "[]");
+    runner.check("the send queue holds data:", (queueSizes(conn.fileno()).sendQueueBytes ?? 0) > 0, true);
 
-    stage.step(
+    runner.step(
       "The peer reads",
-      "Its reading makes room at this end, and EPOLLOUT is reported: once for each time that there is enough room, until all is out.",
+      "When the peer reads, the send queue drains. Whenever it has enough room, EPOLLOUT is reported, until all bytes are sent.",
     );
     let received = 0;
-    let times = 0;
-    for (let turns = 0; received < ALL && turns < 10_000; turns++) {
-      for (let piece; (piece = peer.recv(65_536)) !== null && piece.length > 0;) received += piece.length;
-      const [event] = epoll.poll(sent < ALL ? WAIT_MS : 0);
-      if (event === undefined || sent === ALL) continue;
-      times++;
-      for (let more; sent < ALL && (more = ours.send(bytes.subarray(sent))) > 0;) sent += more;
+    let reports = 0;
+    for (let round = 0; received < TOTAL_BYTES && round < MAX_ROUNDS; round++) {
+      for (let chunk; (chunk = peer.recv(65_536)) !== null && chunk.length > 0;) received += chunk.length;
+      const [event] = epoll.poll(sent < TOTAL_BYTES ? ARRIVAL_TIMEOUT_MS : 0);
+      if (event === undefined || sent === TOTAL_BYTES) continue;
+      reports++;
+      for (let more; sent < TOTAL_BYTES && (more = conn.send(bytes.subarray(sent))) > 0;) sent += more;
     }
-    stage.check("EPOLLOUT was reported", times > 0, true);
-    stage.check("bytes have arrived", received, ALL);
+    runner.check("EPOLLOUT was reported:", reports > 0, true);
+    runner.check("bytes received by the peer:", received, TOTAL_BYTES);
   },
 };

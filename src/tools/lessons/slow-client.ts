@@ -1,74 +1,75 @@
-// Lesson: a client that sends half a head and no more. It costs a descriptor, not the loop; and it has to have an end.
+// Lesson: a client that sends half a request head occupies a file descriptor, not the loop, and needs a timeout.
 
 import type { InternetAddress } from "../../kernel/address.ts";
-import { EpollServer } from "../../server/server.ts";
 import { Socket } from "../../io/socket.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS } from "./lesson-runner.ts";
+import { EpollServer } from "../../server/server.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
 const HEADER_TIMEOUT_MS = 300;
+const MAX_ITERATIONS = 1_000;
 
 export const slowClient: Lesson = {
   id: "slow-client",
   title: "The slow client",
   point:
-    "One that sends half a request blocks nobody on an epoll loop; a clock for each wait keeps it from staying for ever.",
-  async run(stage) {
+    "A client that sends half a request does not block an epoll loop, but it occupies a file descriptor. " +
+    "A timeout ends it.",
+  async run(runner) {
     const server = new EpollServer({
       hostname: "127.0.0.1",
       deferAccept: false,
       headerTimeoutMs: HEADER_TIMEOUT_MS,
-      trace: { listener: stage.listener, lines: true, bytes: true },
+      trace: { listener: runner.traceListener, lines: true, bytes: true },
     });
-    stage.own({ close: () => void server.stop({ graceMs: 0 }) });
+    runner.closeAtEnd({ close: () => void server.stop({ graceMs: 0 }) });
     const address = server.address as InternetAddress;
-    const iterationsUntil = (isThere: () => boolean): boolean => {
-      for (let iterations = 0; iterations < 1_000; iterations++) {
-        if (isThere()) return true;
-        server.tick(WAIT_MS);
-      }
-      return false;
+    const runUntil = (condition: () => boolean): void => {
+      for (let iterations = 0; iterations < MAX_ITERATIONS && !condition(); iterations++)
+        server.tick(ARRIVAL_TIMEOUT_MS);
     };
 
-    stage.step(
-      "Half a head",
-      "A client sends `GET / HTTP/1.1` and half of a field, and falls silent. A server with one thread and blocking calls would now stand still in recv.",
+    runner.step(
+      "Half a request head",
+      "A client sends `GET / HTTP/1.1` and half a header field, and then nothing. " +
+        "A single-threaded server with blocking sockets would now block in recv.",
     );
-    const slow = stage.own(new Socket());
+    const slow = runner.closeAtEnd(new Socket());
     slow.connect(address);
     slow.send("GET / HTTP/1.1\r\nHost: lo");
-    iterationsUntil(() => server.stats.bytesIn > 0);
-    stage.check("connections are open", server.stats.open, 1);
-    stage.check("requests were answered", server.stats.requests, 0);
+    runUntil(() => server.stats.bytesIn > 0);
+    runner.check("open connections:", server.stats.open, 1);
+    runner.check("completed requests:", server.stats.requests, 0);
 
-    stage.step("Others are served", "The half head is remembered with its connection; the loop goes on.");
-    const quick = stage.own(new Socket());
+    runner.step(
+      "Other clients are served",
+      "The server stores the half head with its connection, and the loop continues with other connections.",
+    );
+    const quick = runner.closeAtEnd(new Socket());
     quick.connect(address);
     quick.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    iterationsUntil(() => server.stats.requests > 0);
-    stage.check(
-      "the other's reply begins with",
-      Buffer.from(quick.recv(1_000) ?? [])
-        .toString("latin1")
-        .slice(0, 15),
-      "HTTP/1.1 200 OK",
-    );
+    runUntil(() => server.stats.requests > 0);
+    runner.check("the other client receives", statusLine(quick), "HTTP/1.1 200 OK");
 
-    stage.step(
-      "Its time is up",
-      `A head has to come within ${HEADER_TIMEOUT_MS} ms here (10 s, unless told otherwise). The timeout of epoll_wait is the time until the next deadline.`,
+    runner.step(
+      "The timeout expires",
+      `In this lesson, a head must be complete within ${HEADER_TIMEOUT_MS} ms (default: 10 s). ` +
+        "The server passes the time until the next deadline to epoll_wait as its timeout, so it needs no other timer.",
     );
-    iterationsUntil(() => server.stats.timeouts > 0);
-    const reply =
-      Buffer.from(slow.recv(1_000) ?? [])
-        .toString("latin1")
-        .split("\r\n")[0] ?? "";
-    stage.ask(
+    runUntil(() => server.stats.timeouts > 0);
+    runner.ask(
       "What does the slow client receive?",
       ["nothing", "HTTP/1.1 200 OK", "HTTP/1.1 408 Request Timeout"],
-      reply === "" ? "nothing" : reply,
+      statusLine(slow) || "nothing",
     );
-    stage.check("timeouts", server.stats.timeouts, 1);
+    runner.check("connections that timed out:", server.stats.timeouts, 1);
     await server.stop({ graceMs: 0 });
   },
 };
+
+function statusLine(client: Socket): string {
+  return (
+    Buffer.from(client.recv(1_000) ?? [])
+      .toString("latin1")
+      .split("\r\n")[0] ?? ""
+  );
+}

@@ -1,49 +1,52 @@
-// One of the threads of the lesson about the thundering herd: it waits on an epoll of its own, and then calls accept.
+// A thread of the thundering herd lesson: waits on its own epoll instance, then calls accept.
 
 import { Epoll } from "../../io/epoll.ts";
 import { Socket } from "../../io/socket.ts";
 
-export type Herd = "waits" | "woken" | "accepted";
-
-export interface HerdTask {
-  listener: number;
+export interface WaiterTask {
+  /** The shared listening socket. */
+  listenerFd: number;
   mask: number;
   timeoutMs: number;
 }
 
-/** `waits`: on this epoll. `woken`: with so many events. `accepted`: 1 connection, -1: EAGAIN, 0: it did not ask. */
-export interface HerdAnswer {
-  kind: Herd;
+/**
+ * `waiting`: the thread is about to call epoll_wait on the epoll fd `value`.
+ * `woken`: epoll_wait returned `value` events.
+ * `accepted`: accept returned a connection (1) or failed with EAGAIN (-1), or the thread did not call it (0).
+ */
+export interface WaiterReport {
+  kind: "waiting" | "woken" | "accepted";
   value: number;
 }
 
 declare const self: {
-  addEventListener(type: "message", listener: (message: MessageEvent<HerdTask | "accept">) => void): void;
-  postMessage(answer: HerdAnswer): void;
+  addEventListener(type: "message", listener: (message: MessageEvent<WaiterTask | "accept">) => void): void;
+  postMessage(report: WaiterReport): void;
 };
 
 const epoll = new Epoll();
-let listener = -1;
-let events = 0;
+let listenerFd = -1;
+let eventCount = 0;
 
 self.addEventListener("message", ({ data }) => {
   if (data === "accept") {
-    const value = events > 0 ? accept() : 0;
-    epoll.close(); // this answer is the thread's last
+    const value = eventCount > 0 ? accept() : 0;
+    epoll.close(); // before the report, after which the thread is terminated
     self.postMessage({ kind: "accepted", value });
     return;
   }
-  listener = data.listener;
-  epoll.register(listener, data.mask);
-  self.postMessage({ kind: "waits", value: epoll.fileno() });
-  events = epoll.poll(data.timeoutMs).length;
-  self.postMessage({ kind: "woken", value: events });
+  listenerFd = data.listenerFd;
+  epoll.register(listenerFd, data.mask);
+  self.postMessage({ kind: "waiting", value: epoll.fileno() });
+  eventCount = epoll.poll(data.timeoutMs).length;
+  self.postMessage({ kind: "woken", value: eventCount });
 });
 
 function accept(): number {
-  const shared = Socket.fromfd(listener);
-  const accepted = shared.accept();
-  shared.detach(); // it is the lesson's
+  const listener = Socket.fromfd(listenerFd);
+  const accepted = listener.accept();
+  listener.detach(); // the main thread closes the fd
   accepted?.socket.close();
   return accepted === null ? -1 : 1;
 }

@@ -1,107 +1,118 @@
-// Lesson: one connection, and all that wait for one are woken; with EPOLLEXCLUSIVE one of them.
+// Lesson: one connection wakes every thread that waits for the listener; with EPOLLEXCLUSIVE, it wakes one.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../../kernel/constants.ts";
-import type { Herd, HerdAnswer, HerdTask } from "./thundering-herd-worker.ts";
-import type { Lesson } from "./lesson.ts";
-import { WAIT_MS as RUNNER_WAIT_MS, type LessonRunner } from "./lesson-runner.ts";
+import { ARRIVAL_TIMEOUT_MS, type Lesson, type LessonRunner } from "./lesson-runner.ts";
+import type { WaiterReport, WaiterTask } from "./thundering-herd-worker.ts";
 
-const WAITERS = 4;
-const WAIT_MS = 600;
+const THREADS = 4;
+const WAIT_TIMEOUT_MS = 600;
 
 export const thunderingHerd: Lesson = {
   id: "thundering-herd",
   title: "The thundering herd",
   point:
-    "Where several threads or processes wait for one listener, one connection wakes them all, for nothing but one; EPOLLEXCLUSIVE wakes one.",
-  async run(stage) {
-    stage.step(
-      "All wait for the same",
-      `${WAITERS} threads, each with an epoll of its own, watch one listener. Nobody has connected.`,
+    "If several threads or processes wait for the same listener, one connection wakes them all, and all but one in vain. " +
+    "EPOLLEXCLUSIVE wakes one.",
+  async run(runner) {
+    runner.step(
+      "Four threads wait",
+      "Each thread has its own epoll instance, and all of them wait for the same listening socket.",
     );
-    const all = await herd(stage, EPOLLIN);
-    stage.ask("One client connects. How many of the four are woken?", ["1", "2", "4"], String(all.woken));
+    const herd = await connectOnce(runner, EPOLLIN);
+    runner.ask("One client connects. How many of the four threads wake up?", ["1", "2", "4"], String(herd.woken));
 
-    stage.step("And then", "All of them call accept. There is one connection.");
-    stage.check("accept returned a connection to", all.accepted, 1);
-    stage.check("accept said EAGAIN to", all.empty, WAITERS - 1);
+    runner.step("All of them call accept", "There is only one connection, so accept fails in all other threads.");
+    runner.check("threads that accepted a connection:", herd.accepted, 1);
+    runner.check("threads whose accept failed with EAGAIN:", herd.failed, THREADS - 1);
 
-    stage.step(
+    runner.step(
       "EPOLLEXCLUSIVE",
-      "The same, each registered for EPOLLIN|EPOLLEXCLUSIVE: the kernel wakes one of those that wait. The others sleep on. This is what `epoll-hello --workers N --balance shared` does.",
+      "The same again, with EPOLLIN|EPOLLEXCLUSIVE. The kernel wakes one of the waiting threads, and the others stay blocked. " +
+        "`epoll-hello --workers N --balance shared` uses this flag.",
     );
-    const one = await herd(stage, EPOLLIN | EPOLLEXCLUSIVE);
-    stage.check("are woken", one.woken, 1);
-    stage.check("accept returned a connection to", one.accepted, 1);
-    stage.check("accept said EAGAIN to", one.empty, 0);
+    const exclusive = await connectOnce(runner, EPOLLIN | EPOLLEXCLUSIVE);
+    runner.check("threads woken:", exclusive.woken, 1);
+    runner.check("threads that accepted a connection:", exclusive.accepted, 1);
+    runner.check("threads whose accept failed with EAGAIN:", exclusive.failed, 0);
   },
 };
 
-async function herd(stage: LessonRunner, mask: number): Promise<{ woken: number; accepted: number; empty: number }> {
-  const { listener, connect } = stage.listener4();
+/** Connects one client while all threads wait for the listener, and counts what happens in them. */
+async function connectOnce(
+  runner: LessonRunner,
+  mask: number,
+): Promise<{ woken: number; accepted: number; failed: number }> {
+  const { listener, connect } = runner.listen();
   const workers = Array.from(
-    { length: WAITERS },
+    { length: THREADS },
     () => new Worker(new URL("./thundering-herd-worker.ts", import.meta.url).href),
   );
   try {
-    const heard = workers.map((worker) => new Conversation(worker));
-    const task: HerdTask = { listener: listener.fileno(), mask, timeoutMs: WAIT_MS };
+    const reports = workers.map((worker) => new ReportQueue(worker));
+    const all = (kind: WaiterReport["kind"]): Promise<number[]> =>
+      Promise.all(reports.map((queue) => queue.next(kind)));
+    const task: WaiterTask = { listenerFd: listener.fileno(), mask, timeoutMs: WAIT_TIMEOUT_MS };
     for (const worker of workers) worker.postMessage(task);
-    const epolls = await Promise.all(heard.map((one) => one.next("waits")));
-    await untilBlocked(epolls.map(({ value }) => value));
+    await waitUntilBlocked(await all("waiting"));
     connect();
-    const woken = await Promise.all(heard.map((one) => one.next("woken")));
+    const woken = await all("woken");
     for (const worker of workers) worker.postMessage("accept");
-    const accepted = await Promise.all(heard.map((one) => one.next("accepted")));
+    const accepted = await all("accepted");
     return {
-      woken: woken.filter(({ value }) => value > 0).length,
-      accepted: accepted.filter(({ value }) => value === 1).length,
-      empty: accepted.filter(({ value }) => value === -1).length,
+      woken: woken.filter((events) => events > 0).length,
+      accepted: accepted.filter((result) => result === 1).length,
+      failed: accepted.filter((result) => result === -1).length,
     };
   } finally {
-    const ends = workers.map((worker) => new Promise((resolve) => worker.addEventListener("close", resolve)));
+    const closed = workers.map((worker) => new Promise((resolve) => worker.addEventListener("close", resolve)));
     for (const worker of workers) worker.terminate();
-    await Promise.all(ends); // a thread's own descriptors go with it
+    await Promise.all(closed); // Bun closes a thread's own fds when the thread ends
     listener.close();
   }
 }
 
-/** What a thread says, in its order. */
-class Conversation {
-  readonly #said: HerdAnswer[] = [];
-  #heard = Promise.withResolvers<void>();
+/** The reports of one thread. */
+class ReportQueue {
+  readonly #reports: WaiterReport[] = [];
+  #changed = Promise.withResolvers<void>();
 
   constructor(worker: Worker) {
-    worker.addEventListener("message", ({ data }: MessageEvent<HerdAnswer>) => {
-      this.#said.push(data);
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
+    worker.addEventListener("message", ({ data }: MessageEvent<WaiterReport>) => {
+      this.#reports.push(data);
+      this.#changed.resolve();
+      this.#changed = Promise.withResolvers();
     });
   }
 
-  async next(kind: Herd): Promise<HerdAnswer> {
+  /** Waits for a report of this kind, and returns its value. */
+  async next(kind: WaiterReport["kind"]): Promise<number> {
     for (;;) {
-      const said = this.#said.find((one) => one.kind === kind);
-      if (said !== undefined) return said;
-      await this.#heard.promise;
+      const report = this.#reports.find((one) => one.kind === kind);
+      if (report !== undefined) return report.value;
+      await this.#changed.promise;
     }
   }
 }
 
-/** Until a thread of this process is in a system call on each of these, as /proc tells; or for a moment, where it does not. */
-async function untilBlocked(epolls: readonly number[]): Promise<void> {
-  const wanted = new Set(epolls.map((fd) => `0x${fd.toString(16)}`));
-  for (const end = performance.now() + RUNNER_WAIT_MS / 4; performance.now() < end;) {
-    const waiting = new Set(
-      readdirSync("/proc/self/task").flatMap((task) => {
-        try {
-          return readFileSync(`/proc/self/task/${task}/syscall`, "latin1").split(" ")[1] ?? [];
-        } catch {
-          return [];
-        }
-      }),
-    );
-    if ([...wanted].every((fd) => waiting.has(fd))) return;
+/**
+ * Waits until a thread of this process is blocked in a system call on each of the epoll fds. Where /proc does not show system
+ * calls (some containers), waits for a fixed time.
+ */
+async function waitUntilBlocked(epfds: readonly number[]): Promise<void> {
+  const expected = epfds.map((fd) => `0x${fd.toString(16)}`);
+  for (const deadline = performance.now() + ARRIVAL_TIMEOUT_MS / 4; performance.now() < deadline;) {
+    const blocked = new Set(readdirSync("/proc/self/task").flatMap(firstSyscallArgument));
+    if (expected.every((fd) => blocked.has(fd))) return;
     await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** @see proc_pid_syscall(5) */
+function firstSyscallArgument(tid: string): string | [] {
+  try {
+    return readFileSync(`/proc/self/task/${tid}/syscall`, "latin1").split(" ")[1] ?? [];
+  } catch {
+    return []; // the thread has ended
   }
 }

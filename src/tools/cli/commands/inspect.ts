@@ -32,18 +32,20 @@ export async function inspect(
       app,
       program,
       isStopped: program !== undefined, // it may be over before the page is there
-      onTrouble: showWarning,
+      onHandlerError: showWarning,
       bytes: hasBytes,
-      onSample: tell.sample,
-      onState: tell.state,
+      onSample: tell.onSample,
+      onState: tell.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = await openPage(port, { inspector });
+    await using page = await openPage(port, { view: inspector });
     const signal = signalled();
     const what =
-      program === undefined ? `listening on ${where(target)}` : `${target.place.url} stands still: go on in the page`;
+      program === undefined
+        ? `listening on ${where(target)}`
+        : `${target.location.url} stands still: go on in the page`;
     printLine(`${what}; stop with Ctrl-C`);
     tellOf(page);
     // A program may be short; what it did can be looked at as long as the page is there.
@@ -70,7 +72,7 @@ export async function show(file: string, port: number): Promise<number> {
   return await signal;
 }
 
-export function where({ place: { url, addresses } }: Target): string {
+export function where({ location: { url, addresses } }: Target): string {
   return `${url} (${describeAll(addresses)})`;
 }
 
@@ -84,9 +86,9 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   }
 }
 
-export async function openPage(port: number, shows: InspectorOptions["shows"]): Promise<InspectorServer> {
+export async function openPage(port: number, source: InspectorOptions["source"]): Promise<InspectorServer> {
   try {
-    return await InspectorServer.open({ port, shows, command: selfExec() });
+    return await InspectorServer.open({ port, source, command: selfExec() });
   } catch (error) {
     if (!(error instanceof ErrnoError)) throw error;
     throw new Error(`the page cannot be served: ${error.message}\n--inspect alone takes any free port.`, {

@@ -1,7 +1,7 @@
 // epoll-hello lesson: a small program on real sockets, told step by step, with what the kernel has answered.
 
 import { formatEvent } from "../../../index.ts";
-import type { LessonReport } from "../../lessons/lesson.ts";
+import type { LessonReport } from "../../lessons/lesson-report.ts";
 import { LESSONS, runLesson } from "../../lessons/all-lessons.ts";
 import { UsageError } from "../command-line.ts";
 import { flushLines, printLine, wrap } from "../stdout.ts";
@@ -38,13 +38,13 @@ function text({ title, point, steps, events, error }: LessonReport): string[] {
         ...wrap(text),
         ...abridged(lines),
         ...checks
-          .filter(({ claim }) => claim !== question?.ask)
-          .map(({ claim, wanted, found, holds }) =>
-            holds ? `   ok: ${claim} ${found}` : `   NOT SO: ${claim} ${found}, not ${wanted}`,
+          .filter(({ claim }) => claim !== question?.prompt)
+          .map(({ claim, expected, actual, holds }) =>
+            holds ? `   ok: ${claim} ${actual}` : `   NOT SO: ${claim} ${actual}, not ${expected}`,
           ),
         ...(question === undefined
           ? []
-          : [`   ${question.ask} ${question.choices[question.answer] ?? "something else"}`]),
+          : [`   ${question.prompt} ${question.choices[question.answer] ?? "something else"}`]),
       ];
     }),
     ...(error === undefined ? [] : ["", `It ended here: ${error}`]),

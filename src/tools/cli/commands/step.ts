@@ -42,20 +42,20 @@ export async function step(
       server: { ...patient, ...options },
       app,
       program,
-      onTrouble: showWarning,
+      onHandlerError: showWarning,
       bytes: hasBytes,
       isStopped: true,
       onEvents: (events) => {
-        history.see(events);
-        if (port !== undefined) tell.events(events);
+        history.add(events);
+        if (port !== undefined) tell.onEvents(events);
       },
-      onState: tell.state,
+      onState: tell.onState,
     }),
   );
   const { target } = inspector;
   try {
-    await using page = port === undefined ? undefined : await openPage(port, { inspector });
-    const what = program === undefined ? `listening on ${where(target)}` : `${target.place.url} is about to run`;
+    await using page = port === undefined ? undefined : await openPage(port, { view: inspector });
+    const what = program === undefined ? `listening on ${where(target)}` : `${target.location.url} is about to run`;
     printLine(`${what}; h helps, q quits`);
     if (page !== undefined) tellOf(page);
     return await converse(target, history, isNumeric);
@@ -67,7 +67,7 @@ export async function step(
 /** Step through a trace that was saved; returns the exit code. */
 export async function stepThrough(file: string, isNumeric: boolean): Promise<number> {
   const history = new IterationHistory();
-  const recording = new RecordedTrace(readTrace(file), (events) => history.see(events));
+  const recording = new RecordedTrace(readTrace(file), (events) => history.add(events));
   return await converse(recording, history, isNumeric);
 }
 

@@ -15,7 +15,7 @@ export async function traceProgram([file, ...rest]: Program, trace: TraceRequest
     traced.flush(); // what the program prints comes in between
   };
   const tracer = new Tracer({ ...traced.options, listener });
-  wrapSyscalls((sys) => tracer.tracedProgram(sys));
+  wrapSyscalls((sys) => tracer.wrapProgram(sys));
   process.on("exit", () => traced.end());
   process.argv.splice(1, Infinity, file, ...rest);
   try {

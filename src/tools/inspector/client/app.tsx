@@ -1,24 +1,40 @@
 /** @jsxImportSource preact */
-// The page: its head, and one of two rooms, the loop and the lessons.
+// The page: a header with the state of the loop, and one of two views, the event loop or the lessons.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { Breakpoints, Controls } from "./controls.tsx";
+import type { LoopState } from "../messages.ts";
+import { Breakpoints } from "./breakpoints.tsx";
+import { Controls } from "./controls.tsx";
 import { EventDetail } from "./event-detail.tsx";
 import { FdTable } from "./fd-table.tsx";
+import { formatDuration } from "./format.ts";
 import { KernelLists } from "./kernel-lists.tsx";
-import { Timeline } from "./timeline.tsx";
-import { LessonBook } from "./lessons.tsx";
+import { LessonPanel } from "./lessons.tsx";
 import { LoopDiagram } from "./loop-diagram.tsx";
 import type { Store } from "./store.ts";
 import { TestClientPanel } from "./test-clients.tsx";
-import { duration } from "./format.ts";
+import { Timeline } from "./timeline.tsx";
+
+const MAX_WARNINGS = 20;
+
+const VIEW_ONLY = "View only. To control the server, open the URL with the token from the terminal.";
+
+const RUN_LABELS: Record<LoopState["run"], string> = {
+  running: "Running.",
+  pausing: "Pausing at the next event.",
+  stopped: "Paused. The kernel keeps running: its queues fill up, and clients may time out.",
+  ended: "The server has stopped.",
+};
+
+type ViewName = "loop" | "lessons";
 
 export function App({ store }: { store: Store }): JSX.Element {
-  const [room, enter] = useState<"loop" | "lessons">("loop");
-  const { hello } = store;
-  if (hello === undefined)
-    return <p class="loading">{store.isConnected ? "The page is loading." : "There is no answer yet."}</p>;
+  const [view, setView] = useState<ViewName>("loop");
+  const { hello, error } = store;
+  if (hello === undefined) {
+    return <p class="loading">{store.isConnected ? "Loading…" : "Connecting to the server…"}</p>;
+  }
   return (
     <>
       <header>
@@ -26,53 +42,62 @@ export function App({ store }: { store: Store }): JSX.Element {
           epoll-hello <small>{hello.name}</small>
         </h1>
         <Status store={store} />
-        <nav role="tablist" aria-label="Rooms">
-          <button type="button" role="tab" aria-selected={room === "loop"} onClick={() => enter("loop")}>
-            The loop
-          </button>
-          <button type="button" role="tab" aria-selected={room === "lessons"} onClick={() => enter("lessons")}>
-            Lessons
-          </button>
+        <nav role="tablist" aria-label="Views">
+          <Tab label="Event loop" isSelected={view === "loop"} onSelect={() => setView("loop")} />
+          <Tab label="Lessons" isSelected={view === "lessons"} onSelect={() => setView("lessons")} />
         </nav>
       </header>
-      {store.trouble === undefined ? null : (
-        <p class="trouble" role="alert">
-          {store.trouble}{" "}
-          <button type="button" onClick={() => store.set({ trouble: undefined })}>
-            Close
+      {error === undefined ? null : (
+        <p class="error" role="alert">
+          {error}{" "}
+          <button type="button" onClick={() => store.set({ error: undefined })}>
+            Dismiss
           </button>
         </p>
       )}
-      <main>{room === "loop" ? <Loop store={store} /> : <LessonBook store={store} />}</main>
+      <main>{view === "loop" ? <LoopView store={store} /> : <LessonPanel store={store} />}</main>
     </>
   );
 }
 
-function Loop({ store }: { store: Store }): JSX.Element {
-  const { view, isNumeric } = store;
-  const isLiveServer = store.hello?.source === "live";
+interface TabProps {
+  label: string;
+  isSelected: boolean;
+  onSelect: () => void;
+}
+
+function Tab({ label, isSelected, onSelect }: TabProps): JSX.Element {
+  return (
+    <button type="button" role="tab" aria-selected={isSelected} onClick={onSelect}>
+      {label}
+    </button>
+  );
+}
+
+function LoopView({ store }: { store: Store }): JSX.Element {
+  const { view, isNumeric, isLive } = store;
   return (
     <>
       <Controls store={store} />
       <div class={store.isBusy ? "loop is-busy" : "loop"} data-position={view.position}>
         <div class="side">
           <LoopDiagram store={store} view={view} />
-          <KernelLists view={view} isNumeric={isNumeric} onFd={(fd) => void store.lookAt(fd)} />
+          <KernelLists view={view} isNumeric={isNumeric} onSelectFd={(fd) => void store.selectFd(fd)} />
           <Warnings store={store} />
         </div>
         <div class="middle">
           <Timeline
-            tape={store.tape}
+            history={store.history}
             position={view.position}
             isNumeric={isNumeric}
-            onMove={(at) => store.moveTo(at)}
+            onSelect={(position) => store.moveTo(position)}
           />
           <FdTable store={store} view={view} />
-          {isLiveServer ? <TestClientPanel store={store} /> : null}
+          {isLive ? <TestClientPanel store={store} /> : null}
         </div>
         <div class="side">
           <EventDetail store={store} view={view} />
-          {isLiveServer ? <Breakpoints store={store} /> : null}
+          {isLive ? <Breakpoints store={store} /> : null}
         </div>
       </div>
     </>
@@ -80,43 +105,36 @@ function Loop({ store }: { store: Store }): JSX.Element {
 }
 
 function Status({ store }: { store: Store }): JSX.Element {
-  const { hello, state, mayControl, isLive, isConnected } = store;
-  const words: Record<string, string> = {
-    running: "runs",
-    pausing: "will stand still at its next event",
-    stopped: "stands still",
-    ended: "has ended",
-  };
-  const isSaved = hello?.source === "saved";
+  const { state, canControl, isLive, isFollowing, isConnected } = store;
+  const run = state?.run ?? "running";
+  const sentences = isLive
+    ? [
+        RUN_LABELS[run],
+        isConnected ? "" : "The connection to the server is lost.",
+        isFollowing ? "" : "Viewing an earlier event.",
+        canControl ? "" : VIEW_ONLY,
+        state?.error === undefined ? "" : `Error: ${state.error}`,
+      ]
+    : ["Saved trace."];
   return (
-    <p class="status" role="status" data-run={isSaved ? "saved" : state?.run}>
-      {isSaved ? "A trace that was saved." : `The loop ${words[state?.run ?? "running"]}.`}
-      {!isSaved && !isConnected ? " The connection to it is lost." : ""}
-      {!isSaved && !isLive ? " You look at its past." : ""}
-      {!isSaved && state?.run === "stopped"
-        ? " The kernel goes on: its queues fill, and clients that wait may give up."
-        : ""}
-      {isSaved || mayControl ? "" : " View only: the terminal shows the address that may control it."}
-      {state?.error === undefined ? "" : ` It failed: ${state.error}`}
+    <p class="status" role="status" data-run={isLive ? run : "saved"}>
+      {sentences.filter((sentence) => sentence !== "").join(" ")}
     </p>
   );
 }
 
-function Warnings({ store }: { store: Store }): JSX.Element {
-  const { warnings } = store;
+function Warnings({ store: { warnings } }: { store: Store }): JSX.Element {
   return (
     <section class="warnings" aria-label="Warnings">
       <h2>Warnings ({warnings.length})</h2>
-      {warnings.length === 0 ? (
-        <p class="aside">None: no busy loop, nothing undrained, no leak, no slow handler.</p>
-      ) : null}
+      {warnings.length === 0 ? <p class="aside">No warnings.</p> : null}
       <ul>
         {warnings
           .toReversed()
-          .slice(0, 20)
+          .slice(0, MAX_WARNINGS)
           .map(({ seq, us, code, message }) => (
             <li key={seq}>
-              ⚠ <b>{code}</b> {message} <small>after {duration(us)}</small>
+              ⚠ <b>{code}</b> {message} <small>at {formatDuration(us)}</small>
             </li>
           ))}
       </ul>

@@ -1,60 +1,71 @@
 /** @jsxImportSource preact */
-// One event: its line, its fields, and the line of the run loop that made the call; and the ones before it.
+// The list of recent events, and the details of the selected one: its fields, and the source line that made the call.
 
 import type { JSX } from "preact";
 import type { TraceEvent } from "../../../trace/events.ts";
 import { hasLine } from "../../../trace/format.ts";
 import type { SourceResponse } from "../messages.ts";
-import type { Store } from "./store.ts";
 import type { View } from "./event-history.ts";
-import { duration, lineOf, number } from "./format.ts";
+import { formatCount, formatDuration, formatLine } from "./format.ts";
+import type { Store } from "./store.ts";
 
-const LINES = 14;
+const MAX_LINES = 14;
 
 export function EventDetail({ store, view }: { store: Store; view: View }): JSX.Element {
-  const { position } = view;
-  const lines = store.tape
-    .upTo(position, 3 * LINES)
-    .filter((one) => hasLine(one.event))
-    .slice(-LINES);
-  const event = store.shown;
+  const selected = store.selectedEvent;
   return (
-    <section class="detail" aria-label="Event">
+    <section class="event-detail" aria-label="Events">
       <h2>
         Events
-        {store.isBusy && store.isLive ? (
-          <small> {number(store.omitted)} others since the last look are not shown</small>
+        {store.isBusy && store.isFollowing ? (
+          <small> {formatCount(store.omitted)} skipped since the last update</small>
         ) : null}
       </h2>
-      <ol class="events">
-        {lines.map(({ event: one, position: at, omitted }, i) => (
-          <li key={i} class={`${one === event ? "here" : ""} ${one.type}`}>
-            {omitted > 0 ? <i>{omitted} events are not shown</i> : null}
-            <button type="button" onClick={() => store.moveTo(at)}>
-              {lineOf(one, store.isNumeric)}
-            </button>
-          </li>
-        ))}
-      </ol>
-      {event === undefined ? <p>Nothing has happened yet.</p> : <Fields event={event} />}
-      {store.source === undefined || event?.at === undefined ? null : <Source source={store.source} />}
+      <EventList store={store} view={view} selected={selected} />
+      {selected === undefined ? <p class="aside">No events yet.</p> : <Fields event={selected} />}
+      {store.source === undefined || selected?.at === undefined ? null : <Source source={store.source} />}
     </section>
   );
 }
 
+interface EventListProps {
+  store: Store;
+  view: View;
+  selected: TraceEvent | undefined;
+}
+
+function EventList({ store, view, selected }: EventListProps): JSX.Element {
+  const entries = store.history
+    .eventsUpTo(view.position, 3 * MAX_LINES) // more than fit, because some have no line
+    .filter(({ event }) => hasLine(event))
+    .slice(-MAX_LINES);
+  return (
+    <ol class="events">
+      {entries.map(({ event, position, omitted }, i) => (
+        <li key={i} class={`${event === selected ? "is-selected" : ""} ${event.type}`}>
+          {omitted > 0 ? <i>{formatCount(omitted)} events skipped</i> : null}
+          <button type="button" onClick={() => store.moveTo(position)}>
+            {formatLine(event, store.isNumeric)}
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 function Fields({ event }: { event: TraceEvent }): JSX.Element {
-  const { seq, us, iteration, at, type, ...rest } = event;
+  const { seq, us, iteration, at, type, ...fields } = event;
   return (
     <details open>
       <summary>
-        event {seq}: {type}
+        Event details: {type}, event {seq}
       </summary>
       <dl class="facts">
-        <dt>when</dt>
+        <dt>time</dt>
         <dd>
-          {duration(us)} after the beginning, in iteration {iteration}
+          {formatDuration(us)} after the start, iteration {iteration}
         </dd>
-        {Object.entries(rest).map(([name, value]) => (
+        {Object.entries(fields).map(([name, value]) => (
           <>
             <dt>{name}</dt>
             <dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd>
@@ -62,7 +73,7 @@ function Fields({ event }: { event: TraceEvent }): JSX.Element {
         ))}
         {at === undefined ? null : (
           <>
-            <dt>made by</dt>
+            <dt>called from</dt>
             <dd>{at}</dd>
           </>
         )}
@@ -79,7 +90,7 @@ function Source({ source: { file, first, line, lines } }: { source: SourceRespon
       </figcaption>
       <pre tabIndex={0}>
         {lines.map((text, i) => (
-          <code key={first + i} class={first + i === line ? "here" : ""}>
+          <code key={first + i} class={first + i === line ? "is-current" : ""}>
             {String(first + i).padStart(4)} {first + i === line ? "->" : "  "} {text}
             {"\n"}
           </code>

@@ -1,99 +1,110 @@
-// class Tape: what has been told of a loop, within a bound, and how its descriptors were at any point of it.
+// The event history: a bounded number of recent events, and the state of the loop after each of them.
 
 import type { KernelEntry, Sample } from "../../debugger/sampler.ts";
 import { type FdEntry, FdTable } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 
-const MOST_EVENTS = 20_000;
-const MOST_CHUNKS = 1_000;
-/** A saved trace is cut into pieces of this size: as many events are replayed at most to look at one of them. */
-const PIECE = 500;
+const MAX_EVENTS = 20_000;
+const MAX_CHUNKS = 1_000;
+/** Events per chunk of a saved trace, and so the most events replayed to compute the state after one of them. */
+const CHUNK_EVENTS = 500;
 
 interface Snapshot {
   entries: readonly FdEntry[];
   epfd: number;
   iteration: number;
-  ready: readonly (readonly [number, number])[];
+  ready: readonly (readonly [fd: number, mask: number])[];
 }
 
+/** Consecutive events, with the state before and after them. */
 interface Chunk {
-  /** The position of its first event, counted from the beginning of all. */
+  /** The position of the first event. Positions count from 0 and include dropped chunks. */
   start: number;
   events: readonly TraceEvent[];
-  /** So many events before its first one are not there. */
+  /** Events skipped before the first one. */
   omitted: number;
-  /** undefined: behind a gap nobody knows. */
+  /** undefined if events were skipped: the state is unknown then. */
   before: Snapshot | undefined;
   after: Snapshot;
 }
 
-/** The loop behind one event. */
+/** An event, and where it is in the history. */
+export interface HistoryEntry {
+  position: number;
+  event: TraceEvent;
+  /** Events skipped before this one. */
+  omitted: number;
+}
+
+/** The state of the loop after an event. */
 export interface View extends Snapshot {
   position: number;
   event: TraceEvent | undefined;
-  /** The table is how it was at the end of this stretch: its beginning is behind a gap. */
+  /** The exact state is unknown, because events were skipped: `entries` are those after a later event. */
   isApproximate: boolean;
 }
 
+const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [] };
+
 export class EventHistory {
   #chunks: Chunk[] = [];
-  #events = 0;
-  /** One behind the last position. */
+  #eventCount = 0;
+  /** The position after the last event. */
   end: number = 0;
+  /** The number of open file descriptors. */
   open: number = 0;
   kernel: readonly KernelEntry[] = [];
-  kernelAt: number = -1;
   counts: Sample["counts"] | undefined;
 
+  /** The position of the first event. */
   get start(): number {
     return this.#chunks[0]?.start ?? this.end;
   }
 
+  /** Appends the events of a sample. */
   add(sample: Sample): void {
     const { events, omitted, entries, epfd, iteration, ready } = sample;
     this.counts = sample.counts;
     this.open = sample.open;
+    if (sample.kernel !== undefined) this.kernel = sample.kernel;
     const after: Snapshot = { entries, epfd, iteration, ready };
     const last = this.#chunks.at(-1);
     if (events.length > 0) {
-      const isFirst = last === undefined && events[0]?.seq === 1;
-      const before = isFirst ? empty : omitted === 0 ? last?.after : undefined;
+      const isStartOfTrace = last === undefined && events[0]?.seq === 1;
+      const before = isStartOfTrace ? EMPTY : omitted === 0 ? last?.after : undefined;
       this.#push({ start: this.end, events, omitted, before, after });
     } else if (last !== undefined) {
       last.after = after;
     }
-    if (sample.kernel !== undefined) {
-      this.kernel = sample.kernel;
-      this.kernelAt = this.end;
-    }
   }
 
-  /** All of a saved trace. */
+  /** Adds all events of a saved trace, which is kept whole. */
   load(events: readonly TraceEvent[]): void {
     const table = new FdTable();
-    let before = empty;
-    for (let i = 0; i < events.length; i += PIECE) {
-      const piece = events.slice(i, i + PIECE);
-      for (const event of piece) table.see(event);
-      const after = snapshot(table);
-      this.#chunks.push({ start: this.end, events: piece, omitted: 0, before, after });
-      this.end += piece.length;
+    let before = EMPTY;
+    for (let i = 0; i < events.length; i += CHUNK_EVENTS) {
+      const chunk = events.slice(i, i + CHUNK_EVENTS);
+      for (const event of chunk) table.apply(event);
+      const after = takeSnapshot(table);
+      this.#chunks.push({ start: this.end, events: chunk, omitted: 0, before, after });
+      this.end += chunk.length;
       before = after;
     }
     this.open = table.size;
   }
 
   event(position: number): TraceEvent | undefined {
-    const chunk = this.#chunkOf(position);
+    const chunk = this.#chunkAt(position);
     return chunk?.events[position - chunk.start];
   }
 
+  /** Returns the state after the event at `position`. */
   view(position: number): View {
-    const chunk = this.#chunkOf(position);
-    if (chunk === undefined) return { ...empty, position, event: undefined, isApproximate: false };
-    const event = chunk.events[position - chunk.start];
-    const isLast = position === chunk.start + chunk.events.length - 1;
-    if (isLast) return { ...chunk.after, position, event, isApproximate: false };
+    const chunk = this.#chunkAt(position);
+    if (chunk === undefined) return { ...EMPTY, position, event: undefined, isApproximate: false };
+    const index = position - chunk.start;
+    const event = chunk.events[index];
+    if (index === chunk.events.length - 1) return { ...chunk.after, position, event, isApproximate: false };
     if (chunk.before === undefined) {
       const iteration = event?.iteration ?? chunk.after.iteration;
       return { ...chunk.after, iteration, ready: this.#readyAt(position), position, event, isApproximate: true };
@@ -104,27 +115,27 @@ export class EventHistory {
       iteration: chunk.before.iteration,
       ready: chunk.before.ready as [number, number][],
     });
-    for (let i = 0; i <= position - chunk.start; i++) table.see(chunk.events[i] as TraceEvent);
-    return { ...snapshot(table), position, event, isApproximate: false };
+    for (const replayed of chunk.events.slice(0, index + 1)) table.apply(replayed);
+    return { ...takeSnapshot(table), position, event, isApproximate: false };
   }
 
-  /** So many up to a position, with the gaps between them. */
-  upTo(position: number, most: number): { position: number; event: TraceEvent; omitted: number }[] {
-    const found: { position: number; event: TraceEvent; omitted: number }[] = [];
-    for (let at = Math.min(position, this.end - 1); at >= this.start && found.length < most; at--) {
-      const chunk = this.#chunkOf(at);
+  /** Returns at most `max` events, the last of them at `position`. */
+  eventsUpTo(position: number, max: number): HistoryEntry[] {
+    const entries: HistoryEntry[] = [];
+    for (let at = Math.min(position, this.end - 1); at >= this.start && entries.length < max; at--) {
+      const chunk = this.#chunkAt(at);
       const event = chunk?.events[at - chunk.start];
       if (chunk === undefined || event === undefined) break;
-      found.push({ position: at, event, omitted: at === chunk.start ? chunk.omitted : 0 });
+      entries.push({ position: at, event, omitted: at === chunk.start ? chunk.omitted : 0 });
     }
-    return found.toReversed();
+    return entries.toReversed();
   }
 
-  /** The next event behind (or before) a position for which that holds; undefined: there is none. */
-  find(from: number, by: 1 | -1, holds: (event: TraceEvent) => boolean): number | undefined {
-    for (let at = from + by; at >= this.start && at < this.end; at += by) {
+  /** Returns the position of the next (1) or previous (-1) event that satisfies the predicate. */
+  find(from: number, direction: 1 | -1, predicate: (event: TraceEvent) => boolean): number | undefined {
+    for (let at = from + direction; at >= this.start && at < this.end; at += direction) {
       const event = this.event(at);
-      if (event !== undefined && holds(event)) return at;
+      if (event !== undefined && predicate(event)) return at;
     }
     return undefined;
   }
@@ -138,13 +149,13 @@ export class EventHistory {
   #push(chunk: Chunk): void {
     this.#chunks.push(chunk);
     this.end += chunk.events.length;
-    this.#events += chunk.events.length;
-    while (this.#events > MOST_EVENTS || this.#chunks.length > MOST_CHUNKS) {
-      this.#events -= this.#chunks.shift()?.events.length ?? 0;
+    this.#eventCount += chunk.events.length;
+    while (this.#eventCount > MAX_EVENTS || this.#chunks.length > MAX_CHUNKS) {
+      this.#eventCount -= this.#chunks.shift()?.events.length ?? 0;
     }
   }
 
-  #chunkOf(position: number): Chunk | undefined {
+  #chunkAt(position: number): Chunk | undefined {
     let [low, high] = [0, this.#chunks.length - 1];
     while (low <= high) {
       const middle = (low + high) >> 1;
@@ -157,9 +168,7 @@ export class EventHistory {
   }
 }
 
-const empty: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [] };
-
-function snapshot(table: FdTable): Snapshot {
+function takeSnapshot(table: FdTable): Snapshot {
   return {
     entries: table.entries.map((entry) => ({ ...entry })),
     epfd: table.epfd,

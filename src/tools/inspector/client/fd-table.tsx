@@ -1,13 +1,14 @@
 /** @jsxImportSource preact */
-// The descriptors: what we watch each for and what the kernel does, its state, its queues; to sort, and to look into.
+// The table of open file descriptors: masks, queues, bytes and state, with details of one and a comparison with the kernel.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { KernelEntry, Warning } from "../../debugger/sampler.ts";
+import { compareMasks } from "../../../trace/compare-masks.ts";
 import type { FdEntry } from "../../debugger/fd-table.ts";
-import type { Store } from "./store.ts";
+import type { KernelEntry, Warning } from "../../debugger/sampler.ts";
 import type { View } from "./event-history.ts";
-import { addressOf, duration, isSameMask, maskText, size } from "./format.ts";
+import { formatAddress, formatBytes, formatDuration, formatShortMask } from "./format.ts";
+import type { Store } from "./store.ts";
 
 interface Row extends FdEntry {
   kernel: KernelEntry | undefined;
@@ -15,41 +16,67 @@ interface Row extends FdEntry {
   warning: Warning | undefined;
 }
 
-const COLUMNS: readonly [name: string, title: string, value: (row: Row) => number | string][] = [
-  ["fd", "descriptor", ({ fd }) => fd],
-  ["what", "what it is", ({ kind }) => kind],
-  ["state", "what the connection waits for", ({ state }) => state ?? ""],
-  ["ours", "what we believe that it is watched for", ({ mask }) => mask ?? -1],
-  ["kernel", "what the kernel watches it for", ({ kernel }) => kernel?.mask ?? -1],
-  ["unread", "bytes in the kernel's queue, to be read", ({ kernel }) => kernel?.unread ?? -1],
-  ["unsent", "bytes in the kernel's queue, that the peer has not taken", ({ kernel }) => kernel?.unsent ?? -1],
-  ["in", "bytes received", ({ bytesIn }) => bytesIn],
-  ["out", "bytes sent", ({ bytesOut }) => bytesOut],
-  ["age", "since it was opened", ({ ageUs }) => ageUs],
-  ["note", "address and warnings", (row) => addressOf(row)],
+interface Column {
+  label: string;
+  title: string;
+  /** The value by which the column sorts. */
+  value(row: Row): number | string;
+}
+
+const COLUMNS: readonly Column[] = [
+  { label: "fd", title: "File descriptor", value: ({ fd }) => fd },
+  { label: "Type", title: "Type of the file descriptor", value: ({ kind }) => kind },
+  { label: "State", title: "What the connection is waiting for", value: ({ state }) => state ?? "" },
+  { label: "Registered", title: "Mask passed to epoll_ctl", value: ({ mask }) => mask ?? -1 },
+  { label: "Kernel mask", title: "Mask in the kernel's interest list", value: ({ kernel }) => kernel?.mask ?? -1 },
+  {
+    label: "Recv-Q",
+    title: "Bytes in the receive queue, not yet read",
+    value: ({ kernel }) => kernel?.receiveQueueBytes ?? -1,
+  },
+  {
+    label: "Send-Q",
+    title: "Bytes in the send queue, not yet acknowledged",
+    value: ({ kernel }) => kernel?.sendQueueBytes ?? -1,
+  },
+  { label: "Received", title: "Bytes received in total", value: ({ bytesIn }) => bytesIn },
+  { label: "Sent", title: "Bytes sent in total", value: ({ bytesOut }) => bytesOut },
+  { label: "Age", title: "Time since the file descriptor was opened", value: ({ ageUs }) => ageUs },
+  { label: "Details", title: "Warning and address", value: (row) => formatAddress(row) },
 ];
-const MOST_ROWS = 100;
+const MAX_ROWS = 100;
 
 export function FdTable({ store, view }: { store: Store; view: View }): JSX.Element {
-  const [[by, isDown], sort] = useState<[number, boolean]>([0, false]);
-  const value = COLUMNS[by]?.[2] ?? (() => 0);
-  const rows = rowsOf(store, view).sort((a, b) => compare(value(a), value(b)) * (isDown ? -1 : 1) || a.fd - b.fd);
-  const shown = rows.slice(0, MOST_ROWS);
-  const open = store.isLive ? store.tape.open : rows.length;
+  const [{ column, isDescending }, setOrder] = useState({ column: 0, isDescending: false });
+  const value = COLUMNS[column]?.value ?? (() => 0);
+  const rows = rowsOf(store, view).sort(
+    (a, b) => compareValues(value(a), value(b)) * (isDescending ? -1 : 1) || a.fd - b.fd,
+  );
+  const shown = rows.slice(0, MAX_ROWS);
+  const open = store.isFollowing ? store.history.open : rows.length;
   return (
-    <section class="fds" aria-label="Descriptors">
+    <section class="fd-table" aria-label="File descriptors">
       <h2>
-        Descriptors ({open}){view.isApproximate ? <small> as they were a moment later</small> : null}
+        File descriptors ({open})
+        {view.isApproximate ? <small> as of a later event: some events were skipped</small> : null}
       </h2>
       <div class="scroll" tabIndex={0}>
         <table>
           <thead>
             <tr>
-              {COLUMNS.map(([name, title], i) => (
-                <th key={name} aria-sort={i === by ? (isDown ? "descending" : "ascending") : "none"} scope="col">
-                  <button type="button" title={title} onClick={() => sort([i, i === by && !isDown])}>
-                    {name}
-                    {i === by ? (isDown ? " ▾" : " ▴") : ""}
+              {COLUMNS.map(({ label, title }, i) => (
+                <th
+                  key={label}
+                  aria-sort={i === column ? (isDescending ? "descending" : "ascending") : "none"}
+                  scope="col"
+                >
+                  <button
+                    type="button"
+                    title={title}
+                    onClick={() => setOrder({ column: i, isDescending: i === column && !isDescending })}
+                  >
+                    {label}
+                    {i === column ? (isDescending ? " ▾" : " ▴") : ""}
                   </button>
                 </th>
               ))}
@@ -62,56 +89,71 @@ export function FdTable({ store, view }: { store: Store; view: View }): JSX.Elem
           </tbody>
         </table>
       </div>
-      {open > shown.length ? <p class="aside">{open - shown.length} more are open.</p> : null}
-      <Look store={store} />
-      <Differences store={store} />
+      {open > shown.length ? <p class="aside">{open - shown.length} more not shown.</p> : null}
+      <FdDetails store={store} />
+      <InterestDiff store={store} />
     </section>
   );
 }
 
 function FdRow({ store, view, row }: { store: Store; view: View; row: Row }): JSX.Element {
   const isReady = view.ready.some(([fd]) => fd === row.fd);
+  const isSelected = store.selectedFd === row.fd;
   const { isNumeric } = store;
   return (
-    <tr class={`${isReady ? "is-ready" : ""} ${store.fd === row.fd ? "is-chosen" : ""}`}>
+    <tr class={`${isReady ? "is-ready" : ""} ${isSelected ? "is-selected" : ""}`}>
       <th scope="row">
-        <button type="button" title="why?" onClick={() => void store.lookAt(store.fd === row.fd ? undefined : row.fd)}>
+        <button
+          type="button"
+          title={`Details of fd ${row.fd}`}
+          onClick={() => void store.selectFd(isSelected ? undefined : row.fd)}
+        >
           {row.fd}
         </button>
       </th>
       <td>{row.kind}</td>
       <td>{row.state ?? ""}</td>
-      <td class="mask">{maskText(row.mask, isNumeric)}</td>
+      <td class="mask">{formatShortMask(row.mask, isNumeric)}</td>
       <td class="mask">
-        {row.kernel === undefined ? "" : maskText(row.kernel.mask, isNumeric)}
-        {row.kernel === undefined || isSameMask(row.mask, row.kernel.mask) ? null : <b title="not the same"> ≠</b>}
+        <KernelMask row={row} isNumeric={isNumeric} />
       </td>
-      <td class="number">{row.kernel?.unread ?? ""}</td>
-      <td class="number">{row.kernel?.unsent ?? ""}</td>
-      <td class="number">{size(row.bytesIn)}</td>
-      <td class="number">{size(row.bytesOut)}</td>
-      <td class="number">{duration(row.ageUs)}</td>
+      <td class="number">{row.kernel?.receiveQueueBytes ?? ""}</td>
+      <td class="number">{row.kernel?.sendQueueBytes ?? ""}</td>
+      <td class="number">{formatBytes(row.bytesIn)}</td>
+      <td class="number">{formatBytes(row.bytesOut)}</td>
+      <td class="number">{formatDuration(row.ageUs)}</td>
       <td>
         {row.warning === undefined ? null : <b title={row.warning.message}>⚠ {row.warning.code} </b>}
-        {addressOf(row)}
+        {formatAddress(row)}
       </td>
     </tr>
   );
 }
 
-function Look({ store }: { store: Store }): JSX.Element | null {
-  const { fd, look } = store;
-  if (fd === undefined || store.hello?.source !== "live") return null;
+function KernelMask({ row: { mask, kernel }, isNumeric }: { row: Row; isNumeric: boolean }): JSX.Element | null {
+  if (kernel === undefined) return null;
+  const comparison = compareMasks(mask, kernel.mask);
   return (
-    <div class="look" role="status">
-      <h3>Why {fd}?</h3>
-      {look === undefined ? (
-        <p>It is open no more, or not yet asked.</p>
+    <>
+      {formatShortMask(kernel.mask, isNumeric)}
+      {comparison === "different" ? <b title="The registered mask and the kernel mask differ"> ≠</b> : null}
+      {comparison === "disarmed" ? <b title="EPOLLONESHOT disarmed this registration"> disarmed</b> : null}
+    </>
+  );
+}
+
+function FdDetails({ store: { selectedFd, fdInfo, isLive } }: { store: Store }): JSX.Element | null {
+  if (selectedFd === undefined || !isLive) return null;
+  return (
+    <div class="fd-details" role="status">
+      <h3>fd {selectedFd}</h3>
+      {fdInfo === undefined ? (
+        <p>No details: the file descriptor is closed, or they are still loading.</p>
       ) : (
         <>
-          <p>{look.why}</p>
+          <p>{fdInfo.why}</p>
           <dl class="facts">
-            {look.facts.map(([name, value]) => (
+            {fdInfo.facts.map(([name, value]) => (
               <>
                 <dt>{name}</dt>
                 <dd>{value}</dd>
@@ -124,20 +166,20 @@ function Look({ store }: { store: Store }): JSX.Element | null {
   );
 }
 
-function Differences({ store }: { store: Store }): JSX.Element | null {
-  if (store.hello?.source !== "live") return null;
-  const { differences } = store;
+function InterestDiff({ store }: { store: Store }): JSX.Element | null {
+  if (!store.isLive) return null;
+  const { interestDiff: diff } = store;
   return (
-    <div class="differences">
-      <button type="button" disabled={!store.isStopped} onClick={() => void store.compare()}>
-        Compare our list with the kernel's
+    <div class="interest-diff">
+      <button type="button" disabled={!store.isStopped} onClick={() => void store.compareInterest()}>
+        Compare with the kernel
       </button>{" "}
-      {store.isStopped ? null : <small>once it stands still</small>}
-      {differences === undefined ? null : differences.messages.length === 0 ? (
-        <p role="status">No difference: {differences.watched} are watched, and the kernel says so, too.</p>
+      {store.isStopped ? null : <small>only while the loop is paused</small>}
+      {diff === undefined ? null : diff.messages.length === 0 ? (
+        <p role="status">No differences: all {diff.registered} registered masks match the kernel's.</p>
       ) : (
         <ul role="status">
-          {differences.messages.map((message) => (
+          {diff.messages.map((message) => (
             <li key={message}>{message}</li>
           ))}
         </ul>
@@ -147,16 +189,17 @@ function Differences({ store }: { store: Store }): JSX.Element | null {
 }
 
 function rowsOf(store: Store, view: View): Row[] {
-  const kernel = new Map(store.isLive ? store.tape.kernel.map((one) => [one.fd, one]) : []);
-  const us = view.event?.us ?? 0;
+  // The kernel's values are only known for the present.
+  const kernel = new Map(store.isFollowing ? store.history.kernel.map((entry) => [entry.fd, entry]) : []);
+  const nowUs = view.event?.us ?? 0;
   return view.entries.map((entry) => ({
     ...entry,
     kernel: entry.kind === "epoll" ? undefined : kernel.get(entry.fd),
-    ageUs: Math.max(0, us - entry.sinceUs),
+    ageUs: Math.max(0, nowUs - entry.sinceUs),
     warning: store.warnings.findLast(({ fd, us }) => fd === entry.fd && us >= entry.sinceUs),
   }));
 }
 
-function compare(a: number | string, b: number | string): number {
+function compareValues(a: number | string, b: number | string): number {
   return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 }

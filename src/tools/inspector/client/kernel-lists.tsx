@@ -1,59 +1,62 @@
 /** @jsxImportSource preact */
-// The kernel's box: what is on its interest list, and what has gone over to the ready list.
+// The kernel's two lists of an epoll instance: the interest list and the ready list.
 
 import type { JSX } from "preact";
 import type { View } from "./event-history.ts";
-import { maskText } from "./format.ts";
+import { formatShortMask } from "./format.ts";
 
-const MOST = 32;
-const ROW_PX = 34;
-const HEAD_PX = 26;
+const MAX_ROWS = 32;
+const MIN_ROWS = 3;
+const ROW_HEIGHT = 34;
+const HEADING_HEIGHT = 26;
 
+/** A file descriptor in one of the lists. */
 interface Chip {
   fd: number;
   mask: number;
   isReady: boolean;
-  slot: number;
+  row: number;
 }
 
-export function KernelLists({
-  view,
-  isNumeric,
-  onFd,
-}: {
+interface KernelListsProps {
   view: View;
   isNumeric: boolean;
-  onFd: (fd: number) => void;
-}): JSX.Element {
+  onSelectFd: (fd: number) => void;
+}
+
+export function KernelLists({ view, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
   const ready = new Map(view.ready);
-  const watched = view.entries.filter(({ mask, kind }) => mask !== undefined && kind !== "epoll");
-  const interesting = watched.filter(({ fd }) => !ready.has(fd));
+  const registered = view.entries.filter(({ mask, kind }) => mask !== undefined && kind !== "epoll");
+  const notReady = registered.filter(({ fd }) => !ready.has(fd));
+  // Sorted by fd, so that a chip keeps its element, and moves, when its fd becomes ready.
   const chips: Chip[] = [
-    ...interesting.slice(0, MOST).map(({ fd, mask }, slot) => ({ fd, mask: mask ?? 0, isReady: false, slot })),
-    ...[...ready].slice(0, MOST).map(([fd, mask], slot) => ({ fd, mask, isReady: true, slot })),
+    ...notReady.slice(0, MAX_ROWS).map(({ fd, mask }, row) => ({ fd, mask: mask ?? 0, isReady: false, row })),
+    ...[...ready].slice(0, MAX_ROWS).map(([fd, mask], row) => ({ fd, mask, isReady: true, row })),
   ].sort((a, b) => a.fd - b.fd);
-  const rows = Math.max(3, Math.min(MOST, Math.max(interesting.length, ready.size)));
-  const hidden = Math.max(0, interesting.length - MOST) + Math.max(0, ready.size - MOST);
+  const rows = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.max(notReady.length, ready.size)));
+  const hidden = Math.max(0, notReady.length - MAX_ROWS) + Math.max(0, ready.size - MAX_ROWS);
   return (
-    <section class="kernel" aria-label="The kernel's lists">
-      <h2>In the kernel{view.epfd < 0 ? "" : `: epoll instance ${view.epfd}`}</h2>
-      <div class="lists" style={{ height: `${HEAD_PX + rows * ROW_PX}px` }}>
-        <h3 class="left">interest list ({watched.length})</h3>
-        <h3 class="right">ready list ({ready.size})</h3>
-        {chips.map(({ fd, mask, isReady, slot }) => (
+    <section class="kernel-lists" aria-label="Kernel lists">
+      <h2>Kernel{view.epfd < 0 ? "" : `: epoll fd ${view.epfd}`}</h2>
+      <div class="lists" style={{ height: `${HEADING_HEIGHT + rows * ROW_HEIGHT}px` }}>
+        <h3 class="left">Interest list ({registered.length})</h3>
+        <h3 class="right">Ready list ({ready.size})</h3>
+        {chips.map(({ fd, mask, isReady, row }) => (
           <button
             key={fd}
             type="button"
-            class={isReady ? "chip ready" : "chip"}
-            style={{ transform: `translate(${isReady ? "calc(100% + 8px)" : "0"}, ${HEAD_PX + slot * ROW_PX}px)` }}
-            title={`${fd} is ${isReady ? "reported with" : "watched for"} ${maskText(mask, false)}`}
-            onClick={() => onFd(fd)}
+            class={isReady ? "chip is-ready" : "chip"}
+            style={{
+              transform: `translate(${isReady ? "calc(100% + 8px)" : "0"}, ${HEADING_HEIGHT + row * ROW_HEIGHT}px)`,
+            }}
+            title={`fd ${fd}: ${isReady ? "ready" : "registered"}, ${formatShortMask(mask, false)}`}
+            onClick={() => onSelectFd(fd)}
           >
-            <b>{fd}</b> <span>{maskText(mask, isNumeric)}</span>
+            <b>{fd}</b> <span>{formatShortMask(mask, isNumeric)}</span>
           </button>
         ))}
       </div>
-      {hidden > 0 ? <p class="aside">{hidden} more are not drawn.</p> : null}
+      {hidden > 0 ? <p class="aside">{hidden} more not shown.</p> : null}
     </section>
   );
 }

@@ -1,181 +1,214 @@
 /** @jsxImportSource preact */
-// The lessons: what the program does, a question, and what the kernel has answered, just now.
+// The lessons: a list to choose from, and the steps of the lesson that ran, each with its checks and system calls.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import type { LessonReport, LessonStep } from "../../lessons/lesson.ts";
 import { hasLine } from "../../../trace/format.ts";
-import { KernelLists } from "./kernel-lists.tsx";
-import { Timeline } from "./timeline.tsx";
-import type { Store } from "./store.ts";
+import type { LessonCheck, LessonQuestion, LessonReport, LessonStep } from "../../lessons/lesson-report.ts";
 import { EventHistory } from "./event-history.ts";
-import { lineOf } from "./format.ts";
+import { formatLine } from "./format.ts";
+import { KernelLists } from "./kernel-lists.tsx";
+import type { Store } from "./store.ts";
+import { Timeline } from "./timeline.tsx";
 
-const MOST_LINES = 24;
+/** A step with more lines is shortened in the middle. */
+const MAX_LINES = 24;
 
-export function LessonBook({ store }: { store: Store }): JSX.Element {
-  const { list, running, report, done } = store.lessons;
+export function LessonPanel({ store }: { store: Store }): JSX.Element {
+  const { running, report } = store.lessons;
   return (
     <div class="lessons">
-      <nav aria-label="Lessons">
-        <h2>
-          Lessons <small>{done.length === 0 ? "" : `${done.length} of ${list.length} done`}</small>
-        </h2>
-        <ol>
-          {list.map(({ id, title, point }) => (
-            <li key={id}>
-              <button
-                type="button"
-                data-lesson={id}
-                title={point}
-                aria-current={report?.id === id ? "true" : undefined}
-                disabled={!store.mayControl || running !== undefined}
-                onClick={() => void store.learn(id)}
-              >
-                {title} {done.includes(id) ? "✓ done" : ""}
-              </button>
-            </li>
-          ))}
-        </ol>
-        {store.mayControl ? null : (
-          <p class="aside">They run programs: open the address with the token, as the terminal shows it.</p>
-        )}
-      </nav>
+      <LessonList store={store} />
       <article aria-live="polite">
-        {running !== undefined ? <p>It runs, on real sockets …</p> : null}
-        {report === undefined ? (
-          running === undefined ? (
-            <p>
-              Each lesson is a small program on real sockets, in a process of its own. It runs when you choose it, and
-              what it claims is compared with what this machine's kernel has answered.
-            </p>
-          ) : null
-        ) : (
-          <Lesson store={store} report={report} />
-        )}
+        {running !== undefined ? <p>Running…</p> : report === undefined ? <Introduction /> : null}
+        {report === undefined ? null : <Lesson store={store} report={report} />}
       </article>
     </div>
   );
 }
 
+function Introduction(): JSX.Element {
+  return (
+    <p>
+      Each lesson is a small program that uses real sockets and runs in its own process. It runs when you select it, and
+      every statement in it is checked against what the kernel of this machine does.
+    </p>
+  );
+}
+
+function LessonList({ store }: { store: Store }): JSX.Element {
+  const { lessons, canControl } = store;
+  const { list, running, report, completed } = lessons;
+  return (
+    <nav aria-label="Lessons">
+      <h2>
+        Lessons <small>{completed.length === 0 ? "" : `${completed.length} of ${list.length} completed`}</small>
+      </h2>
+      <ol>
+        {list.map(({ id, title, point }) => (
+          <li key={id}>
+            <button
+              type="button"
+              data-lesson={id}
+              title={point}
+              aria-current={report?.id === id ? "true" : undefined}
+              disabled={!canControl || running !== undefined}
+              onClick={() => void lessons.start(id)}
+            >
+              {title} {completed.includes(id) ? "✓" : ""}
+            </button>
+          </li>
+        ))}
+      </ol>
+      {canControl ? null : (
+        <p class="aside">Lessons run programs. To run one, open the URL with the token from the terminal.</p>
+      )}
+    </nav>
+  );
+}
+
 function Lesson({ store, report }: { store: Store; report: LessonReport }): JSX.Element {
-  const { step: at, chosen } = store.lessons;
-  const step = report.steps[at];
-  const tape = useMemo(() => tapeOf(report), [report]);
-  if (step === undefined) return <p>This lesson has no steps: {report.error}</p>;
-  const choice = chosen[at];
+  const { lessons, isNumeric } = store;
+  const index = lessons.step;
+  const step = report.steps[index];
+  const history = useMemo(() => historyOf(report), [report]);
+  if (step === undefined) return <p>The lesson failed before its first step: {report.error}</p>;
+  const choice = lessons.answers[index];
   const isAnswered = step.question === undefined || choice !== undefined;
   return (
     <>
       <h2>{report.title}</h2>
       <p class="point">{report.point}</p>
       <h3>
-        {at + 1} of {report.steps.length}: {step.title}
+        {index + 1} of {report.steps.length}: {step.title}
       </h3>
-      <p>{step.text}</p>
-      {step.question === undefined ? null : <Question store={store} step={step} choice={choice} />}
-      {isAnswered ? <Answer report={report} at={at} tape={tape} isNumeric={store.isNumeric} /> : null}
-      <p class="turn">
-        <button type="button" disabled={at === 0} onClick={() => store.learnStep(at - 1)}>
+      <p>
+        <TextWithCode text={step.text} />
+      </p>
+      {step.question === undefined ? null : (
+        <Question question={step.question} choice={choice} onAnswer={(answer) => lessons.answer(answer)} />
+      )}
+      {isAnswered ? <StepResult report={report} index={index} history={history} isNumeric={isNumeric} /> : null}
+      <p class="step-navigation">
+        <button type="button" disabled={index === 0} onClick={() => lessons.goTo(index - 1)}>
           Back
         </button>{" "}
-        {at + 1 < report.steps.length ? (
-          <button type="button" class="main" disabled={!isAnswered} onClick={() => store.learnStep(at + 1)}>
-            Go on
+        {index + 1 < report.steps.length ? (
+          <button type="button" class="primary" disabled={!isAnswered} onClick={() => lessons.goTo(index + 1)}>
+            Next
           </button>
         ) : (
-          <strong role="status" class={report.holds ? "holds" : "fails"}>
-            {report.holds
-              ? "✓ The end: the kernel has confirmed every claim."
-              : `✗ The end: not every claim holds here. ${report.error ?? ""}`}
-          </strong>
+          <Verdict report={report} />
         )}
       </p>
     </>
   );
 }
 
-function Question({
-  store,
-  step,
-  choice,
-}: {
-  store: Store;
-  step: LessonStep;
+/** Text in which backquotes delimit code. */
+function TextWithCode({ text }: { text: string }): JSX.Element {
+  return <>{text.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
+}
+
+function Verdict({ report: { holds, error } }: { report: LessonReport }): JSX.Element {
+  return (
+    <strong role="status" class={holds ? "holds" : "fails"}>
+      {holds
+        ? "✓ End of the lesson. Every statement was confirmed."
+        : `✗ End of the lesson. Not every statement holds on this machine. ${error ?? ""}`}
+    </strong>
+  );
+}
+
+interface QuestionProps {
+  question: LessonQuestion;
+  /** The index of the chosen answer. */
   choice: number | undefined;
-}): JSX.Element {
-  const { question } = step;
-  if (question === undefined) return <></>;
+  onAnswer: (choice: number) => void;
+}
+
+function Question({ question, choice, onAnswer }: QuestionProps): JSX.Element {
+  const gradeOf = (i: number): "" | "right" | "wrong" => {
+    if (choice === undefined) return "";
+    return i === question.answer ? "right" : i === choice ? "wrong" : "";
+  };
+  const marks = { "": "", right: " ✓ correct", wrong: " ✗" };
   return (
     <fieldset class="question">
-      <legend>{question.ask}</legend>
+      <legend>{question.prompt}</legend>
       {question.choices.map((text, i) => (
         <button
           key={text}
           type="button"
-          class={choice === undefined ? "" : i === question.answer ? "right" : i === choice ? "wrong" : ""}
+          class={gradeOf(i)}
           aria-pressed={choice === i}
           disabled={choice !== undefined}
-          onClick={() => store.choose(i)}
+          onClick={() => onAnswer(i)}
         >
           {text}
-          {choice === undefined ? "" : i === question.answer ? " ✓ the kernel's answer" : i === choice ? " ✗" : ""}
+          {marks[gradeOf(i)]}
         </button>
       ))}
     </fieldset>
   );
 }
 
-function Answer({
-  report,
-  at,
-  tape,
-  isNumeric,
-}: {
+interface StepResultProps {
   report: LessonReport;
-  at: number;
-  tape: EventHistory;
+  /** The index of the step. */
+  index: number;
+  history: EventHistory;
   isNumeric: boolean;
-}): JSX.Element {
-  const step = report.steps[at] as LessonStep;
-  const from = report.steps[at - 1]?.seq ?? 0;
-  const events = report.events.filter(({ seq }) => seq > from && seq <= step.seq);
-  const lines = events.flatMap((event) => (hasLine(event) ? [lineOf(event, isNumeric)] : []));
+}
+
+function StepResult({ report, index, history, isNumeric }: StepResultProps): JSX.Element {
+  const step = report.steps[index] as LessonStep;
+  const afterSeq = report.steps[index - 1]?.seq ?? 0;
+  const events = report.events.filter(({ seq }) => seq > afterSeq && seq <= step.seq);
+  const lines = shorten(events.flatMap((event) => (hasLine(event) ? [formatLine(event, isNumeric)] : [])));
   const position = report.events.findLastIndex(({ seq }) => seq <= step.seq);
-  const half = MOST_LINES / 2;
-  const shown =
-    lines.length <= MOST_LINES
-      ? lines
-      : [...lines.slice(0, half), `      … ${lines.length - MOST_LINES} lines more`, ...lines.slice(-half)];
   return (
     <>
-      <ul class="checks">
-        {step.checks
-          .filter(({ claim, holds }) => claim !== step.question?.ask || !holds)
-          .map(({ claim, found, wanted, holds }) => (
-            <li key={claim} class={holds ? "holds" : "fails"}>
-              {holds ? "✓" : "✗"} {claim}: <code>{found}</code>
-              {holds ? null : ` (expected: ${wanted})`}
-            </li>
-          ))}
-      </ul>
-      {shown.length > 0 ? (
-        <pre tabIndex={0}>{shown.join("\n")}</pre>
+      <Checks step={step} />
+      {lines.length > 0 ? (
+        <pre tabIndex={0}>{lines.join("\n")}</pre>
       ) : (
-        <p class="aside">No call in this step is traced.</p>
+        <p class="aside">This step makes no traced system calls.</p>
       )}
       {position >= 0 ? (
-        <div class="stage">
-          <KernelLists view={tape.view(position)} isNumeric={isNumeric} onFd={() => {}} />
-          <Timeline tape={tape} position={position} isNumeric={isNumeric} onMove={undefined} />
+        <div class="step-state">
+          <KernelLists view={history.view(position)} isNumeric={isNumeric} onSelectFd={() => {}} />
+          <Timeline history={history} position={position} isNumeric={isNumeric} onSelect={undefined} />
         </div>
       ) : null}
     </>
   );
 }
 
-function tapeOf({ events }: LessonReport): EventHistory {
-  const tape = new EventHistory();
-  tape.load(events);
-  return tape;
+function Checks({ step: { checks, question } }: { step: LessonStep }): JSX.Element {
+  const isAnswerToQuestion = ({ claim, holds }: LessonCheck): boolean => claim === question?.prompt && holds;
+  return (
+    <ul class="checks">
+      {checks
+        .filter((check) => !isAnswerToQuestion(check))
+        .map(({ claim, actual, expected, holds }) => (
+          <li key={claim} class={holds ? "holds" : "fails"}>
+            {holds ? "✓" : "✗"} {claim} <code>{actual}</code>
+            {holds ? null : ` (expected: ${expected})`}
+          </li>
+        ))}
+    </ul>
+  );
+}
+
+function shorten(lines: string[]): string[] {
+  if (lines.length <= MAX_LINES) return lines;
+  const half = MAX_LINES / 2;
+  return [...lines.slice(0, half), `      … ${lines.length - MAX_LINES} more lines`, ...lines.slice(-half)];
+}
+
+function historyOf({ events }: LessonReport): EventHistory {
+  const history = new EventHistory();
+  history.load(events);
+  return history;
 }

@@ -1,80 +1,119 @@
 /** @jsxImportSource preact */
-// The loop as a ring: wait, ready, dispatch, ctl; where it is, and where its time goes.
+// The event loop as a circle of four phases: wait, ready, dispatch, ctl.
 
 import type { JSX } from "preact";
-import type { Store } from "./store.ts";
+import type { TraceEvent } from "../../../trace/events.ts";
+import type { SampleCounts } from "../../debugger/sampler.ts";
 import type { View } from "./event-history.ts";
-import { duration, number, type Phase, phaseOf, PHASES } from "./format.ts";
+import { formatCount, formatDuration } from "./format.ts";
+import type { Store } from "./store.ts";
 
-const ORDER: readonly Phase[] = ["wait", "ready", "dispatch", "ctl"];
+type LoopPhase = "wait" | "ready" | "dispatch" | "ctl";
+
+/** Clockwise from the top. */
+const PHASES: readonly LoopPhase[] = ["wait", "ready", "dispatch", "ctl"];
+const PHASE_LABELS: Record<LoopPhase, string> = {
+  wait: "blocked in epoll_wait",
+  ready: "epoll_wait returned",
+  dispatch: "handling an fd",
+  ctl: "changing a registration",
+};
 const RADIUS = 74;
 const CENTER = 100;
+/** Half the gap between two arcs, in radians. */
+const HALF_GAP = 0.06;
 
 export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.Element {
-  const isRunning = store.isLive && store.state?.run === "running";
-  const phase: Phase = isRunning ? "wait" : phaseOf(view.event);
-  const { counts } = store.tape;
-  const rested = counts === undefined ? 0 : counts.blockedUs + counts.awayUs;
-  const spent = rested + (counts?.workedUs ?? 0);
-  const said = isRunning ? "it runs" : view.iteration === 0 ? "before the first wait" : PHASES[phase];
+  const isRunning = store.isFollowing && store.state?.run === "running";
+  const phase: LoopPhase = isRunning ? "wait" : phaseOf(view.event);
+  const label = isRunning ? "running" : view.iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
+  const { counts } = store.history;
   return (
-    <section class="ring" aria-label="The loop">
-      <svg viewBox="0 0 200 200" role="img" aria-label={`The loop, iteration ${view.iteration}: ${said}`}>
-        {ORDER.map((one, i) => (
-          <g key={one} class={one === phase && !isRunning ? "arc here" : "arc"}>
+    <section class="loop-diagram" aria-label="Event loop">
+      <svg viewBox="0 0 200 200" role="img" aria-label={`Event loop, iteration ${view.iteration}: ${label}`}>
+        {PHASES.map((one, i) => (
+          <g key={one} class={one === phase && !isRunning ? "arc is-current" : "arc"}>
             <path d={arc(i)} />
-            <text x={CENTER + 74 * Math.cos(middle(i))} y={CENTER + 74 * Math.sin(middle(i)) + 4}>
+            <text x={CENTER + RADIUS * Math.cos(middle(i))} y={CENTER + RADIUS * Math.sin(middle(i)) + 4}>
               {one}
             </text>
           </g>
         ))}
-        <text class="iteration" x={CENTER} y={96}>
-          {number(view.iteration)}
+        <text class="unit" x={CENTER} y={88}>
+          iteration
         </text>
-        <text class="unit" x={CENTER} y={114}>
-          {view.iteration === 1 ? "iteration" : "iterations"}
+        <text class="iteration" x={CENTER} y={114}>
+          {formatCount(view.iteration)}
         </text>
       </svg>
-      <p class="said" data-phase={phase}>
-        {said}
-        {view.event?.type === "wait" ? `, after ${duration(view.event.blockedUs)}` : ""}
+      <p class="phase" data-phase={phase}>
+        {label}
+        {view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
       </p>
-      {counts === undefined ? null : (
-        <dl class="facts">
-          <dt>{counts.awayUs > 0 ? "in Bun's loop" : "blocked"}</dt>
-          <dd>
-            {((100 * rested) / Math.max(1, spent)).toFixed(1)} % of {duration(spent)}
-          </dd>
-          <dt>received, sent</dt>
-          <dd>
-            {number(counts.bytesIn)} B, {number(counts.bytesOut)} B
-          </dd>
-          <dt>accepted, closed</dt>
-          <dd>
-            {number(counts.events.accept ?? 0)}, {number(counts.events.close ?? 0)}
-          </dd>
-          {counts.iterations === 0 ? null : (
-            <>
-              <dt>being watched adds</dt>
-              <dd id="watching">
-                {(counts.watchingUs / Math.max(1, counts.iterations)).toFixed(1)} µs to an iteration,{" "}
-                {((100 * counts.watchingUs) / Math.max(1, counts.workedUs)).toFixed(0)} % to its work
-              </dd>
-            </>
-          )}
-        </dl>
-      )}
+      {counts === undefined ? null : <Totals counts={counts} />}
     </section>
   );
 }
 
-/** Clockwise from the top, a quarter each with a gap between them. */
-function middle(i: number): number {
-  return (i / 4) * 2 * Math.PI - Math.PI / 2;
+function Totals({ counts }: { counts: SampleCounts }): JSX.Element {
+  const waitingUs = counts.blockedUs + counts.awayUs;
+  const totalUs = waitingUs + counts.workedUs;
+  return (
+    <dl class="facts">
+      <dt>{counts.awayUs > 0 ? "In Bun's event loop" : "Blocked"}</dt>
+      <dd>
+        {percent(waitingUs, totalUs, 1)} of {formatDuration(totalUs)}
+      </dd>
+      <dt>Received / sent</dt>
+      <dd>
+        {formatCount(counts.bytesIn)} B / {formatCount(counts.bytesOut)} B
+      </dd>
+      <dt>Accepted / closed</dt>
+      <dd>
+        {formatCount(counts.events.accept ?? 0)} / {formatCount(counts.events.close ?? 0)}
+      </dd>
+      {counts.iterations === 0 ? null : (
+        <>
+          <dt>Inspector overhead</dt>
+          <dd id="overhead">
+            {(counts.watchingUs / counts.iterations).toFixed(1)} µs per iteration,{" "}
+            {percent(counts.watchingUs, counts.workedUs, 0)} of its work
+          </dd>
+        </>
+      )}
+    </dl>
+  );
 }
 
-function arc(i: number): string {
-  const [from, to] = [middle(i) - Math.PI / 4 + 0.06, middle(i) + Math.PI / 4 - 0.06];
+function percent(part: number, whole: number, digits: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(digits)}%`;
+}
+
+/** Returns the phase of the loop during which the event happened. */
+function phaseOf(event: TraceEvent | undefined): LoopPhase {
+  switch (event?.type) {
+    case undefined:
+    case "begin":
+    case "listen":
+    case "create":
+    case "iteration":
+      return "wait";
+    case "wait":
+      return "ready";
+    case "ctl":
+      return "ctl";
+    default:
+      return "dispatch";
+  }
+}
+
+/** Returns the angle of the middle of a quarter, clockwise from the top. */
+function middle(quarter: number): number {
+  return (quarter / 4) * 2 * Math.PI - Math.PI / 2;
+}
+
+function arc(quarter: number): string {
+  const [from, to] = [middle(quarter) - Math.PI / 4 + HALF_GAP, middle(quarter) + Math.PI / 4 - HALF_GAP];
   const point = (angle: number): string =>
     `${(CENTER + RADIUS * Math.cos(angle)).toFixed(1)} ${(CENTER + RADIUS * Math.sin(angle)).toFixed(1)}`;
   return `M ${point(from)} A ${RADIUS} ${RADIUS} 0 0 1 ${point(to)}`;

@@ -1,16 +1,16 @@
-// class Store: all that the page knows, and all that can be done in it. The parts of the page show it, and nothing else.
+// The page's state and the actions that change it. Components render this state and hold no other, except for form fields.
 
 import { setErrnoNames } from "../../../kernel/errno.ts";
-import type { Warning } from "../../debugger/sampler.ts";
-import { concerns } from "../../debugger/stop-conditions.ts";
-import type { LessonInfo, LessonReport } from "../../lessons/lesson.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
-import { parseTrace } from "../../../trace/trace-file.ts";
 import { hasLine } from "../../../trace/format.ts";
+import { parseTrace } from "../../../trace/trace-file.ts";
+import type { Sample, Warning } from "../../debugger/sampler.ts";
+import { concerns } from "../../debugger/stop-conditions.ts";
+import type { RunMode } from "../../debugger/thread-messages.ts";
 import type {
-  DifferencesResponse,
-  Hello,
   FdInfoResponse,
+  Hello,
+  InterestDiffResponse,
   LoopState,
   Message,
   PageCommand,
@@ -18,296 +18,270 @@ import type {
   TestClientState,
 } from "../messages.ts";
 import { EventHistory, type View } from "./event-history.ts";
+import { LessonProgress } from "./lesson-progress.ts";
+import { ServerConnection } from "./server-connection.ts";
 
-/** What is drawn is drawn at most so often; under load less, so that the page costs next to nothing. */
-const DRAW_MS = 100;
-const BUSY_DRAW_MS = 1_000;
-const MOST_WARNINGS = 100;
-const TOKEN = "epoll-hello-token";
-
-export interface Lessons {
-  list: LessonInfo[];
-  /** The one that runs. */
-  running: string | undefined;
-  report: LessonReport | undefined;
-  step: number;
-  /** By step, what was chosen. */
-  chosen: Record<number, number>;
-  /** Those that were gone through. */
-  done: string[];
-}
+/** The shortest interval between two renderings. It is longer under load, so that the page costs little CPU time. */
+const RENDER_INTERVAL_MS = 100;
+const BUSY_RENDER_INTERVAL_MS = 1_000;
+const MAX_WARNINGS = 100;
 
 export class Store {
   hello: Hello | undefined;
-  tape: EventHistory = new EventHistory();
   state: LoopState | undefined;
-  tries: TestClientState[] = [];
+  history: EventHistory = new EventHistory();
   warnings: Warning[] = [];
-  /** The event that is looked at; undefined: the newest. */
+  testClients: TestClientState[] = [];
+  /** The position of the selected event; undefined: follows the latest event of a running server. */
   cursor: number | undefined;
   isConnected: boolean = false;
-  /** More happens than is shown. */
+  /** Whether the page has the token. */
+  canControl: boolean = false;
+  /** The server produces more events than are shown. */
   isBusy: boolean = false;
-  /** So many events came since the one before the last look, and are not shown. */
+  /** Events skipped before the last sample. */
   omitted: number = 0;
-  mayControl: boolean = false;
+  /** Show masks as numbers. */
   isNumeric: boolean = false;
-  /** A descriptor that is looked at. */
-  fd: number | undefined;
-  look: FdInfoResponse | undefined;
+  selectedFd: number | undefined;
+  fdInfo: FdInfoResponse | undefined;
+  interestDiff: InterestDiffResponse | undefined;
   source: SourceResponse | undefined;
-  differences: DifferencesResponse | undefined;
-  /** Something did not work. */
-  trouble: string | undefined;
-  lessons: Lessons = { list: [], running: undefined, report: undefined, step: 0, chosen: {}, done: [] };
+  /** The last action that failed. */
+  error: string | undefined;
+  readonly lessons: LessonProgress;
 
-  readonly #token: string;
-  readonly #draw: () => void;
-  #drawTimer: ReturnType<typeof setTimeout> | undefined;
-  #drawnMs = 0;
-  #sourceAsked = "";
+  readonly #connection: ServerConnection;
+  readonly #render: () => void;
+  #renderTimer: ReturnType<typeof setTimeout> | undefined;
+  #renderedMs = 0;
+  /** The position whose source lines were requested last. */
+  #requestedSource = "";
 
-  constructor(draw: () => void) {
-    this.#draw = draw;
-    this.#token = takeToken();
+  constructor(render: () => void) {
+    this.#render = render;
+    this.#connection = new ServerConnection({
+      onMessage: (message) => this.#onMessage(message),
+      onConnectedChange: (isConnected) => this.set({ isConnected }),
+    });
+    this.lessons = new LessonProgress(
+      this.#connection,
+      () => this.#scheduleRender(),
+      (error) => this.set({ error }),
+    );
   }
 
   start(): void {
-    const events = new EventSource("/events");
-    events.addEventListener("message", ({ data }) => this.#hear(JSON.parse(data as string) as Message));
-    events.addEventListener("open", () => {
-      this.isConnected = true;
-      this.#changed();
-    });
-    events.addEventListener("error", () => {
-      this.isConnected = false;
-      this.#changed();
-    });
-    document.addEventListener("visibilitychange", () => this.#changed());
-    void this.#json<LessonInfo[]>("/lessons").then((list) =>
-      this.set({ lessons: { ...this.lessons, list: list ?? [] } }),
-    );
-    if (this.#token !== "") {
-      void this.#post("/orders", { kind: "check" }).then((reply) => this.set({ mayControl: reply?.ok === true }));
-    }
+    this.#connection.open();
+    void this.#connection.canControl().then((canControl) => this.set({ canControl }));
+    void this.lessons.loadList();
+    document.addEventListener("visibilitychange", () => this.#scheduleRender());
   }
 
-  set(what: Partial<Store>): void {
-    Object.assign(this, what);
-    this.#changed();
-  }
-
-  get view(): View {
-    return this.tape.view(this.cursor ?? this.tape.end - 1);
-  }
-
-  /** The newest event that there is something to say of. */
-  get shown(): TraceEvent | undefined {
-    const { tape } = this;
-    const end = (this.cursor ?? tape.end - 1) + 1;
-    const at = tape.find(end, -1, hasLine);
-    return at === undefined ? undefined : tape.event(at);
+  set(changes: Partial<Omit<Store, "lessons">>): void {
+    Object.assign(this, changes);
+    this.#scheduleRender();
   }
 
   get isLive(): boolean {
-    return this.hello?.source === "live" && this.cursor === undefined;
+    return this.hello?.source === "live";
+  }
+
+  /** Shows the latest event of a running server, as opposed to an earlier one or a saved trace. */
+  get isFollowing(): boolean {
+    return this.isLive && this.cursor === undefined;
   }
 
   get isStopped(): boolean {
     return this.state?.run === "stopped";
   }
 
-  // ---- where ----
+  get view(): View {
+    return this.history.view(this.cursor ?? this.history.end - 1);
+  }
 
-  /** Look at an event; beyond the end: at the newest, and stay there. */
+  /** The selected event, or the last one before it that is shown as a line. */
+  get selectedEvent(): TraceEvent | undefined {
+    const { history } = this;
+    const position = history.find((this.cursor ?? history.end - 1) + 1, -1, hasLine);
+    return position === undefined ? undefined : history.event(position);
+  }
+
+  // ---- navigation in the history ----
+
+  /** Selects an event. Selecting the latest event of a running server follows it from then on. */
   moveTo(position: number): void {
-    const { tape } = this;
-    const at = Math.max(tape.start, Math.min(position, tape.end - 1));
-    this.cursor = at === tape.end - 1 && this.hello?.source === "live" ? undefined : at;
-    this.#askSource();
-    this.#changed();
+    const { history } = this;
+    const clamped = Math.max(history.start, Math.min(position, history.end - 1));
+    this.cursor = this.isLive && clamped === history.end - 1 ? undefined : clamped;
+    this.#loadSource();
+    this.#scheduleRender();
   }
 
-  move(by: 1 | -1, holds: (event: TraceEvent) => boolean): boolean {
-    const at = this.tape.find(this.view.position, by, holds);
-    if (at !== undefined) this.moveTo(at);
-    return at !== undefined;
+  /** Selects the next (1) or previous (-1) event that satisfies the predicate. Returns whether there is one. */
+  move(direction: 1 | -1, predicate: (event: TraceEvent) => boolean): boolean {
+    const position = this.history.find(this.view.position, direction, predicate);
+    if (position !== undefined) this.moveTo(position);
+    return position !== undefined;
   }
 
-  // ---- orders: of the past they move what is looked at, of the present the loop ----
-
-  step(): void {
-    if (!this.isLive) this.move(1, hasLine);
-    else void this.order({ kind: "go", mode: { kind: "step" } });
+  previousEvent(): void {
+    this.move(-1, hasLine);
   }
 
-  next(): void {
-    if (!this.isLive) this.move(1, ({ type }) => type === "wait");
-    else void this.order({ kind: "go", mode: { kind: "next" } });
-  }
-
-  turnOver(): void {
-    const { event, ready } = this.view;
-    const fd = event !== undefined && event.type !== "wait" && "fd" in event ? event.fd : ready[0]?.[0];
-    if (fd === undefined || fd === null) return this.step();
-    if (!this.isLive) this.move(1, (one) => hasLine(one) && (one.type === "wait" || !concerns(one, fd)));
-    else void this.order({ kind: "go", mode: { kind: "return", fd } });
-  }
-
-  goOn(): void {
-    if (this.hello?.source === "live") {
-      this.cursor = undefined;
-      void this.order({ kind: "go", mode: { kind: "continue" } });
-    } else {
-      this.moveTo(this.tape.end);
+  /** At the latest event of a paused server, this steps the server. */
+  nextEvent(): void {
+    if (this.isFollowing) {
+      if (this.isStopped && this.canControl) this.step();
+    } else if (!this.move(1, hasLine)) {
+      this.moveTo(this.history.end);
     }
   }
 
-  pauseOrGo(): void {
-    if (this.isStopped) this.goOn();
-    else void this.order({ kind: "pause" });
+  // ---- run control: applies to the server if the page follows it, and otherwise moves through the history ----
+
+  step(): void {
+    if (this.isFollowing) this.#resume({ kind: "step" });
+    else this.move(1, hasLine);
   }
 
-  async order(order: PageCommand): Promise<void> {
-    const reply = await this.#post("/orders", order);
-    this.set({ trouble: reply === undefined || reply.ok ? undefined : await reply.text() });
+  /** Runs until epoll_wait returns. */
+  nextWait(): void {
+    if (this.isFollowing) this.#resume({ kind: "next" });
+    else this.move(1, ({ type }) => type === "wait");
   }
 
-  async lookAt(fd: number | undefined): Promise<void> {
-    this.set({ fd, look: undefined });
-    if (fd === undefined || this.hello?.source !== "live") return;
-    await this.#lookAgain(fd);
+  /** Runs until the loop is done with the current file descriptor. */
+  stepOut(): void {
+    const { event, ready } = this.view;
+    const fd = event !== undefined && event.type !== "wait" && "fd" in event ? event.fd : ready[0]?.[0];
+    if (fd === undefined || fd === null) return this.step();
+    if (this.isFollowing) this.#resume({ kind: "return", fd });
+    else this.move(1, (event) => hasLine(event) && (event.type === "wait" || !concerns(event, fd)));
   }
 
-  async compare(): Promise<void> {
-    const reply = await fetch("/differences").catch(() => undefined);
-    if (reply?.ok) this.set({ differences: (await reply.json()) as DifferencesResponse, trouble: undefined });
-    else this.set({ differences: undefined, trouble: await reply?.text() });
+  /** Runs until a breakpoint; in a saved trace, moves to the end. */
+  continue(): void {
+    if (!this.isLive) return this.moveTo(this.history.end);
+    this.cursor = undefined;
+    this.#resume({ kind: "continue" });
   }
 
-  async learn(id: string): Promise<void> {
-    if (this.lessons.running !== undefined) return;
-    this.set({ lessons: { ...this.lessons, running: id, report: undefined, step: 0, chosen: {} } });
-    const reply = await this.#post(`/lesson?id=${id}`, {});
-    const report = reply?.ok ? ((await reply.json()) as LessonReport) : undefined;
-    const trouble = report === undefined ? ((await reply?.text()) ?? "The lesson did not answer.") : report.error;
-    this.set({ lessons: { ...this.lessons, running: undefined, report }, trouble });
+  pauseOrContinue(): void {
+    if (this.isStopped) this.continue();
+    else void this.send({ kind: "pause" });
   }
 
-  learnStep(step: number): void {
-    const { report, done } = this.lessons;
-    if (report === undefined || step < 0 || step >= report.steps.length) return;
-    const isLast = step === report.steps.length - 1;
-    const all = isLast && !done.includes(report.id) ? [...done, report.id] : done;
-    this.set({ lessons: { ...this.lessons, step, done: all } });
+  #resume(mode: RunMode): void {
+    void this.send({ kind: "resume", mode });
   }
 
-  choose(choice: number): void {
-    const { chosen, step } = this.lessons;
-    this.set({ lessons: { ...this.lessons, chosen: { ...chosen, [step]: choice } } });
+  async send(command: PageCommand): Promise<void> {
+    const response = await this.#connection.send(command);
+    this.set({ error: response === undefined || response.ok ? undefined : await response.text() });
   }
 
-  // ---- what comes ----
+  // ---- queries ----
 
-  #hear(message: Message): void {
+  /** Selects a file descriptor and loads its details; undefined selects none. */
+  async selectFd(fd: number | undefined): Promise<void> {
+    this.set({ selectedFd: fd, fdInfo: undefined });
+    if (fd !== undefined && this.isLive) await this.#loadFdInfo(fd);
+  }
+
+  /** Compares the registered masks with the kernel's interest list. */
+  async compareInterest(): Promise<void> {
+    const response = await this.#connection.get("/interest-diff");
+    if (response?.ok) {
+      this.set({ interestDiff: (await response.json()) as InterestDiffResponse, error: undefined });
+    } else {
+      this.set({ interestDiff: undefined, error: await response?.text() });
+    }
+  }
+
+  async #loadFdInfo(fd: number): Promise<void> {
+    const info = await this.#connection.getJson<FdInfoResponse | null>(`/fd?fd=${fd}`);
+    if (this.selectedFd === fd) this.set({ fdInfo: info ?? undefined });
+  }
+
+  /** Loads the source lines of the call that made the selected event. */
+  #loadSource(): void {
+    const position = this.selectedEvent?.at ?? "";
+    if (position === this.#requestedSource || this.isBusy) return;
+    this.#requestedSource = position;
+    if (position === "") return this.set({ source: undefined });
+    void this.#requestSource(position);
+  }
+
+  async #requestSource(position: string): Promise<void> {
+    const source = await this.#connection.getJson<SourceResponse>(`/source?at=${encodeURIComponent(position)}`);
+    if (this.#requestedSource === position) this.set({ source });
+  }
+
+  async #loadTrace(name: string): Promise<void> {
+    const response = await this.#connection.get("/trace");
+    if (!response?.ok) return this.set({ error: "Cannot load the trace." });
+    const events = parseTrace(await response.text(), name);
+    const { history } = this;
+    history.load(events);
+    this.warnings = events.filter((event): event is Warning => event.type === "warning").slice(-MAX_WARNINGS);
+    this.moveTo(history.find(history.start, 1, ({ type }) => type === "wait") ?? history.start);
+  }
+
+  // ---- messages from the server ----
+
+  #onMessage(message: Message): void {
     switch (message.kind) {
       case "hello":
-        setErrnoNames(message.errnos);
-        this.hello = message;
-        this.tape = new EventHistory();
-        this.warnings = [];
-        this.cursor = undefined;
-        this.state = message.state;
-        this.tries = message.tries;
-        for (const sample of message.samples) this.#take(sample);
-        if (message.source === "saved") void this.#load(message.name);
+        this.#onHello(message);
         break;
       case "state":
         this.state = message;
-        if (message.run !== "running") this.differences = undefined;
+        if (message.run !== "running") this.interestDiff = undefined;
         break;
-      case "tries":
-        this.tries = message.tries;
+      case "test-clients":
+        this.testClients = message.testClients;
         break;
       case "sample":
         this.omitted = message.sample.omitted;
         this.isBusy = this.omitted > 0;
-        this.#take(message.sample);
-        if (this.fd !== undefined && message.sample.kernel !== undefined) void this.#lookAgain(this.fd);
+        this.#addSample(message.sample);
+        if (this.selectedFd !== undefined && message.sample.kernel !== undefined) {
+          void this.#loadFdInfo(this.selectedFd);
+        }
     }
-    this.#askSource();
-    this.#changed();
+    this.#loadSource();
+    this.#scheduleRender();
   }
 
-  #take(sample: Parameters<EventHistory["add"]>[0]): void {
-    this.tape.add(sample);
-    if (sample.warnings.length > 0) this.warnings = [...this.warnings, ...sample.warnings].slice(-MOST_WARNINGS);
-    if (this.cursor !== undefined && this.cursor < this.tape.start) this.cursor = this.tape.start;
+  /** The first message of a connection, and so also of one to a restarted server: nothing of the old state remains valid. */
+  #onHello(hello: Hello): void {
+    setErrnoNames(hello.errnos);
+    this.hello = hello;
+    this.state = hello.state;
+    this.testClients = hello.testClients;
+    this.history = new EventHistory();
+    this.warnings = [];
+    this.cursor = undefined;
+    for (const sample of hello.samples) this.#addSample(sample);
+    if (hello.source === "saved") void this.#loadTrace(hello.name);
   }
 
-  async #load(name: string): Promise<void> {
-    const reply = await fetch("/trace").catch(() => undefined);
-    if (!reply?.ok) return this.set({ trouble: "The trace could not be read." });
-    const events = parseTrace(await reply.text(), name);
-    this.tape.load(events);
-    this.warnings = events.filter((event): event is Warning => event.type === "warning").slice(-MOST_WARNINGS);
-    this.moveTo(this.tape.find(this.tape.start, 1, ({ type }) => type === "wait") ?? this.tape.start);
+  #addSample(sample: Sample): void {
+    this.history.add(sample);
+    if (sample.warnings.length > 0) this.warnings = [...this.warnings, ...sample.warnings].slice(-MAX_WARNINGS);
+    const { start } = this.history;
+    if (this.cursor !== undefined && this.cursor < start) this.cursor = start;
   }
 
-  async #lookAgain(fd: number): Promise<void> {
-    const look = await this.#json<FdInfoResponse | null>(`/look?fd=${fd}`);
-    if (this.fd === fd) this.set({ look: look ?? undefined });
-  }
-
-  /** The lines of the program that made the call. */
-  #askSource(): void {
-    const at = this.shown?.at ?? "";
-    if (at === this.#sourceAsked || this.isBusy) return;
-    this.#sourceAsked = at;
-    if (at === "") return this.set({ source: undefined });
-    void this.#showSource(at);
-  }
-
-  async #showSource(at: string): Promise<void> {
-    const source = await this.#json<SourceResponse>(`/source?at=${encodeURIComponent(at)}`);
-    if (this.#sourceAsked === at) this.set({ source });
-  }
-
-  async #json<T>(path: string): Promise<T | undefined> {
-    const reply = await fetch(path).catch(() => undefined);
-    return reply?.ok ? ((await reply.json()) as T) : undefined;
-  }
-
-  async #post(path: string, body: object): Promise<Response | undefined> {
-    return await fetch(path, {
-      method: "POST",
-      headers: { Authorization: `Bearer ${this.#token}`, "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    }).catch(() => undefined);
-  }
-
-  #changed(): void {
-    if (this.#drawTimer !== undefined || document.hidden) return;
-    const everyMs = this.isBusy ? BUSY_DRAW_MS : this.#drawnMs === 0 ? 0 : DRAW_MS;
-    const dueMs = Math.max(0, this.#drawnMs + everyMs - performance.now());
-    this.#drawTimer = setTimeout(() => {
-      this.#drawTimer = undefined;
-      this.#drawnMs = performance.now();
-      this.#draw();
-    }, dueMs);
-  }
-}
-
-/** From the address, where it does not stay; a reload finds it in the tab's own store. */
-function takeToken(): string {
-  const given = location.hash.slice(1);
-  try {
-    if (/^[\da-f]{32}$/.test(given)) {
-      sessionStorage.setItem(TOKEN, given);
-      history.replaceState(undefined, "", location.pathname);
-    }
-    return sessionStorage.getItem(TOKEN) ?? "";
-  } catch {
-    return given; // a browser that keeps nothing
+  #scheduleRender(): void {
+    if (this.#renderTimer !== undefined || document.hidden) return;
+    const intervalMs = this.isBusy ? BUSY_RENDER_INTERVAL_MS : this.#renderedMs === 0 ? 0 : RENDER_INTERVAL_MS;
+    const delayMs = Math.max(0, this.#renderedMs + intervalMs - performance.now());
+    this.#renderTimer = setTimeout(() => {
+      this.#renderTimer = undefined;
+      this.#renderedMs = performance.now();
+      this.#render();
+    }, delayMs);
   }
 }

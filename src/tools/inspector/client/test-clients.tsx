@@ -1,36 +1,53 @@
 /** @jsxImportSource preact */
-// Clients to try the server with, of every bad kind, and what has happened to each.
+// The panel of test clients: buttons that start one, and the log of each.
 
 import type { JSX } from "preact";
-import { TEST_CLIENT_KINDS } from "../messages.ts";
+import { TEST_CLIENT_KINDS, type TestClientKind } from "../messages.ts";
 import type { Store } from "./store.ts";
-import { TEST_CLIENT_LABELS } from "./format.ts";
+
+const LABELS: Record<TestClientKind, string> = {
+  request: "Send a request",
+  pipeline: "Pipeline 16 requests",
+  silent: "Connect, send nothing",
+  "partial-head": "Send half a request head",
+  drip: "Send one byte every 250 ms",
+  "half-close": "Send, then shut down writing",
+  disconnect: "Connect and disconnect",
+  reset: "Reset the connection (RST)",
+  garbage: "Send bytes that are not HTTP",
+  "endless-head": "Send an endless request head",
+  "never-reads": "Send requests, never read",
+  burst: "64 requests at once",
+};
 
 export function TestClientPanel({ store }: { store: Store }): JSX.Element {
-  const { mayControl, tries, state } = store;
-  const isOver = state?.run === "ended";
+  const { canControl, testClients, state } = store;
   return (
-    <section class="tries" aria-label="Try it">
-      <h2>Try it: a client that …</h2>
+    <section class="test-clients" aria-label="Test clients">
+      <h2>Test clients</h2>
       <div class="kinds">
         {TEST_CLIENT_KINDS.map((kind) => (
           <button
             key={kind}
             type="button"
-            data-try={kind}
-            disabled={!mayControl || isOver}
-            onClick={() => void store.order({ kind: "try", try: kind })}
+            data-client={kind}
+            disabled={!canControl || state?.run === "ended"}
+            onClick={() => void store.send({ kind: "start-client", client: kind })}
           >
-            {TEST_CLIENT_LABELS[kind]}
+            {LABELS[kind]}
           </button>
         ))}
       </div>
       <ol class="clients">
-        {tries.toReversed().map(({ id, kind, isOpen, address, log }) => (
+        {testClients.toReversed().map(({ id, kind, isOpen, address, log }) => (
           <li key={id} data-kind={kind} class={isOpen ? "is-open" : ""}>
-            <b>{TEST_CLIENT_LABELS[kind]}</b> {isOpen ? "open" : "over"}, {address}{" "}
+            <b>{LABELS[kind]}</b>: {isOpen ? "open" : "closed"}, {address}{" "}
             {isOpen ? (
-              <button type="button" disabled={!mayControl} onClick={() => void store.order({ kind: "end-try", id })}>
+              <button
+                type="button"
+                disabled={!canControl}
+                onClick={() => void store.send({ kind: "close-client", id })}
+              >
                 Close
               </button>
             ) : null}

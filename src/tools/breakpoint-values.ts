@@ -1,0 +1,31 @@
+// The event types and connection states that a breakpoint can name, for the debugger and the inspector.
+
+import type { TraceEvent } from "../trace/events.ts";
+
+export const EVENT_TYPES: readonly TraceEvent["type"][] = [
+  "accept",
+  "close",
+  "connect",
+  "create",
+  "ctl",
+  "listen",
+  "recv",
+  "reset",
+  "send",
+  "shutdown",
+  "state",
+  "wait",
+  "warning",
+];
+
+/** The states of a connection, as `state` events name them. */
+export const CONNECTION_STATES: readonly string[] = [
+  "new",
+  "head",
+  "body",
+  "handler",
+  "sending",
+  "idle",
+  "closing",
+  "lingering",
+];

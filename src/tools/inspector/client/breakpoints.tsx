@@ -1,0 +1,130 @@
+/** @jsxImportSource preact */
+// The breakpoints set in the page, and the form that adds one.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import * as constants from "../../../kernel/constants.ts";
+import { formatMask } from "../../../kernel/format-mask.ts";
+import { CONNECTION_STATES, EVENT_TYPES } from "../../breakpoint-values.ts";
+import type { PageBreakpoint } from "../messages.ts";
+import type { Store } from "./store.ts";
+
+type BreakpointKind = PageBreakpoint["on"];
+
+/** The values to choose from; a kind without any takes a number. */
+const CHOICES: Record<BreakpointKind, readonly string[]> = {
+  event: EVENT_TYPES,
+  fd: [],
+  iteration: [],
+  state: CONNECTION_STATES,
+  mask: ["EPOLLIN", "EPOLLOUT", "EPOLLHUP", "EPOLLRDHUP", "EPOLLERR"],
+  errno: ["EAGAIN", "ECONNRESET", "EPIPE", "EMFILE"],
+};
+
+export function Breakpoints({ store }: { store: Store }): JSX.Element {
+  const errnos = new Map(store.hello?.errnos.map(([errno, name]) => [name, errno]));
+  const breakpoints = store.state?.breakpoints ?? [];
+  return (
+    <section class="breakpoints" aria-label="Breakpoints">
+      <h2>Breakpoints</h2>
+      <BreakpointForm
+        isDisabled={!store.canControl}
+        onAdd={(on, text) => void store.send({ kind: "add-breakpoint", on, value: parseValue(on, text, errnos) })}
+      />
+      {breakpoints.length === 0 ? <p class="aside">No breakpoints.</p> : null}
+      <ul>
+        {breakpoints.map((breakpoint) => (
+          <li key={breakpoint.id} class={store.state?.breakpoint === breakpoint.id ? "is-hit" : ""}>
+            {formatBreakpoint(breakpoint, errnos)}, hit {breakpoint.hits} {breakpoint.hits === 1 ? "time" : "times"}{" "}
+            <button
+              type="button"
+              disabled={!store.canControl}
+              onClick={() => void store.send({ kind: "remove-breakpoint", id: breakpoint.id })}
+            >
+              Remove
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface BreakpointFormProps {
+  isDisabled: boolean;
+  onAdd: (on: BreakpointKind, text: string) => void;
+}
+
+function BreakpointForm({ isDisabled, onAdd }: BreakpointFormProps): JSX.Element {
+  const [on, setOn] = useState<BreakpointKind>("event");
+  const [text, setText] = useState("accept");
+  const choices = CHOICES[on];
+  return (
+    <form
+      onSubmit={(e) => {
+        e.preventDefault();
+        onAdd(on, text);
+      }}
+    >
+      <select
+        aria-label="Break on"
+        value={on}
+        onChange={(e) => {
+          const selected = e.currentTarget.value as BreakpointKind;
+          setOn(selected);
+          setText(CHOICES[selected][0] ?? "");
+        }}
+      >
+        {Object.keys(CHOICES).map((name) => (
+          <option key={name}>{name}</option>
+        ))}
+      </select>{" "}
+      {choices.length > 0 ? (
+        <select aria-label="Value" value={text} onChange={(e) => setText(e.currentTarget.value)}>
+          {choices.map((choice) => (
+            <option key={choice}>{choice}</option>
+          ))}
+        </select>
+      ) : (
+        <input
+          aria-label="Number"
+          type="number"
+          min="0"
+          required
+          value={text}
+          onInput={(e) => setText(e.currentTarget.value)}
+        />
+      )}{" "}
+      <button type="submit" disabled={isDisabled}>
+        Add
+      </button>
+    </form>
+  );
+}
+
+function parseValue(on: BreakpointKind, text: string, errnos: ReadonlyMap<string, number>): number | string {
+  switch (on) {
+    case "mask":
+      return (constants as unknown as Record<string, number>)[text] ?? 0;
+    case "errno":
+      return errnos.get(text) ?? 0;
+    case "fd":
+    case "iteration":
+      return Number(text);
+    default:
+      return text;
+  }
+}
+
+function formatBreakpoint({ on, value }: PageBreakpoint, errnos: ReadonlyMap<string, number>): string {
+  switch (on) {
+    case "mask":
+      return formatMask(Number(value));
+    case "errno":
+      return [...errnos].find(([, errno]) => errno === value)?.[0] ?? `errno ${value}`;
+    case "event":
+      return String(value);
+    default:
+      return `${on} ${value}`;
+  }
+}

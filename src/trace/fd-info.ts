@@ -1,0 +1,125 @@
+// What the kernel knows about an open file descriptor: its type, queues, addresses and readiness.
+
+import { type Address, addressBuffer, decodeAddress } from "../kernel/address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+  IPPROTO_TCP,
+  SO_ACCEPTCONN,
+  SO_DOMAIN,
+  SO_TYPE,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  TCP_INFO,
+} from "../kernel/constants.ts";
+import { check } from "../kernel/errors.ts";
+import { type FdLike, toFd } from "../kernel/fd.ts";
+import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { tryGetIntOption } from "../kernel/int-options.ts";
+import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
+import { fileBehind } from "./interest-list.ts";
+
+const FIONREAD = 0x541b;
+const SIOCOUTQ = 0x5411;
+const ALL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP;
+
+/** What the kernel reports about an fd. */
+export interface FdInfo {
+  fd: number;
+  kind: "connection" | "listener" | "datagram" | "other";
+  /** The kernel's name for the open file: `socket:[4711]`, `pipe:[12]`, `anon_inode:[eventfd]`, a path. */
+  file: string;
+  /** Everything that the fd is ready for now, whether or not it is registered; 0 for a file that epoll cannot watch. */
+  ready: number;
+  /** The number of bytes in the receive queue; undefined if there is no such queue. */
+  receiveQueueBytes: number | undefined;
+  /** The number of bytes in the send queue; on a Unix socket, the memory that they occupy. Undefined if there is no such queue. */
+  sendQueueBytes: number | undefined;
+  /** The local address of a socket. */
+  local: Address | undefined;
+  /** The address of the peer of a connection. */
+  peer: Address | undefined;
+  /** The TCP_INFO of a TCP socket. */
+  tcp: TcpInfo | undefined;
+}
+
+/**
+ * Returns what the kernel knows about an fd, without changing its state.
+ *
+ * @throws {ErrnoError} EBADF if the fd is not open
+ * @throws {TypeError} if `fd` is neither a number nor has `fileno()`
+ * @see FIONREAD, ioctl_tty(2); SIOCOUTQ and TCP_INFO, tcp(7)
+ */
+export function inspectFd(fd: FdLike): FdInfo {
+  const number = toFd(fd);
+  const sys = untracedSyscalls();
+  const file = fileBehind(number);
+  const kind = kindOf(sys, number);
+  const family = kind === "other" ? undefined : tryGetIntOption(sys, number, SOL_SOCKET, SO_DOMAIN);
+  const isTcp = (family === AF_INET || family === AF_INET6) && kind !== "datagram";
+  const queues = queueSizes(number);
+  return {
+    fd: number,
+    kind,
+    file,
+    ready: readinessOf(sys, number),
+    receiveQueueBytes: kind === "listener" ? undefined : queues.receiveQueueBytes,
+    sendQueueBytes: kind === "connection" ? queues.sendQueueBytes : undefined,
+    local: kind === "other" ? undefined : readAddress(sys, sys.getsockname, number),
+    peer: kind === "connection" ? readAddress(sys, sys.getpeername, number) : undefined,
+    tcp: isTcp ? readTcpInfo(sys, number) : undefined,
+  };
+}
+
+/** Returns the sizes of an fd's queues in the kernel; undefined for a queue that it does not have. */
+export function queueSizes(fd: number): Pick<FdInfo, "receiveQueueBytes" | "sendQueueBytes"> {
+  const sys = untracedSyscalls();
+  return {
+    receiveQueueBytes: undefinedIfFailed(sys.ioctl(fd, FIONREAD)),
+    sendQueueBytes: undefinedIfFailed(sys.ioctl(fd, SIOCOUTQ)),
+  };
+}
+
+/** Asks an epoll instance that is created only for this. */
+function readinessOf(sys: Syscalls, fd: number): number {
+  const epfd = check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  try {
+    // EPERM: a regular file, which is always ready and cannot be watched.
+    if (sys.epoll_ctl(epfd, EPOLL_CTL_ADD, fd, ALL_EVENTS, 0) < 0) return 0;
+    const events = new Int32Array(new ArrayBuffer(16));
+    return sys.epoll_wait(epfd, events, 1, 0) > 0 ? (events[0] as number) : 0;
+  } finally {
+    sys.close(epfd);
+  }
+}
+
+function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
+  const type = tryGetIntOption(sys, fd, SOL_SOCKET, SO_TYPE);
+  if (type === undefined) return "other";
+  if (type === SOCK_DGRAM) return "datagram";
+  if (tryGetIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) === 1) return "listener";
+  return type === SOCK_STREAM || tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
+}
+
+function readTcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {
+  const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
+  const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
+  return size < 0 ? undefined : decodeTcpInfo(bytes.subarray(0, size));
+}
+
+function readAddress(sys: Syscalls, read: Syscalls["getsockname"], fd: number): Address | undefined {
+  const buffer = addressBuffer();
+  return read(fd, buffer) < 0 ? undefined : decodeAddress(sys, buffer);
+}
+
+function undefinedIfFailed(result: number): number | undefined {
+  return result < 0 ? undefined : result;
+}

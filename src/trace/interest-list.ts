@@ -1,0 +1,97 @@
+// The kernel's interest list of an epoll instance, read from /proc, and its differences from what a program has registered.
+
+import { formatMask } from "../kernel/format-mask.ts";
+import { EBADF } from "../kernel/errno.ts";
+import { ErrnoError, invalidType } from "../kernel/errors.ts";
+import { type FdLike, toFd } from "../kernel/fd.ts";
+import { nodeFs } from "../kernel/node-fs.ts";
+import { compareMasks } from "./compare-masks.ts";
+
+/** An entry of the kernel's interest list. */
+export interface Interest {
+  /** The registered fd. */
+  fd: number;
+  /**
+   * The kernel mask: the registered mask with EPOLLERR and EPOLLHUP, which the kernel always adds. If EPOLLONESHOT has disarmed the
+   * fd, only flags such as EPOLLONESHOT are left.
+   */
+  mask: number;
+}
+
+/**
+ * Returns the kernel's interest list of an epoll instance, ordered by fd.
+ *
+ * @throws {ErrnoError} EBADF if the fd is not open
+ * @throws {TypeError} if the fd is not an epoll instance
+ * @see proc_pid_fdinfo(5)
+ */
+export function interestList(epoll: FdLike): Interest[] {
+  const epfd = toFd(epoll);
+  const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
+  if (fileBehind(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
+  return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+)/gm)]
+    .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
+    .sort((a, b) => a.fd - b.fd);
+}
+
+/** An fd whose registration in the kernel is not what the program has registered. */
+export interface InterestDifference {
+  fd: number;
+  /** What the program has registered; undefined if it has not registered the fd. */
+  registeredMask: number | undefined;
+  /** What the kernel watches the fd for; undefined if it does not. */
+  kernelMask: number | undefined;
+  /** The difference in a sentence. */
+  message: string;
+}
+
+/**
+ * Compares the masks that a program has registered with the kernel's interest list.
+ *
+ * @param registered the registered masks, by fd
+ * @returns the differences, ordered by fd; empty if there are none
+ * @throws {ErrnoError} EBADF if the fd is not open
+ * @throws {TypeError} if the fd is not an epoll instance
+ */
+export function compareInterest(registered: ReadonlyMap<number, number>, epoll: FdLike): InterestDifference[] {
+  const kernelMasks = new Map(interestList(epoll).map(({ fd, mask }) => [fd, mask]));
+  const fds = [...new Set([...registered.keys(), ...kernelMasks.keys()])].sort((a, b) => a - b);
+  return fds.flatMap((fd) => {
+    const registeredMask = registered.get(fd);
+    const kernelMask = kernelMasks.get(fd);
+    const message = describeDifference(registeredMask, kernelMask);
+    return message === undefined ? [] : [{ fd, registeredMask, kernelMask, message: `${fd}: ${message}` }];
+  });
+}
+
+function describeDifference(registeredMask: number | undefined, kernelMask: number | undefined): string | undefined {
+  if (registeredMask === undefined) {
+    return "watched by the kernel, but not registered by the program: a duplicate of a closed fd may keep the file open";
+  }
+  if (kernelMask === undefined) return "registered by the program, but not watched by the kernel: the fd was closed";
+  switch (compareMasks(registeredMask, kernelMask)) {
+    case "same":
+      return undefined;
+    case "disarmed":
+      return "EPOLLONESHOT has reported its event: nothing more is reported until the fd is re-armed (EPOLL_CTL_MOD)";
+    case "different":
+      return `the registered mask is ${formatMask(registeredMask)}, the kernel mask is ${formatMask(kernelMask)}`;
+  }
+}
+
+/**
+ * Returns the kernel's name for the open file: `socket:[4711]`, `anon_inode:[eventpoll]`, a path.
+ *
+ * @throws {ErrnoError} EBADF if the fd is not open
+ */
+export function fileBehind(fd: number): string {
+  return readProc(fd, "fd", (path) => nodeFs().readlinkSync(path));
+}
+
+function readProc<T>(fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {
+  try {
+    return read(`/proc/self/${directory}/${fd}`);
+  } catch {
+    throw new ErrnoError(EBADF, directory === "fd" ? "readlink" : "open", { fd });
+  }
+}

@@ -1,0 +1,35 @@
+// Start lines of HTTP messages: the request line or status line at the beginning of transferred data.
+
+import { Buffer } from "node:buffer";
+import type { Syscalls } from "../kernel/ffi.ts";
+
+/** How much of the data is examined. */
+const MAX_LINE_BYTES = 256;
+const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
+
+/** Finds start lines. A server's messages repeat, so the last result is reused if the bytes are the same. */
+export class StartLineParser {
+  readonly #sys: Syscalls;
+  readonly #lastBytes = new Uint8Array(new ArrayBuffer(MAX_LINE_BYTES));
+  #lastLength = 0;
+  #lastLine: string | undefined;
+
+  constructor(sys: Syscalls) {
+    this.#sys = sys;
+  }
+
+  /** Returns the start line, or undefined if the data does not begin with one. */
+  parse(bytes: Uint8Array | Int32Array, offset: number, size: number): string | undefined {
+    const length = Math.min(size, MAX_LINE_BYTES);
+    if (length === this.#lastLength && this.#sys.equal(bytes, offset, this.#lastBytes, length) === 1)
+      return this.#lastLine;
+    this.#lastLength = length;
+    this.#lastBytes.set(new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length));
+    return (this.#lastLine = START_LINE.exec(toLatin1(bytes, offset, length))?.[0]);
+  }
+}
+
+/** Returns the bytes as text, one character for each byte. */
+export function toLatin1(bytes: Uint8Array | Int32Array, offset: number, length: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, length).toString("latin1");
+}

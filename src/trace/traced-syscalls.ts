@@ -1,0 +1,225 @@
+// The system calls that a trace reports, as a table: for each call, the event that describes it.
+
+import { addressBuffer, decodeAddress } from "../kernel/address.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
+import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } from "./events.ts";
+import { StartLineParser, toLatin1 } from "./start-line.ts";
+
+/**
+ * The fields of TraceMoment, to be filled in when the event is emitted. Every event is created with room for them, because copying
+ * an event costs more than creating it.
+ */
+export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
+
+/** What the wrapped calls need from a tracer. */
+export interface CallRecorder {
+  /** Include received and sent data in the events. */
+  readonly hasBytes: boolean;
+  /** The registered masks, by fd. */
+  readonly masks: Map<number, number>;
+  /** Begins the dispatch of an fd, to which the time from here on is attributed. */
+  beginDispatch(fd: number): void;
+  emit(event: TraceEvent): void;
+}
+
+type Call = keyof Syscalls;
+
+interface Row<Name extends Call> {
+  /** Which argument is the fd that is dispatched. Without it, the call does not begin a dispatch. */
+  fdArgument?: 0 | 2;
+  /** The event for a call that has returned; undefined if this call is not reported. */
+  event(result: number, ...args: Parameters<Syscalls[Name]>): TraceEvent | undefined;
+}
+
+type Table = { [Name in Call]?: Row<Name> };
+
+const OPERATIONS: Record<number, CtlEvent["op"]> = { [EPOLL_CTL_ADD]: "ADD", [EPOLL_CTL_DEL]: "DEL" };
+
+/** The system calls of an event loop but epoll_wait, which the tracer handles itself. */
+export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
+  const received = new StartLineParser(sys);
+  const sent = new StartLineParser(sys);
+  return {
+    epoll_create1: {
+      event: (result) => ({ ...UNSTAMPED, type: "create", result }),
+    },
+    epoll_ctl: {
+      fdArgument: 2,
+      event: (result, epfd, operation, fd, events) => {
+        const op = OPERATIONS[operation] ?? "MOD";
+        return ctlEvent(recorder.masks, epfd, op, fd, op === "DEL" ? null : events >>> 0, result);
+      },
+    },
+    accept4: {
+      fdArgument: 0,
+      event: (result, fd, peer) => ({
+        ...UNSTAMPED,
+        type: "accept",
+        fd,
+        result,
+        peer: result < 0 ? null : decodeAddress(sys, toBytes(peer)),
+      }),
+    },
+    recv: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, wanted) =>
+        transferEvent("recv", fd, wanted, result, bytes, offset, received, recorder.hasBytes),
+    },
+    send: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, wanted) =>
+        transferEvent("send", fd, wanted, result, bytes, offset, sent, recorder.hasBytes),
+    },
+    shutdown: {
+      fdArgument: 0,
+      event: (result, fd, how) => ({
+        ...UNSTAMPED,
+        type: "shutdown",
+        fd,
+        how: how === SHUT_RD ? "RD" : how === SHUT_WR ? "WR" : "RDWR",
+        result,
+      }),
+    },
+    setsockopt: {
+      event: (result, fd, level, name) =>
+        level === SOL_SOCKET && name === SO_LINGER ? { ...UNSTAMPED, type: "reset", fd, result } : undefined,
+    },
+    close: {
+      fdArgument: 0,
+      event: (result, fd) => {
+        recorder.masks.delete(fd); // the registration goes with the last fd of the file
+        return { ...UNSTAMPED, type: "close", fd, result };
+      },
+    },
+  };
+}
+
+/** Further system calls that a program can make with the sockets and file descriptors of this package. */
+export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
+  const received = new StartLineParser(sys);
+  const sent = new StartLineParser(sys);
+  const transfer = (
+    type: "recv" | "send",
+    call: NonNullable<TransferEvent["call"]>,
+    result: number,
+    fd: number,
+    bytes: Uint8Array | Int32Array,
+    offset: number,
+    wanted: number,
+  ): TraceEvent => {
+    const startLines = type === "recv" ? received : sent;
+    const event = transferEvent(type, fd, wanted, result, bytes, offset, startLines, recorder.hasBytes);
+    event.call = call;
+    return event;
+  };
+  return {
+    connect: {
+      fdArgument: 0,
+      event: (result, fd, address) => ({
+        ...UNSTAMPED,
+        type: "connect",
+        fd,
+        address: decodeAddress(sys, toBytes(address)),
+        result,
+      }),
+    },
+    listen: {
+      event: (result, fd) => {
+        const address = addressBuffer();
+        if (result < 0 || sys.getsockname(fd, address) < 0) return undefined;
+        return { ...UNSTAMPED, type: "listen", fd, address: decodeAddress(sys, address) };
+      },
+    },
+    read: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("recv", "read", result, fd, bytes, offset, length),
+    },
+    recvfrom: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("recv", "recvfrom", result, fd, bytes, offset, length),
+    },
+    write: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("send", "write", result, fd, bytes, offset, length),
+    },
+    sendto: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("send", "sendto", result, fd, bytes, offset, length),
+    },
+    recvmsg: {
+      fdArgument: 0,
+      event: (result, fd, bytes, length) => transfer("recv", "recvmsg", result, fd, bytes, 0, length),
+    },
+    sendmsg: {
+      fdArgument: 0,
+      event: (result, fd, bytes, length) => transfer("send", "sendmsg", result, fd, bytes, 0, length),
+    },
+  };
+}
+
+/** Returns the system calls with those of the table wrapped: each emits its event after it has returned. */
+export function wrapCalls(sys: Syscalls, table: Table, recorder: CallRecorder): Syscalls {
+  const wrapped = Object.entries(table).map(([name, row]) => [
+    name,
+    wrapCall(sys[name as Call] as AnyCall, row.fdArgument, row.event as AnyCall<TraceEvent | undefined>, recorder),
+  ]);
+  return { ...sys, ...Object.fromEntries(wrapped) };
+}
+
+type AnyCall<Result = number> = (...args: unknown[]) => Result;
+
+/** The parameters are those of the longest call: rest parameters would allocate an array for each call. */
+function wrapCall(
+  call: AnyCall,
+  fdArgument: number | undefined,
+  describe: AnyCall<TraceEvent | undefined>,
+  recorder: CallRecorder,
+): AnyCall {
+  return (a, b, c, d, e, f, g, h) => {
+    if (fdArgument !== undefined) recorder.beginDispatch((fdArgument === 0 ? a : c) as number);
+    const result = call(a, b, c, d, e, f, g, h);
+    const event = describe(result, a, b, c, d, e, f, g, h);
+    if (event !== undefined) recorder.emit(event);
+    return result;
+  };
+}
+
+/** Describes an epoll_ctl call, and notes the mask if it succeeded. */
+export function ctlEvent(
+  masks: Map<number, number>,
+  epfd: number,
+  op: CtlEvent["op"],
+  fd: number,
+  mask: number | null,
+  result: number,
+): TraceEvent {
+  const oldMask = masks.get(fd) ?? null;
+  if (result >= 0) {
+    if (mask === null) masks.delete(fd);
+    else masks.set(fd, mask);
+  }
+  return { ...UNSTAMPED, type: "ctl", epfd, op, fd, oldMask, mask, result };
+}
+
+function transferEvent(
+  type: "recv" | "send",
+  fd: number,
+  wanted: number,
+  result: number,
+  bytes: Uint8Array | Int32Array,
+  offset: number,
+  startLines: StartLineParser,
+  hasBytes: boolean,
+): TraceMoment & TransferEvent {
+  const event: TraceMoment & TransferEvent = { ...UNSTAMPED, type, fd, wanted, result };
+  if (result <= 0) return event;
+  const line = startLines.parse(bytes, offset, result);
+  if (line !== undefined) event.line = line;
+  if (hasBytes) event.bytes = toLatin1(bytes, offset, result);
+  return event;
+}
+
+function toBytes({ buffer, byteOffset, byteLength }: Uint8Array | Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
