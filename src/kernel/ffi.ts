@@ -1,4 +1,4 @@
-// The typed table of system calls, compiled from native/*.c on first use. No other file uses bun:ffi.
+// The typed table of system calls, compiled from the C files in native/ on first use. No other file uses bun:ffi.
 
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
