@@ -1,7 +1,13 @@
-// The face of the package: exports only.
+// The public API of the package: exports only.
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+export { Epoll, type EpollOptions } from "./io/epoll.ts";
+export { EventList } from "./io/event-list.ts";
+export { formatEvents, formatMask } from "./kernel/format-mask.ts";
+export { Socket, socketpair } from "./io/socket.ts";
+export type { Message } from "./io/socket-messages.ts";
+export { WOULD_BLOCK } from "./io/transfer.ts";
 export type { Address, AddressLike, InternetAddress, UnixAddress } from "./kernel/address.ts";
 export {
   type Ancillary,
@@ -10,7 +16,7 @@ export {
   type Credentials,
   type ReceivedAncillary,
 } from "./kernel/control-messages.ts";
-export * from "./kernel/constants.ts";
+export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
 export { Descriptor, pipe } from "./io/descriptor.ts";
 export { EventFd } from "./io/eventfd.ts";
 export { formatInotifyMask, Inotify, type InotifyEvent } from "./io/inotify.ts";
@@ -18,33 +24,48 @@ export { MemFd } from "./io/memfd.ts";
 export { PidFd, type ProcessEnd } from "./io/pidfd.ts";
 export { type SignalCount, type SignalName, Signals } from "./io/signals.ts";
 export { TimerFd, type TimerSetting } from "./io/timerfd.ts";
-export { Epoll, type EpollOptions } from "./io/epoll.ts";
-export { ClosedError, ErrnoError, LookupError } from "./kernel/errors.ts";
-export { EventList } from "./io/event-list.ts";
+export type { OwnedFd } from "./io/owned-fd.ts";
 export type { FdLike } from "./kernel/fd.ts";
+export { ClosedError, type ErrnoDetails, ErrnoError, LookupError } from "./kernel/errors.ts";
+export * from "./kernel/constants.ts";
+
+export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";
+
+export { EpollServer } from "./server/server.ts";
+export type { EpollServerOptions } from "./server/options.ts";
+export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
+export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
-export type { EpollServerOptions } from "./server/options.ts";
-export { EpollServer } from "./server/server.ts";
-export type { StopSignal } from "./server/stop-signals.ts";
-export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
 export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
-export { type Message, Socket, socketpair, WOULD_BLOCK } from "./io/socket.ts";
-export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
+
 export {
+  type AcceptEvent,
+  type BeginEvent,
+  type CloseEvent,
+  type ConnectEvent,
+  type CreateEvent,
+  type CtlEvent,
+  type IterationEvent,
+  type ListenEvent,
+  type ResetEvent,
+  type ShutdownEvent,
+  type StateEvent,
   TRACE_VERSION,
   type TraceDetail,
   type TraceEvent,
   type TraceListener,
   type TraceMoment,
   type TraceOptions,
+  type TransferEvent,
+  type WaitEvent,
   type WarningCode,
+  type WarningEvent,
 } from "./trace/events.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
 export { explainReadiness } from "./trace/explain-readiness.ts";
 export { type FdInfo, inspectFd } from "./trace/fd-info.ts";
 export { compareInterest, type Interest, type InterestDifference, interestList } from "./trace/interest-list.ts";
 export { formatEvent, type TextOptions } from "./trace/format.ts";
-export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";

@@ -1,4 +1,4 @@
-// The bridge to Bun's event loop, which can watch a socket but no epoll: a thread waits, and tells by a socket.
+// Runs an epoll instance on Bun's event loop, which can watch sockets but not epoll fds, by means of a helper thread.
 
 import {
   AF_UNIX,
@@ -16,99 +16,106 @@ import {
 import { check } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
+import { TokenCounter } from "../kernel/token-counter.ts";
 
-/** So many iterations in a row without parking: an error that nobody catches ends the process only when no immediate is pending. */
-const TURNS_IN_A_ROW = 64;
+/**
+ * Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of them must be
+ * broken.
+ */
+const MAX_CONSECUTIVE_ITERATIONS = 64;
 
-/** The end of the socket pair that Bun watches. */
-interface Ear {
+/** The part of a Bun socket that is used here. */
+interface BunSocket {
   ref(): void;
   unref(): void;
   terminate(): void;
 }
 
-/** This thread's bridge; there is one while anything crosses it. */
-let bridge: Bridge | undefined;
-let lastToken = 0;
-/** Something was thrown in the iteration that is just made. */
+/** The one bridge thread of this JavaScript thread; it runs while there is a LoopBridge. */
+let bridgeThread: BridgeThread | undefined;
+const tokens = new TokenCounter(1); // 0 tells the thread to exit
+/** Whether an exception was reported during the current iteration. */
 let hasThrown = false;
 
 /**
- * An epoll instance on Bun's event loop.
+ * An epoll instance that is driven by Bun's event loop.
  *
- * While there is nothing to do it is parked: a thread waits for the instance (in an epoll of its own that holds it with
- * EPOLLONESHOT, so that the instance speaks up once and is re-armed by one system call), and sends four bytes to a socket
- * that Bun watches. Then come iterations: one each time that Bun's loop comes round (`setImmediate`), as long as they find work.
+ * While it is idle, the bridge thread waits for it, using an epoll instance of its own in which this one is registered
+ * with EPOLLONESHOT. On an event the thread writes four bytes to a socket that Bun watches. Iterations then run in
+ * `setImmediate`, one in each iteration of Bun's loop, as long as they find events. Afterwards one system call re-arms
+ * the registration.
  *
- * The thread knows nothing but two descriptors, which are its own, and ends with Bun's end of the socket: the last crossing's
- * `close` shuts that, and waits until it has ended; so does the end of a Worker, or of the process.
+ * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, by the end of a
+ * Worker, or by the exit of the process.
  *
- * @see epoll(7) on epolls in epolls
+ * @see epoll(7) about nested epoll instances
  */
 export class LoopBridge {
-  readonly #bridge: Bridge;
+  readonly #thread: BridgeThread;
   readonly #token: number;
   readonly #fd: number;
   readonly #runOnce: () => boolean;
-  readonly #turn: () => void = () => this.#takeTurn();
+  readonly #onImmediate: () => void = () => this.#iterate();
   #immediate: NodeJS.Immediate | undefined;
-  #turns = 0;
+  #iterations = 0;
   #hasRef = true;
   #isClosed = false;
 
   /**
-   * @param epoll the instance; it must stay open until `close`
-   * @param iteration does what there is to do without waiting; whether there was something. What it throws is an uncaught exception
-   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if no thread can be started
+   * @param epoll the epoll instance; it must stay open until `close`
+   * @param runOnce handles the pending events without waiting, and returns whether there were any. What it throws is
+   *   reported as an uncaught exception
+   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be
+   *   started
    */
   constructor(epoll: FdLike, runOnce: () => boolean) {
     this.#fd = toFd(epoll);
     this.#runOnce = runOnce;
-    this.#token = nextToken();
-    this.#bridge = bridge ??= new Bridge();
-    this.#bridge.add(this.#token, this.#fd, this);
+    this.#token = tokens.next();
+    this.#thread = bridgeThread ??= new BridgeThread();
+    this.#thread.add(this.#token, this.#fd, this);
   }
 
-  /** Take a turn soon, whether or not there is an event. */
+  /** Schedules an iteration, whether or not there is an event. */
   wake(): void {
     if (this.#isClosed || this.#immediate !== undefined) return;
-    this.#immediate = setImmediate(this.#turn);
+    this.#immediate = setImmediate(this.#onImmediate);
   }
 
   get hasRef(): boolean {
     return this.#hasRef;
   }
 
-  /** Keep the process alive: it does unless told otherwise. */
+  /** Keeps the process alive while the bridge is open. This is the default. */
   ref(): void {
     if (this.#hasRef || this.#isClosed) return;
     this.#hasRef = true;
-    this.#bridge.keep(1);
+    this.#thread.addRef();
   }
 
-  /** Do not keep the process alive. */
+  /** Lets the process exit while the bridge is open. */
   unref(): void {
     if (!this.#hasRef || this.#isClosed) return;
     this.#hasRef = false;
-    this.#bridge.keep(-1);
+    this.#thread.releaseRef();
   }
 
-  /** Leave Bun's loop. Before the epoll instance is closed; twice is fine. */
+  /** Leaves Bun's event loop. Call it before closing the epoll instance. Closing twice has no effect. */
   close(): void {
     if (this.#isClosed) return;
     this.unref();
     this.#isClosed = true;
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#bridge.remove(this.#token, this.#fd);
+    this.#thread.remove(this.#token, this.#fd);
   }
 
-  /** @internal The thread has told: the instance has an event, and is not watched until it is parked again. */
-  tell(): void {
-    this.#turns = 0;
-    if (this.#immediate === undefined) this.#takeTurn();
+  /** @internal Called when the thread reports an event. The registration is disarmed until it is re-armed. */
+  onReady(): void {
+    this.#iterations = 0;
+    if (this.#immediate === undefined) this.#iterate();
   }
 
-  #takeTurn(): void {
+  #iterate(): void {
     this.#immediate = undefined;
     let isBusy = true;
     hasThrown = false;
@@ -118,103 +125,103 @@ export class LoopBridge {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
-    // An immediate keeps the process alive, and one that is unref'd does not keep Bun's loop from going to sleep.
-    if (isBusy && this.#hasRef && !hasThrown && ++this.#turns < TURNS_IN_A_ROW) this.wake();
-    else this.#bridge.park(this.#token, this.#fd);
+    // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not keep Bun's loop awake.
+    if (isBusy && this.#hasRef && !hasThrown && ++this.#iterations < MAX_CONSECUTIVE_ITERATIONS) this.wake();
+    else this.#thread.rearm(this.#token, this.#fd);
   }
 }
 
-/** The thread, the epoll that it waits on, and the socket. */
-class Bridge {
+/**
+ * The thread, the epoll instance that it waits on, and the socket pair: it writes to one end, Bun reads from the other.
+ */
+class BridgeThread {
   readonly #sys: Syscalls = untracedSyscalls();
-  readonly #crossings = new Map<number, LoopBridge>();
-  /** The thread's, which closes it; good as long as the ear is open. */
+  readonly #bridges = new Map<number, LoopBridge>();
+  /** Owned and closed by the thread; valid while the read end is open. */
   readonly #epfd: number;
-  readonly #ear: Ear;
-  readonly #earFd: number;
+  readonly #readEndFd: number;
+  readonly #readEnd: BunSocket;
   #refs = 0;
 
   constructor() {
     const sys = this.#sys;
-    const open: number[] = [];
+    const owned: number[] = [];
     try {
       this.#epfd = check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-      open.push(this.#epfd);
+      owned.push(this.#epfd);
       const pair = new Int32Array(new ArrayBuffer(8));
       check(sys.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
-      const [mouth = -1, ear = -1] = pair; // the mouth blocks: what the thread has to tell must not get lost
-      open.push(mouth, ear);
-      check(sys.fcntl(ear, F_SETFL, O_NONBLOCK), "fcntl", ear);
-      // No mask: all that it tells is that the other end is gone, EPOLLHUP, and that is the thread's end.
-      check(sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, mouth, 0, 0), "epoll_ctl", mouth);
-      check(sys.bridge(this.#epfd, mouth, Bun.isMainThread ? 0 : 1), "pthread_create");
-      open.splice(0, 2);
-      this.#earFd = ear;
-      sys.disown(ear); // Bun's
-      this.#ear = this.#listen(ear);
+      const [writeEndFd = -1, readEndFd = -1] = pair; // the write end stays blocking, so that no token is dropped
+      owned.push(writeEndFd, readEndFd);
+      check(sys.fcntl(readEndFd, F_SETFL, O_NONBLOCK), "fcntl", readEndFd);
+      // With an empty mask only EPOLLHUP is reported: the read end has been closed, and the thread exits.
+      check(sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, writeEndFd, 0, 0), "epoll_ctl", writeEndFd);
+      check(sys.start_bridge_thread(this.#epfd, writeEndFd, Bun.isMainThread ? 0 : 1), "pthread_create");
+      owned.splice(0, 2); // the thread's
+      this.#readEndFd = readEndFd;
+      sys.disown(readEndFd); // Bun's
+      this.#readEnd = this.#openReadEnd(readEndFd);
     } catch (error) {
-      for (const fd of open) sys.close(fd);
+      for (const fd of owned) sys.close(fd);
       throw error;
     }
-    this.#ear.unref();
+    this.#readEnd.unref();
   }
 
-  add(token: number, fd: number, crossing: LoopBridge): void {
+  add(token: number, fd: number, bridge: LoopBridge): void {
     const n = this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, token);
-    if (n < 0 && this.#crossings.size === 0) this.#close();
+    if (n < 0 && this.#bridges.size === 0) this.#stop();
     check(n, "epoll_ctl", fd);
-    this.#crossings.set(token, crossing);
-    this.keep(1);
+    this.#bridges.set(token, bridge);
+    this.addRef();
   }
 
-  /** Have the thread wait for it. */
-  park(token: number, fd: number): void {
+  /** Makes the thread wait for the instance again. */
+  rearm(token: number, fd: number): void {
     check(this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT, token), "epoll_ctl", fd);
   }
 
   remove(token: number, fd: number): void {
     this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_DEL, fd, 0, 0);
-    this.#crossings.delete(token);
-    if (this.#crossings.size === 0) this.#close();
+    this.#bridges.delete(token);
+    if (this.#bridges.size === 0) this.#stop();
   }
 
-  /** One more keeps the process alive, or one less. */
-  keep(more: 1 | -1): void {
-    this.#refs += more;
-    if (this.#refs === 0) this.#ear.unref();
-    else if (this.#refs === 1 && more === 1) this.#ear.ref();
+  addRef(): void {
+    if (++this.#refs === 1) this.#readEnd.ref();
   }
 
-  #listen(fd: number): Ear {
-    let ear: Ear | undefined;
+  releaseRef(): void {
+    if (--this.#refs === 0) this.#readEnd.unref();
+  }
+
+  #openReadEnd(fd: number): BunSocket {
+    let readEnd: BunSocket | undefined;
     const socket = {
-      open: (opened: Ear) => void (ear = opened),
-      data: (_: Ear, tokens: Buffer) => {
-        for (let i = 0; i < tokens.length; i += 4) this.#crossings.get(tokens.readUInt32LE(i))?.tell(); // or it has closed
+      open: (opened: BunSocket) => void (readEnd = opened),
+      data: (_: BunSocket, tokens: Buffer) => {
+        // A bridge that has been closed since then is no longer in the map.
+        for (let i = 0; i < tokens.length; i += 4) this.#bridges.get(tokens.readUInt32LE(i))?.onReady();
       },
     };
-    void Bun.connect({ fd, socket } as never).catch(() => {}); // told below, at once
-    if (ear === undefined) throw new Error("epoll-hello: Bun does not take a socket to its event loop");
-    return ear;
+    // Bun calls `open` synchronously; if it fails, the check below throws.
+    void Bun.connect({ fd, socket } as never).catch(() => {});
+    if (readEnd === undefined) throw new Error("epoll-hello: Bun cannot add a socket to its event loop");
+    return readEnd;
   }
 
-  /** When this returns, the thread is gone, and with it its descriptors. */
-  #close(): void {
-    if (bridge === this) bridge = undefined;
-    this.#sys.bridge_end(this.#earFd);
-    this.#ear.terminate();
+  /** Returns when the thread has exited and its fds are closed. */
+  #stop(): void {
+    if (bridgeThread === this) bridgeThread = undefined;
+    this.#sys.stop_bridge_thread(this.#readEndFd);
+    this.#readEnd.terminate();
   }
 }
 
-/** Throw it where nobody catches it, as if Bun's own loop had made the call that failed; and go on here. */
+/** Reports an error as an uncaught exception, as Bun does for its own callbacks, and returns. */
 export function throwUncaught(error: unknown): void {
   hasThrown = true;
   queueMicrotask(() => {
     throw error;
   });
-}
-
-/** 0 is the thread's own. A token that is still in use would be one of four thousand million crossings ago. */
-function nextToken(): number {
-  return (lastToken = (lastToken % 0xffffffff) + 1);
 }

@@ -1,80 +1,97 @@
-// class Descriptor: an owned, non-blocking file descriptor of any kind: a terminal, a serial device, a GPIO line, a pipe.
+// class Descriptor: reads and writes any file descriptor, such as a terminal, a serial port, a GPIO line or a pipe.
 
-import { Buffer } from "node:buffer";
 import { O_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { WOULD_BLOCK } from "./socket.ts";
-import { MAX_BYTES, OwnedFd, takeOver } from "./owned-fd.ts";
+import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { checkBuffer, createBuffer, toBytes, WOULD_BLOCK } from "./transfer.ts";
 
 /**
- * A descriptor whose bytes are read and written. That never blocks.
+ * An owned, non-blocking file descriptor with `read` and `write`.
  *
  * @example
  * ```ts
- * const port = Descriptor.fromfd(openSync("/dev/ttyUSB0", constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));
+ * const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants; // of node:fs
+ * const port = Descriptor.fromfd(openSync("/dev/ttyUSB0", O_RDWR | O_NOCTTY | O_NONBLOCK));
  * watch(port, EPOLLIN, () => console.log(port.read(1024)));
  * ```
  */
 export class Descriptor extends OwnedFd {
-  /**
-   * Take over a descriptor that was opened elsewhere; it becomes non-blocking and close-on-exec.
-   *
-   * @throws {ErrnoError} EBADF if it is not open
-   * @throws {TypeError | RangeError} if it is no descriptor's number
-   */
-  static fromfd(fd: number): Descriptor {
-    return new Descriptor(takeOver(fd));
+  /** @internal `fd` is non-blocking already */
+  constructor(fd: number) {
+    super("Descriptor", fd);
   }
 
   /**
-   * Read up to `size` bytes.
+   * Takes ownership of a file descriptor that was opened elsewhere, and makes it non-blocking and close-on-exec.
    *
-   * @returns the bytes, none at the end; `null` if there is nothing yet
-   * @throws {ErrnoError} EBADF if it is open for writing only; EINVAL, EIO, … as its kind has it
+   * @param fd an open file descriptor
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   */
+  static fromfd(fd: number): Descriptor {
+    return new Descriptor(adoptFd(fd));
+  }
+
+  /**
+   * Reads up to `size` bytes.
+   *
+   * @param size maximum number of bytes, from 0 to 2147479552
+   * @returns the bytes; an empty array at the end of the stream; `null` if nothing can be read yet
+   * @throws {ErrnoError} EBADF if the file descriptor is not open for reading; EIO, EINVAL, … depending on its kind
+   * @throws {RangeError} if the size is out of range
+   * @throws {ClosedError} if this object is closed
    * @see read(2)
    */
   read(size: number): Uint8Array | null {
-    if (!Number.isInteger(size) || size < 0 || size > MAX_BYTES) {
-      throw new RangeError(`a size is a whole number of bytes from 0 to ${MAX_BYTES}, not ${String(size)}`);
-    }
-    const buffer = new Uint8Array(new ArrayBuffer(size));
+    const buffer = createBuffer(size);
     const n = this.transfer("read", buffer);
     return n === WOULD_BLOCK ? null : buffer.subarray(0, n);
   }
 
   /**
-   * Read into a buffer of the caller's.
+   * Reads into an existing buffer.
    *
-   * @returns how many bytes, 0 at the end; `WOULD_BLOCK` if there is nothing yet
+   * @param buffer receives the bytes
+   * @returns the number of bytes; 0 at the end of the stream; `WOULD_BLOCK` if nothing can be read yet
    * @throws {ErrnoError} as `read`
+   * @throws {TypeError} if `buffer` is not a Uint8Array
+   * @throws {ClosedError} if this object is closed
    * @see read(2)
    */
   readInto(buffer: Uint8Array): number {
-    if (!(buffer instanceof Uint8Array)) throw new TypeError("a buffer is a Buffer or a Uint8Array");
-    return this.transfer("readInto", buffer);
+    checkBuffer(buffer);
+    return this.transfer("read", buffer, "readInto");
   }
 
   /**
-   * Write bytes.
+   * Writes bytes.
    *
-   * @returns how many were taken, perhaps not all; `WOULD_BLOCK` if there is no room at all
-   * @throws {ErrnoError} EPIPE if nobody will read them (SIGPIPE is ignored by Bun); EBADF if it is open for reading only
+   * @param data bytes, or a string, which is encoded as UTF-8
+   * @returns the number of bytes that were written, possibly fewer than given; `WOULD_BLOCK` if there is no space
+   * @throws {ErrnoError} EPIPE if the read end of the pipe is closed (Bun ignores SIGPIPE)
+   * @throws {ErrnoError} EBADF if the file descriptor is not open for writing
+   * @throws {TypeError} if `data` is neither a string nor a Uint8Array
+   * @throws {ClosedError} if this object is closed
    * @see write(2)
    */
   write(data: Uint8Array | string): number {
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    if (!(bytes instanceof Uint8Array)) throw new TypeError("data is a string, a Buffer or a Uint8Array");
-    return this.transfer("write", bytes);
+    return this.transfer("write", toBytes(data));
   }
 }
 
 /**
- * Create a pipe.
+ * Creates a pipe. Both ends are non-blocking and close-on-exec.
  *
- * @returns its reading and its writing end
- * @throws {ErrnoError} EMFILE, ENFILE
- * @see pipe(7)
+ * @returns the read end and the write end
+ * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached
+ * @see pipe(2), pipe(7)
+ * @example
+ * ```ts
+ * const [reader, writer] = pipe();
+ * writer.write("hello");
+ * reader.read(100);
+ * ```
  */
 export function pipe(): [reader: Descriptor, writer: Descriptor] {
   const fds = new Int32Array(new ArrayBuffer(8));

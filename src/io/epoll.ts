@@ -1,4 +1,4 @@
-// class Epoll: Python's select.epoll, in JavaScript's manners.
+// class Epoll: an epoll instance with the API of Python's select.epoll.
 
 import {
   EPOLL_CLOEXEC,
@@ -9,27 +9,34 @@ import {
   EPOLLOUT,
   EPOLLPRI,
 } from "../kernel/constants.ts";
-import { EINTR } from "../kernel/errno.ts";
-import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
-import { EventList } from "./event-list.ts";
+import { EINTR, EPERM } from "../kernel/errno.ts";
+import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { EventList } from "./event-list.ts";
+import { OwnedFd } from "./owned-fd.ts";
 
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
+const NOT_WATCHABLE = "regular files and directories are always ready and cannot be watched with epoll";
 
+/** Options of an Epoll. */
 export interface EpollOptions {
-  /** Called for each system call of this instance: epoll_create1, epoll_ctl, epoll_wait, close; and for what looks wrong. */
+  /**
+   * Receives an event for each system call of this instance (epoll_create1, epoll_ctl, epoll_wait, close), and
+   * warnings.
+   */
   trace?: TraceListener | TraceOptions | undefined;
 }
 
 /**
- * An epoll instance: watch any number of descriptors, and learn which are ready.
+ * An epoll instance, which waits for events on any number of file descriptors.
  *
- * Level-triggered unless EPOLLET is asked for. Masks are unsigned 32-bit numbers; a negative one, as `EPOLLIN | EPOLLET`
- * is in JavaScript, is read as unsigned. Every method but `close` fails with a ClosedError once it is closed.
+ * Registrations are level-triggered unless their mask contains EPOLLET. Masks are unsigned 32-bit numbers; a negative
+ * one, as `EPOLLIN | EPOLLET` is in JavaScript, is read as unsigned. Every method except `close` throws a ClosedError
+ * after `close`.
  *
  * @see epoll(7)
  * @example
@@ -39,50 +46,51 @@ export interface EpollOptions {
  * for (const [fd, mask] of epoll.poll(1000)) console.log(fd, formatMask(mask));
  * ```
  */
-export class Epoll implements Disposable {
-  readonly #sys: Syscalls;
-  #fd: number;
-  #events: EventList | undefined; // poll()'s own, as large as was last needed
+export class Epoll extends OwnedFd {
+  /** Used by `poll`, with the capacity of its last call. */
+  #events: EventList | undefined;
 
   /**
-   * Create an epoll instance, close-on-exec.
+   * Creates an epoll instance. Its file descriptor is close-on-exec.
    *
-   * @throws {ErrnoError} EMFILE or ENFILE if no descriptor is left; ENOMEM
+   * @param options a trace listener
+   * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; ENOMEM
    * @see epoll_create1(2)
    */
   constructor(options?: EpollOptions);
-  /** @internal `fd` is taken over; `sys` stands in for the kernel */
+  /** @internal `fd` is owned from now on; `sys` replaces the kernel's system calls */
   constructor(fd: number | undefined, sys?: Syscalls);
   constructor(first?: number | EpollOptions, sys: Syscalls = syscalls()) {
     const trace = typeof first === "object" ? first.trace : undefined;
-    this.#sys = trace === undefined ? sys : new Tracer(trace).wrap(sys);
-    this.#fd = typeof first === "number" ? first : check(this.#sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    const used = trace === undefined ? sys : new Tracer(trace).wrap(sys);
+    const fd = typeof first === "number" ? first : check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    super("Epoll", fd, used);
   }
 
-  /** Take over an epoll descriptor that was opened elsewhere: `close` closes it. */
+  /**
+   * Takes ownership of an epoll file descriptor that was opened elsewhere.
+   *
+   * @param fd an open epoll file descriptor
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   */
   static fromfd(fd: number): Epoll {
     return new Epoll(toFd(fd));
   }
 
-  /** The descriptor of the epoll instance itself, which another Epoll can watch. */
-  fileno(): number {
-    return this.#open("fileno");
-  }
-
-  get closed(): boolean {
-    return this.#fd < 0;
-  }
-
   /**
-   * Start to watch a descriptor.
+   * Registers a file descriptor.
    *
-   * @param mask what to report: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are reported always
-   * @param token a 32-bit number that comes back with each event of this registration (`EventList.token`)
-   * @throws {ErrnoError} EEXIST if it is registered already; EBADF if it is not open; EPERM if it cannot be watched, as a
-   *   regular file; EINVAL if it is this epoll itself, or EPOLLEXCLUSIVE stands beside what it excludes; ELOOP if epolls
-   *   watch each other in a circle or more than five deep; ENOSPC over /proc/sys/fs/epoll/max_user_watches; ENOMEM
-   * @throws {RangeError} if the descriptor is negative, or mask or token is not a 32-bit number
-   * @throws {TypeError} if `fd` is neither a number nor has `fileno()`
+   * @param fd a file descriptor, or an object with `fileno()`: a Socket, another Epoll, …
+   * @param mask the events to report: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are always reported
+   * @param token a 32-bit number that is returned with each event of this registration (`EventList.token`)
+   * @throws {ErrnoError} EEXIST if the file descriptor is already registered; EBADF if it is not open
+   * @throws {ErrnoError} EPERM if it cannot be watched: regular files and directories are always ready
+   * @throws {ErrnoError} EINVAL if it is this epoll instance itself, or the mask combines EPOLLEXCLUSIVE with an event
+   *   that it excludes
+   * @throws {ErrnoError} ELOOP if epoll instances watch each other in a cycle, or are nested more than five deep
+   * @throws {ErrnoError} ENOSPC if the limit /proc/sys/fs/epoll/max_user_watches is reached; ENOMEM
+   * @throws {TypeError | RangeError} if `fd` is not a file descriptor, or mask or token is not a 32-bit integer
+   * @throws {ClosedError} if this object is closed
    * @see epoll_ctl(2)
    */
   register(fd: FdLike, mask: number = EPOLLIN | EPOLLOUT | EPOLLPRI, token: number = 0): void {
@@ -90,9 +98,15 @@ export class Epoll implements Disposable {
   }
 
   /**
-   * Change what is reported for a registered descriptor, and its token; re-arms EPOLLONESHOT.
+   * Changes the mask and the token of a registered file descriptor. Re-arms EPOLLONESHOT.
    *
-   * @throws {ErrnoError} ENOENT if it is not registered; EBADF if it is not open; EINVAL with or after EPOLLEXCLUSIVE
+   * @param fd a registered file descriptor, or an object with `fileno()`
+   * @param mask the events to report from now on
+   * @param token replaces the token of the registration
+   * @throws {ErrnoError} ENOENT if the file descriptor is not registered; EBADF if it is not open
+   * @throws {ErrnoError} EINVAL if the mask contains EPOLLEXCLUSIVE, or the registration does
+   * @throws {TypeError | RangeError} if `fd` is not a file descriptor, or mask or token is not a 32-bit integer
+   * @throws {ClosedError} if this object is closed
    * @see epoll_ctl(2)
    */
   modify(fd: FdLike, mask: number, token: number = 0): void {
@@ -100,10 +114,13 @@ export class Epoll implements Disposable {
   }
 
   /**
-   * Stop watching a descriptor. Do it before the descriptor is closed: while a duplicate of it is open somewhere, closing
-   * alone leaves the registration alive.
+   * Removes a registration. Call it before the file descriptor is closed: if a duplicate is open anywhere, closing does
+   * not remove the registration.
    *
-   * @throws {ErrnoError} ENOENT if it is not registered; EBADF if it is not open
+   * @param fd a registered file descriptor, or an object with `fileno()`
+   * @throws {ErrnoError} ENOENT if the file descriptor is not registered; EBADF if it is not open
+   * @throws {TypeError | RangeError} if `fd` is not a file descriptor
+   * @throws {ClosedError} if this object is closed
    * @see epoll_ctl(2)
    */
   unregister(fd: FdLike): void {
@@ -111,20 +128,20 @@ export class Epoll implements Disposable {
   }
 
   /**
-   * Wait for events.
+   * Waits for events. After an interruption by a signal (EINTR) it continues to wait until the deadline.
    *
-   * A signal that interrupts the wait does not end it (EINTR is retried until the deadline).
-   *
-   * @param timeoutMs how long, in milliseconds, rounded up; 0 looks only; negative, Infinity or nothing: for ever
-   * @param maxEvents at most how many events to return, at least 1; the rest comes next time, in turn
-   * @returns a pair `[fd, mask]` for each ready descriptor; `[]` when the time is over
-   * @throws {ErrnoError} EBADF or EINVAL if `fromfd` was given no epoll descriptor
-   * @throws {RangeError} if the timeout or the count is out of range
-   * @throws {TypeError} if the timeout is not a number
+   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately; a negative number or Infinity
+   *   blocks indefinitely, which is the default
+   * @param maxEvents maximum number of events to return, from 1 to 1048576; the others are returned by the next call.
+   *   -1 means the default
+   * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
+   * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
+   * @throws {TypeError | RangeError} if the timeout or the number of events is not a number or out of range
+   * @throws {ClosedError} if this object is closed
    * @see epoll_wait(2)
    */
   poll(timeoutMs: number = -1, maxEvents: number = DEFAULT_MAX_EVENTS): [fd: number, mask: number][] {
-    this.#open("poll");
+    this.open("poll");
     if (maxEvents === -1) maxEvents = DEFAULT_MAX_EVENTS; // as in CPython
     let events = this.#events;
     if (events === undefined || events.capacity !== maxEvents) events = this.#events = new EventList(maxEvents);
@@ -133,92 +150,82 @@ export class Epoll implements Disposable {
   }
 
   /**
-   * Wait for events as `poll` does, into a list of the caller's; allocates nothing.
+   * Waits for events as `poll` does, but stores them in a reusable list. Allocates nothing.
    *
-   * @returns how many events there are: `events.fd(i)`, `events.mask(i)`, `events.token(i)` for `i` below that
+   * @param events receives the events: `events.fd(i)`, `events.mask(i)`, `events.token(i)`
+   * @param timeoutMs as for `poll`
+   * @returns the number of events
+   * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
+   * @throws {TypeError | RangeError} if the timeout is not a number or out of range
+   * @throws {ClosedError} if this object is closed
    * @see epoll_wait(2)
    */
   pollInto(events: EventList, timeoutMs: number = -1): number {
-    const fd = this.#open("pollInto");
+    const fd = this.open("pollInto");
     const timeout = toTimeout(timeoutMs);
     const start = timeout > 0 ? performance.now() : 0;
-    let n = this.#sys.epoll_wait(fd, events.raw, events.capacity, timeout);
-    if (n === -EINTR) n = this.#waitOn(fd, events, timeout, start);
+    let n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeout);
+    if (n === -EINTR) n = this.#waitRemaining(fd, events, timeout, start);
     events.length = n < 0 ? 0 : n;
     return check(n, "epoll_wait", fd);
   }
 
   /**
-   * Wait once, and do not wait on when a signal came: then there are no events. For a loop, which waits again anyway.
+   * Waits once and returns 0 if a signal interrupts the wait: for a loop, which waits again anyway.
    *
    * @internal
-   * @param timeoutMs a whole number; negative: for ever
+   * @param timeoutMs an integer; a negative one blocks indefinitely
    */
   waitInto(events: EventList, timeoutMs: number): number {
-    const fd = this.#open("waitInto");
-    const n = this.#sys.epoll_wait(fd, events.raw, events.capacity, timeoutMs);
+    const fd = this.open("waitInto");
+    const n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeoutMs);
     events.length = n < 0 ? 0 : n;
     return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
   }
 
-  /** Close the epoll instance; what it watched stays open. Closing twice is fine. */
-  close(): void {
-    if (this.#fd < 0) return;
-    const fd = this.#fd;
-    this.#fd = -1;
-    const n = this.#sys.close(fd);
-    if (n !== -EINTR) check(n, "close", fd); // after EINTR it is closed on Linux
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  #open(method: string): number {
-    if (this.#fd < 0) throw new ClosedError(`Epoll.${method}`);
-    return this.#fd;
-  }
-
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
-    const epfd = this.#open(method);
+    const epfd = this.open(method);
     const fd = toFd(fdLike);
-    const result = this.#sys.epoll_ctl(epfd, op, fd, toUint32(mask, "mask") | 0, toUint32(token, "token") | 0);
-    if (result < 0) throw new ErrnoError(-result, "epoll_ctl", { fd });
+    const result = this.sys.epoll_ctl(epfd, op, fd, toUint32(mask, "mask") | 0, toUint32(token, "token") | 0);
+    if (result < 0) {
+      const hint = result === -EPERM ? NOT_WATCHABLE : undefined;
+      throw new ErrnoError(-result, "epoll_ctl", { fd, hint });
+    }
   }
 
-  /** A signal came while waiting: wait for what is left of the time since `start`. */
-  #waitOn(fd: number, events: EventList, timeout: number, start: number): number {
+  /** Continues a wait that was interrupted by a signal, until `timeout` ms after `start`. */
+  #waitRemaining(fd: number, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
-      const left = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      const n = this.#sys.epoll_wait(fd, events.raw, events.capacity, left);
+      const remaining = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
+      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, remaining);
       if (n !== -EINTR) return n;
     }
   }
 }
 
 /**
- * What epoll_wait takes for a timeout: whole milliseconds, rounded up; -1: for ever.
+ * Converts a timeout for epoll_wait: to an integer, rounded up, or -1 to block indefinitely.
  *
- * @throws {RangeError | TypeError}
+ * @throws {TypeError | RangeError} if the timeout is not a number, or out of range
  */
 export function toTimeout(timeoutMs: number | null): number {
   if (timeoutMs === null) return -1;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
-    throw new TypeError(`a timeout is a number of milliseconds, not ${String(timeoutMs)}`);
+    throw invalidType("timeoutMs", "a number of milliseconds", timeoutMs);
   }
   if (timeoutMs < 0 || timeoutMs === Infinity) return -1;
   const timeout = Math.ceil(timeoutMs);
   if (timeout > MAX_TIMEOUT_MS) {
-    throw new RangeError(`a timeout is at most ${MAX_TIMEOUT_MS} ms, not ${timeoutMs}: pass -1 to wait for ever`);
+    throw outOfRange("timeoutMs", `at most ${MAX_TIMEOUT_MS} (or -1 to block indefinitely)`, timeoutMs);
   }
   return timeout;
 }
 
-function toUint32(value: number, what: string): number {
-  if (typeof value !== "number") throw new TypeError(`a ${what} is a number, not ${typeof value}`);
+function toUint32(value: number, name: string): number {
+  if (typeof value !== "number") throw invalidType(name, "a 32-bit integer", value);
   if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
-    throw new RangeError(`a ${what} is a whole number of 32 bits, not ${value}`);
+    throw outOfRange(name, "a 32-bit integer", value);
   }
   return value;
 }

@@ -1,11 +1,12 @@
-// class EventList: the memory that epoll_wait fills, read without allocating.
+// class EventList: a reusable buffer for the events of epoll_wait, read without allocating.
 
-import { formatEvents } from "../kernel/constants.ts";
+import { outOfRange } from "../kernel/errors.ts";
+import { formatEvents } from "../kernel/format-mask.ts";
 
 const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 
 /**
- * A reusable list of events for `Epoll.pollInto`.
+ * A reusable list of events for `Epoll.pollInto`, which overwrites it.
  *
  * @example
  * ```ts
@@ -15,49 +16,58 @@ const MAX_CAPACITY = 1 << 20; // 16 MiB of events
  * ```
  */
 export class EventList implements Iterable<[fd: number, mask: number]> {
-  /** How many events one wait can return. */
+  /** Maximum number of events that one call can return. */
   readonly capacity: number;
-  /** How many events the last wait returned. */
+  /** Number of events that the last call returned. */
   length: number = 0;
-  /** @internal What the shim writes: triples of mask, fd, token, in the first 12 of each 16 bytes per event. */
+  /**
+   * @internal Written by epoll_wait: triples of mask, fd and token. The kernel needs 16 bytes per event before
+   * conversion.
+   */
   readonly raw: Int32Array;
 
-  /** @throws {RangeError} unless the capacity is a whole number from 1 to 1048576 */
+  /**
+   * Creates an empty list.
+   *
+   * @param capacity maximum number of events, from 1 to 1048576
+   * @throws {RangeError} if the capacity is out of range
+   */
   constructor(capacity: number = 1023) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > MAX_CAPACITY) {
-      throw new RangeError(`the number of events is a whole number from 1 to ${MAX_CAPACITY}, not ${String(capacity)}`);
+      throw outOfRange("the number of events", `an integer from 1 to ${MAX_CAPACITY}`, capacity);
     }
     this.capacity = capacity;
     this.raw = new Int32Array(new ArrayBuffer(capacity * 16));
   }
 
-  /** The mask of event `i`. (No bit above EPOLLRDHUP is ever returned: it is never negative.) */
+  /** Returns the mask of event `i`. It is never negative, as the kernel reports no bit above EPOLLRDHUP. */
   mask(i: number): number {
     return this.raw[3 * i] as number;
   }
 
-  /** The descriptor of event `i`. */
+  /** Returns the file descriptor of event `i`. */
   fd(i: number): number {
     return this.raw[3 * i + 1] as number;
   }
 
-  /** The token that event `i`'s descriptor was registered with, unsigned. */
+  /** Returns the token of event `i`'s registration, unsigned. */
   token(i: number): number {
     return (this.raw[3 * i + 2] as number) >>> 0;
   }
 
-  /** The events as Python has them. */
+  /** Returns the events as `[fd, mask]` pairs. */
   toArray(): [fd: number, mask: number][] {
     const pairs: [number, number][] = [];
     for (let i = 0; i < this.length; i++) pairs.push([this.fd(i), this.mask(i)]);
     return pairs;
   }
 
+  /** Iterates over `[fd, mask]` pairs. */
   [Symbol.iterator](): Iterator<[fd: number, mask: number]> {
     return this.toArray()[Symbol.iterator]();
   }
 
-  /** `[(5, EPOLLIN)]` */
+  /** Formats the events, for example as `[(5, EPOLLIN)]`. */
   toString(): string {
     return formatEvents(this);
   }

@@ -1,47 +1,64 @@
-// class EventFd: a counter that wakes whoever watches it, from another Worker too.
+// class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, also from another Worker.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidType, outOfRange } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { WOULD_BLOCK } from "./socket.ts";
-import { OwnedFd, takeOver } from "./owned-fd.ts";
+import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { WOULD_BLOCK } from "./transfer.ts";
 
-const MOST = 0xfffffffffffffffen;
+const MAX_COUNT = 0xfffffffffffffffen;
+const COUNT_RANGE = "an integer or bigint from 0 to 2^64 - 2";
 
 /**
- * A 64-bit counter in the kernel: readable while it is above 0.
+ * A 64-bit counter in the kernel. It is readable while the count is greater than 0.
  *
- * To wake another Worker: `worker.postMessage(wake.dup())` there, `EventFd.fromfd(number)` here; each owns its own number of
- * the same counter.
+ * To wake another Worker, send it a duplicate of the file descriptor. Each side owns and closes its own.
  *
  * @see eventfd(2)
+ * @example
+ * ```ts
+ * const wake = new EventFd();
+ * worker.postMessage(wake.dup()); // there: EventFd.fromfd(event.data).write()
+ * watch(wake, EPOLLIN, () => console.log("woken", wake.read()));
+ * ```
  */
 export class EventFd extends OwnedFd {
   /**
-   * @param initial from 0 to 4294967295
-   * @param options `semaphore`: a read takes 1, not all
-   * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM
+   * Creates a counter.
+   *
+   * @param initial the initial count, from 0 to 4294967295
+   * @param options `semaphore`: `read` decrements the count by 1 instead of resetting it
+   * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
+   * @throws {RangeError} if `initial` is out of range
    */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined });
-  /** @internal `fd` is taken over */
+  /** @internal `fd` is owned from now on */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined }, fd?: number);
   constructor(initial: number = 0, { semaphore = false }: { semaphore?: boolean | undefined } = {}, fd?: number) {
     if (!Number.isInteger(initial) || initial < 0 || initial > 0xffffffff) {
-      throw new RangeError(`the initial count is a whole number from 0 to 4294967295, not ${String(initial)}`);
+      throw outOfRange("initial", "an integer from 0 to 4294967295", initial);
     }
     const flags = EFD_NONBLOCK | EFD_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0);
-    super(fd ?? check(syscalls().eventfd(initial | 0, flags), "eventfd"));
-  }
-
-  /** Take over an eventfd that was opened elsewhere. */
-  static fromfd(fd: number): EventFd {
-    return new EventFd(0, {}, takeOver(fd));
+    super("EventFd", fd ?? check(syscalls().eventfd(initial | 0, flags), "eventfd"));
   }
 
   /**
-   * Take the count, and set it to 0; of a semaphore, take 1.
+   * Takes ownership of an eventfd that was opened elsewhere.
    *
-   * @returns `null` if it is 0
+   * @param fd an open eventfd
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   */
+  static fromfd(fd: number): EventFd {
+    return new EventFd(0, {}, adoptFd(fd));
+  }
+
+  /**
+   * Reads the count and resets it to 0; a semaphore is decremented by 1.
+   *
+   * @returns the count, or 1 for a semaphore; `null` if the count is 0
+   * @throws {ClosedError} if this object is closed
+   * @see eventfd(2)
    */
   read(): bigint | null {
     const count = new BigUint64Array(new ArrayBuffer(8));
@@ -49,14 +66,19 @@ export class EventFd extends OwnedFd {
   }
 
   /**
-   * Add to the count, and wake who watches it.
+   * Adds to the count, which makes the eventfd readable.
    *
-   * @param count from 0 to 2^64 - 2
-   * @returns `false` if the counter has no room for that: read it first
+   * @param count an integer from 0 to 2^64 - 2; the default is 1
+   * @returns `false` if the count would exceed 2^64 - 2: read it first
+   * @throws {TypeError | RangeError} if the count is not an integer or out of range
+   * @throws {ClosedError} if this object is closed
+   * @see eventfd(2)
    */
   write(count: bigint | number = 1n): boolean {
+    if (typeof count !== "bigint" && typeof count !== "number") throw invalidType("count", COUNT_RANGE, count);
+    if (typeof count === "number" && !Number.isInteger(count)) throw outOfRange("count", COUNT_RANGE, count);
     const value = BigInt(count);
-    if (value < 0n || value > MOST) throw new RangeError(`a count is from 0 to 2^64 - 2, not ${value}`);
+    if (value < 0n || value > MAX_COUNT) throw outOfRange("count", COUNT_RANGE, count);
     return this.transfer("write", new Uint8Array(BigUint64Array.of(value).buffer)) !== WOULD_BLOCK;
   }
 }

@@ -1,75 +1,119 @@
-// class MemFd: a file in memory, without a name, to share with whom it is passed to.
+// class MemFd: an anonymous file in memory, memfd_create(2), which can be shared by passing its file descriptor.
 
 import { Buffer } from "node:buffer";
-import { nodeFs } from "../kernel/node-fs.ts";
 import { F_ADD_SEALS, F_GET_SEALS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { OwnedFd, takeOver } from "./owned-fd.ts";
+import { nodeFs } from "../kernel/node-fs.ts";
+import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { toBytes } from "./transfer.ts";
 
 /**
- * A file in memory. Always ready, and so not to be watched.
+ * An anonymous file in memory. Like a regular file it is always ready, so it cannot be watched with epoll.
  *
  * @see memfd_create(2)
+ * @example
+ * ```ts
+ * using file = new MemFd("settings");
+ * file.write(0, "{}");
+ * file.seal(F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
+ * socket.sendFds("settings", [file]); // over a unix socket
+ * ```
  */
 export class MemFd extends OwnedFd {
   /**
-   * @param name shown in /proc/self/fd, at most 249 bytes
-   * @throws {ErrnoError} EINVAL if the name is too long; EMFILE, ENFILE, ENOMEM
+   * Creates an empty file, close-on-exec, which can be sealed.
+   *
+   * @param name shown in /proc/self/fd; at most 249 bytes, need not be unique
+   * @throws {ErrnoError} EINVAL if the name is too long
+   * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
+   * @throws {TypeError} if the name is not a string, or contains a NUL character
    */
   constructor(name: string);
-  /** @internal `fd` is taken over */
+  /** @internal `fd` is owned from now on */
   constructor(name: string, fd?: number);
   constructor(name: string, fd?: number) {
-    if (typeof name !== "string" || name.includes("\0")) throw new TypeError("a name is a string without NUL");
+    if (typeof name !== "string" || name.includes("\0")) {
+      throw invalidType("name", "a string without NUL characters", name);
+    }
     const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    super(fd ?? check(syscalls().memfd_create(Buffer.from(`${name}\0`), flags), "memfd_create"));
+    super("MemFd", fd ?? check(syscalls().memfd_create(Buffer.from(`${name}\0`), flags), "memfd_create"));
   }
 
-  /** Take over a memory file that came from elsewhere. */
+  /**
+   * Takes ownership of a memfd that was opened elsewhere.
+   *
+   * @param fd an open memfd
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   */
   static fromfd(fd: number): MemFd {
-    return new MemFd("", takeOver(fd));
+    return new MemFd("", adoptFd(fd));
   }
 
+  /** The size in bytes. */
   get size(): number {
     return nodeFs().fstatSync(this.open("size")).size;
   }
 
-  /** Make it so long: cut it, or fill it up with zeros. */
+  /**
+   * Sets the size: shortens the file, or extends it with zeros.
+   *
+   * @param size the new size in bytes
+   * @throws {Error} EPERM if a seal forbids the change
+   * @throws {ClosedError} if this object is closed
+   * @see ftruncate(2)
+   */
   truncate(size: number): void {
     nodeFs().ftruncateSync(this.open("truncate"), size);
   }
 
-  /** Read up to `size` bytes from `position` on. */
+  /**
+   * Reads up to `size` bytes at `position`.
+   *
+   * @param position offset in the file
+   * @param size maximum number of bytes
+   * @returns the bytes; an empty array at the end of the file
+   * @throws {ClosedError} if this object is closed
+   * @see pread(2)
+   */
   read(position: number, size: number): Uint8Array {
     const bytes = new Uint8Array(size);
     return bytes.subarray(0, nodeFs().readSync(this.open("read"), bytes, 0, size, position));
   }
 
   /**
-   * Write bytes at `position`.
+   * Writes bytes at `position`.
    *
-   * @returns how many
-   * @throws {Error} EPERM if that is sealed
+   * @param position offset in the file
+   * @param data bytes, or a string, which is encoded as UTF-8
+   * @returns the number of bytes that were written
+   * @throws {Error} EPERM if a seal forbids it
+   * @throws {TypeError} if `data` is neither a string nor a Uint8Array
+   * @throws {ClosedError} if this object is closed
+   * @see pwrite(2)
    */
   write(position: number, data: Uint8Array | string): number {
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    const bytes = toBytes(data);
     return nodeFs().writeSync(this.open("write"), bytes, 0, bytes.length, position);
   }
 
-  /** What is forbidden from now on, for everybody: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */
+  /** The operations that are forbidden to all processes: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */
   get seals(): number {
     const fd = this.open("seals");
-    return check(syscalls().fcntl(fd, F_GET_SEALS, 0), "fcntl", fd);
+    return check(this.sys.fcntl(fd, F_GET_SEALS, 0), "fcntl", fd);
   }
 
   /**
-   * Forbid it.
+   * Adds seals, which forbid operations to all processes and cannot be removed.
    *
-   * @throws {ErrnoError} EPERM after F_SEAL_SEAL; EBUSY if it is mapped for writing
+   * @param seals F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL, combined with `|`
+   * @throws {ErrnoError} EPERM after F_SEAL_SEAL; EBUSY for F_SEAL_WRITE while a writable mapping exists
+   * @throws {ClosedError} if this object is closed
+   * @see fcntl(2), F_ADD_SEALS
    */
   seal(seals: number): void {
     const fd = this.open("seal");
-    check(syscalls().fcntl(fd, F_ADD_SEALS, seals), "fcntl", fd);
+    check(this.sys.fcntl(fd, F_ADD_SEALS, seals), "fcntl", fd);
   }
 }

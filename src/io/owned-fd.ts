@@ -1,96 +1,118 @@
-// class OwnedFd: what all the descriptors here have in common: a number that is theirs to close.
+// class OwnedFd: the base class of all objects that own a file descriptor and close it.
 
-import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
+import { F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
-import { check, ClosedError } from "../kernel/errors.ts";
-import { toFd } from "../kernel/fd.ts";
+import { check, ClosedError, invalidType } from "../kernel/errors.ts";
+import { setCloexec, setNonblocking, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
-import { WOULD_BLOCK } from "./socket.ts";
+import { retryInterrupted, transferLength, WOULD_BLOCK } from "./transfer.ts";
 
-/** What read(2) takes at once. */
-export const MAX_BYTES: number = 0x7ffff000;
-
-/** A descriptor that this object owns: `close` closes it, and nothing else does. What is asked of it never blocks. */
+/**
+ * An owned file descriptor. Only `close` closes it: it is never closed by the garbage collector. Every method except
+ * `close` throws a ClosedError after `close` or `detach`.
+ */
 export class OwnedFd implements Disposable {
+  /** @internal */
+  protected readonly sys: Syscalls;
+  readonly #className: string;
   #fd: number;
 
-  /** @internal `fd` is taken over */
-  constructor(fd: number) {
+  /**
+   * @internal
+   * @param className for messages; `constructor.name` is changed by minifiers
+   * @param fd the file descriptor to own
+   * @param sys replaces the kernel's system calls
+   */
+  constructor(className: string, fd: number, sys: Syscalls = syscalls()) {
+    this.#className = className;
     this.#fd = fd;
+    this.sys = sys;
   }
 
+  /**
+   * Returns the file descriptor.
+   *
+   * @throws {ClosedError} if this object is closed
+   */
   fileno(): number {
     return this.open("fileno");
   }
 
+  /** Whether the file descriptor has been closed or detached. */
   get closed(): boolean {
     return this.#fd < 0;
   }
 
   /**
-   * Duplicate the descriptor: another number for the same open file, close-on-exec.
+   * Duplicates the file descriptor: the new one refers to the same open file description and is close-on-exec.
    *
-   * @returns a number that the caller owns, to hand to a Worker or a child
-   * @throws {ErrnoError} EMFILE
+   * @returns a file descriptor that the caller owns and can pass to a Worker or a child process
+   * @throws {ErrnoError} EMFILE if the process has too many open file descriptors
+   * @throws {ClosedError} if this object is closed
    * @see fcntl(2), F_DUPFD_CLOEXEC
    */
   dup(): number {
     const fd = this.open("dup");
-    return check(syscalls().fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", fd);
+    return check(this.sys.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", fd);
   }
 
-  /** Give the descriptor away: the caller owns it from now on, and this object is closed. */
+  /**
+   * Gives up ownership: the caller must close the file descriptor, and this object is closed.
+   *
+   * @returns the file descriptor
+   * @throws {ClosedError} if this object is closed
+   */
   detach(): number {
     const fd = this.open("detach");
-    syscalls().disown(fd);
+    this.sys.disown(fd);
     this.#fd = -1;
     return fd;
   }
 
-  /** Close it. Closing twice is fine. */
+  /**
+   * Closes the file descriptor. Closing twice has no effect.
+   *
+   * @throws {ErrnoError} EBADF if the file descriptor was closed elsewhere
+   * @see close(2)
+   */
   close(): void {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    const n = syscalls().close(fd);
-    if (n !== -EINTR) check(n, "close", fd); // after EINTR it is closed on Linux
+    const n = this.sys.close(fd);
+    if (n !== -EINTR) check(n, "close", fd); // after EINTR the fd is closed on Linux
   }
 
+  /** Closes the file descriptor. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** @internal The number, unless it is closed. */
+  /** @internal Returns the file descriptor for use in a method, or throws a ClosedError. */
   protected open(method: string): number {
-    if (this.#fd < 0) throw new ClosedError(`${this.constructor.name}.${method}`);
+    if (this.#fd < 0) throw new ClosedError(`${this.#className}.${method}`);
     return this.#fd;
   }
 
-  /** @internal */
-  protected transfer(method: string, bytes: Uint8Array): number {
+  /** @internal Reads into or writes from `bytes` and returns the number of bytes, or WOULD_BLOCK. */
+  protected transfer(call: "read" | "write", bytes: Uint8Array, method: string = call): number {
     const fd = this.open(method);
-    const sys: Syscalls = syscalls();
-    const call = method === "write" ? "write" : "read";
-    const length = Math.min(bytes.byteLength, MAX_BYTES);
-    for (;;) {
-      const n = sys[call](fd, bytes, 0, length);
-      if (n === -EAGAIN) return WOULD_BLOCK;
-      if (n !== -EINTR) return check(n, call, fd);
-    }
+    const n = retryInterrupted(() => this.sys[call](fd, bytes, 0, transferLength(bytes)));
+    return n === -EAGAIN ? WOULD_BLOCK : check(n, call, fd);
   }
 }
 
-/** Make a descriptor that was opened elsewhere one of ours. */
-export function takeOver(fd: number): number {
-  if (typeof fd !== "number") throw new TypeError("fromfd takes a descriptor's number");
+/**
+ * Makes a file descriptor that was opened elsewhere non-blocking and close-on-exec, and returns it.
+ *
+ * @throws {ErrnoError} EBADF if it is not open
+ * @throws {TypeError | RangeError} if it is not a valid file descriptor
+ */
+export function adoptFd(fd: number): number {
+  if (typeof fd !== "number") throw invalidType("fd", "an integer from 0 to 2147483647", fd);
   const sys = syscalls();
   const number = toFd(fd);
-  const flags = check(sys.fcntl(number, F_GETFL, 0), "fcntl", number);
-  check(sys.fcntl(number, F_SETFL, flags | O_NONBLOCK), "fcntl", number);
-  check(
-    sys.fcntl(number, F_SETFD, check(sys.fcntl(number, F_GETFD, 0), "fcntl", number) | FD_CLOEXEC),
-    "fcntl",
-    number,
-  );
+  setNonblocking(sys, number);
+  setCloexec(sys, number);
   return number;
 }

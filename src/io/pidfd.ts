@@ -1,75 +1,100 @@
-// class PidFd: a process, by a descriptor that never means another one.
+// class PidFd: a process as a file descriptor, pidfd_open(2), which never refers to another process.
 
 import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { OwnedFd, takeOver } from "./owned-fd.ts";
+import { adoptFd, OwnedFd } from "./owned-fd.ts";
 import type { SignalName } from "./signals.ts";
 
 const PIDFD_NONBLOCK = 0x800;
-const [WNOHANG, WEXITED] = [1, 4];
+// waitid(2)
+const WNOHANG = 1;
+const WEXITED = 4;
 const CLD_EXITED = 1;
 
-/** How a process has ended: one of both. */
+/** How a process terminated. Either `code` or `signal` is null. */
 export interface ProcessEnd {
+  /** The process ID. */
   pid: number;
-  /** Its exit code; null if a signal ended it. */
+  /** The exit code; null if a signal terminated the process. */
   code: number | null;
+  /** The signal that terminated the process; null if it exited. */
   signal: SignalName | null;
 }
 
 /**
- * A process: readable when it has ended.
+ * A reference to a process. It is readable once the process has terminated, and stays valid if the PID is reused.
  *
  * @see pidfd_open(2)
+ * @example
+ * ```ts
+ * using worker = new PidFd(pid);
+ * watch(worker, EPOLLIN | EPOLLONESHOT, () => console.log("terminated"));
+ * worker.kill("SIGTERM");
+ * ```
  */
 export class PidFd extends OwnedFd {
   /**
-   * @param pid of any process of this machine
-   * @throws {ErrnoError} ESRCH if there is none; EINVAL; EMFILE, ENFILE
+   * Opens a process.
+   *
+   * @param pid the process ID of any process in this PID namespace
+   * @throws {ErrnoError} ESRCH if the process does not exist; EINVAL if the PID is invalid
+   * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
+   * @throws {TypeError} if `pid` is not an integer
    */
   constructor(pid: number);
-  /** @internal `fd` is taken over */
+  /** @internal `fd` is owned from now on */
   constructor(pid: number, fd?: number);
   constructor(pid: number, fd?: number) {
-    if (!Number.isInteger(pid)) throw new TypeError(`a process has a number, not ${String(pid)}`);
-    super(fd ?? check(syscalls().pidfd_open(pid, PIDFD_NONBLOCK), "pidfd_open")); // close-on-exec as it is
-  }
-
-  /** Take over a pidfd that was opened elsewhere. */
-  static fromfd(fd: number): PidFd {
-    return new PidFd(0, takeOver(fd));
+    if (!Number.isInteger(pid)) throw invalidType("pid", "an integer", pid);
+    // A pidfd is always close-on-exec.
+    super("PidFd", fd ?? check(syscalls().pidfd_open(pid, PIDFD_NONBLOCK), "pidfd_open"));
   }
 
   /**
-   * Send a signal; never to another process that has got the number since.
+   * Takes ownership of a pidfd that was opened elsewhere.
    *
-   * @param signal by name or number; 0 only asks whether it is there
-   * @throws {ErrnoError} ESRCH if it has ended; EPERM; EINVAL if there is no such signal
+   * @param fd an open pidfd
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   */
+  static fromfd(fd: number): PidFd {
+    return new PidFd(0, adoptFd(fd));
+  }
+
+  /**
+   * Sends a signal. It never reaches another process that has the same PID now.
+   *
+   * @param signal a name or number; 0 only checks whether the process exists
+   * @throws {ErrnoError} ESRCH if the process has terminated; EPERM without permission; EINVAL if the number is invalid
+   * @throws {TypeError} if the name is not a signal
+   * @throws {ClosedError} if this object is closed
    * @see pidfd_send_signal(2)
    */
   kill(signal: SignalName | number = "SIGTERM"): void {
     const fd = this.open("kill");
     const number = typeof signal === "number" ? signal : (os.signals as Record<string, number>)[signal];
-    if (number === undefined) throw new TypeError(`there is no signal ${String(signal)}`);
-    check(syscalls().pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
+    if (number === undefined) throw invalidType("signal", 'the name or number of a signal, such as "SIGTERM"', signal);
+    check(this.sys.pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
   }
 
   /**
-   * Take how a child of this process has ended.
+   * Waits for a child process without blocking, and removes it from the process table.
    *
-   * @returns `null` if it has not
-   * @throws {ErrnoError} ECHILD if it is no child, or somebody else has taken that, as Bun does of what it has spawned
+   * @returns how it terminated; `null` if it is still running
+   * @throws {ErrnoError} ECHILD if the process is not a child of this one, or has been waited for, as Bun does for the
+   *   processes that it spawns
+   * @throws {ClosedError} if this object is closed
    * @see waitid(2), P_PIDFD
    */
   wait(): ProcessEnd | null {
     const fd = this.open("wait");
     const info = new DataView(new ArrayBuffer(128));
-    const n = syscalls().waitid(fd, new Uint8Array(info.buffer), WEXITED | WNOHANG);
+    const n = this.sys.waitid(fd, new Uint8Array(info.buffer), WEXITED | WNOHANG);
     if (n === -EAGAIN) return null;
     check(n, "waitid", fd);
-    // siginfo_t on LP64: si_code at 8, si_pid at 16, si_status at 24.
+    // Offsets in siginfo_t on LP64: si_code 8, si_pid 16, si_status 24.
     const pid = info.getInt32(16, true);
     const status = info.getInt32(24, true);
     if (pid === 0) return null;

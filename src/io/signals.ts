@@ -1,27 +1,30 @@
-// class Signals: signals as a descriptor that is readable when one has come.
+// class Signals: signals as a file descriptor that is readable when one has been caught.
 
 import { constants as os } from "node:os";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidType } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 
 const EBUSY = 16;
-const COUNTER = new Uint8Array(new ArrayBuffer(8));
+/** Receives the count of the eventfd, which is not used. */
+const ignored = new Uint8Array(new ArrayBuffer(8));
 
-/** `"SIGHUP"`, …; signal(7). */
+/** The name of a signal, such as `"SIGHUP"`; see signal(7). */
 export type SignalName = `SIG${string}`;
 
+/** A signal that has been caught. */
 export interface SignalCount {
+  /** The name of the signal. */
   signal: SignalName;
-  /** How often it came since it was last asked. */
+  /** How often the signal was caught since the previous `read`. */
   count: number;
 }
 
 /**
- * Catches signals from its construction until `close`, which puts back what it found.
+ * Catches signals until it is closed, which restores the previous handlers. It can be used only on the main thread.
  *
- * Not signalfd(2), for which every thread would have to block the signal: a handler writes an eventfd. Handlers that were
- * there, Bun's own for `process.on` among them, are still called. Signals are the process's: on the main thread only.
+ * Previous handlers, including Bun's own for `process.on`, are still called. The implementation is a signal handler
+ * that writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
  *
  * @see sigaction(2), eventfd(2)
  * @example
@@ -37,18 +40,23 @@ export class Signals implements Disposable {
   #isClosed = false;
 
   /**
-   * @throws {ErrnoError} EINVAL for a signal that cannot be caught; EMFILE
-   * @throws {Error} if it is caught by another already, or in a Worker
+   * Starts to catch signals.
+   *
+   * @param signals names of signals
+   * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
+   * @throws {TypeError} if a name is not a signal
+   * @throws {Error} if a signal is already caught by another Signals or by the `run` of a server; in a Worker
    */
   constructor(signals: readonly SignalName[]);
-  /** @internal */
+  /** @internal `sys` replaces the kernel's system calls */
   constructor(signals: readonly SignalName[], sys?: Syscalls);
   constructor(signals: readonly SignalName[], sys: Syscalls = syscalls()) {
-    if (!Bun.isMainThread)
-      throw new Error("signals are the process's: catch them on the main thread, and tell its Workers");
+    if (!Bun.isMainThread) {
+      throw new Error("signals can be caught only on the main thread; forward them to Workers with postMessage");
+    }
     const numbers = signals.map((name): [SignalName, number] => {
       const number = (os.signals as Record<string, number>)[name];
-      if (number === undefined) throw new TypeError(`there is no signal ${String(name)}`);
+      if (number === undefined) throw invalidType("signal", 'the name of a signal, such as "SIGHUP"', name);
       return [name, number];
     });
     this.#sys = sys;
@@ -56,8 +64,9 @@ export class Signals implements Disposable {
     try {
       for (const [name, number] of numbers) {
         const n = sys.signal_catch(number, this.#fd);
-        if (n === -EBUSY)
-          throw new Error(`${name} is caught already, by other Signals or a server's run(): close them first`);
+        if (n === -EBUSY) {
+          throw new Error(`${name} is already caught by another Signals object or by a server's run(): close it first`);
+        }
         check(n, "sigaction");
         this.#caught.push([name, number]);
       }
@@ -67,25 +76,30 @@ export class Signals implements Disposable {
     }
   }
 
-  /** Readable when a signal has come. */
+  /** Returns a file descriptor that is readable when a signal has been caught. */
   fileno(): number {
     return this.#fd;
   }
 
+  /** Whether the signals are no longer caught. */
   get closed(): boolean {
     return this.#isClosed;
   }
 
-  /** Take the signals that came since it was last asked, in no order; none: `[]`. */
+  /**
+   * Returns the signals that were caught since the previous call, in no particular order.
+   *
+   * @returns the signals with their counts; `[]` if there are none, or after `close`
+   */
   read(): SignalCount[] {
     if (this.#isClosed) return [];
-    this.#sys.read(this.#fd, COUNTER, 0, COUNTER.length);
+    this.#sys.read(this.#fd, ignored, 0, ignored.length);
     return this.#caught
       .map(([signal, number]) => ({ signal, count: this.#sys.signal_take(number) }))
       .filter(({ count }) => count > 0);
   }
 
-  /** Put back what was there. Closing twice is fine. */
+  /** Restores the previous handlers. Closing twice has no effect. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -93,6 +107,7 @@ export class Signals implements Disposable {
     this.#sys.close(this.#fd);
   }
 
+  /** Restores the previous handlers. */
   [Symbol.dispose](): void {
     this.close();
   }

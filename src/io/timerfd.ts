@@ -1,4 +1,4 @@
-// class TimerFd: a timer that is a descriptor, with the kernel's clocks and nanoseconds.
+// class TimerFd: a timer as a file descriptor, timerfd_create(2), with nanosecond resolution and the kernel's clocks.
 
 import {
   CLOCK_MONOTONIC,
@@ -7,85 +7,110 @@ import {
   TFD_TIMER_ABSTIME,
   TFD_TIMER_CANCEL_ON_SET,
 } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import { check, invalidType, outOfRange } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { WOULD_BLOCK } from "./socket.ts";
-import { OwnedFd, takeOver } from "./owned-fd.ts";
+import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { WOULD_BLOCK } from "./transfer.ts";
 
-const SECOND = 1_000_000_000n;
+const NS_PER_SECOND = 1_000_000_000n;
+const MAX_SECONDS = 0x7fffffffffffffffn;
 
-/** Times are in nanoseconds. */
+/** The setting of a timer. Times are in nanoseconds. */
 export interface TimerSetting {
-  /** When it expires first, from now on; 0 disarms it. */
+  /** Time until the first expiration; 0 disarms the timer. */
   value: bigint | number;
-  /** How long after that again, each time; 0, the default: never. */
+  /** Interval of further expirations; 0, the default, for none. */
   interval?: bigint | number | undefined;
-  /** `value` is a time of the clock, and not from now on. */
+  /** Whether `value` is an absolute time of the clock (TFD_TIMER_ABSTIME). Default: false. */
   isAbsolute?: boolean | undefined;
-  /** With CLOCK_REALTIME and `isAbsolute`: ECANCELED from `read` when the clock is set. */
+  /** With CLOCK_REALTIME and `isAbsolute`: `read` throws ECANCELED after the clock is set (TFD_TIMER_CANCEL_ON_SET). */
   isCanceledOnSet?: boolean | undefined;
 }
 
 /**
- * A timer: readable when it has expired.
+ * A timer that becomes readable when it expires.
  *
  * @see timerfd_create(2)
  * @example
  * ```ts
  * const timer = new TimerFd();
- * timer.set({ value: 500_000n, interval: 500_000n }); // each half millisecond
- * watch(timer, EPOLLIN, () => beat(timer.read()));
+ * timer.set({ value: 500_000n, interval: 500_000n }); // every 0.5 ms
+ * watch(timer, EPOLLIN, () => console.log("expirations:", timer.read()));
  * ```
  */
 export class TimerFd extends OwnedFd {
   /**
-   * @param clock CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME
-   * @throws {ErrnoError} EINVAL if there is no such clock; EMFILE, ENFILE, ENOMEM
+   * Creates a disarmed timer.
+   *
+   * @param clock CLOCK_MONOTONIC (the default), CLOCK_REALTIME or CLOCK_BOOTTIME
+   * @throws {ErrnoError} EINVAL if the clock does not exist
+   * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
+   * @throws {TypeError} if `clock` is not an integer
    */
   constructor(clock?: number);
-  /** @internal `fd` is taken over */
+  /** @internal `fd` is owned from now on */
   constructor(clock?: number, fd?: number);
   constructor(clock: number = CLOCK_MONOTONIC, fd?: number) {
-    if (!Number.isInteger(clock)) throw new TypeError("a clock is one of CLOCK_MONOTONIC, CLOCK_REALTIME, …");
-    super(fd ?? check(syscalls().timerfd_create(clock, O_NONBLOCK | O_CLOEXEC), "timerfd_create"));
-  }
-
-  /** Take over a timerfd that was opened elsewhere. */
-  static fromfd(fd: number): TimerFd {
-    return new TimerFd(CLOCK_MONOTONIC, takeOver(fd));
+    if (!Number.isInteger(clock)) {
+      throw invalidType("clock", "CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME", clock);
+    }
+    super("TimerFd", fd ?? check(syscalls().timerfd_create(clock, O_NONBLOCK | O_CLOEXEC), "timerfd_create"));
   }
 
   /**
-   * Arm the timer, or disarm it; expirations that were not taken are gone.
+   * Takes ownership of a timerfd that was opened elsewhere.
    *
-   * @returns the setting before: how much was left of the value, and the interval
-   * @throws {RangeError} if a time is negative or no whole number
+   * @param fd an open timerfd
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor
    */
-  set({ value, interval = 0n, isAbsolute = false, isCanceledOnSet = false }: TimerSetting): {
-    value: bigint;
-    interval: bigint;
-  } {
-    const fd = this.open("set");
-    const flags = (isAbsolute ? TFD_TIMER_ABSTIME : 0) | (isCanceledOnSet ? TFD_TIMER_CANCEL_ON_SET : 0);
-    const before = encode(0n, 0n);
-    const setting = encode(nanoseconds("value", value), nanoseconds("interval", interval));
-    check(syscalls().timerfd_settime(fd, flags, bytes(setting), bytes(before)), "timerfd_settime", fd);
-    return decode(before);
+  static fromfd(fd: number): TimerFd {
+    return new TimerFd(CLOCK_MONOTONIC, adoptFd(fd));
   }
 
-  /** How much is left until it expires, 0 if it is disarmed; and the interval. */
+  /**
+   * Arms or disarms the timer. Expirations that have not been read are discarded.
+   *
+   * @param setting the times, in nanoseconds
+   * @returns the previous setting: the time that was left until the next expiration, and the interval
+   * @throws {TypeError | RangeError} if the setting is not an object, or a time is negative or not an integer
+   * @throws {ErrnoError} EINVAL if a time is out of range for the kernel
+   * @throws {ClosedError} if this object is closed
+   * @see timerfd_settime(2)
+   */
+  set(setting: TimerSetting): { value: bigint; interval: bigint } {
+    const fd = this.open("set");
+    if (typeof setting !== "object" || setting === null) {
+      throw invalidType("setting", "{ value, interval? } with times in nanoseconds", setting);
+    }
+    const { value, interval = 0n, isAbsolute = false, isCanceledOnSet = false } = setting;
+    const flags = (isAbsolute ? TFD_TIMER_ABSTIME : 0) | (isCanceledOnSet ? TFD_TIMER_CANCEL_ON_SET : 0);
+    const previous = encode(0n, 0n);
+    const next = encode(toNanoseconds("value", value), toNanoseconds("interval", interval));
+    check(this.sys.timerfd_settime(fd, flags, bytesOf(next), bytesOf(previous)), "timerfd_settime", fd);
+    return decode(previous);
+  }
+
+  /**
+   * Returns the time until the next expiration, 0 if the timer is disarmed, and the interval, in nanoseconds.
+   *
+   * @throws {ClosedError} if this object is closed
+   * @see timerfd_gettime(2)
+   */
   get(): { value: bigint; interval: bigint } {
     const fd = this.open("get");
     const now = encode(0n, 0n);
-    check(syscalls().timerfd_gettime(fd, bytes(now)), "timerfd_gettime", fd);
+    check(this.sys.timerfd_gettime(fd, bytesOf(now)), "timerfd_gettime", fd);
     return decode(now);
   }
 
   /**
-   * Take how often it has expired since it was set or this was asked.
+   * Reads the number of expirations since the last `read` or `set`.
    *
-   * @returns `null` if it has not
-   * @throws {ErrnoError} ECANCELED if the clock was set, and that was asked for
+   * @returns the number, or `null` if the timer has not expired
+   * @throws {ErrnoError} ECANCELED if the clock was set and the setting has `isCanceledOnSet`
+   * @throws {ClosedError} if this object is closed
+   * @see timerfd_create(2)
    */
   read(): bigint | null {
     const count = new BigUint64Array(new ArrayBuffer(8));
@@ -93,26 +118,32 @@ export class TimerFd extends OwnedFd {
   }
 }
 
-/** struct itimerspec: the interval's seconds and nanoseconds, then the value's. */
+/** Encodes a struct itimerspec: seconds and nanoseconds of the interval, then of the value. */
 function encode(value: bigint, interval: bigint): BigInt64Array {
-  return BigInt64Array.of(interval / SECOND, interval % SECOND, value / SECOND, value % SECOND);
+  return BigInt64Array.of(
+    interval / NS_PER_SECOND,
+    interval % NS_PER_SECOND,
+    value / NS_PER_SECOND,
+    value % NS_PER_SECOND,
+  );
 }
 
-function decode([seconds = 0n, ns = 0n, valueSeconds = 0n, valueNs = 0n]: BigInt64Array): {
+function decode([intervalSeconds = 0n, intervalNs = 0n, valueSeconds = 0n, valueNs = 0n]: BigInt64Array): {
   value: bigint;
   interval: bigint;
 } {
-  return { value: valueSeconds * SECOND + valueNs, interval: seconds * SECOND + ns };
+  return { value: valueSeconds * NS_PER_SECOND + valueNs, interval: intervalSeconds * NS_PER_SECOND + intervalNs };
 }
 
-function bytes(array: BigInt64Array): Uint8Array {
+function bytesOf(array: BigInt64Array): Uint8Array {
   return new Uint8Array(array.buffer);
 }
 
-function nanoseconds(name: string, time: bigint | number): bigint {
-  if (typeof time === "number" && !Number.isInteger(time)) throw new RangeError(`${name} is a whole number of ns`);
+function toNanoseconds(name: string, time: bigint | number): bigint {
+  const expected = "a number of nanoseconds (an integer or bigint, 0 or greater)";
+  if (typeof time !== "bigint" && typeof time !== "number") throw invalidType(name, expected, time);
+  if (typeof time === "number" && !Number.isInteger(time)) throw outOfRange(name, expected, time);
   const ns = BigInt(time);
-  if (ns < 0n || ns / SECOND > 0x7fffffffffffffffn)
-    throw new RangeError(`${name} is a number of ns from 0 up, not ${ns}`);
+  if (ns < 0n || ns / NS_PER_SECOND > MAX_SECONDS) throw outOfRange(name, expected, time);
   return ns;
 }

@@ -1,65 +1,71 @@
-// sockaddr ⇄ { address, port } | { path }: what bind, connect and sendto take, and what accept and recvfrom give.
+// Converts socket addresses between struct sockaddr and `{ address, port }` or `{ path }`.
 
 import { networkInterfaces } from "node:os";
 import { AF_INET, AF_INET6, AF_UNIX } from "./constants.ts";
+import { invalidType, invalidValue, outOfRange } from "./errors.ts";
 import type { Syscalls } from "./ffi.ts";
 
-/** An IPv4 or IPv6 endpoint; the shape of Node's `server.address()`. */
+/** An IPv4 or IPv6 address and port, in the shape of Node's `server.address()`. */
 export interface InternetAddress {
-  /** In text, as inet_ntop(3) writes it: `"127.0.0.1"`, `"::1"`. */
+  /** The address as text, as inet_ntop(3) writes it: `"127.0.0.1"`, `"::1"`. */
   address: string;
+  /** The port number, from 0 to 65535. */
   port: number;
+  /** The IP version of the address. */
   family: "IPv4" | "IPv6";
-  /** The interface of a link-local IPv6 address, as a number; see ipv6(7). */
+  /** The interface index of a link-local IPv6 address; see ipv6(7). */
   scopeId?: number;
 }
 
-/** A unix(7) socket's name. */
+/** The address of a unix domain socket; see unix(7). */
 export interface UnixAddress {
-  /** A file's path; an abstract name, which starts with `"\0"`; or `""`, unnamed. */
+  /** A file system path; an abstract name, which starts with `"\0"`; or `""` for an unnamed socket. */
   path: string;
 }
 
+/** The address of a socket, as the kernel reports it. */
 export type Address = InternetAddress | UnixAddress;
 
-/** What may be written where an address is asked for; without `address`, the wildcard of the socket's family. */
+/** An address as an argument. If `address` is omitted, it is the wildcard address of the socket's family. */
 export type AddressLike =
   | { address?: string | undefined; port: number; scopeId?: number | undefined; family?: "IPv4" | "IPv6" | undefined }
   | UnixAddress;
 
-/** How an address crosses into the shim: its length in 32 bits, then the sockaddr. */
+/** Size of an encoded address: the length as 32 bits, then 128 bytes of sockaddr. */
 export const ADDRESS_BYTES = 132;
-const START = 4; // of the sockaddr; in it, sin_port and the path stand at 2
+const START = 4; // offset of the sockaddr, in which sin_port and sun_path are at offset 2
 const UNIX_PATH_MAX = 108;
 
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a path may start with what looks like one
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a path may start with these bytes
 
-/** A buffer for an address to be written into. */
+/** Creates a buffer for an encoded address. */
 export function addressBuffer(): Uint8Array {
   return new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
 }
 
 /**
- * Encode an address for a socket of a family.
+ * Encodes an address for a socket of the given family.
  *
- * @throws {TypeError} if the shape does not fit the family
- * @throws {RangeError} if the port or the path's length is out of range, or the text is no address of the family
+ * @throws {TypeError} if the address has the wrong shape for the family
+ * @throws {RangeError} if the port is out of range, the path is too long, or the text is not an address of the family
  */
 export function encodeAddress(sys: Syscalls, to: AddressLike, family: number): Uint8Array {
   if (typeof to !== "object" || to === null) {
-    throw new TypeError(`an address is { address, port } or { path }, not ${String(to)}`);
+    throw invalidType("address", "{ address, port } or { path }", to);
   }
   const buffer = addressBuffer();
   const view = new DataView(buffer.buffer);
   view.setUint16(START, family, true);
   if (family === AF_UNIX) {
-    if (!("path" in to)) throw new TypeError("a unix socket's address is { path }");
+    if (!("path" in to)) throw invalidType("the address of an AF_UNIX socket", "{ path }", to);
     view.setUint32(0, 2 + encodePath(to.path, buffer), true);
     return buffer;
   }
-  if ("path" in to) throw new TypeError("{ path } is the address of an AF_UNIX socket; here it is { address, port }");
+  if ("path" in to) {
+    throw invalidType("the address of an AF_INET or AF_INET6 socket", "{ address, port }; { path } is for AF_UNIX", to);
+  }
   view.setUint16(START + 2, checkPort(to.port), false);
   if (family === AF_INET) {
     encodeText(sys, AF_INET, to.address ?? "0.0.0.0", buffer, START + 4);
@@ -70,14 +76,14 @@ export function encodeAddress(sys: Syscalls, to: AddressLike, family: number): U
     const text = to.address ?? "::";
     const zone = typeof text === "string" ? text.indexOf("%") : -1;
     encodeText(sys, AF_INET6, zone < 0 ? text : text.slice(0, zone), buffer, START + 8);
-    view.setUint32(START + 24, checkScopeId(to.scopeId ?? (zone < 0 ? 0 : scopeOf(text.slice(zone + 1)))), true);
+    view.setUint32(START + 24, checkScopeId(to.scopeId ?? (zone < 0 ? 0 : scopeIdOf(text.slice(zone + 1)))), true);
     view.setUint32(0, 28, true);
     return buffer;
   }
-  throw new TypeError(`no address can be written for socket family ${family}: use AF_INET, AF_INET6 or AF_UNIX`);
+  throw invalidType("the socket's family", "AF_INET, AF_INET6 or AF_UNIX to use addresses", family);
 }
 
-/** Decode what the kernel wrote; an address of another family is an unnamed path. */
+/** Decodes an address written by the kernel. One of another family is returned as an unnamed path. */
 export function decodeAddress(sys: Syscalls, buffer: Uint8Array): Address {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   const length = view.getUint32(0, true);
@@ -102,7 +108,7 @@ export function decodeAddress(sys: Syscalls, buffer: Uint8Array): Address {
   return { path: utf8.decode(end < 0 ? path : path.subarray(0, end)) };
 }
 
-/** The family that a host's text belongs to: AF_INET, AF_INET6, or 0 if it is a name. */
+/** Returns the family of an address in text form: AF_INET, AF_INET6, or 0 if `host` is a name. */
 export function familyOf(sys: Syscalls, host: string): number {
   const scratch = new Uint8Array(new ArrayBuffer(16));
   const [text = ""] = host.split("%", 2);
@@ -111,50 +117,46 @@ export function familyOf(sys: Syscalls, host: string): number {
   return sys.inet_pton(AF_INET6, encoder.encode(`${text}\0`), scratch, 0) === 1 ? AF_INET6 : 0;
 }
 
-/** @throws {RangeError} unless it is a whole number from 0 to 65535 */
+const PORT_RANGE = "an integer from 0 to 65535";
+
+/** @throws {TypeError | RangeError} unless `port` is an integer from 0 to 65535 */
 export function checkPort(port: number): number {
-  if (typeof port !== "number") {
-    const given: unknown = port;
-    const text = typeof given === "bigint" ? `${given}n` : JSON.stringify(given);
-    throw new TypeError(`a port is a number from 0 to 65535, not ${text}`);
-  }
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new RangeError(`a port is a whole number from 0 to 65535, not ${port}`);
-  }
+  if (typeof port !== "number") throw invalidType("port", PORT_RANGE, port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw outOfRange("port", PORT_RANGE, port);
   return port;
 }
 
 function checkScopeId(scopeId: number): number {
   if (typeof scopeId !== "number") {
-    throw new TypeError('a scope id is a number: write an interface\'s name into the address, as in "fe80::1%eth0"');
+    throw invalidType("scopeId", 'a number; to use an interface name, write the address as "fe80::1%eth0"', scopeId);
   }
   if (!Number.isInteger(scopeId) || scopeId < 0 || scopeId > 0xffffffff) {
-    throw new RangeError(`a scope id is a whole number from 0 to 4294967295, not ${scopeId}`);
+    throw outOfRange("scopeId", "an integer from 0 to 4294967295", scopeId);
   }
   return scopeId;
 }
 
 function encodePath(path: string, buffer: Uint8Array): number {
-  if (typeof path !== "string") throw new TypeError("a unix socket's path is a string");
+  if (typeof path !== "string") throw invalidType("path", "a string", path);
   const bytes = encoder.encode(path);
   const isAbstract = bytes[0] === 0;
-  if (!isAbstract && bytes.includes(0)) throw new RangeError("a unix socket's path cannot contain a NUL byte");
-  // An abstract name ends where the length says; a path needs room for its NUL.
-  const room = isAbstract ? UNIX_PATH_MAX : UNIX_PATH_MAX - 1;
-  if (bytes.length > room) {
-    throw new RangeError(
-      `a unix socket's path is at most ${room} bytes, this one has ${bytes.length}: use a shorter one`,
-    );
+  if (!isAbstract && bytes.includes(0)) {
+    throw invalidValue("path contains a NUL byte, which is allowed only at the start of an abstract name");
+  }
+  // The length delimits an abstract name; a path needs space for its terminating NUL.
+  const maxBytes = isAbstract ? UNIX_PATH_MAX : UNIX_PATH_MAX - 1;
+  if (bytes.length > maxBytes) {
+    throw invalidValue(`path has ${bytes.length} bytes; the path of a unix socket has at most ${maxBytes}`);
   }
   buffer.set(bytes, START + 2);
   return bytes.length === 0 || isAbstract ? bytes.length : bytes.length + 1;
 }
 
 function encodeText(sys: Syscalls, family: number, text: string, buffer: Uint8Array, offset: number): void {
-  if (typeof text !== "string") throw new TypeError("an address is a string");
+  if (typeof text !== "string") throw invalidType("address", "a string", text);
   if (text.includes("\0") || sys.inet_pton(family, encoder.encode(`${text}\0`), buffer, offset) !== 1) {
     const kind = family === AF_INET ? "IPv4" : "IPv6";
-    throw new RangeError(`${JSON.stringify(text)} is not an ${kind} address, which a socket of this family needs`);
+    throw invalidValue(`${JSON.stringify(text)} is not an ${kind} address, and this is an ${kind} socket`);
   }
 }
 
@@ -164,17 +166,20 @@ function decodeText(sys: Syscalls, family: number, buffer: Uint8Array, offset: n
   return latin1.decode(text.subarray(0, text.indexOf(0)));
 }
 
-function scopeOf(zone: string): number {
+function scopeIdOf(zone: string): number {
   if (/^\d+$/.test(zone) && Number(zone) <= 0xffffffff) return Number(zone);
   const interfaces = networkInterfaces();
   const addresses = (Object.hasOwn(interfaces, zone) ? interfaces[zone] : undefined) ?? [];
-  // Its global addresses have scope 0; the one that is not 0 is the interface's, and its link-local address has that.
+  // Only link-local addresses have a scope ID, the interface index; that of a global address is 0.
   const scopeIds = addresses.filter((address) => address.family === "IPv6").map((address) => address.scopeid ?? 0);
   if (scopeIds.length > 0) return Math.max(...scopeIds);
-  throw new RangeError(`there is no network interface ${JSON.stringify(zone)} with an IPv6 address`);
+  throw invalidValue(`no network interface named ${JSON.stringify(zone)} has an IPv6 address`);
 }
 
-/** For people and URLs: `127.0.0.1:80`, `[::1]:80`, or a path as it is (an abstract one with `@` for its NUL). */
+/**
+ * Formats an address for display and URLs: `127.0.0.1:80`, `[::1]:80`, or a path, with `@` for the NUL of an abstract
+ * name.
+ */
 export function formatEndpoint(address: string, port?: number): string {
   if (port === undefined) return address.replaceAll("\0", "@");
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

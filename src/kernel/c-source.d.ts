@@ -1,4 +1,4 @@
-/** A C file imported `with { type: "text" }` is its source. */
+/** The source text of a C file, imported `with { type: "text" }`. */
 declare module "*.c" {
   const source: string;
   export default source;

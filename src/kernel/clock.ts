@@ -1,9 +1,9 @@
-// The one clock: all that waits or dates asks it, so that a simulated one can take its place.
+// The clock that all timeouts and dates use, so that tests can replace it with a simulated one.
 
 export interface Clock {
-  /** Milliseconds since some moment; never steps back. */
+  /** Monotonic time in milliseconds, from an arbitrary origin. */
   now(): number;
-  /** Milliseconds since 1970, as the system has it. */
+  /** System time in milliseconds since 1970-01-01 UTC. */
   wall(): number;
 }
 

@@ -1,18 +1,18 @@
-// The kernel's numbers, spelled as in its headers, and masks printed by name. The same on x86-64 and arm64.
+// Constants of the Linux API, named as in the kernel's headers. Their values are the same on x86-64 and arm64.
 
 // epoll(7), <sys/epoll.h>
 
-/** There is data to read, a connection to accept, or the end of the stream. */
+/** The fd is readable: data, a connection to accept, or end of stream. */
 export const EPOLLIN = 0x001;
-/** There is urgent (out-of-band) data, or an exceptional condition. */
+/** There is urgent (out-of-band) data or another exceptional condition. */
 export const EPOLLPRI = 0x002;
-/** Writing will not block. */
+/** The fd is writable. */
 export const EPOLLOUT = 0x004;
-/** An error; always reported, never asked for. */
+/** An error condition. Always reported; need not be requested. */
 export const EPOLLERR = 0x008;
-/** Both directions are shut; always reported, never asked for. */
+/** Hang up: both directions are shut down. Always reported; need not be requested. */
 export const EPOLLHUP = 0x010;
-/** Never returned by epoll; poll(2)'s mark for a bad descriptor. */
+/** Never returned by epoll; poll(2) reports an invalid fd with it. */
 export const EPOLLNVAL = 0x020;
 export const EPOLLRDNORM = 0x040;
 export const EPOLLRDBAND = 0x080;
@@ -20,17 +20,17 @@ export const EPOLLWRNORM = 0x100;
 export const EPOLLWRBAND = 0x200;
 /** Ignored by the kernel. */
 export const EPOLLMSG = 0x400;
-/** The peer shut its writing half. */
+/** The peer closed its side of the connection, or shut down writing. */
 export const EPOLLRDHUP = 0x2000;
-/** Set by io_uring on wake-ups of its own. */
+/** Set by io_uring on its own wake-ups. */
 export const EPOLL_URING_WAKE = 0x08000000;
-/** Wake one, not all, of several epolls that watch the same descriptor. Only with ADD. */
+/** Wakes one or a few, not all, of the epoll instances that watch the same fd. Only when registering. */
 export const EPOLLEXCLUSIVE = 0x10000000;
-/** Keep the system awake while the event is handled; needs CAP_BLOCK_SUSPEND. */
+/** Prevents suspend while the event is handled; requires CAP_BLOCK_SUSPEND. */
 export const EPOLLWAKEUP = 0x20000000;
-/** Report once, then stay silent until `modify`. */
+/** Reports one event, then disarms the registration until `modify`. */
 export const EPOLLONESHOT = 0x40000000;
-/** Report changes (edge-triggered), not states. 2147483648: in JavaScript `1 << 31` is negative. */
+/** Edge-triggered: reports changes instead of states. Positive, unlike `1 << 31` in JavaScript. */
 export const EPOLLET = 0x80000000;
 
 export const EPOLL_CLOEXEC = 0x80000;
@@ -74,12 +74,10 @@ export const SO_PASSCRED = 16;
 export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
 export const SO_ACCEPTCONN = 30;
-export const SO_BUSY_POLL = 46;
-export const SO_INCOMING_CPU = 49;
-export const SCM_RIGHTS = 1;
-export const SCM_CREDENTIALS = 2;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
+export const SO_BUSY_POLL = 46;
+export const SO_INCOMING_CPU = 49;
 
 export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
@@ -97,11 +95,16 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_DEFER_ACCEPT = 9;
 export const TCP_INFO = 11;
-export const TCP_USER_TIMEOUT = 18;
-export const TCP_FASTOPEN = 23;
 export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
+export const TCP_USER_TIMEOUT = 18;
+export const TCP_FASTOPEN = 23;
 export const TCP_FASTOPEN_CONNECT = 30;
+
+// unix(7), cmsg(3)
+
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
 
 // recv(2), send(2)
 
@@ -116,20 +119,22 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
-// fcntl(2), eventfd(2)
+// open(2), fcntl(2)
 
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x80000;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
-export const O_NONBLOCK = 0x800;
-export const EFD_NONBLOCK = 0x800;
-export const EFD_CLOEXEC = 0x80000;
+export const FD_CLOEXEC = 1;
+
+// eventfd(2)
 
 export const EFD_SEMAPHORE = 1;
-export const O_CLOEXEC = 0x80000;
-export const FD_CLOEXEC = 1;
+export const EFD_NONBLOCK = 0x800;
+export const EFD_CLOEXEC = 0x80000;
 
 // timerfd_create(2)
 
@@ -182,57 +187,3 @@ export const F_SEAL_WRITE = 0x8;
 
 export const SIGINT = 2;
 export const SIGTERM = 15;
-
-const maskNames: readonly (readonly [mask: number, name: string])[] = [
-  [EPOLLIN, "EPOLLIN"],
-  [EPOLLPRI, "EPOLLPRI"],
-  [EPOLLOUT, "EPOLLOUT"],
-  [EPOLLERR, "EPOLLERR"],
-  [EPOLLHUP, "EPOLLHUP"],
-  [EPOLLNVAL, "EPOLLNVAL"],
-  [EPOLLRDNORM, "EPOLLRDNORM"],
-  [EPOLLRDBAND, "EPOLLRDBAND"],
-  [EPOLLWRNORM, "EPOLLWRNORM"],
-  [EPOLLWRBAND, "EPOLLWRBAND"],
-  [EPOLLMSG, "EPOLLMSG"],
-  [EPOLLRDHUP, "EPOLLRDHUP"],
-  [EPOLL_URING_WAKE, "EPOLL_URING_WAKE"],
-  [EPOLLEXCLUSIVE, "EPOLLEXCLUSIVE"],
-  [EPOLLWAKEUP, "EPOLLWAKEUP"],
-  [EPOLLONESHOT, "EPOLLONESHOT"],
-  [EPOLLET, "EPOLLET"],
-];
-
-/**
- * Print a mask by name.
- *
- * @param mask any 32-bit number; negative ones, which `|` gives with EPOLLET, are read as unsigned
- * @returns the names joined by `|`, unknown bits in hex at the end; `"0"` for an empty mask
- * @example
- * ```ts
- * formatMask(EPOLLIN | EPOLLRDHUP); // "EPOLLIN|EPOLLRDHUP"
- * ```
- */
-export function formatMask(mask: number): string {
-  let rest = mask >>> 0;
-  const names: string[] = [];
-  for (const [bit, name] of maskNames) {
-    if ((rest & bit) === 0) continue;
-    names.push(name);
-    rest = (rest & ~bit) >>> 0;
-  }
-  if (rest !== 0) names.push(`0x${rest.toString(16)}`);
-  return names.length === 0 ? "0" : names.join("|");
-}
-
-/**
- * Print an event list as Python shows it, masks by name.
- *
- * @example
- * ```ts
- * formatEvents([[5, EPOLLIN]]); // "[(5, EPOLLIN)]"
- * ```
- */
-export function formatEvents(events: Iterable<readonly [fd: number, mask: number]>): string {
-  return `[${Array.from(events, ([fd, mask]) => `(${fd}, ${formatMask(mask)})`).join(", ")}]`;
-}

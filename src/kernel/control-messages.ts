@@ -1,41 +1,46 @@
-// What travels beside a message's bytes: descriptors and credentials, as control messages, cmsg(3).
+// Ancillary data of a message, cmsg(3): file descriptors and credentials passed over unix sockets.
 
 import { SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
+import { invalidType, invalidValue } from "./errors.ts";
 import { type FdLike, toFd } from "./fd.ts";
 
-/** Who a process is. */
+/** The identity of a process: its process, user and group ID. */
 export interface Credentials {
+  /** The process ID. */
   pid: number;
+  /** The user ID. */
   uid: number;
+  /** The group ID. */
   gid: number;
 }
 
-/** What can be sent beside the bytes: unix(7). */
+/** An item of ancillary data to send with `sendmsg`; see unix(7). */
 export type Ancillary =
   | { readonly fds: readonly FdLike[] }
   | { readonly credentials: Credentials }
   | { readonly level: number; readonly type: number; readonly data: Uint8Array };
 
-/** What can come beside the bytes. */
+/** An item of ancillary data received by `recvmsg`. */
 export type ReceivedAncillary =
   | {
-      /** New numbers for the sender's open files, close-on-exec: the receiver's to close. */
+      /** Duplicates of the sender's file descriptors, close-on-exec. The receiver owns them and must close them. */
       readonly fds: readonly number[];
     }
   | { readonly credentials: Credentials }
   | { readonly level: number; readonly type: number; readonly data: Uint8Array };
 
-/** The kernel's limit for one message, SCM_MAX_FD. */
+/** The kernel's limit per message, SCM_MAX_FD. */
 const MAX_FDS = 253;
 /**
- * struct cmsghdr on 64-bit Linux: its length as a size_t, then level and type. musl has a 32-bit length and padding that is
- * 0: the same bytes.
+ * struct cmsghdr on 64-bit Linux: the length as a size_t, then level and type. musl's 32-bit length is padded with 0.
  */
 const HEADER_BYTES = 16;
 const UCRED_BYTES = 12; // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
 
 /**
- * How much room so many bytes of ancillary data take: `CMSG_SPACE(4 * count)` for descriptors.
+ * Returns the number of bytes that an item of ancillary data takes in a buffer, with padding.
+ *
+ * @param length size of the item's data in bytes: 4 for each file descriptor
  *
  * @see cmsg(3)
  */
@@ -44,7 +49,9 @@ export function CMSG_SPACE(length: number): number {
 }
 
 /**
- * How many bytes an item with so many bytes of data has, without what follows it.
+ * Returns the number of bytes that an item of ancillary data takes in a buffer, without trailing padding.
+ *
+ * @param length size of the item's data in bytes: 4 for each file descriptor
  *
  * @see cmsg(3)
  */
@@ -52,10 +59,10 @@ export function CMSG_LEN(length: number): number {
   return HEADER_BYTES + length;
 }
 
-/** @throws {TypeError | RangeError} if an item is none of those that can be sent */
+/** @throws {TypeError | RangeError} if an item is not valid */
 export function encodeAncillary(items: readonly Ancillary[]): Uint8Array {
-  if (!Array.isArray(items)) throw new TypeError("ancillary data is an array: [{ fds: [fd] }]");
-  const parts = items.map(contentOf);
+  if (!Array.isArray(items)) throw invalidType("ancillary", "an array, such as [{ fds: [fd] }]", items);
+  const parts = items.map(encodeItem);
   const size = parts.reduce((sum, { data }) => sum + CMSG_SPACE(data.length), 0);
   const bytes = new Uint8Array(new ArrayBuffer(Math.max(size, 8)));
   const view = new DataView(bytes.buffer);
@@ -70,7 +77,7 @@ export function encodeAncillary(items: readonly Ancillary[]): Uint8Array {
   return bytes.subarray(0, size);
 }
 
-/** What `length` bytes of control messages hold. */
+/** Decodes `length` bytes of control messages. */
 export function decodeAncillary(bytes: Uint8Array, length: number): ReceivedAncillary[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const items: ReceivedAncillary[] = [];
@@ -80,13 +87,13 @@ export function decodeAncillary(bytes: Uint8Array, length: number): ReceivedAnci
     const level = view.getInt32(at + 8, true);
     const type = view.getInt32(at + 12, true);
     const data = bytes.slice(at + HEADER_BYTES, Math.min(at + size, length));
-    items.push(meaning(level, type, data));
+    items.push(decodeItem(level, type, data));
     at += align(size);
   }
   return items;
 }
 
-function meaning(level: number, type: number, data: Uint8Array): ReceivedAncillary {
+function decodeItem(level: number, type: number, data: Uint8Array): ReceivedAncillary {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (level === SOL_SOCKET && type === SCM_RIGHTS) {
     return { fds: Array.from({ length: data.length >> 2 }, (_, i) => view.getInt32(4 * i, true)) };
@@ -97,17 +104,19 @@ function meaning(level: number, type: number, data: Uint8Array): ReceivedAncilla
   return { level, type, data };
 }
 
-/** struct ucred. */
+/** Decodes a struct ucred. */
 export function decodeCredentials(view: DataView): Credentials {
   return { pid: view.getInt32(0, true), uid: view.getUint32(4, true), gid: view.getUint32(8, true) };
 }
 
-function contentOf(item: Ancillary): { level: number; type: number; data: Uint8Array } {
+function encodeItem(item: Ancillary): { level: number; type: number; data: Uint8Array } {
   if ("fds" in item) {
     const fds = item.fds.map(toFd);
-    if (fds.length === 0) throw new RangeError("there is no descriptor to send: leave the item out");
+    if (fds.length === 0) throw invalidValue("fds is empty: omit the item to send no file descriptors");
     if (fds.length > MAX_FDS) {
-      throw new RangeError(`one message carries ${MAX_FDS} descriptors at most, not ${fds.length}: send several`);
+      throw invalidValue(
+        `fds has ${fds.length} file descriptors; a message carries at most ${MAX_FDS}: send several messages`,
+      );
     }
     return { level: SOL_SOCKET, type: SCM_RIGHTS, data: new Uint8Array(Int32Array.from(fds).buffer) };
   }
@@ -117,7 +126,11 @@ function contentOf(item: Ancillary): { level: number; type: number; data: Uint8A
   }
   const { level, type, data } = item;
   if (!(data instanceof Uint8Array) || !Number.isInteger(level) || !Number.isInteger(type)) {
-    throw new TypeError("an item is { fds }, { credentials: { pid, uid, gid } } or { level, type, data }");
+    throw invalidType(
+      "an item of ancillary data",
+      "{ fds }, { credentials: { pid, uid, gid } } or { level, type, data }",
+      item,
+    );
   }
   return { level, type, data };
 }

@@ -1,5 +1,6 @@
 // Error numbers of system calls, with their names and messages.
 
+export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EBADF = 9;
@@ -19,24 +20,33 @@ export const ENOBUFS = 105;
 export const ENOTCONN = 107;
 export const EINPROGRESS = 115;
 
-let tables: { names: Map<number, string>; messages: Map<number, [name: string, message: string]> } | undefined;
-
-/** What Node knows of errors. Loaded with the first one: it takes some milliseconds. */
-function known(): NonNullable<typeof tables> {
-  if (tables !== undefined) return tables;
-  const os = process.getBuiltinModule("node:os");
-  const messages = process.getBuiltinModule("node:util").getSystemErrorMap();
-  const names = new Map<number, string>(Object.entries(os.constants.errno).map(([name, number]) => [number, name]));
-  // node:os lacks some that sockets can give, ESOCKTNOSUPPORT and EHOSTDOWN among them; libuv's table has those.
-  for (const [number, [name]] of messages) if (!names.has(-number)) names.set(-number, name);
-  names.set(109, "ETOOMANYREFS"); // and this one neither has
-  names.set(EAGAIN, "EAGAIN"); // not its alias EWOULDBLOCK
-  names.set(95, "EOPNOTSUPP"); // not its alias ENOTSUP
-  return (tables = { names, messages });
+interface ErrnoTables {
+  names: Map<number, string>;
+  /** libuv's names and messages, by negative errno. */
+  libuv: Map<number, [name: string, message: string]>;
 }
 
-// libuv's sentences, which Node prints, lack these, which sockets and epoll can give.
-const missing = new Map([
+let tables: ErrnoTables | undefined;
+
+/**
+ * Returns the tables of node:os and node:util. They are loaded with the first error, because loading takes some
+ * milliseconds.
+ */
+function errnoTables(): ErrnoTables {
+  if (tables !== undefined) return tables;
+  const os = process.getBuiltinModule("node:os");
+  const libuv = process.getBuiltinModule("node:util").getSystemErrorMap();
+  const names = new Map<number, string>(Object.entries(os.constants.errno).map(([name, number]) => [number, name]));
+  // node:os lacks some errors of sockets, such as ESOCKTNOSUPPORT and EHOSTDOWN, which libuv has.
+  for (const [number, [name]] of libuv) if (!names.has(-number)) names.set(-number, name);
+  names.set(109, "ETOOMANYREFS"); // missing in both
+  names.set(EAGAIN, "EAGAIN"); // instead of its alias EWOULDBLOCK
+  names.set(95, "EOPNOTSUPP"); // instead of its alias ENOTSUP
+  return (tables = { names, libuv });
+}
+
+/** Messages of errors that sockets and epoll can return and for which libuv has none. */
+const messagesBeyondLibuv = new Map([
   ["EDOM", "numerical argument out of domain"],
   ["EINPROGRESS", "operation now in progress"],
   ["ENETRESET", "connection reset by network"],
@@ -45,21 +55,22 @@ const missing = new Map([
   ["ETOOMANYREFS", "too many references: cannot splice"],
 ]);
 
-/** Where there is no Node to ask, in a browser: what is known where there is. */
+/** Sets the errno names in a browser, where node:os is not available; the inspector's server sends its own table. */
 export function setErrnoNames(names: Iterable<readonly [errno: number, name: string]>): void {
-  tables = { names: new Map(names), messages: new Map() };
+  tables = { names: new Map(names), libuv: new Map() };
 }
 
+/** Returns all known names by errno. */
 export function errnoNames(): ReadonlyMap<number, string> {
-  return known().names;
+  return errnoTables().names;
 }
 
-/** The symbol of an errno, such as `"EAGAIN"` for 11. */
+/** Returns the name of an errno, such as `"EAGAIN"` for 11. */
 export function errnoName(errno: number): string {
-  return known().names.get(errno) ?? `E${errno}`;
+  return errnoTables().names.get(errno) ?? `E${errno}`;
 }
 
-/** What an errno means, in libuv's words: `"bad file descriptor"` for 9. */
+/** Returns the message of an errno in libuv's words, such as `"bad file descriptor"` for 9. */
 export function errnoMessage(errno: number): string {
-  return known().messages.get(-errno)?.[1] ?? missing.get(errnoName(errno)) ?? "unknown error";
+  return errnoTables().libuv.get(-errno)?.[1] ?? messagesBeyondLibuv.get(errnoName(errno)) ?? "unknown error";
 }

@@ -1,41 +1,49 @@
-// The error classes, and the catalog of argument errors: every message has the same shape and a code.
+// Error classes for failed system calls, closed objects and host lookups, and the catalog of argument errors.
 
 import { errnoMessage, errnoName } from "./errno.ts";
 
-/** What a call was about, for its error. */
+/** What a failed call referred to. */
 export interface ErrnoDetails {
   fd?: number | undefined;
   address?: string | undefined;
   port?: number | undefined;
+  /** Appended to the message: the likely cause, or what to do. */
+  hint?: string | undefined;
 }
 
 /**
- * A system call failed.
+ * Thrown when a system call fails.
  *
- * The message is as Node's: `EEXIST: file already exists, epoll_ctl`, or, with an address,
+ * The message has the shape of Node's: `EEXIST: file already exists, epoll_ctl`, or, with an address,
  * `bind EADDRINUSE: address already in use 127.0.0.1:8800`.
  *
  * @see errno(3)
  */
 export class ErrnoError extends Error {
   override readonly name: string = "ErrnoError";
-  /** The symbol: `"EBADF"`. */
+  /** The name of the error: `"EBADF"`. */
   readonly code: string;
-  /** The number, negative as in Node: `-9`. */
+  /** The error number, negative as in Node: `-9`. */
   readonly errno: number;
   /** The system call: `"epoll_ctl"`. */
   readonly syscall: string;
-  /** The descriptor the call was about. */
+  /** The file descriptor that the call referred to. */
   declare readonly fd?: number;
+  /** The address or path that the call referred to. */
   declare readonly address?: string;
   declare readonly port?: number;
 
-  /** @param errno the positive number, as in errno(3) */
-  constructor(errno: number, syscall: string, { fd, address, port }: ErrnoDetails = {}) {
+  /**
+   * @param errno the error number, positive as in errno(3)
+   * @param syscall the name of the system call
+   */
+  constructor(errno: number, syscall: string, { fd, address, port, hint }: ErrnoDetails = {}) {
     const code = errnoName(errno);
     const message = errnoMessage(errno);
     const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
-    super(address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`);
+    const text =
+      address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`;
+    super(hint === undefined ? text : `${text}: ${hint}`);
     this.code = code;
     this.errno = -errno;
     this.syscall = syscall;
@@ -45,24 +53,28 @@ export class ErrnoError extends Error {
   }
 }
 
-/** Something was used after it was closed. */
+/** Thrown when a method of a closed object is called: `Socket.send: this Socket is closed`. */
 export class ClosedError extends Error {
   override readonly name: string = "ClosedError";
   readonly code = "ERR_CLOSED";
 
-  /** @param what the method and its class: `"Epoll.poll"` */
-  constructor(what: string) {
-    super(`${what}: this ${what.slice(0, what.indexOf("."))} is closed`);
+  /** @param method the class and the method: `"Epoll.poll"` */
+  constructor(method: string) {
+    super(`${method}: this ${method.slice(0, method.indexOf("."))} is closed`);
   }
 }
 
-/** Return what a system call returned, or throw what its -errno means. */
+/**
+ * Returns the result of a system call.
+ *
+ * @throws {ErrnoError} if the result is negative, an -errno
+ */
 export function check(result: number, syscall: string, fd?: number): number {
   if (result < 0) throw new ErrnoError(-result, syscall, { fd });
   return result;
 }
 
-// netdb.h: what getaddrinfo returns, with the names that Node gives them.
+/** Node's names for the errors of getaddrinfo, which are negative numbers in <netdb.h>. */
 const lookupNames = new Map([
   [-2, "ENOTFOUND"],
   [-3, "EAI_AGAIN"],
@@ -73,18 +85,20 @@ const lookupNames = new Map([
 ]);
 
 /**
- * A host's name has no address. The message is as Node's: `getaddrinfo ENOTFOUND no.such.host`.
+ * Thrown when a host name cannot be resolved. The message has the shape of Node's: `getaddrinfo ENOTFOUND
+ * no.such.host`.
  *
  * @see getaddrinfo(3)
  */
 export class LookupError extends Error {
   override readonly name: string = "LookupError";
-  /** `"ENOTFOUND"`, or `"EAI_AGAIN"` if the resolver did not answer. */
+  /** `"ENOTFOUND"`; `"EAI_AGAIN"` if the name server did not respond; … */
   readonly code: string;
   readonly syscall = "getaddrinfo";
+  /** The name that was looked up. */
   readonly hostname: string;
 
-  /** @param eai what getaddrinfo returned; 0: it found none */
+  /** @param eai the error of getaddrinfo, negative; 0 if it succeeded without finding an address */
   constructor(eai: number, hostname: string) {
     const code = lookupNames.get(eai) ?? (eai === 0 ? "ENOTFOUND" : `EAI_${-eai}`);
     super(`getaddrinfo ${code} ${hostname}`);
@@ -93,7 +107,7 @@ export class LookupError extends Error {
   }
 }
 
-/** Codes of argument errors, as Node uses them. */
+/** The `code` of an argument error. */
 export type ArgumentErrorCode =
   | "ERR_INVALID_ARG_TYPE"
   | "ERR_OUT_OF_RANGE"
@@ -106,29 +120,32 @@ function withCode<E extends Error>(error: E, code: ArgumentErrorCode): E & { cod
 }
 
 /**
- * An argument has the wrong type: `port must be an integer from 0 to 65535; received "http"`.
+ * Returns the error for an argument of the wrong type: `port must be an integer from 0 to 65535; received "http"`.
  *
- * @param expected what completes "must be": `"a function"`
+ * @param expected completes "must be": `"a function"`
  */
 export function invalidType(name: string, expected: string, received: unknown): TypeError {
   return withCode(new TypeError(`${name} must be ${expected}; received ${format(received)}`), "ERR_INVALID_ARG_TYPE");
 }
 
 /**
- * A number is out of range: `port must be an integer from 0 to 65535; received 70000`.
+ * Returns the error for a number that is out of range: `port must be an integer from 0 to 65535; received 70000`.
  *
- * @param expected what completes "must be": `"an integer from 0 to 65535"`
+ * @param expected completes "must be": `"an integer from 0 to 65535"`
  */
 export function outOfRange(name: string, expected: string, received: unknown): RangeError {
   return withCode(new RangeError(`${name} must be ${expected}; received ${format(received)}`), "ERR_OUT_OF_RANGE");
 }
 
-/** A value of the right type cannot be used. The message is a sentence that names the value and says what to do. */
+/**
+ * Returns the error for a value that has the right type but is invalid. The message names the value and says what to
+ * do.
+ */
 export function invalidValue(message: string): RangeError {
   return withCode(new RangeError(message), "ERR_INVALID_ARG_VALUE");
 }
 
-/** Options exclude each other: `options "unix" and "port" cannot be used together`. */
+/** Returns the error for options that exclude each other: `options "unix" and "port" cannot be used together`. */
 export function incompatibleOptions(names: readonly string[], hint?: string): TypeError {
   const quoted = names.map((name) => `"${name}"`);
   const list = quoted.length > 1 ? `${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}` : quoted[0];
@@ -136,12 +153,12 @@ export function incompatibleOptions(names: readonly string[], hint?: string): Ty
   return withCode(new TypeError(message), "ERR_INCOMPATIBLE_OPTIONS");
 }
 
-/** An object has options that do not exist. The message names all of them. */
+/** Returns the error for options that do not exist. The message names all of them. */
 export function unknownOptions(message: string): TypeError {
   return withCode(new TypeError(message), "ERR_UNKNOWN_OPTION");
 }
 
-/** A received value, short enough for a message. */
+/** Formats a received value, shortened to fit in a message. */
 function format(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
   if (typeof value === "bigint") return `${value}n`;

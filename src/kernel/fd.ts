@@ -1,29 +1,35 @@
-// A file descriptor, wherever one is asked for: the number, or anything that has one.
+// File descriptor arguments, and the fcntl(2) flags that every adopted fd gets.
 
-/** A descriptor's number, or an object with `fileno()`: a Socket, an Epoll. */
+import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "./constants.ts";
+import { check, invalidType, outOfRange } from "./errors.ts";
+import type { Syscalls } from "./ffi.ts";
+
+/** A file descriptor, or an object with `fileno()`, such as a Socket or an Epoll. */
 export type FdLike = number | { fileno(): number };
 
 /**
- * The number behind it.
+ * Returns the file descriptor of an argument.
  *
- * @throws {TypeError} if it is neither a number nor has `fileno()`
- * @throws {RangeError} if the number cannot be a descriptor
+ * @throws {TypeError} if `fd` is neither a number nor has `fileno()`
+ * @throws {RangeError} if the number is not a valid file descriptor
  */
 export function toFd(fd: FdLike): number {
   const number = typeof fd === "number" ? fd : typeof fd?.fileno === "function" ? fd.fileno() : undefined;
-  if (typeof number !== "number") {
-    throw new TypeError(`a file descriptor is a number or has a fileno() method, not ${describe(fd)}`);
-  }
+  if (typeof number !== "number") throw invalidType("fd", "an integer or an object with a fileno() method", fd);
   if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff) {
-    throw new RangeError(`a file descriptor is a whole number from 0 to 2147483647, not ${number}`);
+    throw outOfRange("fd", "an integer from 0 to 2147483647", number);
   }
   return number;
 }
 
-function describe(value: unknown): string {
-  return typeof value === "string"
-    ? JSON.stringify(value)
-    : value === null
-      ? "null"
-      : `a value of type ${typeof value}`;
+/** Sets O_NONBLOCK. @throws {ErrnoError} EBADF if the fd is not open */
+export function setNonblocking(sys: Syscalls, fd: number): void {
+  const flags = check(sys.fcntl(fd, F_GETFL, 0), "fcntl", fd);
+  check(sys.fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl", fd);
+}
+
+/** Sets FD_CLOEXEC. @throws {ErrnoError} EBADF if the fd is not open */
+export function setCloexec(sys: Syscalls, fd: number): void {
+  const flags = check(sys.fcntl(fd, F_GETFD, 0), "fcntl", fd);
+  check(sys.fcntl(fd, F_SETFD, flags | FD_CLOEXEC), "fcntl", fd);
 }

@@ -1,22 +1,25 @@
-// The only importer of bun:ffi: compiles native/shim.c on first use and gives out its functions as the typed table `Sys`.
+// The typed table of system calls, compiled from the C files in native/ on first use. No other file uses bun:ffi.
 
-import source from "../../native/shim.c" with { type: "text" };
+import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
+import shim from "../../native/shim.c" with { type: "text" };
+import signals from "../../native/signals.c" with { type: "text" };
+import { checkRequirements } from "./requirements.ts";
 
-/** Bytes whose address goes to the kernel for the time of one call. */
+/** Memory that the kernel reads or writes during one call. */
 type Bytes = Uint8Array | Int32Array;
 
 /**
- * The system calls. Each returns `>= 0`, or `-errno`; nothing here throws or allocates.
+ * The system calls. Each returns a number >= 0, or -errno; none throws or allocates.
  *
- * Memory is passed as a view on every call and never as a kept address: that is as fast, holds the buffer for the
- * time of the call, and cannot go stale (a kept `ptr()` of a small typed array can, oven-sh/bun#32054).
- * An `address` is 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
+ * Memory is passed as a view with every call instead of a stored address. That is as fast, keeps the buffer alive
+ * during the call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An `address` has
+ * 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
  */
 export interface Syscalls {
   epoll_create1(flags: number): number;
-  /** `token` comes back with each event; 32 bits. */
+  /** `token`, 32 bits, is returned with each event. */
   epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
-  /** Fill `out` (16 bytes for each of `max`) with triples events, fd, token. */
+  /** Fills `out` (16 bytes for each of `max` events) with triples: events, fd, token. */
   epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
@@ -37,7 +40,7 @@ export interface Syscalls {
     controlLength: number,
     flags: number,
   ): number;
-  /** `out` receives the length of the ancillary data and the flags. */
+  /** Sets `out` to the length of the control messages and the returned flags. */
   recvmsg(
     fd: number,
     bytes: Bytes,
@@ -49,25 +52,25 @@ export interface Syscalls {
     flags: number,
   ): number;
   shutdown(fd: number, how: number): number;
-  /** Returns how many bytes of `value` were written. */
+  /** Returns the number of bytes written to `value`. */
   getsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
   setsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
   getsockname(fd: number, address: Bytes): number;
   getpeername(fd: number, address: Bytes): number;
-  /** 1 if `text` (NUL-terminated) is an address of that family, else 0. */
+  /** Returns 1 if `text` (NUL-terminated) is an address of the family, else 0. */
   inet_pton(family: number, text: Bytes, out: Bytes, offset: number): number;
   inet_ntop(family: number, from: Bytes, offset: number, text: Bytes, length: number): number;
-  /** How many addresses of `host` (NUL-terminated) were written to `out`, or an EAI_ code. */
+  /** Writes addresses of `host` (NUL-terminated) to `out`. Returns their number, or a negative EAI_ code. */
   getaddrinfo(host: Bytes, out: Bytes, max: number): number;
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
-  /** 1 if `length` bytes from `offset` on are those of `other`, else 0. No system call: memcmp(3). */
+  /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
   equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
-  /** It is somebody else's to close: the end of a Worker does not. */
+  /** Stops tracking `fd`: another owner closes it, so the end of a Worker must not. Not a system call. */
   disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
-  /** What a request answers that answers with one number: FIONREAD, SIOCOUTQ. */
+  /** For requests that return one int: FIONREAD, SIOCOUTQ. */
   ioctl(fd: number, request: number): number;
   eventfd(initial: number, flags: number): number;
   pipe2(fds: Int32Array, flags: number): number;
@@ -76,7 +79,7 @@ export interface Syscalls {
   timerfd_settime(fd: number, flags: number, value: Bytes, old: Bytes): number;
   timerfd_gettime(fd: number, now: Bytes): number;
   inotify_init1(flags: number): number;
-  /** `path` ends with NUL. */
+  /** `path` is NUL-terminated. */
   inotify_add_watch(fd: number, path: Bytes, mask: number): number;
   inotify_rm_watch(fd: number, wd: number): number;
   memfd_create(name: Bytes, flags: number): number;
@@ -84,24 +87,26 @@ export interface Syscalls {
   pidfd_send_signal(fd: number, signal: number): number;
   /** `info` has 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
-  /** Count a signal, and write to the eventfd `fd` when it comes, whichever thread takes it. */
+  /** Counts a signal and writes to the eventfd `fd` on each delivery, in whichever thread. */
   signal_catch(signal: number, fd: number): number;
   signal_release(signal: number): number;
-  /** How often the signal came since the last call. */
+  /** Returns how often the signal was delivered since the last call. */
   signal_take(signal: number): number;
-  /** Start a thread that sends the token of each event of `epfd` to the socket `out`, until one has token 0; it owns both. */
-  bridge(epfd: number, out: number, isWorker: number): number;
-  /** End it: shut `fd`, the other end of its socket, and wait until it is gone. */
-  bridge_end(fd: number): number;
+  /**
+   * Starts the thread that sends the token of each event of `epfd` to `socket`; it owns and closes both. See
+   * loop-bridge.ts.
+   */
+  start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
+  /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
+  stop_bridge_thread(peer: number): number;
 }
 
-/** What the functions of a C unit take; all return a 32-bit number. */
+/** Parameter types of C functions; all of them return a 32-bit integer. */
 export type Signatures<Functions> = { readonly [Name in keyof Functions]: readonly ("i32" | "buffer")[] };
 
 export const int = "i32";
 export const bytes = "buffer";
 
-/** What each function of the shim takes, for the FFI; all return a 32-bit integer. */
 const signatures: Signatures<Syscalls> = {
   epoll_create1: [int],
   epoll_ctl: [int, int, int, int, int],
@@ -148,54 +153,55 @@ const signatures: Signatures<Syscalls> = {
   signal_catch: [int, int],
   signal_release: [int],
   signal_take: [int],
-  bridge: [int, int, int],
-  bridge_end: [int],
+  start_bridge_thread: [int, int, int],
+  stop_bridge_thread: [int],
 };
 
 let table: Syscalls | undefined;
-let interposed: Syscalls | undefined;
+let wrapped: Syscalls | undefined;
 
 /**
- * The system calls of this machine's kernel; compiles the shim when first called (some milliseconds, once a thread).
+ * Returns the system calls. The first call in each thread compiles them, which takes some milliseconds.
  *
- * @throws {Error} with one sentence that says what is missing, anywhere but in Bun >= 1.4 on Linux, x86-64 or arm64
+ * @throws {Error} if the platform is not supported; see checkRequirements
  */
 export function syscalls(): Syscalls {
-  return interposed ?? untracedSyscalls();
+  return wrapped ?? untracedSyscalls();
 }
 
-/** The same, whoever has interposed: for the package's own plumbing. */
+/** Returns the system calls without tracing, for the internal use of the package. */
 export function untracedSyscalls(): Syscalls {
-  return (table ??= compile(source, signatures));
+  return (table ??= compile([shim, signals, bridgeThread].join("\n"), signatures));
 }
 
-/** Have all of this thread that asks from now on use another table: one that tells of what a program does, which knows nothing of it. */
+/** Replaces the system calls of this thread for all later callers. Used to trace a program without changing it. */
 export function wrapSyscalls(wrap: (sys: Syscalls) => Syscalls): void {
-  interposed = wrap(untracedSyscalls());
+  wrapped = wrap(untracedSyscalls());
 }
 
 /**
- * The functions of a C unit that needs no header and has `address_of(name)`.
+ * Compiles C source that needs no header and defines `address_of(name)`, and returns its functions.
  *
- * @throws {Error} see syscalls
+ * @throws {Error} if the platform is not supported; see checkRequirements
  */
-export function compile<Functions>(unit: string, signatures: Signatures<Functions>): Functions {
+export function compile<Functions>(source: string, signatures: Signatures<Functions>): Functions {
+  checkRequirements();
   const { cc, dlopen, linkSymbols } = bunFfi();
-  // cc wants a file, and in a bundle or a compiled program there is none: a memfd is one everywhere, /tmp or not.
+  // cc takes a file, and a bundle or a compiled program has none. A memfd needs no writable directory.
   const libc = dlopen("libc.so.6", {
     memfd_create: { args: ["buffer", "u32"], returns: "i32" },
     write: { args: ["i32", "buffer", "u64"], returns: "i64" },
     close: { args: ["i32"], returns: "i32" },
   });
   try {
-    const text = new TextEncoder().encode(unit);
+    const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
-    if (fd < 0) throw new Error("epoll-hello: memfd_create failed: is the limit of open files reached?");
+    if (fd < 0) throw new Error("epoll-hello: memfd_create failed; the limit of open files may be reached");
     try {
       if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
-        throw new Error("epoll-hello: cannot write the shim's source to memory");
+        throw new Error("epoll-hello: cannot write the C source to a memfd");
       }
-      // Its own flags also keep BUN_TCC_OPTIONS out. The handle is never closed: its code is in use for good.
+      // Passing flags also makes Bun ignore BUN_TCC_OPTIONS. The library is never closed, as its code stays in use.
       const { symbols } = cc({
         source: `/proc/self/fd/${fd}`,
         flags: ["-nostdlib", "-nostdinc"],
@@ -211,7 +217,7 @@ export function compile<Functions>(unit: string, signatures: Signatures<Function
   }
 }
 
-/** All functions through linkSymbols, whose calls the engine inlines; cc's own take three times as long. */
+/** Binds the functions through linkSymbols, whose calls the engine inlines; those of cc take three times as long. */
 function link<Functions>(
   addressOf: (name: Uint8Array) => number | null,
   signatures: Signatures<Functions>,
@@ -221,26 +227,20 @@ function link<Functions>(
   const symbols: Record<string, object> = {};
   for (const [name, args] of Object.entries<readonly string[]>(signatures)) {
     const ptr = addressOf(encoder.encode(`${name}\0`));
-    if (ptr === null || ptr === 0) throw new Error("epoll-hello: this libc lacks a function that the shim needs");
+    if (ptr === null || ptr === 0) throw new Error("epoll-hello: this libc lacks a required function");
     symbols[name] = { args, returns: "i32", ptr };
   }
   return linkSymbols(symbols).symbols as Functions;
 }
 
-/** As much of bun:ffi as is used here, so that no published type needs Bun's. */
+/** The functions of bun:ffi that are used here, declared so that the published types do not depend on Bun's. */
 interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
 }
 
-/** Not an `import` statement: that would fail while this module loads, where Bun is not there to explain it. */
+/** Loads bun:ffi. An `import` statement would fail outside Bun before checkRequirements can explain why. */
 function bunFfi(): BunFfi {
-  const { platform, arch, versions } = process;
-  const here = `this is ${versions.bun === undefined ? `Node.js ${versions.node}` : `Bun ${versions.bun}`} on ${platform} ${arch}`;
-  const [major = 0, minor = 0] = (versions.bun ?? "0.0").split(".").map(Number);
-  if (platform !== "linux") throw new Error(`epoll-hello needs Linux, where epoll is; ${here}.`);
-  if (major < 1 || (major === 1 && minor < 4)) throw new Error(`epoll-hello needs Bun 1.4 or newer; ${here}.`);
-  if (arch !== "x64" && arch !== "arm64") throw new Error(`epoll-hello needs x86-64 or arm64; ${here}.`);
   return process.getBuiltinModule("bun:ffi" as "module") as unknown as BunFfi;
 }

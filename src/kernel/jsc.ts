@@ -1,6 +1,5 @@
-// The engine's own module, bun:jsc, loaded when it is needed: elsewhere than in Bun the package can be imported all the same.
+// Functions of bun:jsc, loaded on first use, because the package must be importable outside Bun.
 
-/** As much of it as is used here. */
 interface BunJsc {
   drainMicrotasks(): void;
   estimateShallowMemoryUsageOf(value: object): number;
@@ -12,12 +11,14 @@ function jsc(): BunJsc {
   return (loaded ??= process.getBuiltinModule("bun:jsc" as "module") as unknown as BunJsc);
 }
 
-/** Let the promises go on that need nothing but that. */
+/** Runs all pending microtasks, such as promise reactions. */
 export function drainMicrotasks(): void {
   jsc().drainMicrotasks();
 }
 
-/** How many bytes an object has, with what it alone refers to. */
+/**
+ * Returns the approximate size of an object in bytes, including memory that it owns but not the objects it refers to.
+ */
 export function shallowSizeOf(value: object): number {
   return jsc().estimateShallowMemoryUsageOf(value);
 }

@@ -1,4 +1,4 @@
-// node:fs, loaded when it is needed: it takes two milliseconds, and most servers never touch a file.
+// node:fs, loaded on first use: loading takes 2 ms, and most servers never access a file.
 
 type NodeFs = typeof import("node:fs");
 

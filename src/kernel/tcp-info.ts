@@ -1,5 +1,6 @@
-// What the kernel knows of a TCP connection: struct tcp_info of linux/tcp.h, the same on all 64-bit machines.
+// The state and statistics of a TCP connection: struct tcp_info of <linux/tcp.h>, the same on all 64-bit platforms.
 
+/** The state of a TCP connection, as ss(8) shows it. */
 export type TcpState =
   | "ESTABLISHED"
   | "SYN_SENT"
@@ -14,7 +15,7 @@ export type TcpState =
   | "CLOSING"
   | "NEW_SYN_RECV";
 
-/** By number, as in the kernel's tcp_states.h. */
+/** Indexed by the numbers in the kernel's tcp_states.h. */
 const STATES: readonly (TcpState | "")[] = [
   "",
   "ESTABLISHED",
@@ -31,16 +32,18 @@ const STATES: readonly (TcpState | "")[] = [
   "NEW_SYN_RECV",
 ];
 
-/** As much of it as this structure has. */
+/** Size of the buffer for struct tcp_info; longer than all fields below. */
 export const TCP_INFO_BYTES: number = 256;
 
 /**
- * Figures of one connection. Times are in the unit that the name ends with, rates in bytes per second, windows in bytes but
- * `congestionWindow` and `sendSsthresh`, which are in segments. What an older kernel does not tell is undefined.
+ * Statistics of a TCP connection. Names end with the unit of a time; rates are in bytes per second. Windows are in
+ * bytes, except `congestionWindow` and `sendSsthresh`, which are in segments. A field that the kernel does not have is
+ * undefined.
  *
  * @see tcp(7), linux/tcp.h: struct tcp_info
  */
 export interface TcpInfo {
+  /** The state of the connection. */
   state: TcpState;
   sendWindowScale: number;
   receiveWindowScale: number;
@@ -96,9 +99,9 @@ export interface TcpInfo {
   receiveWindow: number | undefined;
 }
 
-type Figure = Exclude<keyof TcpInfo, "state" | "sendWindowScale" | "receiveWindowScale">;
+type NumericField = Exclude<keyof TcpInfo, "state" | "sendWindowScale" | "receiveWindowScale">;
 
-const fields: Record<Figure, readonly [offset: number, size: 1 | 4 | 8]> = {
+const fields: Record<NumericField, readonly [offset: number, size: 1 | 4 | 8]> = {
   congestionState: [1, 1],
   retransmits: [2, 1],
   probes: [3, 1],
@@ -151,7 +154,7 @@ const fields: Record<Figure, readonly [offset: number, size: 1 | 4 | 8]> = {
   receiveWindow: [232, 4],
 };
 
-/** @param bytes as many as the kernel wrote */
+/** @param bytes the part of the buffer that the kernel wrote */
 export function decodeTcpInfo(bytes: Uint8Array): TcpInfo {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const info: Record<string, unknown> = {

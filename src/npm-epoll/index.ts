@@ -1,4 +1,4 @@
-// The class of the npm package `epoll`, method for method, on watch(): what was written for it runs in Bun, with nothing to compile.
+// class Epoll of the npm package `epoll`, implemented on watch(), so that no native addon needs to be compiled.
 
 import {
   EPOLLERR,
@@ -11,15 +11,15 @@ import {
   EPOLLRDHUP,
 } from "../kernel/constants.ts";
 import { ENOENT } from "../kernel/errno.ts";
-import { ClosedError, ErrnoError } from "../kernel/errors.ts";
+import { ClosedError, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 
-/** Called on the event loop when a descriptor is ready; `err` is null. */
+/** Called on the event loop when a file descriptor is ready. `err` is always null. */
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void;
 
 /**
- * Watch descriptors as the npm package `epoll` does. A descriptor that was added keeps the process alive until it is removed;
- * an event of one that was removed meanwhile is dropped. Beyond it: errors carry a code.
+ * Watches file descriptors like the npm package `epoll`. A file descriptor that has been added keeps the process alive
+ * until it is removed, and pending events of a removed one are dropped. Unlike in the package, errors have a `code`.
  *
  * @see https://www.npmjs.com/package/epoll
  * @example
@@ -42,20 +42,28 @@ export class Epoll {
   readonly #watches = new Map<number, Watch>();
   #isClosed = false;
 
-  /** @throws {TypeError} if `callback` is no function */
+  /**
+   * Creates an instance without file descriptors.
+   *
+   * @param callback called for each event
+   * @throws {TypeError} if `callback` is not a function
+   */
   constructor(callback: EpollCallback) {
-    if (typeof callback !== "function") throw new TypeError("new Epoll(callback) takes a function to call back");
+    if (typeof callback !== "function") throw invalidType("callback", "a function", callback);
     this.#callback = callback;
   }
 
+  /** Whether `close` has been called. */
   get closed(): boolean {
     return this.#isClosed;
   }
 
   /**
-   * Watch a descriptor for `events`, masks that are combined with `|`.
+   * Adds a file descriptor.
    *
-   * @throws {ErrnoError} EEXIST if it is watched already, by this Epoll or another; EBADF, EPERM, … as `watch` says
+   * @param fd an open file descriptor that is not watched by any instance
+   * @param events the events to watch for, combined with `|`
+   * @throws {ErrnoError} EEXIST if it is already watched, by this instance or another; EBADF, EPERM, … as `watch`
    * @throws {ClosedError} after `close`
    */
   add(fd: number, events: number): this {
@@ -68,9 +76,11 @@ export class Epoll {
   }
 
   /**
-   * Watch it for other events; re-arms EPOLLONESHOT.
+   * Changes the events to watch for. Re-arms EPOLLONESHOT.
    *
-   * @throws {ErrnoError} ENOENT if it was not added
+   * @param fd a file descriptor that has been added
+   * @param events the events to watch for from now on
+   * @throws {ErrnoError} ENOENT if it has not been added
    * @throws {ClosedError} after `close`
    */
   modify(fd: number, events: number): this {
@@ -79,9 +89,10 @@ export class Epoll {
   }
 
   /**
-   * Stop watching it.
+   * Removes a file descriptor.
    *
-   * @throws {ErrnoError} ENOENT if it was not added
+   * @param fd a file descriptor that has been added
+   * @throws {ErrnoError} ENOENT if it has not been added
    * @throws {ClosedError} after `close`
    */
   remove(fd: number): this {
@@ -91,9 +102,9 @@ export class Epoll {
   }
 
   /**
-   * Stop watching all of them.
+   * Removes all file descriptors.
    *
-   * @throws {ClosedError} if it is closed already
+   * @throws {ClosedError} if it is already closed
    */
   close(): null {
     this.#assertOpen("close");

@@ -1,7 +1,9 @@
-// As a preload in bunfig.toml: whoever asks for the package `epoll`, a dependency of a dependency, gets the class here.
+// A preload for bunfig.toml that replaces the package `epoll` by the class here, for all modules that import it.
 
+import { checkRequirements } from "../kernel/requirements.ts";
 import { Epoll } from "./index.ts";
 
+checkRequirements();
 Bun.plugin({
   name: "epoll-hello/npm-epoll",
   setup: (build) => void build.module("epoll", () => ({ exports: { Epoll, default: { Epoll } }, loader: "object" })),

@@ -8,7 +8,8 @@ import type { FdLike } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { Connection, type ConnectionOwner, UNREGISTERED } from "./connection.ts";
-import { FIRST_CONNECTION, tokenAfter } from "./tokens.ts";
+import { FIRST_CONNECTION } from "./tokens.ts";
+import { TokenCounter } from "../kernel/token-counter.ts";
 import type { ServerWarning } from "./types.ts";
 
 const RESET_ON_CLOSE = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger { l_onoff, l_linger }
@@ -34,7 +35,7 @@ export class ConnectionTable {
   readonly #options: ConnectionTableOptions;
   /** Indexed by fd. */
   readonly #connections: (Connection | undefined)[] = [];
-  #nextToken = FIRST_CONNECTION;
+  readonly #tokens = new TokenCounter(FIRST_CONNECTION);
   /** The number of connections of each address, if that is limited. */
   readonly #countByAddress = new Map<string, number>();
   #deferredError: { error: unknown } | undefined;
@@ -57,8 +58,7 @@ export class ConnectionTable {
 
   /** Adds the connection that accept4 returned; its peer's address is in `peer`. */
   add(fd: number, owner: ConnectionOwner): Connection {
-    const connection = new Connection(this.#sys, owner, fd, this.#nextToken, this.peer);
-    this.#nextToken = tokenAfter(this.#nextToken);
+    const connection = new Connection(this.#sys, owner, fd, this.#tokens.next(), this.peer);
     while (this.#connections.length <= fd) this.#connections.push(undefined); // keeps the array dense
     this.#connections[fd] = connection;
     this.open++;

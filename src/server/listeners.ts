@@ -13,9 +13,6 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
-  F_GETFD,
-  F_SETFD,
-  FD_CLOEXEC,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
@@ -28,8 +25,10 @@ import {
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../kernel/constants.ts";
-import { check, ErrnoError, invalidValue, LookupError } from "../kernel/errors.ts";
+import { ErrnoError, invalidValue, LookupError } from "../kernel/errors.ts";
+import { setCloexec } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
+import { getIntOption } from "../kernel/int-options.ts";
 import { Socket } from "../io/socket.ts";
 import type { ResolvedOptions } from "./resolve-options.ts";
 
@@ -72,22 +71,17 @@ export function openListeners(sys: Syscalls, options: ListenOptions): Listener[]
 /** Takes ownership of sockets that are already listening: all of them, or none. */
 function adoptListeners(sys: Syscalls, fds: readonly number[]): Listener[] {
   for (const fd of fds) {
-    if (readInt(sys, fd, SO_TYPE) !== SOCK_STREAM || readInt(sys, fd, SO_ACCEPTCONN) !== 1) {
+    const isStream = getIntOption(sys, fd, SOL_SOCKET, SO_TYPE) === SOCK_STREAM;
+    if (!isStream || getIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) {
       throw invalidValue(`fd ${fd} is not a listening stream socket: call bind and listen before passing it`);
     }
   }
   return fds.map((fd) => {
-    check(sys.fcntl(fd, F_SETFD, check(sys.fcntl(fd, F_GETFD, 0), "fcntl", fd) | FD_CLOEXEC), "fcntl", fd);
+    setCloexec(sys, fd);
     const socket = Socket.fromfd(fd);
     if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
     return { socket, address: socket.getsockname(), close: () => socket.close() };
   });
-}
-
-function readInt(sys: Syscalls, fd: number, option: number): number {
-  const value = new Int32Array(new ArrayBuffer(4));
-  check(sys.getsockopt(fd, SOL_SOCKET, option, value, 4), "getsockopt", fd);
-  return value[0] as number;
 }
 
 function openAll(sys: Syscalls, addresses: readonly InternetAddress[], options: ListenOptions): Listener[] {

@@ -67,7 +67,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   #bunLoop: BunLoopDriver | undefined;
   #stopSignal: StopSignal | undefined;
   #isStopping = false;
-  readonly #stopped = Promise.withResolvers<void>();
+  readonly #stopped: PromiseWithResolvers<void>;
 
   /**
    * Creates the server and starts listening. Connections are accepted once `run`, `start` or `tick` is called.
@@ -82,6 +82,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   constructor(options?: EpollServerOptions, sys?: Syscalls, clock?: Clock);
   constructor(options: EpollServerOptions = {}, sys: Syscalls = syscalls(), clock: Clock = hostClock) {
     const settings = resolveOptions(options);
+    this.#stopped = Promise.withResolvers(); // here, since a field would be initialized before the platform is checked
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = this.#createProtocol(settings);

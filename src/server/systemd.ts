@@ -1,9 +1,12 @@
 // The interface to systemd: inherited sockets, readiness and status notifications, and the watchdog.
 
-import { AF_UNIX, F_GETFD, F_SETFD, FD_CLOEXEC, SOCK_DGRAM } from "../kernel/constants.ts";
-import { check, invalidValue } from "../kernel/errors.ts";
+import { AF_UNIX, SOCK_DGRAM } from "../kernel/constants.ts";
+import { invalidValue } from "../kernel/errors.ts";
+import { setCloexec } from "../kernel/fd.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { Socket, WOULD_BLOCK } from "../io/socket.ts";
+import { checkRequirements } from "../kernel/requirements.ts";
+import { Socket } from "../io/socket.ts";
+import { WOULD_BLOCK } from "../io/transfer.ts";
 
 const FIRST_FD = 3; // SD_LISTEN_FDS_START
 
@@ -28,6 +31,7 @@ export interface ListenFd {
  * @see sd_listen_fds_with_names(3)
  */
 export function listenFds(): ListenFd[] {
+  checkRequirements();
   const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = process.env;
   if (LISTEN_FDS === undefined || LISTEN_PID === undefined) return [];
   if (parseInteger("LISTEN_PID", LISTEN_PID) !== process.pid) return [];
@@ -40,7 +44,7 @@ export function listenFds(): ListenFd[] {
   return Array.from({ length: count }, (_, i) => {
     const fd = FIRST_FD + i;
     const sys = syscalls();
-    check(sys.fcntl(fd, F_SETFD, check(sys.fcntl(fd, F_GETFD, 0), "fcntl", fd) | FD_CLOEXEC), "fcntl", fd);
+    setCloexec(sys, fd);
     return { fd, name: names[i] ?? "unknown" };
   });
 }
@@ -75,6 +79,7 @@ export interface ServiceState {
  * ```
  */
 export function notify(state: ServiceState): boolean {
+  checkRequirements();
   const lines = messageLines(state);
   const path = process.env["NOTIFY_SOCKET"];
   if (path === undefined || path === "") return false;

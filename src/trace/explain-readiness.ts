@@ -1,7 +1,8 @@
 // Explains in sentences why epoll reports an fd, or does not.
 
 import type { Address } from "../kernel/address.ts";
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, formatMask } from "../kernel/constants.ts";
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";
+import { formatMask } from "../kernel/format-mask.ts";
 import { REPORTING_FLAGS } from "./compare-masks.ts";
 import type { FdInfo } from "./fd-info.ts";
 import { formatPeer } from "./format.ts";

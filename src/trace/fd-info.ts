@@ -23,6 +23,7 @@ import {
 import { check } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { tryGetIntOption } from "../kernel/int-options.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { fileBehind } from "./interest-list.ts";
 
@@ -62,7 +63,7 @@ export function inspectFd(fd: FdLike): FdInfo {
   const sys = untracedSyscalls();
   const file = fileBehind(number);
   const kind = kindOf(sys, number);
-  const family = kind === "other" ? undefined : socketOption(sys, number, SO_DOMAIN);
+  const family = kind === "other" ? undefined : tryGetIntOption(sys, number, SOL_SOCKET, SO_DOMAIN);
   const isTcp = (family === AF_INET || family === AF_INET6) && kind !== "datagram";
   const queues = queueSizes(number);
   return {
@@ -101,16 +102,11 @@ function readinessOf(sys: Syscalls, fd: number): number {
 }
 
 function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
-  const type = socketOption(sys, fd, SO_TYPE);
+  const type = tryGetIntOption(sys, fd, SOL_SOCKET, SO_TYPE);
   if (type === undefined) return "other";
   if (type === SOCK_DGRAM) return "datagram";
-  if (socketOption(sys, fd, SO_ACCEPTCONN) === 1) return "listener";
-  return type === SOCK_STREAM || socketOption(sys, fd, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
-}
-
-function socketOption(sys: Syscalls, fd: number, name: number): number | undefined {
-  const value = new Int32Array(new ArrayBuffer(4));
-  return sys.getsockopt(fd, SOL_SOCKET, name, value, 4) < 0 ? undefined : value[0];
+  if (tryGetIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) === 1) return "listener";
+  return type === SOCK_STREAM || tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
 }
 
 function readTcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {

@@ -1,7 +1,7 @@
 // Trace events as text: one line for each event, similar to strace(1), with masks by name.
 
 import { type Address, formatEndpoint } from "../kernel/address.ts";
-import { formatMask } from "../kernel/constants.ts";
+import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
 import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
 

@@ -1,6 +1,6 @@
 // The kernel's interest list of an epoll instance, read from /proc, and its differences from what a program has registered.
 
-import { formatMask } from "../kernel/constants.ts";
+import { formatMask } from "../kernel/format-mask.ts";
 import { EBADF } from "../kernel/errno.ts";
 import { ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";

@@ -3,7 +3,8 @@
 import { AF_UNIX, EPOLLOUT, SOCK_SEQPACKET } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";
 import { ErrnoError } from "../kernel/errors.ts";
-import { Socket, socketpair, WOULD_BLOCK } from "../io/socket.ts";
+import { Socket, socketpair } from "../io/socket.ts";
+import { WOULD_BLOCK } from "../io/transfer.ts";
 import type { Totals } from "./totals.ts";
 
 /** From a worker: it has started serving, or its totals so far. `isReply`: in response to a `report` command. */

@@ -1,4 +1,4 @@
-// Descriptor and pipe(): any descriptor, owned, read and written without blocking.
+// Descriptor and pipe(): non-blocking reads and writes of any file descriptor.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, openSync } from "node:fs";
@@ -7,7 +7,7 @@ import { leavesNoFd, openFds } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-test("a pipe brings bytes from its writer to its reader, and then its end", () =>
+test("a pipe transfers bytes, and then end of stream after the write end is closed", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     using epoll = new Epoll();
@@ -25,14 +25,14 @@ test("a pipe brings bytes from its writer to its reader, and then its end", () =
     reader.close();
   }));
 
-test("a full pipe takes no more until it is read; without a reader it is EPIPE", () =>
+test("write returns WOULD_BLOCK while the pipe is full, and throws EPIPE without a reader", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     using epoll = new Epoll();
     const chunk = new Uint8Array(65_536);
-    let taken = 0;
-    for (let n; (n = writer.write(chunk)) !== WOULD_BLOCK;) taken += n;
-    expect(taken).toBeGreaterThan(0);
+    let written = 0;
+    for (let n; (n = writer.write(chunk)) !== WOULD_BLOCK;) written += n;
+    expect(written).toBeGreaterThan(0);
     epoll.register(writer, EPOLLOUT);
     expect(epoll.poll(0)).toEqual([]);
     while (reader.read(65_536) !== null);
@@ -43,7 +43,7 @@ test("a full pipe takes no more until it is read; without a reader it is EPIPE",
     writer.close();
   }));
 
-test("fromfd takes over: non-blocking, close-on-exec, and closed with it", () =>
+test("fromfd takes ownership and makes the fd non-blocking", () =>
   leavesNoFd(() => {
     const fd = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY);
     const terminal = Descriptor.fromfd(fd);
@@ -61,7 +61,7 @@ test("fromfd takes over: non-blocking, close-on-exec, and closed with it", () =>
     expect(() => Descriptor.fromfd("3" as never)).toThrow(TypeError);
   }));
 
-test("mistakes are told: a reader is not written, a size is a size", () =>
+test("rejects wrong directions, sizes and buffers", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     expect(() => reader.write("a")).toThrow("EBADF: bad file descriptor, write");

@@ -1,14 +1,13 @@
-// EventFd: a counter that wakes whoever watches it.
+// EventFd: counting, semaphores, overflow, and waking another Worker.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EventFd, watch } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { leavesNothing } from "../support/threads.ts";
-import { next } from "../support/turns.ts";
 
 setDefaultTimeout(60_000);
 
-test("it counts, is readable above 0, and is 0 after a read; a semaphore gives 1 at a time", () =>
+test("is readable while the count is above 0; read resets it, or decrements a semaphore by 1", () =>
   leavesNoFd(() => {
     using epoll = new Epoll();
     using counter = new EventFd();
@@ -23,7 +22,7 @@ test("it counts, is readable above 0, and is 0 after a read; a semaphore gives 1
     expect(large.read()).toBe(0xffffffffn);
   }));
 
-test("a counter that is full takes no more", () =>
+test("write returns false if the count would overflow", () =>
   leavesNoFd(() => {
     using counter = new EventFd();
     expect(counter.write(2n ** 64n - 2n)).toBe(true);
@@ -35,15 +34,15 @@ test("a counter that is full takes no more", () =>
     expect(() => counter.read()).toThrow("EventFd.read: this EventFd is closed");
   }));
 
-test("another Worker wakes this one by it", () =>
+test("wakes another Worker", () =>
   leavesNothing(async () => {
     const wake = new EventFd();
-    const told = next<bigint | null>();
-    const watcher = watch(wake, EPOLLIN, () => told.tell(wake.read()));
+    const received = Promise.withResolvers<bigint | null>();
+    const watcher = watch(wake, EPOLLIN, () => received.resolve(wake.read()));
     const worker = new Worker(new URL("../support/waking-worker.ts", import.meta.url));
-    worker.postMessage(wake.dup()); // oxlint-disable-line unicorn/require-post-message-target-origin -- it is no window
-    expect(await told.told).toBeGreaterThanOrEqual(3n);
+    worker.postMessage(wake.dup()); // oxlint-disable-line unicorn/require-post-message-target-origin -- not a window
+    expect(await received.promise).toBeGreaterThanOrEqual(3n);
     watcher.close();
     wake.close();
-    await new Promise((resolve) => worker.addEventListener("close", resolve)); // it has closed its own
+    await new Promise((resolve) => worker.addEventListener("close", resolve)); // then it has closed its duplicate
   }));

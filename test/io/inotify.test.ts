@@ -1,4 +1,4 @@
-// Inotify: what happens to files and folders.
+// Inotify: events of files and directories.
 
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -29,7 +29,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "epoll-hello-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test("events come in their order, several in one read, with names of any length", () =>
+test("reads several events in order, with names of any length", () =>
   leavesNoFd(() => {
     using inotify = new Inotify();
     using epoll = new Epoll();
@@ -50,7 +50,7 @@ test("events come in their order, several in one read, with names of any length"
     expect(inotify.read()).toEqual([]);
   }));
 
-test("a renaming has one cookie; a file's own events have no name; a watch that is removed says so", () =>
+test("a rename has one cookie, events of the watched path have no name, and removal is reported", () =>
   leavesNoFd(() => {
     using inotify = new Inotify();
     writeFileSync(join(folder, "old"), "");
@@ -70,7 +70,7 @@ test("a renaming has one cookie; a file's own events have no name; a watch that 
     expect(inotify.read()).toEqual([{ wd: ofFolder, mask: IN_IGNORED, cookie: 0, name: "" }]);
   }));
 
-test("more events than one read brings come with the next", () =>
+test("leaves events that do not fit into one read for the next", () =>
   leavesNoFd(() => {
     using inotify = new Inotify();
     inotify.add(folder, IN_CREATE);
@@ -82,13 +82,13 @@ test("more events than one read brings come with the next", () =>
     expect([got, reads > 1]).toEqual([names, true]);
   }));
 
-test("masks are printed by name", () => {
+test("formatInotifyMask names the bits", () => {
   expect(formatInotifyMask(IN_CREATE | IN_ISDIR)).toBe("IN_CREATE|IN_ISDIR");
   expect(formatInotifyMask(IN_ALL_EVENTS).split("|")).toHaveLength(12);
   expect(formatInotifyMask(0)).toBe("0");
 });
 
-test("mistakes are told", () =>
+test("rejects wrong paths, masks and watches", () =>
   leavesNoFd(() => {
     const inotify = new Inotify();
     expect(() => inotify.add(join(folder, "none"), IN_CREATE)).toThrow("ENOENT");

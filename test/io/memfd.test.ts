@@ -1,4 +1,4 @@
-// MemFd: a file in memory.
+// MemFd: reading, writing, resizing and sealing an anonymous file.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_WRITE, MemFd } from "../../src/index.ts";
@@ -6,7 +6,7 @@ import { leavesNoFd, openFds } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-test("bytes are written and read anywhere; it grows, and is cut", () =>
+test("reads and writes at any position, grows and shrinks", () =>
   leavesNoFd(() => {
     using file = new MemFd("a name");
     expect(openFds().get(file.fileno())).toContain("memfd:a name");
@@ -19,7 +19,7 @@ test("bytes are written and read anywhere; it grows, and is cut", () =>
     expect(Buffer.from(file.read(0, 10)).toString()).toBe("shared");
   }));
 
-test("what is sealed is forbidden to everybody", () =>
+test("seals forbid writing, growing and further seals", () =>
   leavesNoFd(() => {
     using file = new MemFd("sealed");
     expect([file.write(0, "abc"), file.seals]).toEqual([3, 0]);
@@ -32,11 +32,11 @@ test("what is sealed is forbidden to everybody", () =>
     expect(Buffer.from(file.read(0, 10)).toString()).toBe("abc");
   }));
 
-test("it is always ready, and so epoll refuses it", () =>
+test("cannot be registered with epoll", () =>
   leavesNoFd(() => {
     using file = new MemFd("ready");
     using epoll = new Epoll();
-    expect(() => epoll.register(file, EPOLLIN)).toThrow("EPERM");
+    expect(() => epoll.register(file, EPOLLIN)).toThrow("are always ready and cannot be watched with epoll");
     expect(() => new MemFd("x".repeat(300))).toThrow("EINVAL");
     expect(() => new MemFd("a\0b")).toThrow(TypeError);
     file.close();

@@ -1,4 +1,4 @@
-// PidFd: a process by a descriptor.
+// PidFd: waiting for and signaling a process.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, PidFd } from "../../src/index.ts";
@@ -8,7 +8,7 @@ import { endPrograms, start } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test("it is readable when the process has ended; a signal goes to that process only", async () => {
+test("is readable when the process has terminated, and then rejects signals with ESRCH", async () => {
   const program = start(["sleep", "1000"]);
   const process = new PidFd(program.pid);
   using epoll = new Epoll();
@@ -19,22 +19,24 @@ test("it is readable when the process has ended; a signal goes to that process o
   expect((epoll.poll(5000)[0]?.[1] ?? 0) & EPOLLIN).toBe(EPOLLIN);
   expect(await program.exited).toBe(143);
   expect(() => process.kill(0)).toThrow("ESRCH");
-  expect(() => process.wait()).toThrow("ECHILD"); // Bun has taken it
+  expect(() => process.wait()).toThrow("ECHILD"); // Bun has already waited for it
   process.close();
 });
 
-test("a child that is still there has not ended", async () => {
+test("wait returns null while the process is running", async () => {
   const program = start(["sleep", "1000"]);
   using process = new PidFd(program.pid);
   expect(process.wait()).toBeNull();
 });
 
-test("mistakes are told", () =>
+test("rejects wrong PIDs and signals, and processes that are not children", () =>
   leavesNoFd(() => {
     expect(() => new PidFd(2 ** 22 + 1)).toThrow(/E(SRCH|INVAL)/);
     expect(() => new PidFd("1" as never)).toThrow(TypeError);
     using self = new PidFd(process.pid);
-    expect(() => self.kill("SIGNOT" as never)).toThrow("there is no signal");
+    expect(() => self.kill("SIGNOT" as never)).toThrow(
+      'signal must be the name or number of a signal, such as "SIGTERM"; received "SIGNOT"',
+    );
     expect(() => self.kill(99)).toThrow("EINVAL");
     expect(() => self.wait()).toThrow("ECHILD");
   }));

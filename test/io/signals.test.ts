@@ -1,4 +1,4 @@
-// Signals: signals as a descriptor.
+// Signals: catching signals with epoll and on Bun's event loop.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { endPrograms, run } from "../support/programs.ts";
@@ -6,8 +6,8 @@ import { endPrograms, run } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-/** In a process of its own: what a program says, and how it ends. */
-async function ran(code: string): Promise<[stdout: string, code: number]> {
+/** Runs a program in a separate process. Returns its output and exit code. */
+async function outputOf(code: string): Promise<[stdout: string, code: number]> {
   const { stdout, code: exitCode } = await run([
     "bun",
     "-e",
@@ -16,7 +16,7 @@ async function ran(code: string): Promise<[stdout: string, code: number]> {
   return [stdout, exitCode];
 }
 
-test("it is readable when one has come, tells which and how often, and wakes a blocked wait", async () => {
+test("is readable when a signal was caught, counts signals, and wakes a blocked wait", async () => {
   const program = `
     const signals = new Signals(["SIGUSR1", "SIGHUP"]);
     const epoll = new Epoll();
@@ -29,25 +29,25 @@ test("it is readable when one has come, tells which and how often, and wakes a b
     console.log(JSON.stringify(signals.read()));
     process.exit();
   `;
-  const said = '0 0\n1 [{"signal":"SIGUSR1","count":1}]\n[{"signal":"SIGHUP","count":1}]\n';
-  expect(await ran(program)).toEqual([said, 0]);
+  const expected = '0 0\n1 [{"signal":"SIGUSR1","count":1}]\n[{"signal":"SIGHUP","count":1}]\n';
+  expect(await outputOf(program)).toEqual([expected, 0]);
 });
 
-test("on Bun's loop, beside a listener that was there", async () => {
+test("works on Bun's event loop alongside a process.on listener", async () => {
   const program = `
-    const heard = [];
-    process.on("SIGUSR2", () => heard.push("listener"));
+    const received = [];
+    process.on("SIGUSR2", () => received.push("listener"));
     const signals = new Signals(["SIGUSR2"]);
-    watch(signals, EPOLLIN, () => heard.push(signals.read()[0].signal));
+    watch(signals, EPOLLIN, () => received.push(signals.read()[0].signal));
     process.kill(process.pid, "SIGUSR2");
-    while (heard.length < 2) await Bun.sleep(1);
-    console.log(heard.sort().join());
+    while (received.length < 2) await Bun.sleep(1);
+    console.log(received.sort().join());
     process.exit();
   `;
-  expect(await ran(program)).toEqual(["SIGUSR2,listener\n", 0]);
+  expect(await outputOf(program)).toEqual(["SIGUSR2,listener\n", 0]);
 });
 
-test("close puts back what was there: the signal ends the process again", async () => {
+test("close restores the previous handler", async () => {
   const program = `
     const signals = new Signals(["SIGUSR1"]);
     signals.close();
@@ -56,27 +56,27 @@ test("close puts back what was there: the signal ends the process again", async 
     process.kill(process.pid, "SIGUSR1");
     await Bun.sleep(10000);
   `;
-  expect(await ran(program)).toEqual(["true 0\n", 138]);
+  expect(await outputOf(program)).toEqual(["true 0\n", 138]);
 });
 
-test("two of one signal, a signal that cannot be caught, none, and a Worker are told what is wrong", async () => {
+test("rejects a signal caught twice, an uncatchable one, an unknown one, and a Worker", async () => {
   const program = `
-    const why = (make) => { try { make(); return "nothing"; } catch (error) { return error.message; } };
+    const errorOf = (make) => { try { make(); return "nothing"; } catch (error) { return error.message; } };
     const signals = new Signals(["SIGUSR1"]);
-    console.log(why(() => new Signals(["SIGHUP", "SIGUSR1"])));
-    console.log(why(() => new Signals(["SIGKILL"])));
-    console.log(why(() => new Signals(["SIGNOT"])));
-    console.log(why(() => new Signals(["SIGHUP"]).close()));
+    console.log(errorOf(() => new Signals(["SIGHUP", "SIGUSR1"])));
+    console.log(errorOf(() => new Signals(["SIGKILL"])));
+    console.log(errorOf(() => new Signals(["SIGNOT"])));
+    console.log(errorOf(() => new Signals(["SIGHUP"]).close()));
     const source = "import { Signals } from '" + process.cwd() + "/src/index.ts'; try { new Signals(['SIGHUP']) } catch (error) { postMessage(error.message) }";
     const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/typescript" })));
     console.log(await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data))));
     process.exit();
   `;
-  const [stdout] = await ran(program);
+  const [stdout] = await outputOf(program);
   expect(stdout.trim().split("\n")).toEqual([
-    expect.stringContaining("SIGUSR1 is caught already"),
+    expect.stringContaining("SIGUSR1 is already caught"),
     expect.stringContaining("EINVAL"),
-    "there is no signal SIGNOT",
+    'signal must be the name of a signal, such as "SIGHUP"; received "SIGNOT"',
     "nothing",
     expect.stringContaining("on the main thread"),
   ]);

@@ -1,4 +1,4 @@
-// epoll-hello/npm-epoll: the class of the package `epoll`, method for method.
+// epoll-hello/npm-epoll: the Epoll class of the npm package `epoll`.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
@@ -9,36 +9,36 @@ import { Epoll } from "../../src/npm-epoll/index.ts";
 import { endPrograms, run } from "../support/programs.ts";
 import { accepted } from "../support/sockets.ts";
 import { leavesNothing } from "../support/threads.ts";
-import { next, settled, until } from "../support/turns.ts";
+import { settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test("the callback gets null, the descriptor and the events; add, modify and remove chain; close returns null", () =>
+test("calls the callback with null, the fd and the events; methods return what the package's return", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
-    const heard = next<unknown[]>();
+    const received = Promise.withResolvers<unknown[]>();
     const poller = new Epoll((...call) => {
       poller.remove(ours.fileno());
-      heard.tell(call);
+      received.resolve(call);
     });
     expect(poller.add(ours.fileno(), Epoll.EPOLLIN | Epoll.EPOLLONESHOT)).toBe(poller);
     expect(poller.modify(ours.fileno(), Epoll.EPOLLIN)).toBe(poller);
     peer.send("a");
-    expect(await heard.told).toEqual([null, ours.fileno(), Epoll.EPOLLIN]);
+    expect(await received.promise).toEqual([null, ours.fileno(), Epoll.EPOLLIN]);
     expect([poller.closed, poller.close(), poller.closed]).toEqual([false, null, true]);
     ours.close();
     peer.close();
   }));
 
-test("its constants are epoll's", () => {
+test("has the constants of the package", () => {
   const { EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLONESHOT, EPOLLET } = Epoll;
   expect([EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLONESHOT, EPOLLET]).toEqual([
     1, 2, 4, 8, 16, 0x2000, 0x40000000, 0x80000000,
   ]);
 });
 
-test("one shot: one event until modify", () =>
+test("reports one event until modify with EPOLLONESHOT", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     let events = 0;
@@ -55,28 +55,28 @@ test("one shot: one event until modify", () =>
     peer.close();
   }));
 
-test("an event of a descriptor that was removed meanwhile is dropped; a new Epoll may take it", () =>
+test("drops events of a removed fd, which another instance can add", () =>
   leavesNothing(async () => {
     const pairs = [socketpair(), socketpair()];
-    const heard: number[] = [];
+    const received: number[] = [];
     const poller = new Epoll((_, fd) => {
-      heard.push(fd);
+      received.push(fd);
       for (const [ours] of pairs) poller.remove(ours.fileno());
     });
     for (const [ours, peer] of pairs) {
       poller.add(ours.fileno(), Epoll.EPOLLIN);
       peer.send("a");
     }
-    await until(() => heard.length > 0);
+    await until(() => received.length > 0);
     await settled();
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
     const another = new Epoll(() => {}).add(pairs[0]?.[0].fileno() as number, Epoll.EPOLLIN);
     poller.close();
     another.close();
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("mistakes are errors, with a code", () =>
+test("throws errors with a code for wrong calls", () =>
   leavesNothing(() => {
     const [ours, peer] = socketpair();
     const fd = ours.fileno();
@@ -103,7 +103,7 @@ test("mistakes are errors, with a code", () =>
     peer.close();
   }));
 
-test("EPOLLPRI: urgent data", () =>
+test("reports urgent data with EPOLLPRI", () =>
   leavesNothing(async () => {
     const listener = new Socket();
     listener.bind({ address: "127.0.0.1", port: 0 });
@@ -112,20 +112,20 @@ test("EPOLLPRI: urgent data", () =>
     peer.connect(listener.getsockname() as InternetAddress);
     const { socket: ours } = accepted(listener);
     listener.close();
-    const heard = next<number>();
+    const received = Promise.withResolvers<number>();
     const poller = new Epoll((_, fd, events) => {
       poller.remove(fd);
-      heard.tell(events);
+      received.resolve(events);
     });
     poller.add(ours.fileno(), Epoll.EPOLLPRI);
     peer.send("!", MSG_OOB);
-    expect(await heard.told).toBe(Epoll.EPOLLPRI);
+    expect(await received.promise).toBe(Epoll.EPOLLPRI);
     poller.close();
     ours.close();
     peer.close();
   }));
 
-test("a program that is written for the package needs another import, and nothing else", async () => {
+test("runs a program written for the package after a change of its import", async () => {
   const program = `
     const { Epoll } = await import("./src/npm-epoll/index.ts");
     const fs = require("fs");

@@ -116,12 +116,12 @@ for (const [what, change, sentence] of [
   [
     "macOS",
     'Object.defineProperty(process, "platform", { value: "darwin" })',
-    /^epoll-hello needs Linux, where epoll is; this is Bun .* on darwin .*\.$/,
+    /^epoll-hello needs Linux, because epoll exists only there; this is Bun .* on darwin .*\.$/,
   ],
   [
     "Windows",
     'Object.defineProperty(process, "platform", { value: "win32" })',
-    /^epoll-hello needs Linux, where epoll is; this is Bun .* on win32 .*\.$/,
+    /^epoll-hello needs Linux, because epoll exists only there; this is Bun .* on win32 .*\.$/,
   ],
   [
     "an old Bun",

@@ -1,7 +1,8 @@
 // The classic loop, compared with the original program: event list by event list and system call by system call.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, formatMask } from "../../src/kernel/constants.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { EventList } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";

@@ -1,7 +1,8 @@
 // Stale events: for an fd that another connection has already reused, for full event lists, and each event twice.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, formatMask } from "../../src/kernel/constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { SHUT_WR, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";

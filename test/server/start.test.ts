@@ -3,10 +3,10 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
 import { Client } from "../support/client.ts";
-import { iterationsWhile } from "../support/iterations.ts";
+import { countWaits } from "../support/count-waits.ts";
 import { endPrograms, run } from "../support/programs.ts";
 import { leavesNothing } from "../support/threads.ts";
-import { next, settled, turns, until } from "../support/turns.ts";
+import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -72,7 +72,7 @@ test("a handler can fetch from another server in the process, from Bun.serve, an
     expect(await ask(server.url)).toBe("bun leaf");
     await server.stop();
     await bun.stop(true);
-    await turns(5);
+    await runIterations(5);
   }));
 
 test("timeouts expire on an idle loop: of a head, a silent connection, a body and a slow reader", () =>
@@ -106,28 +106,28 @@ test("runs no iteration while it is idle", () =>
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
-    expect(await iterationsWhile(() => Bun.sleep(100))).toBe(0); // the state to wait for is that nothing happens
+    expect(await countWaits(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
     await server.stop();
   }));
 
 test("stop waits for a pending handler, sends its response, and closes everything", () =>
   leavesNothing(async () => {
-    const begun = next<void>();
-    const release = next<void>();
+    const begun = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
     const server = await started({
       async fetch() {
-        begun.tell();
-        await release.told;
+        begun.resolve();
+        await release.promise;
         return new Response("at the end");
       },
     });
     const client = connected(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await begun.told;
+    await begun.promise;
     let isStopped = false;
     const stopped = server.stop().then(() => (isStopped = true));
     await settled();
     expect(isStopped).toBe(false);
-    release.tell();
+    release.resolve();
     expect(await rest(client)).toMatch(/connection: close[\s\S]*at the end$/i);
     await stopped;
     expect(server.closed).toBe(true);
@@ -135,10 +135,10 @@ test("stop waits for a pending handler, sends its response, and closes everythin
 
 test("stop closes connections forcibly after graceMs", () =>
   leavesNothing(async () => {
-    const begun = next<void>();
-    const server = await started({ fetch: () => (begun.tell(), new Promise<Response>(() => {})) });
+    const begun = Promise.withResolvers<void>();
+    const server = await started({ fetch: () => (begun.resolve(), new Promise<Response>(() => {})) });
     using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await begun.told;
+    await begun.promise;
     await server.stop({ graceMs: 20 });
     expect(client.fate()).toBe("reset");
   }));

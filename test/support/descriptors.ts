@@ -1,4 +1,4 @@
-// Descriptors for the tests of Epoll, which close themselves; what an epoll reports; and what the kernel keeps of it.
+// File descriptors for the tests of Epoll that are closed with `using`, and views of an epoll instance's events and interest list.
 
 import { afterEach, beforeEach, expect } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -9,10 +9,10 @@ import {
   EFD_CLOEXEC,
   EFD_NONBLOCK,
   F_DUPFD_CLOEXEC,
-  formatMask,
   SO_LINGER,
   SOL_SOCKET,
 } from "../../src/kernel/constants.ts";
+import { formatMask } from "../../src/kernel/format-mask.ts";
 import { Epoll } from "../../src/io/epoll.ts";
 import { check } from "../../src/kernel/errors.ts";
 import { type FdLike, toFd } from "../../src/kernel/fd.ts";
@@ -21,10 +21,10 @@ import { Socket, socketpair } from "../../src/io/socket.ts";
 import { openFds } from "./fds.ts";
 import { accepted } from "./sockets.ts";
 
-/** How long a test waits for a state before it fails; never how long it takes. */
-export const PATIENCE_MS = 20_000;
+/** Time limit after which a test that waits for a state fails. */
+export const TIMEOUT_MS = 20_000;
 
-/** A descriptor that is no socket: an eventfd, an end of a FIFO, a file, a duplicate. */
+/** An fd that is not a socket: an eventfd, one end of a FIFO, a file, a duplicate. */
 export class Descriptor implements Disposable {
   #fd: number;
 
@@ -55,7 +55,7 @@ export class Descriptor implements Disposable {
   }
 }
 
-/** An eventfd: EPOLLIN while it counts more than 0, EPOLLOUT always. */
+/** An eventfd: EPOLLIN while its count is greater than 0, EPOLLOUT always. */
 export class EventFd extends Descriptor {
   constructor(count: number = 0) {
     super(check(syscalls().eventfd(count, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
@@ -72,7 +72,7 @@ export class EventFd extends Descriptor {
   }
 }
 
-/** Both ends of a FIFO in a directory of its own. */
+/** Both ends of a FIFO in a temporary directory. */
 export class Fifo implements Disposable {
   readonly #directory: string = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   readonly path: string = join(this.#directory, "fifo");
@@ -86,7 +86,7 @@ export class Fifo implements Disposable {
     this.writer = new Descriptor(openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK));
   }
 
-  /** Write until there is no room. */
+  /** Writes until the FIFO is full. */
   fill(): void {
     const bytes = new Uint8Array(new ArrayBuffer(4096));
     while (this.writer.write(bytes) > 0);
@@ -99,7 +99,7 @@ export class Fifo implements Disposable {
   }
 }
 
-/** Two connected sockets. */
+/** A pair of connected sockets. */
 export class Ends implements Disposable {
   readonly here: Socket;
   readonly there: Socket;
@@ -109,7 +109,7 @@ export class Ends implements Disposable {
     this.there = there;
   }
 
-  /** A TCP connection over loopback; `here` is the side that accepted. */
+  /** Creates a TCP connection over loopback; `here` is the accepted socket. */
   static tcp(): Ends {
     using listener = new Socket(AF_INET);
     listener.bind({ address: "127.0.0.1", port: 0 });
@@ -119,7 +119,7 @@ export class Ends implements Disposable {
     return new Ends([accepted(listener).socket, there]);
   }
 
-  /** Send from here until there is no room; returns how many bytes that were. */
+  /** Sends from `here` until the send buffer is full. Returns the number of bytes. */
   fill(): number {
     const bytes = new Uint8Array(4096);
     let sent = 0;
@@ -127,14 +127,14 @@ export class Ends implements Disposable {
     return sent;
   }
 
-  /** Receive there until nothing is left. */
+  /** Receives at `there` until nothing is left. */
   drain(): void {
     while (this.there.recv(65_536) !== null);
   }
 
-  /** Close the other end so that this one is reset. */
+  /** Closes `there` so that the connection is reset. */
   reset(): void {
-    const linger = new Uint8Array(new ArrayBuffer(8)); // on, 0 seconds: close sends RST, socket(7)
+    const linger = new Uint8Array(new ArrayBuffer(8)); // l_onoff 1, l_linger 0: close sends RST, socket(7)
     linger[0] = 1;
     this.there.setsockopt(SOL_SOCKET, SO_LINGER, linger);
     this.there.close();
@@ -146,7 +146,7 @@ export class Ends implements Disposable {
   }
 }
 
-/** Several of a kind. */
+/** Several disposable objects of one kind. */
 export class Several<T extends Disposable> implements Disposable {
   readonly all: readonly T[];
 
@@ -154,7 +154,7 @@ export class Several<T extends Disposable> implements Disposable {
     this.all = Array.from({ length }, (_, i) => make(i));
   }
 
-  /** The one at `i`; -1 is the last. */
+  /** Returns the object at index `i`; -1 is the last. */
   at(i: number): T {
     return this.all.at(i) as T;
   }
@@ -164,12 +164,12 @@ export class Several<T extends Disposable> implements Disposable {
   }
 }
 
-/** Another descriptor of the same open file, with the lowest number that is free from `from` on. */
+/** Duplicates an fd to the lowest free number that is at least `from`. */
 export function duplicate(fd: FdLike, from: number = 0): Descriptor {
   return new Descriptor(check(syscalls().fcntl(toFd(fd), F_DUPFD_CLOEXEC, from), "fcntl"));
 }
 
-/** What the epoll reports of one descriptor, the only one that may be ready, by name; "nothing" if it is not. */
+/** Returns the events of `fd`, the only fd that may be ready, by name; "nothing" if there are none. */
 export function reportOf(epoll: Epoll, fd: FdLike, timeoutMs: number = 0): string {
   const [event, ...others] = epoll.poll(timeoutMs);
   if (event === undefined) return "nothing";
@@ -178,7 +178,7 @@ export function reportOf(epoll: Epoll, fd: FdLike, timeoutMs: number = 0): strin
   return formatMask(event[1]);
 }
 
-/** The descriptors that the epoll reports now, in ascending order. */
+/** Returns the fds that are ready now, in ascending order. */
 export function readyFds(epoll: Epoll, maxEvents?: number): number[] {
   return epoll
     .poll(0, maxEvents)
@@ -186,11 +186,12 @@ export function readyFds(epoll: Epoll, maxEvents?: number): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Returns the numbers of the fds, in ascending order. */
 export function numbersOf(fds: readonly FdLike[]): number[] {
   return fds.map(toFd).sort((a, b) => a - b);
 }
 
-/** The kernel's own list of what an epoll watches: proc_pid_fdinfo(5). */
+/** Returns the kernel's interest list of an epoll instance; see proc_pid_fdinfo(5). */
 export function interestOf(epoll: FdLike): { fd: number; mask: number; token: number }[] {
   const info = readFileSync(`/proc/self/fdinfo/${toFd(epoll)}`, "utf8");
   return [...info.matchAll(/^tfd:\s+(\d+) events:\s+([0-9a-f]+) data:\s+([0-9a-f]+)/gm)].map(
@@ -202,7 +203,7 @@ export function interestOf(epoll: FdLike): { fd: number; mask: number; token: nu
   );
 }
 
-/** An Epoll whose waits do what `wait` does instead, and what each of them was given. */
+/** Creates an Epoll that calls `wait` instead of epoll_wait, and records the arguments of the calls. */
 export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts: number[]; counts: number[] } {
   const timeouts: number[] = [];
   const counts: number[] = [];
@@ -217,19 +218,19 @@ export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts
   return { epoll, timeouts, counts };
 }
 
-/** After each test of the file, assert that it left no descriptor open. */
+/** Asserts after each test of the file that it left no fd open. */
 export function everyFdIsClosed(): void {
-  syscalls(); // compiled now, and not within a test
-  Bun.spawnSync(["true"]); // and Bun keeps some descriptors of its own from the first child on
+  syscalls(); // compiled before the first test
+  Bun.spawnSync(["true"]); // Bun opens some fds with the first child process and keeps them
   let before = new Map<number, string>();
   beforeEach(() => {
     before = openFds();
   });
   const left = (): unknown[] => [...openFds()].filter(([fd, what]) => before.get(fd) !== what);
   afterEach(async () => {
-    // Bun closes the pipes of a child that has ended a little later.
-    const patience = performance.now() + 2000;
-    while (left().length > 0 && performance.now() < patience) await new Promise(setImmediate);
+    // Bun closes the pipes of a child process shortly after its exit.
+    const deadline = performance.now() + 2000;
+    while (left().length > 0 && performance.now() < deadline) await new Promise(setImmediate);
     expect(left()).toEqual([]);
   });
 }

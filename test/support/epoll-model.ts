@@ -1,4 +1,4 @@
-// A few socketpairs in an Epoll, and a model of what the kernel does with them, as the man pages say.
+// Socket pairs registered with a real Epoll, and a model of the behavior that the man pages describe.
 
 import { expect } from "bun:test";
 import {
@@ -17,12 +17,15 @@ import { Epoll } from "../../src/io/epoll.ts";
 import { Socket, socketpair } from "../../src/io/socket.ts";
 import { duplicate } from "./descriptors.ts";
 
-export const FIRST_FD = 600; // slot i is descriptor 600 + i, whoever has it: numbers are reused all the time
+export const FIRST_FD = 600; // slot i always uses fd 600 + i, so numbers are reused constantly
 
 interface End {
-  unread: number;
-  hasShut: boolean; // its own writing half
-  isReset: boolean; // its peer was closed with data unread
+  /** Bytes in the receive queue. */
+  queuedBytes: number;
+  /** Whether it has shut down writing. */
+  hasShutDown: boolean;
+  /** Whether its peer was closed with data in the receive queue. */
+  isReset: boolean;
   isOpen: boolean;
   peer: End;
 }
@@ -34,13 +37,13 @@ export interface Registration {
 
 export type Outcome = string | number | null | undefined;
 
-/** What the kernel should do. */
+/** The expected behavior of the kernel. */
 export class Model {
   readonly ends: (End | undefined)[] = [];
   readonly interest: Map<number, Registration> = new Map();
 
   open(pair: number): Outcome {
-    const end = { unread: 0, hasShut: false, isReset: false, isOpen: true } as End;
+    const end = { queuedBytes: 0, hasShutDown: false, isReset: false, isOpen: true } as End;
     const other: End = { ...end, peer: end };
     end.peer = other;
     this.ends[2 * pair] = end;
@@ -51,9 +54,9 @@ export class Model {
   close(slot: number): Outcome {
     const end = this.ends[slot] as End;
     end.isOpen = false;
-    if (end.unread > 0) end.peer.isReset = true;
+    if (end.queuedBytes > 0) end.peer.isReset = true;
     this.ends[slot] = undefined;
-    this.interest.delete(slot); // no duplicate lives
+    this.interest.delete(slot); // there is no duplicate
     return undefined;
   }
 
@@ -78,62 +81,62 @@ export class Model {
 
   send(slot: number, size: number): Outcome {
     const end = this.ends[slot] as End;
-    if (end.hasShut || !end.peer.isOpen) return "EPIPE";
-    end.peer.unread += size;
+    if (end.hasShutDown || !end.peer.isOpen) return "EPIPE";
+    end.peer.queuedBytes += size;
     return size;
   }
 
   recv(slot: number, size: number): Outcome {
     const end = this.ends[slot] as End;
-    if (end.unread > 0) {
-      const n = Math.min(size, end.unread);
-      end.unread -= n;
+    if (end.queuedBytes > 0) {
+      const n = Math.min(size, end.queuedBytes);
+      end.queuedBytes -= n;
       return n;
     }
     if (end.isReset) {
       end.isReset = false;
       return "ECONNRESET";
     }
-    return end.peer.hasShut || !end.peer.isOpen ? 0 : null;
+    return end.peer.hasShutDown || !end.peer.isOpen ? 0 : null;
   }
 
   shutdown(slot: number): Outcome {
-    (this.ends[slot] as End).hasShut = true;
+    (this.ends[slot] as End).hasShutDown = true;
     return undefined;
   }
 
-  /** What poll(2) would say of it: unix_poll in net/unix/af_unix.c. */
-  state({ unread, hasShut, isReset, peer }: End): number {
-    const isAtEnd = peer.hasShut || !peer.isOpen;
-    const isDeaf = hasShut || !peer.isOpen;
-    let mask = EPOLLOUT | EPOLLWRNORM; // so little is sent that there is always room
-    if (unread > 0 || isAtEnd) mask |= EPOLLIN | EPOLLRDNORM;
+  /** The events of an end, as computed by unix_poll in net/unix/af_unix.c. */
+  state({ queuedBytes, hasShutDown, isReset, peer }: End): number {
+    const isAtEnd = peer.hasShutDown || !peer.isOpen;
+    const cannotSend = hasShutDown || !peer.isOpen;
+    let mask = EPOLLOUT | EPOLLWRNORM; // too little is sent to fill the send buffer
+    if (queuedBytes > 0 || isAtEnd) mask |= EPOLLIN | EPOLLRDNORM;
     if (isAtEnd) mask |= EPOLLRDHUP;
-    if (isAtEnd && isDeaf) mask |= EPOLLHUP;
+    if (isAtEnd && cannotSend) mask |= EPOLLHUP;
     if (isReset) mask |= EPOLLERR;
     return mask;
   }
 
-  /** Slot → what is to be reported of it. */
+  /** Returns the expected events by slot. */
   ready(): Map<number, Registration> {
     const ready = new Map<number, Registration>();
     for (const [slot, { mask, token }] of this.interest) {
       const reported = this.state(this.ends[slot] as End) & (mask | EPOLLERR | EPOLLHUP);
-      if (reported !== 0 && mask !== EPOLLONESHOT + SPENT) ready.set(slot, { mask: reported, token });
+      if (reported !== 0 && mask !== EPOLLONESHOT + DISARMED) ready.set(slot, { mask: reported, token });
     }
     return ready;
   }
 
-  /** It was reported. */
+  /** Records that the event of a slot was reported, which disarms EPOLLONESHOT. */
   report(slot: number): void {
     const registration = this.interest.get(slot) as Registration;
-    if (registration.mask & EPOLLONESHOT) registration.mask = EPOLLONESHOT + SPENT;
+    if (registration.mask & EPOLLONESHOT) registration.mask = EPOLLONESHOT + DISARMED;
   }
 }
 
-const SPENT = 0x800; // a bit that no mask here has: this shot was fired
+const DISARMED = 0x800; // a bit that no mask here has: EPOLLONESHOT has reported its event
 
-/** The same, really. */
+/** The same operations on real sockets and a real Epoll. */
 export class Real implements Disposable {
   readonly epoll: Epoll = new Epoll();
   readonly #sockets: (Socket | undefined)[] = [];

@@ -1,22 +1,22 @@
-// The file descriptors that are open now: what a test leaves must be what it found.
+// Open file descriptors, to check that a test leaves none open.
 
 import { expect } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 
-/** fd → what it is (`socket:[123]`, `anon_inode:[eventpoll]`), of this process or another. */
+/** Returns the open fds of a process and what they refer to, such as `socket:[123]` or `anon_inode:[eventpoll]`. */
 export function openFds(pid: number | "self" = "self"): Map<number, string> {
   const fds = new Map<number, string>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
     try {
       fds.set(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`));
     } catch {
-      // closed meanwhile: the directory's own descriptor, for one
+      // closed since readdir, such as the fd of the directory itself
     }
   }
   return fds;
 }
 
-/** Run `body` and assert that it leaves no descriptor open that was not open before. */
+/** Runs `body` and asserts that it leaves no additional fd open. */
 export async function leavesNoFd(body: () => unknown): Promise<void> {
   const before = openFds();
   await body();

@@ -1,4 +1,4 @@
-// Sockets for tests: places to bind in every family, connected pairs, waits on a state, and a check that all close.
+// Sockets for tests: addresses in every family, connected pairs, waiting for readiness, and leak checks.
 
 import { afterEach, beforeEach, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,12 +14,12 @@ import { openFds } from "./fds.ts";
 export type Kind = "AF_INET" | "AF_INET6" | "AF_UNIX path" | "AF_UNIX abstract";
 export const kinds: readonly Kind[] = ["AF_INET", "AF_INET6", "AF_UNIX path", "AF_UNIX abstract"];
 
-/** How long a test waits for a state before it fails; never how long it takes. */
-const PATIENCE_MS = 20_000;
+/** Time limit after which a test that waits for a state fails. */
+const TIMEOUT_MS = 20_000;
 
 let places = 0;
 
-/** Where sockets of one kind can be bound: loopback, a directory of its own, or names nobody else has. */
+/** Addresses to which sockets of one kind can be bound: on loopback, in a temporary directory, or unique abstract names. */
 export class Place implements Disposable {
   readonly kind: Kind;
   readonly family: number;
@@ -31,7 +31,7 @@ export class Place implements Disposable {
     this.family = kind === "AF_INET" ? AF_INET : kind === "AF_INET6" ? AF_INET6 : AF_UNIX;
   }
 
-  /** An address to bind that nobody has: a free port, a new path, a new name. */
+  /** Returns an unused address: a free port, a new path or a new name. */
   fresh(): AddressLike {
     if (this.kind === "AF_INET") return { address: "127.0.0.1", port: 0 };
     if (this.kind === "AF_INET6") return { address: "::1", port: 0 };
@@ -40,13 +40,13 @@ export class Place implements Disposable {
     };
   }
 
-  /** A path in a directory of this place's own, which goes with it. */
+  /** Returns a path in a temporary directory, which is removed on dispose. */
   path(name: string): string {
     this.#directory ??= mkdtempSync(join(tmpdir(), "epoll-hello-"));
     return join(this.#directory, name);
   }
 
-  /** A socket that is bound to a fresh address. */
+  /** Creates a socket that is bound to an unused address. */
   bound(type: number = SOCK_STREAM): Socket {
     const socket = new Socket(this.family, type);
     try {
@@ -64,7 +64,7 @@ export class Place implements Disposable {
     return socket;
   }
 
-  /** Two stream (or seqpacket) sockets that are connected through a listener. */
+  /** Creates two stream (or seqpacket) sockets that are connected through a listening socket. */
   connected(type: number = SOCK_STREAM): Pair {
     using listener = this.listening(undefined, type);
     const client = new Socket(this.family, type);
@@ -72,7 +72,7 @@ export class Place implements Disposable {
     return new Pair(client, accepted(listener).socket);
   }
 
-  /** Two datagram sockets, bound, each with the other as its peer. */
+  /** Creates two bound datagram sockets that are each other's peer. */
   datagrams(): Pair {
     const client = this.bound(SOCK_DGRAM);
     const server = this.bound(SOCK_DGRAM);
@@ -86,7 +86,7 @@ export class Place implements Disposable {
   }
 }
 
-/** Two sockets that close together. */
+/** Two sockets that are closed together. */
 export class Pair implements Disposable {
   readonly client: Socket;
   readonly server: Socket;
@@ -102,14 +102,14 @@ export class Pair implements Disposable {
   }
 }
 
-/** Wait until epoll reports any of `mask` (or an error) for the socket, and return what it reports. */
+/** Waits until epoll reports an event of `mask` (or an error) for the socket, and returns the events. */
 export function until(socket: Socket, mask: number): number {
-  const events = poll(socket, mask, PATIENCE_MS);
-  if (events === 0) throw new Error(`waited ${PATIENCE_MS} ms in vain`);
+  const events = poll(socket, mask, TIMEOUT_MS);
+  if (events === 0) throw new Error(`no event within ${TIMEOUT_MS} ms`);
   return events;
 }
 
-/** What epoll reports for the socket now. */
+/** Returns the current events of the socket. */
 export function readiness(socket: Socket, mask: number): number {
   return poll(socket, mask, 0);
 }
@@ -120,7 +120,7 @@ function poll(socket: Socket, mask: number, timeoutMs: number): number {
   return epoll.poll(timeoutMs)[0]?.[1] ?? 0;
 }
 
-/** The next connection, once it is there. */
+/** Waits for and accepts a connection. */
 export function accepted(listener: Socket): { socket: Socket; address: Address } {
   for (;;) {
     const connection = listener.accept();
@@ -129,7 +129,7 @@ export function accepted(listener: Socket): { socket: Socket; address: Address }
   }
 }
 
-/** What `receive` gives, once it is there. */
+/** Waits until `receive` returns something other than null, and returns it. */
 export function eventually<T>(socket: Socket, receive: () => T | null): T {
   for (;;) {
     const received = receive();
@@ -138,7 +138,7 @@ export function eventually<T>(socket: Socket, receive: () => T | null): T {
   }
 }
 
-/** Receive exactly `size` bytes of a stream, or fewer if it ends before. */
+/** Receives exactly `size` bytes of a stream, or fewer if it ends before. */
 export function receiveAll(socket: Socket, size: number): Uint8Array {
   const all = new Uint8Array(size);
   let filled = 0;
@@ -150,7 +150,7 @@ export function receiveAll(socket: Socket, size: number): Uint8Array {
   return all.subarray(0, filled);
 }
 
-/** Send all of it, waiting for room where there is none. Only for what somebody reads, or what fits. */
+/** Sends all data, waiting for space in the send buffer. The data must fit, or be read by another process. */
 export function sendAll(socket: Socket, data: Uint8Array): void {
   for (let sent = 0; sent < data.length;) {
     const n = socket.send(data.subarray(sent));
@@ -159,17 +159,17 @@ export function sendAll(socket: Socket, data: Uint8Array): void {
   }
 }
 
-/** `null` instead of WOULD_BLOCK. */
+/** Returns null instead of WOULD_BLOCK. */
 export function orNull(n: number): number | null {
   return n === -1 ? null : n;
 }
 
-/** The address of a port that nobody listens on; kept bound, so that nobody takes it meanwhile. */
+/** Creates a socket that is bound but does not listen, so that connections to its address are refused. */
 export function refusing(place: Place): Socket {
   return place.bound(SOCK_STREAM);
 }
 
-/** The error of a call that must fail with an errno. */
+/** Returns the ErrnoError that a call throws. */
 export function errnoError(call: () => unknown): ErrnoError {
   try {
     call();
@@ -180,7 +180,7 @@ export function errnoError(call: () => unknown): ErrnoError {
   throw new Error("the call did not fail");
 }
 
-/** `[code, syscall]` of a call that must fail with an errno. */
+/** Returns `[code, syscall]` of the ErrnoError that a call throws. */
 export function failure(call: () => unknown): [code: string, syscall: string] {
   const { code, syscall } = errnoError(call);
   return [code, syscall];
@@ -190,19 +190,19 @@ export function text(bytes: Uint8Array | undefined | null): string | null | unde
   return bytes && new TextDecoder().decode(bytes);
 }
 
-/** Bytes that differ at every place near each other, the same for the same start. */
+/** Returns bytes of a fixed pattern in which neighboring bytes differ, from offset `start`. */
 export function pattern(length: number, start = 0): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = byteAt(start + i);
   return bytes;
 }
 
-/** The byte at one place of the endless pattern. */
-export function byteAt(place: number): number {
-  return (Math.imul(place, 0x9e3779b1) >>> 24) & 0xff;
+/** Returns the byte of the pattern at an offset. */
+export function byteAt(offset: number): number {
+  return (Math.imul(offset, 0x9e3779b1) >>> 24) & 0xff;
 }
 
-/** After each test of the file, assert that it left no socket open that it opened. */
+/** Asserts after each test of the file that it left no socket open. */
 export function everySocketIsClosed(): void {
   let before = new Set<string>();
   const sockets = (): Set<string> => new Set([...openFds().values()].filter((what) => what.startsWith("socket:")));
@@ -215,8 +215,8 @@ export function everySocketIsClosed(): void {
 }
 
 /**
- * A port that nobody has at any of these addresses, just now. A port that is free at one may be a client's at another, whose
- * connection may have ended a minute ago: TIME_WAIT.
+ * Returns a port that is currently free at all of the addresses. A port that is free at one address can be in use by a client
+ * at another, or in TIME_WAIT.
  */
 export function freePort(...addresses: readonly [string, ...string[]]): number {
   for (;;) {

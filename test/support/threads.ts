@@ -1,34 +1,34 @@
-// The threads of this process that are not Bun's own: what a test leaves must be what it found.
+// Bridge threads of this process, to check that a test leaves none running.
 
 import { expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { leavesNoFd } from "./fds.ts";
 
-/** How many threads wait for Bun's loop: those that block every signal that can be blocked. */
-export function waitingThreads(): number {
+/** Returns the number of bridge threads. Unlike Bun's own threads, they block all signals. */
+export function countBridgeThreads(): number {
   return readdirSync("/proc/self/task").filter((id) => {
     try {
       const [, blocked = ""] =
         /^SigBlk:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/self/task/${id}/status`, "utf8")) ?? [];
       return (BigInt(`0x${blocked}`) & ALL) === ALL;
     } catch {
-      return false; // it has just ended
+      return false; // it has just exited
     }
   }).length;
 }
 
-/** All but SIGKILL, SIGSTOP, and the two that libc keeps for itself. */
+/** All signals except SIGKILL, SIGSTOP and those that libc reserves for itself. */
 const ALL = 0xffffffffffffffffn & ~((1n << 8n) | (1n << 18n) | (1n << 31n) | (1n << 32n) | (1n << 33n));
 
-/** Run `body` and assert that it leaves neither a descriptor nor a thread. */
+/** Runs `body` and asserts that it leaves neither an fd nor a bridge thread. */
 export async function leavesNothing(body: () => unknown): Promise<void> {
-  await waitingThreadsAre(0);
+  await expectBridgeThreads(0);
   await leavesNoFd(body);
-  await waitingThreadsAre(0);
+  await expectBridgeThreads(0);
 }
 
-/** Assert how many there are. One that was joined is listed for a moment more. */
-export async function waitingThreadsAre(count: number): Promise<void> {
-  for (let i = 0; waitingThreads() > count && i < 5_000; i++) await Bun.sleep(1);
-  expect(waitingThreads()).toBe(count);
+/** Waits for and asserts the number of bridge threads: a thread that was joined is still listed for a moment. */
+export async function expectBridgeThreads(count: number): Promise<void> {
+  for (let i = 0; countBridgeThreads() > count && i < 5_000; i++) await Bun.sleep(1);
+  expect(countBridgeThreads()).toBe(count);
 }

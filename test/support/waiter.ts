@@ -1,4 +1,4 @@
-// A program that waits in Epoll.poll: prints its epoll's number, waits, then prints what it saw, as JSON.
+// A program that waits in Epoll.poll: prints the fd of its epoll instance, waits, then prints a report as JSON.
 
 import { constants, openSync } from "node:fs";
 import { EFD_NONBLOCK } from "../../src/kernel/constants.ts";

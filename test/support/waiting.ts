@@ -1,37 +1,37 @@
-// Another process that waits in Epoll.poll, seen from outside: started, known to be blocked, and heard at the end.
+// Starts another process that waits in Epoll.poll, detects when it is blocked, interrupts it and reads its report.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PATIENCE_MS } from "./descriptors.ts";
+import { TIMEOUT_MS } from "./descriptors.ts";
 import { type Program, start } from "./programs.ts";
 
 const SIGUSR1 = 10;
 
 export interface WaiterOptions {
-  /** The path of a FIFO whose reading end is watched, or nothing is. */
+  /** The path of a FIFO whose read end is watched; default: nothing is watched. */
   fifo?: string;
-  /** What is watched of it. */
+  /** The mask that the FIFO is registered with. */
   mask?: number;
   timeoutMs: number;
 }
 
-/** What waiter.ts is given. */
+/** The argument of waiter.ts. */
 export interface WaiterArgument extends WaiterOptions {
   /** The signal to count. */
   signal: number;
 }
 
 export interface WaiterReport {
-  /** What poll returned, without the descriptors. */
+  /** The masks that poll returned. */
   masks: number[];
   elapsedMs: number;
-  /** Each epoll_wait that it took: the time it was given, and what it returned. */
+  /** The timeout and the result of each epoll_wait. */
   waits: { timeoutMs: number; n: number }[];
-  /** How often SIGUSR1 came. */
+  /** How often SIGUSR1 was caught. */
   signals: number;
 }
 
-/** A process of which it is known that its poll blocks. */
+/** A process whose poll is known to be blocked. */
 export class Waiter {
   readonly #program: Program;
   readonly #epfd: number;
@@ -50,27 +50,27 @@ export class Waiter {
     return waiter;
   }
 
-  /** Wait until it is blocked in epoll_wait (its thread is in a call whose first argument is its epoll), or is over. */
+  /** Waits until the process is blocked in epoll_wait on its epoll instance, or has exited. */
   async blocks(): Promise<void> {
     const { pid } = this.#program;
     await eventually(() => {
-      const [call = "", argument] = ofProcess(pid, `task/${pid}/syscall`)?.split(" ") ?? [];
-      return call === "" || (WAITS.has(call) && Number(argument) === this.#epfd);
+      const [call = "", argument] = readProcFile(pid, `task/${pid}/syscall`)?.split(" ") ?? [];
+      return call === "" || (WAIT_CALLS.has(call) && Number(argument) === this.#epfd);
     });
   }
 
-  /** Send SIGUSR1, and wait until it has come and the process waits again, or is over. */
+  /** Sends SIGUSR1 and waits until the process has caught it and waits again, or has exited. */
   async interrupt(): Promise<void> {
     const { pid } = this.#program;
-    if (ofProcess(pid, "status") !== undefined) process.kill(pid, SIGUSR1);
+    if (readProcFile(pid, "status") !== undefined) process.kill(pid, SIGUSR1);
     await eventually(() => {
-      const [, pending] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(ofProcess(pid, "status") ?? "") ?? [];
+      const [, pending] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readProcFile(pid, "status") ?? "") ?? [];
       return pending === undefined || (BigInt(`0x${pending}`) & (1n << BigInt(SIGUSR1 - 1))) === 0n;
     });
     await this.blocks();
   }
 
-  /** What it saw, once it is over. */
+  /** Waits for the exit of the process and returns its report. */
   async report(): Promise<WaiterReport> {
     const [line] = await this.#program.output(/^\{.*\}$/m);
     await this.#program.exited;
@@ -78,11 +78,11 @@ export class Waiter {
   }
 }
 
-/** epoll_wait of x86-64; epoll_pwait of both, arm64's only one. */
-const WAITS = new Set(process.arch === "arm64" ? ["22"] : ["232", "281"]);
+/** System call numbers: epoll_wait and epoll_pwait on x86-64, epoll_pwait on arm64. */
+const WAIT_CALLS = new Set(process.arch === "arm64" ? ["22"] : ["232", "281"]);
 
-/** A file of proc_pid(5), or undefined if the process is over. */
-function ofProcess(pid: number, file: string): string | undefined {
+/** Reads a file of proc_pid(5). Returns undefined if the process has exited. */
+function readProcFile(pid: number, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch (error) {
@@ -91,10 +91,10 @@ function ofProcess(pid: number, file: string): string | undefined {
   }
 }
 
-/** Wait until it is so. */
-async function eventually(isSo: () => boolean): Promise<void> {
-  for (const patience = performance.now() + PATIENCE_MS; !isSo();) {
-    if (performance.now() > patience) throw new Error("waited in vain for another process");
+/** Waits until the condition holds. */
+async function eventually(condition: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + TIMEOUT_MS; !condition();) {
+    if (performance.now() > deadline) throw new Error("timed out waiting for another process");
     await new Promise(setImmediate);
   }
 }

@@ -1,4 +1,4 @@
-// A Worker that gets an eventfd's number, writes to it, and ends.
+// A Worker that receives an eventfd, writes to it and exits.
 
 import { EventFd } from "../../src/index.ts";
 

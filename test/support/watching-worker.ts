@@ -1,4 +1,4 @@
-// A Worker that watches, serves and wakes itself up until it is terminated.
+// A Worker that runs a watch and a server until it is terminated.
 
 import { EPOLLIN, EpollServer, socketpair, watch } from "../../src/index.ts";
 

@@ -1,4 +1,4 @@
-// watch() with a callback: when it is called, and when not.
+// watch() with a callback: when the callback is called, and when it is not.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -13,39 +13,39 @@ import {
   type Watch,
   watch,
 } from "../../src/index.ts";
-import { leavesNothing, waitingThreads } from "../support/threads.ts";
-import { next, settled, turns, until } from "../support/turns.ts";
+import { leavesNothing, countBridgeThreads } from "../support/threads.ts";
+import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-test("it is called with the mask and the number when the descriptor is ready, from wherever that comes", () =>
+test("calls the callback with the mask and the fd when the fd becomes ready", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
-    const heard = next<[number, number]>();
+    const received = Promise.withResolvers<[number, number]>();
     const watcher = watch(ours, EPOLLIN, (mask, fd) => {
       watcher.close();
-      heard.tell([mask, fd]);
+      received.resolve([mask, fd]);
     });
     expect([watcher.fd, watcher.mask, watcher.closed, watcher.hasRef()]).toEqual([ours.fileno(), EPOLLIN, false, true]);
     setTimeout(() => peer.send("a"), 1);
-    expect(await heard.told).toEqual([EPOLLIN, ours.fileno()]);
+    expect(await received.promise).toEqual([EPOLLIN, ours.fileno()]);
     expect(watcher.closed).toBe(true);
     ours.close();
     peer.close();
   }));
 
-test("level-triggered: again and again until it is drained, and then no more", () =>
+test("is level-triggered: calls the callback until the fd is drained", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     let calls = 0;
-    const drained = next<void>();
+    const drained = Promise.withResolvers<void>();
     using _ = watch(ours, EPOLLIN, () => {
       if (++calls < 5) return;
       ours.recv(10);
-      drained.tell();
+      drained.resolve();
     });
     peer.send("a");
-    await drained.told;
+    await drained.promise;
     await settled();
     expect(calls).toBe(5);
     peer.send("b");
@@ -55,7 +55,7 @@ test("level-triggered: again and again until it is drained, and then no more", (
     peer.close();
   }));
 
-test("EPOLLET: once for each arrival; EPOLLONESHOT: once until modify", () =>
+test("calls once per arrival with EPOLLET, and once until modify with EPOLLONESHOT", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     for (const [flag, again] of [
@@ -78,7 +78,7 @@ test("EPOLLET: once for each arrival; EPOLLONESHOT: once until modify", () =>
     peer.close();
   }));
 
-test("modify watches for something else", () =>
+test("modify changes the events to watch for", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const masks: number[] = [];
@@ -101,17 +101,17 @@ test("modify watches for something else", () =>
     peer.close();
   }));
 
-test("EPOLLHUP comes without being asked for", () =>
+test("reports EPOLLHUP even if it is not requested", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
-    const heard = next<number>();
-    using _ = watch(ours, 0, (mask) => heard.tell(mask));
+    const received = Promise.withResolvers<number>();
+    using _ = watch(ours, 0, (mask) => received.resolve(mask));
     peer.close();
-    expect((await heard.told) & EPOLLHUP).toBe(EPOLLHUP);
+    expect((await received.promise) & EPOLLHUP).toBe(EPOLLHUP);
     ours.close();
   }));
 
-test("a watch that is closed in a callback hears nothing any more, not even of the same iteration", () =>
+test("does not call back after close, not even in the same iteration", () =>
   leavesNothing(async () => {
     const pairs = Array.from({ length: 20 }, () => socketpair());
     let calls = 0;
@@ -128,16 +128,16 @@ test("a watch that is closed in a callback hears nothing any more, not even of t
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("one that is opened in a callback, on a number that was just closed, hears only of its own", () =>
+test("does not deliver an event of a closed fd to a new watch on the same number", () =>
   leavesNothing(async () => {
     const pairs = Array.from({ length: 10 }, () => socketpair());
-    const heard: number[] = [];
+    const received: number[] = [];
     let replaced: [ReturnType<typeof watch>, ReturnType<typeof socketpair>] | undefined;
     const watchers = pairs.map(([ours]) =>
       watch(ours, EPOLLIN, () => {
         ours.recv(10);
         if (replaced !== undefined) return;
-        // The other's event is in the same iteration's list: its number becomes another's.
+        // The event of the other socket is in the same batch; its number is reused before that event is handled.
         const other = pairs.findLast(([socket]) => socket !== ours && !socket.closed) as (typeof pairs)[number];
         const fd = other[0].fileno();
         watchers[pairs.indexOf(other)]?.close();
@@ -145,25 +145,25 @@ test("one that is opened in a callback, on a number that was just closed, hears 
         const pair = socketpair();
         expect(pair.map((socket) => socket.fileno())).toContain(fd);
         const mine = pair[0].fileno() === fd ? pair[0] : pair[1];
-        replaced = [watch(mine, EPOLLIN, (mask) => void heard.push(mask)), pair];
+        replaced = [watch(mine, EPOLLIN, (mask) => void received.push(mask)), pair];
       }),
     );
     for (const [, peer] of pairs) peer.send("a");
     await until(() => replaced !== undefined);
     await settled();
-    expect(heard).toEqual([]);
+    expect(received).toEqual([]);
     for (const watcher of watchers) watcher.close();
     replaced?.[0].close();
     for (const socket of [...pairs.flat(), ...(replaced?.[1] ?? [])]) socket.close();
   }));
 
-test("timers, promises, fetch and Bun.serve run beside it, though a descriptor is always ready", () =>
+test("timers, promises, fetch and Bun.serve run alongside a watch whose fd is always ready", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     let calls = 0;
     using _ = watch(ours, EPOLLOUT, () => void calls++);
-    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("beside") });
-    expect(await (await fetch(server.url, { keepalive: false })).text()).toBe("beside");
+    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("alongside") });
+    expect(await (await fetch(server.url, { keepalive: false })).text()).toBe("alongside");
     await Bun.sleep(2);
     await new Promise(process.nextTick);
     const before = calls;
@@ -172,50 +172,56 @@ test("timers, promises, fetch and Bun.serve run beside it, though a descriptor i
     await server.stop(true);
     ours.close();
     peer.close();
-    await turns(5); // Bun closes its own descriptors in its own time
+    await runIterations(5); // Bun closes its own fds a little later
   }));
 
-test("an Epoll is watched like any descriptor", () =>
+test("watches an Epoll like any other fd", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     using epoll = new Epoll();
     epoll.register(ours, EPOLLIN);
-    const heard = next<unknown>();
+    const received = Promise.withResolvers<unknown>();
     using _ = watch(epoll, EPOLLIN, () => {
       ours.recv(10);
-      heard.tell(epoll.poll(0));
+      received.resolve(epoll.poll(0));
     });
     peer.send("a");
-    expect(await heard.told).toEqual([]);
+    expect(await received.promise).toEqual([]);
     ours.close();
     peer.close();
   }));
 
-test("thousands share one bridge: one thread, a handful of descriptors", () =>
+test("many watches share one thread and a few fds", () =>
   leavesNothing(async () => {
     const { openFds } = await import("../support/fds.ts");
     const pairs = Array.from({ length: 500 }, () => socketpair());
     const before = openFds().size;
     const watchers = pairs.map(([ours]) => watch(ours, EPOLLIN, () => {}));
-    expect(waitingThreads()).toBe(1);
+    expect(countBridgeThreads()).toBe(1);
     expect(openFds().size - before).toBeLessThan(6);
     for (const watcher of watchers) watcher.close();
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("what cannot be watched is refused, and leaves nothing", () =>
+test("rejects an fd that cannot be watched, and leaves nothing open", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const { openSync, closeSync } = await import("node:fs");
     const file = openSync(import.meta.path, "r");
-    expect(() => watch(file, EPOLLIN, () => {})).toThrow("EPERM: operation not permitted, epoll_ctl");
+    expect(() => watch(file, EPOLLIN, () => {})).toThrow(
+      "EPERM: operation not permitted, epoll_ctl: regular files and directories are always ready and cannot be watched",
+    );
     closeSync(file);
     expect(() => watch(file, EPOLLIN, () => {})).toThrow("EBADF: bad file descriptor, epoll_ctl");
     expect(() => watch(-1, EPOLLIN, () => {})).toThrow(RangeError);
     expect(() => watch("3" as never, EPOLLIN, () => {})).toThrow(TypeError);
     expect(() => watch(ours, 2 ** 33, () => {})).toThrow(RangeError);
-    expect(() => watch(ours, EPOLLIN, "call" as never)).toThrow("watch takes a function to call back");
-    expect(() => watch(ours, EPOLLIN, () => {}, { signal: {} as never })).toThrow("signal is an AbortSignal");
+    expect(() => watch(ours, EPOLLIN, "call" as never)).toThrow(
+      'callback must be a function, or omitted to iterate over the watch; received "call"',
+    );
+    expect(() => watch(ours, EPOLLIN, () => {}, { signal: {} as never })).toThrow(
+      "signal must be an AbortSignal; received an instance of Object",
+    );
     const watcher = watch(ours, EPOLLIN, () => {});
     expect(() => watch(ours, EPOLLOUT, () => {})).toThrow(ErrnoError);
     expect(() => watch(ours, EPOLLOUT, () => {})).toThrow("EEXIST");

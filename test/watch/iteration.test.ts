@@ -1,13 +1,13 @@
-// watch() without a callback: for await, one mask for each time that it is asked for.
+// watch() without a callback: an async iterator with one mask per step.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT, socketpair, watch } from "../../src/index.ts";
 import { leavesNothing } from "../support/threads.ts";
-import { settled, turns, until } from "../support/turns.ts";
+import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-test("each turn of the loop waits until the descriptor is ready; leaving it closes the watch", () =>
+test("each step waits until the fd is ready, and leaving the loop closes the watch", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const watcher = watch(ours, EPOLLIN);
@@ -24,7 +24,7 @@ test("each turn of the loop waits until the descriptor is ready; leaving it clos
     peer.close();
   }));
 
-test("between two turns nothing is watched: no event is kept for later but one", () =>
+test("between two steps nothing is watched, and at most one event is kept", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const iterator = watch(ours, EPOLLIN | EPOLLOUT)[Symbol.asyncIterator]();
@@ -38,7 +38,7 @@ test("between two turns nothing is watched: no event is kept for later but one",
     peer.close();
   }));
 
-test("several that wait get an event each", () =>
+test("each of several pending next() calls gets an event", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const watcher = watch(ours, EPOLLIN);
@@ -51,7 +51,7 @@ test("several that wait get an event each", () =>
     peer.close();
   }));
 
-test("an AbortSignal ends it: before it begins, while it waits, between two turns; also one with a callback", () =>
+test("an AbortSignal closes the watch: before the first step, while waiting, between steps, and with a callback", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const masks: number[] = [];
@@ -80,7 +80,7 @@ test("an AbortSignal ends it: before it begins, while it waits, between two turn
     peer.close();
   }));
 
-test("close ends who waits", () =>
+test("close ends a pending iteration", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const watcher = watch(ours, EPOLLIN);
@@ -90,24 +90,24 @@ test("close ends who waits", () =>
     peer.close();
   }));
 
-test("modify while it waits: it waits for that", () =>
+test("modify changes the events that a pending step waits for", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const watcher = watch(ours, EPOLLIN);
-    const told = watcher[Symbol.asyncIterator]().next();
-    await turns(5);
+    const result = watcher[Symbol.asyncIterator]().next();
+    await runIterations(5);
     watcher.modify(EPOLLOUT);
-    expect(await told).toEqual({ done: false, value: EPOLLOUT });
+    expect(await result).toEqual({ done: false, value: EPOLLOUT });
     watcher.close();
     ours.close();
     peer.close();
   }));
 
-test("one that calls back is not iterated over", () =>
+test("a watch with a callback is not iterable", () =>
   leavesNothing(() => {
     const [ours, peer] = socketpair();
     using watcher = watch(ours, EPOLLIN, () => {});
-    expect(() => watcher[Symbol.asyncIterator]()).toThrow("leave out the function");
+    expect(() => watcher[Symbol.asyncIterator]()).toThrow("omit the callback");
     ours.close();
     peer.close();
   }));

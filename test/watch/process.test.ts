@@ -1,4 +1,4 @@
-// watch() and start(), and the process they are in: what keeps it alive, what ends it, and what it leaves, at any moment.
+// watch() and start() in a process: what keeps it alive, uncaught exceptions, exit, and terminated Workers.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../support/children.ts";
@@ -10,87 +10,90 @@ afterEach(endPrograms);
 const prelude = `
   import { EPOLLIN, EPOLLOUT, EpollServer, socketpair, watch } from "./src/index.ts";
   const [ours, peer] = socketpair();
-  const say = (text) => require("node:fs").writeSync(1, text + "\\n");
+  const print = (text) => require("node:fs").writeSync(1, text + "\\n");
 `;
 
-/** Run a program to its end: what it said, and its exit code. */
-async function ran(code: string): Promise<[stdout: string, code: number]> {
+/** Runs a program. Returns its output and its exit code. */
+async function outputOf(code: string): Promise<[stdout: string, code: number]> {
   const { stdout, stderr, code: exitCode } = await run(["bun", "-e", prelude + code]);
   return [`${stdout}${stderr.replace(/^(?!.*error:).*\n?/gm, "")}`, exitCode];
 }
 
-test("an open watch keeps the process alive, an unref'd one does not, whether it is idle or always ready", async () => {
-  const alive = `setTimeout(() => { say("alive"); watcher.close(); }, 50).unref();`;
-  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
-  expect(await ran(`const watcher = watch(ours, EPOLLOUT, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
-  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
-  expect(await ran(`const watcher = watch(ours, EPOLLOUT, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
-  expect(await ran(`const watcher = watch(ours, EPOLLIN, () => {}).unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
+test("an open watch keeps the process alive unless unref'd, whether it is idle or always ready", async () => {
+  const alive = `setTimeout(() => { print("alive"); watcher.close(); }, 50).unref();`;
+  expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLOUT, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLOUT, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}).unref().ref(); ${alive}`)).toEqual([
+    "alive\n",
+    0,
+  ]);
 });
 
-test("an unref'd one is served as long as something else keeps the process alive, and that only waits", async () => {
+test("an unref'd watch gets events while a timer keeps the process alive", async () => {
   const program = `
     let calls = 0;
     watch(ours, EPOLLOUT, () => void calls++).unref();
-    setTimeout(() => say(String(calls > 10)), 300);
+    setTimeout(() => print(String(calls > 10)), 300);
   `;
-  expect(await ran(program)).toEqual(["true\n", 0]);
+  expect(await outputOf(program)).toEqual(["true\n", 0]);
 });
 
-test("of several, one that is ref'd is enough; closing it lets the process end", async () => {
+test("one ref'd watch of several keeps the process alive until it is closed", async () => {
   const program = `
     const others = [watch(peer, EPOLLIN, () => {}).unref()];
     const watcher = watch(ours, EPOLLIN, () => {});
-    setTimeout(() => { say("alive"); watcher.close(); }, 50).unref();
+    setTimeout(() => { print("alive"); watcher.close(); }, 50).unref();
   `;
-  expect(await ran(program)).toEqual(["alive\n", 0]);
+  expect(await outputOf(program)).toEqual(["alive\n", 0]);
 });
 
-test("who iterates and waits keeps the process alive", async () => {
+test("a pending iteration keeps the process alive", async () => {
   const program = `
     setTimeout(() => peer.send("a"), 50).unref();
-    for await (const mask of watch(ours, EPOLLIN)) { say(String(mask)); break; }
+    for await (const mask of watch(ours, EPOLLIN)) { print(String(mask)); break; }
   `;
-  expect(await ran(program)).toEqual(["1\n", 0]);
+  expect(await outputOf(program)).toEqual(["1\n", 0]);
 });
 
 test("a started server keeps the process alive until it stops, unless unref'd", async () => {
   const server = `const server = new EpollServer({ hostname: "127.0.0.1" }); await server.start();`;
-  const alive = `setTimeout(() => { say("alive"); server.stop(); }, 50).unref();`;
-  expect(await ran(`${server} ${alive}`)).toEqual(["alive\n", 0]);
-  expect(await ran(`${server} server.unref(); ${alive}`)).toEqual(["", 0]);
-  expect(await ran(`${server} server.unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
+  const alive = `setTimeout(() => { print("alive"); server.stop(); }, 50).unref();`;
+  expect(await outputOf(`${server} ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await outputOf(`${server} server.unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await outputOf(`${server} server.unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
 });
 
-test("what a callback throws is an uncaught exception; the others of the iteration are called, and the watch goes on", async () => {
+test("an exception in a callback is reported as uncaught and affects no other watch", async () => {
   const program = `
     let errors = 0, calls = 0;
-    process.on("uncaughtException", (error) => { say(error.message); if (++errors === 2) done(); });
+    process.on("uncaughtException", (error) => { print(error.message); if (++errors === 2) done(); });
     const a = watch(ours, EPOLLIN, () => { ours.recv(1); throw new Error("thrown"); });
     const b = watch(peer, EPOLLIN, () => { peer.recv(1); calls++; });
     ours.send("xx"); peer.send("xx");
-    const done = () => setTimeout(() => { say(String(calls)); a.close(); b.close(); }, 5);
+    const done = () => setTimeout(() => { print(String(calls)); a.close(); b.close(); }, 5);
   `;
-  expect(await ran(program)).toEqual(["thrown\nthrown\n2\n", 0]);
+  expect(await outputOf(program)).toEqual(["thrown\nthrown\n2\n", 0]);
 });
 
-test("uncaught, it ends the process as any other; a rejection does, too", async () => {
-  const [thrown, code] = await ran(`watch(ours, EPOLLOUT, () => { throw new Error("thrown"); });`);
+test("an uncaught exception or rejection in a callback ends the process", async () => {
+  const [thrown, code] = await outputOf(`watch(ours, EPOLLOUT, () => { throw new Error("thrown"); });`);
   expect([thrown.slice(0, 500), code]).toEqual([expect.stringContaining("error: thrown"), 1]);
-  const [rejected, itsCode] = await ran(
+  const [rejected, rejectedCode] = await outputOf(
     `peer.send("a"); watch(ours, EPOLLIN, async () => { ours.recv(1); throw new Error("rejected"); });`,
   );
-  expect([rejected.slice(0, 500), itsCode]).toEqual([expect.stringContaining("error: rejected"), 1]);
+  expect([rejected.slice(0, 500), rejectedCode]).toEqual([expect.stringContaining("error: rejected"), 1]);
 });
 
-test("without descriptors left, watch and start fail with EMFILE, leave nothing, and work once there are some", async () => {
+test("watch and start fail with EMFILE at the fd limit, leak nothing, and succeed when fds are available", async () => {
   const program = `
     import { readdirSync } from "node:fs";
     import { EPOLLIN, EpollServer, EventFd, socketpair, watch } from "./src/index.ts";
     const count = () => readdirSync("/proc/self/fd").length;
     const [ours] = socketpair();
     const server = new EpollServer({ hostname: "127.0.0.1" });
-    watch(ours, EPOLLIN, () => {}).close(); // Bun opens what it needs for its own loop
+    watch(ours, EPOLLIN, () => {}).close(); // makes Bun open the fds of its own loop
     await Bun.sleep(20);
     const before = count();
     const codes = [];
@@ -111,12 +114,12 @@ test("without descriptors left, watch and start fail with EMFILE, leave nothing,
   `;
   const { output, exitCode } = await runBun(program, { maxFds: 200 });
   const codes = output as string[];
-  expect(codes.at(-1)).toMatch(/ started$/); // a server needs fewer than a watch does
+  expect(codes.at(-1)).toMatch(/ started$/); // a server needs fewer fds than a watch
   expect(new Set(codes.slice(0, -1))).toEqual(new Set(["EMFILE EMFILE"]));
   expect(exitCode).toBe(0);
 });
 
-test("process.exit at any moment is clean", async () => {
+test("process.exit works at any time", async () => {
   const moments = [
     `process.exit(7);`,
     `setImmediate(() => process.exit(7));`,
@@ -129,7 +132,7 @@ test("process.exit at any moment is clean", async () => {
   ];
   for (const moment of moments) {
     for (let i = 0; i < 3; i++) {
-      expect([moment, ...(await ran(`const watcher = watch(ours, EPOLLIN, () => {}); ${moment}`))]).toEqual([
+      expect([moment, ...(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}); ${moment}`))]).toEqual([
         moment,
         "",
         7,
@@ -138,30 +141,30 @@ test("process.exit at any moment is clean", async () => {
   }
 });
 
-test("a Worker is terminated at any moment: its thread ends, its descriptors are closed, and the others' watches go on", async () => {
+test("terminating a Worker ends its thread and closes its fds, and watches of other threads continue", async () => {
   const program = `
     import { readdirSync } from "node:fs";
-    import { waitingThreads, waitingThreadsAre } from "./test/support/threads.ts";
+    import { countBridgeThreads, expectBridgeThreads } from "./test/support/threads.ts";
     const source = new URL("file://" + process.cwd() + "/test/support/watching-worker.ts");
     let calls = 0;
     const watcher = watch(ours, EPOLLOUT, () => void calls++);
     let ports = [];
     let fds = 0;
     for (let i = 0; i < 60; i++) {
-      if (i === 5) fds = readdirSync("/proc/self/fd").length; // Bun's own are there by now
+      if (i === 5) fds = readdirSync("/proc/self/fd").length; // by now Bun has opened its own fds
       const worker = new Worker(source);
       ports.push(await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data))));
       if (i % 3 > 0) await Bun.sleep(Math.random() * 3);
       await worker.terminate();
     }
     const before = calls;
-    for (let i = 0; (waitingThreads() > 1 || calls === before) && i < 2000; i++) await Bun.sleep(5);
-    say([waitingThreads(), calls > before].join());
-    const refused = await Promise.all(ports.map((port) => fetch("http://127.0.0.1:" + port).then(() => false, () => true)));
-    say([refused.every(Boolean), readdirSync("/proc/self/fd").length - fds < 10].join());
+    for (let i = 0; (countBridgeThreads() > 1 || calls === before) && i < 2000; i++) await Bun.sleep(5);
+    print([countBridgeThreads(), calls > before].join());
+    const rejected = await Promise.all(ports.map((port) => fetch("http://127.0.0.1:" + port).then(() => false, () => true)));
+    print([rejected.every(Boolean), readdirSync("/proc/self/fd").length - fds < 10].join());
     watcher.close();
-    await waitingThreadsAre(0);
-    say("none");
+    await expectBridgeThreads(0);
+    print("none");
   `;
-  expect(await ran(program)).toEqual(["1,true\ntrue,true\nnone\n", 0]);
+  expect(await outputOf(program)).toEqual(["1,true\ntrue,true\nnone\n", 0]);
 });

@@ -1,14 +1,14 @@
-// Any order of opening, closing, ref, unref, modify and events, of watches and a server: a property.
+// Property test: random sequences of open, close, ref, unref, modify and events, for watches and a server.
 
 import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { EPOLLIN, EpollServer, type Socket, socketpair, watch, type Watch } from "../../src/index.ts";
-import { leavesNothing, waitingThreadsAre } from "../support/threads.ts";
-import { settled, turns } from "../support/turns.ts";
+import { leavesNothing, expectBridgeThreads } from "../support/threads.ts";
+import { runIterations, settled } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-/** For more of them: RUNS=100000 bun test test/watch/random-sequences.test.ts */
+/** For more runs: RUNS=100000 bun test test/watch/random-sequences.test.ts */
 const RUNS = Number(process.env["RUNS"] ?? 150);
 const SLOTS = 4;
 
@@ -16,15 +16,15 @@ interface Slot {
   ours: Socket;
   peer: Socket;
   watcher: Watch | undefined;
-  /** What it is watched for. */
+  /** The mask of the watch. */
   mask: number;
   hasRef: boolean;
   sent: number;
   received: number;
 }
 
-/** What the one socket that Bun watches was told last: whether to keep the process alive; undefined if there is none. */
-let earHasRef: boolean | undefined;
+/** Whether the bridge's read end keeps the process alive; undefined if there is no bridge. */
+let readEndHasRef: boolean | undefined;
 
 type Command = [name: keyof typeof commands, slot: number];
 
@@ -32,7 +32,7 @@ const commands = {
   open(slot: Slot) {
     if (slot.watcher !== undefined) return;
     const watcher = watch(slot.ours, (slot.mask = EPOLLIN), () => {
-      expect(slot.watcher).toBe(watcher); // and not one that is closed
+      expect(slot.watcher).toBe(watcher); // not a closed one
       slot.received += slot.ours.recv(100)?.length ?? 0;
     });
     slot.watcher = watcher;
@@ -43,7 +43,7 @@ const commands = {
     slot.watcher = undefined;
   },
   closeInCallback(slot: Slot, slots: Slot[]) {
-    // The next event of whichever comes first closes this one.
+    // The next event of another watch closes this one.
     const other = slots.find(({ watcher }) => watcher !== undefined && watcher !== slot.watcher);
     if (other === undefined) return;
     const { watcher } = other;
@@ -74,15 +74,17 @@ const commands = {
     slot.peer.send("a");
     slot.sent++;
   },
-  turn: () => turns(1),
+  iterate: () => runIterations(1),
   settle: () => settled(),
 };
 
-test("what keeps the process alive, what is heard and what is left are as they were told", async () => {
+test("refs, delivered events and open resources match the calls", async () => {
   const connect = Bun.connect;
-  const spied = spyOn(Bun, "connect").mockImplementation(((options: { socket: { open: (ear: object) => void } }) => {
+  const spied = spyOn(Bun, "connect").mockImplementation(((options: {
+    socket: { open: (readEnd: object) => void };
+  }) => {
     const { open } = options.socket;
-    options.socket.open = (ear) => open(listenedTo(ear as Ear));
+    options.socket.open = (readEnd) => open(trackRefs(readEnd as BunSocket));
     return connect(options as never);
   }) as never);
   try {
@@ -96,8 +98,8 @@ test("what keeps the process alive, what is heard and what is left are as they w
         fc.boolean(),
         fc.boolean(),
         async (list, hasServer, isServerRefd) => {
-          await leavesNothing(() => follow(list, hasServer, isServerRefd));
-          expect(earHasRef).toBeUndefined();
+          await leavesNothing(() => execute(list, hasServer, isServerRefd));
+          expect(readEndHasRef).toBeUndefined();
         },
       ),
       { numRuns: RUNS, endOnFailure: true },
@@ -107,7 +109,7 @@ test("what keeps the process alive, what is heard and what is left are as they w
   }
 });
 
-async function follow(list: Command[], hasServer: boolean, isServerRefd: boolean): Promise<void> {
+async function execute(list: Command[], hasServer: boolean, isServerRefd: boolean): Promise<void> {
   const slots: Slot[] = Array.from({ length: SLOTS }, () => {
     const [ours, peer] = socketpair();
     return { ours, peer, watcher: undefined, mask: EPOLLIN, hasRef: false, sent: 0, received: 0 };
@@ -121,8 +123,8 @@ async function follow(list: Command[], hasServer: boolean, isServerRefd: boolean
       await commands[name](slot, slots);
       const open = slots.filter(({ watcher }) => watcher !== undefined);
       const isAlive = open.some(({ hasRef }) => hasRef) || (hasServer && isServerRefd);
-      expect(earHasRef).toBe(open.length > 0 || hasServer ? isAlive : undefined);
-      await waitingThreadsAre(earHasRef === undefined ? 0 : 1);
+      expect(readEndHasRef).toBe(open.length > 0 || hasServer ? isAlive : undefined);
+      await expectBridgeThreads(readEndHasRef === undefined ? 0 : 1);
     }
     await settled();
     for (const { watcher, mask, sent, received } of slots) {
@@ -138,17 +140,18 @@ async function follow(list: Command[], hasServer: boolean, isServerRefd: boolean
   }
 }
 
-interface Ear {
+interface BunSocket {
   ref(): void;
   unref(): void;
   terminate(): void;
 }
 
-function listenedTo(ear: Ear): Ear {
-  earHasRef = true;
+/** Returns a wrapper that records calls of ref, unref and terminate. */
+function trackRefs(readEnd: BunSocket): BunSocket {
+  readEndHasRef = true;
   return {
-    ref: () => void ((earHasRef = true), ear.ref()),
-    unref: () => void ((earHasRef = false), ear.unref()),
-    terminate: () => void ((earHasRef = undefined), ear.terminate()),
+    ref: () => void ((readEndHasRef = true), readEnd.ref()),
+    unref: () => void ((readEndHasRef = false), readEnd.unref()),
+    terminate: () => void ((readEndHasRef = undefined), readEnd.terminate()),
   };
 }

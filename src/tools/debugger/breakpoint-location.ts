@@ -1,7 +1,7 @@
 // Breakpoint locations: how they are written at the prompt, and how a breakpoint is described.
 
 import * as constants from "../../kernel/constants.ts";
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { CONNECTION_STATES, EVENT_TYPES } from "../breakpoint-values.ts";

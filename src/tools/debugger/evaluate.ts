@@ -1,6 +1,6 @@
 // Evaluates the JavaScript expressions that are typed at the prompt, in conditions and in displays.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { FdEntry } from "./fd-table.ts";
 

@@ -1,6 +1,6 @@
 // How the prompt prints masks, arguments, file descriptors and source lines.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { parsePosition, readSourceLines } from "../source-lines.ts";

@@ -1,9 +1,9 @@
 // Responses to the page's queries: file descriptors, the kernel's interest list, and source lines.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
+import { formatPeer } from "../../trace/format.ts";
 import { explainReadiness } from "../../trace/explain-readiness.ts";
 import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
-import { formatPeer } from "../../trace/format.ts";
 import { compareInterest } from "../../trace/interest-list.ts";
 import { parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";

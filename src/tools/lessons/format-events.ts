@@ -1,6 +1,6 @@
 // Event lists with names in place of file descriptor numbers, which differ from run to run.
 
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { type FdLike, toFd } from "../../kernel/fd.ts";
 
 /** Returns a list such as `[(client, EPOLLIN)]`. A file descriptor without a name is shown by number. */

@@ -1,7 +1,7 @@
 // Lesson: the five event lists that serve one request.
 
 import type { InternetAddress } from "../../kernel/address.ts";
-import { formatMask } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { Socket } from "../../io/socket.ts";
 import { EpollServer } from "../../server/server.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson, type LessonRunner } from "./lesson-runner.ts";

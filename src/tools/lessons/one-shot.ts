@@ -1,6 +1,7 @@
 // Lesson: with EPOLLONESHOT, a registration is disarmed after one event.
 
-import { EPOLLIN, EPOLLONESHOT, formatMask } from "../../kernel/constants.ts";
+import { EPOLLIN, EPOLLONESHOT } from "../../kernel/constants.ts";
+import { formatMask } from "../../kernel/format-mask.ts";
 import { interestList } from "../../trace/interest-list.ts";
 import { formatEvents } from "./format-events.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";

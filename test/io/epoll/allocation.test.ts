@@ -1,4 +1,4 @@
-// pollInto allocates nothing: 200 000 calls leave the JavaScript heap as large as a thousand do.
+// pollInto allocates nothing: 200,000 calls leave the JavaScript heap as large as 1,000 calls do.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../../support/children.ts";
@@ -9,7 +9,7 @@ everyFdIsClosed();
 
 const CALLS = 200_000;
 
-/** In a process of its own, whose heap is small: by how much it grows, in bytes, in `CALLS` times `body`. */
+/** Returns by how many bytes the heap of a separate process grows while `body` runs `CALLS` times. */
 async function growth(body: string): Promise<number> {
   const { output, stderr } = await runBun(`
     import { heapStats } from "bun:jsc";
@@ -25,7 +25,7 @@ async function growth(body: string): Promise<number> {
     function repeat(times) {
       for (let i = 0; i < times; i++) { ${body} }
     }
-    repeat(50_000); // until all of it is compiled
+    repeat(50_000); // until the JIT has compiled everything
     function grown(times) {
       Bun.gc(true);
       const before = heapStats().heapCapacity;
@@ -33,29 +33,29 @@ async function growth(body: string): Promise<number> {
       return heapStats().heapCapacity - before;
     }
     grown(1000);
-    const few = grown(1000); // what the measuring itself takes
-    console.log(grown(${CALLS}) - few);
+    const overhead = grown(1000); // of the measurement
+    console.log(grown(${CALLS}) - overhead);
   `);
   expect(stderr).toBe("");
   return output as number;
 }
 
-const ONE_BLOCK = 16_384; // the heap grows in these
+const BLOCK_BYTES = 16_384; // the heap grows by whole blocks
 
 test.each([
   ["with an event", "sum += epoll.pollInto(events, 0) + events.fd(0) + events.mask(0) + events.token(0);"],
-  ["without one", "sum += empty.pollInto(events, 0);"],
-  ["that may wait", "sum += epoll.pollInto(events, 1000);"],
-])("a call %s", async (_, body) => {
+  ["without an event", "sum += empty.pollInto(events, 0);"],
+  ["with a timeout", "sum += epoll.pollInto(events, 1000);"],
+])("pollInto %s allocates nothing", async (_, body) => {
   const setUp = body.includes("empty") ? "const empty = (globalThis.empty ??= new Epoll());" : "";
-  expect(await growth(setUp + body)).toBeLessThanOrEqual(ONE_BLOCK);
+  expect(await growth(setUp + body)).toBeLessThanOrEqual(BLOCK_BYTES);
 });
 
-test("neither do register, modify and unregister", async () => {
+test("register, modify and unregister allocate nothing", async () => {
   const body = "epoll.modify(ready, EPOLLOUT, i); epoll.unregister(ready); epoll.register(ready, EPOLLIN, i);";
-  expect(await growth(body)).toBeLessThanOrEqual(ONE_BLOCK);
+  expect(await growth(body)).toBeLessThanOrEqual(BLOCK_BYTES);
 });
 
-test("one small object in each call would be seen", async () => {
-  expect(await growth("sum += epoll.pollInto(events, 0); kept = { i };")).toBeGreaterThan(100 * ONE_BLOCK);
+test("the measurement detects one small object per call", async () => {
+  expect(await growth("sum += epoll.pollInto(events, 0); kept = { i };")).toBeGreaterThan(100 * BLOCK_BYTES);
 });

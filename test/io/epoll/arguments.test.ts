@@ -1,4 +1,4 @@
-// Arguments that are none are refused by name, before any system call.
+// Invalid arguments are rejected with their name and value, before any system call.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -11,7 +11,7 @@ import { EventFd, everyFdIsClosed, interestOf } from "../../support/descriptors.
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** An Epoll that counts the system calls that are made through it. */
+/** Creates an Epoll that counts its calls of epoll_ctl. */
 function counted(): { epoll: Epoll; calls: () => number } {
   let calls = 0;
   const host = syscalls();
@@ -36,7 +36,7 @@ describe.each(withFd)("%s", (_, call) => {
   test.each([
     ["nothing", undefined],
     ["null", null],
-    ["digits", "5"],
+    ["a numeric string", "5"],
     ["text", "spam"],
     ["a boolean", true],
     ["a bigint", 5n],
@@ -44,28 +44,29 @@ describe.each(withFd)("%s", (_, call) => {
     ["an object", {}],
     ["an array", [5]],
     ["a function", () => 5],
-    ["a fileno that is no method", { fileno: 5 }],
-    ["a fileno() that gives text", { fileno: () => "5" }],
-    ["a fileno() that gives nothing", { fileno: () => undefined }],
-    ["a fileno() that gives another", { fileno: () => ({ fileno: () => 5 }) }],
-  ])("of %s: TypeError", (_, fd) => {
+    ["a fileno that is not a method", { fileno: 5 }],
+    ["a fileno() that returns text", { fileno: () => "5" }],
+    ["a fileno() that returns nothing", { fileno: () => undefined }],
+    ["a fileno() that returns an object", { fileno: () => ({ fileno: () => 5 }) }],
+  ])("rejects %s with a TypeError", (_, fd) => {
     const { epoll, calls } = counted();
     using __ = epoll;
+    const message = "fd must be an integer or an object with a fileno() method; received ";
     expect(() => call(epoll, fd as number)).toThrow(TypeError);
-    expect(() => call(epoll, fd as number)).toThrow("a file descriptor is a number or has a fileno() method, not ");
+    expect(() => call(epoll, fd as number)).toThrow(message);
     expect(calls()).toBe(0);
   });
 
-  test.each([-1, -2147483648, 1.5, NaN, Infinity, 2147483648])("of %p: RangeError", (fd) => {
+  test.each([-1, -2147483648, 1.5, NaN, Infinity, 2147483648])("rejects %p with a RangeError", (fd) => {
     const { epoll, calls } = counted();
     using _ = epoll;
-    const message = `a file descriptor is a whole number from 0 to 2147483647, not ${fd}`;
+    const message = `fd must be an integer from 0 to 2147483647; received ${fd}`;
     expect(() => call(epoll, fd)).toThrow(new RangeError(message));
     expect(() => call(epoll, { fileno: () => fd })).toThrow(new RangeError(message));
     expect(calls()).toBe(0);
   });
 
-  test("what fileno() throws is thrown", () => {
+  test("passes on an exception of fileno()", () => {
     using epoll = new Epoll();
     const fd = {
       fileno(): number {
@@ -84,40 +85,48 @@ const with32Bits: [name: string, call: (epoll: Epoll, fd: FdLike, n: number) => 
 ];
 
 describe.each(with32Bits)("%s", (name, call) => {
-  const what = name.split(" ")[1];
+  const argument = name.split(" ")[1];
 
-  test.each([null, "1", true, 1n, {}])("as %p: TypeError", (n) => {
+  test.each([
+    [null, "null"],
+    ["1", '"1"'],
+    [true, "true"],
+    [1n, "1n"],
+    [{}, "an instance of Object"],
+  ])("rejects %p with a TypeError", (n, received) => {
     const { epoll, calls } = counted();
     using _ = epoll;
     using eventfd = new EventFd();
-    const message = `a ${what} is a number, not ${typeof n}`;
+    const message = `${argument} must be a 32-bit integer; received ${received}`;
     expect(() => call(epoll, eventfd, n as unknown as number)).toThrow(new TypeError(message));
     expect(calls()).toBe(0);
   });
 
-  test.each([0.5, NaN, Infinity, -Infinity, 2 ** 32, -(2 ** 31) - 1])("as %p: RangeError", (n) => {
+  test.each([0.5, NaN, Infinity, -Infinity, 2 ** 32, -(2 ** 31) - 1])("rejects %p with a RangeError", (n) => {
     const { epoll, calls } = counted();
     using _ = epoll;
     using eventfd = new EventFd();
-    expect(() => call(epoll, eventfd, n)).toThrow(new RangeError(`a ${what} is a whole number of 32 bits, not ${n}`));
+    expect(() => call(epoll, eventfd, n)).toThrow(
+      new RangeError(`${argument} must be a 32-bit integer; received ${n}`),
+    );
     expect(calls()).toBe(0);
   });
 
-  test.each([0, 1, 2 ** 31 - 1, -(2 ** 31)])("as %p is accepted", (n) => {
+  test.each([0, 1, 2 ** 31 - 1, -(2 ** 31)])("accepts %p", (n) => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
     if (name.startsWith("modify")) epoll.register(eventfd, EPOLLIN);
-    call(epoll, eventfd, n & ~0x10000000); // EPOLLEXCLUSIVE has rules of its own
+    call(epoll, eventfd, n & ~0x10000000); // without EPOLLEXCLUSIVE, which has its own rules
     expect(interestOf(epoll)).toHaveLength(1);
   });
 });
 
-test("modify has no default mask: TypeError", () => {
+test("modify requires a mask", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN);
   const modify = epoll.modify.bind(epoll) as (fd: FdLike) => void;
-  expect(() => modify(eventfd)).toThrow(new TypeError("a mask is a number, not undefined"));
+  expect(() => modify(eventfd)).toThrow(new TypeError("mask must be a 32-bit integer; received undefined"));
 });
 
 test.each([
@@ -128,7 +137,7 @@ test.each([
   ["an object", {}],
   ["an array", []],
   ["a typed array", new Int32Array(16)],
-])("pollInto into %s: TypeError", (_, list) => {
+])("pollInto rejects %s with a TypeError", (_, list) => {
   using epoll = new Epoll();
   expect(() => epoll.pollInto(list as unknown as EventList, 0)).toThrow(TypeError);
   expect(epoll.poll(0)).toEqual([]);

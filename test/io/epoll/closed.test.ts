@@ -1,4 +1,4 @@
-// Closing: fails by name afterwards, is done once, and is nobody else's business.
+// Closing an Epoll: methods fail afterwards, closing twice has no effect, and a reused fd is not closed.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { Epoll } from "../../../src/io/epoll.ts";
 import { ClosedError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { syscalls } from "../../../src/kernel/ffi.ts";
+import { OwnedFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { duplicate, EventFd, everyFdIsClosed, interestOf, reportOf } from "../../support/descriptors.ts";
 import { openFds } from "../../support/fds.ts";
@@ -22,6 +23,8 @@ const calls: Record<string, (epoll: Epoll) => unknown> = {
   unregister: (epoll) => epoll.unregister(0),
   poll: (epoll) => epoll.poll(0),
   pollInto: (epoll) => epoll.pollInto(new EventList(1), 0),
+  dup: (epoll) => epoll.dup(),
+  detach: (epoll) => epoll.detach(),
   waitInto: (epoll) => epoll.waitInto(new EventList(1), 0),
 };
 
@@ -31,13 +34,14 @@ function closed(): Epoll {
   return epoll;
 }
 
-test("each method is tried here", () => {
-  const tried = new Set([...Object.keys(calls), "constructor", "closed", "close"]);
-  expect(Object.getOwnPropertyNames(Epoll.prototype).filter((name) => !tried.has(name))).toEqual([]);
+test("the table above has all methods", () => {
+  const tested = new Set([...Object.keys(calls), "constructor", "closed", "close", "open", "transfer"]);
+  const methods = [Epoll.prototype, OwnedFd.prototype].flatMap((prototype) => Object.getOwnPropertyNames(prototype));
+  expect(methods.filter((name) => !tested.has(name))).toEqual([]);
 });
 
 describe.each(Object.entries(calls))("%s", (name, call) => {
-  test("fails by name after close", () => {
+  test("throws a ClosedError after close", () => {
     const error = thrownBy(() => call(closed()));
     expect(error).toBeInstanceOf(ClosedError);
     expect(error).toMatchObject({
@@ -56,20 +60,20 @@ function thrownBy(call: () => unknown): unknown {
   }
 }
 
-test("that it is closed is said before what is wrong with the arguments", () => {
+test("a ClosedError takes precedence over argument errors", () => {
   expect(() => closed().register("spam" as unknown as number)).toThrow(ClosedError);
   expect(() => closed().poll(NaN, 0)).toThrow(ClosedError);
   expect(() => closed().pollInto(null as unknown as EventList)).toThrow(ClosedError);
 });
 
-test("`closed` says so, and never fails", () => {
+test("`closed` is true after close, and never throws", () => {
   const epoll = new Epoll();
   expect(epoll.closed).toBe(false);
   epoll.close();
   expect(epoll.closed).toBe(true);
 });
 
-test("close closes the descriptor", () => {
+test("close closes the fd", () => {
   const epoll = new Epoll();
   const fd = epoll.fileno();
   expect(openFds().get(fd)).toBe("anon_inode:[eventpoll]");
@@ -77,7 +81,7 @@ test("close closes the descriptor", () => {
   expect(openFds().get(fd)).not.toBe("anon_inode:[eventpoll]");
 });
 
-test("close twice is fine, and does not close who has the number by then", () => {
+test("closing twice does not close a reused fd", () => {
   const epoll = new Epoll();
   using eventfd = new EventFd();
   const fd = epoll.fileno();
@@ -89,14 +93,14 @@ test("close twice is fine, and does not close who has the number by then", () =>
   expect(openFds().get(fd)).toBe("anon_inode:[eventfd]");
 });
 
-test("close that fails has closed all the same", () => {
+test("the Epoll is closed even if close throws", () => {
   const epoll = Epoll.fromfd(0x3fffffff);
   expect(failure(() => epoll.close())).toEqual(["EBADF", "close"]);
   expect(epoll.closed).toBe(true);
   expect(() => epoll.close()).not.toThrow();
 });
 
-test("`using` closes, also when the block throws", () => {
+test("`using` closes, even if the block throws", () => {
   let kept: Epoll | undefined;
   expect(() => {
     using epoll = new Epoll();
@@ -106,12 +110,12 @@ test("`using` closes, also when the block throws", () => {
   expect(kept?.closed).toBe(true);
 });
 
-test("`using` after close is fine", () => {
+test("`using` after close has no effect", () => {
   using epoll = new Epoll();
   epoll.close();
 });
 
-test("a closed socket cannot be registered: it says so itself", () => {
+test("registering a closed object throws its own ClosedError", () => {
   using epoll = new Epoll();
   const socket = new Socket();
   socket.close();
@@ -119,7 +123,7 @@ test("a closed socket cannot be registered: it says so itself", () => {
   expect(() => epoll.register(closed())).toThrow("Epoll.fileno: this Epoll is closed");
 });
 
-test("what an epoll returned outlives it", () => {
+test("returned events remain valid after close", () => {
   using eventfd = new EventFd(1);
   const list = new EventList(2);
   const pairs = (() => {
@@ -133,7 +137,7 @@ test("what an epoll returned outlives it", () => {
 });
 
 describe("fromfd", () => {
-  test("takes over an epoll that was opened elsewhere, with what it watches", () => {
+  test("takes ownership of an epoll instance with its registrations", () => {
     using eventfd = new EventFd(1);
     const fd = syscalls().epoll_create1(EPOLL_CLOEXEC);
     syscalls().epoll_ctl(fd, 1, eventfd.fileno(), EPOLLIN, 0);
@@ -146,14 +150,14 @@ describe("fromfd", () => {
     expect(interestOf(epoll)).toEqual([]);
   });
 
-  test("owns the descriptor: close closes it", () => {
+  test("closes the fd on close", () => {
     const fd = syscalls().epoll_create1(EPOLL_CLOEXEC);
     const epoll = Epoll.fromfd(fd);
     epoll.close();
     expect(openFds().get(fd)).not.toBe("anon_inode:[eventpoll]");
   });
 
-  test("of a duplicate shares what is watched, and closing one leaves the other", () => {
+  test("of a duplicate shares registrations, and closing one leaves the other open", () => {
     using eventfd = new EventFd(1);
     using first = new Epoll();
     using second = Epoll.fromfd(duplicate(first).fileno());
@@ -163,13 +167,13 @@ describe("fromfd", () => {
     expect(reportOf(second, eventfd)).toBe("EPOLLIN");
   });
 
-  test("looks at nothing yet: a number that is no epoll fails when it is used", () => {
+  test("does not check the fd: another kind fails when it is used", () => {
     using epoll = Epoll.fromfd(new EventFd().fileno());
     expect(failure(() => epoll.poll(0))).toEqual(["EINVAL", "epoll_wait"]);
   });
 });
 
-test("a new epoll is close-on-exec", () => {
+test("a new epoll instance is close-on-exec", () => {
   using epoll = new Epoll();
   const [, flags = ""] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${epoll.fileno()}`, "utf8")) ?? [];
   expect(Number.parseInt(flags, 8) & EPOLL_CLOEXEC).toBe(EPOLL_CLOEXEC);

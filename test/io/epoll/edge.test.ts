@@ -1,4 +1,4 @@
-// Edge-triggered, EPOLLET: a change is reported once.
+// Edge-triggered registrations, EPOLLET: each change is reported once.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, SHUT_WR } from "../../../src/kernel/constants.ts";
@@ -8,7 +8,7 @@ import { Ends, EventFd, everyFdIsClosed, numbersOf, reportOf, Several } from "..
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-test("data is reported once, and what stays unread is not reported again", () => {
+test("reports data once, even if it is not read", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLET);
@@ -19,7 +19,7 @@ test("data is reported once, and what stays unread is not reported again", () =>
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("more data is reported, read or unread as the first is", () => {
+test("reports more data, whether or not the first was read", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLET);
@@ -30,7 +30,7 @@ test("more data is reported, read or unread as the first is", () => {
   }
 });
 
-test("several arrivals between two polls are one event", () => {
+test("combines several arrivals between two polls into one event", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLET);
@@ -39,7 +39,7 @@ test("several arrivals between two polls are one event", () => {
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("what was there before it was registered is reported", () => {
+test("reports data that arrived before registration", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   ends.there.send("x");
@@ -47,7 +47,7 @@ test("what was there before it was registered is reported", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("an edge reports all that is ready, not only what changed", () => {
+test("reports everything that is ready, not only what changed", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLOUT | EPOLLET);
@@ -56,7 +56,7 @@ test("an edge reports all that is ready, not only what changed", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN|EPOLLOUT");
 });
 
-test("room to write is reported when it comes back, once", () => {
+test("reports once when the fd becomes writable again", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLOUT | EPOLLET);
@@ -68,7 +68,7 @@ test("room to write is reported when it comes back, once", () => {
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("the peer's end of writing is an edge", () => {
+test("reports once when the peer shuts down writing", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLRDHUP | EPOLLET);
@@ -77,7 +77,7 @@ test("the peer's end of writing is an edge", () => {
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("modify reports the present state once more", () => {
+test("reports the current state once more after modify", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLET);
@@ -88,7 +88,7 @@ test("modify reports the present state once more", () => {
   expect(reportOf(epoll, eventfd)).toBe("nothing");
 });
 
-test("modify to level-triggered reports until it is read", () => {
+test("reports until the data is read after modify to level-triggered", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLET);
@@ -98,7 +98,7 @@ test("modify to level-triggered reports until it is read", () => {
   expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
 });
 
-test("an edge that did not fit into a poll comes with the next", () => {
+test("reports an event that did not fit into one poll in the next", () => {
   using epoll = new Epoll();
   using eventfds = new Several(3, () => new EventFd(1));
   for (const eventfd of eventfds.all) epoll.register(eventfd, EPOLLIN | EPOLLET);
@@ -107,7 +107,7 @@ test("an edge that did not fit into a poll comes with the next", () => {
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("each of two epolls gets the edge", () => {
+test("reports an edge to each of two epoll instances", () => {
   using first = new Epoll();
   using second = new Epoll();
   using ends = new Ends();
@@ -117,7 +117,7 @@ test("each of two epolls gets the edge", () => {
   expect(reportOf(second, ends.here)).toBe("EPOLLIN");
 });
 
-test("EPOLLET with EPOLLONESHOT reports one edge only", () => {
+test("reports only one edge with EPOLLONESHOT", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLET | EPOLLONESHOT);

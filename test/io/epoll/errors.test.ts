@@ -1,4 +1,4 @@
-// Each errno that a call can give, and the shape of the error.
+// The errnos that each call can return, and the shape of the error.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { constants, openSync } from "node:fs";
@@ -26,31 +26,31 @@ const calls: [name: string, call: (epoll: Epoll, fd: FdLike) => void][] = [
 ];
 
 describe.each(calls)("%s", (name, call) => {
-  test("of a number that is not open: EBADF", () => {
+  test("fails with EBADF for an fd that is not open", () => {
     using epoll = new Epoll();
     expect(failure(() => call(epoll, NOT_OPEN))).toEqual(["EBADF", "epoll_ctl"]);
     expect(failure(() => call(epoll, 0x7fffffff))).toEqual(["EBADF", "epoll_ctl"]);
   });
 
-  test("of a regular file: EPERM", () => {
+  test("fails with EPERM for a regular file", () => {
     using epoll = new Epoll();
     using file = open(import.meta.path);
     expect(failure(() => call(epoll, file))).toEqual(["EPERM", "epoll_ctl"]);
   });
 
-  test("of a directory: EPERM", () => {
+  test("fails with EPERM for a directory", () => {
     using epoll = new Epoll();
     using directory = open(tmpdir(), constants.O_RDONLY | constants.O_DIRECTORY);
     expect(failure(() => call(epoll, directory))).toEqual(["EPERM", "epoll_ctl"]);
   });
 
-  test("of a device that cannot be waited for: EPERM", () => {
+  test("fails with EPERM for a device without poll support", () => {
     using epoll = new Epoll();
     using device = open("/dev/null");
     expect(failure(() => call(epoll, device))).toEqual(["EPERM", "epoll_ctl"]);
   });
 
-  test("of the epoll itself: EINVAL, under another number too", () => {
+  test("fails with EINVAL for the epoll instance itself, also as a duplicate", () => {
     using epoll = new Epoll();
     using other = duplicate(epoll);
     expect(failure(() => call(epoll, epoll))).toEqual(["EINVAL", "epoll_ctl"]);
@@ -58,26 +58,26 @@ describe.each(calls)("%s", (name, call) => {
     expect(failure(() => call(epoll, other))).toEqual(["EINVAL", "epoll_ctl"]);
   });
 
-  test("on what is no epoll: EINVAL", () => {
+  test("fails with EINVAL if the fd is not an epoll instance", () => {
     using epoll = Epoll.fromfd(syscalls().eventfd(0, EFD_NONBLOCK));
     using eventfd = new EventFd();
     expect(failure(() => call(epoll, eventfd))).toEqual(["EINVAL", "epoll_ctl"]);
   });
 
-  test("on an epoll whose number is not open: EBADF", () => {
+  test("fails with EBADF if the epoll fd is not open", () => {
     const epoll = Epoll.fromfd(NOT_OPEN);
     using eventfd = new EventFd();
     expect(failure(() => call(epoll, eventfd))).toEqual(["EBADF", "epoll_ctl"]);
   });
 
   if (name !== "register") {
-    test("of what was never registered: ENOENT", () => {
+    test("fails with ENOENT for an fd that was never registered", () => {
       using epoll = new Epoll();
       using eventfd = new EventFd();
       expect(failure(() => call(epoll, eventfd))).toEqual(["ENOENT", "epoll_ctl"]);
     });
 
-    test("of what was unregistered: ENOENT", () => {
+    test("fails with ENOENT for an unregistered fd", () => {
       using epoll = new Epoll();
       using eventfd = new EventFd();
       epoll.register(eventfd, EPOLLIN);
@@ -85,7 +85,7 @@ describe.each(calls)("%s", (name, call) => {
       expect(failure(() => call(epoll, eventfd))).toEqual(["ENOENT", "epoll_ctl"]);
     });
 
-    test("of what another epoll watches: ENOENT", () => {
+    test("fails with ENOENT for an fd that is registered with another instance", () => {
       using epoll = new Epoll();
       using other = new Epoll();
       using eventfd = new EventFd();
@@ -94,10 +94,10 @@ describe.each(calls)("%s", (name, call) => {
     });
   }
 
-  test("of what was closed: EBADF", () => {
+  test("fails with EBADF for a closed fd", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
-    using high = duplicate(eventfd, 500); // a number that nobody takes meanwhile
+    using high = duplicate(eventfd, 500); // a number that is not reused in the meantime
     const number = high.fileno();
     epoll.register(high, EPOLLIN);
     high.close();
@@ -106,7 +106,7 @@ describe.each(calls)("%s", (name, call) => {
 });
 
 describe("register", () => {
-  test("twice: EEXIST, with whatever mask", () => {
+  test("fails with EEXIST for a registered fd, whatever the mask", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
     epoll.register(eventfd, EPOLLIN);
@@ -116,7 +116,7 @@ describe("register", () => {
     expect(interestOf(epoll)).toHaveLength(1);
   });
 
-  test("under two numbers is no EEXIST: each has its own registration", () => {
+  test("registers a duplicate separately", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
     using other = duplicate(eventfd);
@@ -130,7 +130,7 @@ describe.each([
   ["poll", (epoll: Epoll): unknown => epoll.poll(0)],
   ["pollInto", (epoll: Epoll): unknown => epoll.pollInto(new EventList(1), 0)],
 ])("%s", (_, call) => {
-  test("on what is no epoll: EINVAL", () => {
+  test("fails with EINVAL if the fd is not an epoll instance", () => {
     using epoll = Epoll.fromfd(syscalls().eventfd(0, EFD_NONBLOCK));
     expect(errnoError(() => call(epoll))).toMatchObject({
       code: "EINVAL",
@@ -140,7 +140,7 @@ describe.each([
     });
   });
 
-  test("on a number that is not open: EBADF", () => {
+  test("fails with EBADF if the fd is not open", () => {
     const epoll = Epoll.fromfd(NOT_OPEN);
     expect(errnoError(() => call(epoll))).toMatchObject({
       code: "EBADF",
@@ -151,10 +151,10 @@ describe.each([
   });
 });
 
-test("new Epoll where no descriptor is left: EMFILE", async () => {
+test("new Epoll fails with EMFILE at the fd limit", async () => {
   const { output, stderr } = await runBun(
     `import { Epoll } from "./src/io/epoll.ts";
-     const epolls = [new Epoll()]; // while there is room to compile the shim
+     const epolls = [new Epoll()]; // compiles the C code while fds are available
      try { for (;;) epolls.push(new Epoll()); }
      catch ({ name, code, errno, syscall, message }) {
        console.log(JSON.stringify({ name, code, errno, syscall, message, some: epolls.length > 10 }));
@@ -172,7 +172,16 @@ test("new Epoll where no descriptor is left: EMFILE", async () => {
   });
 });
 
-test("an error has Node's fields and Node's message", () => {
+test("EPERM explains that regular files and directories cannot be watched", () => {
+  using epoll = new Epoll();
+  using file = open(import.meta.path);
+  expect(errnoError(() => epoll.register(file)).message).toBe(
+    "EPERM: operation not permitted, epoll_ctl: " +
+      "regular files and directories are always ready and cannot be watched with epoll",
+  );
+});
+
+test("errors have Node's fields and message shape", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   const error = errnoError(() => epoll.unregister(eventfd));
@@ -189,24 +198,24 @@ test("an error has Node's fields and Node's message", () => {
   });
 });
 
-// What no test can provoke without harm to the machine: here, and only here, something stands in for the kernel.
-describe("the kernel's refusal is passed on", () => {
-  function refusing(name: keyof Syscalls, errno: number): Syscalls {
+// A replaced system call: these errors cannot be provoked without harm to the machine.
+describe("passes on errors of the kernel", () => {
+  function failing(name: keyof Syscalls, errno: number): Syscalls {
     return { ...syscalls(), [name]: () => -errno };
   }
 
   test.each([
     ["ENFILE", 23],
     ["ENOMEM", 12],
-  ])("new Epoll: %s", (code, errno) => {
-    expect(failure(() => new Epoll(undefined, refusing("epoll_create1", errno)))).toEqual([code, "epoll_create1"]);
+  ])("new Epoll throws %s", (code, errno) => {
+    expect(failure(() => new Epoll(undefined, failing("epoll_create1", errno)))).toEqual([code, "epoll_create1"]);
   });
 
   test.each([
     ["ENOSPC", 28],
     ["ENOMEM", 12],
-  ])("register: %s", (code, errno) => {
-    using epoll = new Epoll(undefined, refusing("epoll_ctl", errno));
+  ])("register throws %s", (code, errno) => {
+    using epoll = new Epoll(undefined, failing("epoll_ctl", errno));
     using eventfd = new EventFd();
     expect(failure(() => epoll.register(eventfd))).toEqual([code, "epoll_ctl"]);
   });

@@ -1,4 +1,4 @@
-// EPOLLEXCLUSIVE: of several epolls that watch one descriptor, not all are woken; and what it cannot stand beside.
+// EPOLLEXCLUSIVE: wakes one of several epoll instances, and cannot be combined with some events.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -15,8 +15,8 @@ import {
   EPOLLRDNORM,
   EPOLLWAKEUP,
   EPOLLWRNORM,
-  formatMask,
 } from "../../../src/kernel/constants.ts";
+import { formatMask } from "../../../src/kernel/format-mask.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
 import { EventFd, everyFdIsClosed, Fifo, interestOf, reportOf } from "../../support/descriptors.ts";
 import { failure } from "../../support/sockets.ts";
@@ -28,7 +28,7 @@ everyFdIsClosed();
 const named = (...masks: number[]): [name: string, mask: number][] => masks.map((mask) => [formatMask(mask), mask]);
 const EINVAL: [string, string] = ["EINVAL", "epoll_ctl"];
 
-/** A process waits, then this one watches the same FIFO; something is written. What does this one learn of it? */
+/** Returns the event of a second instance that watches the same FIFO as a waiting process, after a write. */
 async function secondOfTwo(extra: number): Promise<string> {
   using fifo = new Fifo();
   using epoll = new Epoll();
@@ -40,15 +40,15 @@ async function secondOfTwo(extra: number): Promise<string> {
   return seen;
 }
 
-test("one that waits is woken, and the next is not", async () => {
+test("wakes the first waiting instance only", async () => {
   expect(await secondOfTwo(EPOLLEXCLUSIVE)).toBe("nothing");
 });
 
-test("without it both are woken", async () => {
+test("without it, both instances are woken", async () => {
   expect(await secondOfTwo(0)).toBe("EPOLLIN");
 });
 
-test("where nobody waits each epoll reports it", () => {
+test("every instance reports the event if none is waiting", () => {
   using first = new Epoll();
   using second = new Epoll();
   using eventfd = new EventFd();
@@ -58,15 +58,15 @@ test("where nobody waits each epoll reports it", () => {
   expect(reportOf(second, eventfd)).toBe("EPOLLIN");
 });
 
-test("it is never part of an event's mask", () => {
+test("is never part of an event mask", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLOUT | EPOLLEXCLUSIVE);
   expect(reportOf(epoll, eventfd)).toBe("EPOLLIN|EPOLLOUT");
 });
 
-describe.each(named(EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLWAKEUP, EPOLLET))("beside %s", (_, mask) => {
-  test("it is accepted", () => {
+describe.each(named(EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLWAKEUP, EPOLLET))("combined with %s", (_, mask) => {
+  test("is accepted", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
     epoll.register(eventfd, mask | EPOLLEXCLUSIVE);
@@ -75,9 +75,9 @@ describe.each(named(EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLWAKEUP, EPOLLET)
 });
 
 describe.each(named(EPOLLPRI, EPOLLRDHUP, EPOLLONESHOT, EPOLLRDNORM, EPOLLRDBAND, EPOLLWRNORM))(
-  "beside %s",
+  "combined with %s",
   (_, mask) => {
-    test("register fails: EINVAL", () => {
+    test("register fails with EINVAL", () => {
       using epoll = new Epoll();
       using eventfd = new EventFd();
       expect(failure(() => epoll.register(eventfd, EPOLLIN | mask | EPOLLEXCLUSIVE))).toEqual(EINVAL);
@@ -86,7 +86,7 @@ describe.each(named(EPOLLPRI, EPOLLRDHUP, EPOLLONESHOT, EPOLLRDNORM, EPOLLRDBAND
   },
 );
 
-test("modify with it fails: EINVAL", () => {
+test("modify fails with EINVAL if the mask contains it", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN);
@@ -94,14 +94,14 @@ test("modify with it fails: EINVAL", () => {
   expect(interestOf(epoll)[0]?.mask).toBe(EPOLLIN | EPOLLERR | EPOLLHUP);
 });
 
-test("modify of a registration that has it fails: EINVAL", () => {
+test("modify fails with EINVAL for a registration that has it", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN | EPOLLEXCLUSIVE);
   expect(failure(() => epoll.modify(eventfd, EPOLLOUT))).toEqual(EINVAL);
 });
 
-test("unregister of a registration that has it works", () => {
+test("unregister removes a registration that has it", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLEXCLUSIVE);
@@ -109,7 +109,7 @@ test("unregister of a registration that has it works", () => {
   expect(interestOf(epoll)).toEqual([]);
 });
 
-test("an epoll cannot be watched with it: EINVAL", () => {
+test("fails with EINVAL for an epoll instance", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   expect(failure(() => outer.register(inner, EPOLLIN | EPOLLEXCLUSIVE))).toEqual(EINVAL);

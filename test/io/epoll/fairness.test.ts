@@ -1,4 +1,4 @@
-// maxEvents: at most so many events in one poll, and the others in turn.
+// maxEvents: limits the events of one poll; the kernel reports the others round-robin.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -9,14 +9,14 @@ import { EventFd, everyFdIsClosed, numbersOf, readyFds, Several, withWait } from
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** Eventfds that are ready and watched. */
+/** Creates eventfds that are ready and registered. */
 function ready(epoll: Epoll, count: number): Several<EventFd> {
   const eventfds = new Several(count, () => new EventFd(1));
   for (const eventfd of eventfds.all) epoll.register(eventfd, EPOLLIN);
   return eventfds;
 }
 
-test("a poll returns at most maxEvents, each of another descriptor", () => {
+test("returns at most maxEvents, each for a different fd", () => {
   using epoll = new Epoll();
   using eventfds = ready(epoll, 5);
   for (const maxEvents of [1, 2, 3, 4, 5, 6, 100]) {
@@ -27,7 +27,7 @@ test("a poll returns at most maxEvents, each of another descriptor", () => {
   }
 });
 
-test("polls of 2 go round 5 that stay ready, and reach each as often", () => {
+test("reports 5 ready fds equally often with maxEvents 2", () => {
   using epoll = new Epoll();
   using eventfds = ready(epoll, 5);
   const times = new Map(numbersOf(eventfds.all).map((fd) => [fd, 0]));
@@ -38,7 +38,7 @@ test("polls of 2 go round 5 that stay ready, and reach each as often", () => {
   expect([...times.values()]).toEqual([4, 4, 4, 4, 4]);
 });
 
-test("a busy descriptor does not keep a quiet one from its turn", () => {
+test("a busy fd does not starve another", () => {
   using epoll = new Epoll();
   using busy = new EventFd(1);
   using quiet = new EventFd();
@@ -50,7 +50,7 @@ test("a busy descriptor does not keep a quiet one from its turn", () => {
   expect([...readyFds(epoll, 1), ...readyFds(epoll, 1)].sort((a, b) => a - b)).toEqual(numbersOf([busy, quiet]));
 });
 
-test("pollInto goes round in the same way", () => {
+test("pollInto is as fair as poll", () => {
   using epoll = new Epoll();
   using eventfds = ready(epoll, 5);
   const events = new EventList(2);
@@ -62,7 +62,7 @@ test("pollInto goes round in the same way", () => {
   expect([...seen].sort((a, b) => a - b)).toEqual(numbersOf(eventfds.all));
 });
 
-test("maxEvents is 1023 unless it is given, and if it is -1", () => {
+test("maxEvents defaults to 1023, also if it is -1", () => {
   const { epoll, counts } = withWait(() => 0);
   using _ = epoll;
   epoll.poll(0);
@@ -74,24 +74,33 @@ test("maxEvents is 1023 unless it is given, and if it is -1", () => {
   expect(counts).toEqual([1023, 1023, 1023, 7, 1023, 1 << 20]);
 });
 
-test("pollInto asks for as many as its list holds", () => {
+test("pollInto requests as many events as its list can hold", () => {
   const { epoll, counts } = withWait(() => 0);
   using _ = epoll;
   for (const list of [new EventList(), new EventList(1), new EventList(1 << 20)]) epoll.pollInto(list, 0);
   expect(counts).toEqual([1023, 1, 1 << 20]);
 });
 
-test.each([[0], [-2], [1.5], [NaN], [Infinity], [(1 << 20) + 1], [2 ** 31], ["5"], [null], [5n], [{}]])(
-  "maxEvents or a capacity of %p is refused",
-  (count) => {
-    using epoll = new Epoll();
-    const message = `the number of events is a whole number from 1 to 1048576, not ${String(count)}`;
-    expect(() => epoll.poll(0, count as number)).toThrow(new RangeError(message));
-    expect(() => new EventList(count as number)).toThrow(new RangeError(message));
-    expect(epoll.poll(0)).toEqual([]); // it works on
-  },
-);
+test.each([
+  [0, "0"],
+  [-2, "-2"],
+  [1.5, "1.5"],
+  [NaN, "NaN"],
+  [Infinity, "Infinity"],
+  [(1 << 20) + 1, "1048577"],
+  [2 ** 31, "2147483648"],
+  ["5", '"5"'],
+  [null, "null"],
+  [5n, "5n"],
+  [{}, "an instance of Object"],
+])("rejects maxEvents or a capacity of %p", (count, received) => {
+  using epoll = new Epoll();
+  const message = `the number of events must be an integer from 1 to 1048576; received ${received}`;
+  expect(() => epoll.poll(0, count as number)).toThrow(new RangeError(message));
+  expect(() => new EventList(count as number)).toThrow(new RangeError(message));
+  expect(epoll.poll(0)).toEqual([]); // still works
+});
 
-test("a capacity of -1 is refused", () => {
+test("rejects a capacity of -1", () => {
   expect(() => new EventList(-1)).toThrow(RangeError);
 });

@@ -1,4 +1,4 @@
-// Closed descriptors: what epoll forgets, what it does not, and numbers that are given out again.
+// Closed file descriptors: when their registrations end, and how tokens tell apart registrations of a reused fd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -10,9 +10,9 @@ import { failure } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-const NUMBER = 500; // high, so that only the test takes it
+const NUMBER = 500; // high, so that nothing else uses it
 
-test("a descriptor that is closed is dropped", () => {
+test("closing an fd removes its registration", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   using other = new EventFd();
@@ -23,7 +23,7 @@ test("a descriptor that is closed is dropped", () => {
   expect(interestOf(epoll).map(({ fd }) => fd)).toEqual([other.fileno()]);
 });
 
-test("its number, given out again, is not registered", () => {
+test("a reused fd is not registered", () => {
   using epoll = new Epoll();
   using source = new EventFd(1);
   using first = duplicate(source, NUMBER);
@@ -39,7 +39,7 @@ test("its number, given out again, is not registered", () => {
   expect(reportOf(epoll, second)).toBe("EPOLLIN");
 });
 
-test("closing one of two duplicates leaves the registration alive, and it can no longer be ended", () => {
+test("if a duplicate is open, the registration outlives its fd and cannot be removed", () => {
   using epoll = new Epoll();
   using duplicated = new EventFd();
   using registered = duplicate(duplicated, NUMBER);
@@ -47,14 +47,14 @@ test("closing one of two duplicates leaves the registration alive, and it can no
   registered.close();
   expect(epoll.poll(0)).toEqual([]);
   duplicated.add();
-  expect(epoll.poll(0)).toEqual([[NUMBER, EPOLLIN]]); // the number that was closed
+  expect(epoll.poll(0)).toEqual([[NUMBER, EPOLLIN]]); // the closed fd
   expect(failure(() => epoll.unregister(NUMBER))).toEqual(["EBADF", "epoll_ctl"]);
   expect(failure(() => epoll.unregister(duplicated))).toEqual(["ENOENT", "epoll_ctl"]);
-  duplicated.close(); // the last one
+  duplicated.close(); // the last duplicate
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("closing the duplicate that was not registered changes nothing", () => {
+test("closing an unregistered duplicate changes nothing", () => {
   using epoll = new Epoll();
   using registered = new EventFd();
   using other = duplicate(registered);
@@ -65,7 +65,7 @@ test("closing the duplicate that was not registered changes nothing", () => {
   epoll.unregister(registered);
 });
 
-test("unregistered before it is closed it leaves nothing, though a duplicate lives", () => {
+test("unregistering before closing leaves no registration, even if a duplicate is open", () => {
   using epoll = new Epoll();
   using duplicated = new EventFd(1);
   using registered = duplicate(duplicated);
@@ -75,7 +75,7 @@ test("unregistered before it is closed it leaves nothing, though a duplicate liv
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("two registrations under one number: tokens tell the old from the new", () => {
+test("tokens tell apart a stale and a new registration of the same fd", () => {
   using epoll = new Epoll();
   using old = new EventFd(1);
   using registered = duplicate(old, NUMBER);
@@ -85,7 +85,7 @@ test("two registrations under one number: tokens tell the old from the new", () 
   using young = new EventFd(1);
   using next = duplicate(young, NUMBER);
   expect(next.fileno()).toBe(NUMBER);
-  epoll.register(next, EPOLLIN | EPOLLOUT, 2); // no EEXIST: another file
+  epoll.register(next, EPOLLIN | EPOLLOUT, 2); // no EEXIST: it refers to another file
   const events = new EventList(4);
   expect(epoll.pollInto(events, 0)).toBe(2);
   const seen = [0, 1].map((i) => ({ fd: events.fd(i), mask: events.mask(i), token: events.token(i) }));
@@ -94,12 +94,12 @@ test("two registrations under one number: tokens tell the old from the new", () 
     { fd: NUMBER, mask: EPOLLIN | EPOLLOUT, token: 2 },
   ]);
 
-  epoll.unregister(NUMBER); // ends the new one
+  epoll.unregister(NUMBER); // removes the new registration
   expect(epoll.pollInto(events, 0)).toBe(1);
   expect(events.token(0)).toBe(1);
 });
 
-test("an event of an iteration whose descriptor an earlier event closed: the token says that it is stale", () => {
+test("the token identifies a stale event of an fd that was closed and reused within one batch", () => {
   using epoll = new Epoll();
   using first = new EventFd(1);
   using other = new EventFd(1);
@@ -110,12 +110,12 @@ test("an event of an iteration whose descriptor an earlier event closed: the tok
   using third = new EventFd();
   const events = new EventList(4);
   expect(epoll.pollInto(events, 0)).toBe(2);
-  epoll.unregister(second); // what the first event's handler does
+  epoll.unregister(second); // as the handler of the first event does
   second.close();
   using taken = duplicate(third, NUMBER);
   expect(taken.fileno()).toBe(NUMBER);
   epoll.register(taken, EPOLLIN, 3);
   const stale = [0, 1].find((i) => events.fd(i) === NUMBER) as number;
-  expect(events.token(stale)).toBe(2); // not 3: an event of the one before
+  expect(events.token(stale)).toBe(2); // not 3: an event of the previous registration
   expect(reportOf(epoll, first)).toBe("EPOLLIN");
 });

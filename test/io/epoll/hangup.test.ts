@@ -1,4 +1,4 @@
-// The end of a stream, a hang-up, an error, urgent data: which mask says so, and which come unasked.
+// End of stream, hang-up, errors and urgent data: their masks, and which are reported without being requested.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Address } from "../../../src/kernel/address.ts";
@@ -18,20 +18,20 @@ import {
 import { Epoll } from "../../../src/io/epoll.ts";
 import type { ErrnoError } from "../../../src/kernel/errors.ts";
 import { Socket } from "../../../src/io/socket.ts";
-import { Ends, everyFdIsClosed, Fifo, PATIENCE_MS, reportOf } from "../../support/descriptors.ts";
+import { Ends, everyFdIsClosed, Fifo, TIMEOUT_MS, reportOf } from "../../support/descriptors.ts";
 import { errnoError, failure, until } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** The masks that poll returns for one socket now, as Python shows them: numbers. */
+/** Returns the masks that poll reports for a socket, as numbers. */
 function masks(socket: Socket, mask: number): number[] {
   using epoll = new Epoll();
   epoll.register(socket, mask);
   return epoll.poll(0).map(([, reported]) => reported);
 }
 
-/** Connect, and return the name of the error that it ends with, at once or later. */
+/** Connects and returns the error code of the failure, whether immediate or delayed. */
 function refusal(socket: Socket, address: Address): string {
   try {
     if (socket.connect(address)) return "none";
@@ -43,13 +43,13 @@ function refusal(socket: Socket, address: Address): string {
 }
 
 describe("over TCP, level-triggered", () => {
-  test("a socket that was never connected: EPOLLHUP unasked, and EPOLLOUT", () => {
+  test("a socket that was never connected: EPOLLHUP and EPOLLOUT", () => {
     using socket = new Socket();
     expect(masks(socket, 0)).toEqual([16]);
     expect(masks(socket, EPOLLOUT)).toEqual([20]);
   });
 
-  test("the peer has shut its writing half: EPOLLIN; EPOLLRDHUP if asked; unasked nothing", () => {
+  test("the peer shut down writing: EPOLLIN and EPOLLRDHUP, if requested", () => {
     using ends = Ends.tcp();
     ends.there.shutdown(SHUT_WR);
     until(ends.here, EPOLLRDHUP);
@@ -58,7 +58,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, 0)).toEqual([]);
   });
 
-  test("the peer has closed: the same", () => {
+  test("the peer closed: EPOLLIN and EPOLLRDHUP, if requested", () => {
     using ends = Ends.tcp();
     ends.there.close();
     until(ends.here, EPOLLRDHUP);
@@ -67,7 +67,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, 0)).toEqual([]);
   });
 
-  test("both halves shut here, the peer open: EPOLLHUP unasked, at once", () => {
+  test("both directions shut down here: EPOLLHUP immediately", () => {
     using ends = Ends.tcp();
     using epoll = new Epoll();
     epoll.register(ends.here, 0);
@@ -75,7 +75,7 @@ describe("over TCP, level-triggered", () => {
     expect(epoll.poll(0)).toEqual([[ends.here.fileno(), 16]]);
   });
 
-  test("both halves shut here, the peer gone: EPOLLHUP unasked", () => {
+  test("both directions shut down here and the peer closed: EPOLLHUP", () => {
     using ends = Ends.tcp();
     ends.there.close();
     until(ends.here, EPOLLRDHUP);
@@ -83,7 +83,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, 0)).toEqual([16]);
   });
 
-  test("one half shut by each side: EPOLLHUP unasked", () => {
+  test("each side shut down writing: EPOLLHUP", () => {
     using ends = Ends.tcp();
     ends.here.shutdown(SHUT_WR);
     expect(masks(ends.here, 0)).toEqual([]);
@@ -92,16 +92,16 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, 0)).toEqual([16]);
   });
 
-  test("the peer has reset: EPOLLERR and EPOLLHUP unasked; a later shutdown fails ENOTCONN", () => {
+  test("the peer reset the connection: EPOLLERR and EPOLLHUP; shutdown fails with ENOTCONN", () => {
     using ends = Ends.tcp();
     using epoll = new Epoll();
     epoll.register(ends.here, 0);
     ends.reset();
-    expect(epoll.poll(PATIENCE_MS)).toEqual([[ends.here.fileno(), 24]]);
+    expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 24]]);
     expect(failure(() => ends.here.shutdown(SHUT_RDWR))).toEqual(["ENOTCONN", "shutdown"]);
   });
 
-  test("a reset that has been read as an error leaves EPOLLHUP alone", () => {
+  test("after recv has returned ECONNRESET, only EPOLLHUP remains", () => {
     using ends = Ends.tcp();
     ends.reset();
     until(ends.here, 0);
@@ -109,18 +109,18 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, 0)).toEqual([16]);
   });
 
-  test("the end of the stream, read but not closed, stays EPOLLIN for ever", () => {
+  test("end of stream is reported as EPOLLIN until the socket is closed", () => {
     using ends = Ends.tcp();
     using epoll = new Epoll();
     epoll.register(ends.here, EPOLLIN);
     ends.there.close();
     for (let i = 0; i < 5; i++) {
-      expect(epoll.poll(PATIENCE_MS)).toEqual([[ends.here.fileno(), 1]]);
+      expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 1]]);
       expect(ends.here.recv(1)).toHaveLength(0);
     }
   });
 
-  test("data before the end of the stream is one EPOLLIN with it", () => {
+  test("data and end of stream are one EPOLLIN", () => {
     using ends = Ends.tcp();
     ends.there.send("x");
     ends.there.close();
@@ -130,7 +130,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, EPOLLIN)).toEqual([1]);
   });
 
-  test("a listener is readable when a connection waits, and never writable", () => {
+  test("a listening socket is readable when a connection waits, and never writable", () => {
     using listener = new Socket();
     using client = new Socket();
     using epoll = new Epoll();
@@ -139,38 +139,38 @@ describe("over TCP, level-triggered", () => {
     epoll.register(listener);
     expect(epoll.poll(0)).toEqual([]);
     client.connect(listener.getsockname());
-    expect(reportOf(epoll, listener, PATIENCE_MS)).toBe("EPOLLIN");
+    expect(reportOf(epoll, listener, TIMEOUT_MS)).toBe("EPOLLIN");
     listener.accept()?.socket.close();
     expect(epoll.poll(0)).toEqual([]);
   });
 
-  test("a connection that was refused: EPOLLHUP unasked, when the error is taken", () => {
-    using nobody = new Socket();
+  test("a refused connection: EPOLLHUP after the error was read", () => {
+    using bound = new Socket();
     using client = new Socket();
-    nobody.bind({ address: "127.0.0.1", port: 0 });
-    expect(refusal(client, nobody.getsockname())).toBe("ECONNREFUSED");
+    bound.bind({ address: "127.0.0.1", port: 0 });
+    expect(refusal(client, bound.getsockname())).toBe("ECONNREFUSED");
     expect(masks(client, 0)).toEqual([16]);
   });
 
-  test("an urgent byte is EPOLLPRI, until it is read", () => {
+  test("urgent data is EPOLLPRI until it is read", () => {
     using ends = Ends.tcp();
     using epoll = new Epoll();
     epoll.register(ends.here, EPOLLIN | EPOLLPRI);
     ends.there.send("!", MSG_OOB);
-    expect(reportOf(epoll, ends.here, PATIENCE_MS)).toBe("EPOLLPRI");
+    expect(reportOf(epoll, ends.here, TIMEOUT_MS)).toBe("EPOLLPRI");
     expect(reportOf(epoll, ends.here)).toBe("EPOLLPRI");
     expect(ends.here.recv(1, MSG_OOB)).toEqual(new Uint8Array([33]));
     expect(reportOf(epoll, ends.here)).toBe("nothing");
   });
 
-  test("an urgent byte is not reported unless it is asked for", () => {
+  test("urgent data is not reported unless requested", () => {
     using ends = Ends.tcp();
     ends.there.send("!", MSG_OOB);
     until(ends.here, EPOLLPRI);
     expect(masks(ends.here, EPOLLIN)).toEqual([]);
   });
 
-  test("an urgent byte in line is EPOLLPRI and EPOLLIN", () => {
+  test("urgent data with SO_OOBINLINE is EPOLLPRI and EPOLLIN", () => {
     using ends = Ends.tcp();
     ends.here.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1);
     ends.there.send("!", MSG_OOB);
@@ -179,15 +179,15 @@ describe("over TCP, level-triggered", () => {
   });
 });
 
-describe("over a unix stream", () => {
-  test("the peer has shut its writing half: EPOLLIN, EPOLLRDHUP if asked, no EPOLLHUP", () => {
+describe("over a unix stream socket", () => {
+  test("the peer shut down writing: EPOLLIN and EPOLLRDHUP, if requested, but not EPOLLHUP", () => {
     using ends = new Ends();
     ends.there.shutdown(SHUT_WR);
     expect(masks(ends.here, EPOLLIN | EPOLLRDHUP)).toEqual([8193]);
     expect(masks(ends.here, 0)).toEqual([]);
   });
 
-  test("EPOLLRDHUP alone reports the end, and not data", () => {
+  test("EPOLLRDHUP alone reports the end of the stream, but not data", () => {
     using ends = new Ends();
     ends.there.send("x");
     expect(masks(ends.here, EPOLLRDHUP)).toEqual([]);
@@ -195,14 +195,14 @@ describe("over a unix stream", () => {
     expect(masks(ends.here, EPOLLRDHUP)).toEqual([8192]);
   });
 
-  test("the peer has closed: EPOLLHUP unasked", () => {
+  test("the peer closed: EPOLLHUP", () => {
     using ends = new Ends();
     ends.there.close();
     expect(masks(ends.here, 0)).toEqual([16]);
     expect(masks(ends.here, EPOLLIN | EPOLLOUT | EPOLLRDHUP)).toEqual([8213]);
   });
 
-  test("the peer has closed with data unread: EPOLLERR and EPOLLHUP unasked", () => {
+  test("the peer closed with data in its receive queue: EPOLLERR and EPOLLHUP", () => {
     using ends = new Ends();
     ends.here.send("never read");
     ends.there.close();
@@ -210,8 +210,8 @@ describe("over a unix stream", () => {
   });
 });
 
-describe("of a FIFO", () => {
-  test("the writer is gone: EPOLLHUP unasked, beside EPOLLIN while there is data", () => {
+describe("over a FIFO", () => {
+  test("the writer closed: EPOLLHUP, with EPOLLIN while there is data", () => {
     using fifo = new Fifo();
     using epoll = new Epoll();
     epoll.register(fifo.reader, EPOLLIN);
@@ -224,7 +224,7 @@ describe("of a FIFO", () => {
     expect(reportOf(epoll, fifo.reader)).toBe("EPOLLHUP");
   });
 
-  test("the reader is gone: EPOLLERR unasked", () => {
+  test("the reader closed: EPOLLERR", () => {
     using fifo = new Fifo();
     using epoll = new Epoll();
     epoll.register(fifo.writer, 0);
@@ -234,7 +234,7 @@ describe("of a FIFO", () => {
   });
 });
 
-test("to ask for EPOLLERR and EPOLLHUP changes nothing", () => {
+test("requesting EPOLLERR and EPOLLHUP changes nothing", () => {
   using ends = new Ends();
   expect(masks(ends.here, EPOLLERR | EPOLLHUP)).toEqual([]);
   ends.there.close();

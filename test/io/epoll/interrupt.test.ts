@@ -1,4 +1,4 @@
-// A signal while poll waits: it waits on, for what is left of its time.
+// Signals that interrupt poll: it continues to wait until its deadline.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -14,7 +14,7 @@ everyFdIsClosed();
 const EINTR = 4;
 const EBADF = 9;
 
-/** What a process saw of poll(timeoutMs) that so many signals interrupted; where they came too late, another does. */
+/** Interrupts the poll(timeoutMs) of a process and returns its report. Retries if a signal was too late. */
 async function interruptedBySignals(times: number, timeoutMs: number): Promise<WaiterReport> {
   for (;;) {
     const waiter = await Waiter.start({ timeoutMs });
@@ -24,8 +24,8 @@ async function interruptedBySignals(times: number, timeoutMs: number): Promise<W
   }
 }
 
-describe("a real signal", () => {
-  test("does not end poll before its time", async () => {
+describe("a signal", () => {
+  test("does not end poll before the timeout", async () => {
     const { masks, elapsedMs, waits, signals } = await interruptedBySignals(1, 300);
     expect(signals).toBe(1);
     expect(masks).toEqual([]);
@@ -33,7 +33,7 @@ describe("a real signal", () => {
     expect(waits.map(({ n }) => n)).toEqual([-EINTR, 0]);
   });
 
-  test("again and again leaves poll ever less time", async () => {
+  test("reduces the remaining timeout each time", async () => {
     const { masks, elapsedMs, waits, signals } = await interruptedBySignals(5, 500);
     expect(signals).toBe(5);
     expect(masks).toEqual([]);
@@ -44,7 +44,7 @@ describe("a real signal", () => {
     expect(times[0]).toBe(500);
   });
 
-  test("does not end a wait for ever, and an event does", async () => {
+  test("does not end an indefinite wait, but an event does", async () => {
     using fifo = new Fifo();
     const waiter = await Waiter.start({ fifo: fifo.path, mask: EPOLLIN, timeoutMs: -1 });
     await waiter.interrupt();
@@ -59,18 +59,18 @@ describe("a real signal", () => {
   });
 });
 
-/** An Epoll whose first `times` waits are interrupted after `afterMs` each; the next return `then`. */
+/** Creates an Epoll whose first `times` waits are interrupted after `afterMs`; later ones return `then`. */
 function interrupted(times: number, afterMs: number, then = 0): ReturnType<typeof withWait> {
   let left = times;
   return withWait((epfd, out, max) => {
     if (left-- <= 0) return then;
-    syscalls().epoll_wait(epfd, out, max, afterMs); // nothing is watched: it takes its time
+    syscalls().epoll_wait(epfd, out, max, afterMs); // nothing is registered, so it waits for afterMs
     return -EINTR;
   });
 }
 
 describe("an interrupted wait", () => {
-  test("is followed by one for the rest of the time, counted from the start", () => {
+  test("is continued with the remaining time, counted from the start", () => {
     const { epoll, timeouts } = interrupted(3, 20);
     using _ = epoll;
     expect(epoll.poll(10_000)).toEqual([]);
@@ -81,34 +81,34 @@ describe("an interrupted wait", () => {
     }
   });
 
-  test("whose time is over is followed by a look, not by a wait", () => {
+  test("is followed by a call with timeout 0 after the deadline", () => {
     const { epoll, timeouts } = interrupted(1, 20);
     using _ = epoll;
     expect(epoll.poll(10)).toEqual([]);
     expect(timeouts).toEqual([10, 0]);
   });
 
-  test("for ever is followed by one for ever", () => {
+  test("is continued indefinitely if it has no timeout", () => {
     const { epoll, timeouts } = interrupted(2, 1);
     using _ = epoll;
     epoll.poll(-1);
     expect(timeouts).toEqual([-1, -1, -1]);
   });
 
-  test("that was only to look is followed by a look", () => {
+  test("is repeated with timeout 0 if its timeout was 0", () => {
     const { epoll, timeouts } = interrupted(2, 1);
     using _ = epoll;
     epoll.poll(0);
     expect(timeouts).toEqual([0, 0, 0]);
   });
 
-  test("throws what comes after it", () => {
+  test("throws the error of the next call", () => {
     const { epoll } = interrupted(1, 1, -EBADF);
     using _ = epoll;
     expect(failure(() => epoll.poll(1000))).toEqual(["EBADF", "epoll_wait"]);
   });
 
-  test("of pollInto is the same", () => {
+  test("is continued in the same way by pollInto", () => {
     const { epoll, timeouts } = interrupted(1, 20);
     using _ = epoll;
     expect(epoll.pollInto(new EventList(1), 10_000)).toBe(0);

@@ -1,4 +1,4 @@
-// Level-triggered, the default: a state is reported as long as it lasts.
+// Level-triggered registrations, the default: a state is reported while it lasts.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM } from "../../../src/kernel/constants.ts";
@@ -8,7 +8,7 @@ import { Ends, EventFd, everyFdIsClosed, Fifo, reportOf } from "../../support/de
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-test("EPOLLIN is reported at every poll until all is read", () => {
+test("reports EPOLLIN in every poll until all data is read", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN);
@@ -20,7 +20,7 @@ test("EPOLLIN is reported at every poll until all is read", () => {
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("what was there before it was registered is reported", () => {
+test("reports data that arrived before registration", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   ends.there.send("x");
@@ -28,7 +28,7 @@ test("what was there before it was registered is reported", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("EPOLLOUT is reported while there is room, and again when there is room again", () => {
+test("reports EPOLLOUT while the send buffer has space, and again when it has space again", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLOUT);
@@ -40,7 +40,7 @@ test("EPOLLOUT is reported while there is room, and again when there is room aga
   expect(reportOf(epoll, ends.here)).toBe("EPOLLOUT");
 });
 
-test("all that is ready of one descriptor is one event", () => {
+test("combines everything that is ready on one fd into one event", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLOUT);
@@ -48,14 +48,14 @@ test("all that is ready of one descriptor is one event", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN|EPOLLOUT");
 });
 
-test("only what was asked for is reported", () => {
+test("reports only what was requested", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN);
-  expect(reportOf(epoll, ends.here)).toBe("nothing"); // though there is room to write
+  expect(reportOf(epoll, ends.here)).toBe("nothing"); // although it is writable
 });
 
-test("EPOLLRDNORM and EPOLLWRNORM say the same as EPOLLIN and EPOLLOUT", () => {
+test("EPOLLRDNORM and EPOLLWRNORM mean the same as EPOLLIN and EPOLLOUT", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM);
@@ -64,7 +64,7 @@ test("EPOLLRDNORM and EPOLLWRNORM say the same as EPOLLIN and EPOLLOUT", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN|EPOLLOUT|EPOLLRDNORM|EPOLLWRNORM");
 });
 
-test("an eventfd is readable while its count is above 0", () => {
+test("an eventfd is readable while its count is greater than 0", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN | EPOLLOUT);
@@ -75,7 +75,7 @@ test("an eventfd is readable while its count is above 0", () => {
   expect(reportOf(epoll, eventfd)).toBe("EPOLLOUT");
 });
 
-test("a FIFO is readable when something is in it, and writable when something goes in", () => {
+test("a FIFO is readable when it is not empty, and writable when it is not full", () => {
   using epoll = new Epoll();
   using fifo = new Fifo();
   epoll.register(fifo.reader, EPOLLIN);

@@ -1,4 +1,4 @@
-// The memory that the kernel fills is the list's own, however often the collector runs and whatever the JIT does.
+// Memory safety of event lists under garbage collection and JIT compilation.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -10,8 +10,8 @@ import { EventFd, everyFdIsClosed } from "../../support/descriptors.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-test("a collection between polls, thousands of times, with small lists", async () => {
-  // In a process of its own, whose small heap is collected in half a millisecond.
+test("events are correct with a garbage collection between polls", async () => {
+  // In a separate process: collecting its small heap takes 0.5 ms.
   const { output, stderr } = await runBun(`
     import { Epoll, EPOLLIN, EventList } from "./src/index.ts";
     import { syscalls } from "./src/kernel/ffi.ts";
@@ -37,7 +37,7 @@ test("a collection between polls, thousands of times, with small lists", async (
   expect(output).toBe(6000);
 });
 
-test("a list of one event reads right through every tier of the JIT", () => {
+test("events are correct in every tier of the JIT", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   const fd = eventfd.fileno();
@@ -53,7 +53,7 @@ test("a list of one event reads right through every tier of the JIT", () => {
   expect(wrong).toBe(0);
 });
 
-test("lists that nobody keeps are filled and collected", () => {
+test("short-lived lists are filled correctly", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 9);
@@ -65,7 +65,7 @@ test("lists that nobody keeps are filled and collected", () => {
   expect(wrong).toBe(0);
 });
 
-test("an epoll that nobody holds is collected, and its descriptor stays open for who holds the number", () => {
+test("collecting an unreferenced Epoll does not close its fd", () => {
   using eventfd = new EventFd(1);
   const fd = (() => new Epoll().fileno())();
   for (let i = 0; i < 10; i++) Bun.gc(true);

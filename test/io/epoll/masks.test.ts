@@ -1,4 +1,4 @@
-// The constants are the kernel's, and masks print by name.
+// The EPOLL constants, and formatting of masks and events.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
@@ -13,16 +13,15 @@ import {
   EPOLLOUT,
   EPOLLPRI,
   EPOLLRDHUP,
-  formatEvents,
-  formatMask,
 } from "../../../src/kernel/constants.ts";
+import { formatEvents, formatMask } from "../../../src/kernel/format-mask.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { everyFdIsClosed } from "../../support/descriptors.ts";
 
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** epoll_ctl(2) and <linux/eventpoll.h>, written down once more. */
+/** Copied from epoll_ctl(2) and <linux/eventpoll.h>. */
 const masks: Record<string, number> = {
   EPOLLIN: 0x1,
   EPOLLPRI: 0x2,
@@ -53,13 +52,13 @@ const ours = Object.fromEntries(Object.entries(constants).filter(([name]) => nam
   number
 >;
 
-test("each EPOLL constant has its number, and none is missing", () => {
+test("all EPOLL constants exist and have the right value", () => {
   expect(ours).toEqual({ ...masks, ...others });
 });
 
 const HEADER = "/usr/include/linux/eventpoll.h";
 
-test.skipIf(!existsSync(HEADER))("they are those of the kernel's header here", () => {
+test.skipIf(!existsSync(HEADER))("they match the kernel header of this machine", () => {
   const header = new Map(
     [...readFileSync(HEADER, "utf8").matchAll(/^#define\s+(EPOLL\w+)\s+(.*\d.*)$/gm)].map(
       ([, name = "", text = ""]) => {
@@ -70,7 +69,7 @@ test.skipIf(!existsSync(HEADER))("they are those of the kernel's header here", (
     ),
   );
   expect(header.get("EPOLLIN")).toBe(1);
-  const common = Object.keys(ours).filter((name) => header.has(name)); // an older header has fewer
+  const common = Object.keys(ours).filter((name) => header.has(name)); // older headers have fewer
   expect(common.length).toBeGreaterThan(10);
   for (const name of common) expect([name, ours[name]]).toEqual([name, header.get(name)]);
 });
@@ -81,14 +80,14 @@ const python = Bun.spawnSync([
   `python3 -c 'import json, select; print(json.dumps({k: getattr(select, k) for k in dir(select) if k[:5] == "EPOLL"}))'`,
 ]);
 
-test.skipIf(python.exitCode !== 0)("they are those of Python's select module here", () => {
+test.skipIf(python.exitCode !== 0)("they match Python's select module", () => {
   const theirs = JSON.parse(python.stdout.toString()) as Record<string, number>;
   expect(theirs).toMatchObject({ EPOLLIN: 1 });
   for (const [name, value] of Object.entries(theirs)) expect([name, ours[name]]).toEqual([name, value]);
 });
 
 describe("formatMask", () => {
-  test.each(Object.entries(masks))("%s by its name", (name, mask) => {
+  test.each(Object.entries(masks))("formats %s", (name, mask) => {
     expect(formatMask(mask)).toBe(name);
   });
 
@@ -102,11 +101,11 @@ describe("formatMask", () => {
     [EPOLLIN | EPOLLEXCLUSIVE, "EPOLLIN|EPOLLEXCLUSIVE"],
     [8193, "EPOLLIN|EPOLLRDHUP"],
     [24, "EPOLLERR|EPOLLHUP"],
-  ])("%p as its names in the header's order: %s", (mask, text) => {
+  ])("formats %p in the order of the header: %s", (mask, text) => {
     expect(formatMask(mask)).toBe(text);
   });
 
-  test("a negative mask, as `|` gives it with EPOLLET, as the unsigned one", () => {
+  test("formats a negative mask as unsigned", () => {
     expect(EPOLLIN | EPOLLET).toBeLessThan(0);
     expect(formatMask(EPOLLIN | EPOLLET)).toBe("EPOLLIN|EPOLLET");
     expect(formatMask((EPOLLIN | EPOLLET) >>> 0)).toBe("EPOLLIN|EPOLLET");
@@ -120,17 +119,17 @@ describe("formatMask", () => {
     [EPOLLIN | 0x800, "EPOLLIN|0x800"],
     [0x800 | 0x1000 | EPOLLHUP, "EPOLLHUP|0x1800"],
     [0x04000000 | EPOLLET, "EPOLLET|0x4000000"],
-  ])("%p: unknown bits in hex, at the end: %s", (mask, text) => {
+  ])("formats %p with unknown bits in hex at the end: %s", (mask, text) => {
     expect(formatMask(mask)).toBe(text);
   });
 
-  test("every bit of 32 appears once", () => {
+  test("formats each of the 32 bits once", () => {
     const text = formatMask(-1);
     expect(text).toBe(`${Object.keys(masks).join("|")}|0x7ffd800`);
     expect(formatMask(0xffffffff)).toBe(text);
   });
 
-  test("any mask can be read back", () => {
+  test("the text of any mask can be parsed back", () => {
     for (let bit = 0; bit < 32; bit++) {
       for (let other = 0; other < 32; other++) {
         const mask = ((1 << bit) | (1 << other)) >>> 0;
@@ -144,7 +143,7 @@ describe("formatMask", () => {
 });
 
 describe("formatEvents", () => {
-  test("as Python shows them, masks by name", () => {
+  test("formats like Python, with masks by name", () => {
     expect(formatEvents([])).toBe("[]");
     expect(formatEvents([[5, EPOLLIN]])).toBe("[(5, EPOLLIN)]");
     expect(
@@ -156,7 +155,7 @@ describe("formatEvents", () => {
     ).toBe("[(3, EPOLLIN), (12, EPOLLIN|EPOLLOUT), (4, 0)]");
   });
 
-  test("of anything that can be iterated", () => {
+  test("accepts any iterable", () => {
     expect(formatEvents(new Map([[7, EPOLLHUP]]))).toBe("[(7, EPOLLHUP)]");
     expect(formatEvents(new EventList(1))).toBe("[]");
   });

@@ -1,4 +1,4 @@
-// Random lives of a few socketpairs in an Epoll and in a model of it: the same errors, the same events.
+// Property test: random operations on socket pairs give the same errors and events as a model of epoll.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -27,7 +27,7 @@ interface Step {
   act: "register" | "modify" | "unregister" | "send" | "recv" | "shutdown" | "close" | "open";
   slot: number;
   mask: number;
-  /** A token, or how many bytes. */
+  /** A token, or a number of bytes. */
   n: number;
 }
 
@@ -36,8 +36,8 @@ function take(step: Step, { on, isOpen }: { on: Model | Real; isOpen: (slot: num
   if (act === "register" || act === "modify") return on[act](slot, mask, n);
   if (act === "unregister") return on.unregister(slot);
   const pair = slot >> 1;
-  if (act === "open") return isOpen(2 * pair) || isOpen(2 * pair + 1) ? "not now" : on.open(pair);
-  if (!isOpen(slot)) return "not now";
+  if (act === "open") return isOpen(2 * pair) || isOpen(2 * pair + 1) ? "not applicable" : on.open(pair);
+  if (!isOpen(slot)) return "not applicable";
   return act === "send" || act === "recv" ? on[act](slot, n) : on[act](slot);
 }
 
@@ -64,7 +64,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 60, size: "max" },
 );
 
-test("the same errors and the same events, whatever is done in whatever order", () => {
+test("errors and events match the model for any sequence of operations", () => {
   let seen = 0;
   const property = fc.property(steps, fc.integer({ min: 1, max: 2 * PAIRS }), (steps, capacity) => {
     const model = new Model();
@@ -87,7 +87,7 @@ test("the same errors and the same events, whatever is done in whatever order", 
           slot,
           ...(ready.get(slot) as Registration),
         });
-        ready.delete(slot); // no descriptor twice
+        ready.delete(slot); // no fd is reported twice
         model.report(slot);
       }
       seen += n;

@@ -1,4 +1,4 @@
-// An Epoll watched by an Epoll: readiness passes through, five deep and in no circle.
+// Epoll instances registered with other epoll instances: readiness propagates, up to five levels and without cycles.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -22,7 +22,7 @@ const DEEPEST = 5;
 
 const epolls = (length: number): Several<Epoll> => new Several(length, () => new Epoll());
 
-test("an epoll is readable while one of its own is ready", () => {
+test("an epoll instance is readable while one of its fds is ready", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using ends = new Ends();
@@ -33,12 +33,12 @@ test("an epoll is readable while one of its own is ready", () => {
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
   expect(reportOf(inner, ends.here)).toBe("EPOLLIN");
-  expect(reportOf(outer, inner)).toBe("EPOLLIN"); // looked at, not read
+  expect(reportOf(outer, inner)).toBe("EPOLLIN"); // checked, but not read
   ends.here.recv(1);
   expect(reportOf(outer, inner)).toBe("nothing");
 });
 
-test("what was ready before it was watched passes through", () => {
+test("propagates readiness that preceded the registration", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using eventfd = new EventFd(1);
@@ -47,7 +47,7 @@ test("what was ready before it was watched passes through", () => {
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
 });
 
-test("an epoll is never writable: EPOLLOUT inside is EPOLLIN outside", () => {
+test("an epoll instance is never writable: EPOLLOUT of an inner fd is EPOLLIN outside", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using ends = new Ends();
@@ -56,7 +56,7 @@ test("an epoll is never writable: EPOLLOUT inside is EPOLLIN outside", () => {
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
 });
 
-test("what the inner epoll no longer watches does not pass through", () => {
+test("does not propagate events of unregistered fds", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using eventfd = new EventFd(1);
@@ -66,7 +66,7 @@ test("what the inner epoll no longer watches does not pass through", () => {
   expect(reportOf(outer, inner)).toBe("nothing");
 });
 
-test("held one-shot, the inner epoll wakes the outer once until it is armed again", () => {
+test("reports an inner instance registered with EPOLLONESHOT once until it is re-armed", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using eventfd = new EventFd();
@@ -84,7 +84,7 @@ test("held one-shot, the inner epoll wakes the outer once until it is armed agai
   }
 });
 
-test("edge-triggered, the outer reports each change inside once", () => {
+test("reports each inner change once with EPOLLET", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using ends = new Ends();
@@ -100,7 +100,7 @@ test("edge-triggered, the outer reports each change inside once", () => {
   }
 });
 
-test("two epolls watch one", () => {
+test("two epoll instances can watch the same one", () => {
   using inner = new Epoll();
   using left = new Epoll();
   using right = new Epoll();
@@ -111,7 +111,7 @@ test("two epolls watch one", () => {
   expect(reportOf(right, inner)).toBe("EPOLLIN");
 });
 
-test("a descriptor watched both inside and outside is reported by both", () => {
+test("an fd registered with both the inner and the outer instance is reported by both", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using eventfd = new EventFd(1);
@@ -122,7 +122,7 @@ test("a descriptor watched both inside and outside is reported by both", () => {
   expect(reportOf(inner, eventfd)).toBe("EPOLLIN");
 });
 
-test("an inner epoll that is closed is dropped", () => {
+test("closing an inner epoll instance removes its registration", () => {
   using outer = new Epoll();
   using eventfd = new EventFd(1);
   const inner = new Epoll();
@@ -133,7 +133,7 @@ test("an inner epoll that is closed is dropped", () => {
   expect(interestOf(outer)).toEqual([]);
 });
 
-test("readiness passes through five, and each reports only its own", () => {
+test("readiness propagates through five levels", () => {
   using chain = epolls(DEEPEST);
   using eventfd = new EventFd();
   chain.at(0).register(eventfd, EPOLLIN);
@@ -144,19 +144,19 @@ test("readiness passes through five, and each reports only its own", () => {
   expect(reportOf(chain.at(0), eventfd)).toBe("EPOLLIN");
 });
 
-test("a sixth around them fails: ELOOP", () => {
+test("adding a sixth level outside fails with ELOOP", () => {
   using chain = epolls(DEEPEST + 1);
   for (let i = 1; i < DEEPEST; i++) chain.at(i).register(chain.at(i - 1), EPOLLIN);
   expect(failure(() => chain.at(DEEPEST).register(chain.at(DEEPEST - 1), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("a sixth inside them fails: ELOOP", () => {
+test("adding a sixth level inside fails with ELOOP", () => {
   using chain = epolls(DEEPEST + 1);
   for (let i = 1; i < DEEPEST; i++) chain.at(i + 1).register(chain.at(i), EPOLLIN);
   expect(failure(() => chain.at(1).register(chain.at(0), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("two that watch each other fail: ELOOP", () => {
+test("two instances that watch each other fail with ELOOP", () => {
   using first = new Epoll();
   using second = new Epoll();
   first.register(second, EPOLLIN);
@@ -164,14 +164,14 @@ test("two that watch each other fail: ELOOP", () => {
   expect(interestOf(second)).toEqual([]);
 });
 
-test("a circle of three fails: ELOOP", () => {
+test("a cycle of three fails with ELOOP", () => {
   using chain = epolls(3);
   chain.at(1).register(chain.at(0), EPOLLIN);
   chain.at(2).register(chain.at(1), EPOLLIN);
   expect(failure(() => chain.at(0).register(chain.at(2), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("a circle that was broken up is none: the other way round works then", () => {
+test("a reversed registration succeeds after the cycle was broken", () => {
   using first = new Epoll();
   using second = new Epoll();
   first.register(second, EPOLLIN);
@@ -180,12 +180,12 @@ test("a circle that was broken up is none: the other way round works then", () =
   expect(interestOf(second)).toHaveLength(1);
 });
 
-test("too many ways from one descriptor up through the epolls fail: EINVAL", () => {
+test("too many wake-up paths from one fd fail with EINVAL", () => {
   using tower = epolls(DEEPEST - 1);
   using wide = epolls(11);
   using eventfd = new EventFd();
   for (let i = 1; i < tower.all.length; i++) tower.at(i).register(tower.at(i - 1), EPOLLIN);
   for (const epoll of wide.all) epoll.register(eventfd, EPOLLIN);
-  for (const epoll of wide.all.slice(1)) tower.at(0).register(epoll, EPOLLIN); // ten ways, five epolls long
+  for (const epoll of wide.all.slice(1)) tower.at(0).register(epoll, EPOLLIN); // ten paths, each through five instances
   expect(failure(() => tower.at(0).register(wide.at(0), EPOLLIN))).toEqual(["EINVAL", "epoll_ctl"]);
 });

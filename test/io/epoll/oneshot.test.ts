@@ -1,4 +1,4 @@
-// EPOLLONESHOT: one event, then silence until modify.
+// EPOLLONESHOT: one event, and no further one until modify.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -9,7 +9,7 @@ import { failure } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-test("it is reported once, though it stays ready and more comes", () => {
+test("reports one event, even if the fd stays ready and more data arrives", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLONESHOT);
@@ -20,7 +20,7 @@ test("it is reported once, though it stays ready and more comes", () => {
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("waiting in vain does not use it up", () => {
+test("a wait without events does not disarm it", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLONESHOT);
@@ -29,7 +29,7 @@ test("waiting in vain does not use it up", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("modify arms it again", () => {
+test("modify re-arms it", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
@@ -40,7 +40,7 @@ test("modify arms it again", () => {
   }
 });
 
-test("modify without EPOLLONESHOT makes it lasting", () => {
+test("modify without EPOLLONESHOT makes it permanent", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
@@ -50,7 +50,7 @@ test("modify without EPOLLONESHOT makes it lasting", () => {
   expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
 });
 
-test("once reported it is still registered: register fails, unregister does not", () => {
+test("remains registered when disarmed: register fails, unregister succeeds", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT, 5);
@@ -61,7 +61,7 @@ test("once reported it is still registered: register fails, unregister does not"
   expect(interestOf(epoll)).toEqual([]);
 });
 
-test("once reported not even EPOLLHUP is", () => {
+test("does not report even EPOLLHUP when disarmed", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLOUT | EPOLLONESHOT);
@@ -72,7 +72,7 @@ test("once reported not even EPOLLHUP is", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLHUP");
 });
 
-test("each registration has its own shot", () => {
+test("each registration is disarmed separately", () => {
   using epoll = new Epoll();
   using first = new EventFd(1);
   using second = new EventFd();
@@ -84,7 +84,7 @@ test("each registration has its own shot", () => {
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("an event that did not fit into a poll has not used its shot", () => {
+test("an event that did not fit into a poll does not disarm it", () => {
   using epoll = new Epoll();
   using first = new EventFd(1);
   using second = new EventFd(1);

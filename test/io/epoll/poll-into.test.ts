@@ -1,7 +1,8 @@
-// pollInto and EventList: events in the caller's own list.
+// pollInto and EventList: events in a reusable list.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { EPOLLIN, EPOLLOUT, formatEvents } from "../../../src/kernel/constants.ts";
+import { EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
+import { formatEvents } from "../../../src/kernel/format-mask.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { EventFd, everyFdIsClosed, numbersOf, Several, withWait } from "../../support/descriptors.ts";
@@ -10,7 +11,7 @@ import { failure } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-test("it returns how many events there are, and the list has them", () => {
+test("returns the number of events in the list", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   const events = new EventList(4);
@@ -20,7 +21,7 @@ test("it returns how many events there are, and the list has them", () => {
   expect([events.fd(0), events.mask(0), events.token(0)]).toEqual([eventfd.fileno(), EPOLLIN | EPOLLOUT, 99]);
 });
 
-test.each([1, 2, 3, 7, 64])("%p events each stand in their own place", (count) => {
+test.each([1, 2, 3, 7, 64])("stores %p events at separate indexes", (count) => {
   using epoll = new Epoll();
   using eventfds = new Several(count, () => new EventFd(1));
   const events = new EventList(count);
@@ -33,7 +34,7 @@ test.each([1, 2, 3, 7, 64])("%p events each stand in their own place", (count) =
   for (let i = 0; i < count; i++) expect(events.mask(i)).toBe(EPOLLIN | EPOLLOUT);
 });
 
-test("a list takes no more than its capacity", () => {
+test("stores at most as many events as the capacity", () => {
   using epoll = new Epoll();
   using eventfds = new Several(5, () => new EventFd(1));
   for (const eventfd of eventfds.all) epoll.register(eventfd, EPOLLIN);
@@ -53,7 +54,7 @@ test("poll and pollInto report the same", () => {
   expect([...new Map(events).keys()].sort((a, b) => a - b)).toEqual(numbersOf(eventfds.all));
 });
 
-test("when the time is over the list is empty, whatever it held", () => {
+test("empties the list after a timeout", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   const events = new EventList(1);
@@ -66,7 +67,7 @@ test("when the time is over the list is empty, whatever it held", () => {
   expect(`${events}`).toBe("[]");
 });
 
-test("when the wait fails the list is empty", () => {
+test("empties the list after an error", () => {
   let result = 1;
   const { epoll } = withWait(() => result);
   using _ = epoll;
@@ -103,7 +104,7 @@ test("one epoll fills several lists", () => {
   expect(lists.map((list) => list.token(0))).toEqual([1, 2]);
 });
 
-test("what poll returned stays as it is", () => {
+test("does not change events that poll returned", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);
@@ -114,7 +115,7 @@ test("what poll returned stays as it is", () => {
 });
 
 describe("an EventList", () => {
-  test("holds 1023 events unless told otherwise, as CPython's does", () => {
+  test("holds 1023 events by default, like CPython's", () => {
     expect(new EventList().capacity).toBe(1023);
     expect(new EventList(undefined).capacity).toBe(1023);
   });
@@ -123,7 +124,7 @@ describe("an EventList", () => {
     expect(new EventList(capacity).capacity).toBe(capacity);
   });
 
-  test("is empty at first", () => {
+  test("is empty initially", () => {
     const events = new EventList(3);
     expect(events.length).toBe(0);
     expect([...events]).toEqual([]);
@@ -131,7 +132,7 @@ describe("an EventList", () => {
     expect(events.toString()).toBe("[]");
   });
 
-  test("iterates over what the last wait returned, as pairs, again and again", () => {
+  test("iterates over the events of the last call as pairs, repeatedly", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd(1);
     const events = new EventList(10);
@@ -143,7 +144,7 @@ describe("an EventList", () => {
     expect(events.toArray()).toEqual(pairs);
   });
 
-  test("prints as Python shows it, masks by name", () => {
+  test("formats like Python, with masks by name", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd(1);
     const events = new EventList(10);

@@ -1,4 +1,4 @@
-// Register, modify, unregister: what is watched is what was asked for.
+// register, modify and unregister: the kernel's interest list is what was requested.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "../../../src/kernel/constants.ts";
@@ -17,9 +17,9 @@ import { failure } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-const ALWAYS = EPOLLERR | EPOLLHUP; // the kernel adds them to every mask
+const ALWAYS = EPOLLERR | EPOLLHUP; // added by the kernel to every mask
 
-test("a registered descriptor is reported when it is ready", () => {
+test("reports a registered fd when it is ready", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN);
@@ -28,7 +28,7 @@ test("a registered descriptor is reported when it is ready", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("a descriptor is its number, or anything with fileno()", () => {
+test("accepts a number or any object with fileno()", () => {
   using epoll = new Epoll();
   using number = new EventFd(1);
   using other = new EventFd(1);
@@ -37,7 +37,7 @@ test("a descriptor is its number, or anything with fileno()", () => {
   expect(readyFds(epoll)).toEqual(numbersOf([number, other]));
 });
 
-test("fileno() is called with its object as `this`", () => {
+test("calls fileno() with its object as `this`", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   const holder = {
@@ -50,7 +50,7 @@ test("fileno() is called with its object as `this`", () => {
   expect(interestOf(epoll).map(({ fd }) => fd)).toEqual([eventfd.fileno()]);
 });
 
-test("register without a mask asks for EPOLLIN, EPOLLOUT and EPOLLPRI", () => {
+test("registers EPOLLIN, EPOLLOUT and EPOLLPRI by default", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here);
@@ -59,14 +59,14 @@ test("register without a mask asks for EPOLLIN, EPOLLOUT and EPOLLPRI", () => {
   ]);
 });
 
-test("the kernel is given the mask to the bit", () => {
+test("passes all 32 bits of the mask to the kernel", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN | EPOLLRDHUP | EPOLLET);
   expect(interestOf(epoll)[0]?.mask).toBe((EPOLLIN | EPOLLRDHUP | EPOLLET | ALWAYS) >>> 0);
 });
 
-test("a mask may be negative, as `|` gives it with EPOLLET", () => {
+test("accepts a negative mask, such as EPOLLIN | EPOLLET", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   const mask = EPOLLIN | EPOLLET;
@@ -86,7 +86,7 @@ test("modify replaces the mask", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN|EPOLLOUT");
 });
 
-test("modify to 0 silences a descriptor and keeps it registered", () => {
+test("modify to 0 keeps the registration without reporting events", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   ends.there.send("x");
@@ -96,7 +96,7 @@ test("modify to 0 silences a descriptor and keeps it registered", () => {
   expect(failure(() => epoll.register(ends.here))).toEqual(["EEXIST", "epoll_ctl"]);
 });
 
-test("unregister ends it, and a new register begins anew", () => {
+test("unregister removes the registration, which can be added again", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);
@@ -107,7 +107,7 @@ test("unregister ends it, and a new register begins anew", () => {
   expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
 });
 
-test("two epolls watch one descriptor, each with its own mask", () => {
+test("two epoll instances watch one fd with separate masks", () => {
   using first = new Epoll();
   using second = new Epoll();
   using ends = new Ends();
@@ -118,7 +118,7 @@ test("two epolls watch one descriptor, each with its own mask", () => {
   expect(reportOf(second, ends.here)).toBe("EPOLLOUT");
 });
 
-test("a failed register leaves the first one as it was", () => {
+test("a failed register leaves the existing registration unchanged", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 7);
@@ -126,7 +126,7 @@ test("a failed register leaves the first one as it was", () => {
   expect(interestOf(epoll)).toEqual([{ fd: eventfd.fileno(), mask: EPOLLIN | ALWAYS, token: 7 }]);
 });
 
-test("an epoll that is closed leaves what it watched open", () => {
+test("closing an Epoll leaves registered fds open", () => {
   using eventfd = new EventFd(1);
   const epoll = new Epoll();
   epoll.register(eventfd, EPOLLIN);

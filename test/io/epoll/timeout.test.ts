@@ -1,4 +1,4 @@
-// How long poll waits: rounded up, for ever if negative or not given, and never less than asked.
+// Timeouts of poll: rounded up, indefinite if negative or omitted, and never shorter than requested.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -10,8 +10,8 @@ import { Waiter } from "../../support/waiting.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** What the kernel is told, for what poll and pollInto are told. */
-function given(timeoutMs: number | null | undefined): number[] {
+/** Returns the timeouts that poll and pollInto pass to epoll_wait. */
+function passedTimeouts(timeoutMs: number | null | undefined): number[] {
   const { epoll, timeouts } = withWait(() => 0);
   using _ = epoll;
   epoll.poll(timeoutMs as number);
@@ -19,15 +19,15 @@ function given(timeoutMs: number | null | undefined): number[] {
   return timeouts;
 }
 
-describe("the kernel is told", () => {
+describe("passes to epoll_wait", () => {
   test.each([
     [0, 0],
     [-0, 0],
     [1, 1],
     [1000, 1000],
     [0x7fffffff, 0x7fffffff],
-  ])("whole milliseconds as they are: %p", (timeoutMs, told) => {
-    expect(given(timeoutMs).map((n) => n + 0)).toEqual([told, told]);
+  ])("an integer unchanged: %p", (timeoutMs, passed) => {
+    expect(passedTimeouts(timeoutMs).map((n) => n + 0)).toEqual([passed, passed]);
   });
 
   test.each([
@@ -37,42 +37,42 @@ describe("the kernel is told", () => {
     [1.000001, 2],
     [1.5, 2],
     [0x7ffffffe + 0.5, 0x7fffffff],
-  ])("the next whole millisecond for a fraction: %p", (timeoutMs, told) => {
-    expect(given(timeoutMs)).toEqual([told, told]);
+  ])("a fraction rounded up: %p", (timeoutMs, passed) => {
+    expect(passedTimeouts(timeoutMs)).toEqual([passed, passed]);
   });
 
   test.each([[-1], [-2], [-0.5], [-1e300], [-Infinity], [Infinity], [null], [undefined]])(
-    "-1, for ever: %p",
+    "-1, to block indefinitely: %p",
     (timeoutMs) => {
-      expect(given(timeoutMs)).toEqual([-1, -1]);
+      expect(passedTimeouts(timeoutMs)).toEqual([-1, -1]);
     },
   );
 });
 
-describe("refused", () => {
-  test.each([[0x7fffffff + 0.5], [2 ** 31], [2 ** 32], [1e300]])("a time that is too long: %p", (timeoutMs) => {
-    const message = `a timeout is at most 2147483647 ms, not ${timeoutMs}: pass -1 to wait for ever`;
-    expect(() => given(timeoutMs)).toThrow(new RangeError(message));
+describe("rejects", () => {
+  test.each([[0x7fffffff + 0.5], [2 ** 31], [2 ** 32], [1e300]])("a timeout that is too long: %p", (timeoutMs) => {
+    const message = `timeoutMs must be at most 2147483647 (or -1 to block indefinitely); received ${timeoutMs}`;
+    expect(() => passedTimeouts(timeoutMs)).toThrow(new RangeError(message));
   });
 
   test.each([
     ["NaN", NaN],
-    ["text", "5"],
-    ["negative text", "-5"],
-    ["a boolean", true],
-    ["a bigint", 5n],
-    ["a negative bigint", -5n],
-    ["an object", {}],
+    ['"10"', "10"],
+    ['"-5"', "-5"],
+    ["true", true],
+    ["5n", 5n],
+    ["-5n", -5n],
+    ["an instance of Object", {}],
     ["an array", [-1]],
-    ["a date", new Date(-1)],
+    ["an instance of Date", new Date(-1)],
     ["a function", () => -1],
-  ])("no number: %s", (_, timeoutMs) => {
-    const message = `a timeout is a number of milliseconds, not ${String(timeoutMs)}`;
-    expect(() => given(timeoutMs as number)).toThrow(new TypeError(message));
+  ])("a value that is not a number: %s", (received, timeoutMs) => {
+    const message = `timeoutMs must be a number of milliseconds; received ${received}`;
+    expect(() => passedTimeouts(timeoutMs as number)).toThrow(new TypeError(message));
   });
 });
 
-test("poll(0) looks, and returns at once", () => {
+test("poll(0) returns immediately", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN);
@@ -81,21 +81,21 @@ test("poll(0) looks, and returns at once", () => {
   expect(epoll.poll(0)).toEqual([[eventfd.fileno(), EPOLLIN]]);
 });
 
-test.each([[0.1], [1], [20], [30.5]])("poll(%p) with nothing to report waits at least that long", (timeoutMs) => {
+test.each([[0.1], [1], [20], [30.5]])("poll(%p) waits at least that long if there are no events", (timeoutMs) => {
   using epoll = new Epoll();
   const start = Bun.nanoseconds();
   expect(epoll.poll(timeoutMs)).toEqual([]);
   expect(Bun.nanoseconds() - start).toBeGreaterThanOrEqual(timeoutMs * 1e6);
 });
 
-test.each([[-1], [null], [undefined], [Infinity], [0x7fffffff]])("poll(%p) returns what is ready", (timeoutMs) => {
+test.each([[-1], [null], [undefined], [Infinity], [0x7fffffff]])("poll(%p) returns pending events", (timeoutMs) => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);
   expect(epoll.poll(timeoutMs as number)).toEqual([[eventfd.fileno(), EPOLLIN]]);
 });
 
-test("poll() without arguments waits for ever", () => {
+test("poll() without arguments blocks indefinitely", () => {
   const { epoll, timeouts } = withWait(() => 0);
   using _ = epoll;
   epoll.poll();
@@ -103,7 +103,7 @@ test("poll() without arguments waits for ever", () => {
   expect(timeouts).toEqual([-1, -1]);
 });
 
-test("an event ends a wait for ever", async () => {
+test("an event ends an indefinite wait", async () => {
   using fifo = new Fifo();
   const waiter = await Waiter.start({ fifo: fifo.path, mask: EPOLLIN, timeoutMs: -1 });
   fifo.writer.write(new Uint8Array(1));
@@ -112,7 +112,7 @@ test("an event ends a wait for ever", async () => {
   expect(waits).toEqual([{ timeoutMs: -1, n: 1 }]);
 });
 
-test("an epoll that watches nothing reports nothing", () => {
+test("an epoll instance without registrations reports nothing", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   expect(reportOf(epoll, eventfd, 1)).toBe("nothing");

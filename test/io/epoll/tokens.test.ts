@@ -1,4 +1,4 @@
-// Tokens: a number of the caller's that comes back with each event.
+// Tokens: numbers that are returned with each event of a registration.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLONESHOT } from "../../../src/kernel/constants.ts";
@@ -11,7 +11,7 @@ import { failure } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** The token of the one event that there must be. */
+/** Returns the token of the only event. */
 function tokenOf(epoll: Epoll, fd: FdLike): number {
   const events = new EventList(2);
   expect(epoll.pollInto(events, 0)).toBe(1);
@@ -19,7 +19,7 @@ function tokenOf(epoll: Epoll, fd: FdLike): number {
   return events.token(0);
 }
 
-test("without one it is 0", () => {
+test("the default token is 0", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);
@@ -27,14 +27,14 @@ test("without one it is 0", () => {
 });
 
 describe.each([0, 1, 12345, 0x7fffffff, 0x80000000, 0xffffffff])("%p", (token) => {
-  test("comes back from register", () => {
+  test("is returned after register", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd(1);
     epoll.register(eventfd, EPOLLIN, token);
     expect(tokenOf(epoll, eventfd)).toBe(token);
   });
 
-  test("comes back from modify", () => {
+  test("is returned after modify", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd(1);
     epoll.register(eventfd, EPOLLIN, 7);
@@ -46,21 +46,21 @@ describe.each([0, 1, 12345, 0x7fffffff, 0x80000000, 0xffffffff])("%p", (token) =
 test.each([
   [-1, 0xffffffff],
   [-0x80000000, 0x80000000],
-])("%p comes back unsigned: %p", (token, back) => {
+])("%p is returned as the unsigned number %p", (token, back) => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, token);
   expect(tokenOf(epoll, eventfd)).toBe(back);
 });
 
-test("it comes back with every event, not with the first only", () => {
+test("is returned with every event", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 42);
   for (let i = 0; i < 3; i++) expect(tokenOf(epoll, eventfd)).toBe(42);
 });
 
-test("modify without one sets it to 0", () => {
+test("modify without a token sets it to 0", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 42);
@@ -68,7 +68,7 @@ test("modify without one sets it to 0", () => {
   expect(tokenOf(epoll, eventfd)).toBe(0);
 });
 
-test("a call that fails does not change it", () => {
+test("a call that fails does not change the token", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 42);
@@ -76,7 +76,7 @@ test("a call that fails does not change it", () => {
   expect(tokenOf(epoll, eventfd)).toBe(42);
 });
 
-test("each registration has its own, of one descriptor in two epolls too", () => {
+test("each registration has its own token, even for one fd in two instances", () => {
   using first = new Epoll();
   using second = new Epoll();
   using eventfd = new EventFd(1);
@@ -86,7 +86,7 @@ test("each registration has its own, of one descriptor in two epolls too", () =>
   expect(tokenOf(second, eventfd)).toBe(2);
 });
 
-test("many at once are not mixed up", () => {
+test("returns the right token for each of many fds", () => {
   using epoll = new Epoll();
   using eventfds = new Several(50, () => new EventFd(1));
   const tokens = new Map(eventfds.all.map((eventfd, i) => [eventfd.fileno(), (i * 0x9e3779b1) >>> 0]));
@@ -96,14 +96,14 @@ test("many at once are not mixed up", () => {
   for (let i = 0; i < 50; i++) expect(events.token(i)).toBe(tokens.get(events.fd(i)) as number);
 });
 
-test("the kernel keeps descriptor and token side by side", () => {
+test("the kernel stores the fd and the token separately", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN, 0xfedcba98);
   expect(interestOf(epoll)).toMatchObject([{ fd: eventfd.fileno(), token: 0xfedcba98 }]);
 });
 
-test("an iteration's number as the token tells a one-shot that was armed again", () => {
+test("a changing token identifies the re-arming of an EPOLLONESHOT registration", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT, 0);

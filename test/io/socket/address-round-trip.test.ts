@@ -1,4 +1,4 @@
-// encodeAddress and decodeAddress undo each other, for every address.
+// Property test: decodeAddress is the inverse of encodeAddress, for all kinds of addresses.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -35,7 +35,7 @@ test("an IPv4 address and port", () => {
   );
 });
 
-test("an IPv6 address, port and scope id; its text may get shorter, and stays the same address", () => {
+test("an IPv6 address, port and scope ID, in canonical text form", () => {
   fc.assert(
     fc.property(fc.ipV6(), port, fc.option(scopeId, { nil: undefined }), (address, port, scopeId) => {
       const first = encodeAddress(sys, { address, port, scopeId }, AF_INET6);
@@ -53,7 +53,7 @@ test("an IPv6 address, port and scope id; its text may get shorter, and stays th
   );
 });
 
-test("an IPv6 address of any 16 bytes", () => {
+test("any 16 bytes as an IPv6 address", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
       const buffer = addressBuffer();
@@ -66,7 +66,7 @@ test("an IPv6 address of any 16 bytes", () => {
   );
 });
 
-test("a scope id may stand in the text as a number", () => {
+test("a scope ID in the text of an address", () => {
   fc.assert(
     fc.property(scopeId, (scopeId) => {
       expect(roundTrip({ address: `fe80::1%${scopeId}`, port: 0 }, AF_INET6)).toMatchObject({
@@ -95,7 +95,7 @@ describe("a unix path", () => {
     })
     .filter((text) => !text.includes("\0") && bytesIn(text) <= 107);
 
-  test("of any text up to 107 bytes", () => {
+  test("with any text of up to 107 bytes", () => {
     fc.assert(
       fc.property(path, (path) => {
         expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
@@ -104,18 +104,18 @@ describe("a unix path", () => {
     );
   });
 
-  test("may start with a byte order mark", () => {
+  test("that starts with a byte order mark", () => {
     expect(roundTrip({ path: "\ufeffmarked" }, AF_UNIX)).toEqual({ path: "\ufeffmarked" });
   });
 
-  test("of 107 bytes has room for its NUL, as each path from the kernel", () => {
+  test("of 107 bytes is NUL-terminated", () => {
     const encoded = encodeAddress(sys, { path: "x".repeat(107) }, AF_UNIX);
     expect(new DataView(encoded.buffer).getUint32(0, true)).toBe(2 + 108);
     expect(encoded[4 + 2 + 107]).toBe(0);
     expect(ADDRESS_BYTES).toBeGreaterThanOrEqual(4 + 2 + 108);
   });
 
-  test("of 108 bytes without a NUL, which another program may have bound, is read whole", () => {
+  test("of 108 bytes without a NUL, bound by another program, is decoded completely", () => {
     const buffer = addressBuffer();
     buffer.set([2 + 108, 0, 0, 0, AF_UNIX, 0]);
     buffer.fill(120, 6, 6 + 108);
@@ -129,7 +129,7 @@ describe("an abstract name", () => {
     .map((rest) => `\0${rest}`)
     .filter((text) => bytesIn(text) <= 108);
 
-  test("of any text up to 108 bytes, NULs and all", () => {
+  test("with any text of up to 108 bytes, including NULs", () => {
     fc.assert(
       fc.property(name, (path) => {
         expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
@@ -138,7 +138,7 @@ describe("an abstract name", () => {
     );
   });
 
-  test("through the kernel: bind, then getsockname", () => {
+  test("survives bind and getsockname", () => {
     using place = new Place("AF_UNIX abstract");
     fc.assert(
       fc.property(name, (rest) => {
@@ -154,14 +154,14 @@ describe("an abstract name", () => {
     );
   });
 
-  test("of 108 bytes, through the kernel", () => {
+  test("of 108 bytes survives bind and getsockname", () => {
     const path = `\0${process.pid}`.padEnd(108, "x");
     using socket = new Socket(AF_UNIX);
     socket.bind({ path });
     expect(socket.getsockname()).toEqual({ path });
   });
 
-  test("of one byte less and one byte more differ", () => {
+  test("differs from the same name with one more or one less byte", () => {
     using place = new Place("AF_UNIX abstract");
     const { path } = place.fresh() as { path: string };
     using one = new Socket(AF_UNIX);
@@ -176,7 +176,7 @@ test("an unnamed unix socket", () => {
   expect(roundTrip({ path: "" }, AF_UNIX)).toEqual({ path: "" });
 });
 
-test("decodeAddress makes something of whatever the kernel could write, and never throws", () => {
+test("decodeAddress never throws, whatever bytes it is given", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: ADDRESS_BYTES, maxLength: ADDRESS_BYTES }),

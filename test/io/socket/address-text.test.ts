@@ -1,4 +1,4 @@
-// Which texts are addresses: the same that node:net says, and what the others are told.
+// Address texts: the same ones are valid as for node:net, and they are formatted as by inet_ntop.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -21,7 +21,7 @@ function accepts(text: string, family: number): boolean {
   }
 }
 
-/** Texts that are nearly addresses, and now and then one. */
+/** Texts that resemble addresses, some of which are valid. */
 const nearly4 = fc
   .array(fc.oneof(fc.nat(300).map(String), fc.constantFrom("", "00", "01", "0x7f", "-1", "1e1", " 1", "٣")), {
     minLength: 1,
@@ -41,7 +41,7 @@ const nearly6 = fc
   )
   .map((parts) => parts.join(":"));
 
-test("a socket of AF_INET takes exactly what node:net calls IPv4", () => {
+test("an AF_INET socket accepts exactly the texts that are IPv4 for node:net", () => {
   fc.assert(
     fc.property(fc.oneof(nearly4, fc.ipV4(), fc.ipV4Extended(), fc.string()), (text) => {
       expect(accepts(text, AF_INET)).toBe(isIPv4(text));
@@ -50,7 +50,7 @@ test("a socket of AF_INET takes exactly what node:net calls IPv4", () => {
   );
 });
 
-test("a socket of AF_INET6 takes exactly what node:net calls IPv6, zones aside", () => {
+test("an AF_INET6 socket accepts exactly the texts that are IPv6 for node:net, zones aside", () => {
   fc.assert(
     fc.property(fc.oneof(nearly6, fc.ipV6(), fc.string()), (text) => {
       fc.pre(!text.includes("%"));
@@ -60,7 +60,7 @@ test("a socket of AF_INET6 takes exactly what node:net calls IPv6, zones aside",
   );
 });
 
-test("familyOf knows the family of an address, and that a name has none", () => {
+test("familyOf returns the family of an address, and 0 for a name", () => {
   fc.assert(
     fc.property(fc.oneof(nearly4, nearly6, fc.ipV4(), fc.ipV6(), fc.domain(), fc.string()), (text) => {
       fc.pre(!text.includes("%"));
@@ -86,7 +86,7 @@ test.each([
   expect(familyOf(sys, host)).toBe(family);
 });
 
-describe("an IPv6 address is written as inet_ntop(3) does:", () => {
+describe("formats IPv6 addresses like inet_ntop(3):", () => {
   test.each([
     ["0:0:0:0:0:0:0:1", "::1"],
     ["0:0:0:0:0:0:0:0", "::"],
@@ -105,7 +105,7 @@ describe("an IPv6 address is written as inet_ntop(3) does:", () => {
   });
 });
 
-test("what the kernel could write for a family that is none of these reads as unnamed", () => {
+test("decodes an address of another family as unnamed", () => {
   const buffer = addressBuffer();
   buffer.set([12, 0, 0, 0, 16, 0]); // AF_NETLINK
   expect(decodeAddress(sys, buffer)).toEqual({ path: "" });

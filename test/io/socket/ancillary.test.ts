@@ -1,4 +1,4 @@
-// What travels beside the bytes: descriptors, credentials, and how it is told that there was no room.
+// Ancillary data: passing file descriptors and credentials, and truncation.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
@@ -19,11 +19,11 @@ import { leavesNoFd, openFds } from "../../support/fds.ts";
 setDefaultTimeout(60_000);
 
 const MAX_FDS = 253;
-/** What /proc says of a descriptor: the flags it was opened with, in octal. */
+/** Returns the flags of an fd from /proc. */
 const flagsOf = (fd: number): number =>
   Number.parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "", 8);
 
-test("a descriptor comes as another number for the same open file, close-on-exec, the receiver's to close", () =>
+test("receives a close-on-exec duplicate of a file descriptor, which the receiver owns", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     const file = openSync(import.meta.path, "r");
@@ -44,7 +44,7 @@ test("a descriptor comes as another number for the same open file, close-on-exec
     b.close();
   }));
 
-test("without room they are closed, and MSG_CTRUNC says so; with room for some, those come", () =>
+test("closes file descriptors that do not fit, and sets MSG_CTRUNC", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM);
     const [reader, writer] = pipe();
@@ -64,50 +64,54 @@ test("without room they are closed, and MSG_CTRUNC says so; with room for some, 
     for (const end of [a, b, reader, writer]) end.close();
   }));
 
-test("never more come than there is room for; over TCP they are refused, where the kernel would drop them", () =>
+test("never receives more than maxFds, and rejects file descriptors over TCP", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM);
-    for (const room of [1, 2, 3]) {
+    for (const maxFds of [1, 2, 3]) {
       a.sendFds("x", Array<Socket>(4).fill(a));
-      const got = b.recvFds(10, room);
-      expect([got?.fds.length, got?.flags]).toEqual([room, MSG_CTRUNC]);
+      const got = b.recvFds(10, maxFds);
+      expect([got?.fds.length, got?.flags]).toEqual([maxFds, MSG_CTRUNC]);
       for (const fd of got?.fds ?? []) closeSync(fd);
     }
     a.close();
     b.close();
     using tcp = new Socket();
-    expect(() => tcp.sendFds("x", [0])).toThrow("over unix sockets only");
+    expect(() => tcp.sendFds("x", [0])).toThrow("only over unix sockets");
   }));
 
-test(`${MAX_FDS} of them are the most; what is none is refused by name`, () =>
+test(`sends at most ${MAX_FDS} file descriptors, and rejects invalid items`, () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     a.sendFds("x", Array<Socket>(MAX_FDS).fill(b));
     const got = b.recvFds(10, MAX_FDS);
     expect(new Set(got?.fds).size).toBe(MAX_FDS);
     for (const fd of got?.fds ?? []) closeSync(fd);
-    expect(() => a.sendFds("x", Array<Socket>(MAX_FDS + 1).fill(b))).toThrow("send several");
-    expect(() => a.sendFds("x", [])).toThrow("leave the item out");
+    expect(() => a.sendFds("x", Array<Socket>(MAX_FDS + 1).fill(b))).toThrow(
+      "fds has 254 file descriptors; a message carries at most 253: send several messages",
+    );
+    expect(() => a.sendFds("x", [])).toThrow("fds is empty: omit the item");
     expect(() => a.sendFds("", [b])).toThrow("at least one byte");
     expect(() => a.sendFds("x", [9999])).toThrow("EBADF: bad file descriptor, sendmsg");
     expect(() => a.sendFds("x", [-1])).toThrow(RangeError);
-    expect(() => a.sendmsg(["x"], 0 as never)).toThrow("ancillary data is an array");
-    expect(() => a.sendmsg(["x"], [{}] as never)).toThrow("an item is");
+    expect(() => a.sendmsg(["x"], 0 as never)).toThrow(
+      "ancillary must be an array, such as [{ fds: [fd] }]; received 0",
+    );
+    expect(() => a.sendmsg(["x"], [{}] as never)).toThrow("an item of ancillary data must be { fds }, ");
     const to = b.fileno();
     a.close();
     expect(() => a.sendFds("x", [to])).toThrow("Socket.sendFds: this Socket is closed");
     b.close();
   }));
 
-test("credentials are told who asks, by message and by SO_PEERCRED; those of others are not one's to send", () =>
+test("receives credentials in messages and by SO_PEERCRED, and cannot send those of another process", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     const me = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };
     expect(a.peerCredentials()).toEqual(me);
     b.setsockopt(SOL_SOCKET, SO_PASSCRED, true);
-    a.send("untold");
+    a.send("implicit");
     expect(b.recvmsg(100, 100)?.ancillary).toEqual([{ credentials: me }]);
-    a.sendmsg(["told"], [{ credentials: me }]);
+    a.sendmsg(["explicit"], [{ credentials: me }]);
     expect(b.recvmsg(100, 100)?.ancillary).toEqual([{ credentials: me }]);
     if (me.uid !== 0) expect(() => a.sendmsg(["x"], [{ credentials: { ...me, uid: 0 } }])).toThrow("EPERM");
     expect(() => a.sendmsg(["x"], [{ credentials: { ...me, pid: 2 ** 22 + 1 } }])).toThrow(/ESRCH|EPERM/);
@@ -115,7 +119,7 @@ test("credentials are told who asks, by message and by SO_PEERCRED; those of oth
     b.close();
   }));
 
-test("both in one message, and an item by its level, type and bytes", () =>
+test("sends an item by level, type and data, and receives two items in one message", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     b.setsockopt(SOL_SOCKET, SO_PASSCRED, true);

@@ -1,4 +1,4 @@
-// A wrong argument is a TypeError or RangeError whose sentence says what to give instead, before the kernel sees it.
+// Wrong arguments of Socket throw a TypeError or RangeError that says what is expected, before any system call.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -17,22 +17,22 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-// oxlint-disable-next-line typescript/no-explicit-any -- wrong types are what is tested
+// oxlint-disable-next-line typescript/no-explicit-any -- the tests pass wrong types
 type Any = any;
 
-/** Assert that a call throws exactly this kind of error, with a sentence that contains `words`. */
-function refuses(call: () => unknown, kind: typeof TypeError | typeof RangeError, words: string): void {
+/** Asserts that a call throws an error of this class whose message contains `text`. */
+function rejects(call: () => unknown, kind: typeof TypeError | typeof RangeError, text: string): void {
   let error: unknown;
   try {
     call();
   } catch (thrown) {
     error = thrown;
   }
-  expect((error as Error | undefined)?.message).toContain(words);
+  expect((error as Error | undefined)?.message).toContain(text);
   expect((error as Error).name).toBe(kind.name);
 }
 
-describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("an address for %s", (method) => {
+describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of %s", (method) => {
   const give = (family: number, address: unknown): void => {
     using socket = new Socket(family, 2);
     if (method === "sendto") socket.sendto("x", address as Any);
@@ -41,32 +41,37 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("an address for
   };
 
   test.each([5, "127.0.0.1:80", null, true, ...(method === "sendmsg" ? [] : [undefined])])(
-    "is an object, not %p",
+    "must be an object, not %p",
     (address) => {
-      refuses(() => give(AF_INET, address), TypeError, `an address is { address, port } or { path }, not ${address}`);
+      const message = `address must be { address, port } or { path }; received ${JSON.stringify(address)}`;
+      rejects(() => give(AF_INET, address), TypeError, message);
     },
   );
 
-  test.each([undefined, "80", null, 80n, {}])("has a port that is a number, not %p", (port) => {
-    refuses(() => give(AF_INET, { address: "127.0.0.1", port }), TypeError, "a port is a number from 0 to 65535");
+  test.each([undefined, "80", null, 80n, {}])("must have a numeric port, not %p", (port) => {
+    rejects(
+      () => give(AF_INET, { address: "127.0.0.1", port }),
+      TypeError,
+      "port must be an integer from 0 to 65535; received ",
+    );
   });
 
-  test.each([-1, 65536, 1.5, NaN, Infinity])("has a port from 0 to 65535, not %p", (port) => {
-    const words = `a port is a whole number from 0 to 65535, not ${port}`;
-    refuses(() => give(AF_INET, { address: "127.0.0.1", port }), RangeError, words);
-    refuses(() => give(AF_INET6, { address: "::1", port }), RangeError, words);
+  test.each([-1, 65536, 1.5, NaN, Infinity])("must have a port from 0 to 65535, not %p", (port) => {
+    const message = `port must be an integer from 0 to 65535; received ${port}`;
+    rejects(() => give(AF_INET, { address: "127.0.0.1", port }), RangeError, message);
+    rejects(() => give(AF_INET6, { address: "::1", port }), RangeError, message);
   });
 
-  test.each([AF_INET, AF_INET6])("has text (family %d)", (family) => {
+  test.each([AF_INET, AF_INET6])("must be a string (family %d)", (family) => {
     for (const address of [5, true, {}, [127, 0, 0, 1]]) {
-      refuses(() => give(family, { address, port: 1 }), TypeError, "an address is a string");
+      rejects(() => give(family, { address, port: 1 }), TypeError, "address must be a string; received ");
     }
   });
 
   test.each(["localhost", "", "::1", "127.0.0.1\0", "127.1", " 127.0.0.1", "1.2.3.4.5"])(
-    "%j is not for AF_INET",
+    "must not be %j for AF_INET",
     (address) => {
-      refuses(
+      rejects(
         () => give(AF_INET, { address, port: 1 }),
         RangeError,
         `${JSON.stringify(address)} is not an IPv4 address`,
@@ -74,76 +79,103 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("an address for
     },
   );
 
-  test.each(["localhost", "", "127.0.0.1", "::1\0", "[::1]", ":::", "1::2::3"])("%j is not for AF_INET6", (address) => {
-    refuses(
-      () => give(AF_INET6, { address, port: 1 }),
-      RangeError,
-      `${JSON.stringify(address)} is not an IPv6 address`,
+  test.each(["localhost", "", "127.0.0.1", "::1\0", "[::1]", ":::", "1::2::3"])(
+    "must not be %j for AF_INET6",
+    (address) => {
+      rejects(
+        () => give(AF_INET6, { address, port: 1 }),
+        RangeError,
+        `${JSON.stringify(address)} is not an IPv6 address`,
+      );
+    },
+  );
+
+  test("must have an existing interface as its zone", () => {
+    for (const zone of ["nosuch0", "", "constructor", "__proto__", "1%2", "-1", "4294967296", "99999999999"]) {
+      const message = `no network interface named ${JSON.stringify(zone)} has an IPv6 address`;
+      rejects(() => give(AF_INET6, { address: `fe80::1%${zone}`, port: 1 }), RangeError, message);
+    }
+  });
+
+  test("must have a scope ID of 32 bits", () => {
+    for (const scopeId of [-1, 2 ** 32, 1.5, NaN]) {
+      rejects(
+        () => give(AF_INET6, { address: "::1", port: 1, scopeId }),
+        RangeError,
+        "scopeId must be an integer from 0 to 4294967295",
+      );
+    }
+    rejects(
+      () => give(AF_INET6, { address: "::1", port: 1, scopeId: "lo" }),
+      TypeError,
+      "scopeId must be a number; to use an interface name",
     );
   });
 
-  test("names an interface of this machine as its zone", () => {
-    for (const zone of ["nosuch0", "", "constructor", "__proto__", "1%2", "-1", "4294967296", "99999999999"]) {
-      const words = `there is no network interface ${JSON.stringify(zone)}`;
-      refuses(() => give(AF_INET6, { address: `fe80::1%${zone}`, port: 1 }), RangeError, words);
-    }
+  test("must be { path } for AF_UNIX, and { address, port } otherwise", () => {
+    rejects(
+      () => give(AF_UNIX, { address: "127.0.0.1", port: 1 }),
+      TypeError,
+      "the address of an AF_UNIX socket must be { path }",
+    );
+    rejects(() => give(AF_UNIX, {}), TypeError, "the address of an AF_UNIX socket must be { path }");
+    rejects(
+      () => give(AF_INET, { path: "/x" }),
+      TypeError,
+      "the address of an AF_INET or AF_INET6 socket must be { address, port }",
+    );
+    rejects(
+      () => give(AF_INET6, { path: "/x" }),
+      TypeError,
+      "the address of an AF_INET or AF_INET6 socket must be { address, port }",
+    );
   });
 
-  test("has a scope id of 32 bits", () => {
-    for (const scopeId of [-1, 2 ** 32, 1.5, NaN]) {
-      refuses(() => give(AF_INET6, { address: "::1", port: 1, scopeId }), RangeError, "a scope id is a whole number");
-    }
-    refuses(() => give(AF_INET6, { address: "::1", port: 1, scopeId: "lo" }), TypeError, "a scope id is a number");
+  test.each([5, undefined, null, {}])("must have a path that is a string, not %p", (path) => {
+    rejects(() => give(AF_UNIX, { path }), TypeError, "path must be a string; received ");
   });
 
-  test("is { path } for AF_UNIX, and for AF_UNIX only", () => {
-    refuses(() => give(AF_UNIX, { address: "127.0.0.1", port: 1 }), TypeError, "a unix socket's address is { path }");
-    refuses(() => give(AF_UNIX, {}), TypeError, "a unix socket's address is { path }");
-    refuses(() => give(AF_INET, { path: "/x" }), TypeError, "here it is { address, port }");
-    refuses(() => give(AF_INET6, { path: "/x" }), TypeError, "here it is { address, port }");
+  test("must have a path of at most 107 bytes, or 108 for an abstract name", () => {
+    const message = (max: number, length: number): string =>
+      `path has ${length} bytes; the path of a unix socket has at most ${max}`;
+    rejects(() => give(AF_UNIX, { path: "/".padEnd(108, "x") }), RangeError, message(107, 108));
+    rejects(() => give(AF_UNIX, { path: "/".padEnd(109, "x") }), RangeError, message(107, 109));
+    rejects(() => give(AF_UNIX, { path: "\0".padEnd(109, "x") }), RangeError, message(108, 109));
+    rejects(() => give(AF_UNIX, { path: `/${"é".repeat(54)}` }), RangeError, message(107, 109)); // bytes, not characters
   });
 
-  test.each([5, undefined, null, {}])("has a path that is a string, not %p", (path) => {
-    refuses(() => give(AF_UNIX, { path }), TypeError, "a unix socket's path is a string");
-  });
-
-  test("has a path of at most 107 bytes, or 108 if it is abstract", () => {
-    const words = (room: number, has: number): string =>
-      `at most ${room} bytes, this one has ${has}: use a shorter one`;
-    refuses(() => give(AF_UNIX, { path: "/".padEnd(108, "x") }), RangeError, words(107, 108));
-    refuses(() => give(AF_UNIX, { path: "/".padEnd(109, "x") }), RangeError, words(107, 109));
-    refuses(() => give(AF_UNIX, { path: "\0".padEnd(109, "x") }), RangeError, words(108, 109));
-    refuses(() => give(AF_UNIX, { path: `/${"é".repeat(54)}` }), RangeError, words(107, 109)); // bytes, not letters
-  });
-
-  test("has a path without a NUL, unless it is abstract", () => {
-    refuses(() => give(AF_UNIX, { path: "/tmp/a\0b" }), RangeError, "a unix socket's path cannot contain a NUL byte");
-    refuses(() => give(AF_UNIX, { path: "x\0" }), RangeError, "a unix socket's path cannot contain a NUL byte");
+  test("must have a path without NUL, except for an abstract name", () => {
+    rejects(() => give(AF_UNIX, { path: "/tmp/a\0b" }), RangeError, "path contains a NUL byte");
+    rejects(() => give(AF_UNIX, { path: "x\0" }), RangeError, "path contains a NUL byte");
   });
 });
 
-test("a family that is none of the three has no address to write", () => {
+test("rejects addresses for other families", () => {
   using socket = new Socket(16 /* AF_NETLINK */, 3);
-  refuses(() => socket.bind({ port: 1 }), TypeError, "use AF_INET, AF_INET6 or AF_UNIX");
+  rejects(() => socket.bind({ port: 1 }), TypeError, "the socket's family must be AF_INET, AF_INET6 or AF_UNIX");
 });
 
 describe.each(["recv", "recvfrom", "recvmsg"] as const)("%s", (method) => {
-  test.each([-1, 1.5, NaN, Infinity, 2 ** 31, undefined, null, "5", 5n])("takes a size in bytes, not %p", (size) => {
+  test.each([-1, 1.5, NaN, Infinity, 2 ** 31, undefined, null, "5", 5n])("rejects a size of %p", (size) => {
     using pair = new Pair(...socketpair());
-    refuses(
+    rejects(
       () => pair.client[method](size as Any),
       RangeError,
-      `a size is a whole number of bytes from 0 to 2147479552`,
+      `size must be an integer from 0 to 2147479552; received `,
     );
   });
 });
 
-test.each([-1, 1.5, "4", null])("getsockopt takes a length in bytes, not %p", (length) => {
+test.each([-1, 1.5, "4", null])("getsockopt rejects a length of %p", (length) => {
   using socket = new Socket();
-  refuses(() => socket.getsockopt(SOL_SOCKET, 17, length as Any), RangeError, "a size is a whole number of bytes");
+  rejects(
+    () => socket.getsockopt(SOL_SOCKET, 17, length as Any),
+    RangeError,
+    "length must be an integer from 0 to 2147479552",
+  );
 });
 
-describe.each(["send", "sendto", "sendmsg"] as const)("data for %s", (method) => {
+describe.each(["send", "sendto", "sendmsg"] as const)("the data of %s", (method) => {
   test.each([
     5,
     null,
@@ -154,82 +186,94 @@ describe.each(["send", "sendto", "sendmsg"] as const)("data for %s", (method) =>
     new ArrayBuffer(3),
     new Uint16Array(1),
     new DataView(new ArrayBuffer(1)),
-  ])("is bytes or a string, not %p", (data) => {
+  ])("must be bytes or a string, not %p", (data) => {
     using pair = new Pair(...socketpair());
     const call = {
       send: () => pair.client.send(data as Any),
       sendto: () => pair.client.sendto(data as Any, { path: "" }),
       sendmsg: () => pair.client.sendmsg(["x", data as Any]),
     }[method];
-    refuses(call, TypeError, "data is a string, a Buffer or a Uint8Array");
+    rejects(call, TypeError, "data must be a string, a Buffer or a Uint8Array; received ");
     expect(pair.server.recv(10)).toBeNull();
   });
 });
 
-test.each(["text", undefined, null, 5, {}])("sendmsg takes an array of buffers, not %p", (buffers) => {
+test.each(["text", undefined, null, 5, {}])("sendmsg requires an array of buffers, not %p", (buffers) => {
   using pair = new Pair(...socketpair());
-  refuses(() => pair.client.sendmsg(buffers as Any), TypeError, "sendmsg takes an array of buffers");
+  rejects(() => pair.client.sendmsg(buffers as Any), TypeError, "buffers must be an array, such as [data]; received ");
 });
 
 test.each([null, undefined, 5, "text", [[1, 2]], {}, new ArrayBuffer(3), new Uint16Array(1)])(
-  "recvInto takes a buffer to fill, not %p",
+  "recvInto requires a buffer, not %p",
   (buffer) => {
     using pair = new Pair(...socketpair());
     pair.server.send("waiting");
-    refuses(() => pair.client.recvInto(buffer as Any), TypeError, "a buffer is a Buffer or a Uint8Array");
+    rejects(() => pair.client.recvInto(buffer as Any), TypeError, "buffer must be a Buffer or a Uint8Array; received ");
   },
 );
 
-test.each([NaN, 1.5, Infinity, "5", null])("listen takes a whole number, not %p", (backlog) => {
+test.each([NaN, 1.5, Infinity, "5", null])("listen requires an integer, not %p", (backlog) => {
   using socket = new Socket();
-  refuses(() => socket.listen(backlog as Any), RangeError, `a backlog is a whole number, not ${backlog}`);
+  rejects(
+    () => socket.listen(backlog as Any),
+    RangeError,
+    `backlog must be an integer; received ${typeof backlog === "string" ? `"${backlog}"` : backlog}`,
+  );
 });
 
-test.each([undefined, "SHUT_WR", null, NaN])("shutdown takes one of three numbers, not %p", (how) => {
+test.each([undefined, "SHUT_WR", null, NaN])("shutdown requires an integer, not %p", (how) => {
   using pair = new Pair(...socketpair());
-  refuses(() => pair.client.shutdown(how as Any), TypeError, "shutdown takes SHUT_RD, SHUT_WR or SHUT_RDWR");
+  rejects(() => pair.client.shutdown(how as Any), TypeError, "how must be SHUT_RD, SHUT_WR or SHUT_RDWR; received ");
   expect(pair.server.recv(1)).toBeNull();
 });
 
-describe("a value for setsockopt", () => {
+describe("the value of setsockopt", () => {
   test.each([undefined, null, "1", {}, [[1]], new Int32Array(1), 1n])(
-    "is a number, a boolean or bytes, not %p",
+    "must be a number, a boolean or bytes, not %p",
     (value) => {
       using socket = new Socket();
       const call = (): void => socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, value as Any);
-      refuses(call, TypeError, "an option's value is a number, a boolean or a Uint8Array");
+      rejects(call, TypeError, "value must be a number, a boolean or a Uint8Array; received ");
     },
   );
 
-  test.each([2 ** 32, -(2 ** 31) - 1, 1.5, NaN, Infinity])("is an int, not %p", (value) => {
+  test.each([2 ** 32, -(2 ** 31) - 1, 1.5, NaN, Infinity])("must be a 32-bit integer, not %p", (value) => {
     using socket = new Socket();
     const before = socket.getsockopt(SOL_SOCKET, SO_RCVBUF);
-    refuses(() => socket.setsockopt(SOL_SOCKET, SO_RCVBUF, value), RangeError, "a whole number of 32 bits");
+    rejects(
+      () => socket.setsockopt(SOL_SOCKET, SO_RCVBUF, value),
+      RangeError,
+      "value must be a 32-bit integer; received ",
+    );
     expect(socket.getsockopt(SOL_SOCKET, SO_RCVBUF)).toBe(before);
   });
 });
 
 describe("fromfd", () => {
-  test.each(["3", null, undefined, {}, true])("takes a descriptor, not %p", (fd) => {
-    refuses(() => Socket.fromfd(fd as Any), TypeError, "a file descriptor is a number or has a fileno() method");
+  test.each(["3", null, undefined, {}, true])("rejects %p with a TypeError", (fd) => {
+    rejects(
+      () => Socket.fromfd(fd as Any),
+      TypeError,
+      "fd must be an integer or an object with a fileno() method; received ",
+    );
   });
 
-  test.each([-1, 1.5, NaN, 2 ** 31])("takes a descriptor from 0 to 2147483647, not %p", (fd) => {
-    refuses(() => Socket.fromfd(fd), RangeError, "a file descriptor is a whole number from 0 to 2147483647");
+  test.each([-1, 1.5, NaN, 2 ** 31])("rejects %p with a RangeError", (fd) => {
+    rejects(() => Socket.fromfd(fd), RangeError, "fd must be an integer from 0 to 2147483647; received ");
   });
 });
 
 test.each([
-  ["a family", () => new Socket("AF_INET" as Any)],
-  ["a family that is whole", () => new Socket(2.5)],
-  ["a type", () => new Socket(AF_INET, "SOCK_STREAM" as Any)],
-  ["a protocol", () => new Socket(AF_INET, 1, "tcp" as Any)],
-  ["a pair's family", () => socketpair("AF_UNIX" as Any)],
-])("%s is a number", (_what, call) => {
-  refuses(call, TypeError, "family, type and protocol are numbers: AF_INET, SOCK_STREAM, 0");
+  ["family", () => new Socket("AF_INET" as Any)],
+  ["family", () => new Socket(2.5)],
+  ["type", () => new Socket(AF_INET, "SOCK_STREAM" as Any)],
+  ["protocol", () => new Socket(AF_INET, 1, "tcp" as Any)],
+  ["family", () => socketpair("AF_UNIX" as Any)],
+])("%s must be an integer", (name, call) => {
+  rejects(call, TypeError, `${name} must be an integer, such as AF_INET, SOCK_STREAM or 0; received `);
 });
 
-test("a wrong argument leaves the socket as it was", () => {
+test("a rejected argument does not affect the socket", () => {
   using pair = new Pair(...socketpair());
   expect(() => pair.client.send(5 as Any)).toThrow();
   expect(() => pair.client.recv(-1)).toThrow();

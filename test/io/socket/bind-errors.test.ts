@@ -1,4 +1,4 @@
-// What bind, listen and accept fail with.
+// Errors of bind, listen and accept.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe.each(kinds)("over %s", (kind) => {
-  test("an address that another socket has is EADDRINUSE, with that address", () => {
+  test("bind to an address in use fails with EADDRINUSE and the address", () => {
     using place = new Place(kind);
     using first = place.listening();
     using second = new Socket(place.family);
@@ -25,44 +25,44 @@ describe.each(kinds)("over %s", (kind) => {
     });
   });
 
-  test("binding twice is EINVAL", () => {
+  test("binding twice fails with EINVAL", () => {
     using place = new Place(kind);
     using socket = place.bound();
     expect(failure(() => socket.bind(place.fresh()))).toEqual(["EINVAL", "bind"]);
   });
 
-  test("listen on a datagram socket is EOPNOTSUPP", () => {
+  test("listen on a datagram socket fails with EOPNOTSUPP", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     expect(failure(() => socket.listen())).toEqual(["EOPNOTSUPP", "listen"]);
   });
 
-  test("listen on a connected socket is EINVAL", () => {
+  test("listen on a connected socket fails with EINVAL", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(failure(() => pair.client.listen())).toEqual(["EINVAL", "listen"]);
   });
 
-  test("listen again changes the backlog", () => {
+  test("listening again changes the backlog", () => {
     using place = new Place(kind);
     using listener = place.listening(1);
     expect(() => listener.listen(5)).not.toThrow();
   });
 
-  test("accept on a socket that does not listen is EINVAL", () => {
+  test("accept on a socket that does not listen fails with EINVAL", () => {
     using place = new Place(kind);
     using socket = place.bound();
     expect(failure(() => socket.accept())).toEqual(["EINVAL", "accept4"]);
   });
 
-  test("accept on a datagram socket is EOPNOTSUPP", () => {
+  test("accept on a datagram socket fails with EOPNOTSUPP", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     expect(failure(() => socket.accept())).toEqual(["EOPNOTSUPP", "accept4"]);
   });
 });
 
-test("an address of another machine is EADDRNOTAVAIL", () => {
+test("bind to a non-local address fails with EADDRNOTAVAIL", () => {
   using socket = new Socket(AF_INET);
   expect(errnoError(() => socket.bind({ address: "203.0.113.7", port: 0 }))).toMatchObject({
     code: "EADDRNOTAVAIL",
@@ -73,7 +73,7 @@ test("an address of another machine is EADDRNOTAVAIL", () => {
   });
 });
 
-test("listen on an address that another listener has is EADDRINUSE", () => {
+test("listen on an address with another listener fails with EADDRINUSE", () => {
   using place = new Place("AF_INET");
   using first = new Socket(AF_INET);
   using second = new Socket(AF_INET);
@@ -84,20 +84,20 @@ test("listen on an address that another listener has is EADDRINUSE", () => {
   expect(failure(() => second.listen())).toEqual(["EADDRINUSE", "listen"]);
 });
 
-test("listen on an internet socket without an address picks a port", () => {
+test("listen on an unbound internet socket selects a port", () => {
   using socket = new Socket(AF_INET);
   socket.listen();
   expect(socket.getsockname()).toMatchObject({ address: "0.0.0.0", port: expect.any(Number) });
   expect(socket.getsockname()).not.toMatchObject({ port: 0 });
 });
 
-test("listen on a unix socket without an address is EINVAL", () => {
+test("listen on an unbound unix socket fails with EINVAL", () => {
   using socket = new Socket(AF_UNIX);
   expect(failure(() => socket.listen())).toEqual(["EINVAL", "listen"]);
 });
 
-describe("a path", () => {
-  test("that is a file already is EADDRINUSE", () => {
+describe("bind to a path", () => {
+  test("of an existing file fails with EADDRINUSE", () => {
     using place = new Place("AF_UNIX path");
     const path = place.path("file");
     writeFileSync(path, "");
@@ -105,7 +105,7 @@ describe("a path", () => {
     expect(failure(() => socket.bind({ path }))).toEqual(["EADDRINUSE", "bind"]);
   });
 
-  test("that a closed socket left is EADDRINUSE", () => {
+  test("of a closed socket fails with EADDRINUSE", () => {
     using place = new Place("AF_UNIX path");
     const gone = place.bound();
     const name = gone.getsockname();
@@ -114,7 +114,7 @@ describe("a path", () => {
     expect(failure(() => socket.bind(name))).toEqual(["EADDRINUSE", "bind"]);
   });
 
-  test("in no directory is ENOENT, with the path and no port", () => {
+  test("in a directory that does not exist fails with ENOENT, with the path and without a port", () => {
     using place = new Place("AF_UNIX path");
     using socket = new Socket(AF_UNIX);
     const path = `${place.path("missing")}/socket`;
@@ -123,14 +123,14 @@ describe("a path", () => {
     expect(error).not.toHaveProperty("port");
   });
 
-  test("through a file is ENOTDIR", () => {
+  test("below a file fails with ENOTDIR", () => {
     using place = new Place("AF_UNIX path");
     writeFileSync(place.path("file"), "");
     using socket = new Socket(AF_UNIX);
     expect(failure(() => socket.bind({ path: `${place.path("file")}/socket` }))).toEqual(["ENOTDIR", "bind"]);
   });
 
-  test("through a circle of links is ELOOP", () => {
+  test("through a cycle of symbolic links fails with ELOOP", () => {
     using place = new Place("AF_UNIX path");
     symlinkSync(place.path("b"), place.path("a"));
     symlinkSync(place.path("a"), place.path("b"));
@@ -138,7 +138,7 @@ describe("a path", () => {
     expect(failure(() => socket.bind({ path: `${place.path("a")}/socket` }))).toEqual(["ELOOP", "bind"]);
   });
 
-  test("that is a directory is EADDRINUSE", () => {
+  test("of a directory fails with EADDRINUSE", () => {
     using place = new Place("AF_UNIX path");
     mkdirSync(place.path("directory"));
     using socket = new Socket(AF_UNIX);
@@ -146,7 +146,7 @@ describe("a path", () => {
   });
 });
 
-test("a bind that failed leaves the socket usable", () => {
+test("a failed bind leaves the socket usable", () => {
   using place = new Place("AF_INET");
   using taken = place.listening();
   using socket = new Socket(AF_INET);

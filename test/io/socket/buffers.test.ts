@@ -1,4 +1,4 @@
-// Whose bytes go in and out: views with an offset, collected neighbours, and calls that the JIT has compiled.
+// Buffers of sends and receives: views with an offset, garbage collection and JIT-compiled calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SO_TYPE, SOCK_DGRAM, SOL_SOCKET } from "../../../src/kernel/constants.ts";
@@ -10,7 +10,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe("a view into a larger buffer", () => {
-  test("is sent from its offset, for its length", () => {
+  test("is sent from its offset, with its length", () => {
     using pair = new Pair(...socketpair());
     const whole = Buffer.from("....payload....");
     expect(pair.client.send(whole.subarray(4, 11))).toBe(7);
@@ -29,7 +29,7 @@ describe("a view into a larger buffer", () => {
     expect(["payload", "pay", "payload"]).toEqual([1, 2, 3].map(() => text(receiver.recv(100)) ?? ""));
   });
 
-  test("is received into from its offset, and nothing outside is touched", () => {
+  test("receives at its offset, without changing bytes outside", () => {
     using pair = new Pair(...socketpair());
     pair.client.send("abcdefgh");
     const whole = new Uint8Array(10).fill(0xff);
@@ -39,7 +39,7 @@ describe("a view into a larger buffer", () => {
     expect(whole[9]).toBe(100);
   });
 
-  test("of no length takes nothing from the stream", () => {
+  test("of length 0 takes nothing from the stream", () => {
     using pair = new Pair(...socketpair());
     pair.client.send("abc");
     expect(pair.server.recvInto(new Uint8Array(10).subarray(5, 5))).toBe(0);
@@ -47,20 +47,20 @@ describe("a view into a larger buffer", () => {
   });
 });
 
-test("text is sent as UTF-8, and the count is bytes", () => {
+test("a string is sent as UTF-8, and the result counts bytes", () => {
   using pair = new Pair(...socketpair());
   expect(pair.client.send("grüß 🦊")).toBe(11);
   expect(text(pair.server.recv(100))).toBe("grüß 🦊");
 });
 
-test("a Buffer from the pool is sent from its own place in it", () => {
+test("a Buffer from the pool is sent from its offset in the pool", () => {
   using pair = new Pair(...socketpair());
   const buffers = Array.from({ length: 50 }, (_, i) => Buffer.from(`${i},`));
   for (const buffer of buffers) pair.client.send(buffer);
   expect(text(pair.server.recv(1000))).toBe(buffers.join(""));
 });
 
-test("memory that is shared, or that can be resized, is as good as any", () => {
+test("shared and resizable buffers work", () => {
   using pair = new Pair(...socketpair());
   const shared = new Uint8Array(new SharedArrayBuffer(8));
   shared.set([1, 2, 3], 2);
@@ -72,7 +72,7 @@ test("memory that is shared, or that can be resized, is as good as any", () => {
   expect([...tracking.subarray(40, 44)]).toEqual([1, 2, 3, 0]);
 });
 
-test("what recv gives stays as it is when more is received", () => {
+test("the result of recv does not change when more is received", () => {
   using pair = new Pair(...socketpair());
   const received = [];
   for (const letter of ["a", "b", "c"]) {
@@ -82,7 +82,7 @@ test("what recv gives stays as it is when more is received", () => {
   expect(received.map(text)).toEqual(["a", "b", "c"]);
 });
 
-test("the address of one call stays as it is after the next", () => {
+test("an address does not change after the next call", () => {
   using place = new Place("AF_INET");
   using receiver = place.bound(SOCK_DGRAM);
   using one = place.bound(SOCK_DGRAM);
@@ -94,9 +94,9 @@ test("the address of one call stays as it is after the next", () => {
   expect([first, second]).toEqual([one.getsockname(), other.getsockname()]);
 });
 
-test("a collection after every call changes no byte", () => {
+test("bytes are correct with a garbage collection after every call", () => {
   using pair = new Pair(...socketpair());
-  // The whole heap, which the other files' tests have filled: 20 ms each.
+  // Each collection takes about 20 ms, because other test files have filled the heap.
   for (let i = 0; i < 400; i++) {
     const size = 1 + ((i * 37) % 3000);
     const sent = pattern(size + 5, i);
@@ -110,7 +110,7 @@ test("a collection after every call changes no byte", () => {
   }
 }, 180_000);
 
-test("collections between datagrams change neither bytes nor addresses", () => {
+test("datagrams and addresses are correct with garbage collections in between", () => {
   using place = new Place("AF_UNIX abstract");
   using pair = place.datagrams();
   const from = pair.client.getsockname();
@@ -123,7 +123,7 @@ test("collections between datagrams change neither bytes nor addresses", () => {
   }
 }, 180_000);
 
-test("small buffers stay right in calls that the JIT has compiled", () => {
+test("small buffers are correct in JIT-compiled calls", () => {
   using pair = new Pair(...socketpair(AF_UNIX, SOCK_DGRAM));
   let wrong = 0;
   for (let i = 0; i < 100_000; i++) {
@@ -137,7 +137,7 @@ test("small buffers stay right in calls that the JIT has compiled", () => {
   expect(wrong).toBe(0);
 }, 180_000);
 
-test("addresses stay right in calls that the JIT has compiled", () => {
+test("addresses are correct in JIT-compiled calls", () => {
   using socket = new Socket(2, SOCK_DGRAM);
   socket.bind({ address: "127.0.0.1", port: 0 });
   const first = JSON.stringify(socket.getsockname());

@@ -1,16 +1,17 @@
-// Whatever the order and the sizes of sends and receives, the bytes of a stream arrive once, and in order.
+// Property test: the bytes of a stream arrive once and in order, for any sequence and sizes of calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { EPOLLIN, SHUT_WR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../../src/kernel/constants.ts";
-import { type Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { type Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { byteAt, everySocketIsClosed, Pair, pattern, Place, until } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-/** One end's work: which call, how many bytes, and where in its buffer they stand. */
+/** One call at one end: which method, how many bytes, and the offset in the buffer. */
 interface Step {
   call: "send" | "sendmsg" | "recv" | "recvInto" | "recvfrom" | "recvmsg";
   size: number;
@@ -23,7 +24,7 @@ const step = fc.record<Step>({
   offset: fc.nat(64),
 });
 
-/** Send bytes of the pattern from `sent` on; how many were taken. */
+/** Sends bytes of the pattern, starting at `sent`. Returns the number of bytes. */
 function send(socket: Socket, { call, size, offset }: Step, sent: number): number {
   const buffer = new Uint8Array(offset + size + 7).fill(0xee);
   buffer.set(pattern(size, sent), offset);
@@ -36,7 +37,7 @@ function send(socket: Socket, { call, size, offset }: Step, sent: number): numbe
   return n === WOULD_BLOCK ? 0 : n;
 }
 
-/** Receive, by the call of the step: bytes, or null. */
+/** Receives with the method of the step. Returns bytes or null. */
 function receive(socket: Socket, { call, size, offset }: Step): Uint8Array | null {
   if (call === "recv") return socket.recv(size);
   if (call === "recvfrom") return socket.recvfrom(size)?.data ?? null;
@@ -83,7 +84,7 @@ function run(pair: Pair, steps: readonly Step[]): void {
   expect(received).toBe(sent);
 }
 
-describe("any sequence of sends and receives keeps the stream whole", () => {
+describe("any sequence of sends and receives preserves the stream", () => {
   const steps = fc.array(step, { minLength: 1, maxLength: 40 });
 
   test("through a socketpair", () => {
@@ -132,7 +133,7 @@ describe("any sequence of sends and receives keeps the stream whole", () => {
   });
 });
 
-test("datagrams of any size arrive whole, in order", () => {
+test("datagrams of any size arrive complete and in order", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 5 }), (messages) => {
       using pair = new Pair(...socketpair(1, 2));

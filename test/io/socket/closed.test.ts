@@ -1,4 +1,4 @@
-// A closed or detached socket fails by name in every method, and never touches the number it had.
+// Closed and detached sockets: every method throws a ClosedError, and a reused fd is not affected.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ClosedError } from "../../../src/kernel/errors.ts";
@@ -45,14 +45,14 @@ function thrownBy(call: () => unknown): unknown {
   }
 }
 
-test("each method is tried here", () => {
+test("the table above has all methods", () => {
   const methods = Object.getOwnPropertyNames(Socket.prototype);
   const tried = new Set([...Object.keys(calls), "constructor", "closed", "close"]);
   expect(methods.filter((name) => !tried.has(name))).toEqual([]);
 });
 
 describe.each(Object.entries(calls))("%s", (name, call) => {
-  test("fails by name after close", () => {
+  test("throws a ClosedError after close", () => {
     const socket = new Socket();
     socket.close();
     const error = thrownBy(() => call(socket)) as ClosedError;
@@ -60,7 +60,7 @@ describe.each(Object.entries(calls))("%s", (name, call) => {
     expect([error.message, error.code]).toEqual([`Socket.${name}: this Socket is closed`, "ERR_CLOSED"]);
   });
 
-  test("fails by name after detach, and leaves the descriptor to its new owner", () => {
+  test("throws a ClosedError after detach, and leaves the fd open", () => {
     const socket = new Socket();
     using owner = Socket.fromfd(socket.detach());
     const error = thrownBy(() => call(socket));
@@ -70,7 +70,7 @@ describe.each(Object.entries(calls))("%s", (name, call) => {
   });
 });
 
-test("close closes the descriptor", () => {
+test("close closes the fd", () => {
   const socket = new Socket();
   const fd = socket.fileno();
   const what = openFds().get(fd);
@@ -80,7 +80,7 @@ test("close closes the descriptor", () => {
   expect(socket.closed).toBe(true);
 });
 
-test("close twice is fine, and does not close the number again, which another may have by then", () => {
+test("closing twice does not close a reused fd", () => {
   const first = new Socket();
   const fd = first.fileno();
   first.close();
@@ -92,14 +92,14 @@ test("close twice is fine, and does not close the number again, which another ma
   expect(second.getsockname()).toMatchObject({ port: 0 });
 });
 
-test("close that fails closes nothing twice: the socket is closed all the same", () => {
+test("the socket is closed even if close throws", () => {
   const socket = new Socket(2, 1, 0, 0x3fffffff);
   expect(() => socket.close()).toThrow("EBADF: bad file descriptor, close");
   expect(socket.closed).toBe(true);
   expect(() => socket.close()).not.toThrow();
 });
 
-test("`using` closes when the block throws", () => {
+test("`using` closes if the block throws", () => {
   let kept: Socket | undefined;
   expect(() => {
     using socket = new Socket();
@@ -109,7 +109,7 @@ test("`using` closes when the block throws", () => {
   expect(kept?.closed).toBe(true);
 });
 
-test("`using` after close or detach is fine", () => {
+test("`using` after close or detach has no effect", () => {
   const fd = (() => {
     using closed = new Socket();
     using detached = new Socket();
@@ -120,7 +120,7 @@ test("`using` after close or detach is fine", () => {
   expect(owner.closed).toBe(false);
 });
 
-test("closing a listener leaves its connections open", () => {
+test("closing a listening socket leaves its connections open", () => {
   using listener = new Socket();
   listener.bind({ address: "127.0.0.1", port: 0 });
   listener.listen();
@@ -133,7 +133,7 @@ test("closing a listener leaves its connections open", () => {
   expect(server.getpeername()).toEqual(client.getsockname());
 });
 
-test("closing one end of a pair leaves the other", () => {
+test("closing one end of a pair leaves the other open", () => {
   using pair = new Pair(...socketpair());
   pair.client.close();
   expect(pair.server.closed).toBe(false);

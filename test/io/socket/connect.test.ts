@@ -1,4 +1,4 @@
-// connect: at once, or under way until EPOLLOUT, when SO_ERROR tells how it went.
+// connect: immediate, or in progress until EPOLLOUT, after which SO_ERROR has the result.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLOUT, SO_ERROR, SOL_SOCKET } from "../../../src/kernel/constants.ts";
@@ -12,7 +12,7 @@ everySocketIsClosed();
 const ECONNREFUSED = 111;
 
 describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
-  test("gives false, then EPOLLOUT comes, and SO_ERROR is 0", () => {
+  test("returns false, then EPOLLOUT is reported and SO_ERROR is 0", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(place.family);
@@ -22,22 +22,22 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     expect(client.getpeername()).toEqual(listener.getsockname());
   });
 
-  test("to a port that refuses gives false, then EPOLLERR, and SO_ERROR is ECONNREFUSED once", () => {
+  test("returns false for a port without a listener, then SO_ERROR is ECONNREFUSED once", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(place.family);
-    expect(client.connect(nobody.getsockname())).toBe(false);
+    expect(client.connect(bound.getsockname())).toBe(false);
     const events = until(client, EPOLLOUT);
     expect(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)).toBe(EPOLLOUT | EPOLLERR | EPOLLHUP);
     expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(ECONNREFUSED);
     expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
   });
 
-  test("that was refused throws ECONNREFUSED from the next call, with the address", () => {
+  test("throws ECONNREFUSED with the address if called again after a refusal", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(place.family);
-    const address = nobody.getsockname() as { address: string; port: number };
+    const address = bound.getsockname() as { address: string; port: number };
     client.connect(address);
     until(client, EPOLLOUT);
     expect(errnoError(() => client.connect(address))).toMatchObject({
@@ -50,7 +50,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     });
   });
 
-  test("again after EPOLLOUT confirms it with true, then is EISCONN", () => {
+  test("called again after EPOLLOUT returns true, then throws EISCONN", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(place.family);
@@ -60,12 +60,12 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     expect(failure(() => client.connect(listener.getsockname()))).toEqual(["EISCONN", "connect"]);
   });
 
-  test("again while it is under way is EALREADY", () => {
+  test("called again while in progress throws EALREADY", () => {
     using place = new Place(kind);
     using listener = place.listening(0);
     using stack = new DisposableStack();
     const codes: string[] = [];
-    // The first ones fill the listener's queue; those after get no answer, and stay under way.
+    // The first connections fill the backlog; later ones get no answer and stay in progress.
     for (let i = 0; i < 20 && codes.length === 0; i++) {
       const client = stack.use(new Socket(place.family));
       expect(client.connect(listener.getsockname())).toBe(false);
@@ -78,7 +78,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     expect(codes).toEqual(["EALREADY"]);
   });
 
-  test("from an address and port that are connected there already is EADDRNOTAVAIL", () => {
+  test("throws EADDRNOTAVAIL if the same pair of addresses is already connected", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using first = new Socket(place.family);
@@ -90,7 +90,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     expect(failure(() => second.connect(listener.getsockname()))).toEqual(["EADDRNOTAVAIL", "connect"]);
   });
 
-  test("works to the wildcard, which means this machine", () => {
+  test("connects to this machine through the wildcard address", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(place.family);
@@ -101,7 +101,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
 });
 
 describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", (kind) => {
-  test("is done at once: true", () => {
+  test("returns true immediately", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(AF_UNIX);
@@ -109,7 +109,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", 
     expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
   });
 
-  test("again is EISCONN", () => {
+  test("called again throws EISCONN", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(AF_UNIX);
@@ -117,15 +117,15 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", 
     expect(failure(() => client.connect(listener.getsockname()))).toEqual(["EISCONN", "connect"]);
   });
 
-  test("to a socket that is bound and does not listen is ECONNREFUSED", () => {
+  test("throws ECONNREFUSED for a socket that is bound but does not listen", () => {
     using place = new Place(kind);
-    using nobody = refusing(place);
+    using bound = refusing(place);
     using client = new Socket(AF_UNIX);
-    expect(failure(() => client.connect(nobody.getsockname()))).toEqual(["ECONNREFUSED", "connect"]);
+    expect(failure(() => client.connect(bound.getsockname()))).toEqual(["ECONNREFUSED", "connect"]);
   });
 });
 
-test("the two ends of a connection to the wildcard know each other", () => {
+test("both ends of a connection to the wildcard address have each other's address", () => {
   using place = new Place("AF_INET");
   using listener = new Socket(place.family);
   listener.bind({ port: 0 });

@@ -1,8 +1,9 @@
-// Datagrams, in every family: each send call to each receive call, with and without a peer.
+// Datagrams in every family: all pairs of send and receive calls, with and without a peer.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT, SOCK_DGRAM } from "../../../src/kernel/constants.ts";
-import { Socket, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import {
   eventually,
   everySocketIsClosed,
@@ -18,8 +19,8 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-describe.each(kinds)("a datagram of %s", (kind) => {
-  test("sendto reaches recvfrom, which tells the sender's address", () => {
+describe.each(kinds)("a datagram socket of %s", (kind) => {
+  test("recvfrom returns a datagram of sendto with the sender's address", () => {
     using place = new Place(kind);
     using sender = place.bound(SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);
@@ -30,7 +31,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(address).toEqual(sender.getsockname());
   });
 
-  test("a reply to the address from recvfrom arrives", () => {
+  test("a reply to the address of recvfrom arrives", () => {
     using place = new Place(kind);
     using asking = place.bound(SOCK_DGRAM);
     using answering = place.bound(SOCK_DGRAM);
@@ -40,7 +41,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(eventually(asking, () => asking.recv(10)))).toBe("!");
   });
 
-  test("connect sets the peer at once: true", () => {
+  test("connect sets the peer immediately and returns true", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     using peer = place.bound(SOCK_DGRAM);
@@ -60,7 +61,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(first.recv(100)).toBeNull();
   });
 
-  test("send and recv go between peers", () => {
+  test("send and recv exchange datagrams between peers", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.client.send("ping")).toBe(4);
@@ -69,7 +70,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(eventually(pair.client, () => pair.client.recv(100)))).toBe("pong");
   });
 
-  test("each datagram is received by itself, in order", () => {
+  test("datagrams are received separately and in order", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("one");
@@ -79,7 +80,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(100)).toBeNull();
   });
 
-  test("recvInto fills the caller's buffer", () => {
+  test("recvInto fills an existing buffer", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abc");
@@ -88,7 +89,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect([...buffer]).toEqual([97, 98, 99, 0xff]);
   });
 
-  test("sendmsg with an address reaches recvmsg, which tells the sender's address", () => {
+  test("recvmsg returns a datagram of sendmsg with the sender's address", () => {
     using place = new Place(kind);
     using sender = place.bound(SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);
@@ -101,7 +102,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     });
   });
 
-  test("buffers gathered by sendmsg arrive as one datagram", () => {
+  test("several buffers of sendmsg arrive as one datagram", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.client.sendmsg([new Uint8Array([1, 2]), new Uint8Array(0), Buffer.from([3])])).toBe(3);
@@ -109,7 +110,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(100)).toBeNull();
   });
 
-  test("nothing to receive is null and WOULD_BLOCK, not an empty datagram", () => {
+  test("receiving returns null or WOULD_BLOCK if there is no datagram", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.server.recv(10)).toBeNull();
@@ -118,7 +119,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recvInto(new Uint8Array(10))).toBe(WOULD_BLOCK);
   });
 
-  test("an empty datagram is no bytes, not null", () => {
+  test("an empty datagram is an empty array, not null", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.client.send("")).toBe(0);
@@ -133,13 +134,13 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(10)).toBeNull();
   });
 
-  test("is writable while nothing is queued", () => {
+  test("is writable while its send queue is empty", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(readiness(pair.client, EPOLLIN | EPOLLOUT)).toBe(EPOLLOUT);
   });
 
-  test("has its type as a field, and `using` closes it", () => {
+  test("has its type as a property, and `using` closes it", () => {
     using place = new Place(kind);
     let socket: Socket;
     {
@@ -151,8 +152,8 @@ describe.each(kinds)("a datagram of %s", (kind) => {
   });
 });
 
-describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("a sender of %s without a name", (kind) => {
-  test("is the empty path to recvfrom and recvmsg", () => {
+describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("an unnamed sender of %s", (kind) => {
+  test("has the empty path in recvfrom and recvmsg", () => {
     using place = new Place(kind);
     using sender = new Socket(place.family, SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);

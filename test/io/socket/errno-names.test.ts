@@ -1,4 +1,4 @@
-// The name and the sentence of every errno, against Node's, and against Python's where it is installed.
+// Checks the names and messages of errnos against Node, and against Python if it is installed.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { constants } from "node:os";
@@ -8,7 +8,7 @@ import { errnoMessage, errnoName } from "../../../src/kernel/errno.ts";
 
 setDefaultTimeout(60_000);
 
-/** What a socket, an epoll or an eventfd can fail with, by the manual's pages. */
+/** Errors of sockets, epoll and eventfd, from the manual pages. */
 const possible =
   `E2BIG EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET
   EDESTADDRREQ EDOM EEXIST EFAULT EHOSTDOWN EHOSTUNREACH EINPROGRESS EINTR EINVAL EIO EISCONN EISDIR ELOOP EMFILE
@@ -18,34 +18,34 @@ const possible =
 
 const numbers = Array.from({ length: 133 }, (_, i) => i + 1);
 
-test("each errno that a socket can give has its name", () => {
+test("all errnos of sockets have a name", () => {
   const known = new Set(numbers.map(errnoName));
   expect(possible.filter((name) => !known.has(name))).toEqual([]);
 });
 
-test("each errno that a socket can give has a sentence", () => {
-  const mute = numbers.filter((n) => possible.includes(errnoName(n)) && errnoMessage(n) === "unknown error");
-  expect(mute.map(errnoName)).toEqual([]);
+test("all errnos of sockets have a message", () => {
+  const withoutMessage = numbers.filter((n) => possible.includes(errnoName(n)) && errnoMessage(n) === "unknown error");
+  expect(withoutMessage.map(errnoName)).toEqual([]);
 });
 
-test("the sentences are libuv's, which Node prints", () => {
+test("the messages are libuv's, as in Node", () => {
   for (const [number, [name, sentence]] of getSystemErrorMap()) {
-    if (number < -133) continue; // libuv's own
+    if (number < -133) continue; // errors of libuv itself
     expect([errnoName(-number), errnoMessage(-number)]).toEqual([name === "ENOTSUP" ? "EOPNOTSUPP" : name, sentence]);
   }
 });
 
-test("of two names for one number the usual one is taken", () => {
+test("the common name is used if a number has two", () => {
   expect(errnoName(11)).toBe("EAGAIN");
   expect(errnoName(95)).toBe("EOPNOTSUPP");
 });
 
-test("a number without a name is E and the number", () => {
+test("a number without a name is E followed by the number", () => {
   expect(errnoName(999)).toBe("E999");
   expect(errnoMessage(999)).toBe("unknown error");
 });
 
-test("the numbers this module exports are those of node:os", () => {
+test("the exported numbers match node:os", () => {
   const exported = Object.entries(errno).filter(([name, value]) => /^E[A-Z]+$/.test(name) && typeof value === "number");
   expect(exported.length).toBeGreaterThan(10);
   for (const [name, value] of exported) {
@@ -55,13 +55,13 @@ test("the numbers this module exports are those of node:os", () => {
 
 const python = Bun.which("python3");
 
-describe.skipIf(python === null)("against Python's errno module", () => {
-  test("each name is the kernel's", () => {
+describe.skipIf(python === null)("compared with Python's errno module", () => {
+  test("all names are equal", () => {
     const script = "import errno, json; print(json.dumps(dict((v, n) for n, v in errno.errorcode.items())))";
     const { stdout } = Bun.spawnSync([python ?? "", "-c", script]);
     const theirs = JSON.parse(stdout.toString()) as Record<string, number>;
     for (const name of possible) {
-      // Python's module has two names for this one, and keeps the other.
+      // Python's module has two names for this number and uses the other one.
       expect([name, errnoName(theirs[name] ?? theirs["ENOTSUP"] ?? 0)]).toEqual([name, name]);
     }
   });

@@ -1,4 +1,4 @@
-// ErrnoError and ClosedError: their fields, and messages as Node's own modules write them.
+// Properties and messages of ErrnoError and ClosedError, compared with errors of Node's modules.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, fstatSync, readSync } from "node:fs";
@@ -13,7 +13,7 @@ setDefaultTimeout(60_000);
 
 type NodeError = Error & { code: string; errno: number; syscall: string; address?: string; port?: number };
 
-/** The error that Node's own call throws. */
+/** Returns the error that a call of Node throws. */
 function nodeError(call: () => unknown): NodeError {
   try {
     call();
@@ -23,12 +23,12 @@ function nodeError(call: () => unknown): NodeError {
   throw new Error("the call did not fail");
 }
 
-/** The error that a Node emitter reports. */
+/** Returns the error that an event emitter of Node reports. */
 function reported(emitter: ReturnType<typeof createServer> | ReturnType<typeof createConnection>): Promise<NodeError> {
   return new Promise((resolve) => (emitter as Server).once("error", (error) => resolve(error as NodeError)));
 }
 
-describe("without an address, the message is as that of node:fs:", () => {
+describe("without an address, the message equals that of node:fs:", () => {
   const noSuchFd = 0x3fffffff;
 
   test("close", () => {
@@ -39,24 +39,24 @@ describe("without an address, the message is as that of node:fs:", () => {
     expect(ours.fd).toBe(noSuchFd);
   });
 
-  test("another call, but for its name", () => {
+  test("another call, except for its name", () => {
     const theirs = nodeError(() => fstatSync(noSuchFd));
     const ours = errnoError(() => new Socket(AF_INET, 1, 0, noSuchFd).listen());
     expect(ours.message).toBe(theirs.message.replace("fstat", "listen"));
   });
 
-  test("each errno that a read can give, in the same words", () => {
+  test("the message of an errno", () => {
     const theirs = nodeError(() => readSync(noSuchFd, new Uint8Array(1)));
     expect(errnoError(() => check(-9, "read")).message).toBe(theirs.message);
   });
 
-  test("it ends with the call's name", () => {
+  test("it ends with the name of the call", () => {
     expect(new ErrnoError(17, "epoll_ctl").message).toBe("EEXIST: file already exists, epoll_ctl");
   });
 });
 
-describe("with an address, the message is as that of node:net's listen:", () => {
-  test("a port that is taken", async () => {
+describe("with an address, the message equals that of node:net's listen:", () => {
+  test("a port in use", async () => {
     using place = new Place("AF_INET");
     using taken = place.listening();
     const address = taken.getsockname() as { address: string; port: number };
@@ -67,14 +67,14 @@ describe("with an address, the message is as that of node:net's listen:", () => 
     expect([ours.code, ours.address, ours.port]).toEqual([theirs.code, theirs.address, theirs.port]);
   });
 
-  test("an address of another machine, with a port", async () => {
+  test("a non-local address with a port", async () => {
     const theirs = await reported(createServer().listen(8800, "203.0.113.7"));
     using socket = new Socket(AF_INET);
     const ours = errnoError(() => socket.bind({ address: "203.0.113.7", port: 8800 }));
     expect(ours.message).toBe(theirs.message.replace("listen", "bind"));
   });
 
-  test("an address of another machine, with port 0, which is not written", async () => {
+  test("a non-local address with port 0, which is omitted", async () => {
     const theirs = await reported(createServer().listen(0, "203.0.113.7"));
     using socket = new Socket(AF_INET);
     const ours = errnoError(() => socket.bind({ address: "203.0.113.7", port: 0 }));
@@ -92,8 +92,8 @@ describe("with an address, the message is as that of node:net's listen:", () => 
   });
 });
 
-describe("with an address, the fields are as those of node:net's connect:", () => {
-  test("a path that is not there; the message has the sentence too", async () => {
+describe("with an address, the properties equal those of node:net's connect:", () => {
+  test("a path that does not exist, where the message also explains the errno", async () => {
     using place = new Place("AF_UNIX path");
     const path = place.path("missing");
     const theirs = await reported(createConnection(path));
@@ -115,7 +115,7 @@ describe("an ErrnoError", () => {
     expect(error.stack).toContain("error-shape.test.ts");
   });
 
-  test("has the fields that were given, and no others", () => {
+  test("has only the given properties", () => {
     expect(Object.entries(new ErrnoError(9, "close"))).toEqual([
       ["name", "ErrnoError"],
       ["code", "EBADF"],
@@ -126,27 +126,27 @@ describe("an ErrnoError", () => {
     expect({ ...error }).toMatchObject({ fd: 5, address: "127.0.0.1", port: 80, errno: -98 });
   });
 
-  test("writes an abstract name with @ for its NUL, and keeps it as it is in its field", () => {
+  test("has @ for the NUL of an abstract name in its message, but not in its property", () => {
     const error = new ErrnoError(98, "bind", { address: "\0name" });
     expect(error.message).toBe("bind EADDRINUSE: address already in use @name");
     expect(error.address).toBe("\0name");
   });
 });
 
-test("formatEndpoint writes what stands behind a message", () => {
+test("formatEndpoint formats addresses and paths", () => {
   expect(formatEndpoint("127.0.0.1", 80)).toBe("127.0.0.1:80");
   expect(formatEndpoint("::1", 80)).toBe("[::1]:80");
   expect(formatEndpoint("/run/socket")).toBe("/run/socket");
   expect(formatEndpoint("\0a\0b")).toBe("@a@b");
 });
 
-test("check returns what is not negative, and throws the rest", () => {
+test("check returns a result that is not negative, and throws otherwise", () => {
   expect(check(0, "recv")).toBe(0);
   expect(check(7, "recv")).toBe(7);
   expect(errnoError(() => check(-104, "recv", 5))).toMatchObject({ code: "ECONNRESET", syscall: "recv", fd: 5 });
 });
 
-test("a ClosedError says which method of which object", () => {
+test("a ClosedError names the class and the method", () => {
   const error = new ClosedError("Socket.recv");
   expect(error).toBeInstanceOf(Error);
   expect([error.name, error.code, error.message]).toEqual([
@@ -156,7 +156,7 @@ test("a ClosedError says which method of which object", () => {
   ]);
 });
 
-test("a bind without an address names the wildcard in its error", () => {
+test("the error of bind without an address contains the wildcard address", () => {
   using place = new Place("AF_INET");
   using taken = new Socket(place.family);
   taken.bind({ port: 0 });

@@ -1,4 +1,4 @@
-// Descriptors between two processes.
+// File descriptors passed between two processes.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { accepted, eventually } from "../../support/sockets.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test("a child reads from our pipe, and we from the child's", async () => {
+test("a child process and its parent read from each other's pipes", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   const path = join(folder, "socket");
   const [ours, oursWriter] = pipe();
@@ -32,8 +32,8 @@ test("a child reads from our pipe, and we from the child's", async () => {
       const { fds: [theirs] } = socket.recvFds(10, 1);
       const [reader, writer] = pipe();
       socket.sendFds("x", [reader]);
-      const heard = Descriptor.fromfd(theirs).read(100);
-      writer.write(Buffer.from(heard).toString().toUpperCase());
+      const received = Descriptor.fromfd(theirs).read(100);
+      writer.write(Buffer.from(received).toString().toUpperCase());
       `,
       path,
     ]);
@@ -44,7 +44,7 @@ test("a child reads from our pipe, and we from the child's", async () => {
     using theirs = Descriptor.fromfd(got.fds[0] as number);
     expect(await child.exited).toBe(0);
     expect(Buffer.from(theirs.read(100) ?? []).toString()).toBe("THROUGH THE PARENT'S PIPE");
-    expect(theirs.read(100)).toEqual(new Uint8Array(0)); // the child has ended, and with it the writer
+    expect(theirs.read(100)).toEqual(new Uint8Array(0)); // the child process has exited, which closed the write end
   } finally {
     ours.close();
     oursWriter.close();

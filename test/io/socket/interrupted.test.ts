@@ -1,16 +1,17 @@
-// A signal during a call, and failures that no test can provoke: only here something stands in for the kernel.
+// Interrupted calls and rare errors, with replaced system calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/kernel/constants.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
-import { Socket, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { failure } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 
 const EINTR = 4;
 
-/** A socket whose one system call gives these results, one after the other; and how often it was called. */
+/** Creates a socket whose system call returns these results in turn, and counts its calls. */
 function scripted(name: keyof Syscalls, ...results: number[]): { socket: Socket; calls: () => number } {
   let calls = 0;
   const sys: Syscalls = { ...syscalls(), close: () => 0, [name]: () => results[calls++] ?? -22 };
@@ -30,25 +31,25 @@ const calls: [name: keyof Syscalls, call: (socket: Socket) => unknown, blocked: 
 ];
 
 describe.each(calls)("%s", (name, call, blocked) => {
-  test("is called again when a signal interrupts it, as often as it takes", () => {
+  test("is repeated after EINTR", () => {
     const { socket, calls } = scripted(name, -EINTR, -EINTR, -11);
     expect(call(socket)).toEqual(blocked);
     expect(calls()).toBe(3);
   });
 
-  test("throws what comes after the interruption", () => {
+  test("throws the error that follows EINTR", () => {
     const { socket } = scripted(name, -EINTR, -104);
     expect(failure(() => call(socket))).toEqual(["ECONNRESET", name]);
   });
 });
 
-test("connect that is interrupted is under way: false, and not called again", () => {
+test("an interrupted connect returns false and is not repeated", () => {
   const { socket, calls } = scripted("connect", -EINTR);
   expect(socket.connect(address)).toBe(false);
   expect(calls()).toBe(1);
 });
 
-test("close that is interrupted has closed: no error, and not called again", () => {
+test("an interrupted close succeeds and is not repeated", () => {
   const { socket, calls } = scripted("close", -EINTR);
   socket.close();
   expect(socket.closed).toBe(true);
@@ -70,7 +71,7 @@ test.each([
   ["ETIMEDOUT", 110],
   ["EHOSTUNREACH", 113],
   ["ENETDOWN", 100],
-])("recv throws %s, and connect does", (code, errno) => {
+])("recv and connect throw %s", (code, errno) => {
   expect(failure(() => scripted("recv", -errno).socket.recv(1))).toEqual([code, "recv"]);
   expect(failure(() => scripted("connect", -errno).socket.connect(address))).toEqual([code, "connect"]);
 });

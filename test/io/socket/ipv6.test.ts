@@ -1,4 +1,4 @@
-// IPv6: both stacks on one socket or not, and the zones of link-local addresses.
+// IPv6: dual-stack sockets, and zones of link-local addresses.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { networkInterfaces } from "node:os";
@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-/** A listener on the wildcard, for both stacks or for IPv6 alone, and its port. */
+/** Creates a listening socket on ::, dual-stack or for IPv6 only. Returns it with its port. */
 function listenOnAll(v6Only: boolean, at = 0): { listener: Socket; port: number } {
   const listener = new Socket(AF_INET6);
   listener.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6Only);
@@ -29,14 +29,14 @@ function listenOnAll(v6Only: boolean, at = 0): { listener: Socket; port: number 
   return { listener, port: (listener.getsockname() as { port: number }).port };
 }
 
-test("a socket on ::1 is named so, on both ends", () => {
+test("both ends of a connection to ::1 have that address", () => {
   using place = new Place("AF_INET6");
   using pair = place.connected();
   expect(pair.client.getpeername()).toMatchObject({ address: "::1", family: "IPv6" });
   expect(pair.server.getpeername()).toMatchObject({ address: "::1", family: "IPv6" });
 });
 
-test("with IPV6_V6ONLY off, :: takes an IPv4 client, whose address reads ::ffff:127.0.0.1", () => {
+test("with IPV6_V6ONLY off, :: accepts an IPv4 client as ::ffff:127.0.0.1", () => {
   const { listener, port } = listenOnAll(false);
   using _listener = listener;
   using client = new Socket(AF_INET);
@@ -49,7 +49,7 @@ test("with IPV6_V6ONLY off, :: takes an IPv4 client, whose address reads ::ffff:
   expect(server.getsockname()).toMatchObject({ address: "::ffff:127.0.0.1" });
 });
 
-test("with IPV6_V6ONLY off, :: takes an IPv6 client too", () => {
+test("with IPV6_V6ONLY off, :: accepts an IPv6 client", () => {
   const { listener, port } = listenOnAll(false);
   using _listener = listener;
   using client = new Socket(AF_INET6);
@@ -59,7 +59,7 @@ test("with IPV6_V6ONLY off, :: takes an IPv6 client too", () => {
   expect(address).toMatchObject({ address: "::1" });
 });
 
-test("with IPV6_V6ONLY on, :: refuses an IPv4 client", () => {
+test("with IPV6_V6ONLY on, :: does not accept an IPv4 client", () => {
   const { listener, port } = listenOnAll(true);
   using _listener = listener;
   using client = new Socket(AF_INET);
@@ -77,14 +77,14 @@ test("with IPV6_V6ONLY on, the port is free for IPv4", () => {
   expect(four.getsockname()).toMatchObject({ port });
 });
 
-test("with IPV6_V6ONLY off, the port is taken for IPv4 too", () => {
+test("with IPV6_V6ONLY off, the port is also in use for IPv4", () => {
   const { listener, port } = listenOnAll(false);
   using _listener = listener;
   using four = new Socket(AF_INET);
   expect(failure(() => four.bind({ address: "127.0.0.1", port }))).toEqual(["EADDRINUSE", "bind"]);
 });
 
-test("a datagram to an IPv4 address through IPv6 arrives, and the sender reads ::ffff:127.0.0.1", () => {
+test("an IPv6 socket sends a datagram to a mapped IPv4 address", () => {
   using receiver = new Socket(AF_INET6, SOCK_DGRAM);
   receiver.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, false);
   receiver.bind({ port: 0 });
@@ -96,7 +96,7 @@ test("a datagram to an IPv4 address through IPv6 arrives, and the sender reads :
 });
 
 describe("a zone", () => {
-  test("is kept for an address that is not link-local only as the kernel keeps it: not at all", () => {
+  test("is dropped by the kernel for an address that is not link-local", () => {
     for (const address of ["::1%lo", "::1%1"]) {
       using socket = new Socket(AF_INET6);
       socket.bind({ address, port: 0 });
@@ -104,25 +104,25 @@ describe("a zone", () => {
     }
   });
 
-  test("that no interface has is ENODEV when it is a number", () => {
+  test("that is a number without an interface fails with ENODEV", () => {
     using socket = new Socket(AF_INET6);
     const result = failure(() => socket.bind({ address: "fe80::1%2147483000", port: 0 }));
     expect(result).toEqual(["ENODEV", "bind"]);
   });
 
-  test("is missing for a link-local address: EINVAL", () => {
+  test("is required for a link-local address: EINVAL", () => {
     using socket = new Socket(AF_INET6);
     expect(failure(() => socket.bind({ address: "fe80::1", port: 0 }))).toEqual(["EINVAL", "bind"]);
   });
 
-  test("of lo has no such address: EADDRNOTAVAIL", () => {
+  test("of lo fails with EADDRNOTAVAIL, as lo has no link-local address", () => {
     using socket = new Socket(AF_INET6);
     expect(failure(() => socket.bind({ address: "fe80::1%1", port: 0 }))).toEqual(["EADDRNOTAVAIL", "bind"]);
     expect(failure(() => socket.bind({ address: "fe80::1", port: 0, scopeId: 1 }))).toEqual(["EADDRNOTAVAIL", "bind"]);
   });
 });
 
-/** A link-local address of this machine, if it has one. */
+/** A link-local address of this machine, if there is one. */
 const linkLocal = Object.entries(networkInterfaces())
   .flatMap(([name, addresses]) => (addresses ?? []).map((address) => ({ name, ...address })))
   .find((address) => address.family === "IPv6" && address.address.startsWith("fe80:") && address.scopeid);
@@ -134,25 +134,25 @@ describe.skipIf(linkLocal === undefined)("a link-local address of this machine",
     scopeid = 0,
   } = (linkLocal ?? {}) as { name?: string; address?: string; scopeid?: number };
 
-  test("is bound with its zone as a name, whatever else the interface has", () => {
+  test("is bound with the interface name as its zone", () => {
     using socket = new Socket(AF_INET6);
     socket.bind({ address: `${address}%${name}`, port: 0 });
     expect(socket.getsockname()).toMatchObject({ address, scopeId: scopeid, family: "IPv6" });
   });
 
-  test("is bound with its zone as a number", () => {
+  test("is bound with the interface index as its zone", () => {
     using socket = new Socket(AF_INET6);
     socket.bind({ address: `${address}%${scopeid}`, port: 0 });
     expect(socket.getsockname()).toMatchObject({ address, scopeId: scopeid });
   });
 
-  test("is bound with scopeId, which goes before a zone", () => {
+  test("is bound with scopeId, which takes precedence over a zone", () => {
     using socket = new Socket(AF_INET6);
     socket.bind({ address: `${address}%1`, port: 0, scopeId: scopeid });
     expect(socket.getsockname()).toMatchObject({ address, scopeId: scopeid });
   });
 
-  test("connects to itself, and the peer's address carries the scope id", () => {
+  test("connects to itself, and the peer's address has the scope ID", () => {
     using listener = new Socket(AF_INET6);
     listener.bind({ address, scopeId: scopeid, port: 0 });
     listener.listen();

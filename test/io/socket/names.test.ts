@@ -1,4 +1,4 @@
-// The shim's name functions: inet_pton, inet_ntop and getaddrinfo, at the edges of their buffers.
+// inet_pton, inet_ntop and getaddrinfo of the shim, at the limits of their buffers.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ADDRESS_BYTES, type Address, decodeAddress } from "../../../src/kernel/address.ts";
@@ -11,13 +11,13 @@ const sys = syscalls();
 const cString = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);
 
 describe("inet_pton", () => {
-  test("writes an IPv4 address where it is told to, and nothing else", () => {
+  test("writes an IPv4 address at the offset, and nothing else", () => {
     const out = new Uint8Array(10).fill(0xff);
     expect(sys.inet_pton(AF_INET, cString("1.2.3.4"), out, 3)).toBe(1);
     expect([...out]).toEqual([255, 255, 255, 1, 2, 3, 4, 255, 255, 255]);
   });
 
-  test("writes an IPv6 address where it is told to, and nothing else", () => {
+  test("writes an IPv6 address at the offset, and nothing else", () => {
     const out = new Uint8Array(20).fill(0xff);
     expect(sys.inet_pton(AF_INET6, cString("102:304::a0b"), out, 2)).toBe(1);
     expect([...out]).toEqual([255, 255, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 11, 255, 255]);
@@ -29,23 +29,23 @@ describe("inet_pton", () => {
     [AF_INET, ""],
     [AF_INET, "1.2.3"],
     [AF_INET, "localhost"],
-  ])("is 0 for a text that is no address of the family (%d %j)", (family, text) => {
+  ])("returns 0 for a text that is not an address of the family (%d %j)", (family, text) => {
     expect(sys.inet_pton(family, cString(text), new Uint8Array(16), 0)).toBe(0);
   });
 
-  test("is negative for a family without such texts", () => {
+  test("returns a negative number for another family", () => {
     expect(sys.inet_pton(AF_UNIX, cString("x"), new Uint8Array(16), 0)).toBeLessThan(0);
   });
 });
 
 describe("inet_ntop", () => {
-  test("writes the text and its NUL", () => {
+  test("writes the NUL-terminated text", () => {
     const out = new Uint8Array(20).fill(0xff);
     expect(sys.inet_ntop(AF_INET, new Uint8Array([9, 9, 10, 0, 0, 1]), 2, out, 20)).toBe(0);
     expect(Buffer.from(out.subarray(0, 9)).toString("latin1")).toBe("10.0.0.1\0");
   });
 
-  test("writes the longest text there is", () => {
+  test("writes the longest possible text", () => {
     const out = new Uint8Array(48);
     const longest = "1111:2222:3333:4444:5555:6666:7777:8888";
     const bytes = new Uint8Array(16);
@@ -54,13 +54,13 @@ describe("inet_ntop", () => {
     expect(Buffer.from(out.subarray(0, out.indexOf(0))).toString()).toBe(longest);
   });
 
-  test("is -ENOSPC where there is no room, and stays inside it", () => {
+  test("returns -ENOSPC if the buffer is too small, without writing beyond it", () => {
     const out = new Uint8Array(10).fill(0xff);
     expect(sys.inet_ntop(AF_INET, new Uint8Array([255, 255, 255, 255]), 0, out, 8)).toBe(-28);
     expect([...out.subarray(8)]).toEqual([255, 255]);
   });
 
-  test("is -EAFNOSUPPORT for a family without such texts", () => {
+  test("returns -EAFNOSUPPORT for another family", () => {
     expect(sys.inet_ntop(AF_UNIX, new Uint8Array(16), 0, new Uint8Array(48), 48)).toBe(-97);
   });
 });
@@ -75,7 +75,7 @@ describe("getaddrinfo", () => {
     return { n, found };
   };
 
-  test("finds localhost on the loopback, each address once", () => {
+  test("resolves localhost to loopback addresses, each once", () => {
     const { n, found } = resolve("localhost");
     expect(n).toBeGreaterThan(0);
     const texts = found.map((address) => (address as { address: string }).address);
@@ -91,15 +91,15 @@ describe("getaddrinfo", () => {
     expect(resolve(host)).toEqual({ n: 1, found: [address] });
   });
 
-  test("writes no more than there is room for", () => {
+  test("writes at most `max` addresses", () => {
     const out = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES * 2)).fill(0xee);
     expect(sys.getaddrinfo(cString("localhost"), out, 1)).toBe(1);
     expect(out.subarray(ADDRESS_BYTES).every((byte) => byte === 0xee)).toBe(true);
     expect(resolve("localhost", 0).n).toBe(0);
   });
 
-  test("is negative for a name that cannot be one", () => {
-    expect(resolve(`${"x".repeat(64)}.invalid`).n).toBeLessThan(0); // a label has at most 63 letters
+  test("returns a negative number for an invalid name", () => {
+    expect(resolve(`${"x".repeat(64)}.invalid`).n).toBeLessThan(0); // a label has at most 63 characters
     expect(resolve("::1::").n).toBeLessThan(0);
   });
 });

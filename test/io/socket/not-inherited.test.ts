@@ -1,4 +1,4 @@
-// A child process inherits no socket of this package's.
+// Child processes inherit no sockets.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
@@ -8,7 +8,7 @@ import { Pair, Place } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
 
-test("a child process inherits none: new, bound, connected, accepted or paired", async () => {
+test("a child process inherits no new, bound, connected, accepted or paired socket", async () => {
   using place = new Place("AF_INET");
   using fresh = new Socket();
   using listener = place.listening();

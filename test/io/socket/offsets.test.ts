@@ -1,4 +1,4 @@
-// The shim's calls that take an offset into their buffer, as the server calls them.
+// System calls of the shim that take an offset into their buffer.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { AF_INET, EPOLLIN, SOCK_DGRAM } from "../../../src/kernel/constants.ts";
@@ -13,7 +13,7 @@ everySocketIsClosed();
 
 const sys = syscalls();
 
-test.each(["send", "write"] as const)("%s takes the bytes from the offset on, as many as it is told", (call) => {
+test.each(["send", "write"] as const)("%s sends the given number of bytes from the offset", (call) => {
   using pair = new Pair(...socketpair());
   const bytes = Buffer.from("..abc..");
   const fd = pair.client.fileno();
@@ -21,7 +21,7 @@ test.each(["send", "write"] as const)("%s takes the bytes from the offset on, as
   expect(text(pair.server.recv(10))).toBe("abc");
 });
 
-test.each(["recv", "read"] as const)("%s puts the bytes from the offset on, as many as it is told", (call) => {
+test.each(["recv", "read"] as const)("%s stores at most the given number of bytes at the offset", (call) => {
   using pair = new Pair(...socketpair());
   pair.client.send("abcdef");
   const bytes = new Uint8Array(8).fill(46);
@@ -31,7 +31,7 @@ test.each(["recv", "read"] as const)("%s puts the bytes from the offset on, as m
   expect(text(pair.server.recv(10))).toBe("def");
 });
 
-test("an offset counts from the start of a view, not of its memory", () => {
+test("an offset is relative to the view, not to its buffer", () => {
   using pair = new Pair(...socketpair());
   expect(sys.send(pair.client.fileno(), Buffer.from("....abcdef").subarray(4), 1, 2, 0)).toBe(2);
   const memory = new Uint8Array(8).fill(46);
@@ -39,7 +39,7 @@ test("an offset counts from the start of a view, not of its memory", () => {
   expect(text(memory)).toBe("....bc..");
 });
 
-test("sendto and recvfrom honour theirs", () => {
+test("sendto and recvfrom apply the offset", () => {
   using place = new Place("AF_INET");
   using sender = place.bound(SOCK_DGRAM);
   using receiver = place.bound(SOCK_DGRAM);

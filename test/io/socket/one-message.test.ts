@@ -1,4 +1,4 @@
-// What recvmsg and the MSG_ flags say of a message: cut, peeked at, urgent.
+// recvmsg and the MSG_ flags: truncation, peeking and urgent data.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -21,7 +21,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe.each(kinds)("a datagram of %s", (kind) => {
-  test("that is longer than asked for is cut, its rest lost, and MSG_TRUNC tells", () => {
+  test("that is longer than the buffer is truncated, and MSG_TRUNC is set", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abcdef");
@@ -31,14 +31,14 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(eventually(pair.server, () => pair.server.recvmsg(100))?.data)).toBe("next");
   });
 
-  test("that just fits has no flag", () => {
+  test("that fits exactly has no flag", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abc");
     expect(eventually(pair.server, () => pair.server.recvmsg(3)).flags).toBe(0);
   });
 
-  test("that is cut by recv and recvfrom leaves nothing behind either", () => {
+  test("that is truncated by recv or recvfrom leaves nothing to receive", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abcdef");
@@ -48,7 +48,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(100)).toBeNull();
   });
 
-  test("stays when MSG_PEEK looks at it, by each receive call", () => {
+  test("is not removed by MSG_PEEK in any receive call", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("here");
@@ -62,7 +62,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(100, MSG_PEEK)).toBeNull();
   });
 
-  test("tells its full length to recvInto with MSG_TRUNC, which fills no more than the buffer", () => {
+  test("has its full length returned by recvInto with MSG_TRUNC", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abcdef");
@@ -74,7 +74,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
 });
 
 describe.each(kinds)("a stream of %s", (kind) => {
-  test("keeps its bytes when MSG_PEEK looks at them", () => {
+  test("keeps its bytes after MSG_PEEK", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("abc");
@@ -82,7 +82,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(text(pair.server.recv(10, MSG_DONTWAIT))).toBe("abc");
   });
 
-  test("is never cut: what is not asked for comes next time, without MSG_TRUNC", () => {
+  test("is never truncated: the rest is received next, without MSG_TRUNC", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("abc");
@@ -91,8 +91,8 @@ describe.each(kinds)("a stream of %s", (kind) => {
   });
 });
 
-describe.each(["AF_INET", "AF_INET6"] as const)("urgent data of %s", (kind) => {
-  test("is EPOLLPRI, and comes by MSG_OOB, apart from the stream", () => {
+describe.each(["AF_INET", "AF_INET6"] as const)("urgent data over %s", (kind) => {
+  test("is reported as EPOLLPRI and received with MSG_OOB, separately from the stream", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("calm");
@@ -103,7 +103,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("urgent data of %s", (kind) => {
   });
 });
 
-test("ancillary data without room for it is MSG_CTRUNC", () => {
+test("MSG_CTRUNC is set if ancillary data does not fit", () => {
   using pair = new Pair(...socketpair(1, SOCK_DGRAM));
   pair.server.setsockopt(SOL_SOCKET, SO_PASSCRED, true);
   pair.client.send("x");

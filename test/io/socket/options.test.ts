@@ -1,4 +1,4 @@
-// getsockopt and setsockopt: numbers, booleans, structures, and what the kernel tells of a socket.
+// getsockopt and setsockopt with numbers, booleans and structures.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -47,7 +47,7 @@ describe("an option that is an int", () => {
     ["SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT],
     ["SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE],
     ["TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY],
-  ])("%s is off, on by true, off by false, on by 1", (_name, level, option) => {
+  ])("%s is off by default, and set by true, false and 1", (_name, level, option) => {
     using socket = new Socket();
     const seen = [socket.getsockopt(level, option)];
     for (const value of [true, false, 1, 0]) {
@@ -62,25 +62,25 @@ describe("an option that is an int", () => {
     ["TCP_KEEPINTVL", TCP_KEEPINTVL, 33],
     ["TCP_KEEPCNT", TCP_KEEPCNT, 7],
     ["TCP_USER_TIMEOUT", TCP_USER_TIMEOUT, 70_000],
-  ])("%s keeps its number", (_name, option, value) => {
+  ])("%s keeps its value", (_name, option, value) => {
     using socket = new Socket();
     socket.setsockopt(IPPROTO_TCP, option, value);
     expect(socket.getsockopt(IPPROTO_TCP, option)).toBe(value);
   });
 
-  test("may be given as its four bytes", () => {
+  test("can be set by its four bytes", () => {
     using socket = new Socket();
     socket.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, new Uint8Array([9, 0, 0, 0]));
     expect(socket.getsockopt(IPPROTO_TCP, TCP_KEEPCNT)).toBe(9);
   });
 
-  test("may be read as its four bytes", () => {
+  test("can be read as its four bytes", () => {
     using socket = new Socket();
     socket.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, 9);
     expect(socket.getsockopt(IPPROTO_TCP, TCP_KEEPCNT, 4)).toEqual(new Uint8Array([9, 0, 0, 0]));
   });
 
-  test("may be negative, or unsigned", () => {
+  test("can be negative or unsigned", () => {
     using socket = new Socket(AF_INET, SOCK_DGRAM);
     const IP_MULTICAST_TTL = 33;
     socket.setsockopt(0, IP_MULTICAST_TTL, 5);
@@ -98,7 +98,7 @@ describe("an option that is an int", () => {
     expect(other.getsockopt(SOL_SOCKET, SO_KEEPALIVE)).toBe(0);
   });
 
-  test("of a listener is inherited by what it accepts", () => {
+  test("is inherited by accepted connections", () => {
     using place = new Place("AF_INET");
     using listener = place.listening();
     listener.setsockopt(SOL_SOCKET, SO_KEEPALIVE, true);
@@ -110,14 +110,11 @@ describe("an option that is an int", () => {
   });
 });
 
-test.each([SO_SNDBUF, SO_RCVBUF])(
-  "a buffer's size (%d) reads as twice what was set: the kernel's own share",
-  (option) => {
-    using socket = new Socket();
-    socket.setsockopt(SOL_SOCKET, option, 50_000);
-    expect(socket.getsockopt(SOL_SOCKET, option)).toBe(100_000);
-  },
-);
+test.each([SO_SNDBUF, SO_RCVBUF])("a buffer size (%d) is doubled by the kernel for its own overhead", (option) => {
+  using socket = new Socket();
+  socket.setsockopt(SOL_SOCKET, option, 50_000);
+  expect(socket.getsockopt(SOL_SOCKET, option)).toBe(100_000);
+});
 
 test("IPV6_V6ONLY can be set before bind", () => {
   using socket = new Socket(AF_INET6);
@@ -128,21 +125,21 @@ test("IPV6_V6ONLY can be set before bind", () => {
 });
 
 describe("an option that is a structure", () => {
-  test("SO_LINGER goes in and comes out as its eight bytes", () => {
+  test("SO_LINGER is set and read as eight bytes", () => {
     using socket = new Socket();
     const linger = new Uint8Array([1, 0, 0, 0, 7, 0, 0, 0]);
     socket.setsockopt(SOL_SOCKET, SO_LINGER, linger);
     expect(socket.getsockopt(SOL_SOCKET, SO_LINGER, 8)).toEqual(linger);
   });
 
-  test("may stand anywhere in a larger buffer", () => {
+  test("can be a view into a larger buffer", () => {
     using socket = new Socket();
     const around = new Uint8Array([9, 9, 1, 0, 0, 0, 5, 0, 0, 0, 9]);
     socket.setsockopt(SOL_SOCKET, SO_LINGER, around.subarray(2, 10));
     expect(socket.getsockopt(SOL_SOCKET, SO_LINGER, 8)).toEqual(around.subarray(2, 10));
   });
 
-  test("SO_PEERCRED of a pair tells this process: pid, uid, gid in twelve bytes", () => {
+  test("SO_PEERCRED of a pair has the PID, UID and GID of this process in twelve bytes", () => {
     using pair = new Pair(...socketpair());
     const bytes = pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 12);
     expect(bytes).toHaveLength(12);
@@ -153,18 +150,18 @@ describe("an option that is a structure", () => {
     ]);
   });
 
-  test("comes as long as the kernel wrote it, not as long as there was room", () => {
+  test("has the length that the kernel wrote, not that of the buffer", () => {
     using pair = new Pair(...socketpair());
     expect(pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 100)).toHaveLength(12);
   });
 
-  test("is cut where there is less room", () => {
+  test("is truncated to a smaller buffer", () => {
     using pair = new Pair(...socketpair());
     const all = pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 12);
     expect(pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 4)).toEqual(all.subarray(0, 4));
   });
 
-  test("TCP_INFO tells the state first: established, closed, listening", () => {
+  test("TCP_INFO starts with the state: established, closed, listening", () => {
     using place = new Place("AF_INET");
     using pair = place.connected();
     using fresh = new Socket();
@@ -178,7 +175,7 @@ describe("an option that is a structure", () => {
   });
 });
 
-describe("what the kernel tells of a socket", () => {
+describe("read-only options", () => {
   test.each([
     [AF_INET, SOCK_STREAM, IPPROTO_TCP],
     [AF_INET, SOCK_DGRAM, IPPROTO_UDP],
@@ -189,18 +186,18 @@ describe("what the kernel tells of a socket", () => {
     [AF_UNIX, SOCK_SEQPACKET, 0],
   ])("family %d, type %d: SO_DOMAIN, SO_TYPE, and SO_PROTOCOL %d", (family, type, protocol) => {
     using socket = new Socket(family, type);
-    const asked = [SO_DOMAIN, SO_TYPE, SO_PROTOCOL].map((option) => socket.getsockopt(SOL_SOCKET, option));
-    expect(asked).toEqual([family, type, protocol]);
+    const values = [SO_DOMAIN, SO_TYPE, SO_PROTOCOL].map((option) => socket.getsockopt(SOL_SOCKET, option));
+    expect(values).toEqual([family, type, protocol]);
   });
 
-  test("SO_ACCEPTCONN is 1 of a listener only", () => {
+  test("SO_ACCEPTCONN is 1 only for a listening socket", () => {
     using place = new Place("AF_INET");
     using listener = place.listening();
     using bound = place.bound();
     expect([listener, bound].map((socket) => socket.getsockopt(SOL_SOCKET, SO_ACCEPTCONN))).toEqual([1, 0]);
   });
 
-  test("SO_ERROR is 0 where nothing is wrong", () => {
+  test("SO_ERROR is 0 if there is no error", () => {
     using socket = new Socket();
     expect(socket.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
   });
@@ -217,13 +214,13 @@ test("SO_REUSEPORT lets two listeners share a port", () => {
   expect(other.getsockname()).toEqual(one.getsockname());
 });
 
-test("TCP_DEFER_ACCEPT can be set, and reads as the time that the kernel rounds it to", () => {
+test("TCP_DEFER_ACCEPT is rounded by the kernel", () => {
   using listener = new Socket();
   listener.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
   expect(listener.getsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT)).toBeGreaterThan(0);
 });
 
-test("SO_PASSCRED is a unix socket's", () => {
+test("SO_PASSCRED can be set on a unix socket", () => {
   using unix = new Socket(AF_UNIX);
   unix.setsockopt(SOL_SOCKET, SO_PASSCRED, true);
   expect(unix.getsockopt(SOL_SOCKET, SO_PASSCRED)).toBe(1);

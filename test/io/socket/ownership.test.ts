@@ -1,4 +1,4 @@
-// Who owns a descriptor: detach, fromfd; and what every new one has: O_NONBLOCK and close-on-exec.
+// Ownership of file descriptors: detach, fromfd, and O_NONBLOCK and FD_CLOEXEC of new sockets.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -27,14 +27,14 @@ everySocketIsClosed();
 const sys = syscalls();
 const CLOEXEC = 0o2000000;
 
-/** The flags of an open descriptor, as /proc tells them. */
+/** Returns the flags of an fd from /proc. */
 function flagsOf(fd: number): number {
   const line = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"));
   return Number.parseInt(line?.[1] ?? "", 8);
 }
 
 describe.each(kinds)("over %s every socket is non-blocking and close-on-exec:", (kind) => {
-  test("a new one", () => {
+  test("a new socket", () => {
     using place = new Place(kind);
     for (const type of [SOCK_STREAM, SOCK_DGRAM]) {
       using socket = new Socket(place.family, type);
@@ -42,7 +42,7 @@ describe.each(kinds)("over %s every socket is non-blocking and close-on-exec:", 
     }
   });
 
-  test("an accepted one", () => {
+  test("an accepted socket", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(flagsOf(pair.server.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
@@ -50,7 +50,7 @@ describe.each(kinds)("over %s every socket is non-blocking and close-on-exec:", 
 });
 
 test.each([SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET])(
-  "both of a socketpair (type %d) are so too, connected and unnamed",
+  "both sockets of a socketpair (type %d) are non-blocking, close-on-exec, connected and unnamed",
   (type) => {
     using pair = new Pair(...socketpair(AF_UNIX, type));
     for (const socket of [pair.client, pair.server]) {
@@ -63,19 +63,19 @@ test.each([SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET])(
   },
 );
 
-test("socketpair() is a pair of unix streams", () => {
+test("socketpair() creates unix stream sockets", () => {
   using pair = new Pair(...socketpair());
   expect([pair.client.family, pair.client.type, pair.server.type]).toEqual([AF_UNIX, SOCK_STREAM, SOCK_STREAM]);
 });
 
-test("SOCK_NONBLOCK and SOCK_CLOEXEC in a type are no part of the field", () => {
+test("SOCK_NONBLOCK and SOCK_CLOEXEC are not part of the type property", () => {
   using socket = new Socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC);
   using pair = new Pair(...socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK));
   expect([socket.type, pair.client.type]).toEqual([SOCK_STREAM, SOCK_DGRAM]);
 });
 
 describe("detach", () => {
-  test("gives the number away and leaves it open", () => {
+  test("returns the fd and leaves it open", () => {
     const socket = new Socket();
     const fd = socket.fileno();
     const what = openFds().get(fd);
@@ -87,7 +87,7 @@ describe("detach", () => {
     sys.close(fd);
   });
 
-  test("keeps the connection: fromfd goes on where it was", () => {
+  test("keeps the connection, which fromfd continues", () => {
     const [client, other] = socketpair();
     using server = other;
     client.send("before ");
@@ -103,12 +103,12 @@ describe("fromfd", () => {
     [AF_INET6, SOCK_DGRAM],
     [AF_UNIX, SOCK_STREAM],
     [AF_UNIX, SOCK_SEQPACKET],
-  ])("knows the family %d and the type %d", (family, type) => {
+  ])("detects family %d and type %d", (family, type) => {
     using socket = Socket.fromfd(new Socket(family, type).detach());
     expect([socket.family, socket.type]).toEqual([family, type]);
   });
 
-  test("makes a blocking socket non-blocking, and keeps its other flags", () => {
+  test("makes a socket non-blocking and keeps its other flags", () => {
     const O_ASYNC = 0o20000;
     const fd = new Socket(AF_UNIX, SOCK_STREAM).detach();
     sys.fcntl(fd, F_SETFL, (sys.fcntl(fd, F_GETFL, 0) & ~O_NONBLOCK) | O_ASYNC);
@@ -118,14 +118,14 @@ describe("fromfd", () => {
     expect(socket.fileno()).toBe(fd);
   });
 
-  test("owns: close closes the descriptor", () => {
+  test("takes ownership: close closes the fd", () => {
     const fd = new Socket().detach();
     const what = openFds().get(fd);
     Socket.fromfd(fd).close();
     expect(openFds().get(fd)).not.toBe(what as string);
   });
 
-  test("takes over a listener, which goes on listening", () => {
+  test("takes ownership of a listening socket, which continues to listen", () => {
     using place = new Place("AF_INET");
     const listener = place.listening();
     using again = Socket.fromfd(listener.detach());
@@ -136,7 +136,7 @@ describe("fromfd", () => {
   });
 });
 
-test("everything that opens closes again", async () => {
+test("no operation leaks an fd", async () => {
   await leavesNoFd(() => {
     for (const kind of kinds) {
       using place = new Place(kind);
@@ -149,7 +149,7 @@ test("everything that opens closes again", async () => {
   });
 });
 
-test("no finalizer closes a descriptor: one that was forgotten stays open", () => {
+test("garbage collection does not close the fd of an unreferenced socket", () => {
   const forgotten = (() => {
     const sockets = Array.from({ length: 50 }, () => new Socket());
     return sockets.map((socket) => socket.fileno());

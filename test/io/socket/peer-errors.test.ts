@@ -1,4 +1,4 @@
-// What connect and the calls on a connection fail with, when the peer is the wrong one, none, or gone.
+// Errors of calls on a connection whose peer has the wrong type, does not exist, or has closed.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
@@ -24,21 +24,21 @@ everySocketIsClosed();
 
 const LINGER_ZERO = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
-/** Close one end so that the other gets a reset: what lingers for no time at all is thrown away. */
+/** Closes a socket with linger time 0, which resets the connection. */
 function reset(pair: Pair): void {
   pair.client.setsockopt(SOL_SOCKET, SO_LINGER, LINGER_ZERO);
   pair.client.close();
   until(pair.server, EPOLLIN);
 }
 
-describe.each(kinds)("a stream of %s without a peer", (kind) => {
-  test("is ENOTCONN for getpeername", () => {
+describe.each(kinds)("an unconnected stream socket of %s", (kind) => {
+  test("getpeername fails with ENOTCONN", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family);
     expect(failure(() => socket.getpeername())).toEqual(["ENOTCONN", "getpeername"]);
   });
 
-  test("does not receive", () => {
+  test("cannot receive", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family);
     const code = kind.startsWith("AF_UNIX") ? "EINVAL" : "ENOTCONN"; // unix_stream_read_generic()
@@ -48,7 +48,7 @@ describe.each(kinds)("a stream of %s without a peer", (kind) => {
     expect(failure(() => socket.recvmsg(1))).toEqual([code, "recvmsg"]);
   });
 
-  test("does not send", () => {
+  test("cannot send", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family);
     const code = kind.startsWith("AF_UNIX") ? "ENOTCONN" : "EPIPE"; // tcp_sendmsg_locked()
@@ -57,8 +57,8 @@ describe.each(kinds)("a stream of %s without a peer", (kind) => {
   });
 });
 
-describe.each(kinds)("a datagram socket of %s without a peer", (kind) => {
-  test("does not send, having no address", () => {
+describe.each(kinds)("an unconnected datagram socket of %s", (kind) => {
+  test("cannot send without an address", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     const code = kind.startsWith("AF_UNIX") ? "ENOTCONN" : "EDESTADDRREQ"; // unix_dgram_sendmsg()
@@ -66,7 +66,7 @@ describe.each(kinds)("a datagram socket of %s without a peer", (kind) => {
     expect(failure(() => socket.sendmsg(["x"]))).toEqual([code, "sendmsg"]);
   });
 
-  test("is ENOTCONN for getpeername", () => {
+  test("getpeername fails with ENOTCONN", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     expect(failure(() => socket.getpeername())).toEqual(["ENOTCONN", "getpeername"]);
@@ -74,7 +74,7 @@ describe.each(kinds)("a datagram socket of %s without a peer", (kind) => {
 });
 
 describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
-  test("a peer that resets is ECONNRESET, once, then the end of the stream and EPIPE", () => {
+  test("after a reset, recv fails with ECONNRESET once, then returns end of stream; send fails with EPIPE", () => {
     using place = new Place(kind);
     using pair = place.connected();
     reset(pair);
@@ -83,21 +83,21 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
     expect(failure(() => pair.server.send("x"))).toEqual(["EPIPE", "send"]);
   });
 
-  test("a peer that resets is ECONNRESET for send too", () => {
+  test("after a reset, send fails with ECONNRESET", () => {
     using place = new Place(kind);
     using pair = place.connected();
     reset(pair);
     expect(failure(() => pair.server.send("x"))).toEqual(["ECONNRESET", "send"]);
   });
 
-  test("a peer that resets is ECONNRESET in SO_ERROR", () => {
+  test("after a reset, SO_ERROR is ECONNRESET", () => {
     using place = new Place(kind);
     using pair = place.connected();
     reset(pair);
     expect(pair.server.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(104);
   });
 
-  test("a peer that reset is ENOTCONN for getpeername and shutdown", () => {
+  test("after a reset, getpeername and shutdown fail with ENOTCONN", () => {
     using place = new Place(kind);
     using pair = place.connected();
     reset(pair);
@@ -105,7 +105,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
     expect(failure(() => pair.server.shutdown(2))).toEqual(["ENOTCONN", "shutdown"]);
   });
 
-  test("a peer that closes with bytes unread resets: ECONNRESET", () => {
+  test("a peer that closes with data in its receive queue resets the connection", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.server.send("never read");
@@ -115,19 +115,19 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
     expect(failure(() => pair.server.recv(1))).toEqual(["ECONNRESET", "recv"]);
   });
 
-  test("a datagram to a port where nobody is comes back as ECONNREFUSED to a connected socket", () => {
+  test("a datagram to a closed port results in ECONNREFUSED on a connected socket", () => {
     using place = new Place(kind);
-    using nobody = place.bound(SOCK_DGRAM);
+    using receiver = place.bound(SOCK_DGRAM);
     using socket = place.bound(SOCK_DGRAM);
-    socket.connect(nobody.getsockname());
-    nobody.close();
+    socket.connect(receiver.getsockname());
+    receiver.close();
     expect(socket.send("anyone?")).toBe(7);
     expect(until(socket, EPOLLIN) & EPOLLERR).toBe(EPOLLERR);
     expect(failure(() => socket.recv(1))).toEqual(["ECONNREFUSED", "recv"]);
     expect(socket.recv(1)).toBeNull();
   });
 
-  test("a datagram that is longer than UDP can carry is EMSGSIZE, with the address where one was given", () => {
+  test("a datagram that is too long for UDP fails with EMSGSIZE, with the address if one was given", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     using other = place.bound(SOCK_DGRAM);
@@ -139,7 +139,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
     expect(errnoError(() => other.sendmsg([long], [], 0, to))).toMatchObject({ ...details, syscall: "sendmsg" });
   });
 
-  test("a datagram to port 0 is EINVAL", () => {
+  test("a datagram to port 0 fails with EINVAL", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     expect(failure(() => socket.sendto("x", place.fresh()))).toEqual(["EINVAL", "sendto"]);
@@ -147,9 +147,9 @@ describe.each(["AF_INET", "AF_INET6"] as const)("over %s", (kind) => {
 });
 
 describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) => {
-  test("a stream to a datagram socket, and the other way round, is refused", () => {
+  test("connecting a stream socket to a datagram socket fails, and vice versa", () => {
     using place = new Place(kind);
-    const code = kind === "AF_UNIX path" ? "EPROTOTYPE" : "ECONNREFUSED"; // each type has abstract names of its own
+    const code = kind === "AF_UNIX path" ? "EPROTOTYPE" : "ECONNREFUSED"; // abstract names are per type
     using listener = place.listening();
     using receiver = place.bound(SOCK_DGRAM);
     using stream = new Socket(AF_UNIX);
@@ -159,7 +159,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(failure(() => datagrams.sendto("x", listener.getsockname()))).toEqual([code, "sendto"]);
   });
 
-  test("a peer that is gone is EPIPE for send, the end of the stream for recv", () => {
+  test("after the peer closed, send fails with EPIPE and recv returns end of stream", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.close();
@@ -167,7 +167,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(pair.server.recv(1)).toHaveLength(0);
   });
 
-  test("a peer that closed with bytes unread is ECONNRESET", () => {
+  test("recv fails with ECONNRESET if the peer closed with data in its receive queue", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.server.send("never read");
@@ -175,14 +175,14 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(failure(() => pair.server.recv(1))).toEqual(["ECONNRESET", "recv"]);
   });
 
-  test("a datagram peer that is gone is ECONNREFUSED", () => {
+  test("sending to a closed datagram peer fails with ECONNREFUSED", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.server.close();
     expect(failure(() => pair.client.send("x"))).toEqual(["ECONNREFUSED", "send"]);
   });
 
-  test("a stream that is connected takes no address: EISCONN", () => {
+  test("sendto on a connected stream fails with EISCONN", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(AF_UNIX);
@@ -191,14 +191,14 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(failure(() => client.sendmsg(["x"], [], 0, listener.getsockname()))).toEqual(["EISCONN", "sendmsg"]);
   });
 
-  test("a stream that is not connected takes no address either: EOPNOTSUPP", () => {
+  test("sendto on an unconnected stream fails with EOPNOTSUPP", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using socket = new Socket(AF_UNIX);
     expect(failure(() => socket.sendto("x", listener.getsockname()))).toEqual(["EOPNOTSUPP", "sendto"]);
   });
 
-  test("a receiver that is connected to another is EPERM", () => {
+  test("sending to a socket that is connected to another peer fails with EPERM", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     using stranger = place.bound(SOCK_DGRAM);
@@ -206,20 +206,20 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(failure(() => stranger.connect(pair.server.getsockname()))).toEqual(["EPERM", "connect"]);
   });
 
-  test("a datagram that is longer than the send buffer is EMSGSIZE", () => {
+  test("a datagram that is longer than the send buffer fails with EMSGSIZE", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     const size = pair.client.getsockopt(SOL_SOCKET, SO_SNDBUF);
     expect(failure(() => pair.client.send(new Uint8Array(size)))).toEqual(["EMSGSIZE", "send"]);
   });
 
-  test("urgent data is EOPNOTSUPP for datagrams", () => {
+  test("urgent data over datagrams fails with EOPNOTSUPP", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(failure(() => pair.client.send("!", MSG_OOB))).toEqual(["EOPNOTSUPP", "send"]);
   });
 
-  test("a name that nobody has is ENOENT for a path, ECONNREFUSED for an abstract name", () => {
+  test("connecting to an unused address fails with ENOENT for a path, ECONNREFUSED for an abstract name", () => {
     using place = new Place(kind);
     const to = place.fresh() as { path: string };
     const code = kind === "AF_UNIX path" ? "ENOENT" : "ECONNREFUSED";
@@ -230,7 +230,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
   });
 });
 
-test("connect through a file is ENOTDIR, to a file that is no socket ECONNREFUSED", () => {
+test("connecting below a file fails with ENOTDIR, to a regular file with ECONNREFUSED", () => {
   using place = new Place("AF_UNIX path");
   writeFileSync(place.path("file"), "");
   using socket = new Socket(AF_UNIX);
@@ -238,17 +238,17 @@ test("connect through a file is ENOTDIR, to a file that is no socket ECONNREFUSE
   expect(failure(() => socket.connect({ path: place.path("file") }))).toEqual(["ECONNREFUSED", "connect"]);
 });
 
-test("connect to an empty path is EINVAL", () => {
+test("connecting to an empty path fails with EINVAL", () => {
   using socket = new Socket(AF_UNIX);
   expect(failure(() => socket.connect({ path: "" }))).toEqual(["EINVAL", "connect"]);
 });
 
-test("a stream to a broadcast address is ENETUNREACH", () => {
+test("connecting to a broadcast address fails with ENETUNREACH", () => {
   using socket = new Socket(AF_INET);
   expect(failure(() => socket.connect({ address: "127.255.255.255", port: 1 }))).toEqual(["ENETUNREACH", "connect"]);
 });
 
-test("a datagram to a broadcast address is EACCES until SO_BROADCAST is set", () => {
+test("a datagram to a broadcast address fails with EACCES without SO_BROADCAST", () => {
   using place = new Place("AF_INET");
   using receiver = place.bound(SOCK_DGRAM);
   using socket = new Socket(AF_INET, SOCK_DGRAM);
@@ -258,7 +258,7 @@ test("a datagram to a broadcast address is EACCES until SO_BROADCAST is set", ()
   expect(socket.sendto("x", to)).toBe(1);
 });
 
-test("a listener neither sends nor receives", () => {
+test("a listening socket can neither send nor receive", () => {
   using place = new Place("AF_INET");
   using listener = place.listening();
   expect(failure(() => listener.recv(1))).toEqual(["ENOTCONN", "recv"]);

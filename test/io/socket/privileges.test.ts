@@ -1,4 +1,4 @@
-// EACCES and EPERM: what another user than root may not do, tried in a process of its own.
+// EACCES and EPERM for operations of an unprivileged process.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ setDefaultTimeout(60_000);
 const isRoot = process.getuid?.() === 0;
 const firstFreePort = Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
 
-/** The error of a call on `socket`, in a process without privileges; its code, message and address. */
+/** Returns code, message and address of the error of a call on `socket` in an unprivileged process. */
 async function asNobody(family: number, call: string): Promise<unknown> {
   const { output, stderr } = await runBun(`
     import { Socket } from "./src/index.ts";
@@ -29,7 +29,7 @@ async function asNobody(family: number, call: string): Promise<unknown> {
 }
 
 describe("without privileges", () => {
-  test.skipIf(firstFreePort <= 81)("a port below 1024 is EACCES", async () => {
+  test.skipIf(firstFreePort <= 81)("a privileged port fails with EACCES", async () => {
     expect(await asNobody(2, `socket.bind({ address: "127.0.0.1", port: 81 });`)).toEqual({
       name: "ErrnoError",
       code: "EACCES",
@@ -40,7 +40,7 @@ describe("without privileges", () => {
     });
   });
 
-  test("a directory that may not be written is EACCES for bind", async () => {
+  test("bind in a directory without write permission fails with EACCES", async () => {
     using place = new Place("AF_UNIX path");
     mkdirSync(place.path("closed"));
     chmodSync(place.path("."), 0o755);
@@ -53,7 +53,7 @@ describe("without privileges", () => {
     });
   });
 
-  test("a socket's file that may not be written is EACCES for connect", async () => {
+  test("connect to a socket file without write permission fails with EACCES", async () => {
     using place = new Place("AF_UNIX path");
     using listener = new Socket(AF_UNIX, SOCK_STREAM);
     const path = place.path("socket");
@@ -68,19 +68,19 @@ describe("without privileges", () => {
     });
   });
 
-  test("an option for administrators is EPERM", async () => {
+  test("a privileged option fails with EPERM", async () => {
     const SO_MARK = 36;
     const error = await asNobody(2, `socket.setsockopt(1, ${SO_MARK}, 1);`);
     expect(error).toMatchObject({ code: "EPERM", errno: -1, syscall: "setsockopt" });
   });
 
-  test("a raw socket is EPERM", async () => {
+  test("a raw socket fails with EPERM", async () => {
     const error = await asNobody(2, `new Socket(2, 3 /* SOCK_RAW */, 1 /* IPPROTO_ICMP */);`);
     expect(error).toMatchObject({ code: "EPERM", errno: -1, syscall: "socket" });
   });
 });
 
-test.if(isRoot)("root may do the same: it is the privilege that was missing", () => {
+test.if(isRoot)("the same calls succeed as root", () => {
   using socket = new Socket();
   expect(() => socket.setsockopt(1, 36 /* SO_MARK */, 1)).not.toThrow();
 });

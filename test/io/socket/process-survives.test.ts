@@ -1,17 +1,15 @@
-// A process of its own meets what could kill it: SIGPIPE, and no descriptor left.
+// SIGPIPE and the fd limit, in a separate process.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../../support/children.ts";
 
 setDefaultTimeout(60_000);
 
-test.each(["send", "sendto", "sendmsg"])(
-  "%s to a peer that is gone is EPIPE, and no SIGPIPE kills the process",
-  async (call) => {
-    const ending = await runBun(`
+test.each(["send", "sendto", "sendmsg"])("%s to a closed peer fails with EPIPE, without SIGPIPE", async (call) => {
+  const ending = await runBun(`
     import { dlopen } from "bun:ffi";
     import { socketpair, AF_UNIX, SOCK_STREAM, SOCK_DGRAM, SHUT_WR, Socket } from "./src/index.ts";
-    // Bun ignores SIGPIPE by itself: put the default back, which is to die of it.
+    // Bun ignores SIGPIPE: restore the default action, which terminates the process.
     const { signal } = dlopen("libc.so.6", { signal: { args: ["i32", "ptr"], returns: "ptr" } }).symbols;
     signal(13, null);
     const [a, b] = socketpair();
@@ -29,11 +27,10 @@ test.each(["send", "sendto", "sendmsg"])(
     } catch ({ code, syscall }) {
       console.log(JSON.stringify([code, syscall]));
     }`);
-    expect(ending).toEqual({ output: ["EPIPE", call], stderr: "", exitCode: 0, signal: null });
-  },
-);
+  expect(ending).toEqual({ output: ["EPIPE", call], stderr: "", exitCode: 0, signal: null });
+});
 
-test("the process without MSG_NOSIGNAL would have died: SIGPIPE is deadly there", async () => {
+test("without MSG_NOSIGNAL, SIGPIPE terminates the process", async () => {
   const ending = await runBun(`
     import { dlopen } from "bun:ffi";
     import { syscalls } from "./src/kernel/ffi.ts";
@@ -46,7 +43,7 @@ test("the process without MSG_NOSIGNAL would have died: SIGPIPE is deadly there"
   expect(ending.signal).toBe("SIGPIPE");
 });
 
-test("accept with no descriptor left is EMFILE, the connection waits, and is accepted when there is one", async () => {
+test("accept fails with EMFILE at the fd limit, and accepts the connection when an fd is available", async () => {
   const ending = await runBun(
     `
     import { Socket, socketpair, Epoll, EPOLLIN } from "./src/index.ts";
@@ -92,7 +89,7 @@ test("accept with no descriptor left is EMFILE, the connection waits, and is acc
   });
 });
 
-test("socketpair with one descriptor left leaves that one free", async () => {
+test("socketpair with one fd left does not leak it", async () => {
   const ending = await runBun(
     `
     import { Socket, socketpair } from "./src/index.ts";

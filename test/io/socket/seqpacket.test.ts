@@ -1,8 +1,9 @@
-// SOCK_SEQPACKET: connections, as a stream has, that keep messages apart, as datagrams do.
+// SOCK_SEQPACKET: connections like those of a stream, with message boundaries like those of datagrams.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, EPOLLIN, MSG_EOR, MSG_TRUNC, SHUT_WR, SOCK_SEQPACKET } from "../../../src/kernel/constants.ts";
-import { Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { accepted, everySocketIsClosed, Pair, Place, readiness, text } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -10,7 +11,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("SOCK_SEQPACKET of %s", (kind) => {
-  test("is accepted with the client's address and its own type", () => {
+  test("is accepted with the client's address and type SOCK_SEQPACKET", () => {
     using place = new Place(kind);
     using listener = place.listening(undefined, SOCK_SEQPACKET);
     using client = place.bound(SOCK_SEQPACKET);
@@ -22,7 +23,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("SOCK_SEQPACKET of 
     expect(client.getpeername()).toEqual(listener.getsockname());
   });
 
-  test("keeps messages apart", () => {
+  test("preserves message boundaries", () => {
     using place = new Place(kind);
     using pair = place.connected(SOCK_SEQPACKET);
     pair.client.send("one");
@@ -34,7 +35,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("SOCK_SEQPACKET of 
     ]);
   });
 
-  test("cuts a message that is longer than asked for, and MSG_TRUNC tells", () => {
+  test("truncates a message that is longer than the buffer, and sets MSG_TRUNC", () => {
     using place = new Place(kind);
     using pair = place.connected(SOCK_SEQPACKET);
     pair.client.send("abcdef");
@@ -44,7 +45,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("SOCK_SEQPACKET of 
     expect(pair.server.recv(10)).toBeNull();
   });
 
-  test("ends like a stream when the peer shuts its half", () => {
+  test("ends like a stream when the peer shuts down writing", () => {
     using place = new Place(kind);
     using pair = place.connected(SOCK_SEQPACKET);
     pair.client.send("last");
@@ -54,7 +55,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("SOCK_SEQPACKET of 
   });
 });
 
-test("a full SOCK_SEQPACKET socket takes a message whole or not at all", () => {
+test("a full SOCK_SEQPACKET socket sends a message completely or not at all", () => {
   using pair = new Pair(...socketpair(AF_UNIX, SOCK_SEQPACKET));
   const message = new Uint8Array(1000).fill(1);
   let sent = 0;
@@ -68,6 +69,6 @@ test("a full SOCK_SEQPACKET socket takes a message whole or not at all", () => {
   expect(readiness(pair.server, EPOLLIN)).toBe(0);
 });
 
-test("SOCK_SEQPACKET does not go with AF_INET", () => {
+test("AF_INET does not support SOCK_SEQPACKET", () => {
   expect(() => new Socket(2, SOCK_SEQPACKET)).toThrow("ESOCKTNOSUPPORT: socket type not supported, socket");
 });

@@ -1,4 +1,4 @@
-// shutdown: each half and both, in every family.
+// shutdown of one or both directions, in every family.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -28,8 +28,8 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-describe.each(kinds)("a stream of %s", (kind) => {
-  test("SHUT_WR ends the peer's stream and leaves the other way open", () => {
+describe.each(kinds)("a stream socket of %s", (kind) => {
+  test("SHUT_WR ends the peer's stream and leaves the other direction open", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_WR);
@@ -38,7 +38,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(text(eventually(pair.client, () => pair.client.recv(100)))).toBe("still here");
   });
 
-  test("SHUT_WR is EPOLLIN|EPOLLRDHUP to the peer", () => {
+  test("SHUT_WR is reported to the peer as EPOLLIN|EPOLLRDHUP", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_WR);
@@ -46,7 +46,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(readiness(pair.server, EPOLLIN | EPOLLRDHUP)).toBe(EPOLLIN | EPOLLRDHUP);
   });
 
-  test("SHUT_WR makes sending an EPIPE", () => {
+  test("send fails with EPIPE after SHUT_WR", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_WR);
@@ -54,7 +54,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(failure(() => pair.client.sendmsg(["x"]))).toEqual(["EPIPE", "sendmsg"]);
   });
 
-  test("SHUT_RD gives the end of the stream where nothing waits, and leaves sending open", () => {
+  test("recv returns end of stream after SHUT_RD, and sending is still possible", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_RD);
@@ -63,7 +63,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(text(eventually(pair.server, () => pair.server.recv(10)))).toBe("out");
   });
 
-  test("SHUT_RDWR ends both ways, and is EPOLLHUP", () => {
+  test("SHUT_RDWR ends both directions and is reported as EPOLLHUP", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_RDWR);
@@ -74,7 +74,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(until(pair.client, EPOLLHUP) & EPOLLHUP).toBe(EPOLLHUP);
   });
 
-  test("what was received before SHUT_WR of the peer is still there to read", () => {
+  test("data received before SHUT_WR of the peer can still be read", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("before");
@@ -82,23 +82,23 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(text(eventually(pair.server, () => pair.server.recv(100)))).toBe("before");
   });
 
-  test("a direction outside the three is EINVAL", () => {
+  test("an invalid direction fails with EINVAL", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(failure(() => pair.client.shutdown(3))).toEqual(["EINVAL", "shutdown"]);
   });
 
-  test("a socket that is not connected is ENOTCONN", () => {
+  test("shutdown of an unconnected socket fails with ENOTCONN", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family);
-    // AF_UNIX shuts a socket that was never connected without a word: unix_shutdown() asks for no peer.
+    // AF_UNIX allows it: unix_shutdown() does not check for a peer.
     if (kind.startsWith("AF_UNIX")) expect(() => socket.shutdown(SHUT_WR)).not.toThrow();
     else expect(failure(() => socket.shutdown(SHUT_WR))).toEqual(["ENOTCONN", "shutdown"]);
   });
 });
 
-describe.each(kinds)("a datagram of %s", (kind) => {
-  test("SHUT_WR makes sending an EPIPE, and what comes in is still received", () => {
+describe.each(kinds)("a datagram socket of %s", (kind) => {
+  test("send fails with EPIPE after SHUT_WR, and receiving is still possible", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.shutdown(SHUT_WR);
@@ -107,7 +107,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(eventually(pair.client, () => pair.client.recv(10)))).toBe("in");
   });
 
-  test("SHUT_RD wakes a reader with no bytes", () => {
+  test("SHUT_RD wakes a reader, which receives no bytes", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.shutdown(SHUT_RD);
@@ -116,14 +116,14 @@ describe.each(kinds)("a datagram of %s", (kind) => {
   });
 });
 
-test("a listener that is shut does not accept any more", () => {
+test("a listening socket accepts no connections after shutdown", () => {
   using place = new Place("AF_INET");
   using listener = place.listening();
   listener.shutdown(SHUT_RDWR);
   expect(failure(() => listener.accept())).toEqual(["EINVAL", "accept4"]);
 });
 
-test("both halves of a pair can be shut from either end", () => {
+test("each end of a pair can shut down both directions", () => {
   using pair = new Pair(...socketpair(1, SOCK_DGRAM));
   pair.client.shutdown(SHUT_WR);
   pair.server.shutdown(SHUT_WR);

@@ -1,4 +1,4 @@
-// What new Socket, socketpair and fromfd fail with.
+// Errors of new Socket, socketpair and fromfd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-const NO_SUCH_FD = 0x3fffffff; // over any limit on descriptors
+const NO_SUCH_FD = 0x3fffffff; // above any limit on open files
 
 test.each([
   ["EAFNOSUPPORT", "a family that the kernel lacks", 99, SOCK_STREAM, 0],
@@ -32,11 +32,11 @@ test.each([
   ["EPROTONOSUPPORT", "a protocol of another type", AF_INET, SOCK_STREAM, IPPROTO_UDP],
   ["EPROTONOSUPPORT", "a protocol of another type, in IPv6", AF_INET6, SOCK_DGRAM, IPPROTO_TCP],
   ["EPROTONOSUPPORT", "a protocol that AF_UNIX lacks", AF_UNIX, SOCK_STREAM, 99],
-])("new Socket: %s for %s", (code, _what, family, type, protocol) => {
+])("new Socket fails with %s for %s", (code, _what, family, type, protocol) => {
   expect(failure(() => new Socket(family, type, protocol))).toEqual([code, "socket"]);
 });
 
-test("new Socket takes the protocol that goes with its type", () => {
+test("new Socket accepts the protocol of its type", () => {
   using tcp = new Socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
   using udp = new Socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP);
   expect([tcp.getsockopt(1, 38 /* SO_PROTOCOL */), udp.getsockopt(1, 38)]).toEqual([IPPROTO_TCP, IPPROTO_UDP]);
@@ -47,15 +47,15 @@ test.each([
   ["EOPNOTSUPP", "AF_INET6 datagrams", AF_INET6, SOCK_DGRAM],
   ["EAFNOSUPPORT", "a family that the kernel lacks", 99, SOCK_STREAM],
   ["EINVAL", "a type that there is not", AF_UNIX, 99],
-])("socketpair: %s for %s", (code, _what, family, type) => {
+])("socketpair fails with %s for %s", (code, _what, family, type) => {
   expect(failure(() => socketpair(family, type))).toEqual([code, "socketpair"]);
 });
 
-test("fromfd of a descriptor that is not open is EBADF, and says which", () => {
+test("fromfd fails with EBADF and the fd if it is not open", () => {
   expect(errnoError(() => Socket.fromfd(NO_SUCH_FD))).toMatchObject({ code: "EBADF", errno: -9, fd: NO_SUCH_FD });
 });
 
-test("fromfd of a file is ENOTSOCK, and leaves the file open", () => {
+test("fromfd fails with ENOTSOCK for a file and leaves it open", () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     writeFileSync(join(directory, "file"), "");
@@ -71,12 +71,12 @@ test("fromfd of a file is ENOTSOCK, and leaves the file open", () => {
   }
 });
 
-test("fromfd of an epoll is ENOTSOCK", () => {
+test("fromfd fails with ENOTSOCK for an epoll instance", () => {
   using epoll = new Epoll();
   expect(errnoError(() => Socket.fromfd(epoll.fileno())).code).toBe("ENOTSOCK");
 });
 
-test("every call on a descriptor that is not open is EBADF, under its own name and with the number", () => {
+test("every call fails with EBADF, its name and the fd if the fd is not open", () => {
   const socket = new Socket(AF_INET, SOCK_STREAM, 0, NO_SUCH_FD);
   const to = { address: "127.0.0.1", port: 1 };
   const calls: [syscall: string, call: () => unknown][] = [

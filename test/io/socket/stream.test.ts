@@ -1,4 +1,4 @@
-// Streams, in every family: bind, listen, connect, accept, and bytes both ways through each pair of calls.
+// Streams in every family: bind, listen, connect, accept, and all pairs of send and receive calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
@@ -10,8 +10,8 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-describe.each(kinds)("a stream of %s", (kind) => {
-  test("bind gives the socket the address that getsockname tells", () => {
+describe.each(kinds)("a stream socket of %s", (kind) => {
+  test("getsockname returns the address of bind", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family, SOCK_STREAM);
     const address = place.fresh();
@@ -25,19 +25,19 @@ describe.each(kinds)("a stream of %s", (kind) => {
     }
   });
 
-  test("has its family and type as fields", () => {
+  test("has its family and type as properties", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family, SOCK_STREAM);
     expect([socket.family, socket.type, socket.closed]).toEqual([place.family, SOCK_STREAM, false]);
   });
 
-  test("accept gives null while nobody waits", () => {
+  test("accept returns null if no connection is waiting", () => {
     using place = new Place(kind);
     using listener = place.listening();
     expect(listener.accept()).toBeNull();
   });
 
-  test("a connection makes the listener readable, and accept takes it", () => {
+  test("a connection makes the listening socket readable, and is accepted", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = new Socket(place.family, SOCK_STREAM);
@@ -48,13 +48,13 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(listener.accept()).toBeNull();
   });
 
-  test("accept gives a socket of the listener's family and type", () => {
+  test("accept returns a socket of the same family and type", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect([pair.server.family, pair.server.type]).toEqual([place.family, SOCK_STREAM]);
   });
 
-  test("accept tells the client's address", () => {
+  test("accept returns the client's address", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = place.bound();
@@ -64,7 +64,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(address).toEqual(client.getsockname());
   });
 
-  test("getpeername of each side is getsockname of the other", () => {
+  test("getpeername of each end is getsockname of the other", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using client = place.bound();
@@ -74,7 +74,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(server.getpeername()).toEqual(client.getsockname());
   });
 
-  test("accepts as many as connected, in their order", () => {
+  test("accepts connections in order", () => {
     using place = new Place(kind);
     using listener = place.listening();
     using stack = new DisposableStack();
@@ -88,7 +88,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     for (const [own, seen] of names) expect(seen).toEqual(own);
   });
 
-  test("send carries bytes to recv, both ways", () => {
+  test("send and recv transfer bytes in both directions", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(pair.client.send(Buffer.from("to the server"))).toBe(13);
@@ -97,7 +97,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(text(eventually(pair.client, () => pair.client.recv(100)))).toBe("to the client");
   });
 
-  test("recv takes no more than it was asked for", () => {
+  test("recv returns at most `size` bytes", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("abcdef");
@@ -106,7 +106,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(pair.server.recv(4)).toBeNull();
   });
 
-  test("recvInto fills the caller's buffer and returns the count", () => {
+  test("recvInto fills an existing buffer and returns the number of bytes", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("abc");
@@ -115,7 +115,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect([...buffer]).toEqual([97, 98, 99, 0xff, 0xff]);
   });
 
-  test("sendmsg sends several buffers as one run of bytes, for recvmsg", () => {
+  test("sendmsg sends several buffers, which recvmsg receives as one", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(pair.client.sendmsg(["one ", Buffer.from("two "), new Uint8Array([51])])).toBe(9);
@@ -124,7 +124,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(message.flags).toBe(0);
   });
 
-  test("recvfrom and recvmsg of a stream whose client is unnamed tell the empty path", () => {
+  test("recvfrom and recvmsg return the empty path for an unnamed client", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("ab");
@@ -140,7 +140,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     });
   });
 
-  test("recv gives no bytes at the end of the stream, again and again", () => {
+  test("recv returns an empty array at the end of the stream, repeatedly", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.shutdown(SHUT_WR);
@@ -151,7 +151,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(pair.server.recvmsg(10)?.data).toEqual(new Uint8Array(0));
   });
 
-  test("a peer that closes is the end of the stream, after what it sent", () => {
+  test("the peer's close is end of stream, after its data", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("last words");
@@ -160,7 +160,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
     expect(eventually(pair.server, () => pair.server.recv(100))).toHaveLength(0);
   });
 
-  test("`using` closes it at the end of the block", () => {
+  test("`using` closes the socket at the end of the block", () => {
     using place = new Place(kind);
     let socket: Socket;
     {
@@ -171,7 +171,7 @@ describe.each(kinds)("a stream of %s", (kind) => {
   });
 });
 
-test("a path stays in the file system after close, and is the caller's to remove", () => {
+test("close does not remove the socket file", () => {
   using place = new Place("AF_UNIX path");
   const path = place.path("left");
   using socket = new Socket(place.family);
@@ -180,7 +180,7 @@ test("a path stays in the file system after close, and is the caller's to remove
   expect(existsSync(path)).toBe(true);
 });
 
-test("an abstract name is free again after close", () => {
+test("an abstract name can be reused after close", () => {
   using place = new Place("AF_UNIX abstract");
   using first = place.bound();
   const name = first.getsockname();
@@ -190,14 +190,14 @@ test("an abstract name is free again after close", () => {
   expect(second.getsockname()).toEqual(name);
 });
 
-test("bind to an empty path takes an abstract name that the kernel picks", () => {
+test("bind to an empty path binds to an abstract name chosen by the kernel", () => {
   using place = new Place("AF_UNIX abstract");
   using socket = new Socket(place.family);
   socket.bind({ path: "" });
   expect(socket.getsockname()).toEqual({ path: expect.stringMatching(/^\0[0-9a-f]{5}$/) });
 });
 
-test("bind without an address takes the wildcard of the family", () => {
+test("bind without an address binds to the wildcard address", () => {
   using four = new Socket(new Place("AF_INET").family);
   using six = new Socket(new Place("AF_INET6").family);
   four.bind({ port: 0 });
@@ -206,7 +206,7 @@ test("bind without an address takes the wildcard of the family", () => {
   expect(six.getsockname()).toMatchObject({ address: "::", family: "IPv6" });
 });
 
-test("a socket that is not bound has the wildcard and port 0, or no path, for a name", () => {
+test("getsockname of an unbound socket returns the wildcard address and port 0, or an empty path", () => {
   const names = kinds.map((kind) => {
     using socket = new Socket(new Place(kind).family);
     return socket.getsockname();
@@ -219,7 +219,7 @@ test("a socket that is not bound has the wildcard and port 0, or no path, for a 
   ]);
 });
 
-test("`new Socket()` is an IPv4 stream", () => {
+test("`new Socket()` creates an IPv4 stream socket", () => {
   using socket = new Socket();
   expect([socket.family, socket.type]).toEqual([2, 1]);
 });

@@ -1,4 +1,4 @@
-// TCP's own options, by what they do; and what the kernel tells of a connection.
+// TCP options and their effects, and tcpInfo.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -38,7 +38,7 @@ function connected(listener: Socket): Socket {
   return client;
 }
 
-test("tcpInfo tells state, bytes, round trip and windows", () =>
+test("tcpInfo returns state, bytes, round-trip time and windows", () =>
   leavesNoFd(() => {
     using listener = listening();
     expect(listener.tcpInfo().state).toBe("LISTEN");
@@ -63,7 +63,7 @@ test("tcpInfo tells state, bytes, round trip and windows", () =>
     b.close();
   }));
 
-test("TCP_DEFER_ACCEPT: no connection is reported before it has said something", () =>
+test("TCP_DEFER_ACCEPT delays a connection until it has sent data", () =>
   leavesNoFd(() => {
     using listener = listening((socket) => socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 5));
     using epoll = new Epoll();
@@ -75,7 +75,7 @@ test("TCP_DEFER_ACCEPT: no connection is reported before it has said something",
     accepted(listener).socket.close();
   }));
 
-test("SO_REUSEPORT: two listeners share a port", () =>
+test("SO_REUSEPORT allows two listening sockets on one port", () =>
   leavesNoFd(() => {
     const share = (socket: Socket): void => socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, true);
     using one = listening(share);
@@ -86,7 +86,7 @@ test("SO_REUSEPORT: two listeners share a port", () =>
     expect(() => alone.bind({ address: "127.0.0.1", port })).toThrow("EADDRINUSE");
   }));
 
-test("times and counts are kept as they were set", () =>
+test("times and counts keep their values", () =>
   leavesNoFd(() => {
     using socket = new Socket();
     socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, true);
@@ -105,7 +105,7 @@ test("times and counts are kept as they were set", () =>
     expect(name).toMatch(/^[a-z0-9_]+\0/);
   }));
 
-test("setLinger(0) resets on close, null lets it end as usual", () =>
+test("close resets the connection after setLinger(0), but not after setLinger(null)", () =>
   leavesNoFd(() => {
     using listener = listening();
     for (const [seconds, end] of [

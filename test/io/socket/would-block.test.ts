@@ -1,8 +1,9 @@
-// A call that would have to wait returns null, WOULD_BLOCK or false, and never an Error.
+// Calls that would block return null, WOULD_BLOCK or false, and never throw.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, EPOLLIN, EPOLLOUT, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from "../../../src/kernel/constants.ts";
-import { Socket, socketpair, WOULD_BLOCK } from "../../../src/io/socket.ts";
+import { Socket, socketpair } from "../../../src/io/socket.ts";
+import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import {
   eventually,
   everySocketIsClosed,
@@ -20,12 +21,12 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-test("WOULD_BLOCK is -1, which no count of bytes is", () => {
+test("WOULD_BLOCK is -1, which is never a number of bytes", () => {
   expect(WOULD_BLOCK).toBe(-1);
 });
 
-describe.each(kinds)("an empty stream of %s", (kind) => {
-  test("gives null from recv, recvfrom and recvmsg, WOULD_BLOCK from recvInto", () => {
+describe.each(kinds)("a stream socket of %s with an empty receive queue", (kind) => {
+  test("returns null from recv, recvfrom and recvmsg, and WOULD_BLOCK from recvInto", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(pair.server.recv(10)).toBeNull();
@@ -34,7 +35,7 @@ describe.each(kinds)("an empty stream of %s", (kind) => {
     expect(pair.server.recvInto(new Uint8Array(10))).toBe(WOULD_BLOCK);
   });
 
-  test("is not readable until the peer sends, and not again when it was read", () => {
+  test("is readable from the peer's send until the data is read", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(readiness(pair.server, EPOLLIN)).toBe(0);
@@ -45,7 +46,7 @@ describe.each(kinds)("an empty stream of %s", (kind) => {
   });
 });
 
-/** Send until there is no room; how many bytes were taken, and whether one send took a part only. */
+/** Sends until the send buffer is full. Returns the number of bytes, and whether a send was partial. */
 function fill(socket: Socket, chunk: Uint8Array): { taken: number; hadPart: boolean } {
   let taken = 0;
   let hadPart = false;
@@ -58,15 +59,15 @@ function fill(socket: Socket, chunk: Uint8Array): { taken: number; hadPart: bool
   }
 }
 
-describe.each(kinds)("a full stream of %s", (kind) => {
-  test("takes a part, then gives WOULD_BLOCK from each way of sending", () => {
+describe.each(kinds)("a stream socket of %s with a full send buffer", (kind) => {
+  test("sends partially, then returns WOULD_BLOCK from all send methods", () => {
     using place = new Place(kind);
     using pair = place.connected();
     const { taken, hadPart } = fill(pair.client, new Uint8Array(1 << 22));
     expect(taken).toBeGreaterThan(0);
     expect(hadPart).toBe(true);
     const big = new Uint8Array(1 << 22);
-    // What the peer's kernel takes meanwhile may make room again over TCP: fill and ask until all three agree.
+    // Over TCP, space can become available again in the meantime: fill and retry until all three agree.
     for (;;) {
       const answers = [pair.client.send(big), pair.client.sendmsg([big]), pair.client.sendmsg([big, "x"])];
       if (answers.every((answer) => answer === WOULD_BLOCK)) break;
@@ -74,7 +75,7 @@ describe.each(kinds)("a full stream of %s", (kind) => {
     }
   });
 
-  test("is not writable until the peer reads; then EPOLLOUT comes, and it takes more", () => {
+  test("becomes writable when the peer reads, and then sends more", () => {
     using place = new Place(kind);
     using pair = place.connected();
     let { taken } = fill(pair.client, new Uint8Array(1 << 20));
@@ -84,7 +85,7 @@ describe.each(kinds)("a full stream of %s", (kind) => {
     expect(pair.client.send("more")).toBe(4);
   });
 
-  test("kept every byte that it said it took, in order", () => {
+  test("delivers all bytes that were sent, in order", () => {
     using place = new Place(kind);
     using pair = place.connected();
     let taken = 0;
@@ -98,8 +99,8 @@ describe.each(kinds)("a full stream of %s", (kind) => {
   });
 });
 
-describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("a receiver of %s with a full queue", (kind) => {
-  test("gives WOULD_BLOCK from send, sendto and sendmsg", () => {
+describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("a receiver of %s with a full receive queue", (kind) => {
+  test("makes send, sendto and sendmsg return WOULD_BLOCK", () => {
     using place = new Place(kind);
     using receiver = place.bound(SOCK_DGRAM);
     using connected = new Socket(AF_UNIX, SOCK_DGRAM);
@@ -128,7 +129,7 @@ test.each([
   ["SOCK_STREAM", SOCK_STREAM],
   ["SOCK_DGRAM", SOCK_DGRAM],
   ["SOCK_SEQPACKET", SOCK_SEQPACKET],
-])("a full socketpair of %s gives WOULD_BLOCK, and EPOLLOUT when there is room", (_name, type) => {
+])("a full socketpair of %s returns WOULD_BLOCK until EPOLLOUT is reported", (_name, type) => {
   using pair = new Pair(...socketpair(AF_UNIX, type));
   const { taken } = fill(pair.client, new Uint8Array(1000));
   expect(readiness(pair.client, EPOLLOUT)).toBe(0);
@@ -138,7 +139,7 @@ test.each([
   expect(until(pair.client, EPOLLOUT)).toBe(EPOLLOUT);
 });
 
-test("accept gives null again after the queue was drained", () => {
+test("accept returns null again after the backlog was drained", () => {
   using place = new Place("AF_INET");
   using listener = place.listening();
   using client = new Socket(place.family);
@@ -148,7 +149,7 @@ test("accept gives null again after the queue was drained", () => {
   expect(listener.accept()).toBeNull();
 });
 
-test("a unix listener with a full backlog is EAGAIN for connect, which is not under way", () => {
+test("connect to a unix socket with a full backlog fails with EAGAIN", () => {
   using place = new Place("AF_UNIX path");
   using listener = place.listening(0);
   using waiting = new Socket(AF_UNIX);

@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import * as constants from "../../../kernel/constants.ts";
-import { formatMask } from "../../../kernel/constants.ts";
+import { formatMask } from "../../../kernel/format-mask.ts";
 import { CONNECTION_STATES, EVENT_TYPES } from "../../breakpoint-values.ts";
 import type { PageBreakpoint } from "../messages.ts";
 import type { Store } from "./store.ts";

@@ -1,6 +1,6 @@
 // Text for the page: masks, durations, sizes, addresses and event lines.
 
-import { formatMask } from "../../../kernel/constants.ts";
+import { formatMask } from "../../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 import { formatEvent, formatPeer } from "../../../trace/format.ts";
 import type { FdEntry } from "../../debugger/fd-table.ts";

@@ -1,0 +1,60 @@
+/*
+ * Signals as events of an eventfd: a handler counts the signal and writes to the eventfd, so that epoll_wait returns in the
+ * thread that watches it, whichever thread the kernel delivers the signal to.
+ *
+ * Compiled together with shim.c, after it.
+ */
+
+struct sigaction { /* libc's, not the kernel's; the same in glibc and musl */
+  void (*handler)(int, void *, void *);
+  size mask[16];
+  int flags;
+  void (*restorer)(void);
+};
+
+enum { SIGNALS = 32, SA_SIGINFO = 4, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000 };
+
+static struct sigaction previous[SIGNALS];
+static u8 previous_is_set[SIGNALS];
+static int caught[SIGNALS]; /* deliveries since the last signal_take() */
+static int wake_fd[SIGNALS];
+
+static void on_signal(int signal, void *info, void *context) {
+  size one = 1;
+  int saved = *c_errno();
+  void (*next)(int, void *, void *) = previous[signal].handler;
+  caught[signal]++;
+  c_write(wake_fd[signal], &one, sizeof one);
+  if ((size)next > 1 /* neither SIG_DFL nor SIG_IGN */) next(signal, info, context);
+  *c_errno() = saved;
+}
+
+/* Counts `signal` and writes to the eventfd `fd` on each delivery, until signal_release(). */
+int signal_catch(int signal, int fd) {
+  struct sigaction action = {on_signal};
+  if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */
+  if (previous_is_set[signal]) return -16;         /* EBUSY: on_signal would call itself */
+  action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  caught[signal] = 0;
+  wake_fd[signal] = fd;
+  if (c_sigaction(signal, &action, &previous[signal]) < 0) return result(-1);
+  return previous_is_set[signal] = 1, 0;
+}
+
+/* Restores the handler that signal_catch() replaced, unless another one has been installed since. */
+int signal_release(int signal) {
+  struct sigaction now;
+  if (signal < 1 || signal >= SIGNALS || !previous_is_set[signal]) return -22; /* EINVAL */
+  previous_is_set[signal] = 0;
+  if (c_sigaction(signal, 0, &now) < 0) return result(-1);
+  return now.handler == on_signal ? result(c_sigaction(signal, &previous[signal], 0)) : 0;
+}
+
+/* Returns how often `signal` was delivered since the last call. */
+int signal_take(int signal) {
+  int n;
+  if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */
+  n = caught[signal];
+  caught[signal] -= n;
+  return n;
+}

@@ -1,0 +1,44 @@
+// Non-blocking reads and writes: the result WOULD_BLOCK, the limit of one call, and checks of buffers and sizes.
+
+import { Buffer } from "node:buffer";
+import { EINTR } from "../kernel/errno.ts";
+import { invalidType, outOfRange } from "../kernel/errors.ts";
+
+/** Returned by reads and writes that would have to wait (EAGAIN). Wait for EPOLLIN or EPOLLOUT, then try again. */
+export const WOULD_BLOCK = -1;
+
+/** Maximum number of bytes that Linux transfers in one call; see read(2). */
+export const MAX_TRANSFER_BYTES: number = 0x7ffff000;
+
+/** Repeats a call that was interrupted by a signal. An interrupted call has transferred nothing. */
+export function retryInterrupted(call: () => number): number {
+  for (;;) {
+    const n = call();
+    if (n !== -EINTR) return n;
+  }
+}
+
+/** Creates a buffer of `size` bytes. @throws {RangeError} if the argument called `name` is out of range */
+export function createBuffer(size: number, name: string = "size"): Uint8Array {
+  if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) {
+    throw outOfRange(name, `an integer from 0 to ${MAX_TRANSFER_BYTES}`, size);
+  }
+  return new Uint8Array(new ArrayBuffer(size));
+}
+
+/** Returns the bytes of data that is to be sent; those of a string are UTF-8. */
+export function toBytes(data: Uint8Array | string): Uint8Array {
+  if (typeof data === "string") return Buffer.from(data);
+  if (data instanceof Uint8Array) return data;
+  throw invalidType("data", "a string, a Buffer or a Uint8Array", data);
+}
+
+/** @throws {TypeError} if `buffer` is not a Uint8Array */
+export function checkBuffer(buffer: Uint8Array): void {
+  if (!(buffer instanceof Uint8Array)) throw invalidType("buffer", "a Buffer or a Uint8Array", buffer);
+}
+
+/** Returns the number of bytes to transfer in one call. */
+export function transferLength(bytes: Uint8Array): number {
+  return Math.min(bytes.byteLength, MAX_TRANSFER_BYTES);
+}
