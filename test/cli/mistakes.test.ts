@@ -34,6 +34,12 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["--unix", ""], /--unix requires a value/],
   [["--unix", "x".repeat(108)], /at most 107 bytes/],
   [["--unix", "x", "--port", "1"], /--unix cannot be used with --port/],
+  [["--no-quiet=no"], /--no-quiet takes no value/],
+  [["--no-port"], /unknown flag --no-port\n/],
+  [["--traceFile=x"], /unknown flag --traceFile \(did you mean --trace-file\?\)/],
+  [["--app", "package.json"], /unknown flag --app/],
+  [["--host", "--no-x", "127.0.0.1"], /--host requires a value/],
+  [["--step", "--no-step"], /--step is given more than once/],
   [["--quiet=no"], /--quiet takes no value/],
   [["--inspect", "9000"], /write --inspect=9000, with an equals sign/],
   [["--trace", "json"], /write --trace=json, with an equals sign/],
@@ -138,10 +144,19 @@ test("--help lists every flag, examples, environment variables and exit codes, w
   ]) {
     expect(stdout).toMatch(new RegExp(`^  (-\\w, )?--${flag}\\b`, "m"));
   }
-  for (const title of ["Usage", "Commands", "Examples", "Environment variables", "Exit codes"]) {
-    expect(stdout).toMatch(new RegExp(`^${title}:`, "m"));
+  for (const title of [
+    "USAGE",
+    "ARGUMENTS",
+    "OPTIONS",
+    "COMMANDS",
+    "EXAMPLES",
+    "ENVIRONMENT VARIABLES",
+    "SIGNALS",
+    "EXIT CODES",
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^${title}\\b`, "m"));
   }
-  expect(stdout).toContain(`\nDocumentation: ${join(root, "docs")}\n`);
+  expect(stdout).toContain(`\nDOCUMENTATION ${join(root, "docs")}\n`);
   expect(stdout).not.toContain("\x1b");
   expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
   expect(code).toBe(0);
@@ -150,7 +165,8 @@ test("--help lists every flag, examples, environment variables and exit codes, w
 test("FORCE_COLOR colors output on a pipe, also if NO_COLOR is set", async () => {
   const env = { FORCE_COLOR: "1", NO_COLOR: "1" };
   const help = await run(["bun", cli, "--help"], { env });
-  expect(help.stdout).toContain("\x1b[1mUsage:\x1b[22m");
+  expect(help.stdout).toContain("\n  \x1b[36m--port=<PORT>\x1b[39m  ");
+  expect(help.stdout).toContain("\x1b[1mUSAGE\x1b[22m");
   const mistake = await run(["bun", cli, "--nonsense"], { env });
   expect(mistake.stderr).toStartWith("\x1b[31merror\x1b[39m: ");
   expect((await run(["bun", cli, "--help"], { env: { FORCE_COLOR: "0" } })).stdout).not.toContain("\x1b");
@@ -158,7 +174,7 @@ test("FORCE_COLOR colors output on a pipe, also if NO_COLOR is set", async () =>
 
 test("--help is printed even if another flag is unknown", async () => {
   const { code, stdout } = await run(["bun", cli, "--nonsense", "--help"]);
-  expect(stdout).toContain("Usage: epoll-hello");
+  expect(stdout).toContain("USAGE epoll-hello");
   expect(code).toBe(0);
 });
 

@@ -1,7 +1,9 @@
-// The flags of each command, as data for the parser and for --help.
+// The commands with their arguments and flags, as citty's definitions: for the parser and for --help.
 
+import { type BooleanArgDef, type CommandDef, defineCommand, type PositionalArgDef, type StringArgDef } from "citty";
 import packageJson from "../../../package.json" with { type: "json" };
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
+import type { Command, Subcommand } from "./command-line.ts";
 
 export const VERSION: string = packageJson.version;
 export const DEFAULT_ADDRESS: { hostname: string; port: number } = { hostname: "localhost", port: 8800 };
@@ -9,136 +11,137 @@ export const MAX_WORKERS = 1024;
 export const MAX_INT32 = 0x7fffffff;
 export const MAX_PORT = 65_535;
 
-interface BooleanFlag {
-  type: "boolean";
-  short?: string;
-  description: string;
+interface Positional extends PositionalArgDef {
+  type: "positional";
 }
 
-interface StringFlag {
+interface BooleanFlag extends BooleanArgDef {
+  type: "boolean";
+}
+
+interface StringFlag extends StringArgDef {
   type: "string";
-  /** Stands for the value in --help. */
-  placeholder: string;
   /** Completes "requires a value" and "must be". */
   expects: string;
   /** The value if the flag is given without one. */
   bareValue?: string;
-  description: string;
 }
 
-export type Flags = Readonly<Record<string, BooleanFlag | StringFlag>>;
+export type Flags = Readonly<Record<string, Positional | BooleanFlag | StringFlag>>;
 
-/** Flags with a value, and flags without one. */
-type FlagTable<WithValue extends string, WithoutValue extends string> = Readonly<
-  Record<WithValue, StringFlag> & Record<WithoutValue, BooleanFlag>
+/** Positional arguments, flags with a value, and flags without one. */
+type FlagTable<Argument extends string, WithValue extends string, WithoutValue extends string> = Readonly<
+  Record<Argument, Positional> & Record<WithValue, StringFlag> & Record<WithoutValue, BooleanFlag>
 >;
 
 const PORT = `an integer from 0 to ${MAX_PORT}`;
 
-const help: BooleanFlag = { type: "boolean", short: "h", description: "print this help" };
+const help: BooleanFlag = { type: "boolean", alias: "h", description: "print this help" };
 
-const inspect: Omit<StringFlag, "description"> = {
-  type: "string",
-  placeholder: "PORT",
-  expects: PORT,
-  bareValue: "0",
-};
+const inspect: StringFlag = { type: "string", valueHint: "PORT", expects: PORT, bareValue: "0" };
 
 const numeric: BooleanFlag = { type: "boolean", description: "print event masks as numbers" };
 
+// --help has 77 columns for the description of a flag.
+
 export const serveFlags: FlagTable<
+  "app",
   "port" | "host" | "unix" | "fd" | "backlog" | "workers" | "balance" | "trace" | "trace-file" | "inspect",
   "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
 > = {
+  app: {
+    type: "positional",
+    required: false,
+    description: "module whose default export is served; without one, a program to trace or step through",
+  },
   port: {
     type: "string",
-    placeholder: "PORT",
+    valueHint: "PORT",
     expects: PORT,
     description: `TCP port to listen on; 0: any free port (default: ${DEFAULT_ADDRESS.port})`,
   },
   host: {
     type: "string",
-    placeholder: "HOST",
+    valueHint: "HOST",
     expects: "a host name or an IP address",
-    description: `host name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}, both 127.0.0.1 and ::1)`,
+    description: `name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}, both 127.0.0.1 and ::1)`,
   },
   unix: {
     type: "string",
-    placeholder: "PATH",
+    valueHint: "PATH",
     expects: "a path, or @NAME for an abstract socket",
     description: "listen on a Unix socket instead; @NAME: an abstract socket",
   },
   fd: {
     type: "string",
-    placeholder: "FD",
+    valueHint: "FD",
     expects: "an fd, or several separated by commas",
     description: "use an inherited listening socket instead; several: 3,4",
   },
   systemd: {
     type: "boolean",
-    description: "use the sockets passed by systemd; report readiness, status and watchdog (sd_notify)",
+    description: "use the sockets passed by systemd; report readiness and status (sd_notify)",
   },
   backlog: {
     type: "string",
-    placeholder: "N",
+    valueHint: "N",
     expects: `an integer from 1 to ${MAX_INT32}`,
     description: "maximum length of the accept queue (default: 4096)",
   },
   workers: {
     type: "string",
-    placeholder: "N",
+    valueHint: "N",
     expects: `an integer from 1 to ${MAX_WORKERS}, or "auto" for one per core`,
     description: "number of worker processes; auto: one per core",
   },
   balance: {
     type: "string",
-    placeholder: "MODE",
+    valueHint: "MODE",
     expects: '"reuseport" or "shared"',
-    description:
-      "how connections are distributed to workers: reuseport (one accept queue per worker, the default) or shared (one queue)",
+    description: "reuseport: one accept queue per worker (the default); shared: one for all",
   },
   classic: {
     type: "boolean",
     description: "behave like the original server: no keep-alive, one system call per event",
   },
+  quiet: { type: "boolean", description: "print only warnings and errors" },
   trace: {
     type: "string",
-    placeholder: "FORMAT",
+    valueHint: "text|json",
     expects: '"text" or "json"',
     bareValue: "text",
-    description: "print every system call of the loop; --trace=json: as JSON (default: text)",
+    description: "print every system call of the loop (--trace alone: as text)",
   },
   "trace-file": {
     type: "string",
-    placeholder: "FILE",
+    valueHint: "FILE",
     expects: "a file to write to",
     description: "save the trace, for epoll-hello replay",
   },
   step: {
     type: "boolean",
-    description: "step through the loop, like pdb (implies --classic; --no-classic turns it off)",
+    description: "step through the loop, like pdb (implies --classic unless --no-classic)",
   },
   inspect: {
     ...inspect,
-    description: "show the running loop on a page on 127.0.0.1; --inspect=PORT (default: a free port)",
+    description: "show the running loop on a page on 127.0.0.1 (--inspect alone: a free port)",
   },
   "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
   numeric,
-  quiet: { type: "boolean", description: "print only warnings and errors" },
   help,
-  version: { type: "boolean", short: "v", description: "print the version" },
+  version: { type: "boolean", alias: "v", description: "print the version" },
 };
 
-export const whyFlags: FlagTable<"max" | "svg", "json" | "help"> = {
+export const whyFlags: FlagTable<never, "max" | "svg", "json" | "help"> = {
   max: {
     type: "string",
-    placeholder: "N",
+    valueHint: "N",
     expects: `an integer from ${MIN_FDS} to ${MAX_FDS}`,
     description: `largest number of file descriptors (default: ${DEFAULT_MAX_FDS})`,
   },
   svg: {
     type: "string",
-    placeholder: "FILE",
+    valueHint: "FILE",
     expects: "a file to write to",
     description: "also write the chart as an SVG image",
   },
@@ -146,15 +149,43 @@ export const whyFlags: FlagTable<"max" | "svg", "json" | "help"> = {
   help,
 };
 
-export const replayFlags: FlagTable<"inspect", "json" | "step" | "numeric" | "help"> = {
+export const replayFlags: FlagTable<"file", "inspect", "json" | "step" | "numeric" | "help"> = {
+  file: { type: "positional", required: false, description: "the trace; -: standard input" },
   json: { type: "boolean", description: "print the events as JSON, one per line" },
   step: { type: "boolean", description: "step through the trace, like --step does through a server" },
-  inspect: { ...inspect, description: "show the trace on a page on 127.0.0.1; --inspect=PORT (default: a free port)" },
+  inspect: { ...inspect, description: "show the trace on a page on 127.0.0.1 (--inspect alone: a free port)" },
   numeric,
   help,
 };
 
-export const lessonFlags: FlagTable<never, "json" | "help"> = {
+export const lessonFlags: FlagTable<"name", never, "json" | "help"> = {
+  name: { type: "positional", required: false, description: "the lesson to run; without it, the lessons are listed" },
   json: { type: "boolean", description: "print the result as JSON" },
   help,
+};
+
+const subCommands: Readonly<Record<Subcommand, CommandDef<Flags>>> = {
+  why: defineCommand<Flags>({
+    meta: { name: "why", description: "measure select, poll and epoll_wait on this machine" },
+    args: whyFlags,
+  }),
+  replay: defineCommand<Flags>({
+    meta: { name: "replay", description: "show a trace saved by --trace-file or --trace=json" },
+    // citty rejects a missing file even if --help is given, so only the help says that it is required.
+    args: { ...replayFlags, file: { ...replayFlags.file, required: true } },
+  }),
+  lesson: defineCommand<Flags>({
+    meta: { name: "lesson", description: "run a short lesson on real sockets" },
+    args: lessonFlags,
+  }),
+};
+
+/** main.ts runs the commands: citty's runCommand() takes the word in `epoll-hello app.ts` for an unknown subcommand. */
+export const commands: Readonly<Record<Command, CommandDef<Flags>>> = {
+  serve: defineCommand<Flags>({
+    meta: { name: "epoll-hello", version: VERSION, description: "a web server on one Linux epoll loop" },
+    args: serveFlags,
+    subCommands,
+  }),
+  ...subCommands,
 };

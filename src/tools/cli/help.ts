@@ -1,151 +1,96 @@
-// The text of --help, for the command and its subcommands.
+// The text of --help: what citty renders from the definitions of the commands, and what these do not contain.
 
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { renderUsage } from "citty";
 import { formatTable } from "../table.ts";
 import { hasColor } from "./color.ts";
-import type { Command } from "./command-line.ts";
-import { type Flags, lessonFlags, replayFlags, serveFlags, VERSION, whyFlags } from "./flags.ts";
-import { wrap } from "./wrap.ts";
+import { type Command, SUBCOMMANDS } from "./command-line.ts";
+import { commands } from "./flags.ts";
 
-interface Help {
-  usage: readonly string[];
-  description: string;
-  sections: readonly (readonly [title: string, rows: readonly (readonly [string, string])[]])[];
+type Section = readonly [title: string, rows: readonly (readonly [string, string])[]];
+
+const SECTIONS: readonly Section[] = [
+  [
+    "EXAMPLES",
+    [
+      ["epoll-hello", "serve the default response on http://localhost:8800"],
+      ["epoll-hello app.ts --port 3000", "serve an app"],
+      ["epoll-hello app.ts --workers auto", "one process per core"],
+      ["epoll-hello --trace", "print every system call of the loop"],
+      ["epoll-hello --step", "step through the loop in a debugger"],
+      ["epoll-hello client.ts --inspect -- 8801", "watch a program of your own in the browser"],
+    ],
+  ],
+  [
+    "ENVIRONMENT VARIABLES",
+    [
+      ["LISTEN_FDS, LISTEN_PID", "the sockets passed by systemd, used with --systemd"],
+      ["NOTIFY_SOCKET", "where --systemd reports readiness and status"],
+      ["WATCHDOG_USEC", "the watchdog interval, used with --systemd"],
+      ["NO_COLOR, FORCE_COLOR", "turn color off or on"],
+    ],
+  ],
+  [
+    "SIGNALS",
+    [
+      ["SIGTERM, SIGINT", "stop after pending requests; a second one stops immediately"],
+      ["SIGHUP", "with --workers: rolling restart"],
+      ["SIGUSR1", "with --workers: print the totals of each worker"],
+    ],
+  ],
+  [
+    "EXIT CODES",
+    [
+      ["0", "success, or stopped by SIGTERM"],
+      ["1", "it cannot listen, a file cannot be read or written, or the app cannot be loaded"],
+      ["2", "the command line is wrong"],
+      ["130", "stopped by SIGINT (Ctrl-C)"],
+    ],
+  ],
+];
+
+export async function helpText(command: Command): Promise<string> {
+  const isServe = command === "serve";
+  const rendered = await renderUsage(commands[command], isServe ? undefined : commands.serve);
+  const usage = alignLeft(stripVTControlCharacters(rendered).replace(/^./, (letter) => letter.toUpperCase()));
+  const parts = isServe ? [splitUsage(usage), ...SECTIONS.map(formatSection)] : [usage];
+  const text = [...parts, `DOCUMENTATION ${documentationPath()}`].map((part) => part.trim()).join("\n\n");
+  return hasColor(1) ? colorize(text) : text;
 }
 
-const INDENT = "  ";
-const WIDTH = 100;
-
-const GROUPS = [
-  ["Address", ["port", "host", "unix", "fd", "systemd", "backlog"]],
-  ["Server", ["workers", "balance", "classic", "quiet"]],
-  ["Tracing", ["trace", "trace-file", "step", "inspect", "show-bytes", "numeric"]],
-  ["Other", ["help", "version"]],
-] as const satisfies readonly (readonly [string, readonly (keyof typeof serveFlags)[]])[];
-
-const texts: Record<Command, Help> = {
-  serve: {
-    usage: [
-      "epoll-hello [options]",
-      "epoll-hello APP [options]",
-      "epoll-hello PROGRAM --trace|--step|--inspect|--trace-file=FILE [-- ARGUMENTS]",
-      "epoll-hello why|replay|lesson [options]",
-    ],
-    description: `epoll-hello ${VERSION}: a web server on one Linux epoll loop`,
-    sections: [
-      [
-        "Arguments",
-        [
-          ["APP", "a module whose default export is served: a fetch handler, or an object with one"],
-          ["PROGRAM", "a module without a default export, to trace or to step through"],
-        ],
-      ],
-      [
-        "Commands",
-        [
-          ["why", "measure select, poll and epoll_wait on this machine"],
-          ["replay", "show a trace saved by --trace-file"],
-          ["lesson", "run a short lesson on real sockets"],
-        ],
-      ],
-      ...GROUPS.map(([title, names]) => [title, flagRows(serveFlags, names)] as const),
-      [
-        "Examples",
-        [
-          ["epoll-hello", "serve the default response on http://localhost:8800"],
-          ["epoll-hello app.ts --port 3000", "serve an app"],
-          ["epoll-hello app.ts --workers auto", "one process per core"],
-          ["epoll-hello --trace", "print every system call of the loop"],
-          ["epoll-hello --step", "step through the loop in a debugger"],
-          ["epoll-hello client.ts --inspect -- 8801", "watch a program of your own in the browser"],
-        ],
-      ],
-      [
-        "Environment variables",
-        [
-          ["LISTEN_FDS, LISTEN_PID", "the sockets passed by systemd, used with --systemd"],
-          ["NOTIFY_SOCKET", "where --systemd reports readiness and status"],
-          ["WATCHDOG_USEC", "the watchdog interval, used with --systemd"],
-          ["NO_COLOR, FORCE_COLOR", "turn color off or on"],
-        ],
-      ],
-      [
-        "Signals",
-        [
-          ["SIGTERM, SIGINT", "stop after pending requests; a second one stops immediately"],
-          ["SIGHUP", "with --workers: rolling restart"],
-          ["SIGUSR1", "with --workers: print the totals of each worker"],
-        ],
-      ],
-      [
-        "Exit codes",
-        [
-          ["0", "success, or stopped by SIGTERM"],
-          ["1", "it cannot listen, a file cannot be read or written, or the app cannot be loaded"],
-          ["2", "the command line is wrong"],
-          ["130", "stopped by SIGINT (Ctrl-C)"],
-        ],
-      ],
-    ],
-  },
-  why: {
-    usage: ["epoll-hello why [options]"],
-    description:
-      "Measures one call of select, poll and epoll_wait, with one active file descriptor among many idle ones.",
-    sections: [["Options", flagRows(whyFlags)]],
-  },
-  replay: {
-    usage: ["epoll-hello replay FILE [options]"],
-    description: "Shows a trace saved by --trace-file or --trace=json.",
-    sections: [
-      ["Arguments", [["FILE", "the trace; -: standard input"]]],
-      ["Options", flagRows(replayFlags)],
-    ],
-  },
-  lesson: {
-    usage: ["epoll-hello lesson [NAME] [options]"],
-    description: "Runs a lesson on real sockets, and shows the system calls and what the kernel returned.",
-    sections: [
-      ["Arguments", [["NAME", "the lesson to run; without it, the lessons are listed"]]],
-      ["Options", flagRows(lessonFlags)],
-    ],
-  },
-};
-
-export function helpText(command: Command): string {
-  const { usage, description, sections } = texts[command];
-  const bold = (text: string): string => (hasColor(1) ? `\x1b[1m${text}\x1b[22m` : text);
+/** Writes a line for each way to use the command: citty renders `[OPTIONS] [APP] why|replay|lesson` as one. */
+function splitUsage(usage: string): string {
+  const names = SUBCOMMANDS.join("|");
   const lines = [
-    ...wrap(description, WIDTH),
     "",
-    ...usage.map((line, i) => `${i === 0 ? bold("Usage:") : "      "} ${line}`),
-    ...sections.flatMap(([title, rows]) => ["", bold(`${title}:`), ...columns(rows)]),
-    "",
-    `${bold("Documentation:")} ${documentation()}`,
+    "epoll-hello PROGRAM --trace|--trace-file=FILE|--step|--inspect [-- ARGUMENTS]",
+    `epoll-hello ${names} [OPTIONS]`,
   ];
-  return lines.join("\n");
+  return usage.replace(` ${names}\n`, `${lines.join("\n      ")}\n`);
 }
 
-function flagRows(flags: Flags, names: readonly string[] = Object.keys(flags)): (readonly [string, string])[] {
-  return names.flatMap((name) => {
-    const flag = flags[name];
-    if (flag === undefined) return [];
-    if (flag.type === "boolean") {
-      return [[`${flag.short === undefined ? "" : `-${flag.short}, `}--${name}`, flag.description] as const];
-    }
-    const value = flag.bareValue === undefined ? ` ${flag.placeholder}` : `[=${flag.placeholder}]`;
-    return [[`--${name}${value}`, flag.description] as const];
-  });
+function formatSection([title, rows]: Section): string {
+  return [title, "", ...formatTable(rows).map((line) => `  ${line}`)].join("\n");
 }
 
-/** The second column is wrapped, and starts at the same place in all lines. */
-function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = WIDTH - Math.max(...rows.map(([left]) => left.length)) - 2 * INDENT.length;
-  const cells = rows.flatMap(([left, right]) => wrap(right, width).map((line, i) => [i === 0 ? left : "", line]));
-  return formatTable(cells).map((line) => `${INDENT}${line}`);
+/** Aligns citty's first columns to the left, like the other sections, and narrows the gap after them. */
+function alignLeft(usage: string): string {
+  return usage.replace(/^ {2}( *)(\S+(?: \S+)*) {4}/gm, "  $2$1  ").replace(/ +$/gm, "");
 }
 
-function documentation(): string {
+/** Colors headings and first columns. The colors of citty are removed before, because they follow other rules. */
+function colorize(text: string): string {
+  return text
+    .replace(/^ {2}(\S+(?: \S+)*)(?= {2})/gm, `  ${paint("$1", 36, 39)}`)
+    .replace(/^[A-Z]{2}[A-Z ]*(?=$| )/gm, paint("$&", 1, 22));
+}
+
+function paint(text: string, on: number, off: number): string {
+  return `\x1b[${on}m${text}\x1b[${off}m`;
+}
+
+function documentationPath(): string {
   const root = join(import.meta.dir, "../../..");
   return root.startsWith("/$bunfs") ? "docs/ in the package epoll-hello" : join(root, "docs");
 }

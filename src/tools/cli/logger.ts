@@ -1,18 +1,50 @@
-// Errors and warnings on standard error: one line each, or several if there is a hint.
+// Errors and warnings on standard error, through consola: one line each, or several if there is a hint.
 
+import type { ConsolaInstance, ConsolaReporter } from "consola/core";
 import { ErrnoError } from "../../kernel/errors.ts";
 import { hasColor } from "./color.ts";
 import { writeError } from "./stdout.ts";
 
 const RED = 31;
 const YELLOW = 33;
+/** The level of warnings. Lower levels, which are errors, are printed too. */
+const WARN_LEVEL = 1;
 
 export function logError(message: string): void {
-  writeError(`${paint("error", RED)}: ${message}`);
+  log("error", message);
 }
 
 export function logWarning(message: string): void {
-  writeError(`${paint("warning", YELLOW)}: ${message}`);
+  log("warn", message);
+}
+
+type LogType = "error" | "warn";
+
+let logger: ConsolaInstance | undefined;
+
+function log(type: LogType, message: string): void {
+  try {
+    logger ??= createLogger();
+  } catch {
+    return print(type, message); // no fd is left to read consola's files
+  }
+  logger[type](message);
+}
+
+/** Loads consola on first use, because most runs print neither errors nor warnings. */
+function createLogger(): ConsolaInstance {
+  const { createConsola } = require("consola/core") as typeof import("consola/core");
+  // A throttle would drop repeated messages.
+  return createConsola({ level: WARN_LEVEL, throttle: 0, reporters: [reporter] });
+}
+
+/** Without consola's badges, dates and blank lines. */
+const reporter: ConsolaReporter = {
+  log: ({ type, args }) => print(type === "warn" ? "warn" : "error", args.join(" ")),
+};
+
+function print(type: LogType, message: string): void {
+  writeError(`${type === "warn" ? paint("warning", YELLOW) : paint("error", RED)}: ${message}`);
 }
 
 function paint(text: string, color: number): string {

@@ -18,7 +18,7 @@ async function main(rawArguments: readonly string[]): Promise<number> {
     return printAppAddress(command.app);
   switch (command.kind) {
     case "help":
-      printLine((await import("./help.ts")).helpText(command.command));
+      printLine(await (await import("./help.ts")).helpText(command.command));
       return 0;
     case "version":
       printLine((await import("./flags.ts")).VERSION);

@@ -1,80 +1,87 @@
-// Validates flags: their spelling and number, their values, and which of them can be used together.
+// Validates what citty lets through: unknown and repeated flags, missing values, and flags that exclude each other.
 
-import { parseArgs } from "node:util";
+import { parseArgs as tokenize } from "node:util";
+import { parseArgs, type ParsedArgs } from "citty";
 import { outOfRange } from "../../kernel/errors.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { isSubcommand, UsageError } from "./command-line.ts";
 import type { Flags } from "./flags.ts";
 
-type Values<F extends Flags> = { [Name in keyof F]?: F[Name]["type"] extends "string" ? string : boolean };
-
 export interface ParsedArguments<F extends Flags> {
   /** The flags that are given, by name. */
-  given: Values<F>;
-  positionals: string[];
+  given: ParsedArgs<F>;
+  positionals: readonly string[];
   /** What follows `--`. */
-  rest: string[];
+  rest: readonly string[];
 }
 
 /** @throws {UsageError} for unknown flags, repeated flags, missing values, and values of flags that take none */
 export function parseFlags<F extends Flags>(rawArguments: readonly string[], flags: F): ParsedArguments<F> {
-  const given: Record<string, string | boolean> = {};
-  const positionals: string[] = [];
-  const rest: string[] = [];
-  const unknown: string[] = [];
-  let isPastTerminator = false;
-  for (const token of tokenize(rawArguments, flags)) {
-    if (token.kind === "option-terminator") {
-      isPastTerminator = true;
-    } else if (token.kind === "positional") {
-      (isPastTerminator ? rest : positionals).push(token.value);
-    } else {
-      const { name, rawName, value } = token;
-      const target = Object.hasOwn(flags, name) ? name : negatedName(name, flags);
-      if (target === undefined) {
-        unknown.push(rawName);
-        continue;
-      }
-      if (Object.hasOwn(given, target)) throw new UsageError(`--${target} is given more than once`);
-      given[target] = flags[target]?.type === "string" ? requiredValue(name, value, flags) : target === name;
-      if (flags[target]?.type === "boolean" && value !== undefined) throw new UsageError(`${rawName} takes no value`);
-    }
-  }
-  if (unknown.length > 0 && !given["help"] && !given["version"]) throw unknownFlags(unknown, flags);
-  return { given: given as Values<F>, positionals, rest };
+  const terminator = rawArguments.includes("--") ? rawArguments.indexOf("--") : rawArguments.length;
+  const args = rawArguments.slice(0, terminator).map((argument) => withBareValue(argument, flags));
+  rejectMistakes(args, flags);
+  const given = parseArgs<F>(args, flags);
+  return { given, positionals: given._, rest: rawArguments.slice(terminator + 1) };
 }
 
-type Token = NonNullable<ReturnType<typeof parseArgs>["tokens"]>[number];
+/** Returns `--trace=text` for `--trace`: citty would take the app in `--trace app.ts` for the format. */
+function withBareValue(argument: string, flags: Flags): string {
+  const flag = argument.startsWith("--") ? flagNamed(argument.slice(2), flags) : undefined;
+  return flag?.type === "string" && flag.bareValue !== undefined ? `${argument}=${flag.bareValue}` : argument;
+}
 
-function tokenize(rawArguments: readonly string[], flags: Flags): Token[] {
-  const terminator = rawArguments.indexOf("--");
-  const args = rawArguments.map((argument, i) => {
-    // `--trace app.ts`: the app is not the format. A value of such a flag follows an equals sign.
-    if (!argument.startsWith("--") || (terminator >= 0 && i > terminator)) return argument;
-    const flag = Object.hasOwn(flags, argument.slice(2)) ? flags[argument.slice(2)] : undefined;
-    const isBare = flag?.type === "string" && flag.bareValue !== undefined;
-    return isBare ? `${argument}=${flag.bareValue}` : argument;
-  });
+function flagNamed(name: string, flags: Flags): Flags[string] | undefined {
+  const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
+  return flag?.type === "positional" ? undefined : flag;
+}
+
+/** Looks at each flag in the order in which they are written, which citty's result does not show. */
+function rejectMistakes(args: readonly string[], flags: Flags): void {
+  const given = new Set<string>();
+  const unknown: string[] = [];
+  for (const { name, rawName, value } of writtenFlags(args, flags)) {
+    const target = flagNamed(name, flags) === undefined ? negatedName(name, flags) : name;
+    if (target === undefined) {
+      unknown.push(rawName);
+      continue;
+    }
+    if (given.has(target)) throw new UsageError(`--${target} is given more than once`);
+    given.add(target);
+    const isBoolean = flags[target]?.type === "boolean";
+    if (isBoolean && value !== undefined) throw new UsageError(`${rawName} takes no value`);
+    if (!isBoolean && isMissing(value)) throw missingValue(target, flags);
+  }
+  if (unknown.length > 0 && !given.has("help") && !given.has("version")) throw unknownFlags(unknown, flags);
+}
+
+interface WrittenFlag {
+  name: string;
+  /** With its dashes. */
+  rawName: string;
+  value?: string | undefined;
+}
+
+/** Uses the parser that citty uses, whose tokens citty does not pass on. */
+function writtenFlags(args: readonly string[], flags: Flags): WrittenFlag[] {
   const options = Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => {
-      const short = flag.type === "boolean" ? flag.short : undefined;
-      return [name, { type: flag.type, ...(short === undefined ? {} : { short }) }];
+    Object.entries(flags).flatMap(([name, { type, ...flag }]) => {
+      if (type === "positional") return [];
+      const short = "alias" in flag && typeof flag.alias === "string" ? { short: flag.alias } : {};
+      return [[name, { type, ...short }]];
     }),
   );
-  return parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true }).tokens;
+  const { tokens } = tokenize({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
+  return tokens.filter((token) => token.kind === "option");
 }
 
 /** Returns `classic` for `no-classic`. */
 function negatedName(name: string, flags: Flags): string | undefined {
   const positive = name.startsWith("no-") ? name.slice(3) : "";
-  return Object.hasOwn(flags, positive) && flags[positive]?.type === "boolean" ? positive : undefined;
+  return flagNamed(positive, flags)?.type === "boolean" ? positive : undefined;
 }
 
-function requiredValue(name: string, value: string | undefined, flags: Flags): string {
-  if (value === undefined || value === "" || value.startsWith("--") || value.includes("\0")) {
-    throw missingValue(name, flags);
-  }
-  return value;
+function isMissing(value: string | undefined): boolean {
+  return value === undefined || value === "" || value.startsWith("--") || value.includes("\0");
 }
 
 function missingValue(name: string, flags: Flags): UsageError {
@@ -84,7 +91,7 @@ function missingValue(name: string, flags: Flags): UsageError {
 }
 
 function unknownFlags(unknown: readonly string[], flags: Flags): UsageError {
-  const names = Object.keys(flags);
+  const names = Object.keys(flags).filter((name) => flagNamed(name, flags) !== undefined);
   const negated = names.filter((name) => flags[name]?.type === "boolean").map((name) => `no-${name}`);
   const list = unknown.map((rawName) => {
     const suggestion = suggest(rawName.replace(/^--?/, ""), [...names, ...negated]);
