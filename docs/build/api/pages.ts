@@ -68,7 +68,7 @@ export const PAGES: readonly Page[] = [
     file: "trace.md",
     title: "Tracing",
     intro: "Typed events for every system call of a loop, and the kernel's own view of an epoll instance.",
-    guide: "trace.md",
+    guide: "tracing.md",
     module: "epoll-hello",
     sources: ["trace"],
   },

@@ -1,10 +1,10 @@
 // The README's pictures of the page, light and dark: docs/inspect-light.png and docs/inspect-dark.png.
 //
-//   bun docs/pictures.ts        needs chromium
+//   bun docs/build/inspector-pictures.ts        needs chromium
 
 import { join } from "node:path";
-import { openBrowser } from "../test/support/browser.ts";
-import { inspected } from "../test/support/inspected.ts";
+import { openBrowser } from "../../test/support/browser.ts";
+import { inspected } from "../../test/support/inspected.ts";
 
 await using it = await inspected({ keepAlive: false, eager: false });
 await using opened = await openBrowser();
@@ -25,6 +25,6 @@ for (const colorScheme of ["light", "dark"] as const) {
   await tab.click("tbody tr:last-child button");
   await tab.waitForSelector(".look dl");
   await tab.mouse.move(0, 0);
-  await tab.screenshot({ path: join(import.meta.dir, `inspect-${colorScheme}.png`) });
+  await tab.screenshot({ path: join(import.meta.dir, "..", `inspect-${colorScheme}.png`) });
   await context.close();
 }
