@@ -4,11 +4,12 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
 import { FetchServer } from "../support/fetch-server.ts";
+import { scaled } from "../support/scale.ts";
 import { eventually } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
-const EACH = 500;
+const EACH = scaled(100, 500);
 /** Short, so that the test is. */
 const options = { headerTimeoutMs: 2000, bodyTimeoutMs: 2000, minBodyRate: 10_000, writeTimeoutMs: 2000 };
 /** What a wave may leave in use that the one before did not: a wave that was kept would be many times that. */
