@@ -68,7 +68,7 @@ export function chart(results: readonly Result[], machine: string, command: stri
   <style>${style}</style>
   <rect class="paper" width="${WIDTH}" height="${height}" rx="8"/>
   <text class="title" x="32" y="44">${title}</text>
-  <text class="subtitle" x="32" y="70">All threads of the server; less is better. Solid: user time. Pale: system time.</text>
+  <text class="subtitle" x="32" y="70">Server process only, all threads, identical requests; lower is better. Solid: user time; pale: system time.</text>
   <text class="subtitle" x="32" y="90">Each group has its own scale.</text>
 ${parts.map((line) => `  ${line}`).join("\n")}
 ${lines.map((line, i) => `  <text x="32" y="${y - 20 + 20 * i}">${escape(line)}</text>`).join("\n")}
