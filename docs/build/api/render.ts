@@ -114,19 +114,34 @@ class PageRenderer {
   #class(entry: Entry, declaration: ClassDeclaration): string[] {
     const parameters = declaration.getTypeParameters().map((one) => one.getText());
     const parts = parameters.length === 0 ? [] : [fence(`class ${entry.name}<${parameters.join(", ")}>`)];
-    const base = declaration.getExtends();
-    if (base !== undefined) {
-      const baseClass = declaration.getBaseClass();
-      const isListed = baseClass !== undefined && isExportedByIndex(baseClass);
-      if (isListed || baseClass?.getSourceFile().isDeclarationFile() !== false) {
-        parts.push(`Extends ${this.#type(base.getText(), entry)}.`);
-      }
-    }
-    parts.push(...this.#docParts(docCommentOf(declaration), entry, [disposalOf(declaration)]));
+    parts.push(
+      ...this.#docParts(docCommentOf(declaration), entry, [
+        disposalOf(declaration),
+        this.#inheritance(entry, declaration),
+      ]),
+    );
     const properties = this.#properties(entry, declaration);
     if (properties.length > 0) parts.push(`**Properties**\n\n${properties.join("\n")}`);
     for (const member of membersOf(declaration)) parts.push(...this.#member(member, entry));
     return parts;
+  }
+
+  /** Names an exported or foreign base class, and the members that come from it. */
+  #inheritance(entry: Entry, declaration: ClassDeclaration): string {
+    const base = declaration.getExtends();
+    if (base === undefined) return "";
+    const baseClass = declaration.getBaseClass();
+    const type = this.#type(base.getText(), entry);
+    if (baseClass === undefined || baseClass.getSourceFile().isDeclarationFile()) return `Extends ${type}.`;
+    if (!isExportedByIndex(baseClass)) return "";
+    const name = baseClass.getNameOrThrow();
+    const own = new Set(membersOf(declaration).map((member) => member.name));
+    const methods = membersOf(baseClass)
+      .filter((member) => !own.has(member.name) && member.name !== "constructor")
+      .map((member) => `[\`${member.name}()\`](${this.hashOf(`${name}.${member.name}`)})`);
+    const properties = propertiesOf(baseClass).map((property) => `\`${property.getName()}\``);
+    const inherited = [...methods, ...properties];
+    return `Extends ${type}${inherited.length === 0 ? "" : `, which has ${inherited.join(", ")}`}.`;
   }
 
   #properties(entry: Entry, declaration: ClassDeclaration): string[] {
@@ -194,14 +209,20 @@ class PageRenderer {
     return `**Returns** ${this.#type(oneLine(type), entry)}${text}`;
   }
 
+  /** One item per type. Several errnos of a type are a list of their own. */
   #throws(doc: DocComment, entry: Entry): string {
-    const items = doc.throws.map(({ type, text }) => {
+    const casesByType = new Map<string, string[]>();
+    for (const { type, text } of doc.throws) {
+      const parts = text.split("; ");
+      const cases = parts.every((part) => /^E[A-Z0-9]+\b/.test(part)) ? parts : [text];
+      casesByType.set(type, [...(casesByType.get(type) ?? []), ...cases]);
+    }
+    const items = [...casesByType].map(([type, cases]) => {
       const types = type.split("|").map((one) => this.#type(one.trim(), entry));
       const name = types.length === 1 ? (types[0] ?? "") : `${types.slice(0, -1).join(", ")} or ${types.at(-1)}`;
-      const cases = text.split("; ");
-      const isList = cases.length > 1 && cases.every((one) => /^E[A-Z0-9]+\b/.test(one));
-      if (!isList) return `- ${name}${/^[A-Z]/.test(text) ? ": " : " "}${this.#prose(text, entry)}`.trimEnd();
-      return `- ${name}:\n${cases.map((one) => `  - ${this.#prose(one, entry)}`).join("\n")}`;
+      const [only = ""] = cases;
+      if (cases.length > 1) return `- ${name}:\n${cases.map((one) => `  - ${this.#prose(one, entry)}`).join("\n")}`;
+      return `- ${name}${/^[A-Z]/.test(only) ? ":" : ""} ${this.#prose(only, entry)}`.trimEnd();
     });
     return items.length === 0 ? "" : `**Throws**\n\n${items.join("\n")}`;
   }
@@ -284,7 +305,7 @@ class PageRenderer {
     let rows: string[][] = [];
     const flush = (): void => {
       if (rows.length === 0) return;
-      const heading = section ?? "Others";
+      const heading = (section ?? "Others").replace(/<[^>]+>/g, "`$&`"); // headers aren't HTML
       const hasText = rows.some(([, , text]) => text !== "");
       const header = hasText ? ["Constant", "Value", "Meaning"] : ["Constant", "Value"];
       const lines = [header, header.map(() => "---"), ...rows.map((row) => row.slice(0, header.length))];
@@ -358,8 +379,19 @@ class PageRenderer {
     const ownMember = receiver === instanceName(entry.name) || receiver === entry.name ? `${entry.name}.${member}` : "";
     const target =
       this.#reference.linkFrom(this.#page, ownMember) ??
-      (/^[A-Z]/.test(name) || code.endsWith(")`") ? this.#reference.linkFrom(this.#page, name) : undefined);
+      this.#inheritedLink(entry, ownMember === "" ? undefined : member) ??
+      this.#reference.linkFrom(this.#page, name);
     return target === undefined ? code : `[${code}](${target})`;
+  }
+
+  /** Returns a link to a member of a base class. */
+  #inheritedLink({ declarations: [declaration] }: Entry, member: string | undefined): string | undefined {
+    let base = Node.isClassDeclaration(declaration) ? declaration.getBaseClass() : undefined;
+    for (; base !== undefined && member !== undefined; base = base.getBaseClass()) {
+      const link = this.#reference.linkFrom(this.#page, `${base.getName()}.${member}`);
+      if (link !== undefined) return link;
+    }
+    return undefined;
   }
 
   #plain(text: string, entry?: Entry): string {
