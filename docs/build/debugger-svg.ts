@@ -93,7 +93,7 @@ function normalize(output: string): string {
       if (/^#|^\s*\w+\(/.test(replaced)) {
         return replaced.replace(/(?<=[(\s])\d+(?=[,)\s]|$)/g, (number) => numbers.get(number) ?? number);
       }
-      return replaced.replace(/(?<=^|\bfd )\d+\b/, (number) => numbers.get(number) ?? number);
+      return replaced.replace(/(?<=^|\b(?:fd|descriptor) )\d+\b/g, (number) => numbers.get(number) ?? number);
     })
     .join("\n");
 }
