@@ -1,4 +1,4 @@
-// EpollServer and watch() on Bun's event loop: how soon an idle loop wakes, beside Bun's own socket; what a request costs under start(), beside run().
+// Benchmark of Bun's event loop: wake-up latency of watch() and of a Bun socket; cost of a request under start() and run().
 //
 //   bun bench/bun-loop.ts [rounds]        needs wrk
 
@@ -13,28 +13,28 @@ const SECONDS = 2;
 
 const rounds = Number(process.argv[2] ?? 5);
 if (!Number.isInteger(rounds) || rounds < 1 || Bun.which("wrk") === null) {
-  console.error("usage: bun bench/bun-loop.ts [rounds, 5 unless given]; wrk has to be installed");
+  console.error("usage: bun bench/bun-loop.ts [rounds, default: 5]; needs wrk");
   process.exit(2);
 }
 const progress = (what: string): unknown => process.stderr.write(`\r\x1b[K${what}`);
 
-// ---- idle wake-ups: before anything is pinned, so that the thread may have the other core ----
+// ---- idle wake-ups, before anything is pinned, so that the bridge thread can use the other core ----
 
 const [ours, oursPeer] = socketpair();
 const [bunsPeer, buns] = socketpair();
 let sentAt = 0;
 let woken = (): void => {};
-const taken = { watch: [] as number[], bun: [] as number[] };
+const latencies = { watch: [] as number[], bun: [] as number[] };
 const watcher = watch(ours, EPOLLIN, () => {
   ours.recv(10);
-  taken.watch.push(Bun.nanoseconds() - sentAt);
+  latencies.watch.push(Bun.nanoseconds() - sentAt);
   woken();
 });
 const socket = await Bun.connect({
   fd: buns.detach(),
   socket: {
     data() {
-      taken.bun.push(Bun.nanoseconds() - sentAt);
+      latencies.bun.push(Bun.nanoseconds() - sentAt);
       woken();
     },
   },
@@ -42,16 +42,16 @@ const socket = await Bun.connect({
 for (let i = 0; i < WARM_UP + WAKE_UPS; i++) {
   if (i % 100 === 0) progress(`wake-up ${i} of ${WARM_UP + WAKE_UPS}`);
   for (const peer of [oursPeer, bunsPeer]) {
-    await Bun.sleep(1); // long enough for the loop to be idle
-    const heard = new Promise<void>((resolve) => (woken = resolve));
+    await Bun.sleep(1); // long enough for the loop to become idle
+    const received = new Promise<void>((resolve) => (woken = resolve));
     sentAt = Bun.nanoseconds();
     peer.send("a");
-    await heard;
+    await received;
   }
 }
 progress("");
-console.log(`idle wake-up, ${WAKE_UPS} each, taking turns, µs      p50    p99`);
-for (const [name, all] of Object.entries({ "watch()": taken.watch, "Bun's own socket": taken.bun })) {
+console.log(`idle wake-up, ${WAKE_UPS} each, alternating, µs        p50    p99`);
+for (const [name, all] of Object.entries({ "watch()": latencies.watch, "Bun's own socket": latencies.bun })) {
   const cell = (share: number): string => (quantile(all.slice(WARM_UP), share) / 1000).toFixed(0).padStart(7);
   console.log(`${name.padEnd(45)}${cell(0.5)}${cell(0.99)}`);
 }
@@ -59,7 +59,7 @@ for (const [name, all] of Object.entries({ "watch()": taken.watch, "Bun's own so
 watcher.close();
 socket.end();
 
-// ---- a request ----
+// ---- requests ----
 
 pinLoad();
 using run = await Contender.start(recipes.run, "app");
@@ -86,11 +86,11 @@ for (const connections of CONNECTIONS) {
   console.log(`${String(connections).padEnd(13)}${cells}${ratio(b, a).padStart(18)}${ratio(b, c).padStart(22)}`);
 }
 
-/** Ask for so long; µs of the server's processor time for each request. */
+/** Loads the server for the given time, and returns its processor time per request in µs. */
 async function load(server: Contender, connections: number, seconds: number): Promise<number> {
   const before = server.cpuUs;
   const wrk = Bun.spawn(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, `${server.url}/hello`], { stdout: "pipe" });
   const text = await wrk.stdout.text();
-  if ((await wrk.exited) !== 0 || /Non-2xx|Socket errors/.test(text)) throw new Error(`wrk has failed: ${text}`);
+  if ((await wrk.exited) !== 0 || /Non-2xx|Socket errors/.test(text)) throw new Error(`wrk failed: ${text}`);
   return (server.cpuUs - before) / Number(/(\d+) requests in/.exec(text)?.[1]);
 }

@@ -1,9 +1,9 @@
-// The HTTP measure: every contender that is installed, side by side, over several rounds; medians, and our cost divided by theirs.
+// The HTTP benchmark: all installed servers in alternation over several rounds; medians, and the ratios of our cost to theirs.
 //
 //   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--servers run,bunServe]
 //                     [--json FILE] [--markdown FILE] [--svg FILE]
 //
-// Needs wrk and ab; nginx, cc, node and python3 are left out where they are not there.
+// Needs wrk and ab. nginx, cc, node and python3 are skipped if they aren't installed.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -11,17 +11,17 @@ import { Contender, isInstalled, pinLoad, recipes } from "./support/contender.ts
 import { type Figures, load } from "./support/load.ts";
 import { machine } from "./support/machine.ts";
 import { median } from "./support/numbers.ts";
-import { Idle } from "./support/idle.ts";
+import { IdleConnections } from "./support/idle-connections.ts";
 import { chart } from "./support/chart.ts";
 import { markdown } from "./support/markdown.ts";
 import { ratioOf } from "./support/ratios.ts";
-import { type Entry, label, type Promised, type Work, works } from "./support/works.ts";
+import { type Entry, label, type TargetRatio, type Workload, workloads } from "./support/workloads.ts";
 
-/** A first load that is not measured: the engine compiles while it lasts. */
+/** A first load that isn't measured: the engine is still compiling. */
 const WARM_UP_SECONDS = 2;
 
-/** What all rounds of a work showed, by contender. */
-export type Result = { work: Work; rows: { name: string; rounds: Figures[]; idleBytes: number[] }[] };
+/** The figures of all rounds of a workload, by server. */
+export type Result = { workload: Workload; rows: { name: string; rounds: Figures[]; idleBytes: number[] }[] };
 
 const { values: options } = parseArgs({
   options: {
@@ -36,14 +36,14 @@ const { values: options } = parseArgs({
 });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
-const chosen = options.only?.split(",") ?? works.map(({ id }) => id);
-const unknown = chosen.filter((id) => !works.some((work) => work.id === id));
-const invited = options.servers?.split(",") ?? Object.keys(recipes);
-unknown.push(...invited.filter((name) => !(name in recipes)));
+const chosen = options.only?.split(",") ?? workloads.map(({ id }) => id);
+const unknown = chosen.filter((id) => !workloads.some((workload) => workload.id === id));
+const servers = options.servers?.split(",") ?? Object.keys(recipes);
+unknown.push(...servers.filter((name) => !(name in recipes)));
 const missing = ["wrk", "ab"].filter((tool) => Bun.which(tool) === null);
 if (!(rounds >= 1) || !(seconds >= 1) || unknown.length > 0 || missing.length > 0) {
-  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORK,…] [--servers NAME,…] [--json FILE] [--markdown FILE] [--svg FILE]
-works: ${works.map(({ id }) => id).join(" ")}
+  console.error(`usage: bun bench/http.ts [--rounds 5] [--seconds 3] [--only WORKLOAD,…] [--servers NAME,…] [--json FILE] [--markdown FILE] [--svg FILE]
+workloads: ${workloads.map(({ id }) => id).join(" ")}
 servers: ${Object.keys(recipes).join(" ")}
 ${unknown.length > 0 ? `unknown: ${unknown.join(" ")}` : ""}${missing.length > 0 ? `not installed: ${missing.join(" ")}` : ""}`);
   process.exit(2);
@@ -53,11 +53,11 @@ pinLoad();
 const progress = (what: string): unknown =>
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${what}` : what && `${what}\n`);
 console.log(
-  `${machine()}\nmedians of ${rounds} rounds of ${seconds} s; the server alone on a core, the load on another\n`,
+  `${machine()}\nmedians of ${rounds} rounds of ${seconds} s; the server on one core, the load generator on another\n`,
 );
 const results: Result[] = [];
-for (const work of works.filter(({ id }) => chosen.includes(id))) {
-  const result = await measure(work);
+for (const workload of workloads.filter(({ id }) => chosen.includes(id))) {
+  const result = await measure(workload);
   results.push(result);
   progress("");
   console.log(table(result));
@@ -67,48 +67,53 @@ if (options.json !== undefined)
 const command = `bun bench/http.ts --rounds ${rounds} --seconds ${seconds}`;
 if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, machine(), command));
 if (options.svg !== undefined) {
-  const pictured = results.filter(({ work }) => work.isPictured);
+  const pictured = results.filter(({ workload }) => workload.isPictured);
   writeFileSync(options.svg, chart(pictured.length > 0 ? pictured : results, machine(), `${command}: medians`));
 }
 
-async function measure(work: Work): Promise<Result> {
-  const entries = work.entries.filter(({ recipe }) => invited.includes(recipe) && isInstalled(recipes[recipe]));
+async function measure(workload: Workload): Promise<Result> {
+  const entries = workload.entries.filter(({ recipe }) => servers.includes(recipe) && isInstalled(recipes[recipe]));
   const rows = entries.map((entry) => ({ name: label(entry), rounds: [] as Figures[], idleBytes: [] as number[] }));
   using stack = new DisposableStack();
-  const servers: Contender[] = [];
-  if (!work.isFresh) {
+  const running: Contender[] = [];
+  if (!workload.isFresh) {
     for (const entry of entries) {
-      progress(`${work.title}: warming up ${label(entry)}`);
+      progress(`${workload.title}: warming up ${label(entry)}`);
       const server = stack.use(await Contender.start(recipes[entry.recipe], entry.kind));
-      await load(server, work.load, WARM_UP_SECONDS);
-      servers.push(server);
+      await load(server, workload.load, WARM_UP_SECONDS);
+      running.push(server);
     }
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [i, entry] of entries.entries()) {
       const row = rows[i];
-      progress(`${work.title}: round ${round} of ${rounds}, ${label(entry)}`);
-      row?.rounds.push(await once(work, entry, servers[i], row.idleBytes));
+      progress(`${workload.title}: round ${round} of ${rounds}, ${label(entry)}`);
+      row?.rounds.push(await once(workload, entry, running[i], row.idleBytes));
     }
   }
-  return { work, rows };
+  return { workload, rows };
 }
 
-async function once(work: Work, entry: Entry, running: Contender | undefined, idleBytes: number[]): Promise<Figures> {
+async function once(
+  workload: Workload,
+  entry: Entry,
+  running: Contender | undefined,
+  idleBytes: number[],
+): Promise<Figures> {
   using stack = new DisposableStack();
   const server = running ?? stack.use(await Contender.start(recipes[entry.recipe], entry.kind));
-  if (work.idle !== undefined && entry.isAlone !== true) {
+  if (workload.idle !== undefined && entry.hasNoIdle !== true) {
     const before = server.residentBytes;
-    const idle = stack.use(new Idle(server.address, work.idle));
+    const idle = stack.use(new IdleConnections(server.address, workload.idle));
     await idle.settled;
-    if (idleBytes.length === 0) idleBytes.push((server.residentBytes - before) / work.idle);
+    if (idleBytes.length === 0) idleBytes.push((server.residentBytes - before) / workload.idle);
   }
-  return await load(server, work.load, seconds);
+  return await load(server, workload.load, seconds);
 }
 
-function table({ work, rows }: Result): string {
+function table({ workload, rows }: Result): string {
   const lines = [
-    `## ${work.title}`,
+    `## ${workload.title}`,
     "",
     "server                         req/s   CPU µs   user  system  p50 µs  p99 µs   RSS MB",
   ];
@@ -124,18 +129,18 @@ function table({ work, rows }: Result): string {
         cell(of("p50Us"), 8) +
         cell(of("p99Us"), 8) +
         cell(of("residentBytes") / 1_048_576, 9) +
-        (idleBytes.length > 0 ? `   ${(idleBytes[0] ?? 0).toFixed(0)} bytes for each idle connection` : ""),
+        (idleBytes.length > 0 ? `   ${(idleBytes[0] ?? 0).toFixed(0)} bytes per idle connection` : ""),
     );
   }
-  for (const promise of work.promises ?? []) lines.push(verdict(promise, rows));
+  for (const target of workload.targets ?? []) lines.push(compare(target, rows));
   return `${lines.join("\n")}\n`;
 }
 
-function verdict(promised: Promised, rows: Result["rows"]): string {
-  const { ours, theirs, of, atMost } = promised;
-  const measured = ratioOf(promised, rows);
+function compare(target: TargetRatio, rows: Result["rows"]): string {
+  const { ours, theirs, of, atMost } = target;
+  const measured = ratioOf(target, rows);
   if (measured === undefined) return `${ours} ÷ ${theirs}: not measured`;
   const { ratio, least, most } = measured;
-  const what = of === "userUs" ? ", user CPU only" : "";
-  return `${ratio <= atMost ? "kept  " : "missed"}  ${ours} ÷ ${theirs}${what}: ${ratio.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)}), at most ${atMost.toFixed(2)}`;
+  const note = of === "userUs" ? ", user CPU only" : "";
+  return `${ratio <= atMost ? "met   " : "missed"}  ${ours} ÷ ${theirs}${note}: ${ratio.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)}), target: at most ${atMost.toFixed(2)}`;
 }

@@ -1,9 +1,9 @@
-// epoll-hello --inspect under load: what being watched costs the server, what the page says that it costs, and what the page itself does.
+// Benchmark of epoll-hello --inspect under load: its cost for the server, the cost that the page reports, and that of the page itself.
 //
-//   bun bench/inspect.ts [rounds] [seconds]        needs wrk, and chromium for the page
+//   bun bench/inspect.ts [rounds] [seconds]        needs wrk and chromium
 //
-// Each round serves 64 kept connections three times: not watched, with --inspect and nobody there, and with a page that is open
-// in a browser. Processor time is that of the thread of the loop; that of the page's own thread and of the browser's is apart.
+// Each round serves 64 persistent connections three times: without --inspect, with --inspect and no viewer, and with the page open
+// in a browser. Processor time is that of the server's thread. The inspector's thread and the browser are reported separately.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,65 +19,66 @@ const cli = join(import.meta.dir, "../src/tools/cli/main.ts");
 const rounds = Number(process.argv[2] ?? 5);
 const seconds = Number(process.argv[3] ?? 5);
 if (!(rounds >= 1) || !(seconds >= 1) || Bun.which("wrk") === null || !hasBrowser) {
-  console.error(
-    "usage: bun bench/inspect.ts [rounds, 5 unless given] [seconds, 5]; wrk and chromium have to be installed",
-  );
+  console.error("usage: bun bench/inspect.ts [rounds, default: 5] [seconds, default: 5]; needs wrk and chromium");
   process.exit(2);
 }
 
 interface Measure {
   perSecond: number;
-  /** Of the loop's thread, for a request. */
+  /** Processor time of the server's thread per request. */
   loopUs: number;
-  /** What the page says that being watched costs, for a request. */
-  saidUs: number;
-  /** Shares of a core. */
-  pageThread: number;
+  /** The cost of inspecting per request, as the page reports it. */
+  reportedUs: number;
+  /** Share of a core that the inspector's thread uses. */
+  inspectorThread: number;
+  /** Share of a core that the browser's renderer uses. */
   renderer: number;
 }
 
-const ways = ["not watched", "--inspect, no page", "--inspect, a page"] as const;
-const all = ways.map((): Measure[] => []);
+const modes = ["no --inspect", "--inspect, no viewer", "--inspect, one viewer"] as const;
+const all = modes.map((): Measure[] => []);
 for (let round = 1; round <= rounds; round++) {
-  for (const [i, way] of ways.entries()) {
-    process.stderr.write(`\r\x1b[Kround ${round} of ${rounds}: ${way}`);
-    all[i]?.push(await measure(way));
+  for (const [i, mode] of modes.entries()) {
+    process.stderr.write(`\r\x1b[Kround ${round} of ${rounds}: ${mode}`);
+    all[i]?.push(await measure(mode));
   }
 }
 process.stderr.write("\r\x1b[K");
 
 const of = (i: number, key: keyof Measure): number => median((all[i] as Measure[]).map((one) => one[key]));
-console.log(`medians of ${rounds} rounds of ${seconds} s, ${CONNECTIONS} kept connections\n`);
-console.log("                      requests/s   loop, µs each   page says, µs   page's thread   renderer");
-for (const [i, way] of ways.entries()) {
+console.log(`medians of ${rounds} rounds of ${seconds} s, ${CONNECTIONS} persistent connections\n`);
+console.log("                      requests/s    server, µs/req    reported, µs    inspector thread   renderer");
+for (const [i, mode] of modes.entries()) {
   console.log(
-    way.padEnd(22) +
+    mode.padEnd(22) +
       of(i, "perSecond").toFixed(0).padStart(10) +
-      of(i, "loopUs").toFixed(2).padStart(16) +
-      (i === 0 ? "" : of(i, "saidUs").toFixed(2).padStart(16) + percent(of(i, "pageThread")).padStart(16)) +
+      of(i, "loopUs").toFixed(2).padStart(18) +
+      (i === 0 ? "" : of(i, "reportedUs").toFixed(2).padStart(16) + percent(of(i, "inspectorThread")).padStart(20)) +
       (i === 2 ? percent(of(i, "renderer")).padStart(11) : ""),
   );
 }
 for (const i of [1, 2]) {
   const added = median(all[i]?.map((one, round) => one.loopUs - (all[0]?.[round]?.loopUs ?? 0)) ?? []);
-  console.log(`${ways[i]}: adds ${added.toFixed(2)} µs to a request; the page says ${of(i, "saidUs").toFixed(2)}`);
+  console.log(
+    `${modes[i]}: adds ${added.toFixed(2)} µs per request; the page reports ${of(i, "reportedUs").toFixed(2)} µs`,
+  );
 }
 
-async function measure(way: (typeof ways)[number]): Promise<Measure> {
-  const flags = way === "not watched" ? ["--quiet"] : ["--inspect"];
+async function measure(mode: (typeof modes)[number]): Promise<Measure> {
+  const flags = mode === "no --inspect" ? ["--quiet"] : ["--inspect"];
   const child = Bun.spawn([process.execPath, cli, "--host", "127.0.0.1", "--port", "0", ...flags], {
     stdin: "ignore",
-    stdout: way === "not watched" ? "ignore" : "pipe",
+    stdout: mode === "no --inspect" ? "ignore" : "pipe",
     stderr: "inherit",
   });
   try {
-    const { url, page } = await placeOf(child, way !== "not watched");
-    await using browser = way === "--inspect, a page" ? await look(page) : undefined;
+    const { url, page } = await addressesOf(child, mode !== "no --inspect");
+    await using browser = mode === "--inspect, one viewer" ? await openPage(page) : undefined;
     await wrk(url, WARM_UP_SECONDS);
     const before = {
       threads: threadsOf(child.pid),
       browser: (await browser?.rendererUs()) ?? 0,
-      said: await said(page),
+      reported: await reportedCost(page),
     };
     const begunMs = performance.now();
     const perSecond = await wrk(url, seconds);
@@ -85,7 +86,7 @@ async function measure(way: (typeof ways)[number]): Promise<Measure> {
     const after = {
       threads: threadsOf(child.pid),
       browser: (await browser?.rendererUs()) ?? 0,
-      said: await said(page),
+      reported: await reportedCost(page),
     };
     const spent = [...after.threads].map(([tid, now]) => [tid, now - (before.threads.get(tid) ?? 0)] as const);
     const loop = Math.max(...spent.map(([, used]) => used));
@@ -93,8 +94,8 @@ async function measure(way: (typeof ways)[number]): Promise<Measure> {
     return {
       perSecond,
       loopUs: loop / requests,
-      saidUs: (after.said - before.said) / requests,
-      pageThread: (spent.find(([tid]) => tid === child.pid)?.[1] ?? 0) / us,
+      reportedUs: (after.reported - before.reported) / requests,
+      inspectorThread: (spent.find(([tid]) => tid === child.pid)?.[1] ?? 0) / us,
       renderer: (after.browser - before.browser) / us,
     };
   } finally {
@@ -103,14 +104,14 @@ async function measure(way: (typeof ways)[number]): Promise<Measure> {
   }
 }
 
-/** Where it serves; without a line that says so, by asking the kernel. */
-async function placeOf(child: Bun.Subprocess, says: boolean): Promise<{ url: string; page: string }> {
-  if (!says) return { url: `http://127.0.0.1:${await portOf(child.pid)}/`, page: "" };
+/** Returns the addresses of the server and of the page; those are printed, or else found in /proc. */
+async function addressesOf(child: Bun.Subprocess, prints: boolean): Promise<{ url: string; page: string }> {
+  if (!prints) return { url: `http://127.0.0.1:${await portOf(child.pid)}/`, page: "" };
   const reader = (child.stdout as ReadableStream<Uint8Array>).getReader();
   let text = "";
   while (!/control it at \S+\n/.test(text)) {
     const { value, done } = await reader.read();
-    if (done) throw new Error(`it did not serve: ${text}`);
+    if (done) throw new Error(`the server ended: ${text}`);
     text += new TextDecoder().decode(value);
   }
   const [, url = ""] = /listening on (\S+)/.exec(text) ?? [];
@@ -138,8 +139,8 @@ async function wrk(url: string, seconds: number): Promise<number> {
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(await new Response(stdout).text())?.[1]);
 }
 
-/** A browser that looks on, and what its page's process has used. */
-async function look(page: string): Promise<{ rendererUs(): Promise<number> } & AsyncDisposable> {
+/** Opens the page in a browser; `rendererUs` returns the processor time that its renderer has used. */
+async function openPage(page: string): Promise<{ rendererUs(): Promise<number> } & AsyncDisposable> {
   const opened = await openBrowser();
   const tab = await (await opened.browser.newContext({ viewport: { width: 1440, height: 1100 } })).newPage();
   await tab.goto(page);
@@ -154,14 +155,14 @@ async function look(page: string): Promise<{ rendererUs(): Promise<number> } & A
   };
 }
 
-/** What the page says of the cost, all in all, µs. */
-async function said(page: string): Promise<number> {
+/** Returns the total cost of inspecting so far, as the page reports it, in µs. */
+async function reportedCost(page: string): Promise<number> {
   if (page === "") return 0;
   const abort = new AbortController();
-  const reply = await fetch(new URL("/events", page), { signal: abort.signal });
+  const response = await fetch(new URL("/events", page), { signal: abort.signal });
   let text = "";
   try {
-    for await (const bytes of reply.body ?? []) {
+    for await (const bytes of response.body ?? []) {
       text += new TextDecoder().decode(bytes);
       if (!text.includes("\n\n")) continue;
       const message = JSON.parse(text.slice("data: ".length, text.indexOf("\n\n"))) as Message;
@@ -183,7 +184,7 @@ function usOf(process: number | string): number {
     const cells = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return (Number(cells[11]) + Number(cells[12])) * TICK_US;
   } catch {
-    return 0; // it has ended
+    return 0; // the thread has ended
   }
 }
 

@@ -1,4 +1,4 @@
-// The small pieces: what a call of Epoll and Socket, a parsed head and a watch cost, each alone; beside CPython's select.epoll, and among many descriptors.
+// Microbenchmarks of Epoll and Socket calls, request parsing and watch(), compared with CPython's select.epoll, and with many fds.
 //
 //   bun bench/micro.ts [rounds]
 
@@ -12,11 +12,12 @@ import { machine } from "./support/machine.ts";
 import { median } from "./support/numbers.ts";
 
 const CALLS = 200_000;
-const CROWDS = [10, 100, 1000, 10_000, 20_000];
+/** How many file descriptors are registered with one epoll instance. */
+const FD_COUNTS = [10, 100, 1000, 10_000, 20_000];
 
 const rounds = Number(process.argv[2] ?? 7);
 if (!Number.isInteger(rounds) || rounds < 1) {
-  console.error("usage: bun bench/micro.ts [rounds, 7 unless given]");
+  console.error("usage: bun bench/micro.ts [rounds, default: 7]");
   process.exit(2);
 }
 console.log(`${machine()}\n`);
@@ -28,7 +29,7 @@ epoll.register(a, EPOLLIN);
 const events = new EventList(64);
 const fd = a.fileno();
 
-// ---- beside CPython: taking turns, in one run ----
+// ---- compared with CPython, alternating in one run ----
 
 const ours = {
   poll: () => epoll.poll(0),
@@ -37,55 +38,55 @@ const ours = {
 };
 const python = Bun.which("python3");
 if (python !== null) {
-  const taken = { ours: [] as Record<string, number>[], python: [] as Record<string, number>[] };
-  for (const call of Object.values(ours)) ns(call); // the engine compiles
+  const results = { ours: [] as Record<string, number>[], python: [] as Record<string, number>[] };
+  for (const call of Object.values(ours)) ns(call); // warm-up
   for (let round = 1; round <= rounds; round++) {
-    progress(`beside CPython: round ${round} of ${rounds}`);
-    taken.ours.push(Object.fromEntries(Object.entries(ours).map(([name, call]) => [name, ns(call)])));
+    progress(`compared with CPython: round ${round} of ${rounds}`);
+    results.ours.push(Object.fromEntries(Object.entries(ours).map(([name, call]) => [name, ns(call)])));
     const { stdout } = Bun.spawnSync([python, join(import.meta.dir, "servers/epoll.py")]);
-    taken.python.push(JSON.parse(stdout.toString()) as Record<string, number>);
+    results.python.push(JSON.parse(stdout.toString()) as Record<string, number>);
   }
   progress("");
-  console.log(`a call, ns, medians of ${rounds} rounds        Epoll   CPython   ratio`);
+  console.log(`ns per call, medians of ${rounds} rounds       Epoll   CPython   ratio`);
   for (const name of Object.keys(ours)) {
-    const [mine, theirs] = [taken.ours, taken.python].map((all) => median(all.map((one) => one[name] as number)));
+    const [mine, theirs] = [results.ours, results.python].map((all) => median(all.map((one) => one[name] as number)));
     console.log(
       `${name.padEnd(40)}${cell(mine, 7)}${cell(theirs, 10)}${((mine ?? NaN) / (theirs ?? NaN)).toFixed(2).padStart(8)}`,
     );
   }
 }
 
-// ---- one of many ----
+// ---- one ready fd among many ----
 
-console.log("\npollInto with one descriptor ready among many, ns a call");
-for (const count of CROWDS) {
+console.log("\npollInto with one ready fd among many, ns per call");
+for (const count of FD_COUNTS) {
   const all: EventFd[] = [];
-  using crowd = new Epoll();
+  using watched = new Epoll();
   try {
     for (let i = 0; i < count; i++) {
       const one = new EventFd(0);
       all.push(one);
-      crowd.register(one, EPOLLIN);
+      watched.register(one, EPOLLIN);
     }
   } catch (error) {
     if ((error as { code?: string }).code !== "EMFILE") throw error;
-    console.log(`(no more than ${all.length} descriptors may be open here: ulimit -n)`);
+    console.log(`(stopped at ${all.length} fds, the limit of this process: see ulimit -n)`);
   }
   all[all.length >> 1]?.write(1n);
-  const call = (): number => crowd.pollInto(events, 0);
+  const call = (): number => watched.pollInto(events, 0);
   ns(call);
   console.log(`${String(all.length).padEnd(40)}${cell(median(Array.from({ length: rounds }, () => ns(call))), 7)}`);
   for (const one of all) one.close();
 }
 console.log();
 
-// ---- alone ----
+// ---- single operations ----
 
 const byte = new Uint8Array(new ArrayBuffer(1));
 const into = new Uint8Array(new ArrayBuffer(65_536));
 group("Epoll", () => {
-  bench("poll, one ready", () => do_not_optimize(epoll.poll(0)));
-  bench("pollInto, one ready", () => do_not_optimize(epoll.pollInto(events, 0)));
+  bench("poll, one fd ready", () => do_not_optimize(epoll.poll(0)));
+  bench("pollInto, one fd ready", () => do_not_optimize(epoll.pollInto(events, 0)));
   let isOut = false;
   bench("modify", () => {
     isOut = !isOut;
@@ -104,13 +105,13 @@ const limits = { maxHeaderBytes: 16_384, maxHeaderCount: 100, maxTargetBytes: 81
 const small = Buffer.from("GET / HTTP/1.1\r\nHost: localhost:8800\r\n\r\n");
 const browser = Buffer.from(`GET / HTTP/1.1\r\nHost: localhost:8800\r\n${BROWSER_HEADERS.join("\r\n")}\r\n\r\n`);
 loadParser();
-group("a head that was not seen before: llhttp and the rules", () => {
+group("a request head not seen before: llhttp and validation", () => {
   for (const head of [small, browser]) {
     bench(`${head.length} bytes`, () => do_not_optimize(readHead(head, 0, head.length, limits)));
   }
 });
 group("watch", () => {
-  const [ear, mouth] = socketpair();
+  const [reader, writer] = socketpair();
   let woken = (): void => {};
   let watcher: { close(): void } | undefined;
   const wait = (socket: Socket): void => {
@@ -120,17 +121,17 @@ group("watch", () => {
     });
   };
   bench("wake-up of a busy loop", async () => {
-    wait(ear);
-    const heard = new Promise<void>((resolve) => (woken = resolve));
-    mouth.send("x");
-    await heard;
+    wait(reader);
+    const received = new Promise<void>((resolve) => (woken = resolve));
+    writer.send("x");
+    await received;
   });
   process.on("exit", () => watcher?.close());
 });
 await run();
 process.exit();
 
-/** What a call takes, on average. */
+/** Returns the average time of a call, in ns. */
 function ns(call: () => unknown): number {
   const start = Bun.nanoseconds();
   for (let i = 0; i < CALLS; i++) do_not_optimize(call());

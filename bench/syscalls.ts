@@ -1,5 +1,5 @@
-// System calls for a request, counted by strace(1): fewer is what epoll servers get fast by. Its own weight changes the timing,
-// so that calls which depend on it (epoll_wait, for one) are a little off; the others are exact.
+// Counts system calls per request with strace(1). Tracing slows the server down, so calls that depend on timing, such as epoll_wait,
+// are slightly off; the others are exact.
 //
 //   bun bench/syscalls.ts        needs strace, wrk and ab
 
@@ -7,7 +7,7 @@ import { Contender, isInstalled, pinLoad, recipes } from "./support/contender.ts
 import { type Load, load } from "./support/load.ts";
 
 const SECONDS = 2;
-const WORKS: [title: string, load: Load][] = [
+const WORKLOADS: [title: string, load: Load][] = [
   ["keep-alive, 64 connections", { connections: 64 }],
   ["keep-alive, 64 connections, pipelined 16", { connections: 64, pipelined: 16 }],
   ["one request per connection, 20 at a time", { connections: 20, closes: true }],
@@ -18,21 +18,21 @@ if (missing.length > 0) {
   process.exit(2);
 }
 pinLoad();
-for (const [title, work] of WORKS) {
+for (const [title, workload] of WORKLOADS) {
   console.log(`## ${title}`);
   for (const recipe of [recipes.run, recipes.start, recipes.reference, recipes.nginx, recipes.bunServe]) {
     if (!isInstalled(recipe)) continue;
     using server = await Contender.start(recipe, "static");
-    await load(server, work, 1);
+    await load(server, workload, 1);
     const strace = Bun.spawn(["strace", "-c", "-f", "-U", "calls,name", "-p", String(server.pid)], {
       stdout: "ignore",
       stderr: "pipe",
     });
-    const said = strace.stderr.text();
-    await Bun.sleep(500); // it says that it is attached only in the end
-    const { requests } = await load(server, work, SECONDS);
+    const output = strace.stderr.text();
+    await Bun.sleep(500); // strace reports only at its end that it has attached
+    const { requests } = await load(server, workload, SECONDS);
     strace.kill("SIGINT");
-    const counts = [...(await said).matchAll(/^ *(\d+) +(\w+)$/gm)]
+    const counts = [...(await output).matchAll(/^ *(\d+) +(\w+)$/gm)]
       .filter(([, , name]) => name !== "total")
       .map(([, count, name]) => ({ name, each: Number(count) / requests }))
       .filter(({ each }) => each >= 0.005)

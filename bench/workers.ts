@@ -1,10 +1,10 @@
-// epoll-hello --workers: requests a second, processor time for each, and how evenly the workers have them, with one and two workers.
+// Benchmark of epoll-hello --workers: requests per second, processor time per request, and how evenly requests are distributed.
 //
-//   bun bench/workers.ts [rounds] [load, by its number]        needs wrk
+//   bun bench/workers.ts [rounds] [number of one workload]        needs wrk
 //
-// Nothing is pinned: the kernel puts workers and load where there is room. wrk needs a core, too: where there are no more cores
-// than workers, requests a second say how these share the machine, and not what another worker is worth; but for the handler that
-// computes, beside which the load is nothing. Processor time for each request and the busiest worker's share are the workers' own.
+// Nothing is pinned: the kernel schedules workers and wrk as it likes. wrk needs a core, too. If there are no more cores than workers,
+// requests per second show how they share the machine, not what another worker adds; the exception is the handler that computes,
+// next to which wrk needs almost nothing. Processor time and the busiest worker's share count the workers alone.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -17,13 +17,13 @@ const SECONDS = 2;
 const WARM_UP_SECONDS = 1;
 const hello = [join(import.meta.dir, "../src/tools/cli/main.ts"), "--quiet"];
 const computing = [join(import.meta.dir, "servers/computing-worker.ts")];
-const loads: [name: string, flags: string[], program: string[]][] = [
-  ["64 kept connections", ["-c64"], hello],
-  ["8 kept connections", ["-c8"], hello],
-  ["64, each for one request", ["-c64", "-H", "Connection: close"], hello],
+const workloads: [name: string, flags: string[], program: string[]][] = [
+  ["64 persistent connections", ["-c64"], hello],
+  ["8 persistent connections", ["-c8"], hello],
+  ["64, one request each", ["-c64", "-H", "Connection: close"], hello],
   ["64, a handler that computes", ["-c64"], computing],
 ];
-const teams: [workers: number, balance: Balance][] = [
+const setups: [workers: number, balance: Balance][] = [
   [1, "shared"],
   [2, "shared"],
   [2, "reuseport"],
@@ -34,32 +34,32 @@ const teams: [workers: number, balance: Balance][] = [
 const rounds = Number(process.argv[2] ?? 5);
 const only = process.argv[3] === undefined ? undefined : Number(process.argv[3]);
 if (!Number.isInteger(rounds) || rounds < 1 || Bun.which("wrk") === null) {
-  console.error("usage: bun bench/workers.ts [rounds, 5 unless given]; wrk has to be installed");
+  console.error("usage: bun bench/workers.ts [rounds, default: 5]; needs wrk");
   process.exit(2);
 }
 const progress = (what: string): unknown => process.stderr.write(`\r\x1b[K${what}`);
 
 interface Measure {
   requestsPerSecond: number;
-  /** Of the workers, for each request. */
+  /** Processor time of all workers per request. */
   cpuUs: number;
-  /** Of the worker with most requests. */
+  /** The share of requests that the busiest worker served. */
   share: number;
 }
 
 const cores = availableParallelism();
-console.log(`medians of ${rounds} rounds, each with new processes; ${cores} cores, one of which the load needs`);
-for (const [name, flags, program] of only === undefined ? loads : loads.slice(only - 1, only)) {
-  console.log(`\n${name.padEnd(28)}requests/s   µs of processor each   busiest worker's share, worst round`);
-  const all = teams.map((): Measure[] => []);
+console.log(`medians of ${rounds} rounds, with new processes each; ${cores} cores, one of which wrk needs`);
+for (const [name, flags, program] of only === undefined ? workloads : workloads.slice(only - 1, only)) {
+  console.log(`\n${name.padEnd(28)}requests/s      CPU µs per request   busiest worker's share, worst round`);
+  const all = setups.map((): Measure[] => []);
   for (let round = 1; round <= rounds; round++) {
-    for (const [i, [workers, balance]] of teams.entries()) {
+    for (const [i, [workers, balance]] of setups.entries()) {
       progress(`${name}, round ${round} of ${rounds}: ${workers} workers, ${balance}`);
       all[i]?.push(await measure(workers, balance, flags, program));
     }
   }
   progress("");
-  for (const [i, [workers, balance]] of teams.entries()) {
+  for (const [i, [workers, balance]] of setups.entries()) {
     const of = (key: keyof Measure): number[] => (all[i] as Measure[]).map((measured) => measured[key]);
     const cells = [
       median(of("requestsPerSecond")).toFixed(0).padStart(10),
@@ -67,11 +67,11 @@ for (const [name, flags, program] of only === undefined ? loads : loads.slice(on
       `${(median(of("share")) * 100).toFixed(0)} %`.padStart(25),
       `${(Math.max(...of("share")) * 100).toFixed(0)} %`.padStart(13),
     ];
-    console.log(`${`${workers}, ${workers === 1 ? "alone" : balance}`.padEnd(28)}${cells.join("")}`);
+    console.log(`${`${workers}${workers === 1 ? "" : `, ${balance}`}`.padEnd(28)}${cells.join("")}`);
   }
 }
 
-/** New workers, asked for so long. */
+/** Starts new workers, loads them, and stops them. */
 async function measure(workers: number, balance: Balance, flags: string[], program: string[]): Promise<Measure> {
   const sockets = ListenSockets.open({ hostname: "127.0.0.1" }, workers, balance);
   const serving = Promise.withResolvers<void>();
@@ -103,11 +103,11 @@ async function measure(workers: number, balance: Balance, flags: string[], progr
 async function load(url: string, flags: string[], seconds: number): Promise<number> {
   const wrk = Bun.spawn(["wrk", "-t1", `-d${seconds}s`, ...flags, url], { stdout: "pipe" });
   const text = await wrk.stdout.text();
-  if ((await wrk.exited) !== 0 || /Non-2xx|Socket errors/.test(text)) throw new Error(`wrk has failed: ${text}`);
+  if ((await wrk.exited) !== 0 || /Non-2xx|Socket errors/.test(text)) throw new Error(`wrk failed: ${text}`);
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
 }
 
-/** What each worker has done, and how much processor time all its threads have used: schedstat of proc(5). */
+/** Returns each worker's request count and the processor time of all its threads, from schedstat (proc(5)). */
 async function observe(supervisor: Supervisor): Promise<{ requests: number; cpuUs: number }[]> {
   const { workers } = await supervisor.report();
   return workers.map(({ pid, totals }) => {

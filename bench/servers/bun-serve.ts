@@ -1,4 +1,4 @@
-// Bun.serve: `bun-serve.ts KIND`, a static route where the reply is always the same.
+// Bun.serve, as `bun-serve.ts KIND`: with a static route if the response is always the same, else with a handler.
 
 import { bodyOf, handlerOf, type Kind } from "./handler.ts";
 

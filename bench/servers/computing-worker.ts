@@ -1,4 +1,4 @@
-// A worker whose handler computes for a fifth of a millisecond or so: what more cores are for.
+// A worker whose handler computes for about 0.2 ms per request, so that more cores help.
 
 import { takeWorkerTask } from "../../src/workers/worker-task.ts";
 import { runWorker } from "../../src/workers/worker-main.ts";
@@ -12,5 +12,5 @@ function compute(): number {
 }
 
 const task = takeWorkerTask();
-if (task === undefined) throw new Error("this is a worker of bench/workers.ts: start that");
+if (task === undefined) throw new Error("computing-worker.ts is started by bench/workers.ts");
 runWorker(task, { fetch: () => new Response(String(compute())) });

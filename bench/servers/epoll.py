@@ -1,4 +1,4 @@
-# What CPython's select.epoll costs: ns for a call, of `poll` with one descriptor ready, and of `modify`. Prints them as JSON.
+# Measures CPython's select.epoll: ns per call of `poll` with one fd ready, `modify` and `recv`. Prints JSON.
 
 import json
 import select

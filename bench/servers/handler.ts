@@ -1,13 +1,13 @@
-// What every contender serves: the sentence, ready-made or by a handler; a large body; and the pages that some measures ask for.
+// The responses that all servers in a benchmark give: a sentence, static or from a handler; a large body; a few other pages.
 
 export const SENTENCE: string = "Hello from Epoll server!";
 export const LARGE: string = "x".repeat(1_048_576);
 const PIECE = new Uint8Array(65_536).fill(97);
 
-/** `static` and `large` are the same for every request; the others call a handler. */
+/** `static` and `large` are the same for every request; the other kinds call a handler. */
 export type Kind = "static" | "large" | "fetch" | "async" | "app";
 
-/** The body of a reply that is the same for every request; undefined if a handler is to be called. */
+/** Returns the body if it is the same for every request, or undefined for a handler. */
 export function bodyOf(kind: Kind): string | undefined {
   return kind === "static" ? SENTENCE : kind === "large" ? LARGE : undefined;
 }
@@ -18,7 +18,7 @@ export function handlerOf(kind: Kind): (request: Request) => Response | Promise<
   return app;
 }
 
-/** `/hello`, `/collect` (the body back), `/stream` (bytes without an end, as fast as they are taken). */
+/** Serves `/hello`, `/collect` (the request's body) and `/stream` (endless, as fast as the client reads). */
 function app(request: Request): Response | Promise<Response> {
   const { url } = request;
   if (url.endsWith("/hello")) return new Response(SENTENCE);

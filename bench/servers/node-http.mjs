@@ -1,4 +1,4 @@
-// node:http, on Bun or on Node: `node-http.mjs KIND`.
+// node:http on Bun or Node, as `node-http.mjs KIND`.
 
 import { createServer } from "node:http";
 

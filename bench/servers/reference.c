@@ -1,7 +1,7 @@
 /*
- * The reference: what a server on epoll costs in C. It frames requests as EpollServer does (a head equal to the last one is
- * known; else it is searched for its end and its Connection field), accepts and receives as eagerly, sends all replies of a
- * wake-up at once and dates them once a second. It has no time limits, and no rules for what a request may look like.
+ * A reference server on epoll in C. It frames requests as EpollServer does (a head with the same bytes as the last one isn't
+ * parsed again; otherwise it searches for the end and the Connection field), accepts and receives as eagerly, sends all responses
+ * of a wake-up in one call, and updates the Date once a second. It has no timeouts and doesn't validate requests.
  *
  *   cc -O2 -o reference reference.c && ./reference [bytes of the body]
  */
@@ -21,20 +21,20 @@
 enum { EVENTS = 1024, BUFFER = 65536, BURST = 64, BATCH = 256, FDS = 1 << 20 };
 
 struct connection {
-  char *held; /* the beginning of a request whose end has not come */
-  int held_size;
-  char *out; /* what the kernel had no room for */
+  char *pending; /* an incomplete request */
+  int pending_size;
+  char *out; /* output that the kernel had no room for */
   size_t out_at, out_size;
   int closes, lingers, is_watched;
 };
 
 static struct connection *connections[FDS];
-static char input[BUFFER], known[BUFFER], *replies, *last_reply;
+static char input[BUFFER], known[BUFFER], *responses, *last_response;
 static int known_size, epfd;
-static size_t reply_size, last_size, body_size = 24;
+static size_t response_size, last_size, body_size = 24;
 static time_t dated;
 
-static void date_replies(void) {
+static void date_responses(void) {
   static char date[64];
   char head[512], last[512];
   time_t now = time(0);
@@ -45,16 +45,16 @@ static void date_replies(void) {
   strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
   head_size = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n", date, body_size);
   last_head = snprintf(last, sizeof last, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", date, body_size);
-  reply_size = head_size + body_size;
+  response_size = head_size + body_size;
   last_size = last_head + body_size;
-  if (!replies) replies = malloc((body_size > 4096 ? 1 : BATCH) * (body_size + 512)), last_reply = malloc(last_size);
-  for (at = 0; at < (body_size > 4096 ? 1 : BATCH) * reply_size; at += reply_size) {
-    memcpy(replies + at, head, head_size);
-    memset(replies + at + head_size, 'x', body_size);
-    if (body_size == 24) memcpy(replies + at + head_size, "Hello from Epoll server!", 24);
+  if (!responses) responses = malloc((body_size > 4096 ? 1 : BATCH) * (body_size + 512)), last_response = malloc(last_size);
+  for (at = 0; at < (body_size > 4096 ? 1 : BATCH) * response_size; at += response_size) {
+    memcpy(responses + at, head, head_size);
+    memset(responses + at + head_size, 'x', body_size);
+    if (body_size == 24) memcpy(responses + at + head_size, "Hello from Epoll server!", 24);
   }
-  memcpy(last_reply, last, last_head);
-  memcpy(last_reply + last_head, replies + head_size, body_size);
+  memcpy(last_response, last, last_head);
+  memcpy(last_response + last_head, responses + head_size, body_size);
 }
 
 static void watch(int fd, unsigned mask) {
@@ -68,13 +68,13 @@ static void end(int fd) {
   struct connection *c = connections[fd];
   if (c->is_watched) epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0);
   close(fd);
-  free(c->held);
+  free(c->pending);
   free(c->out);
   free(c);
   connections[fd] = 0;
 }
 
-/* Sends, keeps what is left, and shuts down after the last. 0: the connection is gone. */
+/* Sends what the kernel takes and keeps the rest. Returns 0 if the connection is closed. */
 static int send_all(int fd, struct connection *c, const char *bytes, size_t size) {
   ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN) return end(fd), 0;
@@ -89,7 +89,7 @@ static int send_all(int fd, struct connection *c, const char *bytes, size_t size
   return 1;
 }
 
-/* The client has said that it sends no more. If the reply had to wait, something may have come all the same. */
+/* Closes after the last response. If that had to wait for the kernel, more input may have arrived, so half-close and drain it. */
 static void finish(int fd, struct connection *c, int is_at_once) {
   if (!c->closes || c->out) return;
   if (is_at_once) return end(fd);
@@ -100,20 +100,20 @@ static void finish(int fd, struct connection *c, int is_at_once) {
 static void receive(int fd) {
   struct connection *c = connections[fd];
   char *at = input, *stop;
-  int replies_owed = 0, n;
-  if (c->held) memcpy(input, c->held, c->held_size);
-  n = recv(fd, input + c->held_size, BUFFER - c->held_size, 0);
+  int responses_owed = 0, n;
+  if (c->pending) memcpy(input, c->pending, c->pending_size);
+  n = recv(fd, input + c->pending_size, BUFFER - c->pending_size, 0);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0) return end(fd);
   if (c->lingers) return;
-  stop = input + c->held_size + n;
-  free(c->held);
-  c->held = 0;
-  c->held_size = 0;
+  stop = input + c->pending_size + n;
+  free(c->pending);
+  c->pending = 0;
+  c->pending_size = 0;
   while (at < stop && !c->closes) {
     if (known_size && stop - at >= known_size && memcmp(at, known, known_size) == 0) {
       at += known_size;
-      replies_owed++;
+      responses_owed++;
     } else {
       char *head_end = memmem(at, stop - at, "\r\n\r\n", 4);
       int size, is_old, says_close;
@@ -127,23 +127,23 @@ static void receive(int fd) {
         c->closes = 1;
       } else {
         memcpy(known, at, known_size = size);
-        replies_owed++;
+        responses_owed++;
       }
       at += size;
     }
   }
   if (at < stop && !c->closes) {
-    c->held_size = stop - at;
-    c->held = malloc(c->held_size);
-    memcpy(c->held, at, c->held_size);
+    c->pending_size = stop - at;
+    c->pending = malloc(c->pending_size);
+    memcpy(c->pending, at, c->pending_size);
   }
-  while (replies_owed > 0) {
-    int count = body_size > 4096 ? 1 : replies_owed < BATCH ? replies_owed : BATCH;
-    if (!send_all(fd, c, replies, count * reply_size)) return;
-    replies_owed -= count;
+  while (responses_owed > 0) {
+    int count = body_size > 4096 ? 1 : responses_owed < BATCH ? responses_owed : BATCH;
+    if (!send_all(fd, c, responses, count * response_size)) return;
+    responses_owed -= count;
     if (c->out) return;
   }
-  if (c->closes && send_all(fd, c, last_reply, last_size)) finish(fd, c, at == stop);
+  if (c->closes && send_all(fd, c, last_response, last_size)) finish(fd, c, at == stop);
 }
 
 static void send_rest(int fd) {
@@ -178,7 +178,7 @@ int main(int count, char **arguments) {
   watch(listener, EPOLLIN);
   for (;;) {
     n = epoll_wait(epfd, events, EVENTS, -1);
-    date_replies();
+    date_responses();
     for (i = 0; i < n; i++) {
       fd = events[i].data.fd;
       if (fd == listener) {

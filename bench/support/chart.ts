@@ -1,4 +1,4 @@
-// The measure as a picture: processor time for a request, by work and by server. An SVG that stands alone, for light and dark pages.
+// Draws the results of the HTTP benchmark as an SVG for light and dark pages: processor time per request, by workload and server.
 
 import { median } from "./numbers.ts";
 import type { Result } from "../http.ts";
@@ -11,7 +11,7 @@ const ROW = 24;
 const BAR = 15;
 const GAP = 62;
 
-/** Ours in one colour, the rest in another; the kernel's part of each paler, and hatched by its outline. */
+/** EpollServer has a color of its own. The kernel's part of each bar is paler, with an outline. */
 const style = `
     svg { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --ours: #00795a; --theirs: #6e7781;
           font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
@@ -31,12 +31,12 @@ const style = `
     .ours .system { stroke: var(--ours); }
   `;
 
-/** @param machine what it was measured on, and with what */
+/** @param machine the hardware and the versions, as one line */
 export function chart(results: readonly Result[], machine: string, command: string): string {
   const parts: string[] = [];
   let y = TOP;
-  for (const { work, rows } of results) {
-    parts.push(`<text class="work" x="32" y="${y}">${escape(work.title)}</text>`);
+  for (const { workload, rows } of results) {
+    parts.push(`<text class="work" x="32" y="${y}">${escape(workload.title)}</text>`);
     y += 14;
     const bars = rows.map(({ name, rounds }) => {
       const total = median(rounds.map(({ cpuUs }) => cpuUs));
@@ -61,29 +61,29 @@ export function chart(results: readonly Result[], machine: string, command: stri
   }
   const lines = [...wrapped(machine, 120), command];
   const height = y - 10 + 20 * lines.length;
-  const title = "Processor time for one request";
+  const title = "Processor time per request";
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title desc">
   <title id="title">${title}</title>
   <desc id="desc">${escape(summary(results))}</desc>
   <style>${style}</style>
   <rect class="paper" width="${WIDTH}" height="${height}" rx="8"/>
   <text class="title" x="32" y="44">${title}</text>
-  <text class="subtitle" x="32" y="70">Of the server alone, all its threads; less is better. Full bars: the server's own; pale: the kernel's, for it.</text>
-  <text class="subtitle" x="32" y="90">Each group has a scale of its own.</text>
+  <text class="subtitle" x="32" y="70">Server process only, all threads, identical requests; lower is better. Solid: user time; pale: system time.</text>
+  <text class="subtitle" x="32" y="90">Each group has its own scale.</text>
 ${parts.map((line) => `  ${line}`).join("\n")}
 ${lines.map((line, i) => `  <text x="32" y="${y - 20 + 20 * i}">${escape(line)}</text>`).join("\n")}
 </svg>
 `;
 }
 
-/** All figures, in words. */
+/** Lists all figures, for screen readers. */
 function summary(results: readonly Result[]): string {
   return results
-    .map(({ work, rows }) => {
+    .map(({ workload, rows }) => {
       const figures = rows.map(
         ({ name, rounds }) => `${name} ${median(rounds.map(({ cpuUs }) => cpuUs)).toFixed(2)} µs`,
       );
-      return `${work.title}: ${figures.join(", ")}.`;
+      return `${workload.title}: ${figures.join(", ")}.`;
     })
     .join(" ");
 }

@@ -1,4 +1,4 @@
-// A server in a process of its own, on a core of its own: started, asked where it listens, measured, ended.
+// The servers that the benchmarks compare, each in its own process on its own core.
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ const PATIENCE_MS = 10_000;
 const TICK_US = 10_000; // proc(5) counts in hundredths of a second
 const servers = join(import.meta.dir, "../servers");
 
-/** Keep this process, which makes the load, off the server's core: sched_setaffinity(2). */
+/** Keeps this process, which generates the load, off the server's core: sched_setaffinity(2). */
 export function pinLoad(): void {
   const { symbols, close } = dlopen("libc.so.6", {
     sched_setaffinity: { args: ["i32", "u64", "buffer"], returns: "i32" },
@@ -21,17 +21,17 @@ export function pinLoad(): void {
   const cores = new Uint8Array(new ArrayBuffer(128));
   cores[0] = 1 << LOAD_CORE;
   if (symbols.sched_setaffinity(0, BigInt(cores.length), cores) !== 0)
-    throw new Error("this needs two processor cores");
+    throw new Error("the benchmark needs two processor cores");
   close();
 }
 
-/** How to start a server, and what it needs. */
+/** How to start a server. */
 export interface Recipe {
   name: string;
-  /** What must be on the machine. */
+  /** The program that must be installed. */
   needs?: string;
   command(kind: Kind): readonly string[];
-  /** Where it listens, if it cannot be asked. */
+  /** The port that it listens on; if undefined, the server prints it. */
   port?: number;
 }
 
@@ -44,7 +44,7 @@ export type RecipeName =
   | "nodeOnNode"
   | "reference"
   | "nginx"
-  | "document";
+  | "original";
 
 export const recipes: Readonly<Record<RecipeName, Recipe>> = {
   run: bunRecipe("EpollServer.run()", "epoll-server.ts", "run"),
@@ -70,20 +70,20 @@ export const recipes: Readonly<Record<RecipeName, Recipe>> = {
       return nginx().port;
     },
   },
-  document: {
-    name: "the document's program",
+  original: {
+    name: "original Python server",
     needs: "python3",
-    command: () => ["python3", join(servers, "document.py")],
+    command: () => ["python3", join(servers, "original.py")],
   },
 };
 
 export const isInstalled = ({ needs }: Recipe): boolean => needs === undefined || Bun.which(needs) !== null;
 
-function bunRecipe(name: string, file: string, ...ways: string[]): Recipe {
-  return { name, command: (kind) => [process.execPath, join(servers, file), ...ways, kind] };
+function bunRecipe(name: string, file: string, ...args: string[]): Recipe {
+  return { name, command: (kind) => [process.execPath, join(servers, file), ...args, kind] };
 }
 
-/** A folder for what is made for the measure, gone at its end. */
+/** A directory for generated files, removed at exit. */
 const scratch = mkdtempSync(join(tmpdir(), "epoll-hello-bench-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
@@ -91,7 +91,7 @@ function reference(): string {
   const program = join(scratch, "reference");
   if (!existsSync(program)) {
     const cc = Bun.spawnSync(["cc", "-O2", "-o", program, join(servers, "reference.c")], { stderr: "inherit" });
-    if (!cc.success) throw new Error("the C reference cannot be compiled");
+    if (!cc.success) throw new Error("cannot compile the C reference server");
   }
   return program;
 }
@@ -121,7 +121,7 @@ function freePort(): number {
   return (socket.getsockname() as InternetAddress).port;
 }
 
-/** What a server has used of its processor so far. */
+/** Processor time that a server has used so far. */
 export interface Usage {
   us: number;
   userUs: number;
@@ -139,14 +139,14 @@ export class Contender implements Disposable {
     if (child.stderr instanceof ReadableStream) void this.#count(child.stderr);
   }
 
-  /** How many lines it has written to standard error, if that is listened to: where an environment is given. */
+  /** Lines written to standard error, counted only if an environment was passed. */
   lines: number = 0;
 
   async #count(stream: ReadableStream<Uint8Array>): Promise<void> {
     for await (const bytes of stream) for (const byte of bytes) if (byte === 10) this.lines++;
   }
 
-  /** Start it, and wait until it serves. */
+  /** Starts a server, and waits until it serves. */
   static async start(recipe: Recipe, kind: Kind, environment?: Record<string, string>): Promise<Contender> {
     const { name } = recipe;
     const command = recipe.command(kind);
@@ -162,13 +162,13 @@ export class Contender implements Disposable {
         while (child.exitCode === null && !(await accepts(recipe.port))) await Bun.sleep(5);
         if (child.exitCode === null) return new Contender(name, child, recipe.port);
       } else {
-        let said = "";
+        let printed = "";
         for await (const bytes of child.stdout) {
-          said += new TextDecoder().decode(bytes);
-          if (said.includes("\n")) return new Contender(name, child, Number(said));
+          printed += new TextDecoder().decode(bytes);
+          if (printed.includes("\n")) return new Contender(name, child, Number(printed));
         }
       }
-      throw new Error(`${name} ended before it served`);
+      throw new Error(`${name} exited before it was ready`);
     } finally {
       clearTimeout(late);
     }
@@ -182,7 +182,7 @@ export class Contender implements Disposable {
     return this.#child.pid;
   }
 
-  /** Processor time that all its threads have used so far, in µs: schedstat of proc(5), which is exact. */
+  /** Processor time that all threads have used so far, in µs. Comes from schedstat (proc(5)), which is exact. */
   get cpuUs(): number {
     const tasks = `/proc/${this.pid}/task`;
     let ns = 0;
@@ -191,7 +191,7 @@ export class Contender implements Disposable {
     return ns / 1000;
   }
 
-  /** And how much of it was its own, not the kernel's: by the ticks of stat in proc(5). */
+  /** Processor time so far, with the user part, which comes from the clock ticks in stat (proc(5)). */
   get usage(): Usage {
     const fields = readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     return { us: this.cpuUs, userUs: Number(fields[11]) * TICK_US };

@@ -1,15 +1,15 @@
-// Load on a server: wrk where connections stay, ab where each is for one request. Each run is bounded and ends by itself.
+// Load generation with wrk, or with ab for HTTP/1.0. Each run ends after a fixed time.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Contender } from "./contender.ts";
 
-/** What one run showed. */
+/** The figures of one run. */
 export interface Figures {
   requests: number;
   perSecond: number;
-  /** Processor time of the server for a request, µs. */
+  /** Processor time of the server per request, in µs. */
   cpuUs: number;
   userUs: number;
   systemUs: number;
@@ -21,17 +21,17 @@ export interface Figures {
 export interface Load {
   connections: number;
   pipelined?: number;
-  /** A connection for each request; HTTP/1.1 with `Connection: close`. */
+  /** Opens a connection for each request: HTTP/1.1 with `Connection: close`. */
   closes?: boolean;
-  /** The same by HTTP/1.0, as ab does: the only way with a server whose replies wrk does not like. */
-  isOld?: boolean;
-  /** Header lines beside those of wrk. */
+  /** Uses HTTP/1.0 with a connection for each request, through ab, for a server whose responses wrk rejects. */
+  isHttp10?: boolean;
+  /** Header lines in addition to those of wrk. */
   headers?: readonly string[];
-  /** Each request has an X-Request-Id of its own, as behind a proxy: no head comes twice in a row. */
+  /** Gives each request its own X-Request-Id, as a proxy does, so that no head equals the one before. */
   isVaried?: boolean;
 }
 
-/** What a browser sends: 700 bytes. */
+/** The headers that a browser sends: 700 bytes. */
 export const BROWSER_HEADERS: readonly string[] = [
   "Connection: keep-alive",
   'sec-ch-ua: "Chromium";v="140", "Not=A?Brand";v="24", "Google Chrome";v="140"',
@@ -63,10 +63,10 @@ end
 const scripts = mkdtempSync(join(tmpdir(), "epoll-hello-load-"));
 process.on("exit", () => rmSync(scripts, { recursive: true, force: true }));
 
-/** Put a load on the server for so long. */
+/** Loads the server for the given time. */
 export async function load(server: Contender, load: Load, seconds: number): Promise<Figures> {
   const before = server.usage;
-  const { requests, perSecond, p50Us, p99Us } = load.isOld
+  const { requests, perSecond, p50Us, p99Us } = load.isHttp10
     ? await ab(server, load, seconds)
     : await wrk(server, load, seconds);
   const after = server.usage;
@@ -84,11 +84,11 @@ export async function load(server: Contender, load: Load, seconds: number): Prom
   };
 }
 
-type Seen = Pick<Figures, "requests" | "perSecond" | "p50Us" | "p99Us">;
+type ClientFigures = Pick<Figures, "requests" | "perSecond" | "p50Us" | "p99Us">;
 
-async function wrk(server: Contender, load: Load, seconds: number): Promise<Seen> {
+async function wrk(server: Contender, load: Load, seconds: number): Promise<ClientFigures> {
   const { connections, pipelined = 1, closes = false, headers = [] } = load;
-  const given = [...headers, ...(closes ? ["Connection: close"] : [])].flatMap((line) => ["-H", line]);
+  const headerFlags = [...headers, ...(closes ? ["Connection: close"] : [])].flatMap((line) => ["-H", line]);
   const source = load.isVaried
     ? VARIED
     : pipelined > 1
@@ -102,15 +102,15 @@ async function wrk(server: Contender, load: Load, seconds: number): Promise<Seen
     `-c${connections}`,
     `-d${seconds}s`,
     "--latency",
-    ...given,
+    ...headerFlags,
     ...(source === "" ? [] : ["-s", script]),
     `${server.url}/`,
   ]);
-  // Where each connection is for one request, wrk takes the end of one without `Connection: close` in its reply for an error.
+  // With one request per connection, wrk counts the end of a response without `Connection: close` as a read error.
   const faults = closes
     ? /Non-2xx|Socket errors: (?!connect 0, read \d+, write 0, timeout 0)/
     : /Non-2xx|Socket errors/;
-  if (faults.test(text)) throw new Error(`wrk has had errors from ${server.name}:\n${text}`);
+  if (faults.test(text)) throw new Error(`wrk reports errors from ${server.name}:\n${text}`);
   return {
     requests: Number(/(\d+) requests in/.exec(text)?.[1]),
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
@@ -119,7 +119,7 @@ async function wrk(server: Contender, load: Load, seconds: number): Promise<Seen
   };
 }
 
-async function ab(server: Contender, { connections }: Load, seconds: number): Promise<Seen> {
+async function ab(server: Contender, { connections }: Load, seconds: number): Promise<ClientFigures> {
   const text = await output([
     "ab",
     "-q",
@@ -132,7 +132,7 @@ async function ab(server: Contender, { connections }: Load, seconds: number): Pr
     `${server.url}/`,
   ]);
   const [, failed = "0"] = /Failed requests:\s+(\d+)/.exec(text) ?? [];
-  if (Number(failed) > 0) throw new Error(`ab has had errors from ${server.name}:\n${text}`);
+  if (Number(failed) > 0) throw new Error(`ab reports errors from ${server.name}:\n${text}`);
   return {
     requests: Number(/Complete requests:\s+(\d+)/.exec(text)?.[1]),
     perSecond: Number(/Requests per second:\s+([\d.]+)/.exec(text)?.[1]),
@@ -148,7 +148,7 @@ async function output(command: string[]): Promise<string> {
   return text;
 }
 
-/** `"1.23ms"` */
+/** Parses a time such as `"1.23ms"`. */
 function micros(text = ""): number {
   const [, value, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? [];
   return Number(value) * ({ us: 1, ms: 1000, s: 1_000_000 }[unit ?? "us"] ?? 1);

@@ -1,4 +1,4 @@
-// What was measured on, and with what, in a line.
+// The hardware and the versions of the programs that a benchmark ran with, as one line.
 
 import { readFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -9,7 +9,7 @@ export function machine(): string {
 }
 
 function versions(): string[] {
-  const said = (tool: string, ...command: string[]): string[] => {
+  const versionOf = (tool: string, ...command: string[]): string[] => {
     if (Bun.which(tool) === null) return [];
     const { stdout, stderr } = Bun.spawnSync([tool, ...command]);
     const number = /\d+\.\d+(\.\d+)?/.exec(`${stdout}${stderr}`)?.[0];
@@ -19,10 +19,10 @@ function versions(): string[] {
   return [
     `epoll-hello ${own.version}`,
     `Bun ${Bun.version}`,
-    ...said("node", "--version"),
-    ...said("python3", "--version"),
-    ...said("nginx", "-v"),
-    ...said("cc", "--version"),
-    ...said("wrk", "--version"),
+    ...versionOf("node", "--version"),
+    ...versionOf("python3", "--version"),
+    ...versionOf("nginx", "-v"),
+    ...versionOf("cc", "--version"),
+    ...versionOf("wrk", "--version"),
   ];
 }

@@ -1,41 +1,42 @@
-// The measure as Markdown: processor time for a request, a row for each work and a column for each server; then what was promised.
+// Formats the results of the HTTP benchmark as Markdown: processor time per request, then the ratios and their targets.
 
 import type { Result } from "../http.ts";
 import { median } from "./numbers.ts";
 import { ratioOf } from "./ratios.ts";
+import { WITHOUT_IDLE } from "./workloads.ts";
 
 export function markdown(results: readonly Result[], machine: string, command: string): string {
   const all = new Set(results.flatMap(({ rows }) => rows.map(({ name }) => name)));
-  const names = [...all].filter((name) => !name.endsWith(", without them")); // that is for a ratio
-  const figures = results.map(({ work, rows }) => {
+  const names = [...all].filter((name) => !name.endsWith(WITHOUT_IDLE)); // measured only for a ratio
+  const figures = results.map(({ workload, rows }) => {
     const cells = names.map((name) => {
       const row = rows.find((one) => one.name === name);
       if (row === undefined) return "";
       const us = median(row.rounds.map(({ cpuUs }) => cpuUs));
       return us.toFixed(us < 1 ? 2 : us < 100 ? 1 : 0);
     });
-    return [work.title, ...cells];
+    return [workload.title, ...cells];
   });
-  const promises = results.flatMap(({ work, rows }) =>
-    (work.promises ?? []).map((promise) => {
-      const { ratio, least, most } = ratioOf(promise, rows) ?? { ratio: NaN, least: NaN, most: NaN };
-      const what = promise.of === "userUs" ? ", user time only" : "";
+  const ratios = results.flatMap(({ workload, rows }) =>
+    (workload.targets ?? []).map((target) => {
+      const { ratio, least, most } = ratioOf(target, rows) ?? { ratio: NaN, least: NaN, most: NaN };
+      const note = target.of === "userUs" ? ", user time only" : "";
       const range = `${least.toFixed(2)}–${most.toFixed(2)}`;
       return [
-        work.title,
-        `${promise.ours} ÷ ${promise.theirs}${what}`,
+        workload.title,
+        `${target.ours} ÷ ${target.theirs}${note}`,
         ratio.toFixed(2),
         range,
-        promise.atMost.toFixed(2),
+        target.atMost.toFixed(2),
       ];
     }),
   );
   return [
-    "µs of processor time for a request (medians):",
+    "µs of processor time per request (medians):",
     "",
     ...table(["", ...names], figures),
     "",
-    ...table(["", "ratio", "median", "least–most", "aim: at most"], promises),
+    ...table(["", "ratio", "median", "min–max", "target: at most"], ratios),
     "",
     `${machine}. \`${command}\``,
     "",

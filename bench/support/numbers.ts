@@ -1,6 +1,6 @@
 // Medians and other quantiles.
 
-/** The value that a share of all of them does not exceed. */
+/** Returns the value that the given share of all values doesn't exceed. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;

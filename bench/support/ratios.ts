@@ -1,8 +1,8 @@
-// Our cost divided by another's, round by round: both had to themselves the same minute.
+// Ratios of EpollServer's cost to another server's, per round, because both ran under the same conditions then.
 
 import type { Result } from "../http.ts";
 import { median } from "./numbers.ts";
-import type { Promised } from "./works.ts";
+import type { TargetRatio } from "./workloads.ts";
 
 export interface Ratio {
   ratio: number;
@@ -10,8 +10,8 @@ export interface Ratio {
   most: number;
 }
 
-/** undefined: one of them was not measured. */
-export function ratioOf({ ours, theirs, of }: Promised, rows: Result["rows"]): Ratio | undefined {
+/** Returns undefined if one of the servers wasn't measured. */
+export function ratioOf({ ours, theirs, of }: TargetRatio, rows: Result["rows"]): Ratio | undefined {
   const [mine, other] = [ours, theirs].map((name) => rows.find((row) => row.name === name)?.rounds);
   if (mine === undefined || other === undefined) return undefined;
   const ratios = mine.map((figures, round) => figures[of] / (other[round]?.[of] ?? NaN));

@@ -5,12 +5,19 @@ import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from ".
 import { ask, Client } from "../support/client.ts";
 import { FetchServer } from "../support/fetch-server.ts";
 import { eventually } from "../support/eventually.ts";
+import { scaled } from "../support/scale.ts";
 
 setDefaultTimeout(60_000);
 
-const EACH = 500;
+const EACH = scaled(100, 500);
 /** Short, so that the test is. */
-const options = { headerTimeoutMs: 2000, bodyTimeoutMs: 2000, minBodyRate: 10_000, writeTimeoutMs: 2000 };
+const timeoutMs = scaled(700, 2000);
+const options = {
+  headerTimeoutMs: timeoutMs,
+  bodyTimeoutMs: timeoutMs,
+  minBodyRate: 10_000,
+  writeTimeoutMs: timeoutMs,
+};
 /** What a wave may leave in use that the one before did not: a wave that was kept would be many times that. */
 const LEFT_BYTES = 2_000_000;
 /** No drop falls later than this, and none much earlier. */

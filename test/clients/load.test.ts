@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FetchServer } from "../support/fetch-server.ts";
 import { run, endPrograms } from "../support/programs.ts";
+import { scaled } from "../support/scale.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -16,7 +17,7 @@ const modes = [
   { blocks: false, options: { eager: true } },
 ];
 
-for (const mode of modes) {
+for (const mode of modes.slice(0, scaled(1, modes.length))) {
   describe(JSON.stringify(mode), () => {
     test.skipIf(Bun.which("ab") === null)("ab, HTTP/1.0 with and without keep-alive", async () => {
       await using server = await FetchServer.start(mode);

@@ -6,6 +6,7 @@ import {
   type EpollServerOptions,
   type FetchHandler,
   type InternetAddress,
+  SHUT_WR,
   Socket,
 } from "../../src/index.ts";
 import { parseReplies } from "../support/fetch-stage.ts";
@@ -26,6 +27,7 @@ function served(fetch: FetchHandler, requests: string[], count: number, options:
     const client = new Socket();
     client.connect({ address: "127.0.0.1", port: server.port as number });
     client.send(text);
+    client.shutdown(SHUT_WR); // otherwise the server lingers, for a client that can't close while run() blocks
     return client;
   });
   server.run();
@@ -148,6 +150,7 @@ test("a handler that waits for its body, and iterations later for a timer, is to
     });
     client.send("c");
     late.send("c");
+    for (const socket of [client, late]) socket.shutdown(SHUT_WR);
     server.run();
     const statuses = [client, late].map((socket) =>
       parseReplies(Buffer.from(socket.recv(10_000) ?? []).toString("latin1")).map(({ status }) => status),

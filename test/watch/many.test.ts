@@ -4,13 +4,14 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../src/kernel/constants.ts";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLIN, EPOLLOUT, Socket, socketpair, watch } from "../../src/index.ts";
+import { scaled } from "../support/scale.ts";
 import { leavesNothing, countBridgeThreads } from "../support/threads.ts";
 import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
 /** Some wake-ups involve the bridge thread. For more of them: WAKE_UPS=1000000 bun test test/watch/many.test.ts */
-const WAKE_UPS = Number(process.env["WAKE_UPS"] ?? 20_000);
+const WAKE_UPS = Number(process.env["WAKE_UPS"] ?? scaled(5_000, 20_000));
 const MANY = 10_000;
 /** Maximum number of callbacks in one iteration. */
 const MAX_CALLBACKS = 256;

@@ -3,6 +3,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../support/children.ts";
 import { endPrograms, run } from "../support/programs.ts";
+import { scaled } from "../support/scale.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -131,7 +132,7 @@ test("process.exit works at any time", async () => {
     `const server = new EpollServer({ hostname: "127.0.0.1" }); await server.start(); process.exit(7);`,
   ];
   for (const moment of moments) {
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < scaled(1, 3); i++) {
       expect([moment, ...(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}); ${moment}`))]).toEqual([
         moment,
         "",
@@ -150,7 +151,7 @@ test("terminating a Worker ends its thread and closes its fds, and watches of ot
     const watcher = watch(ours, EPOLLOUT, () => void calls++);
     let ports = [];
     let fds = 0;
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < ${scaled(20, 60)}; i++) {
       if (i === 5) fds = readdirSync("/proc/self/fd").length; // by now Bun has opened its own fds
       const worker = new Worker(source);
       ports.push(await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data))));

@@ -1,20 +1,20 @@
-// The three servers that the suite asks: a static reply, a handler that tells what it got, and one that touches no body.
+// The servers under test: a static response, a handler that reports what it received, and one that ignores bodies.
 
 import { Stage } from "../../support/server.ts";
 import type { EpollServerOptions } from "../../../src/index.ts";
 import type { Kind } from "./case.ts";
 
-/** What the echoing handler replies with. */
+/** What the `echo` handler received, and responds with as JSON. */
 export interface Echo {
   method: string;
   url: string;
-  /** By lower-case name. */
+  /** Keyed by name in lower case. */
   headers: Record<string, string>;
-  /** Each byte a character. */
+  /** One character per byte. */
   body: string;
 }
 
-/** A stage, and the targets of the requests that its handler was called for. */
+/** A running server, and the targets of the requests that its handler was called with. */
 export interface Served {
   stage: Stage;
   seen: string[];
@@ -26,34 +26,34 @@ export function serve(kind: Kind, options: EpollServerOptions = {}): Served {
   const fetch = (request: Request): Response | Promise<Response> => {
     const target = targetOf(request.url);
     seen.push(target);
-    return kind === "echo" ? echo(request, target) : (special(request, target) ?? new Response("deaf"));
+    return kind === "echo" ? echo(request, target) : (respondTo(request, target) ?? new Response("deaf"));
   };
   return { stage: new Stage({ fetch, ...options }), seen };
 }
 
 async function echo(request: Request, target: string): Promise<Response> {
-  if (target.startsWith("/body/")) return special(request, target) as Promise<Response>;
+  if (target.startsWith("/body/")) return respondTo(request, target) as Promise<Response>;
   const body = Buffer.from(await request.arrayBuffer()).toString("latin1");
   const { method, url } = request;
-  const told: Echo = { method, url, headers: Object.fromEntries(request.headers), body };
-  return special(request, target) ?? Response.json(told);
+  const received: Echo = { method, url, headers: Object.fromEntries(request.headers), body };
+  return respondTo(request, target) ?? Response.json(received);
 }
 
-/** The path and the query. */
+/** Returns the path and the query of a URL. */
 export function targetOf(url: string): string {
   const { pathname, search } = new URL(url);
   return pathname + search;
 }
 
-/** What the handlers do when they are asked for it by the target. */
-function special(request: Request, target: string): Response | Promise<Response> | undefined {
-  const [, what = "", count = "1"] = target.split("/");
-  switch (what) {
+/** Responds to the targets that ask for something out of the ordinary: `/204`, `/stream`, `/slow/3`, … */
+function respondTo(request: Request, target: string): Response | Promise<Response> | undefined {
+  const [, action = "", argument = "1"] = target.split("/");
+  switch (action) {
     case "body":
-      return withBody(request, count);
+      return withBody(request, argument);
     case "204":
     case "304":
-      return new Response(null, { status: Number(what), headers: { "X-Status": what } });
+      return new Response(null, { status: Number(action), headers: { "X-Status": action } });
     case "404":
       return new Response("not here", { status: 404 });
     case "close":
@@ -67,7 +67,7 @@ function special(request: Request, target: string): Response | Promise<Response>
     case "large":
       return new Response("x".repeat(500_000));
     case "slow":
-      return slowly(Number(count));
+      return slowly(Number(argument));
     case "stream":
       return new Response(stream());
     case "throw":
@@ -77,7 +77,7 @@ function special(request: Request, target: string): Response | Promise<Response>
   }
 }
 
-/** What can be done with a body other than reading all of it. */
+/** Responds after doing something with the body other than reading all of it. */
 async function withBody(request: Request, how: string): Promise<Response> {
   if (how === "pipe") return new Response(request.body);
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
@@ -86,10 +86,10 @@ async function withBody(request: Request, how: string): Promise<Response> {
   return new Response(how);
 }
 
-/** After so many turns of Bun's loop. */
-async function slowly(turns: number): Promise<Response> {
-  for (let left = turns; left > 0; left--) await new Promise(setImmediate);
-  return new Response(`after ${turns}`);
+/** Responds after the given number of iterations of Bun's event loop. */
+async function slowly(iterations: number): Promise<Response> {
+  for (let left = iterations; left > 0; left--) await new Promise(setImmediate);
+  return new Response(`after ${iterations}`);
 }
 
 function stream(): ReadableStream<Uint8Array> {

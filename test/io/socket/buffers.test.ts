@@ -3,6 +3,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SO_TYPE, SOCK_DGRAM, SOL_SOCKET } from "../../../src/kernel/constants.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
+import { scaled } from "../../support/scale.ts";
 import { eventually, everySocketIsClosed, Pair, pattern, Place, text } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -97,7 +98,7 @@ test("an address does not change after the next call", () => {
 test("bytes are correct with a garbage collection after every call", () => {
   using pair = new Pair(...socketpair());
   // Each collection takes about 20 ms, because other test files have filled the heap.
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < scaled(50, 400); i++) {
     const size = 1 + ((i * 37) % 3000);
     const sent = pattern(size + 5, i);
     pair.client.sendmsg([sent.subarray(5, 5 + (size >> 1)), sent.subarray(5 + (size >> 1))]);
@@ -114,7 +115,7 @@ test("datagrams and addresses are correct with garbage collections in between", 
   using place = new Place("AF_UNIX abstract");
   using pair = place.datagrams();
   const from = pair.client.getsockname();
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < scaled(25, 200); i++) {
     const sent = pattern(50, i);
     pair.client.sendto(sent, pair.server.getsockname());
     Bun.gc(true);

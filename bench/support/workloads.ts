@@ -1,43 +1,46 @@
-// The works of the HTTP measure: what is asked for, of whom, and which ratios are promised.
+// The workloads of the HTTP benchmark: load, servers, and target ratios.
 
 import type { Kind } from "../servers/handler.ts";
 import { type RecipeName, recipes } from "./contender.ts";
 import { BROWSER_HEADERS, type Load } from "./load.ts";
 
-/** One server, serving one kind of reply. */
+/** One server, with one kind of response. */
 export interface Entry {
   recipe: RecipeName;
   kind: Kind;
-  /** Without the idle connections of the work. */
-  isAlone?: boolean;
+  /** Leaves out the workload's idle connections. */
+  hasNoIdle?: boolean;
 }
 
-/** Our cost divided by another's; at most so much. */
-export interface Promised {
+/** The upper limit for the ratio of our cost to another server's. */
+export interface TargetRatio {
   ours: string;
   theirs: string;
   of: "cpuUs" | "userUs";
   atMost: number;
 }
 
-export interface Work {
+export interface Workload {
   id: string;
   title: string;
   load: Load;
-  /** Connections that are open beside, and silent. */
+  /** Additional connections that stay open and idle. */
   idle?: number;
-  /** Each round against new processes. */
+  /** Starts new server processes in each round. */
   isFresh?: boolean;
-  /** It is in the chart. */
+  /** Whether the chart shows it. */
   isPictured?: boolean;
   entries: Entry[];
-  promises?: Promised[];
+  targets?: TargetRatio[];
 }
 
-/** How an entry is called in a table. */
-export function label({ recipe, kind, isAlone }: Entry): string {
+/** Appended to the names of servers that are measured without the idle connections. */
+export const WITHOUT_IDLE = ", without idle connections";
+
+/** Returns the name of an entry in tables. */
+export function label({ recipe, kind, hasNoIdle }: Entry): string {
   const { name } = recipes[recipe];
-  if (isAlone) return `${name}, without them`;
+  if (hasNoIdle) return `${name}${WITHOUT_IDLE}`;
   if (kind === "large") return name;
   const isHandled = kind === "fetch" || kind === "async";
   if (recipe === "bunServe") return isHandled ? `${name}, ${kind}` : `${name}, static`;
@@ -59,21 +62,21 @@ const all = [
   entry("nodeOnNode"),
 ];
 const some = [...ours, entry("reference"), entry("nginx"), entry("bunServe")];
-const cpu = (theirs: string, atMost: number, mine = "EpollServer.run()"): Promised => ({
+const cpu = (theirs: string, atMost: number, mine = "EpollServer.run()"): TargetRatio => ({
   ours: mine,
   theirs,
   of: "cpuUs",
   atMost,
 });
 
-export const works: Work[] = [
+export const workloads: Workload[] = [
   {
     id: "keep-alive-64",
     title: "keep-alive, 64 connections",
     isPictured: true,
     load: { connections: 64 },
     entries: all,
-    promises: [
+    targets: [
       cpu("C reference", 1.08),
       cpu("Bun.serve, static", 0.95),
       { ...cpu("Bun.serve, static", 0.45), of: "userUs" },
@@ -89,7 +92,7 @@ export const works: Work[] = [
     isPictured: true,
     load: { connections: 64, pipelined: 16 },
     entries: all,
-    promises: [cpu("Bun.serve, static", 0.75), cpu("Bun.serve, fetch", 0.1)],
+    targets: [cpu("Bun.serve, static", 0.75), cpu("Bun.serve, fetch", 0.1)],
   },
   {
     id: "one-request",
@@ -97,42 +100,42 @@ export const works: Work[] = [
     isPictured: true,
     load: { connections: 20, closes: true },
     entries: [...some, entry("bunServe", "fetch")],
-    promises: [cpu("Bun.serve, static", 1)],
+    targets: [cpu("Bun.serve, static", 1)],
   },
   {
-    id: "document",
+    id: "original",
     title: "one request per connection (HTTP/1.0), 20 at a time, new processes",
-    load: { connections: 20, isOld: true },
+    load: { connections: 20, isHttp10: true },
     isFresh: true,
-    entries: [entry("run"), entry("start"), entry("reference"), entry("document")],
-    promises: [cpu("the document's program", 0.75)],
+    entries: [entry("run"), entry("start"), entry("reference"), entry("original")],
+    targets: [cpu("original Python server", 0.75)],
   },
   {
     id: "browser",
-    title: "keep-alive, 64 connections, a browser's request of 700 bytes",
+    title: "keep-alive, 64 connections, a browser's head of 700 bytes",
     load: { connections: 64, headers: BROWSER_HEADERS },
     entries: some,
   },
   {
     id: "varied",
-    title: "keep-alive, 64 connections, each head another (X-Request-Id)",
+    title: "keep-alive, 64 connections, all heads different (X-Request-Id)",
     load: { connections: 64, isVaried: true },
     entries: [...some, entry("run", "fetch"), entry("bunServe", "fetch")],
   },
   {
     id: "idle-10000",
-    title: "keep-alive, 64 connections among 10,000 idle ones",
+    title: "keep-alive, 64 connections, 10,000 more idle",
     load: { connections: 64 },
     idle: 10_000,
-    entries: [...some, { ...entry("run"), isAlone: true }, { ...entry("start"), isAlone: true }],
-    promises: [
-      cpu("EpollServer.run(), without them", 1.05),
-      cpu("EpollServer.start(), without them", 1.05, "EpollServer.start()"),
+    entries: [...some, { ...entry("run"), hasNoIdle: true }, { ...entry("start"), hasNoIdle: true }],
+    targets: [
+      cpu(`EpollServer.run()${WITHOUT_IDLE}`, 1.05),
+      cpu(`EpollServer.start()${WITHOUT_IDLE}`, 1.05, "EpollServer.start()"),
     ],
   },
   {
     id: "large",
-    title: "keep-alive, 16 connections, replies of 1 MB",
+    title: "keep-alive, 16 connections, responses of 1 MB",
     load: { connections: 16 },
     entries: [entry("run", "large"), entry("start", "large"), entry("reference", "large"), entry("bunServe", "large")],
   },

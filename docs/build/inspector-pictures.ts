@@ -1,11 +1,11 @@
 // Takes the README's screenshots of the inspector, docs/inspect-light.png and docs/inspect-dark.png.
 //
-//   bun docs/pictures.ts        requires Chromium
+//   bun docs/build/inspector-pictures.ts        requires Chromium
 
 import { join } from "node:path";
-import { openBrowser } from "../test/support/browser.ts";
-import { inspected } from "../test/support/inspected.ts";
-import { eventually } from "../test/support/eventually.ts";
+import { openBrowser } from "../../test/support/browser.ts";
+import { inspected } from "../../test/support/inspected.ts";
+import { eventually } from "../../test/support/eventually.ts";
 
 await using it = await inspected({ keepAlive: false, eager: false }, 1_000); // few idle iterations
 await using opened = await openBrowser();
@@ -33,6 +33,6 @@ await tab.waitForSelector(".fd-details dl");
 await tab.mouse.move(0, 0);
 for (const colorScheme of ["light", "dark"] as const) {
   await tab.emulateMedia({ colorScheme });
-  await tab.screenshot({ path: join(import.meta.dir, `inspect-${colorScheme}.png`) });
+  await tab.screenshot({ path: join(import.meta.dir, "..", `inspect-${colorScheme}.png`) });
 }
 await context.close();

@@ -1,5 +1,4 @@
-# The program that this project started from, in Python 3: its states, its one request per connection, its reply with the
-# header lines put right, and nothing printed for a request.
+# The tutorial's server that this project started from, ported to Python 3, with correct header lines and without output per request.
 
 import select
 import socket
@@ -17,7 +16,7 @@ class EpollServer:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((host, port))
-        self.sock.listen(128)  # the document's 1 loses connections under load
+        self.sock.listen(128)  # the original's 1 loses connections under load
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.epoll = select.epoll()
