@@ -127,7 +127,7 @@ export class EpollServer implements AsyncDisposable {
   get stats(): ServerStats {
     const { accepted, open, bytesIn, bytesOut, timeouts, errors } = this.#loop;
     const { requests } = this.#protocol;
-    const rejectedBy = { ...noRejections(), ...this.#protocol.refusedBy };
+    const rejectedBy = { ...noRejections(), ...this.#protocol.rejectedBy };
     const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0);
     return { accepted, open, requests, bytesIn, bytesOut, timeouts, rejected, rejectedBy, errors };
   }
@@ -267,7 +267,7 @@ export class EpollServer implements AsyncDisposable {
    * @returns its address, family and port; null if it came over a unix socket, or is no request of this server
    */
   requestIP(request: Request): InternetAddress | null {
-    const peer = ServerRequest.channelOf(request)?.peer;
+    const peer = ServerRequest.connectionOf(request)?.peer;
     return peer !== undefined && "address" in peer ? peer : null;
   }
 

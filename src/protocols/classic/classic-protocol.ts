@@ -35,7 +35,7 @@ export class ClassicProtocol implements Protocol {
   /** Requests answered. */
   requests: number = 0;
   /** Requests refused. */
-  readonly refusedBy: RejectionCounts = noRejections();
+  readonly rejectedBy: RejectionCounts = noRejections();
 
   readonly #reply: SerializedResponse;
   readonly #tooLarge: SerializedResponse;
@@ -66,7 +66,7 @@ export class ClassicProtocol implements Protocol {
     const request = held.bytes.subarray(0, held.length);
     const end = endOf(request, searched);
     if ((end < 0 ? held.length : end) > this.#maxHeaderBytes) {
-      this.refusedBy["header-too-large"]++;
+      this.rejectedBy["header-too-large"]++;
       this.#answer(channel, request, this.#tooLarge);
     } else if (end < 0) {
       channel.phase = "head";
@@ -86,12 +86,12 @@ export class ClassicProtocol implements Protocol {
   timeout(channel: ProtocolConnection): void {
     const held = channel.state as Held | undefined;
     if (held === undefined) return channel.finish(false);
-    this.refusedBy["header-timeout"]++;
+    this.rejectedBy["header-timeout"]++;
     this.#answer(channel, held.bytes.subarray(0, held.length), this.#tooLate);
   }
 
   reject(channel: ProtocolConnection): void {
-    this.refusedBy["too-many-connections"]++;
+    this.rejectedBy["too-many-connections"]++;
     channel.finish(false);
   }
 

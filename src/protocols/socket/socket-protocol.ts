@@ -190,7 +190,7 @@ export class SocketProtocol implements Protocol {
   readonly isDuplex: boolean = true;
   readonly lingers: boolean = true;
   readonly requests: number = 0;
-  readonly refusedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
+  readonly rejectedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
 
   readonly #handlers: SocketHandlers;
   readonly #sys: Syscalls;
@@ -232,7 +232,7 @@ export class SocketProtocol implements Protocol {
   }
 
   reject(channel: ProtocolConnection): void {
-    this.refusedBy["too-many-connections"]++;
+    this.rejectedBy["too-many-connections"]++;
     channel.finish(false);
   }
 
