@@ -22,7 +22,7 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
   afterAll(async () => {
     await chromium[Symbol.asyncDispose]();
     await using ending = server;
-    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: [] });
+    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
   });
 
   /** Run in the page; it has no types here, so it is text. */

@@ -26,7 +26,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
   afterAll(async () => {
     rmSync(folder, { recursive: true });
     await using ending = server;
-    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
   });
 
   /** What curl shows, and what it says of its own. */

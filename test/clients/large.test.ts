@@ -48,7 +48,7 @@ for (const [mode, serve] of Object.entries(modes)) {
           happens(client);
         }
         expect(server.peakKb - before).toBeLessThan(GROWTH_KB);
-        expect(await server.stop()).toMatchObject({ requests: 1, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+        expect(await server.stop()).toMatchObject({ requests: 1, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
       };
       test(what, body, PATIENCE_MS);
     }

@@ -26,7 +26,7 @@ for (const mode of modes) {
           expect(counts).toEqual({ complete: 2000, failed: 0, isAllOk: true });
         }
       }
-      expect(await server.stop()).toMatchObject({ open: 0, requests: 8000, rejected: 0, timeouts: 0, errors: [] });
+      expect(await server.stop()).toMatchObject({ open: 0, requests: 8000, rejected: 0, timeouts: 0, thrown: [] });
     });
 
     test.skipIf(Bun.which("ab") === null)("ab with a body", async () => {
@@ -42,7 +42,7 @@ for (const mode of modes) {
       } finally {
         rmSync(folder, { recursive: true });
       }
-      expect(await server.stop()).toMatchObject({ open: 0, requests: 3000, rejected: 0, timeouts: 0, errors: [] });
+      expect(await server.stop()).toMatchObject({ open: 0, requests: 3000, rejected: 0, timeouts: 0, thrown: [] });
     });
 
     test.skipIf(Bun.which("wrk") === null)("wrk, on a hundred connections", async () => {
@@ -54,7 +54,7 @@ for (const mode of modes) {
         expect(Number(/(\d+) requests in/.exec(stdout)?.[1])).toBeGreaterThan(100);
         expect(stdout).not.toMatch(/Socket errors|Non-2xx/);
       }
-      expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: [] });
+      expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
     });
   });
 }

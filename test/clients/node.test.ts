@@ -53,7 +53,7 @@ test.skipIf(!hasNode)("http: what it gets is what it asked for", async () => {
     ],
     echo: [true, true],
   });
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
 });
 
 test.skipIf(!hasNode)("undici: ten at once on one connection, in order, and its fetch", async () => {
@@ -71,5 +71,5 @@ test.skipIf(!hasNode)("undici: ten at once on one connection, in order, and its 
     "fetch, echo": true,
   });
   await server.said("aborted");
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
 });

@@ -32,5 +32,5 @@ test.skipIf(Bun.which("python3") === null)("http.client and urllib get what they
     urllib_get: "hello",
     urllib_post: true,
   });
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
 });

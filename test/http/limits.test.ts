@@ -1,7 +1,8 @@
 // Every bound a client can run into: the status that it gets, exactly at the bound, and that the next client is served.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import type { EpollServerOptions, RejectionReason } from "../../src/index.ts";
+import { FastPath } from "../../src/protocols/http/fast-path.ts";
 import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage } from "../support/server.ts";
@@ -77,6 +78,20 @@ for (const [options, within, beyond, status, reason] of bounds) {
       }));
   }
 }
+
+test("a long head that arrives byte by byte is not parsed again at every byte", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(undefined, { maxHeaderBytes: 16_384 });
+    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(12_000)}\r\n\r\n`;
+    const client = stage.client();
+    using parse = spyOn(FastPath.prototype, "readHead");
+    for (const byte of head) {
+      client.send(byte);
+      stage.server.tick(0);
+    }
+    expect(await stage.text(client, complete)).toContain("200 OK");
+    expect(parse.mock.calls.length).toBeLessThan(4200); // at every byte of the first 4096, then as the length doubles
+  }));
 
 test("chunk extensions and trailers without end are refused, and are not kept", () =>
   leavesNoFd(async () => {

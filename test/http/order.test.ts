@@ -101,6 +101,21 @@ test("more requests than are worked on at once wait their turn, and none is lost
     expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual([...paths, "/end"]);
   }));
 
+test("a request after an HTTP/1.0 request is not handled before that one is answered", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const old = (path: string): string => `GET ${path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
+    const client = stage.client(old("/1") + old("/2"));
+    await stage.until(() => begun.length > 0);
+    await stage.idle();
+    expect(begun).toEqual(["/1"]); // its response may close the connection
+    go("/1");
+    await stage.until(() => begun.length === 2);
+    go("/2");
+    expect(parseReplies(await stage.text(client, /\/2$/)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+  }));
+
 test("a refused request after others: their replies first, then the refusal, then nothing", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting();
@@ -125,7 +140,7 @@ test("a malformed rest of a body: 400 instead of the handler's reply, whose body
     client.send("zz\r\n");
     const replies = parseReplies(await stage.rest(client));
     expect(replies.map(({ status }) => status)).toEqual([400]);
-    expect(errors).toEqual(["The request's body is refused: bad-request"]);
+    expect(errors).toEqual(["the request body was rejected: bad-request"]);
   }));
 
 test("a client that half-closes is answered in full; its signal aborts, for who cares", () =>

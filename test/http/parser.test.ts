@@ -38,7 +38,7 @@ test("the module itself, by the same way", async () => {
 test("a module without the functions", async () => {
   const empty = "() => new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])";
   expect((await startWith(empty)).stdout).toMatch(
-    /^epoll-hello cannot use this version of undici: its llhttp lacks _initialize, .*llhttp_execute/,
+    /^epoll-hello cannot use the installed version of undici: its llhttp lacks _initialize, .*llhttp_execute/,
   );
 });
 
@@ -52,5 +52,5 @@ test("a module that parses otherwise", async () => {
     return bytes;
   }`;
   const { stdout } = await startWith(patched);
-  expect(stdout).toMatch(/^epoll-hello cannot use this version of undici: its llhttp parses otherwise/);
+  expect(stdout).toMatch(/^epoll-hello cannot use the installed version of undici: its llhttp parses differently/);
 });

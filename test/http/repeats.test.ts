@@ -30,7 +30,7 @@ const kinds: Record<string, { text: string; answer: (request: Request) => Respon
       answer() {
         throw new Error("as it should");
       },
-      due: "The server has failed to answer this request.\n",
+      due: "The server failed to respond to this request.\n",
     },
     post: { text: "abc", answer: async (request) => new Response(`got ${await request.text()}`), due: "got abc" },
   };

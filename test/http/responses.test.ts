@@ -166,6 +166,30 @@ test("a stream that is not read is not pulled for ever, and goes on when it is",
     expect(isCancelled).toBe(false);
   }));
 
+test("a Response from fetch() is forwarded as it arrives", () =>
+  leavesNoFd(async () => {
+    const rest = Promise.withResolvers<void>();
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue("first ");
+        await rest.promise;
+        controller.enqueue("second");
+        controller.close();
+      },
+    });
+    await using upstream = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => new Response(body, { headers: { "X-From": "upstream" } }),
+    });
+    using stage = new FetchStage(() => fetch(upstream.url, { keepalive: false }));
+    const client = stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const begin = await stage.text(client, /first /);
+    rest.resolve();
+    const [reply] = parseReplies(begin + (await stage.rest(client)));
+    expect([reply?.body, reply?.headers["x-from"]]).toEqual(["first second", "upstream"]);
+  }));
+
 test("a stream is cancelled when its client goes", () =>
   leavesNoFd(async () => {
     let why: unknown;
@@ -254,10 +278,10 @@ test("a handler that throws, rejects, or returns no Response: 500, and onError",
         throw new Error("own async");
       },
       "own at once": () => Promise.reject(new Error("own at once")),
-      "no Response": () => undefined,
-      "returned object, and no Response": () => ({ status: 200 }),
-      "returned string": async () => "text",
-      "used already": () => used,
+      "it returned undefined": () => undefined,
+      "it returned object": () => ({ status: 200 }),
+      "it returned string": async () => "text",
+      "already used": () => used,
       "status 0": () => Response.error(),
     };
     for (const [message, make] of Object.entries(bad)) {
@@ -284,7 +308,7 @@ test("onError's own Response is the reply; one that cannot be sent is not", () =
     };
     for (const [onError, expected] of [
       [() => new Response("sorry", { status: 503 }), [503, "sorry"]],
-      [() => Response.error(), [500, "The server has failed to answer this request.\n"]],
+      [() => Response.error(), [500, "The server failed to respond to this request.\n"]],
     ] as const) {
       using stage = new FetchStage(thrower, { onError });
       const { status, body } = await stage.ask(GET);

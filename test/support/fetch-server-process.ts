@@ -113,8 +113,8 @@ const handlers: Record<
     }),
 };
 
-/** Told in the end: in the meantime nobody may be reading what it says. */
-const errors = new Set<string>();
+/** Errors of handlers, reported at the end: before that, the test may not be reading the output. */
+const thrown = new Set<string>();
 
 const server = new EpollServer({
   ...options,
@@ -123,7 +123,7 @@ const server = new EpollServer({
     const handler = Object.hasOwn(handlers, pathname.slice(1)) ? handlers[pathname.slice(1)] : undefined;
     return handler?.(request, server, searchParams) ?? new Response("no such page", { status: 404 });
   },
-  onError: (error) => void errors.add(String(error)),
+  onError: (error) => void thrown.add(String(error)),
   onWarning: ({ code, message }) => say({ warning: code, message }),
 });
 
@@ -136,5 +136,5 @@ if (blocks) {
   say(serving);
   await stopped;
 }
-say({ ended: { ...server.stats, errors: [...errors] } });
+say({ ended: { ...server.stats, thrown: [...thrown] } });
 process.exit(0);

@@ -8,7 +8,7 @@ import type { FetchServeOptions } from "./fetch-server-process.ts";
 import { eventually } from "./server-process.ts";
 
 /** What it has counted, and what its handlers threw, each once. */
-export type Ended = ServerStats & { errors: string[] };
+export type Ended = ServerStats & { thrown: string[] };
 
 /** What the program says, by its first key. */
 interface Messages {

@@ -17,12 +17,15 @@ export interface ApplicationCallbacks {
 export class Application {
   /** Whether requests are answered by a fetch handler, or by a static response. */
   readonly hasHandler: boolean;
+  /** Whether `reportRequest` has a callback to call. */
+  readonly hasRequestCallback: boolean;
   readonly #callbacks: ApplicationCallbacks;
   readonly #failure: SerializedResponse;
 
   /** @param failure the response if the handler fails, unless onError returns another one */
   constructor(callbacks: ApplicationCallbacks, failure: SerializedResponse) {
     this.hasHandler = callbacks.fetch !== undefined;
+    this.hasRequestCallback = callbacks.onRequest !== undefined;
     this.#callbacks = callbacks;
     this.#failure = failure;
   }

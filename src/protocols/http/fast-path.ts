@@ -104,7 +104,7 @@ export class FastPath implements RequestReader {
     while (at + size <= end && budget > 0 && this.#sys.equal(bytes, at, cached, size) === 1) {
       at += size;
       const closes = this.#beginRequest(connection, head);
-      application.reportRequest(connection, head, "", responses.fixed.status);
+      if (application.hasRequestCallback) application.reportRequest(connection, head, "", responses.fixed.status);
       if (closes) {
         this.#writeStatic(connection, count);
         connection.write(responses.fixed.variant("close", false));
@@ -180,7 +180,7 @@ export class FastPath implements RequestReader {
       !(response instanceof Promise) &&
       this.#batch.add(connection, response, head, closes)
     ) {
-      application.reportRequest(connection, head, "", response.status);
+      if (application.hasRequestCallback) application.reportRequest(connection, head, "", response.status);
       return true;
     }
     const exchange = newExchange(head, request, closes);

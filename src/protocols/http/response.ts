@@ -105,11 +105,12 @@ function prepared(
     throw new TypeError(`fetch returned a Response whose statusText is not valid: ${JSON.stringify(statusText)}`);
   }
   const headers = readHeaders(response.headers);
-  const needsType = !headers.hasType && body !== undefined && length > 0;
+  let { fields } = headers;
+  if (!headers.hasType && body !== undefined && length > 0) fields += defaultContentType(body);
   return {
     status,
     statusText: statusText === "" ? reasonPhrase(status) : statusText,
-    fields: needsType ? `${headers.fields}${defaultContentType(body)}` : headers.fields,
+    fields,
     hasDate: headers.hasDate,
     closes: headers.closes,
     length: length < 0 ? headers.contentLength : length,

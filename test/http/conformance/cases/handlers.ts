@@ -82,7 +82,7 @@ export const handling: readonly Case[] = [
     answered(
       "a handler that fails, and a body",
       sized("/throw", "hello") + get(),
-      { status: 500, text: "The server has failed to answer this request.\n" },
+      { status: 500, text: "The server failed to respond to this request.\n" },
       {},
     ),
   ),

@@ -109,7 +109,7 @@ export const pipelining: readonly Case[] = [
       "9112 9.3.2: a handler that fails among them",
       get() + to("/throw") + get(),
       {},
-      { status: 500, text: "The server has failed to answer this request.\n" },
+      { status: 500, text: "The server failed to respond to this request.\n" },
       {},
     ),
     only: handlers,
