@@ -45,16 +45,18 @@ export class HandlerRunner {
   /** Waits for a response that is being prepared. */
   awaitResponse(exchange: Exchange, promise: Promise<PreparedResponse>): void {
     promise.then(
-      (response) => {
-        if (exchange.state !== "handling") return response.source?.cancel(clientGoneError());
-        this.#context.updateDate();
-        exchange.respond(response);
-        this.#resume();
-      },
+      (response) => this.#onResponse(exchange, response),
       (error) => {
         if (exchange.state === "handling") this.#onError(exchange, error);
       },
     );
+  }
+
+  #onResponse(exchange: Exchange, response: PreparedResponse): void {
+    if (exchange.state !== "handling") return response.source?.cancel(clientGoneError());
+    this.#context.updateDate();
+    exchange.respond(response);
+    this.#resume();
   }
 
   #onResult(exchange: Exchange, result: unknown): void {
@@ -74,7 +76,7 @@ export class HandlerRunner {
   #onError(exchange: Exchange, error: unknown): void {
     const { application } = this.#context;
     if (exchange.state !== "handling") {
-      // The client has gone, so there is no response; but report the error, unless it only says that.
+      // The client closed the connection. Report the error, unless that is its cause.
       if ((error as Error | undefined)?.name !== "AbortError") application.reportError(error, exchange.request);
       return;
     }

@@ -87,8 +87,8 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     if (this.#body !== undefined) this.#rejectBody("bad-request");
     else if (this.#buffer.length > 0 && !this.#mustWaitForResponses) this.#rejectInput("bad-request", this.#buffered);
     if (this.#responses.length === 0) this.#connection.finish(true);
-    // A client that closed its side may still read its responses, or it may have gone. So the requests are completed, but
-    // their signals abort, for handlers that would work in vain.
+    // A client that has closed its side may still read the responses, so they are sent. It may also have closed the whole
+    // connection, so the signals abort.
     for (const { request } of this.#responses) {
       if (request !== undefined) ServerRequest.abort(request, clientGoneError());
     }
@@ -382,7 +382,7 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     this.#connection.flush();
   }
 
-  // ---- what the loop is told ----
+  // ---- the properties that the loop reads ----
 
   /** Whether this object still is the connection's state. A handler may use a body long after that. */
   get #isAttached(): boolean {
@@ -410,7 +410,7 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     return this.#isDiscarding ? this.#ignoredBytes >= MAX_IGNORED_BYTES : this.#body?.isFull === true;
   }
 
-  /** Whether there is nothing to remember of earlier input and exchanges. */
+  /** Whether no exchange is open and no input is buffered. */
   get #isIdle(): boolean {
     return this.#responses.length === 0 && this.#body === undefined && this.#buffer.length === 0;
   }

@@ -105,7 +105,7 @@ export class ResponseQueue {
   #send(exchange: Exchange): void {
     const { head, line } = exchange;
     const response = exchange.response as SerializedResponse | PreparedResponse;
-    // The callback comes first: it may stop the server, and this response must say then that the connection closes.
+    // Call it first: it may stop the server, and then this response has to say that the connection closes.
     this.#context.application.reportRequest(this.#connection, head, line, response.status);
     if (exchange.state === "done") return; // the callback has closed the connection
     if (mustClose(exchange, response, this.#context.keepAlive)) exchange.closesConnection = true;
@@ -160,7 +160,7 @@ export class ResponseQueue {
     const { body, head } = exchange;
     if (exchange.closesConnection) {
       this.#owner.onLastResponse();
-      // The peer is done if it said so, and if nothing of what it sent is still to be received.
+      // The peer sends no more if it said so, and if all that it announced was received.
       const isBodyReceived = body === undefined || body.isComplete;
       const isPeerDone = head?.isLast === true && isBodyReceived && this.#owner.isInputConsumed;
       this.cancelAll(clientGoneError());
@@ -193,5 +193,5 @@ function omitsBody({ head }: Exchange, response: PreparedResponse): boolean {
   return head?.method === "HEAD" || isBodiless(response.status);
 }
 
-/** The reason with which a request's signal aborts, and a response's stream is canceled, when its client has gone. */
+/** Returns the reason for aborting a request's signal and canceling a response's stream after the client has left. */
 export const clientGoneError = (): Error => new DOMException("The client closed the connection.", "AbortError");
