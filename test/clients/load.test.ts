@@ -1,4 +1,4 @@
-// ab and wrk: thousands of requests at once, and not one that fails; how fast they are is not the question here.
+// ab and wrk: thousands of concurrent requests without a failure. Speed is not tested here.
 
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -59,7 +59,7 @@ for (const mode of modes) {
   });
 }
 
-/** What ab counts. */
+/** Runs ab and returns its counts. */
 async function ab(flags: string[], url: string): Promise<{ complete: number; failed: number; isAllOk: boolean }> {
   const { code, stdout, stderr } = await run(["ab", "-q", "-r", "-s", "30", ...flags, url]);
   expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
