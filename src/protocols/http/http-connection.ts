@@ -83,7 +83,7 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
 
   end(): void {
     this.#isInputEnded = true;
-    // A request that is cut off is malformed: RFC 9112, 8.
+    // An incomplete request is malformed: RFC 9112, 8.
     if (this.#body !== undefined) this.#rejectBody("bad-request");
     else if (this.#buffer.length > 0 && !this.#mustWaitForResponses) this.#rejectInput("bad-request", this.#buffered);
     if (this.#responses.length === 0) this.#connection.finish(true);
@@ -281,7 +281,7 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     }
   }
 
-  /** More of a body was discarded than a kept connection is worth: the connection closes after the responses that are due. */
+  /** Discarding the rest of the body would cost more than a new connection, so this one closes after the pending responses. */
   #closeWithoutBody(): void {
     this.abandonBody();
     const { last } = this.#responses;
@@ -349,7 +349,7 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     this.#responses.push(exchange);
   }
 
-  // ---- events of bodies and responses, possibly outside of the loop's calls ----
+  // ---- events of bodies, handlers and streams, which may occur outside of the loop's calls ----
 
   onReadStarted(): void {
     const exchange = this.#responses.last;
@@ -384,12 +384,12 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
 
   // ---- the properties that the loop reads ----
 
-  /** Whether this object still is the connection's state. A handler may use a body long after that. */
+  /** Whether this object is still the connection's state. A handler may use a body after it is not. */
   get #isAttached(): boolean {
     return !this.#connection.isClosed && this.#connection.state === this;
   }
 
-  /** Whether no further request is begun until responses were sent. */
+  /** Whether the next request waits until responses were sent. */
   get #mustWaitForResponses(): boolean {
     if (this.#connection.pending >= HIGH_WATER_MARK) return true;
     if (this.#body !== undefined) return false;
@@ -417,12 +417,12 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
 
   #phase(isPaused: boolean): Phase {
     if (this.#body !== undefined && !isPaused && !this.#isContinueDue) return "body";
-    if (this.#buffer.length > 0 && !isPaused && this.#input !== "last-body" && !this.#isDiscarding) return "head";
+    if (this.#buffer.length > 0 && !isPaused && this.#input === "head") return "head";
     if (this.#responses.length > 0) return "handler";
     return this.#isIdle && this.#connection.messages === 0 ? "new" : "idle"; // new: only empty lines were received
   }
 
-  /** Derives what the loop needs to know from the state. It is called at the end of every event. */
+  /** Derives the properties that the loop reads from the state. Called at the end of every event. */
   #update(): void {
     const connection = this.#connection;
     if (connection.isFinished || !this.#isAttached) return;
@@ -434,9 +434,8 @@ export class HttpConnection implements RequestBodyOwner, ResponseQueueOwner, Slo
     connection.wantsDrain =
       this.#responses.first?.writer?.isWaitingForDrain === true || connection.pending >= HIGH_WATER_MARK;
     connection.phase = this.#phase(isPaused);
-    // Back to the fast path.
-    if (this.#isIdle && !isPaused && this.#input === "head" && this.#unparsed === NOT_PARSING)
-      connection.state = undefined;
+    const isParsing = this.#unparsed !== NOT_PARSING;
+    if (this.#isIdle && !isPaused && !isParsing && this.#input === "head") connection.state = undefined; // fast path again
   }
 }
 

@@ -46,8 +46,9 @@ export class SerializedResponse {
   #batch: Buffer | undefined;
 
   /**
-   * @throws {RangeError} if the status, a header, or the body's length is not valid
-   * @throws {TypeError} if a property has the wrong type or does not exist, or if the status forbids a body
+   * @throws {RangeError} if the status is not from 200 to 599, or the body has 2 GiB or more
+   * @throws {TypeError} if a property does not exist or has the wrong type, if a header cannot be sent or is set by the
+   *   server, or if the status forbids a body
    */
   constructor(response: StaticResponse, clock: Clock) {
     validate(response);
@@ -130,13 +131,20 @@ function serializeFields(headers: Readonly<Record<string, string>>, isText: bool
   let hasType = false;
   for (const [name, value] of Object.entries(headers)) {
     const lowerCase = name.toLowerCase();
-    if (!TOKEN.test(name)) throw invalidValue(`response.headers: ${JSON.stringify(name)} is not a valid header name`);
-    if (SERVER_FIELDS.has(lowerCase)) throw invalidValue(`response.headers: the server sets ${name} itself; remove it`);
-    if (typeof value !== "string") throw invalidType(`response.headers: the value of ${name}`, "a string", value);
+    if (!TOKEN.test(name)) throw invalidType("a name in response.headers", "a token (RFC 9110, 5.6.2)", name);
+    if (SERVER_FIELDS.has(lowerCase)) {
+      throw invalidType(
+        "a name in response.headers",
+        `none of ${[...SERVER_FIELDS].join(", ")}, which the server sets`,
+        name,
+      );
+    }
     // oxlint-disable-next-line no-control-regex -- these are the characters that cannot be sent
-    if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
-      throw invalidValue(
-        `response.headers: the value of ${name} contains invalid characters: ${JSON.stringify(value)}`,
+    if (typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+      throw invalidType(
+        `response.headers.${name}`,
+        "a string without control characters and characters above U+00FF",
+        value,
       );
     }
     hasType ||= lowerCase === "content-type";
