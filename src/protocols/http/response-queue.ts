@@ -13,7 +13,7 @@ import { unreadBodyPolicy } from "./unread-body.ts";
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 export interface ResponseQueueOwner {
-  /** Whether all input was processed, and nothing is buffered. */
+  /** Whether all input so far was processed, while the parser is running. */
   readonly isInputConsumed: boolean;
   /** The connection closes after a response: no further request is read. */
   onLastResponse(): void;
