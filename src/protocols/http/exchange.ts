@@ -23,7 +23,7 @@ export type ExchangeState = "handling" | "ready" | "streaming" | "done";
  * - `none`: the client does not wait for `100 Continue`, or no longer
  * - `expected`: it waits, and the handler has not asked for the body yet
  * - `due`: `100 Continue` is sent when it is the exchange's turn in the queue
- * - `sent`
+ * - `sent`: `100 Continue` was sent
  */
 export type Expectation = "none" | "expected" | "due" | "sent";
 
