@@ -346,3 +346,35 @@ test("resets the connection if onError throws; its responses never reach another
     expect(stage.fate(bad)).toBe("reset");
     expect(parseResponses(await stage.text(stage.client(request), /response 4$/))).toHaveLength(1);
   }));
+
+test("rejects a status text that contains a line break", () =>
+  leavesNoFd(async () => {
+    for (const statusText of ["OK\r\nevil: 1", "OK\u010d\u010aevil: 1"]) {
+      using stage = new FetchStage(() => new Response("x", { statusText }));
+      const { status, headers } = await stage.ask("GET / HTTP/1.1");
+      expect([status, headers["evil"]]).toEqual([500, undefined]);
+    }
+  }));
+
+test("stop() closes a connection as soon as its streamed response is sent", () =>
+  leavesNoFd(async () => {
+    const gate = Promise.withResolvers<void>();
+    const body = (): ReadableStream =>
+      new ReadableStream({
+        async start(controller) {
+          controller.enqueue("begun ");
+          await gate.promise;
+          controller.enqueue("ended");
+          controller.close();
+        },
+      });
+    using stage = new FetchStage(() => new Response(body()));
+    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await stage.text(client, /begun/);
+    const stopped = stage.server.stop();
+    await stage.idle();
+    gate.resolve();
+    expect(await stage.rest(client)).toContain("ended");
+    await stage.until(() => stage.server.closed); // although the clock does not advance
+    await stopped;
+  }));
