@@ -5,7 +5,7 @@ import type { Phase, ProtocolConnection } from "../protocol.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { Exchange } from "./exchange.ts";
 import type { SlowPath } from "./fast-path.ts";
-import { HandlerRunner } from "./handler-runner.ts";
+import type { HandlerOwner, HandlerRunner } from "./handler-runner.ts";
 import type { HttpContext, RequestReader, WaitingConnection } from "./http-context.ts";
 import type { RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -21,21 +21,23 @@ const MAX_PIPELINED = 32;
 const MAX_LINE_BYTES = 8_192;
 
 /**
- * Connects the parts of an HTTP connection: its `RequestInput` parses requests, its `HandlerRunner` calls the handler, and
- * its `ResponseQueue` sends the responses. See docs/http-connection.md.
+ * Connects the parts of an HTTP connection: `RequestInput` parses requests, `HandlerRunner` calls the handler, and
+ * `ResponseQueue` sends the responses. See docs/http-connection.md.
  */
-export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, SlowPath, WaitingConnection {
-  readonly #connection: ProtocolConnection;
+export class HttpConnection
+  implements HandlerOwner, RequestInputOwner, ResponseQueueOwner, SlowPath, WaitingConnection
+{
+  readonly connection: ProtocolConnection;
   readonly #context: HttpContext;
   readonly #input: RequestInput;
   readonly #handlers: HandlerRunner;
   readonly #responses: ResponseQueue;
 
-  constructor(connection: ProtocolConnection, context: HttpContext, reader: RequestReader) {
-    this.#connection = connection;
+  constructor(connection: ProtocolConnection, context: HttpContext, reader: RequestReader, handlers: HandlerRunner) {
+    this.connection = connection;
     this.#context = context;
     this.#input = new RequestInput(connection, context, reader, this);
-    this.#handlers = new HandlerRunner(connection, context, () => this.#resume());
+    this.#handlers = handlers;
     this.#responses = new ResponseQueue(connection, context, this);
   }
 
@@ -52,7 +54,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     // An incomplete request is malformed: RFC 9112, 8.
     if (input.body !== undefined) this.onInvalidBody("bad-request");
     else if (input.hasBuffered && !this.mustWaitForResponses) this.onInvalidHead("bad-request", input.buffered);
-    if (this.#responses.length === 0) this.#connection.finish(true);
+    if (this.#responses.length === 0) this.connection.finish(true);
     // A client that has closed its side may still read the responses, so they are sent. It may also have closed the whole
     // connection, so the signals abort.
     for (const { request } of this.#responses) {
@@ -72,7 +74,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     const input = this.#input;
     if (input.body !== undefined) this.onInvalidBody("body-timeout");
     else if (input.hasBuffered) this.onInvalidHead("header-timeout", input.buffered);
-    else this.#connection.finish(false);
+    else this.connection.finish(false);
     this.#update();
   }
 
@@ -90,7 +92,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     if (first === undefined) return false;
     if (first.state === "streaming" && first.isBlocked) {
       application.reportError(blockedError(), first.request);
-      this.#connection.abort();
+      this.connection.abort();
       return true;
     }
     const blocked = [...this.#responses].filter(({ state, isBlocked }) => state !== "streaming" && isBlocked);
@@ -100,7 +102,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
       this.#responses.sendReady();
       this.#update();
     }
-    if (blocked.length > 0) this.#resume();
+    if (blocked.length > 0) this.resume();
     return blocked.length > 0;
   }
 
@@ -114,13 +116,13 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
 
   addPending(exchange: Exchange, result: Promise<unknown>): void {
     this.#add(exchange);
-    this.#handlers.awaitResult(exchange, result);
+    this.#handlers.awaitResult(exchange, this, result);
     this.#update();
   }
 
   addPreparing(exchange: Exchange, response: Promise<PreparedResponse>): void {
     this.#add(exchange);
-    this.#handlers.awaitResponse(exchange, response);
+    this.#handlers.awaitResponse(exchange, this, response);
     this.#update();
   }
 
@@ -136,14 +138,14 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
   }
 
   get mustWaitForResponses(): boolean {
-    if (this.#connection.pending >= HIGH_WATER_MARK) return true;
+    if (this.connection.pending >= HIGH_WATER_MARK) return true;
     if (this.#input.body !== undefined) return false;
     // The response to an HTTP/1.0 request may have to close the connection, so the next request waits for it.
     return this.#responses.length >= MAX_PIPELINED || this.#responses.last?.head?.minor === 0;
   }
 
   onHead(head: RequestHead): void {
-    const connection = this.#connection;
+    const connection = this.connection;
     const input = this.#input;
     const { limits, application, responses, keepAlive } = this.#context;
     connection.messages++;
@@ -155,7 +157,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     exchange.closesConnection = !head.keepAlive || !keepAlive || connection.messages >= limits.maxRequestsPerConnection;
     this.#responses.push(exchange);
     if (head.target === "*") exchange.respond(responses.options);
-    else if (application.hasHandler) this.#handlers.run(exchange);
+    else if (application.hasHandler) this.#handlers.run(exchange, this);
     else exchange.respond(responses.fixed);
     if (exchange.response instanceof SerializedResponse) {
       body?.discard();
@@ -191,10 +193,10 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     this.#input.stop(error);
     if (exchange === undefined) {
       this.#context.rejectedBy[reason]++;
-      this.#connection.finish(false); // its response was sent before
+      this.connection.finish(false); // its response was sent before
     } else if (exchange.state === "streaming") {
       this.#context.rejectedBy[reason]++;
-      this.#connection.abort(); // only a reset tells the client that the response is not complete
+      this.connection.abort(); // only a reset tells the client that the response is not complete
     } else {
       this.#responses.cancelLast(error);
       this.#addRejection(reason, exchange.head);
@@ -214,7 +216,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
   onBodyDiscarded(): void {
     this.abandonBody();
     const { last } = this.#responses;
-    if (last === undefined) this.#connection.finish(false);
+    if (last === undefined) this.connection.finish(false);
     else last.closesConnection = true;
     this.#responses.sendReady();
   }
@@ -233,24 +235,24 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     if (this.#responses.first !== exchange) return;
     this.#responses.sendReady();
     this.#update();
-    this.#connection.flush();
+    this.connection.flush();
   }
 
   onBodyDrain(): void {
     if (!this.#isAttached) return;
     this.#update();
-    this.#connection.flush();
+    this.connection.flush();
   }
 
   onStreamed(): void {
-    this.#resume();
+    this.resume();
   }
 
-  #resume(): void {
+  resume(): void {
     this.#responses.sendReady();
     this.#input.parseBuffer();
     this.#update();
-    this.#connection.flush();
+    this.connection.flush();
   }
 
   get isInputConsumed(): boolean {
@@ -269,7 +271,7 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
 
   /** Whether this object is still the connection's state. A handler may use a body after it is not. */
   get #isAttached(): boolean {
-    return !this.#connection.isClosed && this.#connection.state === this;
+    return !this.connection.isClosed && this.connection.state === this;
   }
 
   /** Whether no exchange is open and no input is buffered. */
@@ -290,12 +292,12 @@ export class HttpConnection implements RequestInputOwner, ResponseQueueOwner, Sl
     if (body !== undefined && !isPaused && !this.#isContinueDue) return "body";
     if (hasBuffered && !isPaused && state === "head") return "head";
     if (this.#responses.length > 0) return "handler";
-    return this.#isIdle && this.#connection.messages === 0 ? "new" : "idle"; // new: only empty lines were received
+    return this.#isIdle && this.connection.messages === 0 ? "new" : "idle"; // new: only empty lines were received
   }
 
   /** Derives the properties that the loop reads from the state. Called at the end of every event. */
   #update(): void {
-    const connection = this.#connection;
+    const connection = this.connection;
     const input = this.#input;
     if (connection.isFinished || !this.#isAttached) return;
     if (this.#responses.length > 0) this.#context.waiting.add(this);

@@ -2,6 +2,7 @@
 
 import type { Protocol, ProtocolConnection } from "../protocol.ts";
 import { FastPath } from "./fast-path.ts";
+import { HandlerRunner } from "./handler-runner.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpContext, type HttpOptions } from "./http-context.ts";
 import { loadParser } from "./llhttp.ts";
@@ -12,10 +13,12 @@ export class HttpProtocol implements Protocol {
   readonly lingers: boolean = true;
   readonly #context: HttpContext;
   readonly #fastPath: FastPath;
+  readonly #handlers: HandlerRunner;
 
   constructor(options: HttpOptions) {
     loadParser(); // at the first request, no file descriptor may be left to read the parser's file
     this.#context = new HttpContext(options);
+    this.#handlers = new HandlerRunner(this.#context);
     this.#fastPath = new FastPath(this.#context, options.sys, (connection) => this.#httpConnection(connection));
   }
 
@@ -82,7 +85,7 @@ export class HttpProtocol implements Protocol {
   #httpConnection(connection: ProtocolConnection): HttpConnection {
     const state = connection.state as HttpConnection | undefined;
     if (state !== undefined) return state;
-    const created = new HttpConnection(connection, this.#context, this.#fastPath);
+    const created = new HttpConnection(connection, this.#context, this.#fastPath, this.#handlers);
     connection.state = created;
     return created;
   }
