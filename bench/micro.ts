@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { bench, do_not_optimize, group, run } from "mitata";
 import { Epoll, EPOLLIN, EPOLLOUT, EventFd, EventList, MSG_PEEK, type Socket, socketpair, watch } from "epoll-hello";
-import { readHead } from "../src/protocols/http/request-head.ts";
+import { readHead } from "../src/protocols/http/read-head.ts";
 import { loadParser } from "../src/protocols/http/llhttp.ts";
 import { BROWSER_HEADERS } from "./support/load.ts";
 import { machine } from "./support/machine.ts";

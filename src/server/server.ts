@@ -252,7 +252,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @returns address, port and family; null if the request came over a unix socket, or is not a request to this server
    */
   requestIP(request: Request): InternetAddress | null {
-    const peer = ServerRequest.channelOf(request)?.peer;
+    const peer = ServerRequest.connectionOf(request)?.peer;
     return peer !== undefined && "address" in peer ? peer : null;
   }
 

@@ -1,16 +1,16 @@
-// Fifteen hundred slow clients at once: the server ends them all, and answers a good one all the while.
+// 1,500 slow clients at once: the server closes all of them, and keeps answering a normal client.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
 import { FetchServer } from "../support/fetch-server.ts";
-import { eventually } from "../support/eventually.ts";
 import { scaled } from "../support/scale.ts";
+import { eventually } from "../support/eventually.ts";
 
 setDefaultTimeout(60_000);
 
 const EACH = scaled(100, 500);
-/** Short, so that the test is. */
+/** Short timeouts, to keep the test short. */
 const timeoutMs = scaled(700, 2000);
 const options = {
   headerTimeoutMs: timeoutMs,
@@ -18,16 +18,16 @@ const options = {
   minBodyRate: 10_000,
   writeTimeoutMs: timeoutMs,
 };
-/** What a wave may leave in use that the one before did not: a wave that was kept would be many times that. */
-const LEFT_BYTES = 2_000_000;
-/** No drop falls later than this, and none much earlier. */
-const DROP_MS = 20;
+/** Memory that a wave may leave in use, compared with the one before. A leaked wave would need many times that. */
+const MAX_LEAK_BYTES = 2_000_000;
+/** The interval at which slow clients send a few bytes. */
+const INTERVAL_MS = 20;
 
 interface Slow {
-  /** What it sends at first. */
-  begins: string;
-  /** What it sends now and then; none: it only does not read. */
-  drop?: string;
+  /** Sent at the start. */
+  first: string;
+  /** Sent at each interval; undefined for a client that only does not read. */
+  next?: string;
 }
 
 const LIVE = "GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -36,22 +36,22 @@ const CHUNKED = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 const slow: Record<string, Slow[]> = {
   "slow heads": [
-    { begins: "GET /hello HTTP/1.1\r\nX: ", drop: "a" },
-    { begins: "P", drop: "a" },
+    { first: "GET /hello HTTP/1.1\r\nX: ", next: "a" },
+    { first: "P", next: "a" },
   ],
   "slow bodies": [
-    { begins: `POST /hash HTTP/1.1\r\n${LENGTH}`, drop: "a" },
-    { begins: `POST /collect HTTP/1.1\r\n${CHUNKED}`, drop: "1\r\na\r\n" },
-    { begins: `POST /ignore HTTP/1.1\r\n${CHUNKED}`, drop: "1\r\na\r\n" },
+    { first: `POST /hash HTTP/1.1\r\n${LENGTH}`, next: "a" },
+    { first: `POST /collect HTTP/1.1\r\n${CHUNKED}`, next: "1\r\na\r\n" },
+    { first: `POST /ignore HTTP/1.1\r\n${CHUNKED}`, next: "1\r\na\r\n" },
   ],
   "slow readers": [
-    { begins: "GET /stream?bytes=1000000000 HTTP/1.1\r\nHost: a\r\n\r\n" },
-    { begins: "GET /file HTTP/1.1\r\nHost: a\r\n\r\n" },
+    { first: "GET /stream?bytes=1000000000 HTTP/1.1\r\nHost: a\r\n\r\n" },
+    { first: "GET /file HTTP/1.1\r\nHost: a\r\n\r\n" },
   ],
 };
 
 for (const blocks of [true, false]) {
-  test(`the good one is answered, the others are ended, and nothing is left of them: ${blocks ? "run()" : "start()"}`, async () => {
+  test(`answers a normal client, closes the slow ones, and keeps nothing of them: ${blocks ? "run()" : "start()"}`, async () => {
     await using server = await FetchServer.start({ blocks, options, file: process.execPath });
     const { fds } = server;
     let inUse = 0;
@@ -66,11 +66,11 @@ for (const blocks of [true, false]) {
         (now) => now === fds,
       );
       await server.rest();
-      // Not what is resident: how much garbage there is, and how much the allocator gives back, is their business.
+      // Not the resident memory, which depends on garbage collection and on the allocator.
       const { heapSize, extraMemorySize } = JSON.parse(ask(server.address, LIVE).body) as Record<string, number>;
       const now = Number(heapSize) + Number(extraMemorySize);
       if (isFirst) inUse = now;
-      else expect(now - inUse).toBeLessThan(LEFT_BYTES);
+      else expect(now - inUse).toBeLessThan(MAX_LEAK_BYTES);
     }
     const { open, timeouts, rejectedBy } = await server.stop();
     expect({ open, timeouts }).toEqual({ open: 0, timeouts: 2 * 3 * EACH });
@@ -79,25 +79,25 @@ for (const blocks of [true, false]) {
   });
 }
 
-/** All the slow ones at once, until the server has ended the last of them; a good one asks in between. How they ended. */
+/** Runs all slow clients until the server has closed the last one; counts how they ended. A normal client sends requests meanwhile. */
 function wave(server: FetchServer): Record<string, Record<string, number>> {
   const fates: Record<string, Record<string, number>> = {};
-  const alive = new Map<number, { client: Client; kind: string; drop: string | undefined }>();
+  const alive = new Map<number, { client: Client; kind: string; next: string | undefined }>();
   using epoll = new Epoll();
   using good = new Client(server.address);
   try {
     for (const [kind, ways] of Object.entries(slow)) {
       for (let i = 0; i < EACH; i++) {
-        const { begins, drop } = ways[i % ways.length] as Slow;
+        const { first, next } = ways[i % ways.length] as Slow;
         const client = new Client(server.address);
-        alive.set(client.socket.fileno(), { client, kind, drop });
-        if (drop === undefined) client.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096);
-        client.send(begins);
-        epoll.register(client.socket, drop === undefined ? EPOLLRDHUP : EPOLLIN);
+        alive.set(client.socket.fileno(), { client, kind, next });
+        if (next === undefined) client.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096);
+        client.send(first);
+        epoll.register(client.socket, next === undefined ? EPOLLRDHUP : EPOLLIN);
       }
     }
     while (alive.size > 0) {
-      for (const [fd] of epoll.poll(DROP_MS, 3 * EACH)) {
+      for (const [fd] of epoll.poll(INTERVAL_MS, 3 * EACH)) {
         const { client, kind } = alive.get(fd) as { client: Client; kind: string };
         const fate = fateOf(client, kind);
         fates[kind] = { ...fates[kind], [fate]: (fates[kind]?.[fate] ?? 0) + 1 };
@@ -105,7 +105,7 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
         client.close();
         alive.delete(fd);
       }
-      for (const { client, drop } of alive.values()) if (drop !== undefined) sendTo(client, drop);
+      for (const { client, next } of alive.values()) if (next !== undefined) sendTo(client, next);
       good.send(
         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
       );
@@ -119,7 +119,7 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
   return fates;
 }
 
-/** It may be closed already: then its end is about to be seen. */
+/** Sends to a client whose connection the server may have closed already. */
 function sendTo(client: Client, text: string): void {
   try {
     client.send(text);
@@ -128,7 +128,7 @@ function sendTo(client: Client, text: string): void {
   }
 }
 
-/** The status of its reply and then the end; or that it has ended in another way. */
+/** Returns the status of the response before the close, or `ended`. */
 function fateOf(client: Client, kind: string): string {
   if (kind === "slow readers") {
     client.fate();

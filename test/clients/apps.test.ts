@@ -1,4 +1,4 @@
-// Hono's and Elysia's apps, unchanged: served by an EpollServer they answer as they do under Bun.serve.
+// Unchanged Hono and Elysia apps: under EpollServer they answer as they do under Bun.serve.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type FetchHandler } from "../../src/index.ts";
@@ -7,7 +7,7 @@ import hono from "./apps/hono.ts";
 
 setDefaultTimeout(60_000);
 
-/** What is the server's to say, and not the app's. */
+/** Headers that the server sets, not the app. */
 const OWN = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
 
 const json = { "Content-Type": "application/json" };
@@ -18,7 +18,7 @@ form.append("file", new File([new Uint8Array(100_000)], "a.bin"));
 type Body = Bun.BodyInit;
 type Asked = readonly [target: string, init?: Omit<RequestInit, "body"> & { body?: Body | (() => Body) }];
 
-/** What is asked for, by what one calls it. */
+/** Requests by name. */
 const common: Record<string, Asked> = {
   hello: ["/"],
   "a HEAD": ["/", { method: "HEAD" }],
@@ -41,7 +41,7 @@ const common: Record<string, Asked> = {
   "an async handler": ["/async"],
   "an async handler that throws": ["/late-throw"],
   "a redirect": ["/redirect"],
-  "a reply without a body": ["/nothing"],
+  "a response without a body": ["/nothing"],
   "a stream with time between its lines": ["/stream"],
   "a stream of two megabytes": ["/large"],
   "a body that goes back as it comes": ["/raw", { method: "POST", body: "there and back" }],
@@ -87,7 +87,7 @@ for (const [name, app, requests] of apps) {
       });
     }
 
-    test("all of them at once", async () => {
+    test("answers all requests concurrently", async () => {
       const all = Object.values(requests);
       const got = await Promise.all(all.map((asked) => ask(ours.port, asked)));
       const expected = await Promise.all(all.map((asked) => ask(theirs.port, asked)));
@@ -96,7 +96,7 @@ for (const [name, app, requests] of apps) {
   });
 }
 
-/** A body of a length that nobody knows before. */
+/** A body of unknown length. */
 function chunks(count: number): ReadableStream<Uint8Array> {
   let left = count;
   return new ReadableStream({
@@ -115,14 +115,14 @@ async function ask(port: number | undefined, [target, asked = {}]: Asked): Promi
     body: (typeof body === "function" ? body() : body) ?? null,
     redirect: "manual",
   });
-  // To say that it is bytes of no known type is to say nothing: Bun.serve does so for what was in memory once.
+  // application/octet-stream carries no information; Bun.serve sends it for some bodies in memory.
   const isUntyped = response.headers.get("content-type") === "application/octet-stream";
   if (isUntyped) response.headers.delete("content-type");
   const headers = [...response.headers].filter(([name]) => !OWN.has(name)).sort();
   return { status: response.status, text: response.statusText, headers, body: await response.text() };
 }
 
-// start() will replace it.
+// start() replaces it.
 async function drive(server: EpollServer): Promise<void> {
   while (!server.closed) {
     if (server.tick(0) === 0) await Bun.sleep(1);

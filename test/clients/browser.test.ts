@@ -1,4 +1,4 @@
-// A real browser: pages with images, fetch() in both directions, forms, a request that it gives up.
+// A real browser: pages with images, fetch() with streams in both directions, forms, aborted requests.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
@@ -22,10 +22,10 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
   afterAll(async () => {
     await chromium[Symbol.asyncDispose]();
     await using ending = server;
-    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: [] });
+    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
   });
 
-  /** Run in the page; it has no types here, so it is text. */
+  /** Evaluates code in the page. It is a string, since the page's types are not available here. */
   const inPage = (code: string): Promise<unknown> => page.evaluate(`(async () => { ${code} })()`);
 
   test("shows a page with its image", async () => {
@@ -34,11 +34,11 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
     expect(await inPage("const image = document.images[0]; await image.decode(); return image.naturalWidth;")).toBe(7);
   });
 
-  test("loads it anew, again and again", async () => {
+  test("reloads a page repeatedly", async () => {
     for (let visit = 0; visit < 5; visit++) expect((await page.reload())?.status()).toBe(200);
   });
 
-  test("fetch(): a body there, JSON back", async () => {
+  test("fetch(): sends a body, receives JSON", async () => {
     const sent = pattern(0, 1_500_000).toBase64();
     expect(
       await inPage(`return (await fetch("/hash", { method: "POST", body: Uint8Array.fromBase64("${sent}") })).json()`),
@@ -49,7 +49,7 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
     });
   });
 
-  test("fetch(): a reply that comes piece by piece", async () => {
+  test("fetch(): receives a response piece by piece", async () => {
     const text = await inPage(`
       const reader = (await fetch("/drip?pieces=4")).body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
@@ -59,13 +59,13 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
     expect(text).toBe("piece 4\npiece 3\npiece 2\npiece 1\n");
   });
 
-  test("fetch(): a body that comes back", async () => {
+  test("fetch(): receives its body back", async () => {
     expect(await inPage(`return (await fetch("/echo", { method: "PUT", body: "x".repeat(500000) })).text()`)).toBe(
       "x".repeat(500_000),
     );
   });
 
-  test("fetch(): a form with a file", async () => {
+  test("fetch(): sends a form with a file", async () => {
     const form = `const form = new FormData(); form.append("a", "ä"); form.append("b", new Blob(["12345"]), "b.txt");`;
     expect(await inPage(`${form} return (await fetch("/form", { method: "POST", body: form })).json()`)).toEqual([
       ["a", "ä"],
@@ -73,12 +73,12 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
     ]);
   });
 
-  test("fetch(): fifty at once", async () => {
-    const all = `Promise.all(Array.from({ length: 50 }, (_, i) => fetch("/slow?ms=" + i).then((reply) => reply.text())))`;
+  test("fetch(): sends fifty requests concurrently", async () => {
+    const all = `Promise.all(Array.from({ length: 50 }, (_, i) => fetch("/slow?ms=" + i).then((response) => response.text())))`;
     expect(await inPage(`return ${all}`)).toEqual(Array.from({ length: 50 }, (_, i) => `after ${i} ms`));
   });
 
-  test("fetch(): what it gives up is given up: the handler hears of it", async () => {
+  test("fetch(): aborting a request aborts the signal of the handler", async () => {
     const asking = `const stop = new AbortController(); globalThis.stop = stop; fetch("/wait", { signal: stop.signal }).catch(() => {})`;
     await inPage(`${asking}; return true`);
     await server.said("waiting");
@@ -86,8 +86,8 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
     await server.said("aborted");
   });
 
-  test("HEAD, an error, a page that is not there", async () => {
-    const statuses = `const ask = async (...of) => { const reply = await fetch(...of); return [reply.status, (await reply.text()).length]; };
+  test("HEAD, an error, a missing page", async () => {
+    const statuses = `const ask = async (...of) => { const response = await fetch(...of); return [response.status, (await response.text()).length]; };
       return [await ask("/hello", { method: "HEAD" }), await ask("/nowhere"), await ask("/hello")]`;
     expect(await inPage(statuses)).toEqual([
       [200, 0],

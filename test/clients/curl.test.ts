@@ -1,4 +1,4 @@
-// curl, the client that everybody has: each way in which it asks and sends.
+// curl: its methods, forms, uploads, 100 Continue, HTTP versions, and parallel transfers.
 
 import { afterEach, afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -26,10 +26,10 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
   afterAll(async () => {
     rmSync(folder, { recursive: true });
     await using ending = server;
-    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+    expect(await ending.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
   });
 
-  /** What curl shows, and what it says of its own. */
+  /** Runs curl; returns its output and its messages. */
   async function curl(...args: string[]): Promise<{ shown: string; said: string }> {
     const { code, stdout, stderr } = await run(["curl", "--silent", "--show-error", "--max-time", "30", ...args]);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
@@ -43,7 +43,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(await curl(`${server.url}/hello`)).toEqual({ shown: "hello", said: "" });
   });
 
-  test("HEAD: the length, and no body", async () => {
+  test("HEAD: receives the length and no body", async () => {
     const { shown } = await curl("--head", `${server.url}/hello`);
     expect(shown).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(shown).toMatch(/\r\nContent-Length: 5\r\n/i);
@@ -72,7 +72,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(JSON.parse(shown)).toEqual(hashed("PUT"));
   });
 
-  test("upload of what comes through a pipe: chunked", async () => {
+  test("uploads chunked from a pipe", async () => {
     const command = `cat "$1" | curl --silent --show-error --verbose -T - "$2"`;
     const { code, stdout, stderr } = await run(["sh", "-c", command, "sh", upload(), `${server.url}/hash`]);
     expect(code).toBe(0);
@@ -80,7 +80,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(stderr).toContain("\n> Transfer-Encoding: chunked\r\n");
   });
 
-  test("Expect: 100-continue: it is told to continue, and sends", async () => {
+  test("Expect: 100-continue: receives 100, then sends the body", async () => {
     const { shown, said } = await curl(
       "--verbose",
       "--expect100-timeout",
@@ -95,7 +95,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(said).toContain("\n< HTTP/1.1 100 Continue\r\n");
   });
 
-  test("Expect: 100-continue, and the handler wants no body: it is answered, and sends none", async () => {
+  test("Expect: 100-continue: receives the response and sends no body if the handler does not read it", async () => {
     const { shown, said } = await curl(
       "--verbose",
       "--expect100-timeout",
@@ -111,18 +111,18 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(said).toMatch(/\n< Connection: close\r\n/i);
   });
 
-  test("a body that nobody reads: it is answered all the same", async () => {
+  test("receives the response if the body is not read", async () => {
     const { shown } = await curl("--header", "Expect:", "--data-binary", `@${upload()}`, `${server.url}/ignore`);
     expect(shown).toBe("ignored");
   });
 
-  test("a body that comes back as it goes", async () => {
+  test("receives its body back while it sends", async () => {
     const target = join(folder, "echoed");
     await curl("--data-binary", `@${upload()}`, "--output", target, `${server.url}/echo`);
     expect(Buffer.compare(await Bun.file(target).bytes(), pattern(0, LARGE))).toBe(0);
   });
 
-  test("HTTP/1.0: the length where it is known, the connection's end where not", async () => {
+  test("HTTP/1.0: Content-Length if the length is known, otherwise until close", async () => {
     const { shown } = await curl("--http1.0", "--include", `${server.url}/hello`);
     expect(shown).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(shown).toEndWith("\r\n\r\nhello");
@@ -131,7 +131,7 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     expect(dripped.shown).toEndWith("\r\n\r\npiece 3\npiece 2\npiece 1\n");
   });
 
-  test("several targets on one connection, with replies of every kind", async () => {
+  test("several requests on one connection, with all kinds of responses", async () => {
     const targets = ["hello", "drip?pieces=2", "slow?ms=2", "nowhere", "hello"].map((name) => `${server.url}/${name}`);
     const { shown } = await curl("--write-out", "\\n%{http_code} %{num_connects}\\n", ...targets);
     expect(shown).toBe(
@@ -156,12 +156,12 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
     }
   });
 
-  test("many at once", async () => {
+  test("parallel requests", async () => {
     const { shown } = await curl("--parallel", "--parallel-max", "50", `${server.url}/slow?ms=[1-200]`);
     expect(shown.match(/after \d+ ms/g)).toHaveLength(200);
   });
 
-  test("an upgrade to HTTP/2 is not taken up", async () => {
+  test("an upgrade to HTTP/2 is ignored", async () => {
     const { shown } = await curl("--http2", "--write-out", " %{http_version}", `${server.url}/hello`);
     expect(shown).toBe("hello 1.1");
   });

@@ -1,4 +1,4 @@
-// Node's http and undici, each in a process of its own: keep-alive, pipelining, chunks, 100 Continue.
+// Node's http and undici, each in its own process: keep-alive, pipelining, chunked bodies, 100 Continue.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -10,17 +10,17 @@ afterEach(endPrograms);
 
 const hasNode = Bun.which("node") !== null;
 
-/** What the program saw of the server, in JSON. */
-async function seenBy(program: string, server: FetchServer): Promise<unknown> {
+/** Runs a program against the server; returns what it observed. */
+async function observedBy(program: string, server: FetchServer): Promise<unknown> {
   const path = join(import.meta.dir, "programs", program);
   const { code, stdout, stderr } = await run([Bun.which("node") ?? "node", path, String(server.port)]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return JSON.parse(stdout);
 }
 
-test.skipIf(!hasNode)("http: what it gets is what it asked for", async () => {
+test.skipIf(!hasNode)("http: every kind of request gets its response", async () => {
   await using server = await FetchServer.start();
-  expect(await seenBy("http.mjs", server)).toEqual({
+  expect(await observedBy("http.mjs", server)).toEqual({
     "keep-alive": [
       [200, 5, false],
       [200, 16, true],
@@ -35,7 +35,7 @@ test.skipIf(!hasNode)("http: what it gets is what it asked for", async () => {
     "Expect: 100-continue": ["continue", 100, true, true],
     "Expect: 100-continue, unread": ["close", "ignored"],
     "after a closed connection": ["a, b", false],
-    "an upgrade that is not taken up": [200, "hello"],
+    "an upgrade that is ignored": [200, "hello"],
     "pipelined by hand, and half-closed": [
       "200",
       "after 20",
@@ -53,12 +53,12 @@ test.skipIf(!hasNode)("http: what it gets is what it asked for", async () => {
     ],
     echo: [true, true],
   });
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
 });
 
-test.skipIf(!hasNode)("undici: ten at once on one connection, in order, and its fetch", async () => {
+test.skipIf(!hasNode)("undici: ten pipelined requests in order, and fetch", async () => {
   await using server = await FetchServer.start();
-  expect(await seenBy("undici.mjs", server)).toEqual({
+  expect(await observedBy("undici.mjs", server)).toEqual({
     "a hundred, pipelined": [true, 1],
     "HEADs among GETs": ["200 hello", "200 ", "200 hello", "200 "],
     "PUTs among GETs": Array.from({ length: 10 }, () => true),
@@ -71,5 +71,5 @@ test.skipIf(!hasNode)("undici: ten at once on one connection, in order, and its 
     "fetch, echo": true,
   });
   await server.said("aborted");
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
 });

@@ -1,4 +1,4 @@
-// Python's http.client and urllib, which are strict about where a reply ends.
+// Python's http.client and urllib, which are strict about the end of a response.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { run, endPrograms } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test.skipIf(Bun.which("python3") === null)("http.client and urllib get what they asked for", async () => {
+test.skipIf(Bun.which("python3") === null)("http.client and urllib get the right responses", async () => {
   await using server = await FetchServer.start();
   const program = join(import.meta.dir, "programs", "http_client.py");
   const { code, stdout, stderr } = await run(["python3", program, String(server.port)]);
@@ -32,5 +32,5 @@ test.skipIf(Bun.which("python3") === null)("http.client and urllib get what they
     urllib_get: "hello",
     urllib_post: true,
   });
-  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, errors: [] });
+  expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, errors: 0, thrown: [] });
 });

@@ -1,8 +1,9 @@
-// Every bound a client can run into: the status that it gets, exactly at the bound, and that the next client is served.
+// Limits that a client can exceed: the status it gets, exactly at the limit, and that the next client is served.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import type { EpollServerOptions, RejectionReason } from "../../src/index.ts";
-import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { FastPath } from "../../src/protocols/http/fast-path.ts";
+import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage } from "../support/server.ts";
 
@@ -11,56 +12,61 @@ setDefaultTimeout(60_000);
 const post = (field: string, body = ""): string => `POST / HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n${body}`;
 const long = (length: number): string => "x".repeat(length);
 
-/** What is just within a bound, and what is just beyond it. */
-const bounds: [options: EpollServerOptions, within: string, beyond: string, status: number, reason: RejectionReason][] =
+/** A request exactly at each limit, and one just over it. */
+const limits: [
+  options: EpollServerOptions,
+  atLimit: string,
+  overLimit: string,
+  status: number,
+  reason: RejectionReason,
+][] = [
   [
-    [
-      { maxHeaderBytes: 100 },
-      `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(100 - 32)}\r\n\r\n`,
-      `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(101 - 32)}\r\n\r\n`,
-      431,
-      "header-too-large",
-    ],
-    [
-      { maxHeaderCount: 3 },
-      "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
-      431,
-      "header-too-large",
-    ],
-    [
-      { maxTargetBytes: 10 },
-      `GET /${long(9)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-      `GET /${long(10)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-      414,
-      "target-too-long",
-    ],
-    [
-      { maxBodyBytes: 10 },
-      post("Content-Length: 10", long(10)),
-      post("Content-Length: 11", long(11)),
-      413,
-      "body-too-large",
-    ],
-    [
-      { maxBodyBytes: 10 },
-      post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n5\r\n${long(5)}\r\n0\r\n\r\n`),
-      post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n6\r\n${long(6)}\r\n0\r\n\r\n`),
-      413,
-      "body-too-large",
-    ],
-  ];
+    { maxHeaderBytes: 100 },
+    `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(100 - 32)}\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(101 - 32)}\r\n\r\n`,
+    431,
+    "header-too-large",
+  ],
+  [
+    { maxHeaderCount: 3 },
+    "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+    431,
+    "header-too-large",
+  ],
+  [
+    { maxTargetBytes: 10 },
+    `GET /${long(9)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    `GET /${long(10)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    414,
+    "target-too-long",
+  ],
+  [
+    { maxBodyBytes: 10 },
+    post("Content-Length: 10", long(10)),
+    post("Content-Length: 11", long(11)),
+    413,
+    "body-too-large",
+  ],
+  [
+    { maxBodyBytes: 10 },
+    post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n5\r\n${long(5)}\r\n0\r\n\r\n`),
+    post("Transfer-Encoding: chunked", `5\r\n${long(5)}\r\n6\r\n${long(6)}\r\n0\r\n\r\n`),
+    413,
+    "body-too-large",
+  ],
+];
 
-for (const [options, within, beyond, status, reason] of bounds) {
+for (const [options, atLimit, overLimit, status, reason] of limits) {
   for (const kind of ["response", "fetch"]) {
-    test(`${JSON.stringify(options)}, ${JSON.stringify(within.slice(0, 40))}…, ${kind}: ${status} beyond it`, () =>
+    test(`${JSON.stringify(options)}, ${JSON.stringify(atLimit.slice(0, 40))}…, ${kind}: ${status} over the limit`, () =>
       leavesNoFd(async () => {
         const served = "Hello from Epoll server!";
         using stage =
           kind === "fetch" ? new FetchStage(() => new Response(served), options) : new FetchStage(undefined, options);
-        const good = await stage.text(stage.client(within), complete);
+        const good = await stage.text(stage.client(atLimit), complete);
         expect(good).toStartWith("HTTP/1.1 200 OK\r\n");
-        for (const pieces of [[beyond], [...beyond]]) {
+        for (const pieces of [[overLimit], [...overLimit]]) {
           const client = stage.client();
           const before = stage.server.stats.rejected;
           for (const piece of pieces) {
@@ -68,8 +74,8 @@ for (const [options, within, beyond, status, reason] of bounds) {
             stage.server.tick(0);
             if (stage.server.stats.rejected > before) break;
           }
-          const [reply, more] = parseReplies(await stage.rest(client));
-          expect([reply?.status, reply?.headers["connection"], more]).toEqual([status, "close", undefined]);
+          const [response, more] = parseResponses(await stage.rest(client));
+          expect([response?.status, response?.headers["connection"], more]).toEqual([status, "close", undefined]);
         }
         expect(stage.server.stats.rejectedBy[reason]).toBe(2);
         expect(stage.server.stats.rejected).toBe(2);
@@ -78,7 +84,21 @@ for (const [options, within, beyond, status, reason] of bounds) {
   }
 }
 
-test("chunk extensions and trailers without end are refused, and are not kept", () =>
+test("does not parse a long head again at every byte", () =>
+  leavesNoFd(async () => {
+    using stage = new FetchStage(undefined, { maxHeaderBytes: 16_384 });
+    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(12_000)}\r\n\r\n`;
+    const client = stage.client();
+    using parse = spyOn(FastPath.prototype, "readHead");
+    for (const byte of head) {
+      client.send(byte);
+      stage.server.tick(0);
+    }
+    expect(await stage.text(client, complete)).toContain("200 OK");
+    expect(parse.mock.calls.length).toBeLessThan(4200); // at every byte of the first 4096, then as the length doubles
+  }));
+
+test("rejects endless chunk extensions and trailers without buffering them", () =>
   leavesNoFd(async () => {
     for (const begin of ["1;a=", "0\r\nT: "]) {
       using stage = new FetchStage(() => new Response("x"));
@@ -93,7 +113,7 @@ test("chunk extensions and trailers without end are refused, and are not kept", 
     }
   }));
 
-test("a body that comes too slowly: 408 when bodyTimeoutMs is over, and not while enough comes", () =>
+test("answers 408 if a body arrives more slowly than minBodyRate within bodyTimeoutMs", () =>
   leavesNoFd(async () => {
     for (const kind of ["response", "fetch"]) {
       const options = { bodyTimeoutMs: 1000, minBodyRate: 100 };
@@ -119,7 +139,7 @@ test("a body that comes too slowly: 408 when bodyTimeoutMs is over, and not whil
     }
   }));
 
-test("time that the handler takes to read a body does not count against its sender", () =>
+test("does not count the time that a handler takes to read a body against the client", () =>
   leavesNoFd(async () => {
     const gate = Promise.withResolvers<void>();
     using stage = new FetchStage(
@@ -147,12 +167,12 @@ test("time that the handler takes to read a body does not count against its send
     expect(await stage.text(client, /all$/)).toContain("200 OK");
   }));
 
-test("maxRequestsPerConnection: the last reply says that it closes", () =>
+test("maxRequestsPerConnection: the last response says Connection: close", () =>
   leavesNoFd(async () => {
     for (const fetch of [undefined, () => new Response("Hello from Epoll server!")]) {
       using stage = new FetchStage(fetch, { maxRequestsPerConnection: 3 });
-      const replies = parseReplies(await stage.rest(stage.client(GET.repeat(5))));
-      expect(replies.map(({ headers }) => headers["connection"])).toEqual([undefined, undefined, "close"]);
+      const responses = parseResponses(await stage.rest(stage.client(GET.repeat(5))));
+      expect(responses.map(({ headers }) => headers["connection"])).toEqual([undefined, undefined, "close"]);
       const client = stage.client(GET);
       await stage.text(client, complete);
       client.send(GET);
@@ -162,7 +182,7 @@ test("maxRequestsPerConnection: the last reply says that it closes", () =>
     }
   }));
 
-test("maxConnectionsPerAddress: 503 for one too many, until one goes; others' addresses are their own", () =>
+test("maxConnectionsPerAddress: answers 503 over the limit, until a connection closes; other addresses are not affected", () =>
   leavesNoFd(async () => {
     for (const eager of [true, false]) {
       using stage = new Stage({ hostname: "0.0.0.0", maxConnectionsPerAddress: 2, eager });

@@ -1,12 +1,12 @@
-// What a fetch handler gets: a Request with all its parts, made of what came, whichever of them it asks for.
+// The Request that a fetch handler receives: URL, headers, body, clones, and backpressure.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-/** The handler's own findings, as JSON. */
+/** Runs `find` in the handler of a request, and returns its result. */
 async function found(find: (request: Request) => unknown, head: string, body = ""): Promise<unknown> {
   let what: unknown;
   using stage = new FetchStage(async (request) => {
@@ -22,7 +22,7 @@ const post = (type: string, body: string): [string, string] => [
   Buffer.from(body).toString("latin1"),
 ];
 
-test("it is a Request, with url, method and headers", () =>
+test("is a Request with url, method and headers", () =>
   leavesNoFd(async () => {
     const what = await found(
       (request) => [
@@ -47,7 +47,7 @@ test("it is a Request, with url, method and headers", () =>
     ]);
   }));
 
-test("its url is what URL makes of it: no dot segments, lower-case host, no default port", () =>
+test("normalizes the url as URL does: dot segments, case of the host, default port", () =>
   leavesNoFd(async () => {
     const urls: Record<string, string> = {
       "/": "http://a.test/",
@@ -69,7 +69,7 @@ test("its url is what URL makes of it: no dot segments, lower-case host, no defa
     }
   }));
 
-test("its body: text, json, bytes, arrayBuffer, blob, formData", () =>
+test("reads the body as text, json, bytes, arrayBuffer, blob and formData", () =>
   leavesNoFd(async () => {
     expect(await found((request) => request.text(), ...post("text/plain", "grüß dich"))).toBe("grüß dich");
     expect(await found((request) => request.json(), ...post("application/json", '{"a":[1]}'))).toEqual({ a: [1] });
@@ -85,7 +85,7 @@ test("its body: text, json, bytes, arrayBuffer, blob, formData", () =>
     expect([form.get("a"), form.get("c")]).toEqual(["b", "d e"]);
   }));
 
-test("its body is read once: again it is a TypeError", () =>
+test("throws TypeError if the body is read twice", () =>
   leavesNoFd(async () => {
     const twice = async (request: Request): Promise<unknown> => {
       const before = request.bodyUsed;
@@ -106,7 +106,7 @@ test("its body is read once: again it is a TypeError", () =>
     expect(await found(cloned, head.replace("POST", "GET"), body)).toBe("TypeError");
   }));
 
-test("its body as a stream, chunked or not, of what comes", () =>
+test("streams the body as it arrives, chunked or not", () =>
   leavesNoFd(async () => {
     const sum = async (request: Request): Promise<unknown> => {
       let text = "";
@@ -118,7 +118,7 @@ test("its body as a stream, chunked or not, of what comes", () =>
     expect(await found(sum, "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked", chunked)).toBe("hello world");
   }));
 
-test("clone() and new Request(request) are real ones, each with the whole body", () =>
+test("clone() and new Request(request) return native Requests with the whole body", () =>
   leavesNoFd(async () => {
     const both = async (request: Request): Promise<unknown> => {
       const clone = request.clone();
@@ -133,16 +133,16 @@ test("clone() and new Request(request) are real ones, each with the whole body",
     expect(await found(anew, ...post("a/b", "abc"))).toEqual(expected);
   }));
 
-test("requestIP says where it came from", () =>
+test("requestIP() returns the client's address", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage((request, server) => Response.json(server.requestIP(request)));
     const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    const [reply] = parseReplies(await stage.text(client, /\}$/));
-    expect(JSON.parse(reply?.body ?? "")).toEqual(client.getsockname());
+    const [response] = parseResponses(await stage.text(client, /\}$/));
+    expect(JSON.parse(response?.body ?? "")).toEqual(client.getsockname());
     expect(stage.server.requestIP(new Request("http://a/"))).toBeNull();
   }));
 
-test("heads of the same length that differ in a byte are different requests, on one connection and on many", () =>
+test("distinguishes heads of the same length that differ in one byte", () =>
   leavesNoFd(async () => {
     const seen: string[] = [];
     using stage = new FetchStage((request) => {
@@ -157,34 +157,34 @@ test("heads of the same length that differ in a byte are different requests, on 
     expect(seen).toEqual([...expected, ...expected]);
   }));
 
-test("a body that nobody reads is awaited, and the next request is not lost in it", () =>
+test("discards an unread body before it answers, and finds the next request after it", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(({ url }) => new Response(new URL(url).pathname));
     const body = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
     const head = `POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
     const client = stage.client(head);
     await stage.idle();
-    expect(client.recv(1000)).toBeNull(); // it may yet turn out to be malformed
+    expect(client.recv(1000)).toBeNull(); // the body may still turn out to be malformed
     client.send(`${body}GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
-    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
   }));
 
-test("a body that nobody reads and that is long: the reply at once, and the end", () =>
+test("answers at once and closes if an unread body is long", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(() => new Response("no", { status: 401 }));
     const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");
-    const [reply] = parseReplies(await stage.rest(client));
-    expect([reply?.status, reply?.headers["connection"]]).toEqual([401, "close"]);
+    const [response] = parseResponses(await stage.rest(client));
+    expect([response?.status, response?.headers["connection"]]).toEqual([401, "close"]);
     const chunked = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (let i = 0; i < 300; i++) {
       chunked.send(`400\r\n${"x".repeat(1024)}\r\n`);
       stage.server.tick(0);
     }
-    const [late] = parseReplies(await stage.rest(chunked));
+    const [late] = parseResponses(await stage.rest(chunked));
     expect([late?.status, late?.headers["connection"]]).toEqual([401, "close"]);
   }));
 
-test("Expect: 100-continue is answered when the body is wanted, and not if it is not", () =>
+test("sends 100 Continue only if the handler reads the body", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(async (request) =>
       request.url.endsWith("/read") ? new Response(await request.text()) : new Response("no", { status: 403 }),
@@ -195,13 +195,13 @@ test("Expect: 100-continue is answered when the body is wanted, and not if it is
     expect(await stage.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("abc");
     expect(await stage.text(client, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
-    const eager = stage.client(`${head("/read")}abc`); // it did not wait
+    const eager = stage.client(`${head("/read")}abc`); // this client does not wait
     expect(await stage.text(eager, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
-    const [reply] = parseReplies(await stage.rest(stage.client(head("/no"))));
-    expect([reply?.status, reply?.headers["connection"]]).toEqual([403, "close"]);
+    const [response] = parseResponses(await stage.rest(stage.client(head("/no"))));
+    expect([response?.status, response?.headers["connection"]]).toEqual([403, "close"]);
   }));
 
-test("a slow reader of a body holds up its sender, and memory stays bounded", () =>
+test("a handler that reads slowly slows down the client, and memory stays bounded", () =>
   leavesNoFd(async () => {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     const done = Promise.withResolvers<Response>();
@@ -228,7 +228,7 @@ test("a slow reader of a body holds up its sender, and memory stays bounded", ()
       await stage.idle(5);
       send();
     }
-    expect(sent).toBeLessThan(20_000_000); // what the kernel holds, and not much more
+    expect(sent).toBeLessThan(20_000_000); // the socket buffers, and not much more
     expect(stage.server.stats.bytesIn).toBeLessThan(600_000);
     let received = 0;
     const read = (async () => {
@@ -244,7 +244,7 @@ test("a slow reader of a body holds up its sender, and memory stays bounded", ()
     expect(await stage.text(client, /it$/)).toContain("200 OK");
   }));
 
-test("a body that is the reply's: what came goes back, with 100 Continue where it is awaited", () =>
+test("a request body can be the response body, with 100 Continue if it is expected", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage((request) => new Response(request.body));
     const post = (fields: string): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n\r\n`;
@@ -258,7 +258,7 @@ test("a body that is the reply's: what came goes back, with 100 Continue where i
           client.send(piece);
           await stage.idle(3);
         }
-        expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["abc"]);
+        expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["abc"]);
       }
     }
     const large = "x".repeat(1_000_000);
@@ -271,5 +271,5 @@ test("a body that is the reply's: what came goes back, with 100 Continue where i
       text += Buffer.from(bytes ?? []).toString("latin1");
       return bytes?.length === 0;
     });
-    expect(parseReplies(text)[0]?.body === large).toBe(true);
+    expect(parseResponses(text)[0]?.body === large).toBe(true);
   }));

@@ -1,22 +1,22 @@
-// What a fetch handler answers, and how it goes out: every kind of body, with the right length or in chunks, and errors.
+// The Response that a fetch handler returns: every kind of body, its framing, and errors.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FetchStage, parseReplies, type Received } from "../support/fetch-stage.ts";
+import { FetchStage, parseResponses, type ReceivedResponse } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
 const GET = "GET / HTTP/1.1";
 
-async function answer(make: () => unknown, head = GET): Promise<Received> {
+async function answer(make: () => unknown, head = GET): Promise<ReceivedResponse> {
   using stage = new FetchStage((() => make()) as () => Response);
   const client = stage.client(`${head}\r\nHost: a\r\nConnection: close\r\n\r\n`);
-  const [reply, more] = parseReplies(await stage.rest(client), head.startsWith("HEAD"));
+  const [response, more] = parseResponses(await stage.rest(client), head.startsWith("HEAD"));
   expect(more).toBeUndefined();
-  return reply as Received;
+  return response as ReceivedResponse;
 }
 
 const stream = (...chunks: unknown[]): ReadableStream =>
@@ -27,7 +27,7 @@ const stream = (...chunks: unknown[]): ReadableStream =>
     },
   });
 
-test("bodies in memory: their length, and their type", () =>
+test("sets Content-Length and Content-Type of bodies in memory", () =>
   leavesNoFd(async () => {
     const text = "text/plain;charset=utf-8";
     const cases: [make: () => Response, body: string, type: string | undefined][] = [
@@ -56,7 +56,7 @@ test("bodies in memory: their length, and their type", () =>
     }
   }));
 
-test("status, status text and headers as given; several Set-Cookie stay several", () =>
+test("keeps status, status text and headers, and several Set-Cookie fields", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(() => {
       const headers = new Headers({ "X-A": "1", Date: "Thu, 01 Jan 1970 00:00:00 GMT" });
@@ -70,7 +70,7 @@ test("status, status text and headers as given; several Set-Cookie stay several"
     expect(text.match(/^date: .*$/gim)).toEqual(["date: Thu, 01 Jan 1970 00:00:00 GMT"]);
   }));
 
-test("204 and 304 have no body, and 204 no length; a redirect goes out as it is", () =>
+test("sends 204 and 304 without body and length, and redirects unchanged", () =>
   leavesNoFd(async () => {
     for (const status of [204, 304]) {
       const { headers, body } = await answer(() => new Response(null, { status }));
@@ -80,7 +80,7 @@ test("204 and 304 have no body, and 204 no length; a redirect goes out as it is"
     expect([status, headers["location"], headers["content-length"]]).toEqual([302, "http://b.test/", "0"]);
   }));
 
-test("HEAD: the head that GET would get, and no body, for each kind of body", () =>
+test("answers HEAD with the head of GET, for each kind of body", () =>
   leavesNoFd(async () => {
     const makes = [
       () => new Response("hello"),
@@ -99,7 +99,7 @@ test("HEAD: the head that GET would get, and no body, for each kind of body", ()
     }
   }));
 
-test("streams: in chunks for 1.1, to the end of the connection for 1.0, by their length if it is given", () =>
+test("sends streams chunked for HTTP/1.1, until close for HTTP/1.0, or by their Content-Length", () =>
   leavesNoFd(async () => {
     const chunks = (): unknown[] => [
       "a",
@@ -129,18 +129,18 @@ test("streams: in chunks for 1.1, to the end of the connection for 1.0, by their
     expect(generator.body).toBe("ab");
   }));
 
-test("after a stream the connection goes on", () =>
+test("keeps the connection open after a stream", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(() => new Response(stream("a", "b")));
     const text = `${GET}\r\nHost: a\r\n\r\n`.repeat(3) + `${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`;
-    const replies = parseReplies(await stage.rest(stage.client(text)));
-    expect(replies.map(({ body }) => body)).toEqual(["ab", "ab", "ab", "ab"]);
+    const responses = parseResponses(await stage.rest(stage.client(text)));
+    expect(responses.map(({ body }) => body)).toEqual(["ab", "ab", "ab", "ab"]);
   }));
 
-test("a stream that is not read is not pulled for ever, and goes on when it is", () =>
+test("stops pulling a stream that the client does not read, and continues when it does", () =>
   leavesNoFd(async () => {
     let pulled = 0;
-    let isCancelled = false;
+    let isCanceled = false;
     const total = 1000;
     using stage = new FetchStage(
       () =>
@@ -150,7 +150,7 @@ test("a stream that is not read is not pulled for ever, and goes on when it is",
               if (pulled++ < total) controller.enqueue(new Uint8Array(65_536));
               else controller.close();
             },
-            cancel: () => void (isCancelled = true),
+            cancel: () => void (isCanceled = true),
           }),
         ),
     );
@@ -161,12 +161,36 @@ test("a stream that is not read is not pulled for ever, and goes on when it is",
       await stage.idle(5);
     }
     expect(pulled).toBeLessThan(300);
-    const { body } = parseReplies(await stage.rest(client))[0] as Received;
+    const { body } = parseResponses(await stage.rest(client))[0] as ReceivedResponse;
     expect(body.length).toBe(total * 65_536);
-    expect(isCancelled).toBe(false);
+    expect(isCanceled).toBe(false);
   }));
 
-test("a stream is cancelled when its client goes", () =>
+test("forwards a Response from fetch() as it arrives", () =>
+  leavesNoFd(async () => {
+    const rest = Promise.withResolvers<void>();
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue("first ");
+        await rest.promise;
+        controller.enqueue("second");
+        controller.close();
+      },
+    });
+    await using upstream = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => new Response(body, { headers: { "X-From": "upstream" } }),
+    });
+    using stage = new FetchStage(() => fetch(upstream.url, { keepalive: false }));
+    const client = stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const begin = await stage.text(client, /first /);
+    rest.resolve();
+    const [response] = parseResponses(begin + (await stage.rest(client)));
+    expect([response?.body, response?.headers["x-from"]]).toEqual(["first second", "upstream"]);
+  }));
+
+test("cancels a stream when the client leaves", () =>
   leavesNoFd(async () => {
     let why: unknown;
     using stage = new FetchStage(
@@ -186,13 +210,13 @@ test("a stream is cancelled when its client goes", () =>
     await stage.until(() => stage.server.stats.open === 0);
   }));
 
-test("a stream that fails, or has more or less than its length: no whole reply, and onError", () =>
+test("resets the connection and calls onError if a stream fails or does not match its Content-Length", () =>
   leavesNoFd(async () => {
     const errors: string[] = [];
     const failing = new ReadableStream({
       pull(controller) {
         controller.enqueue("abc");
-        controller.error(new Error("the source's own"));
+        controller.error(new Error("the source failed"));
       },
     });
     const makes = [
@@ -207,13 +231,13 @@ test("a stream that fails, or has more or less than its length: no whole reply, 
       await stage.until(() => stage.server.stats.accepted === 1 && stage.server.stats.open === 0);
       expect(stage.fate(client)).toBe("reset");
     }
-    expect(errors[0]).toContain("the source's own");
+    expect(errors[0]).toContain("the source failed");
     expect(errors[1]).toContain("longer than its Content-Length");
     expect(errors[2]).toContain("shorter than its Content-Length");
     expect(errors).toHaveLength(4);
   }));
 
-test("files: whole, from a part, missing, shortened meanwhile; each with its length and type", () =>
+test("sends whole files, slices of files, missing files (404), and truncated ones (reset)", () =>
   leavesNoFd(async () => {
     const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
     try {
@@ -241,23 +265,23 @@ test("files: whole, from a part, missing, shortened meanwhile; each with its len
     }
   }));
 
-test("a handler that throws, rejects, or returns no Response: 500, and onError", () =>
+test("answers 500 and calls onError if a handler throws, rejects, or does not return a Response", () =>
   leavesNoFd(async () => {
     const used = new Response("x");
     await used.text();
     const bad: Record<string, () => unknown> = {
-      "own sync": () => {
-        throw new Error("own sync");
+      "thrown synchronously": () => {
+        throw new Error("thrown synchronously");
       },
-      "own async": async () => {
+      "thrown asynchronously": async () => {
         await Bun.sleep(1);
-        throw new Error("own async");
+        throw new Error("thrown asynchronously");
       },
-      "own at once": () => Promise.reject(new Error("own at once")),
-      "no Response": () => undefined,
-      "returned object, and no Response": () => ({ status: 200 }),
-      "returned string": async () => "text",
-      "used already": () => used,
+      "rejected immediately": () => Promise.reject(new Error("rejected immediately")),
+      "it returned undefined": () => undefined,
+      "it returned object": () => ({ status: 200 }),
+      "it returned string": async () => "text",
+      "already used": () => used,
       "status 0": () => Response.error(),
     };
     for (const [message, make] of Object.entries(bad)) {
@@ -266,25 +290,25 @@ test("a handler that throws, rejects, or returns no Response: 500, and onError",
         onError: (error, request) => void errors.push(String(error), request?.url),
       });
       const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
-      const [reply] = parseReplies(await stage.text(client, /request\.\n$/));
-      expect({ message, status: reply?.status, closes: reply?.headers["connection"] }).toEqual({
+      const [response] = parseResponses(await stage.text(client, /request\.\n$/));
+      expect({ message, status: response?.status, closes: response?.headers["connection"] }).toEqual({
         message,
         status: 500,
         closes: undefined,
       });
-      expect(reply?.body).not.toContain("own");
+      expect(response?.body).not.toMatch(/thrown|rejected/);
       expect(errors).toEqual([expect.stringContaining(message), "http://a/"]);
     }
   }));
 
-test("onError's own Response is the reply; one that cannot be sent is not", () =>
+test("sends the Response that onError returns, or 500 if it cannot be sent", () =>
   leavesNoFd(async () => {
     const thrower = (): Response => {
       throw new Error("a secret");
     };
     for (const [onError, expected] of [
       [() => new Response("sorry", { status: 503 }), [503, "sorry"]],
-      [() => Response.error(), [500, "The server has failed to answer this request.\n"]],
+      [() => Response.error(), [500, "The server failed to respond to this request.\n"]],
     ] as const) {
       using stage = new FetchStage(thrower, { onError });
       const { status, body } = await stage.ask(GET);
@@ -292,33 +316,65 @@ test("onError's own Response is the reply; one that cannot be sent is not", () =
     }
   }));
 
-test("Connection: close in a Response ends the connection behind it", () =>
+test("closes the connection after a Response with Connection: close", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(() => new Response("x", { headers: { Connection: "close" } }));
     const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
-    expect(parseReplies(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
+    expect(parseResponses(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
   }));
 
-test("an onError that throws costs its own connection; no other one gets what was meant for it", () =>
+test("resets the connection if onError throws; its responses never reach another connection", () =>
   leavesNoFd(async () => {
     let calls = 0;
     using stage = new FetchStage(
       () => {
-        if (++calls === 3) throw new Error("the handler's own");
-        return new Response(`reply ${calls}`);
+        if (++calls === 3) throw new Error("the handler failed");
+        return new Response(`response ${calls}`);
       },
       {
         onError() {
-          throw new Error("the user's own");
+          throw new Error("onError failed");
         },
       },
     );
     const request = `${GET}\r\nHost: a\r\n\r\n`;
-    await stage.text(stage.client(request), /reply 1$/);
+    await stage.text(stage.client(request), /response 1$/);
     const bad = stage.client(request + request + request);
     expect(() => {
       for (let i = 0; i < 10; i++) stage.server.tick(0);
-    }).toThrow("the user's own");
+    }).toThrow("onError failed");
     expect(stage.fate(bad)).toBe("reset");
-    expect(parseReplies(await stage.text(stage.client(request), /reply 4$/))).toHaveLength(1);
+    expect(parseResponses(await stage.text(stage.client(request), /response 4$/))).toHaveLength(1);
+  }));
+
+test("rejects a status text that contains a line break", () =>
+  leavesNoFd(async () => {
+    for (const statusText of ["OK\r\nevil: 1", "OK\u010d\u010aevil: 1"]) {
+      using stage = new FetchStage(() => new Response("x", { statusText }));
+      const { status, headers } = await stage.ask("GET / HTTP/1.1");
+      expect([status, headers["evil"]]).toEqual([500, undefined]);
+    }
+  }));
+
+test("stop() closes a connection as soon as its streamed response is sent", () =>
+  leavesNoFd(async () => {
+    const gate = Promise.withResolvers<void>();
+    const body = (): ReadableStream =>
+      new ReadableStream({
+        async start(controller) {
+          controller.enqueue("begun ");
+          await gate.promise;
+          controller.enqueue("ended");
+          controller.close();
+        },
+      });
+    using stage = new FetchStage(() => new Response(body()));
+    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await stage.text(client, /begun/);
+    const stopped = stage.server.stop();
+    await stage.idle();
+    gate.resolve();
+    expect(await stage.rest(client)).toContain("ended");
+    await stage.until(() => stage.server.closed); // although the clock does not advance
+    await stopped;
   }));

@@ -1,4 +1,4 @@
-// Handlers under run(), which blocks Bun's event loop: what needs no more than microtasks is answered, the rest is told so.
+// Handlers under run(), which blocks Bun's event loop: microtasks run, and waiting for anything else is an error.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -9,12 +9,12 @@ import {
   SHUT_WR,
   Socket,
 } from "../../src/index.ts";
-import { parseReplies } from "../support/fetch-stage.ts";
+import { parseResponses } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-/** Have requests that were sent before served by run(), until so many were answered: all that came back. */
+/** Sends requests, runs `run()` until `count` of them are answered, and returns what each client received. */
 function served(fetch: FetchHandler, requests: string[], count: number, options: EpollServerOptions = {}): string[] {
   let answered = 0;
   const server = new EpollServer({
@@ -47,9 +47,9 @@ function served(fetch: FetchHandler, requests: string[], count: number, options:
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-const bodies = (text: string | undefined): string[] => parseReplies(text ?? "").map(({ body }) => body);
+const bodies = (text: string | undefined): string[] => parseResponses(text ?? "").map(({ body }) => body);
 
-test("a Response at once, one from an async handler, one after many awaits: all within the iteration", () =>
+test("answers synchronous handlers, async ones, and ones that await many promises, in the same iteration", () =>
   leavesNoFd(() => {
     const handlers: FetchHandler[] = [
       () => new Response("now"),
@@ -58,16 +58,16 @@ test("a Response at once, one from an async handler, one after many awaits: all 
         for (let i = 0; i < 100; i++) await Promise.resolve(i);
         return new Response("now");
       },
-      // oxlint-disable-next-line unicorn/no-thenable -- some libraries return such
+      // oxlint-disable-next-line unicorn/no-thenable -- some libraries return thenables
       () => ({ then: (resolve: (response: Response) => void) => resolve(new Response("now")) }) as never,
     ];
     for (const handler of handlers) {
-      const [reply] = served(handler, [GET + GET + LAST], 3);
-      expect(bodies(reply)).toEqual(["now", "now", "now"]);
+      const [response] = served(handler, [GET + GET + LAST], 3);
+      expect(bodies(response)).toEqual(["now", "now", "now"]);
     }
   }));
 
-test("a request's body is awaited, however it comes; streams and files go out", () =>
+test("handlers can await the request body; streams and files are sent", () =>
   leavesNoFd(() => {
     const post =
       "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n" + "x".repeat(300_000);
@@ -95,13 +95,13 @@ test("a request's body is awaited, however it comes; streams and files go out", 
     const [streamed] = served(() => new Response(stream()), [LAST], 1);
     expect(bodies(streamed)).toEqual(["x".repeat(5000)]);
     const [file] = served(() => new Response(Bun.file(import.meta.path)), [LAST], 1);
-    expect(parseReplies(file ?? "")[0]?.headers["content-length"]).toBe(String(Bun.file(import.meta.path).size));
+    expect(parseResponses(file ?? "")[0]?.headers["content-length"]).toBe(String(Bun.file(import.meta.path).size));
   }));
 
-test("a handler that waits for a timer: 500, an error that says what to do, and the others are served", () =>
+test("answers 500 if a handler waits for a timer, reports what to do, and serves the others", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
-    const replies = served(
+    const responses = served(
       async ({ url }) => {
         if (url.endsWith("/wait")) await Bun.sleep(1);
         return new Response("ok");
@@ -110,11 +110,11 @@ test("a handler that waits for a timer: 500, an error that says what to do, and 
       3,
       { onError: (error) => void errors.push(String(error)) },
     );
-    expect(replies.map((text) => parseReplies(text).map(({ status }) => status))).toEqual([[500, 200], [200]]);
+    expect(responses.map((text) => parseResponses(text).map(({ status }) => status))).toEqual([[500, 200], [200]]);
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
 
-test("a handler that waits for its body, and iterations later for a timer, is told so then", () =>
+test("answers 500 if a handler waits for its body and, iterations later, for a timer", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const handler: FetchHandler = async (request) => {
@@ -130,7 +130,7 @@ test("a handler that waits for its body, and iterations later for a timer, is to
       hostname: "127.0.0.1",
       fetch: handler,
       onError: (error) => void errors.push(String(error)),
-      // Each of these requests makes an iteration of its own, in which those before wait for the rest of their bodies.
+      // Each of these requests takes an iteration, during which the earlier ones wait for the rest of their bodies.
       onRequest: () => void (++iterations === 4 && server.stop()),
     });
     for (const [socket, text] of [
@@ -153,14 +153,14 @@ test("a handler that waits for its body, and iterations later for a timer, is to
     for (const socket of [client, late]) socket.shutdown(SHUT_WR);
     server.run();
     const statuses = [client, late].map((socket) =>
-      parseReplies(Buffer.from(socket.recv(10_000) ?? []).toString("latin1")).map(({ status }) => status),
+      parseResponses(Buffer.from(socket.recv(10_000) ?? []).toString("latin1")).map(({ status }) => status),
     );
     for (const socket of [client, late, ...more]) socket.close();
     expect(statuses).toEqual([[500], [200]]);
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
 
-test("a stream that waits for a timer is cut, so that nobody takes it for whole, and onError hears of it", () =>
+test("resets the connection if a stream waits for a timer, and calls onError", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const slow = (): ReadableStream =>
@@ -170,7 +170,7 @@ test("a stream that waits for a timer is cut, so that nobody takes it for whole,
           controller.enqueue("never");
         },
       });
-    const [reply] = served(
+    const [response] = served(
       ({ url }) => new Response(url.endsWith("/slow") ? slow() : "ok"),
       [LAST.replace("/", "/slow")],
       1,
@@ -178,6 +178,6 @@ test("a stream that waits for a timer is cut, so that nobody takes it for whole,
         onError: (error) => void errors.push(String(error)),
       },
     );
-    expect(reply).not.toContain("\r\n0\r\n\r\n");
+    expect(response).not.toContain("\r\n0\r\n\r\n");
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));

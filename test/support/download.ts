@@ -1,39 +1,39 @@
-// A large reply, received and not kept: what its head says, and how much came, as a count and a hash.
+// Receives a large response without keeping it: its headers, and the length and hash of its body.
 
 import { EPOLLIN, type Socket, WOULD_BLOCK } from "../../src/index.ts";
 import { until } from "./sockets.ts";
 
 export interface Download {
-  /** By lower-case name; the status line by the empty one. */
+  /** By lower-case name; the status line has the empty name. */
   headers: Record<string, string>;
   bytes: number;
   sha256: string;
 }
 
-/** Receive one reply, to its end: by chunks, by its length, or to the end of the connection. */
+/** Receives one response: chunked, with Content-Length, or until the connection closes. */
 export function download(socket: Socket): Download {
-  const intake = new Intake(socket);
-  const headers: Record<string, string> = { "": intake.line() };
-  for (let line; (line = intake.line()) !== "";) {
+  const reader = new Reader(socket);
+  const headers: Record<string, string> = { "": reader.line() };
+  for (let line; (line = reader.line()) !== "";) {
     const colon = line.indexOf(":");
     headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
   }
   if (headers["transfer-encoding"] === "chunked") {
     for (;;) {
-      const size = parseInt(intake.line(), 16);
-      intake.pass(size);
-      if (intake.line() !== "") throw new Error("a chunk is not as long as it says");
+      const size = parseInt(reader.line(), 16);
+      reader.hash(size);
+      if (reader.line() !== "") throw new Error("a chunk does not match its size");
       if (size === 0) break;
     }
   } else {
-    intake.pass(Number(headers["content-length"] ?? Infinity));
+    reader.hash(Number(headers["content-length"] ?? Infinity));
   }
-  return { headers, bytes: intake.bytes, sha256: intake.hasher.digest("hex") };
+  return { headers, bytes: reader.bytes, sha256: reader.hasher.digest("hex") };
 }
 
-class Intake {
+class Reader {
   readonly hasher: Bun.CryptoHasher = new Bun.CryptoHasher("sha256");
-  /** How many bytes have passed. */
+  /** Bytes hashed so far. */
   bytes: number = 0;
   readonly #socket: Socket;
   readonly #buffer: Buffer = Buffer.from(new ArrayBuffer(1_048_576));
@@ -44,28 +44,28 @@ class Intake {
     this.#socket = socket;
   }
 
-  /** The next line, without its end. */
+  /** Returns the next line without its line ending. */
   line(): string {
     let end: number;
     while ((end = this.#buffer.subarray(0, this.#end).indexOf("\r\n", this.#start)) < 0) {
       this.#buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
-      if (!this.#fill()) throw new Error("closed in the midst of a line");
+      if (!this.#fill()) throw new Error("the connection closed within a line");
     }
     const text = this.#buffer.toString("latin1", this.#start, end);
     this.#start = end + 2;
     return text;
   }
 
-  /** Count and hash so many bytes; `Infinity`: all to the end. */
-  pass(count: number): void {
+  /** Counts and hashes the next bytes; `Infinity` means until the connection closes. */
+  hash(count: number): void {
     for (let left = count; left > 0;) {
       if (this.#start === this.#end) {
         this.#start = this.#end = 0;
         if (this.#fill()) continue;
         if (left === Infinity) return;
-        throw new Error(`closed with ${left} bytes still expected`);
+        throw new Error(`the connection closed with ${left} bytes missing`);
       }
       const taken = Math.min(left, this.#end - this.#start);
       this.hasher.update(this.#buffer.subarray(this.#start, this.#start + taken));

@@ -1,4 +1,4 @@
-// A program with one EpollServer and its fetch handlers, by path: told what to do by JSON, tells in lines of JSON how it went.
+// The process of FetchServer: fetch handlers by path. It takes its options as JSON and prints messages as lines of JSON.
 
 import { dlopen } from "bun:ffi";
 import { heapStats } from "bun:jsc";
@@ -8,9 +8,9 @@ import { pattern } from "./pattern.ts";
 
 export interface FetchServeOptions {
   options?: EpollServerOptions;
-  /** Block in run(), as for handlers that need no turn of Bun's loop; else start(). */
+  /** Use run(), which blocks Bun's event loop, instead of start(). */
   blocks?: boolean;
-  /** What /file answers with. */
+  /** The file that /file sends. */
   file?: string;
 }
 
@@ -18,7 +18,7 @@ const { options = {}, blocks = false, file = "" } = JSON.parse(process.argv[2] ?
 
 const say = (message: object): unknown => writeSync(1, `${JSON.stringify(message)}\n`);
 
-// It may block in run() and would outlive a test run that is killed: let the kernel end it with its parent, prctl(2).
+// run() blocks, so the process would outlive a killed test run. Have the kernel end it with its parent: prctl(2).
 const PR_SET_PDEATHSIG = 1;
 dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } }).symbols.prctl(PR_SET_PDEATHSIG, 9);
 
@@ -29,11 +29,11 @@ const handlers: Record<
   (request: Request, server: ServerHandle, query: URLSearchParams) => ReturnType<FetchHandler>
 > = {
   hello: () => new Response("hello"),
-  /** The body as it comes. */
+  /** Streams the body back. */
   echo: (request) => new Response(request.body, { headers: { "Content-Type": type(request) } }),
-  /** The body once it is there. */
+  /** Sends the body back once it is complete. */
   collect: async (request) => new Response(await request.bytes(), { headers: { "Content-Type": type(request) } }),
-  /** What came, told after its end. */
+  /** Responds with the length and hash of the body. */
   async hash(request) {
     const hasher = new Bun.CryptoHasher("sha256");
     let bytes = 0;
@@ -43,9 +43,9 @@ const handlers: Record<
     }
     return Response.json({ method: request.method, bytes, sha256: hasher.digest("hex") });
   },
-  /** Answer without a look at the body. */
+  /** Responds without reading the body. */
   ignore: () => new Response("ignored"),
-  /** So many bytes, as pieces that are made when they are asked for. */
+  /** Streams a number of bytes, generated on demand. */
   stream(_, __, query) {
     const [total, piece] = [Number(query.get("bytes")), Number(query.get("piece") ?? 65_536)];
     let at = 0;
@@ -60,14 +60,14 @@ const handlers: Record<
       }),
     );
   },
-  /** So many bytes, from memory. */
+  /** Sends a number of bytes from memory. */
   bytes: (_, __, query) => new Response(pattern(0, Number(query.get("bytes")))),
   file: () => new Response(Bun.file(file)),
   async slow(_, __, query) {
     await Bun.sleep(Number(query.get("ms")));
     return new Response(`after ${query.get("ms")} ms`);
   },
-  /** Pieces with time between them. */
+  /** Streams pieces with pauses between them. */
   drip(_, __, query) {
     let left = Number(query.get("pieces"));
     return new Response(
@@ -81,14 +81,14 @@ const handlers: Record<
       { headers: { "Content-Type": "text/plain" } },
     );
   },
-  /** Say when the client has gone. */
+  /** Reports when the client leaves. */
   async wait(request) {
     say({ waiting: true });
     await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
     say({ aborted: true });
     return new Response("too late");
   },
-  /** What is left in memory once nothing but what is in use is. */
+  /** Responds with the memory in use after garbage collection. */
   live() {
     Bun.gc(true);
     const { heapSize, extraMemorySize, objectCount } = heapStats();
@@ -113,8 +113,8 @@ const handlers: Record<
     }),
 };
 
-/** Told in the end: in the meantime nobody may be reading what it says. */
-const errors = new Set<string>();
+/** Errors of handlers, reported at the end: before that, the test may not be reading the output. */
+const thrown = new Set<string>();
 
 const server = new EpollServer({
   ...options,
@@ -123,7 +123,7 @@ const server = new EpollServer({
     const handler = Object.hasOwn(handlers, pathname.slice(1)) ? handlers[pathname.slice(1)] : undefined;
     return handler?.(request, server, searchParams) ?? new Response("no such page", { status: 404 });
   },
-  onError: (error) => void errors.add(String(error)),
+  onError: (error) => void thrown.add(String(error)),
   onWarning: ({ code, message }) => say({ warning: code, message }),
 });
 
@@ -136,5 +136,5 @@ if (blocks) {
   say(serving);
   await stopped;
 }
-say({ ended: { ...server.stats, errors: [...errors] } });
+say({ ended: { ...server.stats, thrown: [...thrown] } });
 process.exit(0);

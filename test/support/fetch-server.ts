@@ -1,4 +1,4 @@
-// An EpollServer with fetch handlers in a process of its own, for real clients; /proc tells how it is.
+// An EpollServer with fetch handlers in its own process, for tests with real clients. /proc shows its state.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,10 +7,10 @@ import { openFds } from "./fds.ts";
 import type { FetchServeOptions } from "./fetch-server-process.ts";
 import { eventually } from "./eventually.ts";
 
-/** What it has counted, and what its handlers threw, each once. */
-export type Ended = ServerStats & { errors: string[] };
+/** The final stats, and what the handlers threw, without duplicates. */
+export type Ended = ServerStats & { thrown: string[] };
 
-/** What the program says, by its first key. */
+/** The messages of the process, by their first key. */
 interface Messages {
   serving: { serving: InternetAddress };
   ended: { ended: Ended };
@@ -19,18 +19,18 @@ interface Messages {
   aborted: { aborted: true };
 }
 
-/** How long a test waits for a word of it before it fails; never how long it takes. */
-const PATIENCE_MS = 20_000;
-/** The window in which a process at rest uses no time. */
-const QUIET_MS = 300;
+/** How long a test waits for a message before it fails. */
+const MESSAGE_TIMEOUT_MS = 20_000;
+/** The interval in which an idle process uses no CPU time. */
+const IDLE_MS = 300;
 
 export class FetchServer implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
   readonly #messages: Record<string, unknown>[] = [];
-  #heard = Promise.withResolvers<void>();
+  #messageReceived = Promise.withResolvers<void>();
   readonly #reading: Promise<void>;
   readonly #pipes: Set<string>;
-  #isOver = false;
+  #hasEnded = false;
   #stderr = "";
   address: InternetAddress = { address: "127.0.0.1", family: "IPv4", port: 0 };
 
@@ -48,7 +48,7 @@ export class FetchServer implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Start it, and wait until it serves. */
+  /** Starts the process, and waits until it serves. */
   static async start({ options, ...serve }: FetchServeOptions = {}): Promise<FetchServer> {
     const server = new FetchServer({ ...serve, options: { hostname: "127.0.0.1", ...options } });
     server.address = (await server.said("serving")).serving;
@@ -80,43 +80,43 @@ export class FetchServer implements AsyncDisposable {
     return this.#status("VmRSS");
   }
 
-  /** The most that was resident so far. */
+  /** The peak resident memory. */
   get peakKb(): number {
     return this.#status("VmHWM");
   }
 
-  /** What it said with that key, so far. */
+  /** Returns the messages with this key so far. */
   all<Key extends keyof Messages>(key: Key): Messages[Key][] {
     return this.#messages.filter((message) => key in message) as unknown as Messages[Key][];
   }
 
-  /** Wait until it has said that for the `count`th time. */
+  /** Waits for the `count`th message with this key. */
   async said<Key extends keyof Messages>(key: Key, count = 1): Promise<Messages[Key]> {
-    const late = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), MESSAGE_TIMEOUT_MS);
     try {
       for (;;) {
         const message = this.all(key)[count - 1];
         if (message !== undefined) return message;
-        if (this.#isOver) throw new Error(`ended, and never said ${key}: ${this.#stderr}`);
-        await this.#heard.promise;
+        if (this.#hasEnded) throw new Error(`the process ended without the message ${key}: ${this.#stderr}`);
+        await this.#messageReceived.promise;
       }
     } finally {
-      clearTimeout(late);
+      clearTimeout(timer);
     }
   }
 
-  /** Wait until it uses no processor time for a while; one tick may be the end of a collection in another thread. */
+  /** Waits until the process uses no CPU time. One tick is allowed, for garbage collection in another thread. */
   async rest(): Promise<void> {
     let used = Infinity;
     for (let attempt = 0; attempt < 20 && used > 1; attempt++) {
       const before = this.#cpuTicks;
-      await Bun.sleep(QUIET_MS); // nothing happens is the state that is waited for
+      await Bun.sleep(IDLE_MS); // the state to wait for is that nothing happens
       used = this.#cpuTicks - before;
     }
-    if (used > 1) throw new Error(`never at rest: in the last ${QUIET_MS} ms it used ${used} ticks`);
+    if (used > 1) throw new Error(`the process does not become idle: it used ${used} ticks in the last ${IDLE_MS} ms`);
   }
 
-  /** Ask it to stop, and wait until it has ended. */
+  /** Stops the server, and waits until the process has ended. */
   async stop(): Promise<Ended> {
     this.#child.kill("SIGTERM");
     const { ended } = await this.said("ended");
@@ -127,14 +127,14 @@ export class FetchServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill("SIGKILL");
     await Promise.all([this.#child.exited, this.#reading]);
-    // Bun closes its ends of them in its own time.
+    // Bun closes its ends of the pipes later.
     await eventually(
       () => [...openFds().values()].filter((what) => this.#pipes.has(what)),
       (left) => left.length === 0,
     );
   }
 
-  /** Processor time used so far, in ticks of 10 ms: utime and stime of proc_pid_stat(5). */
+  /** CPU time used so far, in ticks of 10 ms: utime and stime of proc_pid_stat(5). */
   get #cpuTicks(): number {
     const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -154,11 +154,11 @@ export class FetchServer implements AsyncDisposable {
       const lines = text.split("\n");
       text = lines.pop() ?? "";
       this.#messages.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
+      this.#messageReceived.resolve();
+      this.#messageReceived = Promise.withResolvers();
     }
     await errors;
-    this.#isOver = true;
-    this.#heard.resolve();
+    this.#hasEnded = true;
+    this.#messageReceived.resolve();
   }
 }

@@ -1,10 +1,10 @@
-// A Stage whose server has handlers that wait: Bun's event loop turns between its iterations.
+// A test server with asynchronous handlers: between its iterations, Bun's event loop runs.
 
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
 import { Stage } from "./server.ts";
 
-/** What a client has received, as replies. */
-export interface Received {
+/** A response that a client has received. */
+export interface ReceivedResponse {
   status: number;
   /** By lower-case name. */
   headers: Record<string, string>;
@@ -12,21 +12,21 @@ export interface Received {
 }
 
 export class FetchStage extends Stage {
-  /** @param fetch undefined: the static response */
+  /** @param fetch undefined for a static response */
   constructor(fetch: FetchHandler | undefined, options: EpollServerOptions = {}) {
     super({ ...options, fetch });
   }
 
-  /** Iterations, with turns of Bun's loop between them, until it is so; fails by its own bound. */
-  async until(isSo: () => boolean): Promise<void> {
-    for (let iterations = 0; !isSo(); iterations++) {
-      if (iterations > 20_000) throw new Error(`it never came to be: ${isSo}`);
+  /** Runs iterations of both loops until the condition holds; fails after 20,000. */
+  async until(isDone: () => boolean): Promise<void> {
+    for (let iterations = 0; !isDone(); iterations++) {
+      if (iterations > 20_000) throw new Error(`the condition never held: ${isDone}`);
       if (!this.server.closed) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  /** Iterations and turns, so many: for what shall not happen. */
+  /** Runs a number of iterations of both loops, to test that something does not happen. */
   async idle(iterations = 20): Promise<void> {
     for (let i = 0; i < iterations; i++) {
       if (!this.server.closed) this.server.tick(0);
@@ -34,7 +34,7 @@ export class FetchStage extends Stage {
     }
   }
 
-  /** What comes until it matches. */
+  /** Receives until the text matches. */
   async text(client: Socket, until: RegExp): Promise<string> {
     let text = "";
     await this.until(() => {
@@ -47,7 +47,7 @@ export class FetchStage extends Stage {
     return text;
   }
 
-  /** All that comes, to the end. */
+  /** Receives until the connection closes. */
   async rest(client: Socket): Promise<string> {
     let text = "";
     await this.until(() => {
@@ -58,22 +58,22 @@ export class FetchStage extends Stage {
     return text;
   }
 
-  /** Send a request as the last one, and return its reply. */
-  async ask(head: string, body = ""): Promise<Received> {
+  /** Sends a request with Connection: close, and returns the response. */
+  async ask(head: string, body = ""): Promise<ReceivedResponse> {
     const client = this.client();
     client.send(Buffer.from(`${head}\r\nHost: a.test\r\nConnection: close\r\n\r\n${body}`, "latin1"));
-    const [reply] = parseReplies(await this.rest(client));
-    if (reply === undefined) throw new Error("no reply");
-    return reply;
+    const [response] = parseResponses(await this.rest(client));
+    if (response === undefined) throw new Error("no response");
+    return response;
   }
 }
 
-/** Split what came into replies by their lengths; bodies by chunks are put together. */
-export function parseReplies(text: string, isHead = false): Received[] {
-  const replies: Received[] = [];
+/** Splits received text into responses, and decodes chunked bodies. */
+export function parseResponses(text: string, isHead = false): ReceivedResponse[] {
+  const responses: ReceivedResponse[] = [];
   for (let at = 0; at < text.length;) {
     const end = text.indexOf("\r\n\r\n", at);
-    if (end < 0) throw new Error(`no head: ${JSON.stringify(text.slice(at, at + 200))}`);
+    if (end < 0) throw new Error(`incomplete head: ${JSON.stringify(text.slice(at, at + 200))}`);
     const [line = "", ...fields] = text.slice(at, end).split("\r\n");
     const headers: Record<string, string> = {};
     for (const field of fields) {
@@ -88,23 +88,23 @@ export function parseReplies(text: string, isHead = false): Received[] {
       for (;;) {
         const lineEnd = text.indexOf("\r\n", at);
         const size = parseInt(text.slice(at, lineEnd), 16);
-        if (lineEnd < 0 || !(size >= 0)) throw new Error(`a bad chunk: ${JSON.stringify(text.slice(at, at + 50))}`);
+        if (lineEnd < 0 || !(size >= 0)) throw new Error(`malformed chunk: ${JSON.stringify(text.slice(at, at + 50))}`);
         at = lineEnd + 2;
         body += text.slice(at, at + size);
         at += size;
         if (text.slice(at, at + 2) !== "\r\n")
-          throw new Error(`a chunk without end: ${JSON.stringify(text.slice(at))}`);
+          throw new Error(`chunk does not end with CRLF: ${JSON.stringify(text.slice(at))}`);
         at += 2;
         if (size === 0) break;
       }
     } else if (!isHead && status >= 200) {
       const length = headers["content-length"] === undefined ? undefined : Number(headers["content-length"]);
-      const none = status === 204 || status === 304;
-      body = none ? "" : text.slice(at, length === undefined ? undefined : at + length);
-      if (length !== undefined && !none && body.length < length) throw new Error("the body is too short");
+      const isBodiless = status === 204 || status === 304;
+      body = isBodiless ? "" : text.slice(at, length === undefined ? undefined : at + length);
+      if (length !== undefined && !isBodiless && body.length < length) throw new Error("incomplete body");
       at += body.length;
     }
-    replies.push({ status, headers, body });
+    responses.push({ status, headers, body });
   }
-  return replies;
+  return responses;
 }

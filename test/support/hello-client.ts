@@ -1,4 +1,4 @@
-// A program that uses the package as an app would, for the tests that run it in many places: prints what it saw.
+// A program that uses the package as an application would. Package tests run it in several environments.
 
 import { AF_UNIX, Epoll, EPOLLIN, EpollServer, formatEvents, socketpair } from "epoll-hello";
 
@@ -6,7 +6,7 @@ const epoll = new Epoll();
 const [here, there] = socketpair(AF_UNIX);
 epoll.register(here, EPOLLIN);
 there.send("hi");
-const seen = formatEvents(epoll.poll(1000)).replace(String(here.fileno()), "fd");
+const events = formatEvents(epoll.poll(1000)).replace(String(here.fileno()), "fd");
 for (const each of [here, there, epoll]) each.close();
 
 const server = new EpollServer({ port: 0 });
@@ -18,4 +18,4 @@ while (text === undefined) {
   await Bun.sleep(0);
 }
 await server.stop();
-console.log(`${seen} ${text}`);
+console.log(`${events} ${text}`);

@@ -1,12 +1,12 @@
-// Bytes that tell where they are: any length of them, the same in each process.
+// A reproducible byte pattern of any length, in which misplaced bytes are detected.
 
-/** A prime: no buffer's size divides it. */
+/** A prime, so that it is not a multiple of any buffer size. */
 const PERIOD = 1_000_003;
 
 const period = new Uint8Array(PERIOD);
 for (let i = 0, x = 12_345; i < PERIOD; i++) period[i] = (x = (Math.imul(x, 1_103_515_245) + 12_345) >>> 0) >>> 16;
 
-/** Its bytes from `start` to `end`, newly made. */
+/** Returns a copy of the bytes from `start` to `end`. */
 export function pattern(start: number, end: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(end - start);
   for (let at = start; at < end;) {
@@ -18,12 +18,12 @@ export function pattern(start: number, end: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Its first `length` bytes, piece by piece; they are not to be changed. */
+/** Yields the first `length` bytes in pieces, which must not be modified. */
 export function* patternPieces(length: number): Generator<Uint8Array> {
   for (let at = 0; at < length; at += PERIOD) yield period.subarray(0, Math.min(PERIOD, length - at));
 }
 
-/** The SHA-256 of its first `length` bytes, in hexadecimal digits. */
+/** Returns the SHA-256 of the first `length` bytes in hexadecimal. */
 export function patternHash(length: number): string {
   const hasher = new Bun.CryptoHasher("sha256");
   for (const piece of patternPieces(length)) hasher.update(piece);

@@ -1,102 +1,102 @@
-// A reply's body on its way: piece by piece from its source to the connection, as there is room for them.
+// Streams a response body from its source to the connection, with backpressure.
 
 import { Buffer } from "node:buffer";
 import type { ProtocolConnection } from "../protocol.ts";
-import type { BodySource } from "./response.ts";
+import type { BodySource } from "./body-source.ts";
+import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 
-/** Output that waits in one connection until nothing more is asked of a source, or of a client. */
-export const HIGH_WATER: number = 262_144;
-/** Pieces up to this size are copied into one with their chunk's framing. */
-const SMALL_PIECE = 16_384;
+/** Pieces up to this size are copied next to their chunk framing, so that they are sent as one. */
+const MAX_COPIED_BYTES = 16_384;
 
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const CRLF = Buffer.from("\r\n");
 
 export class BodyWriter {
-  /** It waits for the client, not for the source. */
-  isAwaitingRoom: boolean = false;
-  #isCancelled = false;
-  #onRoom: (() => void) | undefined;
-  readonly #channel: ProtocolConnection;
+  /** It waits for the client to receive more, not for the source. */
+  isWaitingForDrain: boolean = false;
+  #isCanceled = false;
+  #resumeWriting: (() => void) | undefined;
+  readonly #connection: ProtocolConnection;
   readonly #source: BodySource;
   readonly #length: number;
   readonly #isChunked: boolean;
 
-  /** @param length what the source has to have; -1 if nobody knows */
-  constructor(channel: ProtocolConnection, source: BodySource, length: number, isChunked: boolean) {
-    this.#channel = channel;
+  /** @param length how many bytes the source must supply; -1 if that is unknown */
+  constructor(connection: ProtocolConnection, source: BodySource, length: number, isChunked: boolean) {
+    this.#connection = connection;
     this.#source = source;
     this.#length = length;
     this.#isChunked = isChunked;
   }
 
   /**
-   * Send it all.
+   * Sends the whole body.
    *
-   * @returns resolved with false if it was cancelled
-   * @throws what the source throws; TypeError if it has more or less than it should
+   * @returns resolves with false if it was canceled
+   * @throws what the source throws; TypeError if it supplies more or fewer bytes than its length
    */
   async run(): Promise<boolean> {
-    const channel = this.#channel;
+    const connection = this.#connection;
     const length = this.#length;
-    // A file has one buffer for all its pieces; a stream's are its own.
-    const limit = this.#source.isReused ? 1 : HIGH_WATER;
+    // A reused buffer must have been sent before the next piece is read into it.
+    const limit = this.#source.isBufferReused ? 1 : HIGH_WATER_MARK;
     let sent = 0;
     for (;;) {
-      if (channel.pending >= limit) await this.#room(limit);
-      if (this.#isCancelled) return false;
+      if (connection.pending >= limit) await this.#drained(limit);
+      if (this.#isCanceled) return false;
       const read = this.#source.read();
       const piece = read instanceof Promise ? await read : read;
-      if (this.#isCancelled) return false;
+      if (this.#isCanceled) return false;
       if (piece === undefined) break;
       sent += piece.length;
-      if (length >= 0 && sent > length) throw new TypeError(`the body is longer than its Content-Length, ${length}`);
+      if (length >= 0 && sent > length) throw new TypeError(`the body is longer than its Content-Length of ${length}`);
       if (this.#isChunked) this.#writeChunk(piece);
-      else channel.write(piece);
-      channel.flush();
+      else connection.write(piece);
+      connection.flush();
     }
-    if (sent < length) throw new TypeError(`the body is shorter than its Content-Length, ${length}: ${sent}`);
-    if (this.#isChunked) channel.write(LAST_CHUNK);
+    if (sent < length)
+      throw new TypeError(`the body is shorter than its Content-Length of ${length}: it has ${sent} bytes`);
+    if (this.#isChunked) connection.write(LAST_CHUNK);
     return true;
   }
 
-  /** Something was sent. */
-  drained(): void {
-    const onRoom = this.#onRoom;
-    this.#onRoom = undefined;
-    onRoom?.();
+  /** Continues after the connection has sent its output. */
+  onDrain(): void {
+    const resume = this.#resumeWriting;
+    this.#resumeWriting = undefined;
+    resume?.();
   }
 
-  /** Nobody wants the rest. */
+  /** Stops, and cancels the source. */
   cancel(reason: unknown): void {
-    if (this.#isCancelled) return;
-    this.#isCancelled = true;
+    if (this.#isCanceled) return;
+    this.#isCanceled = true;
     this.#source.cancel(reason);
-    this.drained();
+    this.onDrain();
   }
 
-  async #room(limit: number): Promise<void> {
-    this.isAwaitingRoom = true;
-    while (this.#channel.pending >= limit && !this.#isCancelled) {
-      this.#channel.wantsDrain = true;
-      await new Promise<void>((resolve) => (this.#onRoom = resolve));
+  async #drained(limit: number): Promise<void> {
+    this.isWaitingForDrain = true;
+    while (this.#connection.pending >= limit && !this.#isCanceled) {
+      this.#connection.wantsDrain = true;
+      await new Promise<void>((resolve) => (this.#resumeWriting = resolve));
     }
-    this.isAwaitingRoom = false;
+    this.isWaitingForDrain = false;
   }
 
   #writeChunk(piece: Uint8Array): void {
-    const channel = this.#channel;
+    const connection = this.#connection;
     const size = `${piece.length.toString(16)}\r\n`;
-    if (piece.length <= SMALL_PIECE) {
+    if (piece.length <= MAX_COPIED_BYTES) {
       const chunk = Buffer.allocUnsafeSlow(size.length + piece.length + 2);
       chunk.write(size, 0, "latin1");
       chunk.set(piece, size.length);
       chunk.write("\r\n", size.length + piece.length, "latin1");
-      channel.write(chunk);
+      connection.write(chunk);
     } else {
-      channel.write(Buffer.from(size, "latin1"));
-      channel.write(piece);
-      channel.write(CRLF);
+      connection.write(Buffer.from(size, "latin1"));
+      connection.write(piece);
+      connection.write(CRLF);
     }
   }
 }

@@ -1,44 +1,106 @@
-// One request and its reply, in the queue of its connection.
+// One request and its response, in the response queue of its connection.
 
+import type { BodyWriter } from "./body-writer.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
-import type { BodyWriter } from "./body-writer.ts";
-import type { SerializedResponse } from "./static-response.ts";
-import type { ServerRequest } from "./server-request.ts";
 import type { PreparedResponse } from "./response.ts";
+import { ServerRequest } from "./server-request.ts";
+import { SerializedResponse } from "./static-response.ts";
+
+/**
+ * How far an exchange is:
+ *
+ * - `handling`: the handler has not produced a response yet
+ * - `ready`: the response is waiting for its turn in the queue
+ * - `streaming`: the head was sent, and the body is being streamed
+ * - `done`: the response was sent completely, or the exchange was canceled
+ */
+export type ExchangeState = "handling" | "ready" | "streaming" | "done";
+
+/**
+ * The state of `Expect: 100-continue`:
+ *
+ * - `none`: the client does not wait for `100 Continue`, or no longer
+ * - `expected`: it waits, and the handler has not asked for the body yet
+ * - `due`: `100 Continue` is sent when it is the exchange's turn in the queue
+ * - `sent`: `100 Continue` was sent
+ */
+export type Expectation = "none" | "expected" | "due" | "sent";
 
 export class Exchange {
-  /** undefined: what came was refused before it was understood. */
+  /** undefined if the input was rejected before it was recognized as a request. */
   readonly head: RequestHead | undefined;
   readonly body: RequestBody | undefined;
-  /** What a handler has of it. */
+  /** The request as the handler receives it. */
   request: ServerRequest | undefined;
-  /** The reply, once there is one: a static one, or a handler's. */
-  reply: SerializedResponse | PreparedResponse | undefined;
-  /** Its reply is on its way, piece by piece. */
-  pump: BodyWriter | undefined;
-  /** The reply is the connection's last. */
-  closes: boolean = false;
-  /** `100 Continue`: the client waits for it, it shall have it, it has it. */
-  continues: "no" | "awaited" | "due" | "sent";
-  /** Nothing is done for it any more: it is over, or the connection has gone. */
-  isDead: boolean = false;
-  /** Its line as it came, if it has no head. */
+  /** The first line of the input, if there is no head. */
   line: string = "";
+  expectation: Expectation;
+  /** The connection closes after the response. */
+  closesConnection: boolean = false;
+  #state: ExchangeState = "handling";
+  #response: SerializedResponse | PreparedResponse | undefined;
+  #writer: BodyWriter | undefined;
 
   constructor(head: RequestHead | undefined, body: RequestBody | undefined) {
     this.head = head;
     this.body = body;
-    this.continues = head?.expectsContinue === true ? "awaited" : "no";
+    this.expectation = head?.expectsContinue === true ? "expected" : "none";
   }
 
-  /** Whether the client waits for an application, which does nothing that the loop could tell of. */
-  get isStuck(): boolean {
-    if (this.pump !== undefined) return !this.pump.isAwaitingRoom && !this.#isInputAwaited;
-    return this.reply === undefined && !this.#isInputAwaited;
+  get state(): ExchangeState {
+    return this.#state;
   }
 
-  get #isInputAwaited(): boolean {
-    return this.body !== undefined && this.body.isTouched && !this.body.isComplete && this.body.error === undefined;
+  /** Undefined while the state is `handling`. */
+  get response(): SerializedResponse | PreparedResponse | undefined {
+    return this.#response;
+  }
+
+  /** Defined while the state is `streaming`. */
+  get writer(): BodyWriter | undefined {
+    return this.#writer;
+  }
+
+  /** Sets the response, or replaces one that was not sent yet: handling or ready → ready. */
+  respond(response: SerializedResponse | PreparedResponse): void {
+    if (this.#state === "streaming" || this.#state === "done") return;
+    this.#response = response;
+    this.#state = "ready";
+  }
+
+  /** Starts streaming the body: ready → streaming. */
+  startStreaming(writer: BodyWriter): void {
+    this.#writer = writer;
+    this.#state = "streaming";
+  }
+
+  /** The response was sent completely: ready or streaming → done. */
+  complete(): void {
+    this.#writer = undefined;
+    this.#state = "done";
+  }
+
+  /** Aborts the request's signal and releases the response's body: any state → done. */
+  cancel(reason: Error): void {
+    this.#state = "done";
+    if (this.request !== undefined) ServerRequest.abort(this.request, reason);
+    const response = this.#response;
+    if (this.#writer !== undefined) this.#writer.cancel(reason);
+    else if (response !== undefined && !(response instanceof SerializedResponse)) response.source?.cancel(reason);
+  }
+
+  /**
+   * Whether it depends on the application, which cannot continue while `run()` blocks Bun's event loop. If it waits for
+   * its body, or for the client to receive more, it can continue.
+   */
+  get isBlocked(): boolean {
+    if (this.#writer !== undefined) return !this.#writer.isWaitingForDrain && !this.#isReadingBody;
+    return this.#response === undefined && !this.#isReadingBody;
+  }
+
+  get #isReadingBody(): boolean {
+    const { body } = this;
+    return body !== undefined && body.isReadStarted && !body.isComplete && body.error === undefined;
   }
 }

@@ -1,19 +1,19 @@
-// Input of one connection that is not understood yet: part of a head, or requests whose turn has not come.
+// Buffers the input of a connection that cannot be processed yet: part of a head, or requests beyond the pipelining limit.
 
 import { Buffer } from "node:buffer";
 
 const LF = 10;
-/** Up to here a parse costs less than the system call that brought the bytes. */
-const SHORT = 4096;
-const nothing: Buffer = Buffer.alloc(0);
+/** Up to this size, parsing costs less than the system call that received the bytes. */
+const SHORT_BYTES = 4096;
+const empty: Buffer = Buffer.alloc(0);
 
 export class InputBuffer {
-  bytes: Buffer = nothing;
+  bytes: Buffer = empty;
   length: number = 0;
-  /** So much of it was looked at before. */
-  #lookedAt = 0;
+  /** How many of the bytes the last parse has seen. */
+  #parsedLength = 0;
 
-  /** Keep a copy. Room is made by doubling, so that what comes byte by byte is not copied each time. */
+  /** Appends a copy. The capacity doubles, so that input that arrives byte by byte is not copied each time. */
   append(bytes: Uint8Array, start: number, end: number): void {
     const needed = this.length + end - start;
     if (needed > this.bytes.length) {
@@ -25,18 +25,21 @@ export class InputBuffer {
     this.length = needed;
   }
 
-  /** A long head that comes byte by byte is not parsed with each: only with each line, or when there is twice as much. */
-  isWorthALook(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.length <= SHORT || this.length >= 2 * this.#lookedAt) return true;
+  /**
+   * Returns whether it is time to parse after these bytes were appended. A long head that arrives in small pieces is
+   * parsed only at line ends and whenever it has doubled: at every piece, the cost would be quadratic.
+   */
+  shouldParse(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.length <= SHORT_BYTES || this.length >= 2 * this.#parsedLength) return true;
     const at = bytes.indexOf(LF, start);
     return at >= 0 && at < end;
   }
 
-  /** So many bytes are understood. */
-  drop(count: number): void {
+  /** Removes bytes that were processed from the front. */
+  consume(count: number): void {
     this.bytes.copyWithin(0, count, this.length);
     this.length -= count;
-    this.#lookedAt = this.length;
-    if (this.length === 0) this.bytes = nothing;
+    this.#parsedLength = this.length;
+    if (this.length === 0) this.bytes = empty;
   }
 }

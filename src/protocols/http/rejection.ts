@@ -1,6 +1,23 @@
-// Why a request is refused: each reason with the status that RFC 9110 gives it, and a sentence for who reads the reply.
+// Reasons for rejecting a request, each with the status and the message of its response.
 
-/** What was wrong with a request, or with the moment it came at. */
+/**
+ * Why a request was rejected.
+ *
+ * - `bad-request` (400): the request is malformed or ambiguous
+ * - `method-not-allowed` (405): CONNECT or TRACE
+ * - `header-timeout` (408): the head was not complete within `headerTimeoutMs`
+ * - `body-timeout` (408): the body arrived more slowly than `bodyTimeoutMs` and `minBodyRate` allow
+ * - `length-required` (411): an HTTP/1.0 request with a body has no Content-Length
+ * - `body-too-large` (413): the body exceeds `maxBodyBytes`
+ * - `target-too-long` (414): the target exceeds `maxTargetBytes`
+ * - `expectation-failed` (417): Expect has another value than `100-continue`
+ * - `header-too-large` (431): the head exceeds `maxHeaderBytes` or `maxHeaderCount`, or a chunked body has too much framing
+ * - `not-implemented` (501): the method is unknown, or the body has another transfer coding than chunked
+ * - `too-many-connections` (503): the address has more than `maxConnectionsPerAddress` connections
+ * - `version-not-supported` (505): the version is neither HTTP/1.0 nor HTTP/1.1
+ *
+ * @see RFC 9110, 15
+ */
 export type RejectionReason =
   | "bad-request"
   | "method-not-allowed"
@@ -15,28 +32,29 @@ export type RejectionReason =
   | "too-many-connections"
   | "version-not-supported";
 
-/** Of each reason: the status, and the sentence that the reply has for its body. */
+/** Status and message of each rejection. The message is the body of the response. */
 export const rejections: Readonly<Record<RejectionReason, { status: number; message: string }>> = {
   "bad-request": { status: 400, message: "The request is malformed." },
-  "method-not-allowed": { status: 405, message: "This method is not allowed here." },
-  "header-timeout": { status: 408, message: "The request's head did not become complete in time." },
-  "body-timeout": { status: 408, message: "The request's body came too slowly." },
+  "method-not-allowed": { status: 405, message: "This method is not allowed." },
+  "header-timeout": { status: 408, message: "The request's header was not received in time." },
+  "body-timeout": { status: 408, message: "The request's body was received too slowly." },
   "length-required": { status: 411, message: "The request needs a Content-Length." },
   "body-too-large": { status: 413, message: "The request's body is too large." },
   "target-too-long": { status: 414, message: "The request's target is too long." },
-  "expectation-failed": { status: 417, message: "The only expectation that is met here is 100-continue." },
-  "header-too-large": { status: 431, message: "The request's head is too large." },
+  "expectation-failed": { status: 417, message: "The only supported expectation is 100-continue." },
+  "header-too-large": { status: 431, message: "The request's header is too large." },
   "not-implemented": { status: 501, message: "This method or transfer coding is not implemented." },
   "too-many-connections": { status: 503, message: "There are too many connections from this address." },
-  "version-not-supported": { status: 505, message: "Only HTTP/1.0 and HTTP/1.1 are spoken here." },
+  "version-not-supported": { status: 505, message: "Only HTTP/1.0 and HTTP/1.1 are supported." },
 };
 
-/** How many requests were refused, by reason. */
+/** The number of requests (and, for `too-many-connections`, of connections) rejected for each reason. */
 export type RejectionCounts = Record<RejectionReason, number>;
 
+/** Returns counts that are all zero. */
 export function noRejections(): RejectionCounts {
   return Object.fromEntries(Object.keys(rejections).map((reason) => [reason, 0])) as RejectionCounts;
 }
 
-/** What may be done with a resource, for Allow. */
+/** The value of Allow. */
 export const ALLOWED_METHODS: string = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

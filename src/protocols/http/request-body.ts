@@ -1,144 +1,146 @@
-// The body of a request while it comes: counted, unchunked, kept for who reads it, and never more of it than is allowed.
+// The body of a request while it is received: decodes chunks, enforces limits, and buffers until the handler reads.
 
 import { Buffer } from "node:buffer";
+import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
 
-/** So much is kept for a slow reader: then no more is received until it has read. */
-const HIGH_WATER = 262_144;
-/** How much chunk framing, extensions and trailers there may be: so much, and so many times what they carry. */
+// Chunk framing, extensions and trailers are limited to a fixed allowance plus a multiple of the content.
 const FRAMING_BYTES = 16_384;
 const FRAMING_FACTOR = 16;
 
-const SMALL_PIECE = 4_096;
+/** Chunks below this size are copied into a shared buffer: one array each would need more memory than their content. */
+const SMALL_CHUNK_BYTES = 4_096;
+/** Size of that buffer. */
 const TAIL_BYTES = 16_384;
-const nothing = new Uint8Array(0);
+const empty = new Uint8Array(0);
 
-export interface BodyOwner {
-  /** Somebody has begun to read. */
-  touched(): void;
-  /** There is room again. */
-  drained(): void;
+export interface RequestBodyOwner {
+  /** The handler has started to read. */
+  onReadStarted(): void;
+  /** The buffer has room again. */
+  onBodyDrain(): void;
 }
 
 export class RequestBody {
-  /** All of it has come. */
+  /** All of it was received. */
   isComplete: boolean = false;
-  /** Somebody has begun to read it, or has cancelled it. */
-  isTouched: boolean = false;
-  /** Nobody will read it: what comes is thrown away. */
+  /** The handler has started to read it, or has canceled it. */
+  isReadStarted: boolean = false;
+  /** It will not be read: its content is dropped as it arrives. */
   isDiscarded: boolean = false;
-  /** Why it ended before its end. */
+  /** Why it ended early. */
   error: Error | undefined;
-  /** Why it is refused. */
-  refusal: RejectionReason | undefined;
-  /** What came of its content. */
+  /** Why it was rejected. */
+  rejection: RejectionReason | undefined;
+  /** Bytes of content received. */
   received: number = 0;
-  /** How many bytes came, with their framing. */
+  /** Bytes received, including chunk framing. */
   bytesIn: number = 0;
 
-  readonly #owner: BodyOwner;
+  readonly #owner: RequestBodyOwner;
   readonly #length: number;
   readonly #maxBytes: number;
   readonly #decoder: ChunkedDecoder | undefined;
   #isReleased = false;
 
   #chunks: Uint8Array[] = [];
-  #tail: Uint8Array = nothing;
+  #tail: Uint8Array = empty;
   #tailUsed = 0;
-  #queued = 0;
-  #isCollected = false;
-  #wake: (() => void) | undefined;
+  #buffered = 0;
+  #isReadWhole = false;
+  #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
 
-  /** @param length -1: it is chunked */
-  constructor(length: number, maxBytes: number, owner: BodyOwner) {
+  /** @param length in bytes; -1 if it is chunked */
+  constructor(length: number, maxBytes: number, owner: RequestBodyOwner) {
     this.#length = length;
     this.#maxBytes = maxBytes;
     this.#owner = owner;
     if (length < 0) this.#decoder = new ChunkedDecoder();
   }
 
-  /** How much is still to come; Infinity if it is chunked. */
-  get left(): number {
+  /** Bytes of content still to be received; Infinity if the body is chunked. */
+  get remaining(): number {
     return this.#decoder === undefined ? this.#length - this.received : Infinity;
   }
 
-  /** More has come than its reader has taken. */
+  /** As much is buffered as is allowed: the connection pauses until the handler has read. */
   get isFull(): boolean {
-    return this.#queued >= HIGH_WATER && !this.#isCollected && !this.isDiscarded;
+    return this.#buffered >= HIGH_WATER_MARK && !this.#isReadWhole && !this.isDiscarded;
   }
 
   /**
-   * Take what came.
+   * Processes received bytes.
    *
-   * @returns how many of the bytes belong to it; -1 if it is refused, and `refusal` says why
+   * @returns how many of them belong to the body; -1 if it is rejected: `rejection` has the reason
    */
   feed(bytes: Uint8Array, start: number, end: number): number {
     return this.#decoder === undefined
-      ? this.#count(bytes, start, end)
+      ? this.#receive(bytes, start, end)
       : this.#decode(this.#decoder, bytes, start, end);
   }
 
-  /** It will not come to its end. */
+  /** Ends the body early; reading it fails. */
   fail(error: Error): void {
     if (this.isComplete || this.error !== undefined) return;
     this.error = error;
     this.#release();
-    this.#wakeUp();
+    this.#notify();
   }
 
-  /** Keep nothing of it: who reads on gets an error. */
+  /** Drops the content, received and to come; reading it fails. */
   discard(): void {
     if (this.isDiscarded) return;
     this.isDiscarded = true;
-    this.#keepTail();
+    this.#flushTail();
     this.#chunks = [];
-    this.#queued = 0;
-    this.#wakeUp();
+    this.#buffered = 0;
+    this.#notify();
   }
 
-  /** As a stream. It is the same one each time. */
+  /** The body as a stream; the same one each time. */
   get stream(): ReadableStream<Uint8Array> {
     return (this.#stream ??= new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          this.#touch();
+          this.#startReading();
           const chunk = await this.#next();
           if (chunk === undefined) controller.close();
           else controller.enqueue(chunk);
         },
         cancel: () => {
-          this.#touch();
+          this.#startReading();
           this.discard();
-          this.#owner.drained();
+          this.#owner.onBodyDrain();
         },
       },
       { highWaterMark: 0 },
     ));
   }
 
-  /** All of it, once it has come. */
+  /** Resolves with the whole body once it was received. */
   async all(): Promise<Uint8Array<ArrayBuffer>> {
-    this.#isCollected = true;
-    this.#touch();
-    this.#owner.drained();
-    while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#moved();
+    this.#isReadWhole = true;
+    this.#startReading();
+    this.#owner.onBodyDrain();
+    while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#changed();
     if (this.error !== undefined) throw this.error;
-    if (this.isDiscarded) throw discarded();
-    this.#keepTail();
-    const only = this.#chunks[0];
-    const content = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#queued);
+    if (this.isDiscarded) throw discardedError();
+    this.#flushTail();
+    const first = this.#chunks[0];
+    const content =
+      this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#buffered);
     this.#chunks = [];
-    this.#queued = 0;
+    this.#buffered = 0;
     return new Uint8Array(content.buffer as ArrayBuffer, content.byteOffset, content.byteLength);
   }
 
-  #count(bytes: Uint8Array, start: number, end: number): number {
+  #receive(bytes: Uint8Array, start: number, end: number): number {
     const count = Math.min(end - start, this.#length - this.received);
     this.received += count;
     this.bytesIn += count;
-    if (!this.isDiscarded) this.#keep(new Uint8Array(bytes.subarray(start, start + count)));
+    if (!this.isDiscarded) this.#append(new Uint8Array(bytes.subarray(start, start + count)));
     if (this.received === this.#length) this.#complete();
     return count;
   }
@@ -147,53 +149,52 @@ export class RequestBody {
     let position = start;
     while (position < end && !decoder.isComplete) {
       const count = decoder.decode(bytes, position, end);
-      if (count === MALFORMED) return this.#refuse("bad-request");
-      const content = decoder.take(bytes, position);
+      if (count === MALFORMED) return this.#reject("bad-request");
+      const content = decoder.content(bytes, position);
       position += count;
       this.bytesIn += count;
       this.received += content.length;
-      if (this.received > this.#maxBytes) return this.#refuse("body-too-large");
+      if (this.received > this.#maxBytes) return this.#reject("body-too-large");
       const framing = this.bytesIn - this.received;
-      if (framing > FRAMING_BYTES + FRAMING_FACTOR * this.received) return this.#refuse("header-too-large");
-      if (content.length > 0 && !this.isDiscarded) this.#keep(content);
+      if (framing > FRAMING_BYTES + FRAMING_FACTOR * this.received) return this.#reject("header-too-large");
+      if (content.length > 0 && !this.isDiscarded) this.#append(content);
     }
     if (decoder.isComplete) this.#complete();
     return position - start;
   }
 
-  #refuse(reason: RejectionReason): number {
-    this.refusal = reason;
+  #reject(reason: RejectionReason): number {
+    this.rejection = reason;
     return -1;
   }
 
-  /** Small pieces that nobody has read yet are put together: each by itself would weigh more than it carries. */
-  #keep(chunk: Uint8Array): void {
+  #append(chunk: Uint8Array): void {
     const { length } = chunk;
-    if (length < SMALL_PIECE && this.#chunks.length > 0) {
+    if (length < SMALL_CHUNK_BYTES && this.#chunks.length > 0) {
       if (this.#tail.length - this.#tailUsed < length) {
-        this.#keepTail();
+        this.#flushTail();
         this.#tail = new Uint8Array(TAIL_BYTES);
       }
       this.#tail.set(chunk, this.#tailUsed);
       this.#tailUsed += length;
     } else {
-      this.#keepTail();
+      this.#flushTail();
       this.#chunks.push(chunk);
     }
-    this.#queued += length;
-    this.#wakeUp();
+    this.#buffered += length;
+    this.#notify();
   }
 
-  #keepTail(): void {
+  #flushTail(): void {
     if (this.#tailUsed > 0) this.#chunks.push(this.#tail.subarray(0, this.#tailUsed));
-    this.#tail = nothing;
+    this.#tail = empty;
     this.#tailUsed = 0;
   }
 
   #complete(): void {
     this.isComplete = true;
     this.#release();
-    this.#wakeUp();
+    this.#notify();
   }
 
   #release(): void {
@@ -202,36 +203,38 @@ export class RequestBody {
     this.#decoder?.release();
   }
 
-  #touch(): void {
-    if (this.isTouched) return;
-    this.isTouched = true;
-    this.#owner.touched();
+  #startReading(): void {
+    if (this.isReadStarted) return;
+    this.isReadStarted = true;
+    this.#owner.onReadStarted();
   }
 
   async #next(): Promise<Uint8Array | undefined> {
-    if (this.#chunks.length < 2) this.#keepTail();
+    if (this.#chunks.length < 2) this.#flushTail();
     while (this.#chunks.length === 0) {
       if (this.error !== undefined) throw this.error;
-      if (this.isDiscarded) throw discarded();
+      if (this.isDiscarded) throw discardedError();
       if (this.isComplete) return undefined;
-      await this.#moved();
+      await this.#changed();
     }
     const wasFull = this.isFull;
     const chunk = this.#chunks.shift() as Uint8Array;
-    this.#queued -= chunk.length;
-    if (wasFull && !this.isFull) this.#owner.drained();
+    this.#buffered -= chunk.length;
+    if (wasFull && !this.isFull) this.#owner.onBodyDrain();
     return chunk;
   }
 
-  #moved(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
+  /** Resolves when more has arrived, or the state has changed. */
+  #changed(): Promise<void> {
+    return new Promise((resolve) => (this.#notifyReader = resolve));
   }
 
-  #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+  #notify(): void {
+    const notify = this.#notifyReader;
+    this.#notifyReader = undefined;
+    notify?.();
   }
 }
 
-const discarded = (): Error => new Error("The request was answered before its body was read: the rest of it is gone.");
+const discardedError = (): Error =>
+  new Error("the request body was discarded, because the response was ready before it had been read");

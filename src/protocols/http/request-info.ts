@@ -1,22 +1,27 @@
-// What is told of a request: once it is answered, or refused.
+// Describes an answered request, for `onRequest` and access logs.
 
 import type { Address } from "../../kernel/address.ts";
 
-/** A request that was answered, for a log. */
+/** An answered or rejected request, as `onRequest` receives it. */
 export interface RequestInfo {
-  /** The request's first line as it came, each byte a character; escape it before a terminal sees it. */
+  /**
+   * The request line as received, one character per byte. It comes from the client, so escape control characters before
+   * you write it to a terminal or a log.
+   */
   readonly line: string;
+  /** The method: `"GET"`. */
   readonly method: string;
+  /** The request target as received: `"/path?query"`. */
   readonly target: string;
-  /** `"HTTP/1.1"`, `"HTTP/1.0"`, or `""` if the line is no request's. */
+  /** `"HTTP/1.1"` or `"HTTP/1.0"`; `""` if the line is not a request line. */
   readonly version: string;
-  /** The reply's status. */
+  /** The status of the response. */
   readonly status: number;
-  /** Where it came from. */
+  /** The address of the client. */
   readonly peer: Address;
 }
 
-/** What a line tells that is no request's, or not known to be one. */
+/** Splits a line that may not be a valid request line. */
 export function requestInfo(line: string): Omit<RequestInfo, "status" | "peer"> {
   const [method = "", target = "", version = ""] = line.split(" ", 3);
   return { line, method, target, version: /^HTTP\/\d\.\d$/.test(version) ? version : "" };

@@ -1,47 +1,42 @@
-// The head of the last reply of a handler: a next one that says the same has the same bytes.
+// Caches the serialized head of a handler's last response, since the next response often has the same.
 
 import type { PreparedResponse } from "./response.ts";
 
 export class ResponseHeadCache {
+  /** The serialized head. */
   bytes: Uint8Array = new Uint8Array(0);
-  #reply: PreparedResponse | undefined;
-  #isEmpty = false;
+  #response: PreparedResponse | undefined;
   #minor = 0;
   #closes = false;
-  #date = "";
+  #dateLine = "";
 
-  /** Whether this is the head of that reply to a request of HTTP/1.`minor`. */
-  isOf(reply: PreparedResponse, isEmpty: boolean, minor: number, closes: boolean, date: string): boolean {
-    const last = this.#reply;
+  /**
+   * Returns whether the cached head is the one of this response.
+   *
+   * @param minor the minor version of the request
+   */
+  matches(response: PreparedResponse, minor: number, closes: boolean, dateLine: string): boolean {
+    const cached = this.#response;
     return (
-      last !== undefined &&
-      reply.length === last.length &&
-      reply.status === last.status &&
-      reply.declaredLength === last.declaredLength &&
-      reply.hasDate === last.hasDate &&
-      isEmpty === this.#isEmpty &&
+      cached !== undefined &&
+      response.length === cached.length &&
+      response.status === cached.status &&
+      response.declaredLength === cached.declaredLength &&
+      response.hasDate === cached.hasDate &&
       minor === this.#minor &&
       closes === this.#closes &&
-      date === this.#date &&
-      reply.statusText === last.statusText &&
-      reply.fields === last.fields
+      dateLine === this.#dateLine &&
+      response.statusText === cached.statusText &&
+      response.fields === cached.fields
     );
   }
 
-  /** @param bytes only lent: copied */
-  remember(
-    reply: PreparedResponse,
-    isEmpty: boolean,
-    minor: number,
-    closes: boolean,
-    date: string,
-    bytes: Uint8Array,
-  ): void {
-    this.#reply = { ...reply, body: undefined, source: undefined };
-    this.#isEmpty = isEmpty;
+  /** @param bytes the serialized head; copied */
+  set(response: PreparedResponse, minor: number, closes: boolean, dateLine: string, bytes: Uint8Array): void {
+    this.#response = { ...response, body: undefined, source: undefined };
     this.#minor = minor;
     this.#closes = closes;
-    this.#date = date;
+    this.#dateLine = dateLine;
     this.bytes = new Uint8Array(bytes);
   }
 }

@@ -1,11 +1,11 @@
-// The Request that a fetch handler gets: made of parts that are not there until somebody asks for them.
+// The Request that a fetch handler receives, whose parts are created on first use.
 
 import type { ProtocolConnection } from "../protocol.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
 
-/** What else a Request has: asked for seldom, and then of a real one. */
-const others = [
+/** The rarely used properties of a Request: they are read from a native one. */
+const nativeProperties = [
   "cache",
   "credentials",
   "destination",
@@ -16,41 +16,41 @@ const others = [
   "referrerPolicy",
 ] as const;
 
-/** A request as it came: looks like a Request, and costs what is read of it. */
+/** Behaves like a Request, but creates its headers, signal and body only when they are used. */
 export class ServerRequest {
   readonly #head: RequestHead;
-  readonly #channel: ProtocolConnection;
+  readonly #connection: ProtocolConnection;
   readonly #body: RequestBody | undefined;
   #headers: Headers | undefined;
   #abort: AbortController | undefined;
-  #whyAborted: unknown;
+  #abortReason: unknown;
   #isUsed = false;
-  /** A real Request, which has taken over the body. */
-  #real: Request | undefined;
+  /** A native Request, which has taken over the body. */
+  #native: Request | undefined;
 
-  constructor(head: RequestHead, channel: ProtocolConnection, body: RequestBody | undefined) {
+  constructor(head: RequestHead, connection: ProtocolConnection, body: RequestBody | undefined) {
     this.#head = head;
-    this.#channel = channel;
+    this.#connection = connection;
     this.#body = body;
   }
 
-  /** The channel that a request came by; undefined if it is no request of a server here. */
-  static channelOf(request: object): ProtocolConnection | undefined {
-    return #channel in request ? request.#channel : channels.get(request);
+  /** Returns the connection of a request; undefined if it is not a request that a server received. */
+  static connectionOf(request: object): ProtocolConnection | undefined {
+    return #connection in request ? request.#connection : connections.get(request);
   }
 
   /**
-   * What a handler gets. Bun's `new Request(request, init)` loses the method of what is no Request of its own, and takes GET:
-   * so only a GET can do without a real one, and a method that Bun does not know has to.
+   * Returns the Request to pass to a handler. Bun's `new Request(request, init)` takes the method only from native Requests
+   * and otherwise assumes GET. So other methods get a native Request at once, unless Bun does not support the method.
    */
-  static given(request: ServerRequest): Request {
+  static forHandler(request: ServerRequest): Request {
     const { method } = request;
-    return method === "GET" || !isKnown(method) ? (request as unknown as Request) : ServerRequest.toReal(request);
+    return method === "GET" || !isSupported(method) ? (request as unknown as Request) : ServerRequest.toNative(request);
   }
 
-  /** The client has gone. */
+  /** Aborts the request's signal. */
   static abort(request: ServerRequest, reason: unknown): void {
-    request.#whyAborted ??= reason;
+    request.#abortReason ??= reason;
     request.#abort?.abort(reason);
   }
 
@@ -73,18 +73,18 @@ export class ServerRequest {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      if (this.#whyAborted !== undefined) this.#abort.abort(this.#whyAborted);
+      if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason);
     }
     return this.#abort.signal;
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    if (this.#real !== undefined) return this.#real.body;
+    if (this.#native !== undefined) return this.#native.body;
     return this.#body?.stream ?? null;
   }
 
   get bodyUsed(): boolean {
-    return this.#real?.bodyUsed ?? (this.#isUsed || this.#body?.isTouched === true);
+    return this.#native?.bodyUsed ?? (this.#isUsed || this.#body?.isReadStarted === true);
   }
 
   get keepalive(): boolean {
@@ -96,7 +96,7 @@ export class ServerRequest {
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#real !== undefined) return new Uint8Array(await this.#real.arrayBuffer());
+    if (this.#native !== undefined) return new Uint8Array(await this.#native.arrayBuffer());
     if (this.#body === undefined) return new Uint8Array(0);
     if (this.bodyUsed) throw new TypeError("Body already used");
     this.#isUsed = true;
@@ -127,44 +127,45 @@ export class ServerRequest {
 
   clone(): Request {
     if (this.bodyUsed) throw new TypeError("Body already used");
-    return realOf(this).clone() as Request;
+    return toNative(this).clone() as Request;
   }
 
-  /** Turn into a real Request, which has the body from now on. */
-  static toReal(request: ServerRequest): Request {
-    if (request.#real !== undefined) return request.#real;
+  /** Converts it to a native Request, which takes over the body. */
+  static toNative(request: ServerRequest): Request {
+    if (request.#native !== undefined) return request.#native;
     const { method, url, headers, signal, body } = request;
     const hasBody = body !== null && method !== "GET" && method !== "HEAD";
-    const real = new Request(url, { method, headers, signal, ...(hasBody ? { body, duplex: "half" as const } : {}) });
-    request.#headers = real.headers;
-    channels.set(real, request.#channel);
-    return (request.#real = real);
+    const native = new Request(url, { method, headers, signal, ...(hasBody ? { body, duplex: "half" as const } : {}) });
+    request.#headers = native.headers;
+    connections.set(native, request.#connection);
+    return (request.#native = native);
   }
 }
 
-const realOf = ServerRequest.toReal;
+const { toNative } = ServerRequest;
 
-/** Of real requests. */
-const channels = new WeakMap<object, ProtocolConnection>();
+/** The connections of native requests. */
+const connections = new WeakMap<object, ProtocolConnection>();
 
-const known = new Map<string, boolean>();
+const supportedMethods = new Map<string, boolean>();
 
-function isKnown(method: string): boolean {
-  let isSo = known.get(method);
-  if (isSo === undefined) {
-    isSo = new Request("http://localhost/", { method }).method === method;
-    known.set(method, isSo);
+/** Returns whether Bun's Request keeps this method. */
+function isSupported(method: string): boolean {
+  let result = supportedMethods.get(method);
+  if (result === undefined) {
+    result = new Request("http://localhost/", { method }).method === method;
+    supportedMethods.set(method, result);
   }
-  return isSo;
+  return result;
 }
 
-for (const name of others) {
+for (const name of nativeProperties) {
   Object.defineProperty(ServerRequest.prototype, name, {
     configurable: true,
     get(this: ServerRequest) {
-      return realOf(this)[name];
+      return toNative(this)[name];
     },
   });
 }
-// `instanceof Request` holds, and what is not defined here is Request's.
+// So that `instanceof Request` holds, and that anything not defined here is inherited.
 Object.setPrototypeOf(ServerRequest.prototype, Request.prototype);

@@ -1,126 +1,153 @@
-// One HTTP reply, serialised: the same bytes for every request of a second, since only the Date changes.
+// A static response, serialized once per second: only its Date changes.
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../kernel/clock.ts";
+import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOptions } from "../../kernel/errors.ts";
+import { BATCH_BYTES } from "./buffer-sizes.ts";
+import { DateHeader } from "./date-header.ts";
+import { isBodiless } from "./response-head.ts";
 import { reasonPhrase } from "./status-codes.ts";
 
-/** A reply that is the same for everyone. */
+/** The same response to every request, as the option `response` of a server takes it. */
 export interface StaticResponse {
-  /** 200 unless given; 204 and 304 have no body. */
+  /** From 200 to 599. Default: 200. With 204 and 304, there must be no body. */
   status?: number | undefined;
-  /** Names and values; Date, Content-Length and Connection are the server's. */
+  /**
+   * Header names and values. The server sets Date, Content-Length, Connection and Transfer-Encoding itself, and if the
+   * body is a string, it adds `Content-Type: text/plain; charset=utf-8` unless you give another one.
+   */
   headers?: Readonly<Record<string, string>> | undefined;
+  /** Default: no content. A string is sent as UTF-8. */
   body?: string | Uint8Array | undefined;
 }
 
-/** What the Connection field says: nothing (HTTP/1.1 goes on), `keep-alive` (HTTP/1.0 asks for it), or `close`. */
+/** The Connection header of a response: none (HTTP/1.1 persists), `keep-alive` (for HTTP/1.0), or `close`. */
 export type ConnectionField = "" | "keep-alive" | "close";
 
-const BATCH_BYTES = 65_536;
-const MAX_BODY_BYTES = 0x7fff0000; // head and body go out as one, with 32-bit offsets
-const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const serversOwn = new Set(["date", "content-length", "connection", "transfer-encoding"]);
+const MAX_BODY_BYTES = 0x7fff0000; // head and body are one buffer with 32-bit offsets
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const SERVER_FIELDS = new Set(["date", "content-length", "connection", "transfer-encoding"]);
 
 /**
- * The bytes of a reply, dated.
+ * The bytes of a static response.
  *
- * Serialised when first asked for within a second, then reused. Bytes that were given out are never written again, so
- * that a slow connection can go on sending them.
+ * They are serialized when they are first needed within a second, and reused until the next one. Bytes that were handed
+ * out are never overwritten, so a slow connection can continue to send them.
  *
  * @see RFC 9110, RFC 9112
  */
 export class SerializedResponse {
   readonly status: number;
-  readonly #clock: Clock;
+  readonly #date: DateHeader;
   readonly #fields: string;
   readonly #body: Buffer;
-  #serialised = new Map<string, Buffer>();
-  #plain: Buffer | undefined;
+  #variants = new Map<string, Buffer>();
+  #keepAliveBytes: Buffer | undefined;
   #batch: Buffer | undefined;
-  #staleAtMs = 0;
 
   /**
-   * @throws {RangeError} if the status is none for a final reply
-   * @throws {TypeError} if a header's name or value cannot be sent, or is the server's own
+   * @throws {RangeError} if the status is not from 200 to 599, or the body has 2 GiB or more
+   * @throws {TypeError} if a property does not exist or has the wrong type, if a header cannot be sent or is set by the
+   *   server, or if the status forbids a body
    */
   constructor(response: StaticResponse, clock: Clock) {
+    validate(response);
     const { status = 200, headers = {}, body = "" } = response;
-    for (const name of Object.keys(response)) {
-      if (name !== "status" && name !== "headers" && name !== "body") {
-        throw new TypeError(`a response has status, headers and body, and no ${JSON.stringify(name)}`);
-      }
-    }
-    if (!Number.isInteger(status) || status < 200 || status > 599) {
-      throw new RangeError(`a response's status is a whole number from 200 to 599, not ${String(status)}`);
-    }
-    if (typeof body !== "string" && !(body instanceof Uint8Array)) {
-      throw new TypeError("a response's body is a string, a Buffer or a Uint8Array");
-    }
-    if (Object.getPrototypeOf(headers) !== Object.prototype && Object.getPrototypeOf(headers) !== null) {
-      throw new TypeError(
-        "a response's headers are an object of names and values, such as Object.fromEntries(headers)",
-      );
-    }
-    if (Buffer.byteLength(body) > MAX_BODY_BYTES) throw new RangeError("a response's body has less than 2 GiB");
     this.status = status;
-    this.#clock = clock;
+    this.#date = new DateHeader(clock);
     this.#body = Buffer.from(body);
-    const hasBody = status !== 204 && status !== 304;
-    if (!hasBody && this.#body.length > 0) throw new TypeError(`a response with status ${status} has no body`);
-    this.#fields = serialiseFields(headers, typeof body === "string" && hasBody);
+    const hasBody = !isBodiless(status);
+    this.#fields = serializeFields(headers, typeof body === "string" && hasBody);
     if (hasBody) this.#fields += `Content-Length: ${this.#body.length}\r\n`;
   }
 
-  /** An iteration begins: forget what is dated with another second. */
+  /** Drops the serialized bytes if the second has changed. */
   startIteration(nowMs: number): void {
-    if (nowMs < this.#staleAtMs) return;
-    this.#staleAtMs = nowMs + 1000 - (this.#clock.wall() % 1000);
-    this.#serialised = new Map();
-    this.#plain = this.#batch = undefined;
+    if (!this.#date.update(nowMs)) return;
+    this.#variants = new Map();
+    this.#keepAliveBytes = this.#batch = undefined;
   }
 
-  /** The reply that keeps an HTTP/1.1 connection open. */
-  get plain(): Uint8Array {
-    return (this.#plain ??= this.#serialise("", false));
+  /** The response that keeps an HTTP/1.1 connection open. */
+  get keepAliveBytes(): Uint8Array {
+    return (this.#keepAliveBytes ??= this.#serialize("", false));
   }
 
-  /** `plain`, as often as fits into a buffer to send at once; at least once. */
+  /** `keepAliveBytes`, repeated as often as fits into BATCH_BYTES; at least once. */
   get batch(): Uint8Array {
     if (this.#batch !== undefined) return this.#batch;
-    const { plain } = this;
-    const count = Math.max(1, Math.floor(BATCH_BYTES / plain.length));
-    return (this.#batch = Buffer.alloc(count * plain.length, plain));
+    const { keepAliveBytes } = this;
+    const count = Math.max(1, Math.floor(BATCH_BYTES / keepAliveBytes.length));
+    return (this.#batch = Buffer.alloc(count * keepAliveBytes.length, keepAliveBytes));
   }
 
-  /** The reply with a Connection field, or to HEAD: without its body. */
+  /**
+   * Returns the response with a Connection header.
+   *
+   * @param isHead whether it answers HEAD: then it is sent without its body
+   */
   variant(connection: ConnectionField, isHead: boolean): Uint8Array {
     const key = isHead ? `HEAD ${connection}` : connection;
-    let bytes = this.#serialised.get(key);
-    if (bytes === undefined) this.#serialised.set(key, (bytes = this.#serialise(connection, isHead)));
+    let bytes = this.#variants.get(key);
+    if (bytes === undefined) this.#variants.set(key, (bytes = this.#serialize(connection, isHead)));
     return bytes;
   }
 
-  #serialise(connection: ConnectionField, isHead: boolean): Buffer {
+  #serialize(connection: ConnectionField, isHead: boolean): Buffer {
     const { status } = this;
-    const date = new Date(this.#clock.wall()).toUTCString();
     const field = connection === "" ? "" : `Connection: ${connection}\r\n`;
-    const head = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: ${date}\r\n${this.#fields}${field}\r\n`;
+    const head = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${this.#date.line}${this.#fields}${field}\r\n`;
     return Buffer.concat(isHead ? [Buffer.from(head, "latin1")] : [Buffer.from(head, "latin1"), this.#body]);
   }
 }
 
-function serialiseFields(headers: Readonly<Record<string, string>>, isText: boolean): string {
+function validate(response: StaticResponse): void {
+  const unknown = Object.keys(response).filter((name) => !["status", "headers", "body"].includes(name));
+  if (unknown.length > 0) {
+    const names = unknown.map((name) => JSON.stringify(name)).join(", ");
+    throw unknownOptions(`response has unknown properties: ${names}; it takes status, headers and body`);
+  }
+  const { status = 200, headers = {}, body = "" } = response;
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw outOfRange("response.status", "an integer from 200 to 599", status);
+  }
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+    throw invalidType("response.body", "a string, a Buffer or a Uint8Array", body);
+  }
+  if (Object.getPrototypeOf(headers) !== Object.prototype && Object.getPrototypeOf(headers) !== null) {
+    throw invalidType("response.headers", "a plain object, such as Object.fromEntries(headers)", headers);
+  }
+  const size = Buffer.byteLength(body);
+  if (size > MAX_BODY_BYTES) {
+    throw invalidValue(`response.body has ${size} bytes; the maximum is ${MAX_BODY_BYTES}`);
+  }
+  if (isBodiless(status) && size > 0) {
+    throw incompatibleOptions(["response.status", "response.body"], `a ${status} response has no body`);
+  }
+}
+
+function serializeFields(headers: Readonly<Record<string, string>>, isText: boolean): string {
   let fields = "";
   let hasType = false;
   for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase();
-    if (!fieldName.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be a header's name`);
-    if (serversOwn.has(lower)) throw new TypeError(`the header ${name} is written by the server: leave it out`);
-    // oxlint-disable-next-line no-control-regex -- exactly those cannot be sent
-    if (typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
-      throw new TypeError(`the header ${name} has a value that cannot be sent: ${JSON.stringify(value)}`);
+    const lowerCase = name.toLowerCase();
+    if (!TOKEN.test(name)) throw invalidType("a name in response.headers", "a token (RFC 9110, 5.6.2)", name);
+    if (SERVER_FIELDS.has(lowerCase)) {
+      throw invalidType(
+        "a name in response.headers",
+        `none of ${[...SERVER_FIELDS].join(", ")}, which the server sets`,
+        name,
+      );
     }
-    hasType ||= lower === "content-type";
+    // oxlint-disable-next-line no-control-regex -- these are the characters that cannot be sent
+    if (typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+      throw invalidType(
+        `response.headers.${name}`,
+        "a string without control characters and characters above U+00FF",
+        value,
+      );
+    }
+    hasType ||= lowerCase === "content-type";
     fields += `${name}: ${value.trim()}\r\n`;
   }
   return isText && !hasType ? `Content-Type: text/plain; charset=utf-8\r\n${fields}` : fields;

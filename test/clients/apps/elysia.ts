@@ -1,4 +1,4 @@
-// An Elysia app as people write them: what it does with a server that it was not made for is what the tests look at.
+// A typical Elysia app, to test frameworks that were not written for this server.
 
 import { Elysia, t } from "elysia";
 

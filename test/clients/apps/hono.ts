@@ -1,4 +1,4 @@
-// A Hono app as people write them: what it does with a server that it was not made for is what the tests look at.
+// A typical Hono app, to test frameworks that were not written for this server.
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";

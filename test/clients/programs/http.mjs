@@ -1,4 +1,4 @@
-// Node's http does what it can to the server at argv[2], and prints what it saw as JSON.
+// Sends all kinds of requests with Node's http to the server on port argv[2]; prints what it observed as JSON.
 
 import { createHash } from "node:crypto";
 import { Agent, request } from "node:http";
@@ -100,7 +100,7 @@ await sees("after a closed connection", async () => {
   return [JSON.parse(body.toString())["x-two"], reused];
 });
 
-await sees("an upgrade that is not taken up", async () => {
+await sees("an upgrade that is ignored", async () => {
   const headers = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" };
   const { incoming, body } = await ask("/hello", { headers, agent: false });
   return [incoming.statusCode, body.toString()];

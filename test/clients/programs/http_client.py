@@ -1,4 +1,4 @@
-# Python's http.client does what it can to the server at argv[1], and prints what it saw as JSON.
+# Sends all kinds of requests with Python's http.client to the server on port argv[1]; prints what it observed as JSON.
 
 import hashlib
 import http.client

@@ -1,4 +1,4 @@
-// undici under Node: its pipelining client and its fetch ask the server at argv[2]; prints what it saw as JSON.
+// Sends requests with undici's pipelining client and fetch to the server on port argv[2]; prints what it observed as JSON.
 
 import { createHash } from "node:crypto";
 import { Client, fetch, FormData, Pool } from "undici";

@@ -1,59 +1,62 @@
-// What a case of the conformance suite is: bytes for a connection, the replies that are due, and what becomes of it.
+// The cases of the conformance suite: bytes to send, the expected responses, and whether the connection stays open.
 
 import type { EpollServerOptions } from "../../../src/index.ts";
 
-/** Who answers: the static reply; a fetch handler that tells what it got, with the body; one that touches no body. */
+/**
+ * The server under test: with a static response, with a fetch handler that returns what it received, or with one that does
+ * not read the body.
+ */
 export type Kind = "static" | "echo" | "deaf";
 
-/** A reply that is due, and for the echoing handler what it saw. What is not given is not looked at. */
-export interface Due {
-  /** 200 unless given; several, if the RFC leaves the choice. */
+/** An expected response and, for the echo handler, the request that it received. Omitted properties are not checked. */
+export interface Expected {
+  /** Default: 200. Several, if the RFC leaves the choice. */
   status?: number | readonly number[];
-  /** It answers a HEAD: no body follows, whatever its fields say. */
+  /** The response to HEAD, which has no body, whatever its fields say. */
   isHead?: boolean;
-  /** It answers HTTP/1.0: no chunks. */
-  isOld?: boolean;
-  /** It is the server's own, and not the handler's: a refusal, `OPTIONS *`, `100 Continue`. */
-  isServers?: boolean;
-  /** Fields of the reply: a value, a pattern, or null for none. */
+  /** The response to an HTTP/1.0 request, which is not chunked. */
+  isHttp10?: boolean;
+  /** The response comes from the server, not from a handler: a rejection, `OPTIONS *`, `100 Continue`. */
+  isFromServer?: boolean;
+  /** Fields of the response: a value, a pattern, or null if the field must not be there. */
   fields?: Readonly<Record<string, string | RegExp | null>>;
-  /** The reply's body. */
+  /** The response's body. */
   text?: string;
 
   method?: string;
-  /** The path and the query that the handler saw. */
+  /** The path and query that the handler received. */
   target?: string;
   url?: string;
-  /** The request's body, each byte a character. */
+  /** The request's body, one character per byte. */
   body?: string;
-  /** The request's fields: a value, or null for none. */
+  /** The request's fields: a value, or null if the field must not be there. */
   headers?: Readonly<Record<string, string | null>>;
 }
 
 export interface Outcome {
-  replies: readonly Due[];
-  /** Open, and in step: a further request gets its reply and nothing else comes. Or closed, and nothing else comes. */
+  responses: readonly Expected[];
+  /** Whether the connection answers a further request, or closes. In both cases nothing else arrives. */
   after: "stays" | "closes";
 }
 
 export interface Case extends Outcome {
-  /** The promise, with its place in the RFCs. */
+  /** What is tested, with the section of the RFC. */
   name: string;
-  /** Each character a byte. Several parts: the next one is sent when what is due by then has come. */
+  /** One character per byte. If there are several parts, each is sent when the responses to the one before have arrived. */
   send: string | readonly string[];
-  /** How many replies have come after each part, and no more. */
-  heard?: readonly number[];
-  /** The client shuts down its side behind that: shutdown(SHUT_WR). */
+  /** How many responses have arrived after each part. */
+  responsesAfter?: readonly number[];
+  /** The client closes its side at the end: shutdown(SHUT_WR). */
   ends?: boolean;
-  /** `100 Continue` may come or not: parts of the body may be there already. RFC 9110, 10.1.1. */
-  mayContinue?: boolean;
-  /** This will do as well: the RFC leaves it open, or it depends on how the bytes come. */
+  /** `100 Continue` is optional, since part of the body may have arrived before: RFC 9110, 10.1.1. */
+  allowsContinue?: boolean;
+  /** Another accepted outcome, if the RFC leaves the choice or it depends on how the bytes arrive. */
   or?: Outcome;
-  /** The end is known only when the handler's promise settles: it may have been called for what comes behind. */
-  isLate?: boolean;
-  /** Some servers answer it otherwise. */
-  on?: Partial<Record<Kind, Partial<Pick<Case, "replies" | "after" | "heard" | "or">>>>;
-  /** Only these are asked. */
+  /** Closing is decided only when the handler's promise settles; the handler may have been called for later requests by then. */
+  closesLate?: boolean;
+  /** Different outcomes for some servers. */
+  on?: Partial<Record<Kind, Partial<Pick<Case, "responses" | "after" | "responsesAfter" | "or">>>>;
+  /** Restricts the case to these servers. */
   only?: readonly Kind[];
   options?: EpollServerOptions | undefined;
 }
@@ -66,7 +69,7 @@ export interface Subject {
 
 // ---- bytes ----
 
-/** A request's head: its lines, and the empty one. */
+/** Returns a request head: its lines and the empty line. */
 export function head(...lines: readonly string[]): string {
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
@@ -75,12 +78,12 @@ export function get(...fields: readonly string[]): string {
   return head("GET / HTTP/1.1", "Host: a", ...fields);
 }
 
-/** A POST's head; what follows is the body. */
+/** Returns the head of a POST; the body is appended to it. */
 export function post(...fields: readonly string[]): string {
   return head("POST / HTTP/1.1", "Host: a", ...fields);
 }
 
-/** A POST with a body in chunks, as it comes over the wire. */
+/** Returns a POST with a chunked body, given as it is sent. */
 export function chunked(wire: string): string {
   return post("Transfer-Encoding: chunked") + wire;
 }
@@ -89,44 +92,44 @@ export const SMUGGLED: string = head("GET /smuggled HTTP/1.1", "Host: a");
 
 // ---- cases ----
 
-/** All are answered, and the connection stays. */
-export function answered(name: string, send: Case["send"], ...replies: readonly Due[]): Case {
-  return { name, send, replies: replies.length === 0 ? [{}] : replies, after: "stays" };
+/** All requests are answered, and the connection stays open. */
+export function answered(name: string, send: Case["send"], ...responses: readonly Expected[]): Case {
+  return { name, send, responses: responses.length === 0 ? [{}] : responses, after: "stays" };
 }
 
-/** All are answered, and then the connection closes. */
-export function last(name: string, send: Case["send"], ...replies: readonly Due[]): Case {
-  return { ...answered(name, send, ...replies), after: "closes" };
+/** All requests are answered, and then the connection closes. */
+export function last(name: string, send: Case["send"], ...responses: readonly Expected[]): Case {
+  return { ...answered(name, send, ...responses), after: "closes" };
 }
 
-/** A refusal, after the replies that are due before it; and the connection closes. */
-export function refused(
+/** The request is rejected after the responses before it, and the connection closes. */
+export function rejected(
   status: number | readonly number[],
   name: string,
   send: Case["send"],
-  ...before: readonly Due[]
+  ...before: readonly Expected[]
 ): Case {
-  return { name, send, replies: [...before, refusal(status)], after: "closes" };
+  return { name, send, responses: [...before, rejection(status)], after: "closes" };
 }
 
-/** What its grammar allows, and others read differently: it may be refused. */
-export function orRefused(one: Case, status: number | readonly number[] = 400): Case {
-  return { ...one, or: { replies: [refusal(status)], after: "closes" } };
+/** The grammar allows it, but other parsers read it differently, so it may also be rejected. */
+export function orRejected(one: Case, status: number | readonly number[] = 400): Case {
+  return { ...one, or: { responses: [rejection(status)], after: "closes" } };
 }
 
-export function refusal(status: number | readonly number[]): Due {
-  return { status, isServers: true };
+export function rejection(status: number | readonly number[]): Expected {
+  return { status, isFromServer: true };
 }
 
 /** `100 Continue` */
-export const CONTINUE: Due = { status: 100, isServers: true };
+export const CONTINUE: Expected = { status: 100, isFromServer: true };
 
-/** Cases that differ in one place only. */
+/** Returns cases that differ in one value. */
 export function each(values: readonly string[], make: (value: string) => Case): Case[] {
   return values.map(make);
 }
 
-/** Bytes for a case's name. */
+/** Formats bytes for a case's name. */
 export function shown(bytes: string): string {
   return JSON.stringify(bytes).replace(/[\x7f-\xff]/g, (byte) => `\\u00${byte.charCodeAt(0).toString(16)}`);
 }

@@ -1,35 +1,40 @@
-// Plays a case on one server, cut in all ways; the replies have to be those that are due, and the same each time.
+// Runs a case on one server, with its bytes split in different ways. The responses must be the expected ones each time.
 
 import { expect } from "bun:test";
 import type { EpollServerOptions } from "../../../src/index.ts";
 import { type Case, head, type Kind, type Outcome, shown } from "./case.ts";
-import { judge } from "./judge.ts";
-import type { ReplyRead } from "./replies.ts";
+import { checkResponse } from "./check-response.ts";
+import type { ParsedResponse } from "./parse-response.ts";
 import { serve, type Served } from "./servers.ts";
 import { type Split, splitsFor } from "./splits.ts";
-import { Talk } from "./talk.ts";
+import { ConformanceClient } from "./conformance-client.ts";
 
 const PROBE = head("GET /probe HTTP/1.1", "Host: probe");
 
-/** @throws {Error} that says in which way of cutting it went wrong, and how */
-export async function play(given: Case, kind: Kind, options?: EpollServerOptions, patience?: number): Promise<void> {
+/** @throws {Error} that says how the bytes were split, and what went wrong */
+export async function play(
+  given: Case,
+  kind: Kind,
+  options?: EpollServerOptions,
+  maxQuietIterations?: number,
+): Promise<void> {
   const one: Case = { ...given, ...given.on?.[kind] };
   const served = serve(kind, { ...options, ...one.options });
   using _ = served.stage;
-  // What has to close is shown to take no further request, neither with the last bytes nor behind them.
+  // A connection that has to close must not handle another request, whether it arrives with the last bytes or after them.
   const isProbed = one.after === "closes" && one.ends !== true;
   let first: string | undefined;
   for (const split of splitsFor(one.name)) {
     for (const appended of isProbed ? ["", PROBE] : [""]) {
       try {
-        const replies = await either(one, (outcome) =>
-          once({ ...one, ...outcome }, kind, served, split, appended, patience),
+        const responses = await either(one, (outcome) =>
+          once({ ...one, ...outcome }, kind, served, split, appended, maxQuietIterations),
         );
-        first ??= replies;
-        if (one.mayContinue !== true) expect(replies, "the same as in one piece").toBe(first);
+        first ??= responses;
+        if (one.allowsContinue !== true) expect(responses, "the same as in one piece").toBe(first);
       } catch (error) {
         const what = Error.isError(error) ? error.message : String(error);
-        const how = `${split.name}${appended && ", and a request more"}`;
+        const how = `${split.name}${appended && ", with another request appended"}`;
         throw new Error(`${kind}, ${how}: ${what}\nsent: ${shown([one.send].flat().join("")).slice(0, 500)}`, {
           cause: error,
         });
@@ -38,63 +43,63 @@ export async function play(given: Case, kind: Kind, options?: EpollServerOptions
   }
 }
 
-/** The outcome that is due, or the other one. */
+/** Tries the expected outcome, and if that fails, the alternative. */
 async function either<T>(one: Case, attempt: (outcome: Outcome) => Promise<T>): Promise<T> {
-  const { replies, after, or } = one;
+  const { responses, after, or } = one;
   try {
-    return await attempt({ replies, after });
+    return await attempt({ responses, after });
   } catch (error) {
     if (or === undefined) throw error;
     return attempt(or);
   }
 }
 
-/** One conversation; all its replies as text. */
+/** Runs the case on one connection; returns all responses as text. */
 async function once(
   one: Case,
   kind: Kind,
   served: Served,
   split: Split,
   appended: string,
-  patience?: number,
+  maxQuietIterations?: number,
 ): Promise<string> {
   const { seen, stage } = served;
   seen.length = 0;
-  using talk = new Talk(served, kind, one.mayContinue === true, patience);
-  const replies: ReplyRead[] = [];
+  using client = new ConformanceClient(served, kind, one.allowsContinue === true, maxQuietIterations);
+  const responses: ParsedResponse[] = [];
   const parts = typeof one.send === "string" ? [one.send] : [...one.send];
   parts.push(`${parts.pop()}${appended}`);
   for (const [i, part] of parts.entries()) {
-    await talk.send(split.cut(part));
+    await client.send(split.cut(part));
     if (i === parts.length - 1) break;
-    const heard = one.heard?.[i] ?? 0;
-    replies.push(...(await talk.replies(one.replies.slice(replies.length, heard))));
-    if (one.after === "stays") await talk.isQuiet();
+    const count = one.responsesAfter?.[i] ?? 0;
+    responses.push(...(await client.responses(one.responses.slice(responses.length, count))));
+    if (one.after === "stays") await client.isQuiet();
   }
-  if (one.ends === true) talk.end();
-  replies.push(...(await talk.replies(one.replies.slice(replies.length))));
+  if (one.ends === true) client.end();
+  responses.push(...(await client.responses(one.responses.slice(responses.length))));
   if (one.after === "closes") {
-    await talk.isClosed();
-    if (one.isLate !== true) expect(seen, "handled after the end").not.toContain("/probe");
+    await client.isClosed();
+    if (one.closesLate !== true) expect(seen, "handled after the end").not.toContain("/probe");
   } else {
-    await talk.isQuiet();
+    await client.isQuiet();
   }
 
   const date = new Date(stage.clock.wall()).toUTCString();
-  for (const [i, reply] of replies.entries()) {
-    const isLast = i === replies.length - 1;
+  for (const [i, actual] of responses.entries()) {
+    const isLast = i === responses.length - 1;
     const says = !isLast || one.after === "stays" ? "stays" : one.ends === true ? "either" : "closes";
-    judge(reply, one.replies[i] ?? {}, { kind, response: one.options?.response, date, says });
+    checkResponse(actual, one.responses[i] ?? {}, { kind, response: one.options?.response, date, says });
   }
-  if (one.isLate !== true) expect(seen, "smuggled").not.toContain("/smuggled");
+  if (one.closesLate !== true) expect(seen, "smuggled").not.toContain("/smuggled");
 
   if (one.after === "stays") {
-    await talk.send([PROBE]);
-    const due = { target: "/probe", url: "http://probe/probe", method: "GET", body: "" };
-    const [reply] = await talk.replies([due]);
-    judge(reply as ReplyRead, due, { kind, response: one.options?.response, date, says: "stays" });
-    await talk.isQuiet();
+    await client.send([PROBE]);
+    const expected = { target: "/probe", url: "http://probe/probe", method: "GET", body: "" };
+    const [response] = await client.responses([expected]);
+    checkResponse(response as ParsedResponse, expected, { kind, response: one.options?.response, date, says: "stays" });
+    await client.isQuiet();
   }
-  await talk.close();
-  return replies.map(({ status, fields, body }) => `${status} ${JSON.stringify([...fields])} ${body}`).join("\n");
+  await client.close();
+  return responses.map(({ status, fields, body }) => `${status} ${JSON.stringify([...fields])} ${body}`).join("\n");
 }

@@ -1,14 +1,14 @@
-// The ways to cut what a client sends: whole, byte by byte, and at random places that are the same in every run.
+// Ways to split what a client sends: one piece, byte by byte, and at random positions that are the same in every run.
 
-/** How many of the random ones there are. */
+/** The number of random splits. */
 const RANDOM = 4;
-/** So much at either end of a long text goes byte by byte, and what is between in larger pieces. */
+/** Bytes at either end of a long text that are sent one by one; the rest is sent in larger pieces. */
 const EDGE = 1200;
 const STRIDE = 1499;
 
 export interface Split {
   name: string;
-  /** Pieces of a part. */
+  /** Splits a part into pieces. */
   cut: (part: string) => string[];
 }
 
@@ -38,7 +38,7 @@ function randomly(part: string, random: () => number): string[] {
   return places.map((end, i) => part.slice(places[i - 1] ?? 0, end)).filter((piece) => piece !== "");
 }
 
-/** Numbers from 0 to 1, by mulberry32: the same for the same text. */
+/** Returns a generator of numbers from 0 to 1 (mulberry32), seeded with the text. */
 function randomFrom(text: string): () => number {
   let state = Number(Bun.hash.crc32(text));
   return () => {

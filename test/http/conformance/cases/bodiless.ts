@@ -1,32 +1,37 @@
-// Replies without a body: HEAD, 204, 304. RFC 9110, 9.3.2, 15.3.5 and 15.4.5; RFC 9112, 6.3.
+// Responses without a body: HEAD, 204, 304. RFC 9110, 9.3.2, 15.3.5 and 15.4.5; RFC 9112, 6.3.
 
-import { answered, type Case, get, head, last, refused } from "../case.ts";
+import { answered, type Case, get, head, last, rejected } from "../case.ts";
 
 const to = (target: string, method: string = "GET"): string => head(`${method} ${target} HTTP/1.1`, "Host: a");
 const handlers = ["echo", "deaf"] as const;
 
-/** The refusal of a HEAD: it has no body, either. */
-const refusedHead = (status: number, name: string, send: string): Case => ({
-  ...refused(status, name, send),
-  replies: [{ status, isServers: true, isHead: true }],
+/** Rejects a HEAD; that response has no body, either. */
+const rejectedHead = (status: number, name: string, send: string): Case => ({
+  ...rejected(status, name, send),
+  responses: [{ status, isFromServer: true, isHead: true }],
 });
 
 export const bodiless: readonly Case[] = [
   {
-    ...answered("9110 9.3.2: HEAD tells the length of what GET sends", to("/", "HEAD"), {
+    ...answered("9110 9.3.2: HEAD has the Content-Length of GET", to("/", "HEAD"), {
       isHead: true,
       fields: { "Content-Length": "24" },
     }),
     only: ["static"],
   },
   {
-    ...answered("9110 9.3.2: HEAD tells the length of what the handler would send", to("/fixed", "HEAD"), {
+    ...answered("9110 9.3.2: HEAD has the Content-Length of the handler's response", to("/fixed", "HEAD"), {
       isHead: true,
       fields: { "Content-Length": "10", "Transfer-Encoding": null },
     }),
     only: handlers,
   },
-  answered("9110 9.3.2: HEAD has no body, and the next reply follows", to("/", "HEAD") + get(), { isHead: true }, {}),
+  answered(
+    "9110 9.3.2: HEAD has no body, and the next response follows",
+    to("/", "HEAD") + get(),
+    { isHead: true },
+    {},
+  ),
   answered(
     "9110 9.3.2: HEAD after HEAD",
     to("/", "HEAD").repeat(3),
@@ -34,20 +39,22 @@ export const bodiless: readonly Case[] = [
     { isHead: true },
     { isHead: true },
   ),
-  last("9110 9.3.2: HEAD that closes", head("HEAD / HTTP/1.1", "Host: a", "Connection: close"), { isHead: true }),
-  last("9110 9.3.2: HEAD in HTTP/1.0", head("HEAD / HTTP/1.0"), { isHead: true, isOld: true }),
-  answered("9110 9.3.2: HEAD in HTTP/1.0 that stays", head("HEAD / HTTP/1.0", "Connection: keep-alive"), {
+  last("9110 9.3.2: HEAD with Connection: close", head("HEAD / HTTP/1.1", "Host: a", "Connection: close"), {
     isHead: true,
-    isOld: true,
+  }),
+  last("9110 9.3.2: HEAD in HTTP/1.0", head("HEAD / HTTP/1.0"), { isHead: true, isHttp10: true }),
+  answered("9110 9.3.2: HEAD in HTTP/1.0 with keep-alive", head("HEAD / HTTP/1.0", "Connection: keep-alive"), {
+    isHead: true,
+    isHttp10: true,
   }),
   { ...answered("9110 9.3.2: HEAD of a stream", to("/stream", "HEAD") + get(), { isHead: true }, {}), only: handlers },
   {
-    ...answered("9110 9.3.2: HEAD of what is slow", to("/slow/3", "HEAD") + get(), { isHead: true }, {}),
+    ...answered("9110 9.3.2: HEAD of a slow response", to("/slow/3", "HEAD") + get(), { isHead: true }, {}),
     only: handlers,
   },
   {
     ...answered(
-      "9110 9.3.2: HEAD of what is large",
+      "9110 9.3.2: HEAD of a large response",
       to("/large", "HEAD") + get(),
       { isHead: true, fields: { "Content-Length": "500000" } },
       {},
@@ -55,7 +62,7 @@ export const bodiless: readonly Case[] = [
     only: handlers,
   },
   {
-    ...answered("9110 9.3.2: HEAD of what is not there", to("/404", "HEAD"), {
+    ...answered("9110 9.3.2: HEAD of a missing resource", to("/404", "HEAD"), {
       status: 404,
       isHead: true,
       fields: { "Content-Length": "8" },
@@ -69,7 +76,7 @@ export const bodiless: readonly Case[] = [
   { ...answered("9110 9.3.2: HEAD of 204", to("/204", "HEAD"), { status: 204, isHead: true }), only: handlers },
   {
     ...answered(
-      "9110 15.3.5: 204 has no body, and no length",
+      "9110 15.3.5: 204 has neither a body nor a Content-Length",
       to("/204") + get(),
       { status: 204, fields: { "X-Status": "204" } },
       {},
@@ -89,11 +96,14 @@ export const bodiless: readonly Case[] = [
     ),
     only: handlers,
   },
-  { ...last("9110 15.3.5: 204 in HTTP/1.0", head("GET /204 HTTP/1.0"), { status: 204, isOld: true }), only: handlers },
   {
-    ...answered("9110 15.3.5: 204 in HTTP/1.0 that stays", head("GET /204 HTTP/1.0", "Connection: keep-alive"), {
+    ...last("9110 15.3.5: 204 in HTTP/1.0", head("GET /204 HTTP/1.0"), { status: 204, isHttp10: true }),
+    only: handlers,
+  },
+  {
+    ...answered("9110 15.3.5: 204 in HTTP/1.0 with keep-alive", head("GET /204 HTTP/1.0", "Connection: keep-alive"), {
       status: 204,
-      isOld: true,
+      isHttp10: true,
     }),
     only: handlers,
   },
@@ -123,7 +133,7 @@ export const bodiless: readonly Case[] = [
   },
   {
     ...answered(
-      "9112 6.1: a stream for HTTP/1.1 comes in chunks",
+      "9112 6.1: a stream for HTTP/1.1 is chunked",
       to("/stream") + get(),
       { text: "first,second,third", fields: { "Transfer-Encoding": "chunked" } },
       {},
@@ -133,68 +143,68 @@ export const bodiless: readonly Case[] = [
   {
     ...last("9112 6.3: a stream for HTTP/1.0 ends with the connection", head("GET /stream HTTP/1.0"), {
       text: "first,second,third",
-      isOld: true,
+      isHttp10: true,
     }),
     only: handlers,
   },
   {
     ...last(
-      "9112 6.3: a late stream for HTTP/1.0 ends with the connection, whatever was asked for",
+      "9112 6.3: a late stream for HTTP/1.0 ends with the connection in spite of keep-alive",
       head("GET /stream HTTP/1.0", "Connection: keep-alive"),
-      { text: "first,second,third", isOld: true },
+      { text: "first,second,third", isHttp10: true },
     ),
     only: ["echo"],
-    isLate: true,
+    closesLate: true,
   },
   {
     ...last(
-      "9112 6.3: a stream for HTTP/1.0 ends with the connection, whatever was asked for",
+      "9112 6.3: a stream for HTTP/1.0 ends with the connection in spite of keep-alive",
       head("GET /stream HTTP/1.0", "Connection: keep-alive"),
-      { text: "first,second,third", isOld: true },
+      { text: "first,second,third", isHttp10: true },
     ),
     only: ["deaf"],
   },
   {
     ...last(
-      "9112 6.1: a stream that closes comes in chunks, too",
+      "9112 6.1: a stream with Connection: close is chunked, too",
       head("GET /stream HTTP/1.1", "Host: a", "Connection: close"),
       { text: "first,second,third" },
     ),
     only: handlers,
   },
   {
-    ...last("9112 6.3: a reply for HTTP/1.0 has its length", head("GET /fixed HTTP/1.0"), {
+    ...last("9112 6.3: a response for HTTP/1.0 has a Content-Length", head("GET /fixed HTTP/1.0"), {
       text: "of ten byt",
-      isOld: true,
+      isHttp10: true,
       fields: { "Content-Length": "10" },
     }),
     only: handlers,
   },
-  refusedHead(400, "9110 9.3.2: a HEAD without Host is refused without a body", head("HEAD / HTTP/1.1")),
-  refusedHead(
+  rejectedHead(400, "9110 9.3.2: a HEAD without Host is rejected without a body", head("HEAD / HTTP/1.1")),
+  rejectedHead(
     400,
-    "9110 9.3.2: a HEAD with two lengths is refused without a body",
+    "9110 9.3.2: a HEAD with two lengths is rejected without a body",
     head("HEAD / HTTP/1.1", "Host: a", "Content-Length: 1", "Content-Length: 2"),
   ),
-  refusedHead(
+  rejectedHead(
     413,
-    "9110 9.3.2: a HEAD with too large a body is refused without one",
+    "9110 9.3.2: a HEAD with a body that is too large is rejected without one",
     head("HEAD / HTTP/1.1", "Host: a", "Content-Length: 99999999999"),
   ),
-  refusedHead(
+  rejectedHead(
     417,
-    "9110 9.3.2: a HEAD that expects what is not met is refused without a body",
+    "9110 9.3.2: a HEAD with an unknown expectation is rejected without a body",
     head("HEAD / HTTP/1.1", "Host: a", "Expect: x"),
   ),
-  refusedHead(
+  rejectedHead(
     400,
-    "9110 9.3.2: a HEAD with a malformed field is refused without a body",
+    "9110 9.3.2: a HEAD with a malformed field is rejected without a body",
     head("HEAD / HTTP/1.1", "Host: a", "X : 1"),
   ),
-  refusedHead(505, "9110 9.3.2: a HEAD of HTTP/1.2 is refused without a body", head("HEAD / HTTP/1.2", "Host: a")),
-  refusedHead(
+  rejectedHead(505, "9110 9.3.2: a HEAD of HTTP/1.2 is rejected without a body", head("HEAD / HTTP/1.2", "Host: a")),
+  rejectedHead(
     400,
-    "9110 9.3.2: a HEAD with a malformed body is refused without one",
+    "9110 9.3.2: a HEAD with a malformed body is rejected without one",
     `${head("HEAD / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}x\r\n`,
   ),
 ];

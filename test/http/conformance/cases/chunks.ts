@@ -1,6 +1,6 @@
-// Bodies in chunks, with extensions and trailers: RFC 9112, 7.1.
+// Chunked bodies, with extensions and trailers: RFC 9112, 7.1.
 
-import { answered, type Case, chunked, each, get, orRefused, refused, shown, SMUGGLED } from "../case.ts";
+import { answered, type Case, chunked, each, get, orRejected, rejected, shown, SMUGGLED } from "../case.ts";
 
 const right: readonly (readonly [name: string, wire: string, body: string])[] = [
   ["one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello"],
@@ -35,31 +35,31 @@ const wrong: readonly (readonly [name: string, wire: string])[] = [
   ["0x before a size", "0x5\r\nhello\r\n0\r\n\r\n"],
   ["0x as the last chunk", "5\r\nhello\r\n0x0\r\n\r\n"],
   ["a size in other letters", "g\r\nhello\r\n0\r\n\r\n"],
-  ["a letter behind a size", "5h\r\nhello\r\n0\r\n\r\n"],
+  ["a letter after a size", "5h\r\nhello\r\n0\r\n\r\n"],
   ["an underscore in a size", "0_5\r\nhello\r\n0\r\n\r\n"],
   ["a dot in a size", "5.0\r\nhello\r\n0\r\n\r\n"],
   ["a comma in a size", "5,0\r\nhello\r\n0\r\n\r\n"],
   ["a quoted size", '"5"\r\nhello\r\n0\r\n\r\n'],
-  ["NUL behind a size", "5\0\r\nhello\r\n0\r\n\r\n"],
+  ["NUL after a size", "5\0\r\nhello\r\n0\r\n\r\n"],
   ["a byte above 127 for a size", "\xb5\r\nhello\r\n0\r\n\r\n"],
   ["a space before a size", " 5\r\nhello\r\n0\r\n\r\n"],
   ["a tab before a size", "\t5\r\nhello\r\n0\r\n\r\n"],
-  ["a space behind a size", "5 \r\nhello\r\n0\r\n\r\n"],
-  ["a tab behind a size", "5\t\r\nhello\r\n0\r\n\r\n"],
+  ["a space after a size", "5 \r\nhello\r\n0\r\n\r\n"],
+  ["a tab after a size", "5\t\r\nhello\r\n0\r\n\r\n"],
   ["two sizes", "5 5\r\nhello\r\n0\r\n\r\n"],
-  ["a bare LF behind a size", "5\nhello\r\n0\r\n\r\n"],
-  ["a bare CR behind a size", "5\rhello\r\n0\r\n\r\n"],
-  ["CR CR LF behind a size", "5\r\r\nhello\r\n0\r\n\r\n"],
+  ["a bare LF after a size", "5\nhello\r\n0\r\n\r\n"],
+  ["a bare CR after a size", "5\rhello\r\n0\r\n\r\n"],
+  ["CR CR LF after a size", "5\r\r\nhello\r\n0\r\n\r\n"],
   ["a size of 65 bits", "10000000000000005\r\nhello\r\n0\r\n\r\n"],
   ["a size of 17 digits", "FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"],
-  ["no line end behind a chunk", "5\r\nhello0\r\n\r\n"],
-  ["a bare LF behind a chunk", "5\r\nhello\n0\r\n\r\n"],
-  ["a bare CR behind a chunk", "5\r\nhello\r0\r\n\r\n"],
-  ["a space behind a chunk", "5\r\nhello \r\n0\r\n\r\n"],
+  ["no line end after a chunk", "5\r\nhello0\r\n\r\n"],
+  ["a bare LF after a chunk", "5\r\nhello\n0\r\n\r\n"],
+  ["a bare CR after a chunk", "5\r\nhello\r0\r\n\r\n"],
+  ["a space after a chunk", "5\r\nhello \r\n0\r\n\r\n"],
   ["more than the size says", "5\r\nhello!\r\n0\r\n\r\n"],
   ["less than the size says", "5\r\nhell\r\n0\r\n\r\nmore"],
-  ["an empty line behind a chunk", "5\r\nhello\r\n\r\n0\r\n\r\n"],
-  ["a bare LF behind the last chunk", "5\r\nhello\r\n0\n\r\n"],
+  ["an empty line after a chunk", "5\r\nhello\r\n\r\n0\r\n\r\n"],
+  ["a bare LF after the last chunk", "5\r\nhello\r\n0\n\r\n"],
   ["bare LFs at the end", "5\r\nhello\r\n0\n\n"],
   ["a bare LF for the last line", "5\r\nhello\r\n0\r\n\n"],
   ["a bare CR for the last line", "5\r\nhello\r\n0\r\n\rX"],
@@ -75,7 +75,7 @@ const wrong: readonly (readonly [name: string, wire: string])[] = [
   ["a bare LF in a quoted value", '5;a="b\nc"\r\nhello\r\n0\r\n\r\n'],
   ["a line end in a quoted value", '5;a="b\r\nc"\r\nhello\r\n0\r\n\r\n'],
   ["a quoted value without an end", '5;a="b\r\nhello\r\n0\r\n\r\n'],
-  ["text behind a quoted value", '5;a="b"c\r\nhello\r\n0\r\n\r\n'],
+  ["text after a quoted value", '5;a="b"c\r\nhello\r\n0\r\n\r\n'],
   ["a space in a trailer's name", "5\r\nhello\r\n0\r\nX Y: 1\r\n\r\n"],
   ["a space before a trailer's colon", "5\r\nhello\r\n0\r\nX : 1\r\n\r\n"],
   ["a space before a trailer", "5\r\nhello\r\n0\r\n X: 1\r\n\r\n"],
@@ -90,7 +90,7 @@ const wrong: readonly (readonly [name: string, wire: string])[] = [
   ["a request for a trailer", "5\r\nhello\r\n0\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"],
 ];
 
-/** Fields that are no trailers: RFC 9110, 6.5.1. They change nothing that is known already. */
+/** Fields that are not allowed as trailers: RFC 9110, 6.5.1. They have no effect. */
 const forbidden = [
   "Content-Length: 50",
   "Transfer-Encoding: gzip",
@@ -100,7 +100,7 @@ const forbidden = [
   "Upgrade: x",
 ];
 
-/** What the grammar does not know, and no one could read as anything else. */
+/** Not allowed by the grammar, but unambiguous. */
 const odd: readonly (readonly [name: string, wire: string])[] = [
   ["an extension without a name", "5;=b\r\nhello\r\n0\r\n\r\n"],
   ["a semicolon without an extension", "5;\r\nhello\r\n0\r\n\r\n"],
@@ -108,7 +108,7 @@ const odd: readonly (readonly [name: string, wire: string])[] = [
   ["an extension without its value", "5;a=\r\nhello\r\n0\r\n\r\n"],
 ];
 
-/** BWS, which a recipient has to parse; llhttp does not. */
+/** BWS, which a recipient must accept; llhttp does not. */
 const bad: readonly (readonly [name: string, wire: string])[] = [
   ["a space before an extension", "5 ;a=b\r\nhello\r\n0\r\n\r\n"],
   ["a tab before an extension", "5\t;a=b\r\nhello\r\n0\r\n\r\n"],
@@ -129,7 +129,7 @@ export const chunks: readonly Case[] = [
     },
   ),
   answered(
-    "9112 7.1.2: a trailer ends the body, and is no header",
+    "9112 7.1.2: a trailer ends the body and is not a header field",
     chunked("5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n") + get(),
     { body: "hello", headers: { "x-t": null } },
     { method: "GET", headers: { "x-t": null } },
@@ -144,7 +144,7 @@ export const chunks: readonly Case[] = [
   ),
   answered("9112 7.1.2: a trailer of an empty body", chunked("0\r\nX: 1\r\n\r\n"), { body: "" }),
   ...each(forbidden, (line) =>
-    orRefused(
+    orRejected(
       answered(
         `9110 6.5.1: a trailer ${line} changes nothing`,
         chunked(`5\r\nhello\r\n0\r\n${line}\r\n\r\n`) + get(),
@@ -153,35 +153,39 @@ export const chunks: readonly Case[] = [
       ),
     ),
   ),
-  ...odd.map(([name, wire]) => orRefused(answered(`9112 7.1.1: ${name}`, chunked(wire), { body: "hello" }))),
+  ...odd.map(([name, wire]) => orRejected(answered(`9112 7.1.1: ${name}`, chunked(wire), { body: "hello" }))),
   ...bad.map(([name, wire]) =>
-    orRefused(answered(`9110 5.6.3: bad white space: ${name}`, chunked(wire), { body: "hello" })),
+    orRejected(answered(`9110 5.6.3: bad white space: ${name}`, chunked(wire), { body: "hello" })),
   ),
-  ...wrong.map(([name, wire]) => refused(400, `9112 7.1: ${name} is refused`, chunked(wire))),
-  // At once, or when no more comes; but never as if the number had wrapped round.
+  ...wrong.map(([name, wire]) => rejected(400, `9112 7.1: ${name} is rejected`, chunked(wire))),
+  // Rejected at once or at the end of the input, but never read as a number that wrapped around.
   ...each(["80000000", "80000005", "FFFFFFFF", "100000005", "7FFFFFFFFFFFFFFF", "FFFFFFFFFFFFFFFF"], (size) => ({
-    ...refused([400, 413], `9112 7.1: ${size} octets are not these`, chunked(`${size}\r\nhello\r\n0\r\n\r\n`)),
+    ...rejected(
+      [400, 413],
+      `9112 7.1: a size of ${size} does not wrap around`,
+      chunked(`${size}\r\nhello\r\n0\r\n\r\n`),
+    ),
     ends: true,
   })),
-  refused(
+  rejected(
     [400, 413, 431],
-    "9112 7.1: a size behind endless zeros",
+    "9112 7.1: a size after endless zeros",
     chunked(`${"0".repeat(100_000)}5\r\nhello\r\n0\r\n\r\n`),
   ),
-  refused(
+  rejected(
     [400, 413, 431],
     "9112 7.1.1: an endless extension",
     chunked(`5;${"a".repeat(100_000)}\r\nhello\r\n0\r\n\r\n`),
   ),
-  refused(
+  rejected(
     [400, 413, 431],
     "9112 7.1.1: endless extensions of small chunks",
     chunked(`${`1;${"e".repeat(5000)}\r\nx\r\n`.repeat(40)}0\r\n\r\n`),
   ),
-  refused(431, "9112 7.1.2: an endless trailer", chunked(`5\r\nhello\r\n0\r\nX: ${"a".repeat(100_000)}\r\n\r\n`)),
-  refused(431, "9112 7.1.2: too many trailers", chunked(`5\r\nhello\r\n0\r\n${"X: 1\r\n".repeat(20_000)}\r\n`)),
-  refused(400, "9112 7.1: after a request that was right", `${get()}${chunked("x\r\n")}`, {}),
+  rejected(431, "9112 7.1.2: an endless trailer", chunked(`5\r\nhello\r\n0\r\nX: ${"a".repeat(100_000)}\r\n\r\n`)),
+  rejected(431, "9112 7.1.2: too many trailers", chunked(`5\r\nhello\r\n0\r\n${"X: 1\r\n".repeat(20_000)}\r\n`)),
+  rejected(400, "9112 7.1: after a valid request", `${get()}${chunked("x\r\n")}`, {}),
   ...each(["5\r\nhello\r\n", "5\r\nhello\r\n0\r\nX: 1\r\n"], (wire) =>
-    refused(400, `9112 7.1: ${shown(wire)} and then a request`, chunked(wire) + SMUGGLED),
+    rejected(400, `9112 7.1: ${shown(wire)} and then a request`, chunked(wire) + SMUGGLED),
   ),
 ];

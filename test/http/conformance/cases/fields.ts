@@ -1,6 +1,6 @@
 // Field lines: RFC 9112, 5; RFC 9110, 5.
 
-import { answered, type Case, each, get, head, refused, shown } from "../case.ts";
+import { answered, type Case, each, get, head, rejected, shown } from "../case.ts";
 
 const sees = (name: string, line: string, headers: Readonly<Record<string, string | null>>): Case =>
   answered(`9110 5: ${name}`, get(line), { headers });
@@ -24,7 +24,7 @@ const wrong: readonly (readonly [name: string, line: string])[] = [
   ["obs-fold with a tab", "X: 1\r\n\t2"],
   ["obs-fold of nothing", "X: 1\r\n "],
   ["obs-fold that looks like a field", "X: 1\r\n Y: 2"],
-  ["obs-fold behind an empty value", "X:\r\n 1"],
+  ["obs-fold after an empty value", "X:\r\n 1"],
 ];
 
 export const fields: readonly Case[] = [
@@ -33,7 +33,7 @@ export const fields: readonly Case[] = [
   }),
   sees("no white space before a value", "X:1", { x: "1" }),
   sees("any white space before a value", "X: \t  \t1", { x: "1" }),
-  sees("any white space behind a value", "X: 1 \t \t", { x: "1" }),
+  sees("any white space after a value", "X: 1 \t \t", { x: "1" }),
   sees("white space within a value", "X: 1 \t 2", { x: "1 \t 2" }),
   sees("an empty value", "X:", { x: "" }),
   sees("an empty value of white space", "X: \t ", { x: "" }),
@@ -44,30 +44,34 @@ export const fields: readonly Case[] = [
   sees("a name that every object has", "constructor: 1", { constructor: "1" }),
   sees("bytes above 127 in a value", "X: \x80\xe4\xff", { x: "\x80\xe4\xff" }),
   sees("a value of 4000 octets", `X: ${"v".repeat(4000)}`, { x: "v".repeat(4000) }),
-  answered("9110 5.3: lines of one name are one field, in order", get("X: 1", "Y: 0", "x: 2", "X: 3"), {
+  answered("9110 5.3: field lines with the same name are combined in order", get("X: 1", "Y: 0", "x: 2", "X: 3"), {
     headers: { x: "1, 2, 3", y: "0" },
   }),
-  answered("9110 5.3: Cookie's lines are one field, by semicolons (6265 5.4)", get("Cookie: a=1", "Cookie: b=2"), {
+  answered("9110 5.3: Cookie lines are combined with semicolons (6265 5.4)", get("Cookie: a=1", "Cookie: b=2"), {
     headers: { cookie: "a=1; b=2" },
   }),
-  answered("9110 5.1: fields that nobody knows are no harm", get("X-Unknown: 1", "Sec-Future: ?1", "Z: ;;;;")),
+  answered("9110 5.1: unknown fields are ignored", get("X-Unknown: 1", "Sec-Future: ?1", "Z: ;;;;")),
   answered(
-    "9112 5: fields of one request are not the next one's",
+    "9112 5: fields of one request do not leak into the next",
     get("X: 1") + get(),
     { headers: { x: "1" } },
     {
       headers: { x: null },
     },
   ),
-  ...wrong.map(([name, line]) => refused(400, `9112 5: ${name} is refused`, get(line, "Y: 2"))),
-  refused(400, "9112 2.2: a space before the first field is refused", head("GET / HTTP/1.1", " Host: a", "X: 1")),
-  refused(400, "9112 2.2: a tab before the first field is refused", head("GET / HTTP/1.1", "\tHost: a", "X: 1")),
-  refused(400, "9112 2.2: a line of white space before the fields is refused", head("GET / HTTP/1.1", " ", "Host: a")),
-  refused(400, "9112 2.2: a line of white space behind the fields is refused", get(" ")),
+  ...wrong.map(([name, line]) => rejected(400, `9112 5: ${name} is rejected`, get(line, "Y: 2"))),
+  rejected(400, "9112 2.2: a space before the first field is rejected", head("GET / HTTP/1.1", " Host: a", "X: 1")),
+  rejected(400, "9112 2.2: a tab before the first field is rejected", head("GET / HTTP/1.1", "\tHost: a", "X: 1")),
+  rejected(
+    400,
+    "9112 2.2: a line of white space before the fields is rejected",
+    head("GET / HTTP/1.1", " ", "Host: a"),
+  ),
+  rejected(400, "9112 2.2: a line of white space after the fields is rejected", get(" ")),
   ...each([...'()<>@,;\\"/[]?={}', "\0", "\x01", "\x1f", "\x7f", "\x80", "\xe4"], (byte) =>
-    refused(400, `9110 5.1: ${shown(byte)} in a name is refused`, get(`X${byte}Y: 1`)),
+    rejected(400, `9110 5.1: ${shown(byte)} in a name is rejected`, get(`X${byte}Y: 1`)),
   ),
   ...each(["\0", "\x01", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f"], (byte) =>
-    refused(400, `9110 5.5: ${shown(byte)} in a value is refused`, get(`X: a${byte}b`)),
+    rejected(400, `9110 5.5: ${shown(byte)} in a value is rejected`, get(`X: a${byte}b`)),
   ),
 ];

@@ -1,10 +1,10 @@
-// What is no HTTP/1 at all, and comes to every port of the internet.
+// Input that is not HTTP/1, as any port on the internet receives it.
 
-import { type Case, get, refused } from "../case.ts";
+import { type Case, get, rejected } from "../case.ts";
 
 const allBytes = String.fromCharCode(...Array.from({ length: 256 }, (_, i) => i));
 
-/** As openssl's s_client begins. */
+/** The first bytes of `openssl s_client`. */
 const CLIENT_HELLO = Buffer.from(
   "1603010200010001fc0303d0e3f1b4a2c51d0f9c8a4f7b6e2d1c0b9a8f7e6d5c4b3a29180706050403020120" +
     "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90003e130213031301c02cc030",
@@ -29,7 +29,7 @@ const garbage400: readonly (readonly [name: string, bytes: string])[] = [
   ["gzip", "\x1f\x8b\x08\0\0\0\0\0"],
   ["JSON", '{"jsonrpc":"2.0"}\r\n\r\n'],
   ["XML", "<policy-file-request/>\0"],
-  ["a reply", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
+  ["a response", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
   ["RTSP", "OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"],
   ["SIP", "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP a\r\n\r\n"],
   ["all octets in a row", allBytes],
@@ -44,13 +44,13 @@ const garbage400: readonly (readonly [name: string, bytes: string])[] = [
 ];
 
 export const garbage: readonly Case[] = [
-  ...garbage400.map(([name, bytes]) => refused(400, `9112 2.2: ${name} is refused`, bytes)),
+  ...garbage400.map(([name, bytes]) => rejected(400, `9112 2.2: ${name} is rejected`, bytes)),
   ...garbage400
     .slice(0, 6)
-    .map(([name, bytes]) => refused(400, `9112 2.2: ${name} behind a request is refused`, get() + bytes, {})),
-  refused(505, "9113 3.4: the preface of HTTP/2 is refused", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-  refused(505, "9113 3.4: the preface with SETTINGS behind it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
-  refused(501, "9110 9.1: the PROXY protocol, version 1", "PROXY TCP4 127.0.0.1 127.0.0.1 50000 80\r\n"),
-  refused(501, "9110 9.1: SMTP", "EHLO a.example\r\n"),
-  refused(501, "9110 9.1: FTP", "USER anonymous\r\n"),
+    .map(([name, bytes]) => rejected(400, `9112 2.2: ${name} after a request is rejected`, get() + bytes, {})),
+  rejected(505, "9113 3.4: the preface of HTTP/2 is rejected", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  rejected(505, "9113 3.4: the preface with SETTINGS after it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+  rejected(501, "9110 9.1: the PROXY protocol, version 1", "PROXY TCP4 127.0.0.1 127.0.0.1 50000 80\r\n"),
+  rejected(501, "9110 9.1: SMTP", "EHLO a.example\r\n"),
+  rejected(501, "9110 9.1: FTP", "USER anonymous\r\n"),
 ];

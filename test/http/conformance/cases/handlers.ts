@@ -1,6 +1,6 @@
-// Handlers that do other things with a body than reading it: the connection stays in step all the same. RFC 9112, 9.3.
+// Handlers that do not read a body, or only part of it: the next request is still found. RFC 9112, 9.3.
 
-import { answered, type Case, CONTINUE, each, get, head, last, refused } from "../case.ts";
+import { answered, type Case, CONTINUE, each, get, head, last, rejected } from "../case.ts";
 
 const handlers = ["echo", "deaf"] as const;
 const to = (target: string, ...fields: readonly string[]): string =>
@@ -16,7 +16,7 @@ export const handling: readonly Case[] = [
   ...each(["peek", "cancel"], (how) =>
     only(
       answered(
-        `a handler that reads the first of it: ${how}`,
+        `a handler that reads part of the body: ${how}`,
         sized(`/body/${how}`, "hello") + get(),
         { text: how },
         {},
@@ -24,23 +24,23 @@ export const handling: readonly Case[] = [
     ),
   ),
   ...each(["peek", "cancel"], (how) =>
-    only(answered(`the same in chunks: ${how}`, inChunks(`/body/${how}`, TWO) + get(), { text: how }, {})),
+    only(answered(`the same, chunked: ${how}`, inChunks(`/body/${how}`, TWO) + get(), { text: how }, {})),
   ),
   ...each(["peek", "cancel"], (how) =>
-    only(answered(`the same of a long body: ${how}`, sized(`/body/${how}`, long) + get(), { text: how }, {})),
+    only(answered(`the same with a long body: ${how}`, sized(`/body/${how}`, long) + get(), { text: how }, {})),
   ),
   ...each(["peek", "cancel"], (how) =>
     only(
       answered(
-        `several of them: ${how}`,
+        `several such requests: ${how}`,
         sized(`/body/${how}`, "hello").repeat(5),
         ...Array.from({ length: 5 }, () => ({ text: how })),
       ),
     ),
   ),
-  only(answered("a handler that replies with the body", sized("/body/pipe", "hello") + get(), { text: "hello" }, {})),
-  only(answered("the same in chunks", inChunks("/body/pipe", TWO) + get(), { text: "hello, world" }, {})),
-  only(answered("the same of a long body", sized("/body/pipe", long) + get(), { text: long }, {})),
+  only(answered("a handler that responds with the body", sized("/body/pipe", "hello") + get(), { text: "hello" }, {})),
+  only(answered("the same, chunked", inChunks("/body/pipe", TWO) + get(), { text: "hello, world" }, {})),
+  only(answered("the same with a long body", sized("/body/pipe", long) + get(), { text: long }, {})),
   only(
     answered(
       "the same, several times",
@@ -56,22 +56,22 @@ export const handling: readonly Case[] = [
   only(
     last("the same in HTTP/1.0", `${head("POST /body/pipe HTTP/1.0", "Content-Length: 5")}hello`, {
       text: "hello",
-      isOld: true,
+      isHttp10: true,
     }),
   ),
-  only({ ...last("the same for a client that ends", sized("/body/pipe", "hello"), { text: "hello" }), ends: true }),
+  only({ ...last("the same for a half-closed client", sized("/body/pipe", "hello"), { text: "hello" }), ends: true }),
   only({
-    ...last("the same for a client that waits: 100 comes before the reply's head", [
+    ...last("the same for a client that waits: 100 precedes the response", [
       to("/body/pipe", "Connection: close", "Expect: 100-continue", "Content-Length: 5"),
       "hello",
     ]),
-    replies: [CONTINUE, { text: "hello" }],
-    heard: [1],
+    responses: [CONTINUE, { text: "hello" }],
+    responsesAfter: [1],
   }),
   only(answered("a slow handler, and a body", sized("/slow/5", "hello") + get(), { text: "after 5" }, {})),
   only(
     answered(
-      "slow handlers, and bodies in chunks",
+      "slow handlers, and chunked bodies",
       inChunks("/slow/9", TWO) + inChunks("/slow/2", TWO) + get(),
       { text: "after 9" },
       { text: "after 2" },
@@ -82,22 +82,22 @@ export const handling: readonly Case[] = [
     answered(
       "a handler that fails, and a body",
       sized("/throw", "hello") + get(),
-      { status: 500, text: "The server has failed to answer this request.\n" },
+      { status: 500, text: "The server failed to respond to this request.\n" },
       {},
     ),
   ),
-  only(answered("204, and a body in chunks", inChunks("/204", TWO) + get(), { status: 204 }, {})),
+  only(answered("204, and a chunked body", inChunks("/204", TWO) + get(), { status: 204 }, {})),
   only(answered("a stream, and a body", sized("/stream", "hello") + get(), { text: "first,second,third" }, {})),
-  only(answered("a large reply, and a long body", sized("/large", long) + get(), { text: "x".repeat(500_000) }, {})),
-  only(refused(400, "a slow handler, and a malformed body", inChunks("/slow/5", "5\r\nhello\r\nx\r\n"))),
-  only(refused(400, "a handler that fails, and a malformed body", inChunks("/throw", "5\r\nhello\r\nx\r\n"))),
+  only(answered("a large response, and a long body", sized("/large", long) + get(), { text: "x".repeat(500_000) }, {})),
+  only(rejected(400, "a slow handler, and a malformed body", inChunks("/slow/5", "5\r\nhello\r\nx\r\n"))),
+  only(rejected(400, "a handler that fails, and a malformed body", inChunks("/throw", "5\r\nhello\r\nx\r\n"))),
   {
-    // A stream that is told without the body may begin before the body is known to be malformed.
-    ...refused(400, "a stream, and a malformed body that is read first", inChunks("/stream", "5\r\nhello\r\nx\r\n")),
+    // A streamed response may begin before the body is known to be malformed.
+    ...rejected(400, "a stream, and a malformed body that is read first", inChunks("/stream", "5\r\nhello\r\nx\r\n")),
     only: ["echo"],
   },
   {
-    ...refused(413, "a slow handler, and a body too large", inChunks("/slow/5", TWO)),
+    ...rejected(413, "a slow handler, and a body that is too large", inChunks("/slow/5", TWO)),
     only: handlers,
     options: { maxBodyBytes: 11 },
   },

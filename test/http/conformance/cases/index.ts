@@ -1,4 +1,4 @@
-// All subjects.
+// All subjects of the conformance suite.
 
 import type { Subject } from "../case.ts";
 import { bodiless } from "./bodiless.ts";

@@ -1,8 +1,8 @@
 // Line ends other than CRLF: RFC 9112, 2.2.
 
-import { type Case, each, last, refused, shown, SMUGGLED } from "../case.ts";
+import { type Case, each, last, rejected, shown, SMUGGLED } from "../case.ts";
 
-/** A bare LF may end a line; but then nobody knows what others make of what follows. */
+/** A bare LF may end a line, but other parsers may read what follows differently. */
 const taken = [
   "GET /x HTTP/1.1\nHost: a\n\n",
   "GET /x HTTP/1.1\r\nHost: a\n\n",
@@ -47,16 +47,20 @@ const withBody = [
 ];
 
 export const lineEnds: readonly Case[] = [
-  ...each(taken, (text) => last(`9112 2.2: ${shown(text)} is taken, as the last request`, text, { target: "/x" })),
+  ...each(taken, (text) => last(`9112 2.2: ${shown(text)} is accepted as the last request`, text, { target: "/x" })),
   ...each(taken.slice(0, 4), (text) =>
-    last(`9112 2.2: behind ${shown(text)} nothing is taken`, text + SMUGGLED, { target: "/x" }),
+    last(`9112 2.2: nothing after ${shown(text)} is accepted`, text + SMUGGLED, { target: "/x" }),
   ),
   last("9112 2.2: it may follow others", `GET / HTTP/1.1\r\nHost: a\r\n\r\n${taken[0]}`, {}, { target: "/x" }),
-  last("9112 2.2: HTTP/1.0 by bare LFs", "GET /x HTTP/1.0\n\n", { isOld: true, target: "/x" }),
-  last("9112 2.2: HTTP/1.0 by bare LFs does not stay", "GET /x HTTP/1.0\nConnection: keep-alive\n\n", {
-    isOld: true,
-    target: "/x",
-  }),
-  ...each(wrong, (text) => refused(400, `9112 2.2: ${shown(text)} is refused`, text)),
-  ...each(withBody, (text) => refused(400, `9112 2.2: with a body, ${shown(text)} is refused`, text)),
+  last("9112 2.2: HTTP/1.0 with bare LFs", "GET /x HTTP/1.0\n\n", { isHttp10: true, target: "/x" }),
+  last(
+    "9112 2.2: HTTP/1.0 with bare LFs closes in spite of keep-alive",
+    "GET /x HTTP/1.0\nConnection: keep-alive\n\n",
+    {
+      isHttp10: true,
+      target: "/x",
+    },
+  ),
+  ...each(wrong, (text) => rejected(400, `9112 2.2: ${shown(text)} is rejected`, text)),
+  ...each(withBody, (text) => rejected(400, `9112 2.2: with a body, ${shown(text)} is rejected`, text)),
 ];

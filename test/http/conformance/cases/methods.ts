@@ -1,6 +1,6 @@
 // Methods: RFC 9110, 9.
 
-import { answered, type Case, each, get, head, refused, shown } from "../case.ts";
+import { answered, type Case, each, get, head, rejected, shown } from "../case.ts";
 
 const known = [
   "GET",
@@ -61,14 +61,14 @@ const malformed = [
 
 export const methods: readonly Case[] = [
   ...each(known, (method) =>
-    answered(`9110 9.1: ${method} is the handler's`, head(`${method} /x HTTP/1.1`, "Host: a"), {
+    answered(`9110 9.1: ${method} reaches the handler`, head(`${method} /x HTTP/1.1`, "Host: a"), {
       method,
       target: "/x",
     }),
   ),
-  answered("9110 9.3.2: HEAD is the handler's", head("HEAD /x HTTP/1.1", "Host: a"), { isHead: true }),
+  answered("9110 9.3.2: HEAD reaches the handler", head("HEAD /x HTTP/1.1", "Host: a"), { isHead: true }),
   answered(
-    "9110 9.1: one after the other",
+    "9110 9.1: several methods in a row",
     ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
       .map((method) => head(`${method} / HTTP/1.1`, "Host: a"))
       .join(""),
@@ -80,24 +80,24 @@ export const methods: readonly Case[] = [
     { method: "PATCH" },
   ),
   ...each(unknown, (method) =>
-    refused(501, `9110 9.1: ${method} is not implemented`, head(`${method} / HTTP/1.1`, "Host: a")),
+    rejected(501, `9110 9.1: ${method} is not implemented`, head(`${method} / HTTP/1.1`, "Host: a")),
   ),
   ...each(malformed, (method) =>
-    refused(400, `9110 9.1: ${shown(method)} is no token`, head(`${method} / HTTP/1.1`, "Host: a")),
+    rejected(400, `9110 9.1: ${shown(method)} is not a token`, head(`${method} / HTTP/1.1`, "Host: a")),
   ),
   {
-    ...refused(405, "9110 9.3.8: TRACE is not allowed, and said so", head("TRACE / HTTP/1.1", "Host: a")),
-    replies: [{ status: 405, isServers: true, fields: { Allow: /^GET, HEAD/ } }],
+    ...rejected(405, "9110 9.3.8: TRACE is rejected with 405 and Allow", head("TRACE / HTTP/1.1", "Host: a")),
+    responses: [{ status: 405, isFromServer: true, fields: { Allow: /^GET, HEAD/ } }],
   },
   {
-    ...refused(
+    ...rejected(
       405,
-      "9110 9.3.8: TRACE tells nothing of the request",
+      "9110 9.3.8: the response to TRACE does not contain the request",
       head("TRACE /x HTTP/1.1", "Host: a", "Cookie: secret"),
     ),
-    replies: [{ status: 405, isServers: true, fields: { "Content-Type": /^text\/plain/, Cookie: null } }],
+    responses: [{ status: 405, isFromServer: true, fields: { "Content-Type": /^text\/plain/, Cookie: null } }],
   },
-  refused(405, "9110 9.3.8: after a request that was right", get() + head("TRACE / HTTP/1.1", "Host: a"), {}),
-  refused(501, "9110 9.1: after a request that was right", get() + head("FOO / HTTP/1.1", "Host: a"), {}),
-  refused(501, "9110 9.1: with a body", `${head("FOO / HTTP/1.1", "Host: a", "Content-Length: 5")}hello`),
+  rejected(405, "9110 9.3.8: after a valid request", get() + head("TRACE / HTTP/1.1", "Host: a"), {}),
+  rejected(501, "9110 9.1: after a valid request", get() + head("FOO / HTTP/1.1", "Host: a"), {}),
+  rejected(501, "9110 9.1: with a body", `${head("FOO / HTTP/1.1", "Host: a", "Content-Length: 5")}hello`),
 ];

@@ -1,16 +1,16 @@
 // Pipelining: RFC 9112, 9.3.2.
 
-import { answered, type Case, chunked, type Due, get, head, last, post, refused, SMUGGLED } from "../case.ts";
+import { answered, type Case, chunked, type Expected, get, head, last, post, rejected, SMUGGLED } from "../case.ts";
 
 const to = (target: string): string => head(`GET ${target} HTTP/1.1`, "Host: a");
 const HEAD = head("HEAD / HTTP/1.1", "Host: a");
 
-const numbered = (count: number): { send: string; due: Due[] } => ({
+const numbered = (count: number): { send: string; due: Expected[] } => ({
   send: Array.from({ length: count }, (_, i) => to(`/${i}`)).join(""),
   due: Array.from({ length: count }, (_, i) => ({ target: `/${i}` })),
 });
 
-const slow = (...turns: readonly number[]): { send: string; due: Due[] } => ({
+const slow = (...turns: readonly number[]): { send: string; due: Expected[] } => ({
   send: turns.map((count) => to(`/slow/${count}`)).join(""),
   due: turns.map((count) => ({ text: `after ${count}` })),
 });
@@ -20,11 +20,7 @@ const handlers = ["echo", "deaf"] as const;
 export const pipelining: readonly Case[] = [
   answered("9112 9.3.2: three requests, in order", numbered(3).send, ...numbered(3).due),
   answered("9112 9.3.2: a hundred requests, in order", numbered(100).send, ...numbered(100).due),
-  answered(
-    "9112 9.3.2: a hundred requests that are the same",
-    get().repeat(100),
-    ...Array.from({ length: 100 }, () => ({})),
-  ),
+  answered("9112 9.3.2: a hundred identical requests", get().repeat(100), ...Array.from({ length: 100 }, () => ({}))),
   answered(
     "9112 9.3.2: bodies of every kind, in order",
     `${post("Content-Length: 3")}one${chunked("3\r\ntwo\r\n0\r\n\r\n")}${get()}${post("Content-Length: 5")}three${chunked("0\r\nX: 1\r\n\r\n")}${get()}`,
@@ -50,10 +46,13 @@ export const pipelining: readonly Case[] = [
     { isHead: true },
     {},
   ),
-  { ...answered("9112 9.3.2: slow ones first, in order", slow(9, 5, 1).send, ...slow(9, 5, 1).due), only: handlers },
+  {
+    ...answered("9112 9.3.2: slow requests first, in order", slow(9, 5, 1).send, ...slow(9, 5, 1).due),
+    only: handlers,
+  },
   {
     ...answered(
-      "9112 9.3.2: slow ones between quick ones, in order",
+      "9112 9.3.2: slow requests between fast ones, in order",
       to("/1") + to("/slow/7") + to("/2") + to("/slow/2") + to("/3"),
       {},
       { text: "after 7" },
@@ -65,7 +64,7 @@ export const pipelining: readonly Case[] = [
   },
   {
     ...answered(
-      "9112 9.3.2: forty slow ones, in order",
+      "9112 9.3.2: forty slow requests, in order",
       slow(...Array.from({ length: 40 }, (_, i) => 40 - i)).send,
       ...slow(...Array.from({ length: 40 }, (_, i) => 40 - i)).due,
     ),
@@ -83,7 +82,7 @@ export const pipelining: readonly Case[] = [
   },
   {
     ...answered(
-      "9112 9.3.2: large replies, in order",
+      "9112 9.3.2: large responses, in order",
       to("/large") + get() + to("/large") + get(),
       { text: "x".repeat(500_000) },
       {},
@@ -94,7 +93,7 @@ export const pipelining: readonly Case[] = [
   },
   {
     ...answered(
-      "9112 9.3.2: replies of all kinds, in order",
+      "9112 9.3.2: responses of all kinds, in order",
       to("/404") + to("/204") + to("/304") + to("/empty") + to("/fixed"),
       { status: 404, text: "not here" },
       { status: 204 },
@@ -109,44 +108,44 @@ export const pipelining: readonly Case[] = [
       "9112 9.3.2: a handler that fails among them",
       get() + to("/throw") + get(),
       {},
-      { status: 500, text: "The server has failed to answer this request.\n" },
+      { status: 500, text: "The server failed to respond to this request.\n" },
       {},
     ),
     only: handlers,
   },
-  refused(
+  rejected(
     400,
-    "9112 9.3.2: a refusal comes after what is due before it",
+    "9112 9.3.2: a rejection follows the responses before it",
     `${numbered(3).send}garbage\r\n\r\n${SMUGGLED}`,
     ...numbered(3).due,
   ),
   {
-    ...refused(
+    ...rejected(
       400,
-      "9112 9.3.2: a refusal waits for slow replies before it",
+      "9112 9.3.2: a rejection waits for slow responses before it",
       `${slow(7, 3).send}\0`,
       ...slow(7, 3).due,
     ),
     only: handlers,
   },
   {
-    ...refused(
+    ...rejected(
       400,
-      "9112 9.3.2: a malformed body is refused after slow replies",
+      "9112 9.3.2: a malformed body is rejected after slow responses",
       slow(7).send + chunked("x\r\n"),
       ...slow(7).due,
     ),
     only: handlers,
   },
   last(
-    "9112 9.6: the one that closes ends the row",
+    "9112 9.6: requests after Connection: close are ignored",
     numbered(3).send + get("Connection: close") + SMUGGLED,
     ...numbered(3).due,
     {},
   ),
   {
     ...last(
-      "9112 9.6: the one that closes waits for slow replies",
+      "9112 9.6: Connection: close waits for slow responses",
       slow(7, 3).send + get("Connection: close") + SMUGGLED,
       ...slow(7, 3).due,
       {},

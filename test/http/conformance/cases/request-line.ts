@@ -1,19 +1,19 @@
 // The request line: RFC 9112, 3.
 
-import { answered, type Case, each, get, head, refused, shown } from "../case.ts";
+import { answered, type Case, each, get, head, rejected, shown } from "../case.ts";
 
 const HOST = "Host: a";
 
 const wrong: readonly (readonly [name: string, line: string])[] = [
-  ["two spaces behind the method", "GET  / HTTP/1.1"],
+  ["two spaces after the method", "GET  / HTTP/1.1"],
   ["two spaces before the version", "GET /  HTTP/1.1"],
-  ["a tab behind the method", "GET\t/ HTTP/1.1"],
+  ["a tab after the method", "GET\t/ HTTP/1.1"],
   ["a tab before the version", "GET /\tHTTP/1.1"],
   ["a space before the method", " GET / HTTP/1.1"],
   ["a tab before the method", "\tGET / HTTP/1.1"],
-  ["a space behind the version", "GET / HTTP/1.1 "],
-  ["a tab behind the version", "GET / HTTP/1.1\t"],
-  ["a word behind the version", "GET / HTTP/1.1 junk"],
+  ["a space after the version", "GET / HTTP/1.1 "],
+  ["a tab after the version", "GET / HTTP/1.1\t"],
+  ["a word after the version", "GET / HTTP/1.1 junk"],
   ["no version, as in HTTP/0.9", "GET /"],
   ["no version, but the space before it", "GET / "],
   ["a method alone", "GET"],
@@ -54,17 +54,17 @@ export const requestLine: readonly Case[] = [
   answered("9112 2.2: several empty lines before it are ignored", `\r\n\r\n\r\n${get()}`),
   answered("9112 2.2: empty lines between two requests are ignored", `${get()}\r\n\r\n${get()}`, {}, {}),
   answered(
-    "9112 2.2: an empty line behind a body is ignored",
+    "9112 2.2: an empty line after a body is ignored",
     `${head("POST / HTTP/1.1", HOST, "Content-Length: 2")}hi\r\n`,
     {
       body: "hi",
     },
   ),
-  answered("9110 2.3: a target of 8000 octets is taken", head(`GET /${"x".repeat(7999)} HTTP/1.1`, HOST), {
+  answered("9110 2.3: a target of 8000 octets is accepted", head(`GET /${"x".repeat(7999)} HTTP/1.1`, HOST), {
     target: `/${"x".repeat(7999)}`,
   }),
-  ...wrong.map(([name, line]) => refused(400, `9112 3: ${name} is refused`, head(line, HOST))),
+  ...wrong.map(([name, line]) => rejected(400, `9112 3: ${name} is rejected`, head(line, HOST))),
   ...each(["\0", "\x01", "\x7f", "\x80", "\xff"], (byte) =>
-    refused(400, `9112 3: a line that begins with ${shown(byte)} is refused`, head(`${byte}GET / HTTP/1.1`, HOST)),
+    rejected(400, `9112 3: a line that begins with ${shown(byte)} is rejected`, head(`${byte}GET / HTTP/1.1`, HOST)),
   ),
 ];

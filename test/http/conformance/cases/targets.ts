@@ -1,13 +1,13 @@
 // The four forms of a target: RFC 9112, 3.2 and 3.3.
 
-import { answered, type Case, type Due, each, get, head, last, orRefused, refused } from "../case.ts";
+import { answered, type Case, type Expected, each, get, head, last, orRejected, rejected } from "../case.ts";
 
 const to = (target: string, ...fields: readonly string[]): string =>
   head(`GET ${target} HTTP/1.1`, "Host: a", ...fields);
 
-/** The server's own reply to `OPTIONS *`. */
-const options: Due = { status: 204, isServers: true, fields: { Allow: /GET/, "Content-Length": null } };
-const notAllowed: Due = { status: 405, isServers: true, fields: { Allow: /GET/ } };
+/** The server's own response to `OPTIONS *`. */
+const options: Expected = { status: 204, isFromServer: true, fields: { Allow: /GET/, "Content-Length": null } };
+const notAllowed: Expected = { status: 405, isFromServer: true, fields: { Allow: /GET/ } };
 
 const wrong = [
   "x",
@@ -55,16 +55,18 @@ const wrong = [
 ];
 
 export const targets: readonly Case[] = [
-  answered("9112 3.2.1: origin-form; the rest of the URL is Host's", to("/x?y"), { url: "http://a/x?y" }),
+  answered("9112 3.2.1: origin-form; Host supplies the rest of the URL", to("/x?y"), { url: "http://a/x?y" }),
   answered("9112 3.2.1: an empty query", to("/x?"), { url: "http://a/x?" }),
-  answered("9112 3.2.1: two slashes begin no authority", to("//evil.example/x"), { url: "http://a//evil.example/x" }),
+  answered("9112 3.2.1: two slashes do not begin an authority", to("//evil.example/x"), {
+    url: "http://a//evil.example/x",
+  }),
   answered("9112 3.2.1: a URL in the path is a path", to("/http://b/x"), { url: "http://a/http://b/x" }),
   answered("9112 3.2.1: a URL in the query is a query", to("/?u=http://b/x"), { url: "http://a/?u=http://b/x" }),
-  answered("9110 4.2.3: what is percent-encoded stays so", to("/a%2Fb%20%E4?%23"), { url: "http://a/a%2Fb%20%E4?%23" }),
-  answered("9112 3.2.1: an at sign in the path is no userinfo", to("/@b/x"), { url: "http://a/@b/x" }),
-  answered("9110 4.2.3: a backslash in the query is the application's", to("/?a\\b"), {}),
+  answered("9110 4.2.3: percent-encoding is kept", to("/a%2Fb%20%E4?%23"), { url: "http://a/a%2Fb%20%E4?%23" }),
+  answered("9112 3.2.1: an at sign in the path does not end a userinfo", to("/@b/x"), { url: "http://a/@b/x" }),
+  answered("9110 4.2.3: a backslash in the query is passed on", to("/?a\\b"), {}),
   answered("9112 3.3: Host's port is in the URL", head("GET / HTTP/1.1", "Host: a:8080"), { url: "http://a:8080/" }),
-  answered("9112 3.2.2: absolute-form: its authority, and not Host's", to("http://b.example/x?y"), {
+  answered("9112 3.2.2: absolute-form: its authority replaces Host", to("http://b.example/x?y"), {
     url: "http://b.example/x?y",
   }),
   answered("9112 3.2.2: absolute-form with a port", to("http://b.example:8080/x"), { url: "http://b.example:8080/x" }),
@@ -75,16 +77,16 @@ export const targets: readonly Case[] = [
   }),
   answered("9112 3.2.2: absolute-form of https", to("https://b.example/x"), { target: "/x" }),
   answered("9110 4.2.3: a scheme in any case", to("HTTP://b.example/x"), { url: "http://b.example/x" }),
-  orRefused(
+  orRejected(
     answered("3986 3.2.3: absolute-form with an empty port", to("http://b.example:/x"), { url: "http://b.example/x" }),
   ),
   last("9112 3.2.2: absolute-form in HTTP/1.0", head("GET http://b.example/x HTTP/1.0"), {
-    isOld: true,
+    isHttp10: true,
     url: "http://b.example/x",
   }),
   answered("9112 3.2.4: OPTIONS * is about the server", head("OPTIONS * HTTP/1.1", "Host: a"), options),
   answered(
-    "9112 3.2.4: OPTIONS * among others, in its turn",
+    "9112 3.2.4: OPTIONS * between other requests, in order",
     get() + head("OPTIONS * HTTP/1.1", "Host: a") + get(),
     {},
     options,
@@ -95,25 +97,25 @@ export const targets: readonly Case[] = [
     `${head("OPTIONS * HTTP/1.1", "Host: a", "Content-Length: 5")}hello`,
     options,
   ),
-  last("9112 3.2.4: OPTIONS * in HTTP/1.0", head("OPTIONS * HTTP/1.0"), { ...options, isOld: true }),
-  answered("9112 3.2.1: OPTIONS of a path is the handler's", head("OPTIONS /x HTTP/1.1", "Host: a"), {
+  last("9112 3.2.4: OPTIONS * in HTTP/1.0", head("OPTIONS * HTTP/1.0"), { ...options, isHttp10: true }),
+  answered("9112 3.2.1: OPTIONS with a path reaches the handler", head("OPTIONS /x HTTP/1.1", "Host: a"), {
     method: "OPTIONS",
     target: "/x",
   }),
   ...each(["GET", "HEAD", "POST", "DELETE"], (method) => ({
-    ...refused(400, `9112 3.2.4: ${method} * is refused`, head(`${method} * HTTP/1.1`, "Host: a")),
-    replies: [{ status: 400, isServers: true, isHead: method === "HEAD" }],
+    ...rejected(400, `9112 3.2.4: ${method} * is rejected`, head(`${method} * HTTP/1.1`, "Host: a")),
+    responses: [{ status: 400, isFromServer: true, isHead: method === "HEAD" }],
   })),
-  ...each(wrong, (target) => refused(400, `9112 3.2: ${target} is no target of a GET`, to(target))),
+  ...each(wrong, (target) => rejected(400, `9112 3.2: ${target} is not a valid target for GET`, to(target))),
   ...each(["b.example:443", "[::1]:443", "127.0.0.1:22"], (target) => ({
-    ...refused(
+    ...rejected(
       405,
-      `9112 3.2.3: CONNECT ${target} is not done here`,
+      `9112 3.2.3: CONNECT ${target} is not allowed`,
       head(`CONNECT ${target} HTTP/1.1`, `Host: ${target}`),
     ),
-    replies: [notAllowed],
+    responses: [notAllowed],
   })),
   ...each(["b.example", "http://b.example:443/", "*", ":443", "u@b.example:443", "b.example:x"], (target) =>
-    refused(400, `9112 3.2.3: CONNECT ${target} is malformed`, head(`CONNECT ${target} HTTP/1.1`, "Host: a")),
+    rejected(400, `9112 3.2.3: CONNECT ${target} is malformed`, head(`CONNECT ${target} HTTP/1.1`, "Host: a")),
   ),
 ];

@@ -1,6 +1,6 @@
-// The version: RFC 9112, 2.3; RFC 9110, 2.5.
+// The protocol version: RFC 9112, 2.3; RFC 9110, 2.5.
 
-import { answered, type Case, each, get, head, last, refused } from "../case.ts";
+import { answered, type Case, each, get, head, last, rejected } from "../case.ts";
 
 const malformed = [
   "HTTP/1",
@@ -34,15 +34,15 @@ const malformed = [
 ];
 
 export const versions: readonly Case[] = [
-  answered("9110 2.5: HTTP/1.1 is spoken", get()),
-  last("9110 2.5: HTTP/1.0 is spoken, and answered as what this server is", head("GET /x HTTP/1.0"), {
-    isOld: true,
+  answered("9110 2.5: HTTP/1.1 is supported", get()),
+  last("9110 2.5: HTTP/1.0 is supported, and answered as HTTP/1.1", head("GET /x HTTP/1.0"), {
+    isHttp10: true,
     target: "/x",
   }),
   ...each(["HTTP/0.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1.9", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"], (version) =>
-    refused(505, `9110 15.6.6: ${version} is not supported`, head(`GET / ${version}`, "Host: a")),
+    rejected(505, `9110 15.6.6: ${version} is not supported`, head(`GET / ${version}`, "Host: a")),
   ),
   ...each(malformed, (version) =>
-    refused(400, `9112 2.3: ${version} is no version`, head(`GET / ${version}`, "Host: a")),
+    rejected(400, `9112 2.3: ${version} is not a version`, head(`GET / ${version}`, "Host: a")),
   ),
 ];

@@ -1,4 +1,4 @@
-// Any requests in a row, cut anywhere, whatever their handlers wait for: exactly their replies, whole and in order.
+// Random pipelines, split at random positions, with all kinds of handlers: every response is complete and in order.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -9,7 +9,7 @@ setDefaultTimeout(60_000);
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What the handler does, by the first part of the path; the second is the request's number. */
+/** Handlers by the first part of the path; the second part is the request's number. */
 const kinds: Record<string, (request: Request, number: string) => Promise<Response>> = {
   get: async (_, number) => new Response(number),
   async wait(_, number) {
@@ -36,14 +36,14 @@ const kinds: Record<string, (request: Request, number: string) => Promise<Respon
     ),
 };
 
-interface Wanted {
+interface RandomRequest {
   kind: string;
   method: "GET" | "HEAD" | "POST";
   isChunked: boolean;
   size: number;
 }
 
-function text({ kind, method, isChunked, size }: Wanted, number: number, isLast: boolean): string {
+function text({ kind, method, isChunked, size }: RandomRequest, number: number, isLast: boolean): string {
   const fields = ["Host: a", ...(isLast ? ["Connection: close"] : [])];
   let body = "";
   if (method === "POST") {
@@ -55,14 +55,14 @@ function text({ kind, method, isChunked, size }: Wanted, number: number, isLast:
   return `${method} /${kind}/${number} HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n${body}`;
 }
 
-function due({ kind, method, size }: Wanted, number: number): string {
+function expectedBody({ kind, method, size }: RandomRequest, number: number): string {
   if (method === "HEAD") return "";
   if (kind.startsWith("read")) return `${number}: ${method === "POST" ? size : 0}`;
   if (kind === "large") return String(number).padEnd(300_000, "x");
   return kind === "stream" ? `from a stream: ${number}` : String(number);
 }
 
-/** The bodies of the replies, of which some are to HEAD. */
+/** Returns the bodies of the responses; those to HEAD have none. */
 function bodies(received: string, isHead: boolean[]): string[] {
   let at = 0;
   const found = isHead.map((isHead) => {
@@ -86,7 +86,7 @@ function bodies(received: string, isHead: boolean[]): string[] {
   return found;
 }
 
-const wanted = fc.record({
+const randomRequest = fc.record({
   kind: fc.constantFrom(...Object.keys(kinds)),
   method: fc.constantFrom("GET", "GET", "HEAD", "POST", "POST"),
   isChunked: fc.boolean(),
@@ -94,13 +94,13 @@ const wanted = fc.record({
 });
 
 for (const eager of [true, false]) {
-  test(`requests in a row; eager: ${eager}`, () =>
+  test(`answers random pipelines completely and in order; eager: ${eager}`, () =>
     leavesNoFd(() =>
       fc.assert(
         fc.asyncProperty(
-          fc.array(wanted, { minLength: 1, maxLength: 40 }),
+          fc.array(randomRequest, { minLength: 1, maxLength: 40 }),
           fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }),
-          async (requests, cuts) => {
+          async (requests, positions) => {
             using stage = new FetchStage(
               (request) => {
                 const [, kind = "", number = ""] = new URL(request.url).pathname.split("/");
@@ -117,7 +117,9 @@ for (const eager of [true, false]) {
               return bytes?.length === 0;
             };
             let sent = 0;
-            for (const end of [...cuts.map((cut) => Math.floor(cut * all.length)), all.length].sort((a, b) => a - b)) {
+            for (const end of [...positions.map((position) => Math.floor(position * all.length)), all.length].sort(
+              (a, b) => a - b,
+            )) {
               while (sent < end) {
                 sent += Math.max(0, client.send(all.slice(sent, end)));
                 await stage.idle(1);
@@ -126,7 +128,7 @@ for (const eager of [true, false]) {
             }
             await stage.until(read);
             const isHead = requests.map(({ method }) => method === "HEAD");
-            expect(bodies(received, isHead)).toEqual(requests.map(due));
+            expect(bodies(received, isHead)).toEqual(requests.map(expectedBody));
           },
         ),
         { numRuns: 60, seed: 4711 },

@@ -1,8 +1,8 @@
-// Requests of one connection: replies in their order whatever finishes first, and what happens when the client goes.
+// Pipelined requests: responses keep the order of the requests, and handlers learn that the client has left.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { SHUT_WR, SO_LINGER, SOL_SOCKET } from "../../src/index.ts";
-import { FetchStage, parseReplies } from "../support/fetch-stage.ts";
+import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -11,7 +11,7 @@ const get = (path: string, ...fields: string[]): string =>
   [`GET ${path} HTTP/1.1`, "Host: a", ...fields, "", ""].join("\r\n");
 const last = (path: string): string => get(path, "Connection: close");
 
-/** A stage whose handlers wait until they are let go, by path. */
+/** A server whose handlers wait until `go` is called with their path. */
 function waiting(options = {}): { stage: FetchStage; go: (path: string) => void; begun: string[]; aborted: string[] } {
   const gates = new Map<string, PromiseWithResolvers<void>>();
   const begun: string[] = [];
@@ -28,7 +28,7 @@ function waiting(options = {}): { stage: FetchStage; go: (path: string) => void;
   return { stage, go: (path) => gates.get(path)?.resolve(), begun, aborted };
 }
 
-test("handlers of pipelined requests run at once; their replies keep the order", () =>
+test("runs the handlers of pipelined requests concurrently; responses keep the order", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting();
     using _ = stage;
@@ -40,14 +40,14 @@ test("handlers of pipelined requests run at once; their replies keep the order",
     expect(client.recv(1000)).toBeNull();
     go("/1");
     const text = await stage.text(client, /\/4$/);
-    expect(parseReplies(text).map(({ body }) => body)).toEqual(paths);
+    expect(parseResponses(text).map(({ body }) => body)).toEqual(paths);
     client.send(last("/5"));
     await stage.until(() => begun.includes("/5"));
     go("/5");
-    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/5"]);
+    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["/5"]);
   }));
 
-test("replies that are there at once wait for one before them that is not; in chunks, too", () =>
+test("holds responses that are ready, streamed ones too, until the one before them is sent", () =>
   leavesNoFd(async () => {
     const gate = Promise.withResolvers<void>();
     using stage = new FetchStage(async ({ url }) => {
@@ -71,7 +71,7 @@ test("replies that are there at once wait for one before them that is not; in ch
     const client = stage.client(`${paths.map((path) => get(path)).join("")}${last("/d")}`);
     expect(await stage.text(client, /\/a$/)).toContain("eam");
     gate.resolve();
-    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual([
+    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual([
       "/wait",
       "/b",
       "stream",
@@ -80,7 +80,7 @@ test("replies that are there at once wait for one before them that is not; in ch
     ]);
   }));
 
-test("more requests than are worked on at once wait their turn, and none is lost", () =>
+test("queues requests over the pipelining limit, and loses none", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting();
     using _ = stage;
@@ -89,7 +89,7 @@ test("more requests than are worked on at once wait their turn, and none is lost
     await stage.until(() => begun.length > 0);
     await stage.idle();
     expect(begun.length).toBeLessThanOrEqual(32);
-    const letGo = (async () => {
+    const answering = (async () => {
       for (let i = 0; i < paths.length; i++) {
         await stage.until(() => begun.includes(`/${i}`));
         go(`/${i}`);
@@ -97,23 +97,38 @@ test("more requests than are worked on at once wait their turn, and none is lost
       await stage.until(() => begun.includes("/end"));
       go("/end");
     })();
-    await letGo;
-    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual([...paths, "/end"]);
+    await answering;
+    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual([...paths, "/end"]);
   }));
 
-test("a refused request after others: their replies first, then the refusal, then nothing", () =>
+test("does not handle a request after an HTTP/1.0 request before that one is answered", () =>
+  leavesNoFd(async () => {
+    const { stage, go, begun } = waiting();
+    using _ = stage;
+    const old = (path: string): string => `GET ${path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
+    const client = stage.client(old("/1") + old("/2"));
+    await stage.until(() => begun.length > 0);
+    await stage.idle();
+    expect(begun).toEqual(["/1"]); // its response may close the connection
+    go("/1");
+    await stage.until(() => begun.length === 2);
+    go("/2");
+    expect(parseResponses(await stage.text(client, /\/2$/)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+  }));
+
+test("sends a rejection after the responses to the requests before it, and then nothing", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting();
     using _ = stage;
     const client = stage.client(`${get("/1")}GET / HTTP/2.0\r\nHost: a\r\n\r\n${get("/never")}`);
     await stage.until(() => begun.length === 1);
     go("/1");
-    const replies = parseReplies(await stage.rest(client));
-    expect(replies.map(({ status }) => status)).toEqual([200, 505]);
+    const responses = parseResponses(await stage.rest(client));
+    expect(responses.map(({ status }) => status)).toEqual([200, 505]);
     expect(begun).toEqual(["/1"]);
   }));
 
-test("a malformed rest of a body: 400 instead of the handler's reply, whose body ends with an error", () =>
+test("answers 400 instead of the handler if the body turns out to be malformed; reading it fails", () =>
   leavesNoFd(async () => {
     const errors: string[] = [];
     using stage = new FetchStage(async (request) => {
@@ -123,12 +138,12 @@ test("a malformed rest of a body: 400 instead of the handler's reply, whose body
     const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     await stage.idle();
     client.send("zz\r\n");
-    const replies = parseReplies(await stage.rest(client));
-    expect(replies.map(({ status }) => status)).toEqual([400]);
-    expect(errors).toEqual(["The request's body is refused: bad-request"]);
+    const responses = parseResponses(await stage.rest(client));
+    expect(responses.map(({ status }) => status)).toEqual([400]);
+    expect(errors).toEqual(["the request body was rejected: bad-request"]);
   }));
 
-test("a client that half-closes is answered in full; its signal aborts, for who cares", () =>
+test("answers a half-closed client completely, and aborts the signal", () =>
   leavesNoFd(async () => {
     const { stage, go, begun, aborted } = waiting();
     using _ = stage;
@@ -138,12 +153,12 @@ test("a client that half-closes is answered in full; its signal aborts, for who 
     expect(aborted).toEqual(["/1 AbortError", "/2 AbortError"]);
     go("/2");
     go("/1");
-    expect(parseReplies(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
   }));
 
 for (const how of ["closes", "resets"]) {
   for (const fields of [[], ["Connection: close"]]) {
-    test(`a client that ${how} while its handler waits ${fields}: the signal aborts, the late reply harms nobody`, () =>
+    test(`a client that ${how} while its handler waits ${fields}: aborts the signal and drops the late response`, () =>
       leavesNoFd(async () => {
         const { stage, go, begun, aborted } = waiting();
         using _ = stage;
@@ -165,7 +180,7 @@ for (const how of ["closes", "resets"]) {
   }
 }
 
-test("a client that goes in the middle of its body: the reader gets an error, and the signal aborts", () =>
+test("fails the body and aborts the signal if the client leaves in the middle of the body", () =>
   leavesNoFd(async () => {
     const heard: string[] = [];
     using stage = new FetchStage(async (request) => {
@@ -181,10 +196,10 @@ test("a client that goes in the middle of its body: the reader gets an error, an
     expect(heard.sort()).toEqual(["AbortError", "aborted"]);
   }));
 
-test("an error of a handler whose client has gone is heard of, unless it is the abort itself", () =>
+test("reports the error of a handler whose client has left, unless it is the AbortError", () =>
   leavesNoFd(async () => {
     const errors: string[] = [];
-    const fates = ["an error of its own", "AbortError"];
+    const fates = ["the handler failed", "AbortError"];
     const gate = Promise.withResolvers<void>();
     let begun = 0;
     using stage = new FetchStage(
@@ -206,10 +221,10 @@ test("an error of a handler whose client has gone is heard of, unless it is the 
     await stage.until(() => stage.server.stats.open === 0);
     gate.resolve();
     await stage.idle();
-    expect(errors).toEqual(["Error: an error of its own"]);
+    expect(errors).toEqual(["Error: the handler failed"]);
   }));
 
-test("stop waits for the handlers that are at work, and says Connection: close in their replies", () =>
+test("stop() waits for running handlers, and their responses say Connection: close", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting({ deferAccept: false });
     using _ = stage;
@@ -221,14 +236,14 @@ test("stop waits for the handlers that are at work, and says Connection: close i
     await stage.idle();
     expect(stage.server.closed).toBe(false);
     go("/1");
-    const [reply] = parseReplies(await stage.rest(client));
-    expect([reply?.body, reply?.headers["connection"]]).toEqual(["/1", "close"]);
+    const [response] = parseResponses(await stage.rest(client));
+    expect([response?.body, response?.headers["connection"]]).toEqual(["/1", "close"]);
     client.close();
     await stage.until(() => stage.server.closed);
     await stopped;
   }));
 
-test("stop cuts a handler that takes longer than graceMs", () =>
+test("stop() aborts a handler that takes longer than graceMs", () =>
   leavesNoFd(async () => {
     const { stage, begun, aborted } = waiting();
     using _ = stage;
@@ -243,7 +258,7 @@ test("stop cuts a handler that takes longer than graceMs", () =>
     expect(stage.fate(client)).toBe("reset");
   }));
 
-test("a refused body that is still being sent does not cost its client the reply, in any mode", () =>
+test("a client that is still sending a rejected body receives the response", () =>
   leavesNoFd(async () => {
     for (const eager of [true, false]) {
       using stage = new FetchStage(() => new Response("y".repeat(200_000)), { eager, maxBodyBytes: 1000 });

@@ -1,4 +1,4 @@
-// The parser is another package's: what is not what it is taken for is refused at the start, and not at a request.
+// The check of the llhttp build at startup: an unexpected version of undici fails then, not at the first request.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { root, run, endPrograms } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-/** A server's start with another module in the parser's place. */
+/** Starts a server with another module in place of the parser's. */
 async function startWith(makeBytes: string): Promise<{ stdout: string; code: number | null }> {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
@@ -31,19 +31,19 @@ async function startWith(makeBytes: string): Promise<{ stdout: string; code: num
   }
 }
 
-test("the module itself, by the same way", async () => {
+test("accepts the installed module", async () => {
   expect((await startWith("(real) => real")).stdout).toBe("started\n");
 });
 
-test("a module without the functions", async () => {
+test("rejects a module without the required functions", async () => {
   const empty = "() => new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])";
   expect((await startWith(empty)).stdout).toMatch(
-    /^epoll-hello cannot use this version of undici: its llhttp lacks _initialize, .*llhttp_execute/,
+    /^epoll-hello cannot use the installed version of undici: its llhttp lacks _initialize, .*llhttp_execute/,
   );
 });
 
-test("a module that parses otherwise", async () => {
-  // Its texts are patched: what it looks for in a head is another word.
+test("rejects a module that parses differently", async () => {
+  // The names of the fields that it recognizes are changed.
   const patched = `(real) => {
     const bytes = Buffer.from(real);
     for (let at; (at = bytes.indexOf("ransfer-encoding")) >= 0;) bytes.write("X", at + 3);
@@ -52,5 +52,5 @@ test("a module that parses otherwise", async () => {
     return bytes;
   }`;
   const { stdout } = await startWith(patched);
-  expect(stdout).toMatch(/^epoll-hello cannot use this version of undici: its llhttp parses otherwise/);
+  expect(stdout).toMatch(/^epoll-hello cannot use the installed version of undici: its llhttp parses differently/);
 });

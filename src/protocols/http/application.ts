@@ -1,0 +1,88 @@
+// The application's callbacks: the fetch handler, onError and onRequest.
+
+import type { ProtocolConnection } from "../protocol.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RequestHead } from "./request-head.ts";
+import { requestInfo, type RequestInfo } from "./request-info.ts";
+import { type PreparedResponse, prepareResponse } from "./response.ts";
+import { ServerRequest } from "./server-request.ts";
+import type { SerializedResponse } from "./static-response.ts";
+
+export interface ApplicationCallbacks {
+  fetch: ((request: Request) => unknown) | undefined;
+  onRequest: ((request: RequestInfo) => void) | undefined;
+  onError: ((error: unknown, request: Request | undefined) => unknown) | undefined;
+}
+
+export class Application {
+  /** Whether requests are answered by a fetch handler, or by a static response. */
+  readonly hasHandler: boolean;
+  /** Whether `reportRequest` has a callback to call. */
+  readonly hasRequestCallback: boolean;
+  readonly #callbacks: ApplicationCallbacks;
+  readonly #failure: SerializedResponse;
+
+  /** @param failure the response if the handler fails, unless onError returns another one */
+  constructor(callbacks: ApplicationCallbacks, failure: SerializedResponse) {
+    this.hasHandler = callbacks.fetch !== undefined;
+    this.hasRequestCallback = callbacks.onRequest !== undefined;
+    this.#callbacks = callbacks;
+    this.#failure = failure;
+  }
+
+  /**
+   * Calls the fetch handler.
+   *
+   * @returns the handler's result; if that is a promise that is still pending or was rejected, the promise
+   */
+  handle(request: ServerRequest): unknown {
+    const fetch = this.#callbacks.fetch as (request: Request) => unknown;
+    const result = fetch(ServerRequest.forHandler(request));
+    if (result instanceof Response) return result;
+    if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
+    return isThenable(result) ? Promise.resolve(result) : result;
+  }
+
+  /**
+   * Prepares a handler's result for sending.
+   *
+   * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
+   */
+  prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
+    if (result instanceof Response) return prepareResponse(result);
+    throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
+  }
+
+  /** Responds with what onError returns for the handler's error, or with 500. */
+  respondWithError(exchange: Exchange, error: unknown): void {
+    exchange.respond(this.#failure); // before the callback, which may throw
+    const result = this.reportError(error, exchange.request);
+    if (!(result instanceof Response)) return;
+    try {
+      const response = prepareResponse(result);
+      if (!(response instanceof Promise)) exchange.respond(response);
+    } catch (unusable) {
+      this.reportError(unusable, exchange.request);
+    }
+  }
+
+  /** Calls onError and returns its result. */
+  reportError(error: unknown, request: ServerRequest | undefined): unknown {
+    return this.#callbacks.onError?.(error, request === undefined ? undefined : ServerRequest.forHandler(request));
+  }
+
+  /**
+   * Calls onRequest for a request that is about to be answered.
+   *
+   * @param line the first line of the input, if there is no head
+   */
+  reportRequest(connection: ProtocolConnection, head: RequestHead | undefined, line: string, status: number): void {
+    if (this.#callbacks.onRequest === undefined) return;
+    const { line: requestLine, method, target, version } = head ?? requestInfo(line);
+    this.#callbacks.onRequest({ line: requestLine, method, target, version, status, peer: connection.peer });
+  }
+}
+
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return typeof (result as PromiseLike<unknown> | null | undefined)?.then === "function";
+}

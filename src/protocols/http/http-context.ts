@@ -1,0 +1,89 @@
+// What all HTTP connections of a server share: limits, counters, the server's own responses, and the application's callbacks.
+
+import type { Clock } from "../../kernel/clock.ts";
+import type { Syscalls } from "../../kernel/ffi.ts";
+import type { ProtocolConnection } from "../protocol.ts";
+import { Application, type ApplicationCallbacks } from "./application.ts";
+import { DateHeader } from "./date-header.ts";
+import type { HeadLimits } from "./read-head.ts";
+import { noRejections, type RejectionCounts, type RejectionReason } from "./rejection.ts";
+import type { RequestHead } from "./request-head.ts";
+import { ServerResponses } from "./server-responses.ts";
+import type { SerializedResponse, StaticResponse } from "./static-response.ts";
+
+export interface HttpLimits extends HeadLimits {
+  maxBodyBytes: number;
+  maxRequestsPerConnection: number;
+  bodyTimeoutMs: number;
+  minBodyRate: number;
+}
+
+export interface HttpOptions extends HttpLimits, ApplicationCallbacks {
+  /** The response to every request, if there is no fetch handler. */
+  response: StaticResponse;
+  /** Whether connections stay open for another request. */
+  keepAlive: boolean;
+  clock: Clock;
+  sys: Syscalls;
+}
+
+/** Reads requests, and answers those at once that need no state per connection. */
+export interface RequestReader {
+  /** Reads the head that begins at `start`: see `readHead`. */
+  readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined;
+  /**
+   * Answers requests as long as their heads have the same bytes as the last simple one.
+   *
+   * @returns how many bytes these requests had
+   */
+  answerCached(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number;
+}
+
+/** A connection whose handlers may wait for Bun's event loop. */
+export interface WaitingConnection {
+  /** Fails the exchanges that cannot continue while Bun's event loop is blocked; returns whether there were any. */
+  failBlocked(): boolean;
+}
+
+export class HttpContext {
+  readonly limits: HttpLimits;
+  /** How many bytes of a body must arrive within each `bodyTimeoutMs`. */
+  readonly minBodyBytes: number;
+  readonly application: Application;
+  readonly responses: ServerResponses;
+  readonly date: DateHeader;
+  /** Whether connections stay open for another request; false after `stop()`. */
+  keepAlive: boolean;
+  /** The number of requests whose head was accepted. */
+  requests: number = 0;
+  readonly rejectedBy: RejectionCounts = noRejections();
+  /** Connections with exchanges that have made progress since `failBlocked` last examined them. */
+  readonly waiting: Set<WaitingConnection> = new Set<WaitingConnection>();
+  readonly #clock: Clock;
+
+  constructor(options: HttpOptions) {
+    this.limits = options;
+    this.minBodyBytes = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
+    this.keepAlive = options.keepAlive;
+    this.responses = new ServerResponses(options.response, options.clock);
+    this.application = new Application(options, this.responses.failure);
+    this.date = new DateHeader(options.clock);
+    this.#clock = options.clock;
+  }
+
+  /** Updates the Date of all responses. */
+  startIteration(nowMs: number): void {
+    if (this.date.update(nowMs)) this.responses.startIteration(nowMs);
+  }
+
+  /** Updates the Date of all responses outside of the loop's iterations. */
+  updateDate(): void {
+    this.startIteration(this.#clock.now());
+  }
+
+  /** Counts a rejection and returns its response. */
+  reject(reason: RejectionReason): SerializedResponse {
+    this.rejectedBy[reason]++;
+    return this.responses.rejection(reason);
+  }
+}

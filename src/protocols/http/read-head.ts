@@ -1,0 +1,128 @@
+// Reads the head of a request: llhttp parses it, and the rules that llhttp leaves to the server are checked here.
+
+import { Buffer } from "node:buffer";
+import {
+  HPE_INVALID_CONSTANT,
+  HPE_INVALID_METHOD,
+  HPE_INVALID_VERSION,
+  HPE_PAUSED_H2_UPGRADE,
+  INCOMPLETE,
+  MALFORMED,
+  parsedHead,
+  parseFailure,
+  parseHead,
+} from "./llhttp.ts";
+import type { RejectionReason } from "./rejection.ts";
+import { RequestHead } from "./request-head.ts";
+import { validateTarget } from "./request-target.ts";
+import { validateFields } from "./validate-fields.ts";
+
+const CR = 13;
+const LF = 10;
+const SPACE = 0x20;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const PROTOCOL = Buffer.from(" HTTP/");
+
+export interface HeadLimits {
+  maxHeaderBytes: number;
+  maxHeaderCount: number;
+  maxTargetBytes: number;
+}
+
+/**
+ * Reads the request head that begins at `start`. Empty lines before it must have been skipped.
+ *
+ * @returns the head, the reason why it is rejected, or undefined if it is incomplete
+ * @see RFC 9112
+ */
+export function readHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  limits: HeadLimits,
+): RequestHead | RejectionReason | undefined {
+  const { maxHeaderBytes, maxHeaderCount, maxTargetBytes } = limits;
+  if (bytes[start] === CR) return end - start > 1 ? "bad-request" : undefined; // not an empty line: those were skipped
+  const length = Math.min(end - start, maxHeaderBytes);
+  const ifIncomplete = length < maxHeaderBytes ? undefined : "header-too-large";
+  const size = parseHead(bytes, start, start + length);
+  if (size === MALFORMED) {
+    if (isBareLineFeed(bytes, start + parseFailure.position, start + length)) {
+      return readHeadWithBareLineFeeds(bytes.subarray(start, start + length), limits) ?? ifIncomplete;
+    }
+    return malformedReason(bytes, start, start + length) ?? ifIncomplete;
+  }
+  if (parsedHead.targetEnd - parsedHead.targetStart > maxTargetBytes) return "target-too-long";
+  if (parsedHead.fieldCount > maxHeaderCount) return "header-too-large";
+  return size === INCOMPLETE ? ifIncomplete : createHead(bytes, start, size);
+}
+
+/** Reads a head with lines that end in LF alone. RFC 9112, 2.2 allows them; llhttp does not, so they are rewritten for it. */
+function readHeadWithBareLineFeeds(bytes: Uint8Array, limits: HeadLimits): RequestHead | RejectionReason | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const end = /\n\r?\n/.exec(text);
+  if (end === null) return undefined;
+  const size = end.index + end[0].length;
+  const rewritten = Buffer.from(text.slice(0, size).replace(/\r?\n/g, "\r\n"), "latin1");
+  const head = readHead(rewritten, 0, rewritten.length, { ...limits, maxHeaderBytes: rewritten.length + 1 });
+  if (!(head instanceof RequestHead)) return head;
+  // A proxy may split these lines differently. To be safe, such a request has no body and is the connection's last.
+  if (head.bodyLength !== 0) return "bad-request";
+  head.size = size;
+  head.keepAlive = head.isSimple = false;
+  return head;
+}
+
+/** Creates the head that llhttp has just parsed, or returns the reason why it is rejected. */
+function createHead(bytes: Uint8Array, start: number, size: number): RequestHead | RejectionReason {
+  const { targetStart, targetEnd, fieldCount, major, minor } = parsedHead;
+  const copy = Buffer.allocUnsafe(size);
+  copy.set(start === 0 && size === bytes.length ? bytes : bytes.subarray(start, start + size));
+  // llhttp accepts repeated spaces, names of other protocols, and request lines without a version.
+  const methodEnd = targetStart - 1;
+  if (copy[methodEnd] !== SPACE || copy[methodEnd - 1] === SPACE) return "bad-request";
+  if (!hasVersionAt(copy, targetEnd, major, minor)) return "bad-request";
+  if (major !== 1 || minor > 1) return "version-not-supported";
+  const method = isGet(copy) ? "GET" : copy.toString("latin1", 0, methodEnd);
+  const head = new RequestHead(copy, size, method, targetEnd, minor, parsedHead.fields.slice(0, 4 * fieldCount));
+  return validateFields(head) ?? validateTarget(head) ?? head;
+}
+
+function isGet(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x47 && bytes[1] === 0x45 && bytes[2] === 0x54 && bytes[3] === SPACE;
+}
+
+/** Returns whether ` HTTP/major.minor` is at this position. */
+function hasVersionAt(bytes: Uint8Array, at: number, major: number, minor: number): boolean {
+  for (let i = 0; i < PROTOCOL.length; i++) if (bytes[at + i] !== PROTOCOL[i]) return false;
+  return bytes[at + 6] === ZERO + major && bytes[at + 7] === DOT && bytes[at + 8] === ZERO + minor;
+}
+
+/** Returns whether llhttp failed at an LF because it expected a CR before it. */
+function isBareLineFeed(bytes: Uint8Array, position: number, end: number): boolean {
+  const at = position < end && bytes[position] === LF ? position : position - 1; // llhttp stops at the LF or after it
+  return bytes[at] === LF && bytes[at - 1] !== CR;
+}
+
+/** A request line with a method of RTSP. llhttp knows these methods, but does not accept them for HTTP. */
+const rtspRequest =
+  /^(?:DESCRIBE|ANNOUNCE|SETUP|PLAY|PAUSE|TEARDOWN|GET_PARAMETER|SET_PARAMETER|REDIRECT|RECORD|FLUSH) \S+ HTTP$/;
+
+/** Returns why the head that llhttp has just failed to parse is rejected; undefined if more bytes are needed to decide. */
+function malformedReason(bytes: Uint8Array, start: number, end: number): RejectionReason | undefined {
+  const { code, position } = parseFailure;
+  if (code === HPE_INVALID_METHOD) return invalidMethodReason(bytes, start, end);
+  if (code === HPE_PAUSED_H2_UPGRADE) return "version-not-supported";
+  const parsed = Buffer.from(bytes.buffer, bytes.byteOffset + start, position).toString("latin1");
+  if (code === HPE_INVALID_VERSION && /HTTP\/(?!1\.[01])\d\.\d$/.test(parsed)) return "version-not-supported";
+  return code === HPE_INVALID_CONSTANT && rtspRequest.test(parsed) ? "not-implemented" : "bad-request";
+}
+
+/** Distinguishes an unknown method (501: RFC 9110, 15.6.2) from input that does not begin with a method. */
+function invalidMethodReason(bytes: Uint8Array, start: number, end: number): RejectionReason | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+  const [, method = "", next] = /^[\r\n]*([\w!#$%&'*+.^`|~-]*)([^])?/.exec(text) ?? [];
+  if (next === undefined) return undefined;
+  return next === " " && method !== "" ? "not-implemented" : "bad-request";
+}

@@ -1,0 +1,39 @@
+// The responses that the server itself sends: the static one, to OPTIONS *, after a handler's failure, and rejections.
+
+import type { Clock } from "../../kernel/clock.ts";
+import { ALLOWED_METHODS, type RejectionReason, rejections } from "./rejection.ts";
+import { SerializedResponse, type StaticResponse } from "./static-response.ts";
+
+export class ServerResponses {
+  /** The response to every request, if there is no handler. */
+  readonly fixed: SerializedResponse;
+  /** The response to `OPTIONS *`. */
+  readonly options: SerializedResponse;
+  /** The response if a handler fails. */
+  readonly failure: SerializedResponse;
+  readonly #rejections = new Map<string, SerializedResponse>();
+
+  constructor(response: StaticResponse, clock: Clock) {
+    this.fixed = new SerializedResponse(response, clock);
+    this.options = new SerializedResponse({ status: 204, headers: { Allow: ALLOWED_METHODS } }, clock);
+    this.failure = new SerializedResponse(
+      { status: 500, body: "The server failed to respond to this request.\n" },
+      clock,
+    );
+    for (const [reason, { status, message }] of Object.entries(rejections)) {
+      const headers = status === 405 ? { Allow: ALLOWED_METHODS } : {};
+      this.#rejections.set(reason, new SerializedResponse({ status, headers, body: `${message}\n` }, clock));
+    }
+  }
+
+  rejection(reason: RejectionReason): SerializedResponse {
+    return this.#rejections.get(reason) as SerializedResponse;
+  }
+
+  /** Updates the Date of all responses. */
+  startIteration(nowMs: number): void {
+    for (const response of [this.fixed, this.options, this.failure, ...this.#rejections.values()]) {
+      response.startIteration(nowMs);
+    }
+  }
+}

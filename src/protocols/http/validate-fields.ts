@@ -1,0 +1,139 @@
+// Validates the header fields that the server interprets, and sets what follows from them: body length, persistence, expectation.
+
+import { Buffer } from "node:buffer";
+import type { RejectionReason } from "./rejection.ts";
+import type { RequestHead } from "./request-head.ts";
+import { isAuthority, isLastAuthority, lastAuthority } from "./request-target.ts";
+
+// The names' lengths are distinct, so a length selects the one name to compare with.
+const HOST = Buffer.from("host");
+const EXPECT = Buffer.from("expect");
+const CONNECTION = Buffer.from("connection");
+const CONTENT_LENGTH = Buffer.from("content-length");
+const TRANSFER_ENCODING = Buffer.from("transfer-encoding");
+
+const KEEP_ALIVE = Buffer.from("keep-alive");
+
+/** The values of the fields that the server interprets. A repeated field has its values joined by commas: RFC 9110, 5.3. */
+interface KnownFields {
+  hostCount: number;
+  host: string;
+  /** In lower case. */
+  connection: string | undefined;
+  contentLength: string | undefined;
+  /** In lower case. */
+  transferEncoding: string | undefined;
+  /** In lower case. */
+  expect: string | undefined;
+}
+
+/**
+ * Validates a head's fields and sets the properties that follow from them.
+ *
+ * @returns why the request is rejected; undefined if it is not
+ */
+export function validateFields(head: RequestHead): RejectionReason | undefined {
+  const fields = collectKnownFields(head);
+  const reason =
+    validateHost(head, fields) ??
+    setPersistence(head, fields) ??
+    setBodyLength(head, fields) ??
+    setExpectation(head, fields);
+  head.isSimple = head.bodyLength === 0 && head.method !== "HEAD" && (head.minor === 1 || !head.keepAlive);
+  return reason;
+}
+
+/** Collects the known fields. Names and the most common values are compared as bytes, so that no strings are made. */
+function collectKnownFields(head: RequestHead): KnownFields {
+  const fields: KnownFields = {
+    hostCount: 0,
+    host: "",
+    connection: undefined,
+    contentLength: undefined,
+    transferEncoding: undefined,
+    expect: undefined,
+  };
+  for (let i = 0; i < head.fieldCount; i++) {
+    switch (head.nameLengthAt(i)) {
+      case HOST.length:
+        if (!head.isNamed(i, HOST)) break;
+        fields.hostCount++;
+        fields.host = isLastAuthority(head, i) ? lastAuthority() : head.valueAt(i);
+        break;
+      case EXPECT.length:
+        if (head.isNamed(i, EXPECT)) fields.expect = joined(fields.expect, head.valueAt(i));
+        break;
+      case CONNECTION.length:
+        if (!head.isNamed(i, CONNECTION)) break;
+        if (fields.connection === undefined && head.isValue(i, KEEP_ALIVE)) fields.connection = "keep-alive";
+        else fields.connection = joined(fields.connection, head.valueAt(i));
+        break;
+      case CONTENT_LENGTH.length:
+        if (head.isNamed(i, CONTENT_LENGTH)) fields.contentLength = joined(fields.contentLength, head.valueAt(i));
+        break;
+      case TRANSFER_ENCODING.length:
+        if (head.isNamed(i, TRANSFER_ENCODING)) {
+          fields.transferEncoding = joined(fields.transferEncoding, head.valueAt(i));
+        }
+        break;
+      default:
+    }
+  }
+  return fields;
+}
+
+function joined(values: string | undefined, value: string): string {
+  return (values === undefined ? value : `${values},${value}`).toLowerCase();
+}
+
+/** Exactly one valid Host, which HTTP/1.0 may omit: RFC 9112, 3.2. */
+function validateHost(head: RequestHead, { hostCount, host }: KnownFields): RejectionReason | undefined {
+  if (hostCount === 0) return head.minor === 1 ? "bad-request" : undefined;
+  if (hostCount > 1 || !isAuthority(host)) return "bad-request";
+  head.host = host;
+  return undefined;
+}
+
+/** Whether the connection persists: RFC 9112, 9.3. */
+function setPersistence(head: RequestHead, { connection }: KnownFields): undefined {
+  if (connection !== undefined) {
+    head.isLast = hasOption(connection, "close");
+    head.keepAlive = !head.isLast && (head.minor === 1 || hasOption(connection, "keep-alive"));
+  }
+  head.isLast ||= head.minor === 0 && !head.keepAlive; // HTTP/1.0 without keep-alive: one request per connection
+}
+
+/** The body's length, from fields that must leave no doubt about it: RFC 9112, 6.3. */
+function setBodyLength(
+  head: RequestHead,
+  { contentLength, transferEncoding }: KnownFields,
+): RejectionReason | undefined {
+  if (transferEncoding !== undefined) {
+    // A request with both, or an HTTP/1.0 request with a transfer coding, may be an attempt at smuggling: RFC 9112, 6.1.
+    if (contentLength !== undefined || head.minor === 0) return "bad-request";
+    if (transferEncoding !== "chunked") {
+      return /[^,]*,[ \t]*chunked$/.test(transferEncoding) ? "not-implemented" : "bad-request";
+    }
+    head.bodyLength = -1;
+  } else if (contentLength !== undefined) {
+    // No second Content-Length, and no leading zeros: some parsers read 010 as 8. llhttp rejects whatever is not a number.
+    if (!/^(?:0|[1-9]\d*)$/.test(contentLength)) return "bad-request";
+    head.bodyLength = Number(contentLength);
+  } else if (head.minor === 0 && /^P(?:OST|UT|ATCH)$/.test(head.method)) {
+    return "length-required"; // RFC 1945, 7.2.2
+  }
+  return undefined;
+}
+
+/** Whether the client waits for `100 Continue`: RFC 9110, 10.1.1. */
+function setExpectation(head: RequestHead, { expect }: KnownFields): RejectionReason | undefined {
+  if (expect === undefined || head.minor === 0) return undefined;
+  if (expect !== "100-continue") return "expectation-failed";
+  head.expectsContinue = head.bodyLength !== 0;
+  return undefined;
+}
+
+/** Returns whether a comma-separated list in lower case contains an option. */
+function hasOption(list: string, option: string): boolean {
+  return list === option || list.split(",").some((item) => item.trim() === option);
+}

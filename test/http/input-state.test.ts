@@ -1,0 +1,30 @@
+// The state table in docs/http-connection.md is the one in the code.
+
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type InputEvent, type InputState, nextInputState } from "../../src/protocols/http/input-state.ts";
+import { root } from "../support/programs.ts";
+
+setDefaultTimeout(60_000);
+
+const events: InputEvent[] = ["body-started", "body-ended", "last-request", "stopped"];
+const states: InputState[] = ["head", "body", "last-body", "discarding"];
+
+test("the documented transitions of the input are the ones in the code", () => {
+  const text = readFileSync(join(root, "docs/http-connection.md"), "utf8");
+  for (const state of states) {
+    const row = text.split("\n").find((line) => line.startsWith(`| \`${state}\` |`)) ?? "";
+    const documented = row.split("|").slice(3, -1);
+    expect(documented.map((cell) => cell.trim().replaceAll("`", ""))).toEqual(
+      events.map((event) => {
+        const next = nextInputState(state, event);
+        return next === state ? "–" : next;
+      }),
+    );
+  }
+});
+
+test("discarding is final", () => {
+  for (const event of events) expect(nextInputState("discarding", event)).toBe("discarding");
+});
