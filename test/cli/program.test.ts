@@ -49,20 +49,20 @@ test("--trace prints each call in order with the program's own output, and warni
     "",
     "send(FD) = N",
     "#1 epoll_wait(FD, 0) = [(FD, EPOLLIN)]",
-    "five bytes were sent:   [(fd, EPOLLIN)]",
+    "five bytes sent:    [(fd, EPOLLIN)]",
     "recv(FD) = N",
-    "two are read:           2",
+    "two bytes read:     2",
     "#2 epoll_wait(FD, 0) = [(FD, EPOLLIN)]",
-    "three are left:         [(fd, EPOLLIN)]",
+    "three bytes left:   [(fd, EPOLLIN)]",
     "send(FD) = N",
     "#3 epoll_wait(FD, 0) = [(FD, EPOLLIN)]",
-    "another was sent:       [(fd, EPOLLIN)]",
+    "one more sent:      [(fd, EPOLLIN)]",
     "recv(FD) = N",
     "recv(FD) = N",
     "recv(FD) = -1 EAGAIN",
-    "the rest is read:       4",
+    "all of them read:   4",
     "#4 epoll_wait(FD, 0) = []",
-    "nothing is left:        []",
+    "nothing left:       []",
     "close(FD)",
     "close(FD)",
     "close(FD)",
@@ -70,7 +70,7 @@ test("--trace prints each call in order with the program's own output, and warni
     "epoll_ctl(FD, ADD, 9, EPOLLIN|EPOLLET)".replace("9", /ADD, (\d+), EPOLLIN\|/.exec(stdout)?.[1] ?? ""),
     "",
   ]);
-  expect(edgy).toMatch(/two are read: +2\n +warning: fd \d+ is edge-triggered, but was not read until EAGAIN/);
+  expect(edgy).toMatch(/two bytes read: +2\n +warning: fd \d+ is edge-triggered, but was not read until EAGAIN/);
 });
 
 test("the program gets the arguments after --, and its exit code is kept", async () => {
