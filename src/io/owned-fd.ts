@@ -12,9 +12,9 @@ import { retryInterrupted, transferLength, WOULD_BLOCK } from "./transfer.ts";
  * `close` throws a ClosedError after `close` or `detach`.
  */
 export class OwnedFd implements Disposable {
-  /** @internal */
-  protected readonly sys: Syscalls;
   readonly #className: string;
+  // Private, with a getter for subclasses, so that `console.log(socket)` does not print all system calls.
+  readonly #sys: Syscalls;
   #fd: number;
 
   /**
@@ -26,7 +26,7 @@ export class OwnedFd implements Disposable {
   constructor(className: string, fd: number, sys: Syscalls = syscalls()) {
     this.#className = className;
     this.#fd = fd;
-    this.sys = sys;
+    this.#sys = sys;
   }
 
   /**
@@ -86,6 +86,11 @@ export class OwnedFd implements Disposable {
   /** Closes the file descriptor. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal */
+  protected get sys(): Syscalls {
+    return this.#sys;
   }
 
   /** @internal Returns the file descriptor for use in a method, or throws a ClosedError. */

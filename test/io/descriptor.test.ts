@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, openSync } from "node:fs";
-import { Descriptor, Epoll, EPOLLHUP, EPOLLIN, EPOLLOUT, pipe, WOULD_BLOCK } from "../../src/index.ts";
+import { Descriptor, Epoll, EPOLLHUP, EPOLLIN, EPOLLOUT, pipe, socketpair, WOULD_BLOCK } from "../../src/index.ts";
 import { leavesNoFd, openFds } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -70,4 +70,14 @@ test("rejects wrong directions, sizes and buffers", () =>
     expect(() => reader.readInto([] as never)).toThrow(TypeError);
     expect(() => writer.write(1 as never)).toThrow(TypeError);
     for (const end of [reader, writer, reader, writer]) end.close();
+  }));
+
+test("printing or enumerating an object that owns an fd does not show the table of system calls", () =>
+  leavesNoFd(() => {
+    const [reader, writer] = pipe();
+    const sockets = socketpair();
+    using epoll = new Epoll();
+    for (const owner of [reader, writer, ...sockets, epoll]) expect(Bun.inspect(owner)).not.toContain("epoll_ctl");
+    expect([Object.keys(reader), Object.keys(sockets[0]), Object.keys(epoll)]).toEqual([[], ["family", "type"], []]);
+    for (const owner of [reader, writer, ...sockets]) owner.close();
   }));
