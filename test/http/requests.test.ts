@@ -1,6 +1,9 @@
 // The Request that a fetch handler receives: URL, headers, body, clones, and backpressure.
 
+import { Buffer } from "node:buffer";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { readHead } from "../../src/protocols/http/read-head.ts";
+import { RequestHead } from "../../src/protocols/http/request-head.ts";
 import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
@@ -273,3 +276,32 @@ test("a request body can be the response body, with 100 Continue if it is expect
     });
     expect(parseResponses(text)[0]?.body === large).toBe(true);
   }));
+
+test("no field of a request affects the next one, whether the request is accepted or rejected", () => {
+  const limits = { maxHeaderBytes: 16_384, maxHeaderCount: 100, maxTargetBytes: 8_192 };
+  const read = (fields: string, line = "GET / HTTP/1.1"): unknown => {
+    const bytes = Buffer.from(`${line}\r\n${fields}\r\n`, "latin1");
+    const head = readHead(bytes, 0, bytes.length, limits);
+    if (!(head instanceof RequestHead)) return head;
+    const { host, bodyLength, expectsContinue, keepAlive, isLast, isSimple } = head;
+    return { host, bodyLength, expectsContinue, keepAlive, isLast, isSimple };
+  };
+  const plain = { host: "a", bodyLength: 0, expectsContinue: false, keepAlive: true, isLast: false, isSimple: true };
+  const others: [fields: string, expected: unknown][] = [
+    ["Host: b\r\nConnection: close\r\n", { ...plain, host: "b", keepAlive: false, isLast: true }],
+    [
+      "Host: b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n",
+      { ...plain, host: "b", bodyLength: 5, expectsContinue: true, isSimple: false },
+    ],
+    ["Host: b\r\nTransfer-Encoding: chunked\r\n", { ...plain, host: "b", bodyLength: -1, isSimple: false }],
+    ["Host: b\r\nExpect: something\r\n", "expectation-failed"],
+    ["Host: b\r\nHost: c\r\nConnection: close\r\nContent-Length: 5\r\nExpect: 100-continue\r\n", "bad-request"],
+    ["Host: b\r\nTransfer-Encoding: gzip, chunked\r\n", "not-implemented"],
+    ["Connection: close\r\n", "bad-request"],
+  ];
+  for (const [fields, expected] of others) {
+    expect(read(fields)).toEqual(expected);
+    expect(read("Host: a\r\n")).toEqual(plain);
+    expect(read("", "GET / HTTP/1.0")).toEqual({ ...plain, host: "localhost", keepAlive: false, isLast: true });
+  }
+});

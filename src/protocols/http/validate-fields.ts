@@ -5,7 +5,6 @@ import type { RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
 import { isAuthority, isLastAuthority, lastAuthority } from "./request-target.ts";
 
-// The names' lengths are distinct, so a length selects the one name to compare with.
 const HOST = Buffer.from("host");
 const EXPECT = Buffer.from("expect");
 const CONNECTION = Buffer.from("connection");
@@ -27,51 +26,58 @@ interface KnownFields {
   expect: string | undefined;
 }
 
+/** The fields of the head that is being validated. One object for all heads, because this is done for each request. */
+const known: KnownFields = {
+  hostCount: 0,
+  host: "",
+  connection: undefined,
+  contentLength: undefined,
+  transferEncoding: undefined,
+  expect: undefined,
+};
+
 /**
  * Validates a head's fields and sets the properties that follow from them.
  *
  * @returns why the request is rejected; undefined if it is not
  */
 export function validateFields(head: RequestHead): RejectionReason | undefined {
-  const fields = collectKnownFields(head);
+  collectKnownFields(head, known);
   const reason =
-    validateHost(head, fields) ??
-    setPersistence(head, fields) ??
-    setBodyLength(head, fields) ??
-    setExpectation(head, fields);
+    validateHost(head, known) ??
+    setPersistence(head, known) ??
+    setBodyLength(head, known) ??
+    setExpectation(head, known);
   head.isSimple = head.bodyLength === 0 && head.method !== "HEAD" && (head.minor === 1 || !head.keepAlive);
   return reason;
 }
 
 /** Collects the known fields. Names and the most common values are compared as bytes, so that no strings are made. */
-function collectKnownFields(head: RequestHead): KnownFields {
-  const fields: KnownFields = {
-    hostCount: 0,
-    host: "",
-    connection: undefined,
-    contentLength: undefined,
-    transferEncoding: undefined,
-    expect: undefined,
-  };
-  for (let i = 0; i < head.fieldCount; i++) {
+function collectKnownFields(head: RequestHead, fields: KnownFields): void {
+  fields.hostCount = 0;
+  fields.host = "";
+  fields.connection = fields.contentLength = fields.transferEncoding = fields.expect = undefined;
+  const { fieldCount } = head;
+  for (let i = 0; i < fieldCount; i++) {
+    // The names' lengths are distinct, so a length selects the one name to compare with.
     switch (head.nameLengthAt(i)) {
-      case HOST.length:
+      case 4:
         if (!head.isNamed(i, HOST)) break;
         fields.hostCount++;
         fields.host = isLastAuthority(head, i) ? lastAuthority() : head.valueAt(i);
         break;
-      case EXPECT.length:
+      case 6:
         if (head.isNamed(i, EXPECT)) fields.expect = joined(fields.expect, head.valueAt(i));
         break;
-      case CONNECTION.length:
+      case 10:
         if (!head.isNamed(i, CONNECTION)) break;
         if (fields.connection === undefined && head.isValue(i, KEEP_ALIVE)) fields.connection = "keep-alive";
         else fields.connection = joined(fields.connection, head.valueAt(i));
         break;
-      case CONTENT_LENGTH.length:
+      case 14:
         if (head.isNamed(i, CONTENT_LENGTH)) fields.contentLength = joined(fields.contentLength, head.valueAt(i));
         break;
-      case TRANSFER_ENCODING.length:
+      case 17:
         if (head.isNamed(i, TRANSFER_ENCODING)) {
           fields.transferEncoding = joined(fields.transferEncoding, head.valueAt(i));
         }
@@ -79,7 +85,6 @@ function collectKnownFields(head: RequestHead): KnownFields {
       default:
     }
   }
-  return fields;
 }
 
 function joined(values: string | undefined, value: string): string {
