@@ -1,6 +1,6 @@
 /*
- * Signals as events of an eventfd: a handler counts the signal and writes to the eventfd, so that epoll_wait returns in the
- * thread that watches it, whichever thread the kernel delivers the signal to.
+ * Signals as events of an eventfd: the handler counts the signal and writes to the eventfd. The thread that watches the
+ * eventfd returns from epoll_wait, whichever thread the kernel delivers the signal to.
  *
  * Compiled together with shim.c, after it.
  */
@@ -50,7 +50,7 @@ int signal_release(int signal) {
   return now.handler == on_signal ? result(c_sigaction(signal, &previous[signal], 0)) : 0;
 }
 
-/* Returns how often `signal` was delivered since the last call. */
+/* Returns how many times `signal` was delivered since the last call. */
 int signal_take(int signal) {
   int n;
   if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */

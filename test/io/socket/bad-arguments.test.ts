@@ -108,7 +108,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
     rejects(
       () => give(AF_INET6, { address: "::1", port: 1, scopeId: "lo" }),
       TypeError,
-      "scopeId must be a number; to use an interface name",
+      "scopeId must be a number (to use an interface name",
     );
   });
 
