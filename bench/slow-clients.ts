@@ -77,7 +77,7 @@ function measureLatencies(address: Contender["address"], count: number, between:
     between();
     const start = Bun.nanoseconds();
     client.send(REQUEST);
-    if (client.reply().status !== 200) throw new Error("the normal client was rejected");
+    if (client.readResponse().status !== 200) throw new Error("the normal client was rejected");
     latencies.push((Bun.nanoseconds() - start) / 1000);
   }
   return latencies;

@@ -195,7 +195,7 @@ test("warns when no file descriptor is left, and serves the waiting clients late
   );
   await program.errors(/^warning: EMFILE: too many open files: .*ulimit -n.*\n/m);
   for (const client of clients) {
-    expect(client.reply().status).toBe(200); // a client beyond the limit waits until others close
+    expect(client.readResponse().status).toBe(200); // a client beyond the limit waits until others close
     client.close();
   }
 });

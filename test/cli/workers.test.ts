@@ -89,7 +89,7 @@ test("workers exit when the supervisor is killed, and the port is free again", a
   const { program, port, pids } = await startWorkers(2);
   const workers = pids();
   using client = new Client(at(port), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  expect(client.reply().body).toBe(DEFAULT_BODY);
+  expect(client.readResponse().body).toBe(DEFAULT_BODY);
   program.kill("SIGKILL");
   await waitUntil(() => !workers.some(isAlive));
   expect(() => new Client(at(port))).toThrow("ECONNREFUSED");
@@ -104,12 +104,12 @@ for (const [signal, code] of [
     const { port } = await workersOf(program);
     using client = new Client(at(port), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
     using other = new Client(at(port), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    expect(other.reply().body).toBe(DEFAULT_BODY);
+    expect(other.readResponse().body).toBe(DEFAULT_BODY);
     process.kill(-program.pid, signal); // as Ctrl-C in a terminal
     expect(other.fate()).toBe("end");
     await waitUntil(() => refuses(port));
     client.send("cd");
-    expect(client.reply()).toMatchObject({ status: 200, body: DEFAULT_BODY });
+    expect(client.readResponse()).toMatchObject({ status: 200, body: DEFAULT_BODY });
     expect(await program.exited).toBe(code);
     expect(program.stdout).toMatch(/\nserved 2 requests on \d+ connections\n$/); // the probe of refuses() may be among them
     expect(program.stderr).toBe("");

@@ -3,6 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
 import { FetchServer } from "../support/fetch-server.ts";
 import { scaled } from "../support/scale.ts";
 import { eventually } from "../support/eventually.ts";
@@ -65,7 +66,7 @@ for (const blocks of [true, false]) {
         () => server.fds,
         (now) => now === fds,
       );
-      await server.rest();
+      await waitUntilIdle(server);
       // Not the resident memory, which depends on garbage collection and on the allocator.
       const { heapSize, extraMemorySize } = JSON.parse(ask(server.address, LIVE).body) as Record<string, number>;
       const now = Number(heapSize) + Number(extraMemorySize);
@@ -109,8 +110,8 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
       good.send(
         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
       );
-      expect(good.reply().body).toBe("hello");
-      expect(good.reply().body).toBe("abc");
+      expect(good.readResponse().body).toBe("hello");
+      expect(good.readResponse().body).toBe("abc");
       expect(ask(server.address, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body).toBe("hello");
     }
   } finally {
@@ -134,7 +135,7 @@ function fateOf(client: Client, kind: string): string {
     client.fate();
     return "ended";
   }
-  const { status } = client.reply();
+  const { status } = client.readResponse();
   client.fate();
   return String(status);
 }

@@ -81,9 +81,9 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
   test("fetch(): aborting a request aborts the signal of the handler", async () => {
     const asking = `const stop = new AbortController(); globalThis.stop = stop; fetch("/wait", { signal: stop.signal }).catch(() => {})`;
     await inPage(`${asking}; return true`);
-    await server.said("waiting");
+    await server.waitFor("waiting");
     await inPage("globalThis.stop.abort()");
-    await server.said("aborted");
+    await server.waitFor("aborted");
   });
 
   test("HEAD, an error, a missing page", async () => {

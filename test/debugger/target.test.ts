@@ -39,7 +39,7 @@ test("does nothing while paused, and continues on command", async () => {
     expect(await target.evaluate("event.type + iteration")).toBe('"accept2"');
     expect(await target.evaluate("server.stats.accepted")).toBe("0"); // paused within accept: the loop has not counted it yet
     void target.go({ kind: "continue" });
-    expect(client.reply().status).toBe(200);
+    expect(client.readResponse().status).toBe(200);
     target.pause();
     expect((await target.stopped).hasEnded).toBe(false);
   } finally {

@@ -4,7 +4,8 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client, type Mode, modes } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { atRest, ServerProcess } from "../support/server-process.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
@@ -25,7 +26,7 @@ for (const mode of both) {
       (now) => now === fds,
     );
     expect(stuck.fate()).toBe("reset");
-    await atRest(server);
+    await waitUntilIdle(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ timeouts: 1, open: 0, requests: 3 });
   });
@@ -37,7 +38,7 @@ for (const mode of both) {
     using half = new Client(server.address, GET.slice(0, 20));
     using silent = new Client(server.address);
     expect(ask(server.address).status).toBe(200);
-    const { status, headers } = half.reply();
+    const { status, headers } = half.readResponse();
     expect(performance.now() - begun).toBeGreaterThanOrEqual(400);
     expect({ status, connection: headers["connection"] }).toEqual({ status: 408, connection: "close" });
     expect(half.rest()).toBe("");
@@ -52,7 +53,7 @@ for (const mode of both) {
       () => server.fds,
       (now) => now === fds,
     );
-    await atRest(server);
+    await waitUntilIdle(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ timeouts: 2, rejected: 1, requests: 1, errors: 0 });
   });
@@ -65,11 +66,11 @@ test("closes an idle connection after idleTimeoutMs, and not one that keeps send
   using busy = new Client(server.address);
   const begun = performance.now(); // before the requests: the timeout cannot begin earlier
   for (const client of [idle, busy]) client.send(GET);
-  for (const client of [idle, busy]) expect(client.reply().status).toBe(200);
+  for (const client of [idle, busy]) expect(client.readResponse().status).toBe(200);
   let isClosed = false;
   while (!isClosed) {
     busy.send(GET);
-    expect(busy.reply().status).toBe(200);
+    expect(busy.readResponse().status).toBe(200);
     isClosed = idle.socket.recv(1)?.length === 0;
     if (!isClosed) await Bun.sleep(20); // well within idleTimeoutMs
   }
@@ -86,7 +87,7 @@ test("closes a connection whose client does not close its side, without waiting 
   await using server = await ServerProcess.start({ keepAlive: false });
   const { fds } = server;
   using client = new Client(server.address, GET);
-  expect(client.reply().status).toBe(200);
+  expect(client.readResponse().status).toBe(200);
   expect(client.rest()).toBe("");
   expect(server.fds).toBe(fds + 1); // it waits for the client to close its side
   await eventually(

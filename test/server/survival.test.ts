@@ -5,7 +5,8 @@ import { ErrnoError } from "../../src/index.ts";
 import { noRejections } from "../../src/protocols/http/rejection.ts";
 import { ask, Client, type Mode, modeNames, modes } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { atRest, ServerProcess } from "../support/server-process.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
@@ -39,7 +40,7 @@ function survives(misfortune: string, happens: (server: ServerProcess, mode: Mod
       happens(server, mode);
       expect({ mode, status: ask(server.address, HEAD).status }).toEqual({ mode, status: 200 });
     }
-    await atRest(...[...servers.values()].map(({ server }) => server));
+    await waitUntilIdle(...[...servers.values()].map(({ server }) => server));
     for (const [mode, { server, fds }] of servers) {
       await eventually(
         () => ({ mode, fds: server.fds }),
@@ -68,7 +69,7 @@ survives("sends half a request and closes its side: 400, and the server closes",
 survives("closes its side after its request: gets the complete response", ({ address }) => {
   using client = new Client(address, GET);
   client.end();
-  expect(client.reply().body).toHaveLength(BODY_BYTES);
+  expect(client.readResponse().body).toHaveLength(BODY_BYTES);
   expect(client.rest()).toBe("");
 });
 
@@ -96,7 +97,7 @@ survives("resets while a large response is being sent", ({ address }) => {
 
 survives("resets after its response", ({ address }) => {
   const client = new Client(address, GET);
-  client.reply();
+  client.readResponse();
   client.reset();
 });
 
@@ -113,16 +114,16 @@ survives("sends bytes that are not UTF-8", ({ address }, mode) => {
 
 survives("sends a TLS handshake", ({ address }, mode) => {
   using tls = new Client(address, Buffer.from("16030100050100000100" + "0a".repeat(2), "hex"));
-  expect(tls.reply().status).toBe(mode === "classic" ? 200 : 400);
+  expect(tls.readResponse().status).toBe(mode === "classic" ? 200 : 400);
 });
 
 survives("sends a second request on the same connection", ({ address }, mode) => {
   using client = new Client(address, GET);
-  client.reply();
+  client.readResponse();
   if (!modes[mode].keepAlive) return expect(client.rest()).toBe("");
   for (let i = 0; i < 3; i++) {
     client.send(GET);
-    expect(client.reply().body).toHaveLength(BODY_BYTES);
+    expect(client.readResponse().body).toHaveLength(BODY_BYTES);
   }
 });
 
@@ -130,7 +131,7 @@ survives("sends a head without an end: 431, and memory is bounded", (server, mod
   {
     using client = new Client(server.address, `GET / HTTP/1.1\r\nX: ${"a".repeat(16_384)}`);
     countEndlessHead(mode);
-    expect(client.reply().status).toBe(431);
+    expect(client.readResponse().status).toBe(431);
   }
   const before = server.residentKb;
   const chunk = Buffer.alloc(1_000_000, "a");
@@ -157,7 +158,7 @@ test("rejects a head without an end that is sent in small pieces", () => {
     const piece = Buffer.alloc(100, "a");
     for (let i = 0; i < 163; i++) client.send(piece);
     client.send(Buffer.alloc(70, "a"));
-    expect(client.reply().status).toBe(431);
+    expect(client.readResponse().status).toBe(431);
     expect(client.rest()).toBe("");
   }
 });
@@ -172,9 +173,9 @@ test("keeps a thousand idle connections without using CPU time, and responds to 
         () => server.fds,
         (now) => now === fds + 1000,
       );
-      await atRest(server);
+      await waitUntilIdle(server);
       for (const client of clients) client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-      for (const client of clients) expect(client.reply(true).status).toBe(200);
+      for (const client of clients) expect(client.readResponse(true).status).toBe(200);
     } finally {
       for (const client of clients) client.close();
     }
@@ -196,7 +197,7 @@ for (const mode of ["classic", "eager"] as const) {
       }
     }
     expect(ask(server.address, HEAD).status).toBe(200);
-    await atRest(server);
+    await waitUntilIdle(server);
     await eventually(
       () => server.fds,
       (now) => now === fds,

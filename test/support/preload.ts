@@ -1,10 +1,10 @@
-// Ends every process that a test run leaves behind, however the run ends: normally, by Ctrl-C, or by SIGKILL.
+// A preload that kills every process a test run leaves running, whether the run ends normally, by Ctrl-C or by SIGKILL.
 
 const MARKER = "EPOLL_HELLO_TEST_RUN";
 const id = crypto.randomUUID();
 
-// Children inherit the marker, grandchildren too. A watchdog in a session of its own, where Ctrl-C does not reach it,
-// waits for the end of a pipe whose other end only this process has; then it kills what still carries the marker.
+// All descendants inherit the marker. The watchdog runs in its own session, where Ctrl-C does not reach it, and reads from
+// a pipe whose write end only this process holds. At end of file, it kills every process that has the marker.
 const watchdog = `
   cat >/dev/null
   for round in 1 2 3; do

@@ -18,7 +18,8 @@ import {
 import { Epoll } from "../../../src/io/epoll.ts";
 import type { ErrnoError } from "../../../src/kernel/errors.ts";
 import { Socket } from "../../../src/io/socket.ts";
-import { Ends, everyFdIsClosed, Fifo, TIMEOUT_MS, reportOf } from "../../support/descriptors.ts";
+import { Ends, everyFdIsClosed, Fifo, reportOf } from "../../support/descriptors.ts";
+import { WAIT_TIMEOUT_MS } from "../../support/eventually.ts";
 import { errnoError, failure, until } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -97,7 +98,7 @@ describe("over TCP, level-triggered", () => {
     using epoll = new Epoll();
     epoll.register(ends.here, 0);
     ends.reset();
-    expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 24]]);
+    expect(epoll.poll(WAIT_TIMEOUT_MS)).toEqual([[ends.here.fileno(), 24]]);
     expect(failure(() => ends.here.shutdown(SHUT_RDWR))).toEqual(["ENOTCONN", "shutdown"]);
   });
 
@@ -115,7 +116,7 @@ describe("over TCP, level-triggered", () => {
     epoll.register(ends.here, EPOLLIN);
     ends.there.close();
     for (let i = 0; i < 5; i++) {
-      expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 1]]);
+      expect(epoll.poll(WAIT_TIMEOUT_MS)).toEqual([[ends.here.fileno(), 1]]);
       expect(ends.here.recv(1)).toHaveLength(0);
     }
   });
@@ -139,7 +140,7 @@ describe("over TCP, level-triggered", () => {
     epoll.register(listener);
     expect(epoll.poll(0)).toEqual([]);
     client.connect(listener.getsockname());
-    expect(reportOf(epoll, listener, TIMEOUT_MS)).toBe("EPOLLIN");
+    expect(reportOf(epoll, listener, WAIT_TIMEOUT_MS)).toBe("EPOLLIN");
     listener.accept()?.socket.close();
     expect(epoll.poll(0)).toEqual([]);
   });
@@ -157,7 +158,7 @@ describe("over TCP, level-triggered", () => {
     using epoll = new Epoll();
     epoll.register(ends.here, EPOLLIN | EPOLLPRI);
     ends.there.send("!", MSG_OOB);
-    expect(reportOf(epoll, ends.here, TIMEOUT_MS)).toBe("EPOLLPRI");
+    expect(reportOf(epoll, ends.here, WAIT_TIMEOUT_MS)).toBe("EPOLLPRI");
     expect(reportOf(epoll, ends.here)).toBe("EPOLLPRI");
     expect(ends.here.recv(1, MSG_OOB)).toEqual(new Uint8Array([33]));
     expect(reportOf(epoll, ends.here)).toBe("nothing");
