@@ -1,4 +1,4 @@
-// watch() and start() in a process: what keeps it alive, uncaught exceptions, exit, and terminated Workers.
+// watch() and start() in a process: keeping it alive, uncaught exceptions, exit, and terminated Workers.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../support/children.ts";
@@ -94,7 +94,7 @@ test("watch and start fail with EMFILE at the fd limit, leak nothing, and succee
     const count = () => readdirSync("/proc/self/fd").length;
     const [ours] = socketpair();
     const server = new EpollServer({ hostname: "127.0.0.1" });
-    watch(ours, EPOLLIN, () => {}).close(); // makes Bun open the fds of its own loop
+    watch(ours, EPOLLIN, () => {}).close(); // makes Bun open the fds of its event loop
     await Bun.sleep(20);
     const before = count();
     const codes = [];

@@ -33,7 +33,7 @@ function closed(): Epoll {
   return epoll;
 }
 
-test("the table above has all methods", () => {
+test("the table of calls contains all methods", () => {
   const tested = new Set([...Object.keys(calls), "constructor", "closed", "close", "open", "transfer"]);
   const methods = [Epoll.prototype, OwnedFd.prototype].flatMap((prototype) => Object.getOwnPropertyNames(prototype));
   expect(methods.filter((name) => !tested.has(name))).toEqual([]);
@@ -99,7 +99,7 @@ test("the Epoll is closed even if close throws", () => {
   expect(() => epoll.close()).not.toThrow();
 });
 
-test("`using` closes, even if the block throws", () => {
+test("`using` closes the Epoll, even if the block throws", () => {
   let kept: Epoll | undefined;
   expect(() => {
     using epoll = new Epoll();
@@ -114,7 +114,7 @@ test("`using` after close has no effect", () => {
   epoll.close();
 });
 
-test("registering a closed object throws its own ClosedError", () => {
+test("registering a closed object throws the ClosedError of that object", () => {
   using epoll = new Epoll();
   const socket = new Socket();
   socket.close();
@@ -166,7 +166,7 @@ describe("fromfd", () => {
     expect(reportOf(second, eventfd)).toBe("EPOLLIN");
   });
 
-  test("does not check the fd: another kind fails when it is used", () => {
+  test("does not check the kind of fd: poll fails with EINVAL for an eventfd", () => {
     using epoll = Epoll.fromfd(new EventFd().fileno());
     expect(failure(() => epoll.poll(0))).toEqual(["EINVAL", "epoll_wait"]);
   });

@@ -1,4 +1,4 @@
-// End of stream, hang-up, errors and urgent data: their masks, and which are reported without being requested.
+// The masks of end of stream, hang-up, errors and urgent data, and which of them are reported without being requested.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Address } from "../../../src/kernel/address.ts";
@@ -32,8 +32,8 @@ function masks(socket: Socket, mask: number): number[] {
   return epoll.poll(0).map(([, reported]) => reported);
 }
 
-/** Connects and returns the error code of the failure, whether immediate or delayed. */
-function refusal(socket: Socket, address: Address): string {
+/** Connects and returns the error code of the failure, whether it is immediate or delayed. */
+function connectError(socket: Socket, address: Address): string {
   try {
     if (socket.connect(address)) return "none";
     until(socket, EPOLLOUT);
@@ -102,7 +102,7 @@ describe("over TCP, level-triggered", () => {
     expect(failure(() => ends.here.shutdown(SHUT_RDWR))).toEqual(["ENOTCONN", "shutdown"]);
   });
 
-  test("after recv has returned ECONNRESET, only EPOLLHUP remains", () => {
+  test("after recv has failed with ECONNRESET, only EPOLLHUP remains", () => {
     using ends = Ends.tcp();
     ends.reset();
     until(ends.here, 0);
@@ -121,7 +121,7 @@ describe("over TCP, level-triggered", () => {
     }
   });
 
-  test("data and end of stream are one EPOLLIN", () => {
+  test("data and end of stream are reported as one EPOLLIN", () => {
     using ends = Ends.tcp();
     ends.there.send("x");
     ends.there.close();
@@ -131,7 +131,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, EPOLLIN)).toEqual([1]);
   });
 
-  test("a listening socket is readable when a connection waits, and never writable", () => {
+  test("a listening socket is readable when a connection is waiting, and never writable", () => {
     using listener = new Socket();
     using client = new Socket();
     using epoll = new Epoll();
@@ -145,11 +145,11 @@ describe("over TCP, level-triggered", () => {
     expect(epoll.poll(0)).toEqual([]);
   });
 
-  test("a refused connection: EPOLLHUP after the error was read", () => {
+  test("the connection was refused: EPOLLHUP after the error has been read", () => {
     using bound = new Socket();
     using client = new Socket();
     bound.bind({ address: "127.0.0.1", port: 0 });
-    expect(refusal(client, bound.getsockname())).toBe("ECONNREFUSED");
+    expect(connectError(client, bound.getsockname())).toBe("ECONNREFUSED");
     expect(masks(client, 0)).toEqual([16]);
   });
 

@@ -100,7 +100,7 @@ test(`sends at most ${MAX_FDS} file descriptors, and rejects invalid items`, () 
     b.close();
   }));
 
-test("receives credentials in messages and by SO_PEERCRED, and cannot send those of another process", () =>
+test("receives credentials in messages and with SO_PEERCRED, and cannot send those of another process", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     const me = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };

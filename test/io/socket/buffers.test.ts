@@ -73,7 +73,7 @@ test("shared and resizable buffers work", () => {
   expect([...tracking.subarray(40, 44)]).toEqual([1, 2, 3, 0]);
 });
 
-test("the result of recv does not change when more is received", () => {
+test("the result of recv does not change when more bytes are received", () => {
   using pair = new Pair(...socketpair());
   const received = [];
   for (const letter of ["a", "b", "c"]) {
@@ -83,7 +83,7 @@ test("the result of recv does not change when more is received", () => {
   expect(received.map(text)).toEqual(["a", "b", "c"]);
 });
 
-test("an address does not change after the next call", () => {
+test("an address does not change when the next one is received", () => {
   using place = new Place("AF_INET");
   using receiver = place.bound(SOCK_DGRAM);
   using one = place.bound(SOCK_DGRAM);
@@ -111,7 +111,7 @@ test("bytes are correct with a garbage collection after every call", () => {
   }
 }, 180_000);
 
-test("datagrams and addresses are correct with garbage collections in between", () => {
+test("datagrams and addresses are correct with a garbage collection after every send", () => {
   using place = new Place("AF_UNIX abstract");
   using pair = place.datagrams();
   const from = pair.client.getsockname();
