@@ -30,8 +30,8 @@ static void *forward_events(void *argument) {
 }
 
 /*
- * Starts the thread, which waits on `epfd`, writes to `socket` and closes both when it exits. If its Worker is terminated,
- * it also closes every fd that the Worker left open.
+ * Starts the thread, which waits on `epfd`, writes to `socket`, and closes both when it exits. If its Worker is
+ * terminated, it also closes every fd that the Worker left open.
  */
 int start_bridge_thread(int epfd, int socket, int is_worker) {
   size all[16], before[16];
@@ -43,7 +43,7 @@ int start_bridge_thread(int epfd, int socket, int is_worker) {
   bridge_socket = socket;
   belongs_to_worker = is_worker;
   is_being_joined = 0;
-  c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* the new thread inherits this mask: other threads handle signals */
+  c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* the new thread inherits it: others handle signals */
   error = c_pthread_create(&bridge_thread, 0, forward_events, 0);
   c_pthread_sigmask(2 /* SIG_SETMASK */, before, 0);
   return -error;

@@ -264,7 +264,7 @@ struct addrinfo {
   struct addrinfo *next;
 };
 
-/* Writes up to `max` addresses of a host, for stream sockets. Returns the number of addresses, or a negative EAI_ code. */
+/* Writes up to `max` addresses of a host, for stream sockets. Returns how many, or a negative EAI_ code. */
 int getaddrinfo(const char *host, struct address *out, int max) {
   struct addrinfo hints = {0, 0, 1 /* SOCK_STREAM */}, *list = 0, *each;
   int n = 0, i, error = c_getaddrinfo(host, 0, &hints, (void **)&list);

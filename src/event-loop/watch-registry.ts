@@ -41,8 +41,8 @@ export class WatchRegistry {
   readonly #watches = new Map<number, RegisteredWatch>();
   readonly #byFd = new Map<number, RegisteredWatch>();
   /**
-   * Tokens of closed watches whose registration may still exist, because their fd was closed first and a duplicate keeps
-   * the open file description alive; see epoll(7), Q6.
+   * Tokens of closed watches whose registration may still exist, because their fd was closed first and a duplicate
+   * keeps the open file description alive; see epoll(7), Q6.
    */
   readonly #staleTokens = new Set<number>();
   #refs = 0;

@@ -181,8 +181,9 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   }
 
   /**
-   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask. Between steps, the file
-   * descriptor is not watched. The iterator ends when the watch is closed, and leaving a `for await` loop closes the watch.
+   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask. Between steps, the
+   * file descriptor is not watched. The iterator ends when the watch is closed. Leaving a `for await` loop closes the
+   * watch.
    *
    * @throws {TypeError} if the watch has a callback
    */

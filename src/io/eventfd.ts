@@ -1,4 +1,4 @@
-// class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, including that of another thread.
+// class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, even from another thread.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
 import { check, invalidType, outOfRange } from "../kernel/errors.ts";

@@ -45,7 +45,7 @@ export class Signals implements Disposable {
    * @param signals the names of the signals
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
    * @throws {TypeError} if a name is not the name of a signal
-   * @throws {Error} if a signal is already caught by another Signals object or by a server's `run`; if called in a Worker
+   * @throws {Error} if a signal is already caught by another Signals object or by a server's `run`, or in a Worker
    */
   constructor(signals: readonly SignalName[]);
   /** @internal `sys` replaces the kernel's system calls */

@@ -161,7 +161,7 @@ export class Socket extends OwnedFd {
   connect(address: AddressLike): boolean {
     const fd = this.open("connect");
     const result = this.sys.connect(fd, encodeAddress(this.sys, address, this.family));
-    if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR, connecting continues in the background
+    if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR, it continues
     if (result < 0) throw new ErrnoError(-result, "connect", { fd, ...this.#endpoint(address) });
     return true;
   }
@@ -236,7 +236,8 @@ export class Socket extends OwnedFd {
    * @param flags MSG_CONFIRM, …
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EMSGSIZE if the datagram is too long; EISCONN if the socket is connected
-   * @throws {ErrnoError} ECONNREFUSED or ENOENT if no socket has this address; EACCES or EPERM without permission; EPIPE
+   * @throws {ErrnoError} ECONNREFUSED or ENOENT if no socket has this address; EACCES or EPERM without permission
+   * @throws {ErrnoError} EPIPE if the socket was shut down for writing
    * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
    * @throws {ClosedError} if this object is closed
    * @see sendto(2)

@@ -28,7 +28,7 @@ interface ErrnoTables {
 
 let tables: ErrnoTables | undefined;
 
-/** Returns the tables of node:os and node:util. The first error loads them, because loading takes a few milliseconds. */
+/** Returns the tables of node:os and node:util. Loading them takes a few milliseconds, so the first error does it. */
 function errnoTables(): ErrnoTables {
   if (tables !== undefined) return tables;
   const os = process.getBuiltinModule("node:os");

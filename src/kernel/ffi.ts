@@ -11,9 +11,9 @@ type Bytes = Uint8Array | Int32Array;
 /**
  * The system calls. Each returns a number >= 0, or -errno; none throws or allocates.
  *
- * Every call takes memory as a view, not as a stored address. A view is as fast, keeps the buffer alive during the call,
- * and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An address argument is 132 bytes:
- * a 32-bit length, then the sockaddr; see address.ts.
+ * Every call takes memory as a view, not as a stored address. A view is as fast, keeps the buffer alive during the
+ * call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An address argument is 132
+ * bytes: a 32-bit length, then the sockaddr; see address.ts.
  */
 export interface Syscalls {
   epoll_create1(flags: number): number;
@@ -217,7 +217,7 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
   }
 }
 
-/** Binds the functions with linkSymbols: the engine inlines its calls, and calls of cc's symbols take three times as long. */
+/** Binds the functions with linkSymbols, whose calls the engine inlines: calls of cc's symbols are three times as slow. */
 function link<Functions>(
   addressOf: (name: Uint8Array) => number | null,
   signatures: Signatures<Functions>,

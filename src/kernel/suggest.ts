@@ -5,7 +5,7 @@ const MAX_DISTANCE = 2;
 const SHORT_WORD = 3;
 
 /**
- * Returns the candidate closest to `word`, or undefined. A candidate must be at most two edits away or start with `word`.
+ * Returns the candidate closest to `word`, or undefined. It is at most two edits away, or it starts with `word`.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();

@@ -18,8 +18,9 @@ import { type Watch, watch } from "../event-loop/watch.ts";
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void;
 
 /**
- * Watches file descriptors as the npm package `epoll` does. An added file descriptor keeps the process alive until it is
- * removed. Pending events of a removed file descriptor are dropped. Unlike those of the package, errors have a `code`.
+ * Watches file descriptors as the npm package `epoll` does. An added file descriptor keeps the process alive until it
+ * is removed. Pending events of a removed file descriptor are dropped. Unlike those of the package, errors have a
+ * `code`.
  *
  * @see https://www.npmjs.com/package/epoll
  * @example

@@ -3,8 +3,8 @@
 const MARKER = "EPOLL_HELLO_TEST_RUN";
 const id = crypto.randomUUID();
 
-// All descendants inherit the marker. The watchdog runs in its own session, where Ctrl-C does not reach it, and reads from
-// a pipe whose write end only this process holds. At end of file, it kills every process that has the marker.
+// All descendants inherit the marker. The watchdog runs in its own session, where Ctrl-C does not reach it, and reads
+// from a pipe whose write end only this process holds. At end of file, it kills every process that has the marker.
 const watchdog = `
   cat >/dev/null
   for round in 1 2 3; do

@@ -22,8 +22,8 @@ export interface Program {
 const running = new Set<Bun.Subprocess>();
 
 /**
- * Kills all programs that a test has started. Every test file that starts programs passes this function to `afterEach`: an
- * `afterEach` in this file would apply only to the first test file.
+ * Kills all programs that a test has started. Every test file that starts programs passes this function to `afterEach`:
+ * an `afterEach` in this file would apply only to the first test file.
  */
 export async function endPrograms(): Promise<void> {
   for (const child of running) child.kill("SIGKILL");

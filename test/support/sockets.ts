@@ -17,7 +17,7 @@ export const kinds: readonly Kind[] = ["AF_INET", "AF_INET6", "AF_UNIX path", "A
 
 let places = 0;
 
-/** Addresses to which sockets of one kind can be bound: on loopback, in a temporary directory, or unique abstract names. */
+/** Addresses that sockets of one kind can be bound to: on loopback, in a temporary directory, or abstract names. */
 export class Place implements Disposable {
   readonly kind: Kind;
   readonly family: number;
@@ -215,8 +215,8 @@ export function everySocketIsClosed(): void {
 }
 
 /**
- * Returns a port that is currently free at all of the addresses. A port that is free at one address can be in use by a client
- * at another, or in TIME_WAIT.
+ * Returns a port that is currently free at all of the addresses. A port that is free at one address can be in use at
+ * another, by a client or in TIME_WAIT.
  */
 export function freePort(...addresses: readonly [string, ...string[]]): number {
   for (;;) {

@@ -27,8 +27,8 @@ export async function typedInto(commands: string[], args: string[]): Promise<Ses
 }
 
 /**
- * Replaces everything that differs from run to run: the fd of the listener by L, of the first connection by C and of the
- * epoll instance by EP, addresses by HERE, and dates by NOW.
+ * Replaces everything that differs from run to run: the fd of the listener with L, of the first connection with C and of
+ * the epoll instance with EP, addresses with HERE, and dates with NOW.
  */
 export function withStableNames(stdout: string): string {
   const names: [string | undefined, string][] = [

@@ -78,7 +78,7 @@ test(
         if (sent % 5_000 === 0) Bun.gc(true);
         random = (random * 1_103_515_245 + 12_345) & 0x7fffffff;
         const way = (random >>> 16) % 100;
-        // Send immediately, in the next iteration, while the bridge is re-armed, after that, or after reopening the watch.
+        // Immediately, in the next iteration, while the bridge is re-armed, after that, or after reopening the watch.
         if (way < 20) send();
         else if (way < 50) setImmediate(send);
         else if (way < 80) setImmediate(() => setImmediate(send));

@@ -28,7 +28,7 @@ everyFdIsClosed();
 const named = (...masks: number[]): [name: string, mask: number][] => masks.map((mask) => [formatMask(mask), mask]);
 const EINVAL: [string, string] = ["EINVAL", "epoll_ctl"];
 
-/** Writes to a FIFO that a waiting process and a second epoll instance watch. Returns the event of the second instance. */
+/** Writes to a FIFO that a waiting process and a second epoll instance watch. Returns the event of the latter. */
 async function secondOfTwo(extra: number): Promise<string> {
   using fifo = new Fifo();
   using epoll = new Epoll();
