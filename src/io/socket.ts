@@ -237,7 +237,7 @@ export class Socket extends OwnedFd {
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EMSGSIZE if the datagram is too long; EISCONN if the socket is connected
    * @throws {ErrnoError} ECONNREFUSED or ENOENT if no socket has this address; EACCES or EPERM without permission
-   * @throws {ErrnoError} EPIPE if the socket was shut down for writing
+   * @throws {ErrnoError} EPIPE if the socket was shut down for writing, or if it is a TCP socket that is not connected
    * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
    * @throws {ClosedError} if this object is closed
    * @see sendto(2)
