@@ -1,6 +1,6 @@
 // curl http://127.0.0.1:8805        (two processes answer in turn)
 //
-// Connections passed between processes: the parent accepts, and passes each fd to a child (SCM_RIGHTS).
+// Connections passed between processes: the parent accepts them, and passes each fd to a child (SCM_RIGHTS).
 
 import { EPOLLIN, Socket, socketpair, watch } from "epoll-hello";
 

@@ -1,7 +1,7 @@
 // nc 127.0.0.1 8804        (then type: set a 1, get a, info, quit)
 //
-// A line-based protocol. A line may arrive in several pieces, and a piece may hold several lines. A client whose line is too
-// long is disconnected.
+// A line-based protocol. A line may arrive in several chunks, and a chunk may contain several lines. A client whose line is
+// too long is disconnected.
 
 import { EpollServer, type ServerSocket } from "epoll-hello";
 
