@@ -1,4 +1,4 @@
-// The examples: each runs unchanged, does what its first comment says, and stays short.
+// The examples: each runs unchanged, does what its first comment says, and is short.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -101,7 +101,7 @@ test("5-udp answers each datagram", async () => {
   }
 });
 
-test("6-fetch answers, and answers errors", async () => {
+test("6-fetch responds to its routes, and to errors", async () => {
   const program = start(["bun", join(examples, "6-fetch.ts"), "0"]);
   const [, url = ""] = await program.output(/listening on (\S+)/);
   expect(await (await fetch(`${url}/hello?name=you`)).text()).toBe("Hello, you!\n");
@@ -173,7 +173,7 @@ test("8-line-protocol answers line by line, and disconnects a client whose line 
 });
 
 test.skipIf(Bun.which("python3") === null)(
-  "9-serial prints lines from the device, sends typed lines, and says when it is unplugged",
+  "9-serial prints lines from the device, sends typed lines, and reports when it is unplugged",
   async () => {
     const device = start([
       "python3",
@@ -233,13 +233,13 @@ test("11-metronome counts its beats and exits", async () => {
   let last = 0;
   for (const line of stdout.trimEnd().split("\n")) {
     const [, sound, beat, missed = "0"] = /^(TICK|tock) (\d+)(?:, (\d+) missed)?$/.exec(line) ?? [line];
-    last += 1 + Number(missed); // on a busy machine it is late, and reports by how much
+    last += 1 + Number(missed); // on a busy machine it is late, and reports the missed beats
     expect([sound, Number(beat)]).toEqual([last % 4 === 1 ? "TICK" : "tock", last]);
   }
   expect(last).toBeGreaterThanOrEqual(8);
 });
 
-test("12-chat announces who joins and leaves, and passes on lines", async () => {
+test("12-chat announces members that join and leave, and forwards lines", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const path = join(folder, "chat.sock");
@@ -275,7 +275,7 @@ test("12-chat announces who joins and leaves, and passes on lines", async () => 
   }
 });
 
-test("13-fd-passing has two processes answer in turn on connections that a third accepted", async () => {
+test("13-fd-passing serves connections that one process accepted from two others in turn", async () => {
   const program = start(["bun", join(examples, "13-fd-passing.ts"), "0"]);
   const [, port] = await program.output(/port: (\d+)/);
   const answers: string[] = [];
