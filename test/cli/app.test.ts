@@ -189,7 +189,7 @@ test("listens on the address that the app exports, unless the command line has o
   expect(await urlOf(app, "--unix", unix)).toBe(`unix:${unix}`);
 });
 
-test("listens on the Unix socket that the app exports, unless the command line has a port", async () => {
+test("listens on the unix socket that the app exports, unless the command line has a port", async () => {
   writeApp();
   const unix = join(folder, "app.sock");
   const app = writeApp(`export default { unix: ${JSON.stringify(unix)}, fetch: () => new Response("hi") };`);

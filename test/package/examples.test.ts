@@ -22,7 +22,7 @@ test("each is numbered, has at most 60 lines, and starts with the command to try
   }
 });
 
-test("1-hello answers with its response", async () => {
+test("1-hello sends its response", async () => {
   const program = start(["bun", join(examples, "1-hello.ts"), "0"]);
   const [, url = ""] = await program.output(/listening on (\S+)/);
   expect(await (await fetch(`${url}/you`)).text()).toBe("Hello from Epoll server!");
@@ -68,7 +68,7 @@ test("3-edge-triggered reports unread bytes again only when level-triggered", as
   ]);
 });
 
-test("4-unix-socket answers over a unix socket", async () => {
+test("4-unix-socket responds over a unix socket", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const unix = join(directory, "example.sock");
@@ -83,7 +83,7 @@ test("4-unix-socket answers over a unix socket", async () => {
   }
 });
 
-test("5-udp answers each datagram", async () => {
+test("5-udp echoes each datagram", async () => {
   const program = start(["bun", join(examples, "5-udp.ts"), "0"]);
   const [, port] = await program.output(/port: (\d+)/);
   const socket = new Socket(AF_INET, SOCK_DGRAM);
@@ -113,7 +113,7 @@ test("6-fetch responds to its routes, and to errors", async () => {
   expect((await fetch(`${url}/none`)).status).toBe(404);
 });
 
-/** Sends each line once the previous one is answered; returns everything received. */
+/** Sends each line after the response to the previous one. Returns everything received. */
 async function converse(port: number, lines: string[]): Promise<string> {
   let text = "";
   const closed = Promise.withResolvers<void>();
@@ -163,7 +163,7 @@ test("7-socket-echo echoes more than it buffers", async () => {
   client.end();
 });
 
-test("8-line-protocol answers line by line, and disconnects a client whose line is too long", async () => {
+test("8-line-protocol responds line by line, and disconnects a client whose line is too long", async () => {
   const program = start(["bun", join(examples, "8-line-protocol.ts"), "0"]);
   const [, port] = await program.output(/listening on (\d+)/);
   expect(await converse(Number(port), ["set a 1 2\nget a\nwhat\n", "quit\n"])).toBe(
@@ -278,11 +278,11 @@ test("12-chat announces members that join and leave, and forwards lines", async 
 test("13-fd-passing serves connections that one process accepted from two others in turn", async () => {
   const program = start(["bun", join(examples, "13-fd-passing.ts"), "0"]);
   const [, port] = await program.output(/port: (\d+)/);
-  const answers: string[] = [];
-  for (let i = 0; i < 4; i++) answers.push(await (await fetch(`http://127.0.0.1:${port}`)).text());
-  expect(new Set(answers).size).toBe(2);
-  expect([answers[0], answers[1]]).toEqual([answers[2], answers[3]]);
-  expect(answers.join("")).not.toContain(` ${program.pid} `);
+  const responses: string[] = [];
+  for (let i = 0; i < 4; i++) responses.push(await (await fetch(`http://127.0.0.1:${port}`)).text());
+  expect(new Set(responses).size).toBe(2);
+  expect([responses[0], responses[1]]).toEqual([responses[2], responses[3]]);
+  expect(responses.join("")).not.toContain(` ${program.pid} `);
 });
 
 test("14-hono serves one app on both servers and shuts down cleanly", async () => {

@@ -26,7 +26,7 @@ export const PAGES: readonly Page[] = [
   {
     file: "socket.md",
     title: "Sockets",
-    intro: "Non-blocking TCP, UDP and Unix domain sockets: socket(7), with the method names of Python's `socket`.",
+    intro: "Non-blocking TCP, UDP and unix sockets: socket(7), with the method names of Python's `socket`.",
     guide: "sockets.md",
     module: "epoll-hello",
     sources: ["io/socket", "kernel/address", "kernel/control-messages", "kernel/tcp-info"],

@@ -70,7 +70,7 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "PATH",
     expects: "a path, or @NAME for an abstract socket",
-    description: "listen on a Unix socket instead; @NAME: an abstract socket",
+    description: "listen on a unix socket instead; @NAME: an abstract socket",
   },
   fd: {
     type: "string",

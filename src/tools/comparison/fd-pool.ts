@@ -26,7 +26,7 @@ interface Subset {
 }
 
 /**
- * A pool of Unix socket pairs, because servers wait for sockets.
+ * A pool of unix socket pairs, because servers wait for sockets.
  *
  * Exactly one fd of the current subset is readable: the middle one, so that a linear scan visits half of the subset.
  */
