@@ -153,7 +153,7 @@ export class AcceptThrottle {
     }
   }
 
-  /** EPOLLEXCLUSIVE cannot be modified, only registered again; pending connections are then reported immediately (epoll_ctl(2)). */
+  /** EPOLLEXCLUSIVE cannot be modified, only registered again, which reports pending connections immediately (epoll_ctl(2)). */
   #openExclusive(nowMs: number): void {
     const isFirst = !this.#isRegistered;
     this.#isRegistered = this.isOpen = true;

@@ -14,7 +14,7 @@ export const UNREGISTERED = -1;
 /** Chunks of up to this many bytes in total are joined and sent with one call. */
 const JOIN_BYTES = 65_536;
 
-/** Chunks that were sent are dropped once there are this many, all at once. */
+/** Sent chunks are removed from the queue in batches of this size. */
 const MAX_SENT_CHUNKS = 16;
 
 interface Chunk {

@@ -53,9 +53,9 @@ export interface EpollServerOptions {
    */
   response?: string | Uint8Array | StaticResponse | undefined;
   /**
-   * A web-standard handler that responds to each request, such as a Hono app's `app.fetch`. A Response that is available immediately,
-   * or after microtasks have run, is sent within the same iteration. A handler that waits for anything else (a timer, another
-   * server) needs Bun's event loop: use `start()`.
+   * A web-standard handler that responds to each request, such as a Hono app's `app.fetch`. A Response that is available
+   * immediately, or after microtasks have run, is sent within the same iteration. A handler that waits for anything else (a
+   * timer, another server) needs Bun's event loop: use `start()`.
    */
   fetch?: FetchHandler | undefined;
   /**
@@ -97,7 +97,10 @@ export interface EpollServerOptions {
   minBodyRate?: number | undefined;
   /** How long a connection may be idle between two requests, in milliseconds. Default: 60000. */
   idleTimeoutMs?: number | undefined;
-  /** How long a client may go without reading any of its response, in milliseconds. Then the connection is reset. Default: 30000. */
+  /**
+   * How long a client may go without reading any of its response, in milliseconds. Then the connection is reset. Default:
+   * 30000.
+   */
   writeTimeoutMs?: number | undefined;
   /** Called for each request when its response is sent, or when it is rejected with 408 or 431. */
   onRequest?: ((request: RequestInfo) => void) | undefined;

@@ -210,7 +210,7 @@ export class RunLoop implements ConnectionOwner {
     return n;
   }
 
-  // ---- the four branches ----
+  // ---- the four branches of the original program ----
 
   /** EPOLLIN on a listening socket: connections are pending. */
   #accept(listener: number): void {
@@ -472,7 +472,7 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.close(connection);
   }
 
-  /** Tries to send first: EPOLLOUT is reported only once a third of the send buffer is free, and a slow reader may have freed less. */
+  /** Tries to send first: EPOLLOUT requires a third of the send buffer to be free, and a slow reader may have freed less. */
   #onWriteTimeout(connection: Connection): void {
     const { bytesOut } = this;
     this.#send(connection);

@@ -13,8 +13,8 @@ export interface StoppableServer {
 }
 
 /**
- * Starts the server on Bun's event loop, and waits until it has stopped, as `run` does while it blocks the thread. The first signal
- * lets pending requests finish; the second closes everything immediately.
+ * Starts the server on Bun's event loop and waits until it has stopped, as `run` does while blocking the thread. The first
+ * signal lets pending requests finish; the second closes everything immediately.
  *
  * @param onRunning called when the server accepts connections
  * @returns the signal that stopped the server; undefined if it was stopped otherwise

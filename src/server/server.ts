@@ -125,9 +125,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   /**
    * Serves until stopped by SIGINT, SIGTERM or a call of `stop` in a callback. Blocks the thread.
    *
-   * The first signal lets pending requests finish; the second closes everything immediately. Signals are caught on the main thread
-   * only, and their dispositions are restored at the end. If a callback adds its own listener for one of the signals with
-   * `process.on`, that replaces the server's. If a callback throws, everything is closed and `run` throws the error.
+   * The first signal lets pending requests finish; the second closes everything immediately. Signals are caught on the main
+   * thread only, and their dispositions are restored at the end. If a callback adds its own listener for one of the signals
+   * with `process.on`, that replaces the server's. If a callback throws, everything is closed and `run` throws the error.
    *
    * @param onRunning called once signals are caught, before the first wait
    * @returns the signal that stopped the server; undefined if it was stopped otherwise

@@ -11,7 +11,7 @@ const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 /**
  * Catches the stop signals from its construction until `close`.
  *
- * A handler and EINTR would not be enough: the kernel may deliver the signal to another thread, and epoll_wait would go on
+ * A handler and EINTR would not be enough: the kernel may deliver the signal to another thread, and epoll_wait would keep
  * waiting.
  */
 export class StopSignals {

@@ -6,5 +6,5 @@ export const LISTENER = 0;
 /** The fds that are watched with `onReadable`. */
 export const WATCHED_FD = 1;
 
-/** The first token of a connection. Each has its own, so that a stale event of an earlier connection with the same fd is detected. */
+/** The first token of a connection. Each connection has its own, so that stale events for a reused fd are detected. */
 export const FIRST_CONNECTION = 2;

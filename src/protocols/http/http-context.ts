@@ -1,4 +1,4 @@
-// The state that all HTTP connections of a server share: limits, counters, the server's own responses, and the application's callbacks.
+// The state that all HTTP connections of a server share: limits, counters, the server's responses, the application's callbacks.
 
 import type { Clock } from "../../kernel/clock.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
