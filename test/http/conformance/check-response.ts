@@ -12,7 +12,7 @@ export interface Circumstances {
   kind: Kind;
   response: EpollServerOptions["response"];
   date: string;
-  /** What its Connection field has to say: that the connection stays open, that it closes, or either. */
+  /** What the Connection field must say: that the connection stays open, that it closes, or either. */
   says: "stays" | "closes" | "either";
 }
 
