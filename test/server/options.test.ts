@@ -69,7 +69,7 @@ for (const [kind, table] of [
   [RangeError, ranges],
 ] as const) {
   for (const [name, values] of Object.entries(table)) {
-    test(`${name}: ${kind.name} for ${values.map((value) => Bun.inspect(value).slice(0, 20)).join(", ")}`, () =>
+    test(`${name}: ${kind.name} for ${values.map((value) => Bun.inspect(value, { compact: true }).slice(0, 20)).join(", ")}`, () =>
       leavesNoFd(() => {
         for (const value of values) {
           const make = (): EpollServer => new EpollServer({ [name]: value });
