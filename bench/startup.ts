@@ -1,4 +1,4 @@
-// Benchmark of the time from a program's start to its first response, for EpollServer and Bun.serve, with a new process each time.
+// Benchmark of the time from process start to the first response, for EpollServer and Bun.serve, with a new process each time.
 //
 //   bun bench/startup.ts [rounds]
 

@@ -15,7 +15,7 @@ const tab = await context.newPage();
 await tab.goto(it.page.controlUrl); // before the breakpoint: source positions are recorded only while a page is open
 await tab.waitForSelector(".timeline");
 
-// A request that is finished, two clients that stay connected, and a breakpoint at the recv of a third.
+// One finished request, two clients that stay connected, and a breakpoint at the recv of another client.
 await it.send({ kind: "start-client", client: "request" });
 await it.send({ kind: "start-client", client: "partial-head" });
 await it.send({ kind: "start-client", client: "silent" });

@@ -66,7 +66,7 @@ test("--inspect --fd shows a server on an inherited socket", async () => {
   }
 });
 
-test("--inspect=PORT with a port in use: exit code 1, and the server is stopped", async () => {
+test("--inspect=PORT with a port in use stops the server with exit code 1", async () => {
   const { page } = await startInspected();
   const { port } = new URL(page);
   const { code, stderr } = await run(["bun", cli, "--port", "0", `--inspect=${port}`]);
@@ -168,7 +168,7 @@ test.each([
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],
   [["replay", "file", "--inspect", "--step"], "--inspect cannot be used with --step", 2],
-] as const)("%p: says %p, exit code %d", async (args, message, expected) => {
+] as const)("%p fails with %p and exit code %d", async (args, message, expected) => {
   const { code, stderr } = await run(["bun", cli, ...args]);
   expect(stderr).toContain(message);
   expect(code).toBe(expected);

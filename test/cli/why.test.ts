@@ -47,7 +47,7 @@ test("--json prints the measurements and the machine, and nothing else", async (
       expect(Number.isFinite(ns)).toBe(true);
       expect(ns).toBeGreaterThan(0);
     }
-    if (fds <= 500) expect(select).not.toBeNull(); // 1000 too, unless this test inherited many fds
+    if (fds <= 500) expect(select).not.toBeNull(); // also at 1000, unless this test inherited many fds
     if (fds >= 1024) expect(select).toBeNull();
   }
 });
@@ -102,20 +102,20 @@ test.skipIf(Bun.which("script") === null)(
   },
 );
 
-test("the soft limit of open files does not matter, the hard one does", async () => {
+test("measures beyond the soft limit of open files, up to the hard limit", async () => {
   const script = 'ulimit -Sn 256 && exec "$0" "$@"';
   const { stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500", "--json"]);
   expect((JSON.parse(stdout) as Measurements).steps.at(-1)?.fds).toBe(500);
 });
 
-test("with a low hard limit, measures as far as possible, and says so", async () => {
+test("with a low hard limit, measures as far as possible, and prints the limit", async () => {
   const script = 'ulimit -n 256 && exec "$0" "$@"';
   const { code, stdout } = await run(["sh", "-c", script, process.execPath, cli, "why", "--max", "500"]);
   expect(stdout).toMatch(/^Measured up to \d+ instead of 500 file descriptors: this process may open 256\s+files/m);
   expect(code).toBe(0);
 });
 
-test("with a hard limit that is too low for any measurement: exit code 1, and what to do", async () => {
+test("exits with code 1 and a hint if the hard limit is too low for any measurement", async () => {
   const script = 'ulimit -n 40 && exec "$0" "$@"';
   const { code, stdout, stderr } = await run(["sh", "-c", script, process.execPath, cli, "why"]);
   expect(stderr).toMatch(/this process may open only 40 files; raise the limit/);
@@ -137,7 +137,7 @@ const wrong: [flags: string[], message: RegExp][] = [
 ];
 
 for (const [flags, message] of wrong) {
-  test(`why ${flags.join(" ")}: exit code 2, and what to do`, async () => {
+  test(`why ${flags.join(" ")} exits with code 2, and says what to do`, async () => {
     const { code, stdout, stderr } = await run(["bun", cli, "why", ...flags]);
     expect(stderr).toMatch(message);
     expect(stderr).toContain("epoll-hello why --help");
@@ -146,13 +146,13 @@ for (const [flags, message] of wrong) {
   });
 }
 
-test("why after other flags: exit code 2, and where it belongs", async () => {
+test("rejects why after other flags with exit code 2, and says where it belongs", async () => {
   const { code, stderr } = await run(["bun", cli, "--quiet", "why"]);
   expect(stderr).toContain("why must come first: epoll-hello why");
   expect(code).toBe(2);
 });
 
-test("an SVG file that cannot be written: exit code 1 before measuring", async () => {
+test("exits with code 1 before measuring if the SVG file cannot be written", async () => {
   for (const [file, message] of [
     [join(directory, "no", "such", "why.svg"), "ENOENT"],
     [directory, "EISDIR"],
@@ -164,7 +164,7 @@ test("an SVG file that cannot be written: exit code 1 before measuring", async (
   }
 });
 
-test("an existing file is kept until the new chart is complete", async () => {
+test("keeps an existing file until the new chart is complete", async () => {
   const file = join(directory, "old.svg");
   writeFileSync(file, "old");
   const script = 'ulimit -n 40 && exec "$0" "$@"'; // fails after the check, before the chart is written

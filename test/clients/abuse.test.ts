@@ -1,4 +1,4 @@
-// 1,500 slow clients at once: the server closes all of them, and keeps answering a normal client.
+// 1,500 concurrent slow clients: the server closes all of them, and keeps responding to a normal client.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
@@ -27,7 +27,7 @@ const INTERVAL_MS = 20;
 interface Slow {
   /** Sent at the start. */
   first: string;
-  /** Sent at each interval; undefined for a client that only does not read. */
+  /** Sent at each interval; undefined for a client that just does not read. */
   next?: string;
 }
 
@@ -52,7 +52,7 @@ const slow: Record<string, Slow[]> = {
 };
 
 for (const blocks of [true, false]) {
-  test(`answers a normal client, closes the slow ones, and keeps nothing of them: ${blocks ? "run()" : "start()"}`, async () => {
+  test(`responds to a normal client, closes the slow ones, and leaks nothing: ${blocks ? "run()" : "start()"}`, async () => {
     await using server = await FetchServer.start({ blocks, options, file: process.execPath });
     const { fds } = server;
     let inUse = 0;
@@ -80,7 +80,7 @@ for (const blocks of [true, false]) {
   });
 }
 
-/** Runs all slow clients until the server has closed the last one; counts how they ended. A normal client sends requests meanwhile. */
+/** Runs all slow clients until the server has closed the last one; counts their outcomes. Meanwhile a normal client sends requests. */
 function wave(server: FetchServer): Record<string, Record<string, number>> {
   const fates: Record<string, Record<string, number>> = {};
   const alive = new Map<number, { client: Client; kind: string; next: string | undefined }>();

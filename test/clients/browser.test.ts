@@ -1,4 +1,4 @@
-// A real browser: pages with images, fetch() with streams in both directions, forms, aborted requests.
+// Chromium: pages with images, fetch() with streams in both directions, forms, aborted requests.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";

@@ -1,4 +1,4 @@
-// A test run that is killed takes its processes with it, those of its children included.
+// A killed test run leaves no processes behind, including those of its children.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";

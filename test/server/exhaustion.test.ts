@@ -67,7 +67,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
         }
         expect(clients.count).toBe(admitted);
 
-        first?.close(); // one closes, the next one is accepted
+        first?.close(); // then the next one is accepted
         await clients.waitForResponses(admitted + 1);
         while (clients.count < CLIENTS) {
           const before = clients.count;
@@ -87,7 +87,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       expect(server.all("warning")).toHaveLength(2);
     }));
 
-  test(`accepts again when other file descriptors are closed, although no connection closes, ${mode}`, () =>
+  test(`accepts again when other file descriptors are closed, even if no connection closes, ${mode}`, () =>
     leavesNoFd(async () => {
       const options = { maxFds: MAX_FDS, heldFds: 30, commands: true };
       await using server = await ServerProcess.start(modes[mode], options);

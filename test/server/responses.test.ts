@@ -118,7 +118,7 @@ for (const kind of kinds) {
         expect(client.rest()).toBe("");
       });
 
-      test("a request body of 1 MB: the response can be read, whatever happened to the body", () => {
+      test("a request body of 1 MB: the response can be read, whatever happens to the body", () => {
         using client = new Client(address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
         const send = (): void => client.send(Buffer.alloc(1_000_000, "b"));
         if (modes[mode].eager) {

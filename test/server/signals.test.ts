@@ -21,7 +21,7 @@ function isRefusing(server: ServerProcess): boolean {
 }
 
 for (const mode of modeNames) {
-  test(`responds with Connection: close to a request of which half was received before SIGTERM, ${mode}`, async () => {
+  test(`responds with Connection: close to a request that was half received before SIGTERM, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode]);
     using half = new Client(server.address, GET.slice(0, 20));
     using idle = new Client(server.address, GET);
@@ -42,7 +42,7 @@ for (const mode of modeNames) {
     expect(await server.exited).toBe(0);
   });
 
-  test(`sends a large response completely although SIGINT arrives meanwhile, ${mode}`, async () => {
+  test(`sends a large response completely even if SIGINT arrives meanwhile, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode], { bodyBytes: 8_000_000 });
     using client = new Client(server.address, GET);
     using other = new Client(server.address, "HEAD / HTTP/1.0\r\n\r\n");
@@ -81,7 +81,7 @@ test("a signal stops each of many servers in a row, and also reaches listeners o
   }
 });
 
-test("a signal while many clients send requests: each gets a complete response or none", async () => {
+test("after a signal while many clients send requests, each gets a complete response or none", async () => {
   for (let attempt = 0; attempt < 5; attempt++) {
     await using server = await ServerProcess.start();
     const clients = Array.from({ length: 200 }, () => new Client(server.address));

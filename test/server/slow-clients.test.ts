@@ -31,7 +31,7 @@ for (const mode of both) {
     expect(stats).toMatchObject({ timeouts: 1, open: 0, requests: 3 });
   });
 
-  test(`after headerTimeoutMs: 408 for half a head, and a silent connection is closed without a response, ${mode}`, async () => {
+  test(`after headerTimeoutMs, responds with 408 to half a head, and closes a silent connection without a response, ${mode}`, async () => {
     await using server = await ServerProcess.start({ ...modes[mode], headerTimeoutMs: 400 });
     const { fds } = server;
     const begun = performance.now();
@@ -59,7 +59,7 @@ for (const mode of both) {
   });
 }
 
-test("closes an idle connection after idleTimeoutMs, and not one that keeps sending requests", async () => {
+test("closes an idle connection after idleTimeoutMs, but not one that keeps sending requests", async () => {
   await using server = await ServerProcess.start({ idleTimeoutMs: 600 });
   const { fds } = server;
   using idle = new Client(server.address);

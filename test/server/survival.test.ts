@@ -33,11 +33,11 @@ afterAll(async () => {
   for (const { server } of servers.values()) await server[Symbol.asyncDispose]();
 });
 
-/** Does it to the server in each mode, then checks that the server is unharmed. */
-function survives(misfortune: string, happens: (server: ServerProcess, mode: Mode) => void): void {
-  test(misfortune, async () => {
+/** Runs `act` against the server in each mode, then checks that the server still works and has no additional fd open. */
+function survives(behavior: string, act: (server: ServerProcess, mode: Mode) => void): void {
+  test(behavior, async () => {
     for (const [mode, { server }] of servers) {
-      happens(server, mode);
+      act(server, mode);
       expect({ mode, status: ask(server.address, HEAD).status }).toEqual({ mode, status: 200 });
     }
     await waitUntilIdle(...[...servers.values()].map(({ server }) => server));
@@ -109,7 +109,7 @@ survives("resets with a thousand requests unanswered", ({ address }) => {
 
 survives("sends bytes that are not UTF-8", ({ address }, mode) => {
   const { status } = ask(address, "GET /\xff\xfe\xc3\x28\x80 HTTP/1.0\r\nX: \x00\xff\r\n\r\n");
-  expect(status).toBe(mode === "classic" ? 200 : 400); // the classic rule: a blank line ends a request, whatever it is
+  expect(status).toBe(mode === "classic" ? 200 : 400); // classic: a blank line ends a request, whatever it contains
 });
 
 survives("sends a TLS handshake", ({ address }, mode) => {
@@ -205,7 +205,7 @@ for (const mode of ["classic", "eager"] as const) {
   });
 }
 
-test("after all of this, the servers stop when asked to, and have counted every rejected request", async () => {
+test("finally, the servers stop on request and have counted every rejected request", async () => {
   for (const [mode, { server }] of servers) {
     const { stats, before, after } = await server.stop();
     expect(stats.open).toBe(0);

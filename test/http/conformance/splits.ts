@@ -34,8 +34,8 @@ function bytewise(part: string): string[] {
 function randomly(part: string, random: () => number): string[] {
   const count = 1 + Math.floor(random() * 7);
   const cuts = Array.from({ length: count }, () => Math.floor(random() * (part.length + 1)));
-  const places = [0, ...new Set(cuts), part.length].sort((a, b) => a - b);
-  return places.map((end, i) => part.slice(places[i - 1] ?? 0, end)).filter((piece) => piece !== "");
+  const positions = [0, ...new Set(cuts), part.length].sort((a, b) => a - b);
+  return positions.map((end, i) => part.slice(positions[i - 1] ?? 0, end)).filter((piece) => piece !== "");
 }
 
 /** Returns a generator of numbers from 0 to 1 (mulberry32), seeded with the text. */
