@@ -25,7 +25,7 @@ await eventually(
 );
 await it.send({ kind: "add-breakpoint", on: "event", value: "recv" });
 await it.send({ kind: "start-client", client: "half-close" });
-await it.waitFor("stopped");
+await it.waitFor("paused");
 
 await tab.waitForSelector(".source");
 await tab.click("tbody tr:last-child button");

@@ -5,7 +5,7 @@ import { type FdEntry, FdTable } from "./fd-table.ts";
 
 /** The maximum number of events in a sample. */
 export const MAX_EVENTS = 300;
-/** The maximum once events have to be omitted. */
+/** The maximum once events have been omitted. */
 const MAX_BUSY_EVENTS = 100;
 /** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
@@ -26,10 +26,8 @@ export interface SampleCounts {
   awayUs: number;
   /** Time in iterations, without epoll_wait. */
   workedUs: number;
-  /** Calls of recv and send that failed, nearly always with EAGAIN. */
-  again: number;
-  /** Time that tracing and sampling took. */
-  watchingUs: number;
+  /** Time spent on tracing and sampling. */
+  overheadUs: number;
 }
 
 export type Warning = TraceMoment & WarningEvent;
@@ -53,7 +51,7 @@ export interface Sample {
   omitted: number;
   /** All warnings since the last sample, up to a limit. */
   warnings: Warning[];
-  /** The open fds after the last event: all, or, if there are too many, those of these events first. */
+  /** The open fds after the last event. If there are too many, those of the events above come first. */
   entries: FdEntry[];
   /** The number of open fds. */
   open: number;
@@ -75,8 +73,7 @@ export class Sampler {
     blockedUs: 0,
     awayUs: 0,
     workedUs: 0,
-    again: 0,
-    watchingUs: 0,
+    overheadUs: 0,
   };
   #events: TraceEvent[] = [];
   #omitted = 0;
@@ -147,11 +144,9 @@ export class Sampler {
         return;
       case "recv":
         if (event.result > 0) counts.bytesIn += event.result;
-        else if (event.result < 0) counts.again++;
         return;
       case "send":
         if (event.result > 0) counts.bytesOut += event.result;
-        else if (event.result < 0) counts.again++;
         return;
       default:
     }

@@ -14,7 +14,7 @@ export class TestClients implements Disposable {
   readonly #sockets = new Map<string, Socket>();
   #count = 0;
 
-  /** Connects a client. Like all commands, returns what to print. */
+  /** Connects a client. Like the methods below, returns the text to print. */
   connect(address: Address): string {
     if (this.#sockets.size >= MAX_CLIENTS) {
       throw new Error(`${MAX_CLIENTS} clients are connected, which is the maximum: close some first`);
@@ -31,7 +31,10 @@ export class TestClients implements Disposable {
     return `${name} is connected from ${formatPeer(socket.getsockname())}`;
   }
 
-  /** @param name the client; default: the newest. @param text what to send; default: a GET request */
+  /**
+   * @param name the client; default: the newest
+   * @param text the data to send; default: a GET request
+   */
   send(name: string | undefined, text: string = REQUEST): string {
     const [client, socket] = this.#find(name);
     const bytes = Buffer.from(text, "latin1");

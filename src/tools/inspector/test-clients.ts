@@ -28,7 +28,7 @@ const DRIP_INTERVAL_MS = 250;
 const MAX_LIFETIME_MS = 120_000;
 const RECEIVE_BYTES = 65_536;
 const MAX_SHOWN_CHARACTERS = 60;
-/** A client that never reads logs its progress once per so many bytes. */
+/** A client that never reads logs its progress each time it has sent this many bytes. */
 const LOG_EVERY_BYTES = 100_000;
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -156,7 +156,7 @@ class TestClient implements Disposable {
       case "half-close":
         this.#send(REQUEST);
         this.#socket.shutdown(SHUT_WR);
-        return this.#log("called shutdown(SHUT_WR), still reads");
+        return this.#log("called shutdown(SHUT_WR), keeps reading");
       case "disconnect":
         return this.close("closed immediately");
       case "reset":
@@ -230,7 +230,7 @@ class TestClient implements Disposable {
     this.#watch?.modify(this.#output.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
   }
 
-  /** Sends requests without end, and reads no response. */
+  /** Keeps sending requests, and never reads a response. */
   #sendRequests(): void {
     if (this.#output.length === 0) this.#output = Buffer.from(REQUEST.repeat(100));
     const sent = this.#socket.send(this.#output);

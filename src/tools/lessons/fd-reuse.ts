@@ -49,7 +49,7 @@ export const fdReuse: Lesson = {
     runner.step(
       "The stale event",
       `The batch still contains an event that says fd ${number} is readable. That number now belongs to the new client, ` +
-        "which has sent nothing. With a blocking socket, recv would block here. " +
+        "which has sent nothing. On a blocking socket, recv would block here. " +
         "A program that took the event for a hangup would close the wrong connection.",
     );
     runner.check("the file descriptor of the new connection is", newcomer.fileno(), number);

@@ -171,10 +171,10 @@ function InterestDiff({ store }: { store: Store }): JSX.Element | null {
   const { interestDiff: diff } = store;
   return (
     <div class="interest-diff">
-      <button type="button" disabled={!store.isStopped} onClick={() => void store.compareInterest()}>
+      <button type="button" disabled={!store.isPaused} onClick={() => void store.compareInterest()}>
         Compare with the kernel
       </button>{" "}
-      {store.isStopped ? null : <small>only while the loop is paused</small>}
+      {store.isPaused ? null : <small>only while the loop is paused</small>}
       {diff === undefined ? null : diff.messages.length === 0 ? (
         <p role="status">No differences: all {diff.registered} registered masks match the kernel's.</p>
       ) : (

@@ -76,8 +76,8 @@ function Totals({ counts }: { counts: SampleCounts }): JSX.Element {
         <>
           <dt>Inspector overhead</dt>
           <dd id="overhead">
-            {(counts.watchingUs / counts.iterations).toFixed(1)} µs per iteration,{" "}
-            {percent(counts.watchingUs, counts.workedUs, 0)} of its work
+            {(counts.overheadUs / counts.iterations).toFixed(1)} µs per iteration,{" "}
+            {percent(counts.overheadUs, counts.workedUs, 0)} of its working time
           </dd>
         </>
       )}
