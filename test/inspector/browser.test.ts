@@ -146,7 +146,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await tab.click("tbody tr:last-child button");
       await tab.waitForSelector(".fd-details dl");
       expect(await tab.innerText(".fd-details")).toMatch(/127\.0\.0\.1:\d+[^]*ESTABLISHED/);
-      await screenshot(tab, "stopped-light");
+      await screenshot(tab, "paused-light");
       await tab.click("text=Remove");
       await tab.waitForSelector(".breakpoints li", { state: "detached" });
       await tab.click("text=Continue");
