@@ -92,6 +92,13 @@ test("includes the fds of the sample's events when there are too many fds", () =
   expect(entries.find(({ fd }) => fd === 9_999)).toMatchObject({ bytesIn: 2 });
 });
 
+test("counts accepted connections, but not accept calls that failed", () => {
+  const sampler = new Sampler();
+  sampler.observe({ seq: 1, us: 1, iteration: 1, type: "accept", fd: 4, result: 5, peer: null });
+  sampler.observe({ seq: 2, us: 2, iteration: 1, type: "accept", fd: 4, result: -11, peer: null });
+  expect(sampler.take().counts).toMatchObject({ accepted: 1, events: { accept: 2 } });
+});
+
 test("sends every iteration of a calm loop, and a few samples of a busy one", () => {
   const sent: Sample[] = [];
   const feed = new SampledFeed((sample) => sent.push(sample));

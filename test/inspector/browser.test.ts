@@ -108,6 +108,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       const { it, tab } = await inspect();
       await tab.keyboard.press("Space");
       await waitForRun(tab, "paused");
+      expect(await tab.innerText(".status")).toStartWith("Paused.");
       const response = fetch(it.url);
       while (!/\[\(\d+, EPOLLIN\)\]/.test(await selectedLine(tab))) {
         const before = await tab.innerText(".slider output");

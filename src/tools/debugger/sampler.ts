@@ -18,6 +18,8 @@ export interface SampleCounts {
   iterations: number;
   /** Events by type. */
   events: Partial<Record<TraceEvent["type"], number>>;
+  /** Accepted connections. */
+  accepted: number;
   bytesIn: number;
   bytesOut: number;
   /** Time in epoll_wait. */
@@ -68,6 +70,7 @@ export class Sampler {
   readonly counts: SampleCounts = {
     iterations: 0,
     events: {},
+    accepted: 0,
     bytesIn: 0,
     bytesOut: 0,
     blockedUs: 0,
@@ -141,6 +144,9 @@ export class Sampler {
         return;
       case "iteration":
         counts.workedUs += event.workedUs;
+        return;
+      case "accept":
+        if (event.result >= 0) counts.accepted++;
         return;
       case "recv":
         if (event.result > 0) counts.bytesIn += event.result;

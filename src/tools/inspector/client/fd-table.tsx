@@ -25,8 +25,8 @@ interface Column {
 
 const COLUMNS: readonly Column[] = [
   { label: "fd", title: "File descriptor", value: ({ fd }) => fd },
-  { label: "Type", title: "Type of the file descriptor", value: ({ kind }) => kind },
-  { label: "State", title: "What the connection is waiting for", value: ({ state }) => state ?? "" },
+  { label: "Type", title: "Type of file descriptor", value: ({ kind }) => kind },
+  { label: "State", title: "State of the connection", value: ({ state }) => state ?? "" },
   { label: "Registered", title: "Mask passed to epoll_ctl", value: ({ mask }) => mask ?? -1 },
   { label: "Kernel mask", title: "Mask in the kernel's interest list", value: ({ kernel }) => kernel?.mask ?? -1 },
   {

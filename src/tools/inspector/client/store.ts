@@ -236,8 +236,8 @@ export class Store {
         this.#onHello(message);
         break;
       case "state":
+        if (message.run !== "paused" || message.seq !== this.state?.seq) this.interestDiff = undefined;
         this.state = message;
-        if (message.run !== "running") this.interestDiff = undefined;
         break;
       case "test-clients":
         this.testClients = message.testClients;
