@@ -1,4 +1,4 @@
-// Explains in sentences why epoll reports an fd, or does not.
+// Explanations, in plain sentences, of why epoll reports an fd or does not.
 
 import type { Address } from "../kernel/address.ts";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";

@@ -1,4 +1,4 @@
-// Reading of saved traces: newline-delimited JSON, in the current version of the trace format or in version 1.
+// Readers of saved traces: newline-delimited JSON, in the current version of the trace format or in version 1.
 
 import { nodeFs } from "../kernel/node-fs.ts";
 import { TRACE_VERSION, type TraceEvent } from "./events.ts";

@@ -1,4 +1,4 @@
-// class Target: a server on its own thread, which pauses and resumes on command, loses no event and leaves nothing behind.
+// class Target: a server on its own thread, which pauses and resumes on command, reports every event and closes every fd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type InternetAddress } from "../../src/index.ts";

@@ -1,4 +1,4 @@
-// Sends events out of the debugged thread: all of them, blocking when the reader falls behind, or samples, never blocking.
+// Event feeds from the debugged thread: every event, blocking if the reader falls behind, or samples, which never block.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { kernelEntries } from "./kernel-entries.ts";

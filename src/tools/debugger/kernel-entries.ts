@@ -1,4 +1,4 @@
-// The kernel's view of a loop's fds: their masks in the interest list, and how full their queues are.
+// The kernel's view of a loop's fds: their masks in the interest list, and the sizes of their queues.
 
 import { queueSizes } from "../../trace/fd-info.ts";
 import { interestList } from "../../trace/interest-list.ts";

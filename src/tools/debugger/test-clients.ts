@@ -6,7 +6,7 @@ import { ErrnoError } from "../../kernel/errors.ts";
 import { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 
-const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+export const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const MAX_RECEIVE_BYTES = 65_536;
 const MAX_CLIENTS = 1_000;
 
@@ -19,7 +19,7 @@ export class TestClients implements Disposable {
     if (this.#sockets.size >= MAX_CLIENTS) {
       throw new Error(`${MAX_CLIENTS} clients are connected, which is the maximum: close some first`);
     }
-    const socket = new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
+    const socket = createSocketFor(address);
     try {
       socket.connect(address);
     } catch (error) {
@@ -84,4 +84,9 @@ export class TestClients implements Disposable {
     if (socket === undefined) throw new Error(`no client ${found} (connected: ${names.join(", ") || "none"})`);
     return [found, socket];
   }
+}
+
+/** Returns a socket of the family of the address, not yet connected. */
+export function createSocketFor(address: Address): Socket {
+  return new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
 }

@@ -12,7 +12,7 @@ import { respond, respondJson } from "./responses.ts";
 
 const CONTEXT_LINES = 6;
 
-/** Describes a file descriptor of the loop. Other descriptors of this process are not disclosed: the response is null. */
+/** Describes a file descriptor of the loop. Other file descriptors of this process are not disclosed: the response is null. */
 export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
   const entry = view?.latestSample?.entries.find((one) => one.fd === fd);
   if (entry === undefined) return respondJson(null);

@@ -1,4 +1,4 @@
-// Runs a lesson: creates traced epoll instances and sockets for it, and records its steps and checks.
+// class LessonRunner: runs a lesson, with traced epoll instances and sockets, and records its steps and checks.
 
 import type { InternetAddress } from "../../kernel/address.ts";
 import { AF_INET, EPOLL_CLOEXEC, EPOLLIN, SOCK_STREAM } from "../../kernel/constants.ts";
