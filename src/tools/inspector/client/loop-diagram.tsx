@@ -76,8 +76,8 @@ function Totals({ counts }: { counts: SampleCounts }): JSX.Element {
         <>
           <dt>Inspector overhead</dt>
           <dd id="overhead">
-            {(counts.overheadUs / counts.iterations).toFixed(1)} µs per iteration (
-            {percent(counts.overheadUs, counts.workedUs, 0)} of working time)
+            {formatDuration(counts.overheadUs / counts.iterations)} per iteration, +
+            {percent(counts.overheadUs, counts.workedUs, 0)} working time
           </dd>
         </>
       )}
