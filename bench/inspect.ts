@@ -166,7 +166,7 @@ async function reportedCost(page: string): Promise<number> {
       text += new TextDecoder().decode(bytes);
       if (!text.includes("\n\n")) continue;
       const message = JSON.parse(text.slice("data: ".length, text.indexOf("\n\n"))) as Message;
-      return message.kind === "hello" ? (message.samples.at(-1)?.counts.watchingUs ?? 0) : 0;
+      return message.kind === "hello" ? (message.samples.at(-1)?.counts.overheadUs ?? 0) : 0;
     }
   } finally {
     abort.abort();

@@ -38,7 +38,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(page)) if (message.kind === "state" && message.run === "stopped") break;
+    for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");
@@ -112,7 +112,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
     await until(/^The loop is paused/m);
     const events = messages(page);
     const { value: hello } = await events.next();
-    expect(hello).toMatchObject({ kind: "hello", state: { run: "stopped" } });
+    expect(hello).toMatchObject({ kind: "hello", state: { run: "paused" } });
     const post = (command: object): Promise<Response> =>
       fetch(`${page}commands`, {
         method: "POST",
@@ -120,7 +120,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
         body: JSON.stringify(command),
       });
     expect((await post({ kind: "resume", mode: { kind: "next" } })).status).toBe(204);
-    for await (const message of events) if (message.kind === "state" && message.run === "stopped") break;
+    for await (const message of events) if (message.kind === "state" && message.run === "paused") break;
     child.stdin.write("p iteration\n");
     await until(/^#2 epoll_wait\(\d+, 1000\) = \[\][^]*^2$/m); // the new position, then the value
     child.stdin.write("n\nq\n");

@@ -210,7 +210,7 @@ test("--inspect pauses the program at its start, shows its source, and stays aft
   for await (const message of messages(page)) {
     const state = message.kind === "hello" ? message.state : message;
     if (state.kind !== "state") continue;
-    if (state.run === "stopped")
+    if (state.run === "paused")
       await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) });
     if (state.run === "ended") break;
   }

@@ -25,7 +25,7 @@ test("walks through the original program's event lists", async () => {
   expect(code).toBe(0);
 });
 
-test("s stops at every call, and shows the line of the run loop that made it", async () => {
+test("s pauses after every call, and shows the line of the run loop that made it", async () => {
   const { lines } = await session([
     "connect",
     "n",
@@ -179,7 +179,7 @@ test("back and fwd view past iterations; replay --step steps through a saved tra
   }
 });
 
-test("answers a wrong command with one line, and quits at the end of the input", async () => {
+test("reports an invalid command in one line, and quits at the end of the input", async () => {
   const { lines, code } = await session([
     "foo",
     "p nothing.at.all",
@@ -201,7 +201,7 @@ test("answers a wrong command with one line, and quits at the end of the input",
   expect(lines).toContain('*** usage: unt ITERATION ("x" is not a number)');
   expect(lines).toContain("*** no client c9 (connected: none)");
   expect(lines).toContain("why [FD]");
-  expect(lines).toContain("*** fd 4444 is not one of this loop: pp fds lists them");
+  expect(lines).toContain("*** fd 4444 does not belong to this loop: pp fds lists the open fds");
   expect(lines).toContain("*** usage: unt ITERATION");
   expect(lines).toContain("*** no breakpoint 1: b lists the breakpoints");
   expect(lines).toContain('*** unknown command "connct": did you mean connect?');
@@ -219,7 +219,7 @@ test("h lists every command with its help, and explains one", async () => {
   expect(lines).toContain("Set a temporary breakpoint, which is deleted when it is hit.");
 });
 
-test("ignore skips a number of hits, then stops", async () => {
+test("ignore skips a number of hits, then the loop pauses again", async () => {
   const { lines } = await session(["b wait", "ignore 1 3", "c", "p iteration", "b", "q"]);
   expect(lines).toContain("5"); // paused at 1; 2, 3 and 4 are ignored
   expect(lines).toContain("Breakpoint 1 at wait, hit 4 times");

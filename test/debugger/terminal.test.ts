@@ -1,4 +1,4 @@
-// epoll-hello --step at a terminal: the prompt, the empty line that repeats, and Ctrl-C, which pauses the loop, then ends the program.
+// epoll-hello --step at a terminal: the prompt, repeating a command with an empty line, Ctrl-C and Ctrl-D.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { stripVTControlCharacters } from "node:util";
@@ -54,7 +54,7 @@ class Terminal {
 }
 
 test.skipIf(Bun.which("script") === null)(
-  "prompts, repeats for an empty line, pauses at Ctrl-C and ends at the second one",
+  "prompts, repeats the command for an empty line, pauses at Ctrl-C and ends at a second Ctrl-C",
   async () => {
     await using terminal = new Terminal("--step", "--numeric", "--host", "127.0.0.1", "--port", "0");
     await terminal.until(/#1 epoll_wait\(\d+, 1000\) = \[\]/);

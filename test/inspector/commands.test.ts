@@ -1,4 +1,4 @@
-// Random sequences of commands and pages: afterwards the server still responds, and closes everything that it opened.
+// Random sequences of commands and pages, after which the server still responds and closes every fd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";

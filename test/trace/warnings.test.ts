@@ -1,4 +1,4 @@
-// Warnings: programs that make a mistake on real sockets, and correct programs that must not be warned about.
+// Warnings: programs with one mistake each, on real sockets, and correct programs, which cause no warning.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -22,7 +22,7 @@ import { complete, GET, Stage } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
-/** What a test program gets: a traced Epoll and connection. */
+/** A traced Epoll and connection for a test program. */
 interface TestBed {
   epoll: Epoll;
   sys: Syscalls;
@@ -179,7 +179,7 @@ test("slow-handler: does not count set-up time before the first wait", () => {
   peer.close();
 });
 
-test("describes each mistake in a sentence that names the fd", () => {
+test("describes each mistake with the fd", () => {
   const messages: string[] = [];
   const listener = (event: TraceEvent): void => {
     if (event.type === "warning") messages.push(event.message);

@@ -24,7 +24,7 @@ export async function inspect(command: InspectCommand): Promise<number> {
       server: withIdleConnections(options),
       app,
       program,
-      isStopped: program !== undefined, // otherwise a short program would end before the page is open
+      isPaused: program !== undefined, // otherwise a short program would end before the page is open
       onHandlerError: logWarning,
       bytes: showsBytes,
       onSample: live.onSample,
