@@ -325,7 +325,7 @@ int waitid(int pidfd, u8 *info, int options) { return result(c_waitid(3 /* P_PID
 
 /* ---- lookup by name ---- */
 
-int signal_catch(int signal, int fd);
+int signal_catch(int signal, int fd, int chains);
 int signal_release(int signal);
 int signal_take(int signal);
 int start_bridge_thread(int epfd, int socket, int is_worker);

@@ -63,7 +63,9 @@ export class Signals implements Disposable {
     this.#fd = check(sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
     try {
       for (const [name, number] of numbers) {
-        const n = sys.signal_catch(number, this.#fd);
+        // Bun's handler for listeners of process.on is called as well. At a terminal, Bun has another one without listeners,
+        // which restores the terminal and ends the process: the caller of `new Signals` wants to do that itself.
+        const n = sys.signal_catch(number, this.#fd, process.listenerCount(name) > 0 ? 1 : 0);
         if (n === -EBUSY) {
           throw new Error(`${name} is already caught by another Signals object or by a server's run(): close it first`);
         }

@@ -88,7 +88,7 @@ export interface Syscalls {
   /** `info` is 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
   /** Counts a signal and writes to the eventfd `fd` on each delivery, to whichever thread it is delivered. */
-  signal_catch(signal: number, fd: number): number;
+  signal_catch(signal: number, fd: number, chains: number): number;
   signal_release(signal: number): number;
   /** Returns how many times the signal was delivered since the last call. */
   signal_take(signal: number): number;
@@ -150,7 +150,7 @@ const signatures: Signatures<Syscalls> = {
   pidfd_open: [int, int],
   pidfd_send_signal: [int, int],
   waitid: [int, bytes, int],
-  signal_catch: [int, int],
+  signal_catch: [int, int, int],
   signal_release: [int],
   signal_take: [int],
   start_bridge_thread: [int, int, int],

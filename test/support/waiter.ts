@@ -18,7 +18,7 @@ const epoll = new Epoll(undefined, {
   },
 });
 if (fifo !== undefined) epoll.register(openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK), mask);
-host.signal_catch(signal, host.eventfd(0, EFD_NONBLOCK));
+host.signal_catch(signal, host.eventfd(0, EFD_NONBLOCK), 0);
 
 console.log(`waiting on ${epoll.fileno()}`);
 const start = Bun.nanoseconds();
