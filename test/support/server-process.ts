@@ -6,6 +6,7 @@ import type { Address, ServerStats, StopSignal } from "../../src/index.ts";
 import { openFds } from "./fds.ts";
 import type { ServeOptions } from "./serve.ts";
 import { eventually, PATIENCE_MS } from "./eventually.ts";
+import { scaled } from "./scale.ts";
 
 /** The messages of the program, by their first key. */
 interface Messages {
@@ -16,7 +17,7 @@ interface Messages {
 }
 
 /** The period in which an idle process uses no CPU time. */
-const IDLE_WINDOW_MS = 300;
+const IDLE_WINDOW_MS = scaled(120, 300);
 
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Bun.ReadableSubprocess;
