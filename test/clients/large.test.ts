@@ -1,4 +1,4 @@
-// Streams of a gigabyte in both directions: every byte arrives, and the server's memory stays small.
+// Large bodies in both directions: every byte arrives, and the server's memory stays small.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +17,7 @@ const SIZE = `${LARGE / 1_000_000} megabytes`;
 const FILE_BYTES = 200_000_000;
 /** How much the server's memory may grow: far less than what is transferred. */
 const GROWTH_KB = 150_000;
-/** The time limit for a gigabyte on a slow machine; not a measurement. */
+/** The time limit for one transfer on a slow machine; not a measurement. */
 const TIMEOUT_MS = 180_000;
 
 const folder = mkdtempSync(join(tmpdir(), "epoll-hello-large-"));
