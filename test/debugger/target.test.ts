@@ -5,7 +5,7 @@ import { EpollServer, type InternetAddress } from "../../src/index.ts";
 import { Target } from "../../src/tools/debugger/target.ts";
 import type { TraceEvent } from "../../src/trace/events.ts";
 import { Client } from "../support/client.ts";
-import { leavesNoFd } from "../support/fds.ts";
+import { eventuallyLeavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
@@ -13,7 +13,7 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const options = { hostname: "127.0.0.1", deferAccept: false };
 
 test("serves, reports every event, and ends", () =>
-  leavesNoFd(async () => {
+  eventuallyLeavesNoFd(async () => {
     const events: TraceEvent[] = [];
     const target = await Target.start({ server: options, pollMs: 20, onEvents: (batch) => events.push(...batch) });
     for (let i = 0; i < 200; i++) expect((await fetch(target.location.url)).status).toBe(200);
@@ -57,7 +57,7 @@ test("rejects with the message and the code of EpollServer's error", async () =>
 });
 
 test("closes everything if it is ended while it is pausing", () =>
-  leavesNoFd(async () => {
+  eventuallyLeavesNoFd(async () => {
     for (let i = 0; i < 5; i++) {
       const target = await Target.start({ server: options, pollMs: 1 });
       using _client = new Client(target.location.addresses[0] as InternetAddress);

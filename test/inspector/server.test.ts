@@ -270,7 +270,12 @@ test("a page that does not read gets the latest events, and the number of skippe
 
 test("limits the number of pages; a page that disconnects makes room", async () => {
   await using it = await inspected();
-  const open = async (signal: AbortSignal): Promise<number> => (await fetch(`${it.page.url}events`, { signal })).status;
+  const responses: Response[] = []; // a response that is garbage collected ends its connection
+  const open = async (signal: AbortSignal): Promise<number> => {
+    const response = await fetch(`${it.page.url}events`, { signal });
+    responses.push(response);
+    return response.status;
+  };
   const pages = Array.from({ length: 16 }, () => new AbortController());
   for (const { signal } of pages) expect(await open(signal)).toBe(200);
   const another = new AbortController();

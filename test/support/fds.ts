@@ -2,6 +2,7 @@
 
 import { expect } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { eventually } from "./eventually.ts";
 
 /** Returns the open fds of a process and what they refer to, such as `socket:[123]` or `anon_inode:[eventpoll]`. */
 export function openFds(pid: number | "self" = "self"): Map<number, string> {
@@ -28,4 +29,14 @@ export async function leavesNoFd(body: () => unknown): Promise<void> {
   await body();
   const left = [...openFds()].filter(([fd, what]) => before.get(fd) !== what);
   expect(left).toEqual([]);
+}
+
+/** Like `leavesNoFd`, for a body that ends a thread: Bun closes the fds of the thread's event loop a little later. */
+export async function eventuallyLeavesNoFd(body: () => unknown): Promise<void> {
+  const before = openFds();
+  await body();
+  await eventually(
+    () => [...openFds()].filter(([fd, what]) => before.get(fd) !== what),
+    (left) => left.length === 0,
+  );
 }

@@ -1,7 +1,9 @@
 // Ways to split what a client sends: one piece, byte by byte, and at random positions that are the same in every run.
 
+import { scaled } from "../../support/scale.ts";
+
 /** The number of random splits. */
-const RANDOM = 4;
+const RANDOM = scaled(1, 4);
 /** Bytes at either end of a long text that are sent one by one; the rest is sent in larger pieces. */
 const EDGE = 1200;
 const STRIDE = 1499;
