@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, WAIT_TIMEOUT_MS } from "./eventually.ts";
 import { openFds } from "./fds.ts";
+import { scaled } from "./scale.ts";
 
 /** The period in which an idle process uses no CPU time. */
-const IDLE_MS = 300;
+const IDLE_MS = scaled(120, 300);
 
 /** @template Messages the messages of the program, by their first key */
 export class MessageProcess<Messages extends object> implements AsyncDisposable {
