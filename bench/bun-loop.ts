@@ -1,4 +1,4 @@
-// Benchmark of Bun's event loop: wake-up latency of watch() and of a Bun socket; cost of a request under start() and run().
+// Benchmark on Bun's event loop: the wake-up latency of watch() and of a Bun socket, and the cost of a request under start() and run().
 //
 //   bun bench/bun-loop.ts [rounds]        needs wrk
 
@@ -18,7 +18,7 @@ if (!Number.isInteger(rounds) || rounds < 1 || Bun.which("wrk") === null) {
 }
 const progress = (what: string): unknown => process.stderr.write(`\r\x1b[K${what}`);
 
-// ---- idle wake-ups, before anything is pinned, so that the bridge thread can use the other core ----
+// ---- idle wake-ups, measured before processes are pinned, so that the bridge thread can use the other core ----
 
 const [ours, oursPeer] = socketpair();
 const [bunsPeer, buns] = socketpair();

@@ -14,7 +14,7 @@ pinLoad();
 // JavaScriptCore writes a line to standard error for each collection.
 using server = await Contender.start(recipes.run, "static", { BUN_JSC_logGC: "1" });
 const workload = { connections: 64, pipelined: 16 };
-await load(server, workload, 3); // warm-up: the engine compiles, and the garbage of that is collected
+await load(server, workload, 3); // warm-up: the JIT compiles, and its garbage is collected
 const before = server.lines;
 const start = server.residentBytes;
 let requests = 0;

@@ -1,4 +1,4 @@
-// The HTTP benchmark: all installed servers in alternation over several rounds; medians, and the ratios of our cost to theirs.
+// The HTTP benchmark: runs all installed servers alternately for several rounds, and prints medians and cost ratios.
 //
 //   bun bench/http.ts [--rounds 5] [--seconds 3] [--only keep-alive-64,pipelined-16] [--servers run,bunServe]
 //                     [--json FILE] [--markdown FILE] [--svg FILE]
@@ -17,7 +17,7 @@ import { markdown } from "./support/markdown.ts";
 import { ratioOf } from "./support/ratios.ts";
 import { type Entry, label, type TargetRatio, type Workload, workloads } from "./support/workloads.ts";
 
-/** A first load that isn't measured: the engine is still compiling. */
+/** The duration of a first load that isn't measured, because the JIT is still compiling. */
 const WARM_UP_SECONDS = 2;
 
 /** The figures of all rounds of a workload, by server. */
@@ -88,13 +88,13 @@ async function measure(workload: Workload): Promise<Result> {
     for (const [i, entry] of entries.entries()) {
       const row = rows[i];
       progress(`${workload.title}: round ${round} of ${rounds}, ${label(entry)}`);
-      row?.rounds.push(await once(workload, entry, running[i], row.idleBytes));
+      row?.rounds.push(await measureOnce(workload, entry, running[i], row.idleBytes));
     }
   }
   return { workload, rows };
 }
 
-async function once(
+async function measureOnce(
   workload: Workload,
   entry: Entry,
   running: Contender | undefined,

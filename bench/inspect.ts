@@ -1,4 +1,4 @@
-// Benchmark of epoll-hello --inspect under load: its cost for the server, the cost that the page reports, and that of the page itself.
+// Benchmark of epoll-hello --inspect under load: its cost for the server, the cost that the page reports, and the cost of the page.
 //
 //   bun bench/inspect.ts [rounds] [seconds]        needs wrk and chromium
 //
@@ -104,7 +104,7 @@ async function measure(mode: (typeof modes)[number]): Promise<Measure> {
   }
 }
 
-/** Returns the addresses of the server and of the page; those are printed, or else found in /proc. */
+/** Returns the addresses of the server and of the page: from the output, or without output, the server's from /proc. */
 async function addressesOf(child: Bun.Subprocess, prints: boolean): Promise<{ url: string; page: string }> {
   if (!prints) return { url: `http://127.0.0.1:${await portOf(child.pid)}/`, page: "" };
   const reader = (child.stdout as ReadableStream<Uint8Array>).getReader();
@@ -166,7 +166,7 @@ async function reportedCost(page: string): Promise<number> {
       text += new TextDecoder().decode(bytes);
       if (!text.includes("\n\n")) continue;
       const message = JSON.parse(text.slice("data: ".length, text.indexOf("\n\n"))) as Message;
-      return message.kind === "hello" ? (message.samples.at(-1)?.counts.watchingUs ?? 0) : 0;
+      return message.kind === "hello" ? (message.samples.at(-1)?.counts.overheadUs ?? 0) : 0;
     }
   } finally {
     abort.abort();

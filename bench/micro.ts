@@ -1,4 +1,4 @@
-// Microbenchmarks of Epoll and Socket calls, request parsing and watch(), compared with CPython's select.epoll, and with many fds.
+// Microbenchmarks of Epoll and Socket calls, also with many fds and compared with CPython, of request parsing, and of watch().
 //
 //   bun bench/micro.ts [rounds]
 

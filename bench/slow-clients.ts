@@ -17,7 +17,7 @@ const REQUEST = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
 interface SlowClient {
   client: Client;
-  /** What it sends now and then; undefined: it doesn't read its response. */
+  /** What it sends repeatedly. Undefined: it sends nothing more, and doesn't read its response. */
   nextBytes: string | undefined;
 }
 
@@ -41,7 +41,7 @@ const figures = contenders.map(() => ({ quiet: [] as number[][], loaded: [] as n
 for (const { name, address } of contenders) {
   process.stderr.write(`\r\x1b[Kwarming up: ${name}`);
   measureLatencies(address, REQUESTS);
-  measureUnderLoad(address, WARM_UP_REQUESTS); // the engine compiles on the server's core
+  measureUnderLoad(address, WARM_UP_REQUESTS); // the JIT compiles on the server's core
 }
 for (let round = 1; round <= rounds; round++) {
   for (const [i, { name, address }] of contenders.entries()) {
@@ -77,7 +77,7 @@ function measureLatencies(address: Contender["address"], count: number, between:
     between();
     const start = Bun.nanoseconds();
     client.send(REQUEST);
-    if (client.reply().status !== 200) throw new Error("the normal client was rejected");
+    if (client.readResponse().status !== 200) throw new Error("the normal client was rejected");
     latencies.push((Bun.nanoseconds() - start) / 1000);
   }
   return latencies;
@@ -96,7 +96,7 @@ function measureUnderLoad(address: Contender["address"], count: number = REQUEST
   };
   try {
     for (const kind of kinds) for (let i = 0; i < CLIENTS_PER_KIND; i++) add(kind);
-    measureLatencies(address, 500); // the last ones have reached their slow pace by then
+    measureLatencies(address, 500); // gives the server time to process what the slow clients have sent so far
     const senders = [...slow.values()].filter(({ nextBytes }) => nextBytes !== undefined);
     let at = 0;
     const latencies = measureLatencies(address, count, () => {
@@ -107,7 +107,7 @@ function measureUnderLoad(address: Contender["address"], count: number = REQUEST
     });
     const ended = epoll.poll(0, 3 * CLIENTS_PER_KIND).length;
     if (ended > 0)
-      throw new Error(`${ended} slow clients were disconnected before the end, so the figures mean nothing`);
+      throw new Error(`${ended} slow clients were disconnected before the end, so the figures are invalid`);
     return latencies;
   } catch (error) {
     if (error instanceof ErrnoError) throw new Error("a slow client was disconnected before the end", { cause: error });

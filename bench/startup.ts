@@ -1,4 +1,4 @@
-// Benchmark of the time from a program's start to its first response, for EpollServer and Bun.serve, with a new process each time.
+// Benchmark of the time from process start to the first response, for EpollServer and Bun.serve, with a new process each time.
 //
 //   bun bench/startup.ts [rounds]
 
@@ -21,7 +21,7 @@ for (let round = 0; round <= rounds; round++) {
     const start = Bun.nanoseconds();
     using server = await Contender.start(recipe, "static");
     using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    if (client.reply().status !== 200) throw new Error(`${recipe.name} doesn't respond`);
+    if (client.readResponse().status !== 200) throw new Error(`${recipe.name} doesn't respond`);
     if (round > 0) times[i]?.push((Bun.nanoseconds() - start) / 1e6); // round 0 reads the files into the page cache
   }
 }

@@ -29,7 +29,7 @@ for (const [title, workload] of WORKLOADS) {
       stderr: "pipe",
     });
     const output = strace.stderr.text();
-    await Bun.sleep(500); // strace reports only at its end that it has attached
+    await Bun.sleep(500); // strace doesn't report when it has attached
     const { requests } = await load(server, workload, SECONDS);
     strace.kill("SIGINT");
     const counts = [...(await output).matchAll(/^ *(\d+) +(\w+)$/gm)]

@@ -2,9 +2,9 @@
 //
 //   bun bench/workers.ts [rounds] [number of one workload]        needs wrk
 //
-// Nothing is pinned: the kernel schedules workers and wrk as it likes. wrk needs a core, too. If there are no more cores than workers,
-// requests per second show how they share the machine, not what another worker adds; the exception is the handler that computes,
-// next to which wrk needs almost nothing. Processor time and the busiest worker's share count the workers alone.
+// Nothing is pinned: the kernel schedules the workers and wrk, which also needs a core. On a machine with no more cores than workers,
+// the requests per second don't show what another worker adds, except with the handler that computes, because wrk then needs very
+// little time. Processor time and the busiest worker's share count the workers only.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -48,7 +48,7 @@ interface Measure {
 }
 
 const cores = availableParallelism();
-console.log(`medians of ${rounds} rounds, with new processes each; ${cores} cores, one of which wrk needs`);
+console.log(`medians of ${rounds} rounds, with new processes each; ${cores} cores, one of which wrk uses`);
 for (const [name, flags, program] of only === undefined ? workloads : workloads.slice(only - 1, only)) {
   console.log(`\n${name.padEnd(28)}requests/s      CPU µs per request   busiest worker's share, worst round`);
   const all = setups.map((): Measure[] => []);

@@ -2,8 +2,8 @@
 ":" //; if command -v bun >/dev/null; then file=$(readlink -f "$0"); exec bun "${file%/*}/../src/tools/cli/main.ts" "$@"; fi
 ":" //; echo "epoll-hello needs Bun 1.4 or newer: https://bun.sh" >&2; exit 127
 
-// The launcher of the command. As a shell script (the lines above, which JavaScript reads as an expression and a comment) it
-// becomes Bun, or says that Bun is missing. As a module it does the same for `node` and `bun`, which ignore the first line.
+// The launcher of the command, both a shell script and a JavaScript module. A shell runs the lines above, which replace it with Bun
+// or report that Bun is missing. For JavaScript, each of these lines is a string and a comment, and the code below does the same.
 
 if (process.versions.bun === undefined) {
   console.error("epoll-hello needs Bun 1.4 or newer: https://bun.sh");

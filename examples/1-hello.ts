@@ -1,7 +1,7 @@
 // curl http://localhost:8800/
 //
-// A web server that answers every request with the same response. Add `keepAlive: false, eager: false` for classic mode,
-// with one system call per event.
+// A web server that sends the same response to every request. Add `keepAlive: false, eager: false` for classic mode,
+// which makes one system call per event.
 
 import { EpollServer } from "epoll-hello";
 

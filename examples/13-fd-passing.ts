@@ -1,6 +1,6 @@
-// curl http://127.0.0.1:8805        (two processes answer in turn)
+// curl http://127.0.0.1:8805        (two processes respond in turn)
 //
-// Connections passed between processes: the parent accepts, and passes each fd to a child (SCM_RIGHTS).
+// Connections passed between processes: the parent accepts them, and passes each fd to a child (SCM_RIGHTS).
 
 import { EPOLLIN, Socket, socketpair, watch } from "epoll-hello";
 
@@ -9,7 +9,7 @@ if (process.argv[2] === "child") {
   watch(parent, EPOLLIN, () => {
     const message = parent.recvFds(1, 1);
     if (message?.data.length === 0) process.exit(); // the parent has exited
-    for (const fd of message?.fds ?? []) answer(Socket.fromfd(fd));
+    for (const fd of message?.fds ?? []) respond(Socket.fromfd(fd));
   });
 } else {
   const listener = new Socket();
@@ -33,9 +33,9 @@ if (process.argv[2] === "child") {
   console.log("listening on", listener.getsockname());
 }
 
-function answer(socket: Socket): void {
+function respond(socket: Socket): void {
   const watcher = watch(socket, EPOLLIN, () => {
-    const body = `process ${process.pid} answers\n`;
+    const body = `process ${process.pid} responds\n`;
     if (socket.recv(4096)?.length) socket.send(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     watcher.close();
     socket.close();

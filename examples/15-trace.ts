@@ -36,11 +36,11 @@ for (const [i, [local, peer]] of pairs.entries()) {
 for (const [fd] of epoll.poll(1000)) {
   const [local] = pairs.find(([one]) => one.fileno() === fd) ?? [];
   if (local === undefined) continue;
-  epoll.modify(local, 0); // by this call, the trace knows that the fd is being handled
+  epoll.modify(local, 0); // tells the trace which fd is being handled
   handlers.get(fd)?.(local);
   epoll.modify(local, EPOLLIN);
 }
-epoll.poll(0); // ends the iteration, so that it is measured
+epoll.poll(0); // ends the iteration, so that its handlers are measured
 
 epoll.close();
 for (const pair of pairs) for (const socket of pair) socket.close();

@@ -1,12 +1,12 @@
 // bun src/tools/cli/main.ts examples/16-app.ts --port 8808        (then: curl http://localhost:8808/soon)
 //
-// An app for the command, which serves a module's default export. Try it with --workers 4, --trace, --step or --inspect, too.
+// An app for the command, which serves a module's default export. Also try --workers 4, --trace, --step and --inspect.
 // Its handlers may wait for timers, files and other servers.
 
 let visits = 0;
 
 export default {
-  maxBodyBytes: 1_000_000, // any option of EpollServer, except where to listen
+  maxBodyBytes: 1_000_000, // any option of EpollServer, such as port or hostname
 
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);

@@ -1,7 +1,7 @@
 // nc 127.0.0.1 8801        (or: exec 3<>/dev/tcp/127.0.0.1/8801; echo hi >&3; head -1 <&3)
 //
-// An echo server on Epoll and Socket, level-triggered, as in Python with select.epoll. If a client doesn't take its data,
-// the server stops reading from it and waits for EPOLLOUT, so no client can make the server buffer much.
+// An echo server on Epoll and Socket, level-triggered, as in Python with select.epoll. If a client doesn't read its
+// data, the server stops reading from it and waits for EPOLLOUT, so no client can make the server buffer much.
 
 import { Epoll, EPOLLIN, EPOLLOUT, ErrnoError, Socket, WOULD_BLOCK } from "epoll-hello";
 
@@ -22,7 +22,7 @@ for (;;) {
       else echo(fd, client);
     } catch (error) {
       if (client === undefined || !(error instanceof ErrnoError)) throw error;
-      close(fd, client.socket); // ECONNRESET or EPIPE: only this client is gone
+      close(fd, client.socket); // ECONNRESET or EPIPE: only this connection failed
     }
   }
 }

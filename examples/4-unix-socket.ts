@@ -1,7 +1,7 @@
 // curl --unix-socket /tmp/epoll-hello.sock http://localhost/
 //
-// A web server on a unix socket: a path, or "\0name" for an abstract name. The file is removed when the server stops. One
-// that a killed server left behind is replaced.
+// A web server on a unix socket: a path, or "\0name" for an abstract name. The file is removed when the server stops, and a
+// file left behind by a killed server is replaced.
 
 import { EpollServer } from "epoll-hello";
 

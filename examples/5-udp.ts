@@ -1,6 +1,6 @@
 // echo hi > /dev/udp/127.0.0.1/8805        (or: echo hi | nc -u -w1 127.0.0.1 8805)
 //
-// A UDP echo server. One socket serves all clients, and each wake-up answers all datagrams in the receive queue.
+// A UDP echo server. One socket serves all clients, and each wake-up echoes all datagrams in the receive queue.
 
 import { AF_INET, Epoll, EPOLLIN, SOCK_DGRAM, Socket } from "epoll-hello";
 

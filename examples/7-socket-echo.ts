@@ -1,7 +1,7 @@
 // nc 127.0.0.1 8803        (or: exec 3<>/dev/tcp/127.0.0.1/8803; echo hi >&3; head -1 <&3)
 //
-// The echo server with socket handlers in the shape of Bun.listen's. write() returns how many bytes were taken. If it wasn't
-// all of them, the server stops reading from the client until drain.
+// The echo server with socket handlers in the shape of Bun.listen's. write() returns how many bytes were accepted. If that
+// isn't all of them, the server stops reading from the client until drain.
 
 import { EpollServer, type ServerSocket } from "epoll-hello";
 

@@ -1,7 +1,7 @@
 // nc 127.0.0.1 8804        (then type: set a 1, get a, info, quit)
 //
-// A line-based protocol. A line may arrive in several pieces, and a piece may hold several lines. A client whose line is too
-// long is disconnected.
+// A line-based protocol. A line may arrive in several chunks, and a chunk may contain several lines. A client whose line is
+// too long is disconnected.
 
 import { EpollServer, type ServerSocket } from "epoll-hello";
 
@@ -20,7 +20,7 @@ const server = new EpollServer({
     data(socket, bytes) {
       const lines = `${socket.data}${new TextDecoder().decode(bytes)}`.split("\n");
       socket.data = lines.pop() ?? "";
-      for (const line of lines) answer(socket, line.trim());
+      for (const line of lines) handleLine(socket, line.trim());
       if (socket.data.length > MAX_LINE_LENGTH) socket.end(`error: a line has at most ${MAX_LINE_LENGTH} characters\n`);
     },
     error(socket, error) {
@@ -30,7 +30,7 @@ const server = new EpollServer({
   },
 });
 
-function answer(socket: ServerSocket<string>, line: string): void {
+function handleLine(socket: ServerSocket<string>, line: string): void {
   const [command, key = "", ...rest] = line.split(" ");
   if (command === "get") socket.write(`${values.get(key) ?? "(not set)"}\n`);
   else if (command === "set") socket.write(`${values.set(key, rest.join(" ")).size} keys\n`);

@@ -11,7 +11,7 @@ await Bun.$`stty -F ${path} 115200 raw -echo`; // set the speed, and pass every 
 
 let line = "";
 const watcher = watch(device, EPOLLIN, (mask) => {
-  if (mask & EPOLLIN) print(read()); // first: EPOLLIN|EPOLLHUP means that there are last bytes to read
+  if (mask & EPOLLIN) print(read()); // before EPOLLHUP: both may be reported together, with bytes left to read
   if (mask & EPOLLHUP) {
     console.log(`unplugged: ${formatMask(mask)}`);
     watcher.close(); // first the watch, then the fd
@@ -29,7 +29,7 @@ function read(): string {
     for (let bytes; (bytes = device.read(4096)) !== null && bytes.length > 0;)
       text += Buffer.from(bytes).toString("latin1");
   } catch {
-    // EIO: a terminal whose other side is closed says this where other files report end of stream
+    // EIO: a terminal whose other side is closed reports this instead of end of stream
   }
   return text;
 }

@@ -5,13 +5,13 @@
  * Compiled together with shim.c, after it.
  */
 
-/* There is at most one bridge thread for each JavaScript thread, and each of those compiles this file for itself. */
+/* Each JavaScript thread compiles its own copy of this file, and has at most one bridge thread. */
 static size bridge_thread;
 static int bridge_epfd, bridge_socket;
 static int belongs_to_worker;
 static volatile int is_being_joined;
 
-/* Sends the token of each event to the socket, 4 bytes each, until an event has token 0 or the socket is shut down. */
+/* Writes the token of each event, 4 bytes, to the socket until an event has token 0 or the socket is shut down. */
 static void *forward_events(void *argument) {
   u32 event[4];
   for (;;) {
@@ -22,7 +22,7 @@ static void *forward_events(void *argument) {
   }
   c_close(bridge_epfd);
   c_close(bridge_socket);
-  if (!is_being_joined) { /* the other end was closed by the end of a Worker or of the process */
+  if (!is_being_joined) { /* the other end was closed because the Worker or the process ended */
     if (belongs_to_worker) close_tracked_fds();
     c_pthread_detach(c_pthread_self());
   }
@@ -30,8 +30,8 @@ static void *forward_events(void *argument) {
 }
 
 /*
- * Starts the thread, which waits on `epfd`, writes to `socket` and closes both at its end. If its Worker is terminated, it
- * also closes every fd that the Worker left open.
+ * Starts the thread, which waits on `epfd`, writes to `socket`, and closes both when it exits. If its Worker is
+ * terminated, it also closes every fd that the Worker left open.
  */
 int start_bridge_thread(int epfd, int socket, int is_worker) {
   size all[16], before[16];
@@ -43,7 +43,7 @@ int start_bridge_thread(int epfd, int socket, int is_worker) {
   bridge_socket = socket;
   belongs_to_worker = is_worker;
   is_being_joined = 0;
-  c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* inherited by the new thread: signals are left to the others */
+  c_pthread_sigmask(0 /* SIG_BLOCK */, all, before); /* the new thread inherits it: others handle signals */
   error = c_pthread_create(&bridge_thread, 0, forward_events, 0);
   c_pthread_sigmask(2 /* SIG_SETMASK */, before, 0);
   return -error;

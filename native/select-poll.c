@@ -1,6 +1,6 @@
 /*
- * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each is called repeatedly on the same ready set, and each time the
- * readable fd is looked up. In C, because one call takes about 100 ns.
+ * select(2), poll(2) and epoll_wait(2) for `epoll-hello why`: each function calls one of them repeatedly on the same
+ * ready set, and finds the readable fd after each call. In C, because one call takes about 100 ns.
  *
  * Every function returns the readable fd, or -errno.
  */

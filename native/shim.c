@@ -3,7 +3,7 @@
  *
  * Every function returns >= 0, or -errno, which is read immediately after the call. No header and no libc file is
  * needed: Bun's cc provides dlsym(), and init() looks up the rest. The target is little-endian LP64: x86-64 and arm64,
- * with glibc or musl, whose structs below are identical byte for byte.
+ * with glibc or musl, in which the structs below have the same layout.
  *
  * signals.c and bridge-thread.c are compiled together with this file, after it.
  */
@@ -107,7 +107,7 @@ static void close_tracked_fds(void) {
     if (is_tracked[fd]) c_close(fd);
 }
 
-/* Compares `length` bytes at `offset` with `other`; 1 if they are equal. In JavaScript this takes eight times as long. */
+/* Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Eight times as fast as in JavaScript. */
 int equal(const u8 *bytes, int offset, const u8 *other, int length) {
   return c_memcmp(bytes + offset, other, length) == 0;
 }
@@ -197,7 +197,7 @@ struct iovec {
   size length;
 };
 
-struct msghdr { /* the same bytes in musl, whose iovlen and controllen are 32 bits and padding */
+struct msghdr { /* the same layout in musl, where iovlen and controllen are 32 bits, followed by padding */
   void *name;
   u32 namelen;
   struct iovec *iov;
@@ -264,7 +264,7 @@ struct addrinfo {
   struct addrinfo *next;
 };
 
-/* Writes up to `max` addresses of a host, for stream sockets. Returns their number, or a negative EAI_ code. */
+/* Writes up to `max` addresses of a host, for stream sockets. Returns how many, or a negative EAI_ code. */
 int getaddrinfo(const char *host, struct address *out, int max) {
   struct addrinfo hints = {0, 0, 1 /* SOCK_STREAM */}, *list = 0, *each;
   int n = 0, i, error = c_getaddrinfo(host, 0, &hints, (void **)&list);
@@ -300,7 +300,7 @@ int eventfd(int initial, int flags) { return track_fd(c_eventfd(initial, flags))
 
 int pipe2(int *fds, int flags) { return track_pair(c_pipe2(fds, flags), fds); }
 
-/* A struct itimerspec is four 64-bit numbers: seconds and nanoseconds of the interval, then of the value. */
+/* struct itimerspec is four 64-bit numbers: the seconds and nanoseconds of the interval, then those of the value. */
 int timerfd_create(int clock, int flags) { return track_fd(c_timerfd_create(clock, flags)); }
 
 int timerfd_settime(int fd, int flags, const u8 *new, u8 *old) { return result(c_timerfd_settime(fd, flags, new, old)); }
@@ -315,7 +315,7 @@ int inotify_rm_watch(int fd, int wd) { return result(c_inotify_rm_watch(fd, wd))
 
 int memfd_create(const char *name, int flags) { return track_fd(c_memfd_create(name, flags)); }
 
-/* musl has no wrapper functions for these. The system call numbers are the same on both architectures. */
+/* musl has no wrappers for these two. Their system call numbers are the same on both architectures. */
 int pidfd_open(int pid, int flags) { return track_fd(c_syscall(434L, (long)pid, (long)flags)); }
 
 int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)fd, (long)signal, 0L, 0L)); }
@@ -325,7 +325,7 @@ int waitid(int pidfd, u8 *info, int options) { return result(c_waitid(3 /* P_PID
 
 /* ---- lookup by name ---- */
 
-int signal_catch(int signal, int fd);
+int signal_catch(int signal, int fd, int chains);
 int signal_release(int signal);
 int signal_take(int signal);
 int start_bridge_thread(int epfd, int socket, int is_worker);
@@ -341,7 +341,7 @@ int stop_bridge_thread(int peer);
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;
 
-/* Returns the address of a function, or 0. It is the only symbol requested from cc, to which each one costs 0.5 ms. */
+/* Returns the address of a function, or 0. The only symbol requested from cc, because each symbol costs 0.5 ms. */
 size address_of(const char *name) {
   if (!c_errno && init() < 0) return 0;
   EXPORTED(FIND)

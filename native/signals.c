@@ -1,6 +1,6 @@
 /*
- * Signals as events of an eventfd: a handler counts the signal and writes to the eventfd, so that epoll_wait returns in the
- * thread that watches it, whichever thread the kernel delivers the signal to.
+ * Signals as events of an eventfd: the handler counts the signal and writes to the eventfd. The thread that watches the
+ * eventfd returns from epoll_wait, whichever thread the kernel delivers the signal to.
  *
  * Compiled together with shim.c, after it.
  */
@@ -15,6 +15,7 @@ struct sigaction { /* libc's, not the kernel's; the same in glibc and musl */
 enum { SIGNALS = 32, SA_SIGINFO = 4, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000 };
 
 static struct sigaction previous[SIGNALS];
+static u8 is_chained[SIGNALS]; /* whether on_signal() also calls the previous handler */
 static u8 previous_is_set[SIGNALS];
 static int caught[SIGNALS]; /* deliveries since the last signal_take() */
 static int wake_fd[SIGNALS];
@@ -25,18 +26,22 @@ static void on_signal(int signal, void *info, void *context) {
   void (*next)(int, void *, void *) = previous[signal].handler;
   caught[signal]++;
   c_write(wake_fd[signal], &one, sizeof one);
-  if ((size)next > 1 /* neither SIG_DFL nor SIG_IGN */) next(signal, info, context);
+  if (is_chained[signal] && (size)next > 1 /* neither SIG_DFL nor SIG_IGN */) next(signal, info, context);
   *c_errno() = saved;
 }
 
-/* Counts `signal` and writes to the eventfd `fd` on each delivery, until signal_release(). */
-int signal_catch(int signal, int fd) {
+/*
+ * Counts `signal` and writes to the eventfd `fd` on each delivery, until signal_release(). With `chains`, the previous
+ * handler is called as well.
+ */
+int signal_catch(int signal, int fd, int chains) {
   struct sigaction action = {on_signal};
   if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */
   if (previous_is_set[signal]) return -16;         /* EBUSY: on_signal would call itself */
   action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   caught[signal] = 0;
   wake_fd[signal] = fd;
+  is_chained[signal] = chains != 0;
   if (c_sigaction(signal, &action, &previous[signal]) < 0) return result(-1);
   return previous_is_set[signal] = 1, 0;
 }
@@ -50,7 +55,7 @@ int signal_release(int signal) {
   return now.handler == on_signal ? result(c_sigaction(signal, &previous[signal], 0)) : 0;
 }
 
-/* Returns how often `signal` was delivered since the last call. */
+/* Returns how many times `signal` was delivered since the last call. */
 int signal_take(int signal) {
   int n;
   if (signal < 1 || signal >= SIGNALS) return -22; /* EINVAL */

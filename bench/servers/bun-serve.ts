@@ -1,4 +1,4 @@
-// Bun.serve, as `bun-serve.ts KIND`: with a static route if the response is always the same, else with a handler.
+// Bun.serve, as `bun-serve.ts KIND`: with a static route if the response is always the same, otherwise with a handler.
 
 import { bodyOf, handlerOf, type Kind } from "./handler.ts";
 

@@ -1,4 +1,4 @@
-// A worker whose handler computes for about 0.2 ms per request, so that more cores help.
+// A worker whose handler computes for a fraction of a millisecond per request, so that more cores help.
 
 import { takeWorkerTask } from "../../src/workers/worker-task.ts";
 import { runWorker } from "../../src/workers/worker-main.ts";

@@ -1,4 +1,4 @@
-// The responses that all servers in a benchmark give: a sentence, static or from a handler; a large body; a few other pages.
+// The responses of all servers in a benchmark: a sentence, static or from a handler; a large body; and the routes of an app.
 
 export const SENTENCE: string = "Hello from Epoll server!";
 export const LARGE: string = "x".repeat(1_048_576);

@@ -1,4 +1,4 @@
-# The tutorial's server that this project started from, ported to Python 3, with correct header lines and without output per request.
+# The tutorial's server with which this project began, ported to Python 3, with correct header lines and without output per request.
 
 import select
 import socket

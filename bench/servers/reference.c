@@ -1,7 +1,7 @@
 /*
- * A reference server on epoll in C. It frames requests as EpollServer does (a head with the same bytes as the last one isn't
- * parsed again; otherwise it searches for the end and the Connection field), accepts and receives as eagerly, sends all responses
- * of a wake-up in one call, and updates the Date once a second. It has no timeouts and doesn't validate requests.
+ * A reference server in C on epoll. It works as EpollServer does: it doesn't parse a head again that has the same bytes as the last
+ * one (otherwise it searches for the end and the Connection field), accepts and receives as eagerly, sends all responses of a
+ * wake-up in one call, and updates the Date once per second. It has no timeouts and doesn't validate requests.
  *
  *   cc -O2 -o reference reference.c && ./reference [bytes of the body]
  */
@@ -89,10 +89,10 @@ static int send_all(int fd, struct connection *c, const char *bytes, size_t size
   return 1;
 }
 
-/* Closes after the last response. If that had to wait for the kernel, more input may have arrived, so half-close and drain it. */
-static void finish(int fd, struct connection *c, int is_at_once) {
+/* Closes after the last response. If more input may have arrived meanwhile, half-closes and drains it instead. */
+static void finish(int fd, struct connection *c, int has_no_input) {
   if (!c->closes || c->out) return;
-  if (is_at_once) return end(fd);
+  if (has_no_input) return end(fd);
   shutdown(fd, SHUT_WR);
   c->lingers = 1;
 }

@@ -11,7 +11,7 @@ const ROW = 24;
 const BAR = 15;
 const GAP = 62;
 
-/** EpollServer has a color of its own. The kernel's part of each bar is paler, with an outline. */
+/** EpollServer has its own color. The system time of each bar is paler, with an outline. */
 const style = `
     svg { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --ours: #00795a; --theirs: #6e7781;
           font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }

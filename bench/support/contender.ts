@@ -9,7 +9,7 @@ import type { Kind } from "../servers/handler.ts";
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
-const PATIENCE_MS = 10_000;
+const START_TIMEOUT_MS = 10_000;
 const TICK_US = 10_000; // proc(5) counts in hundredths of a second
 const servers = join(import.meta.dir, "../servers");
 
@@ -31,7 +31,7 @@ export interface Recipe {
   /** The program that must be installed. */
   needs?: string;
   command(kind: Kind): readonly string[];
-  /** The port that it listens on; if undefined, the server prints it. */
+  /** The port that it listens on. Undefined: the server prints its port. */
   port?: number;
 }
 
@@ -156,7 +156,7 @@ export class Contender implements Disposable {
       stderr: environment === undefined ? "inherit" : "pipe",
       env: { ...process.env, ...environment },
     });
-    const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+    const late = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
     try {
       if (recipe.port !== undefined) {
         while (child.exitCode === null && !(await accepts(recipe.port))) await Bun.sleep(5);
@@ -182,7 +182,7 @@ export class Contender implements Disposable {
     return this.#child.pid;
   }
 
-  /** Processor time that all threads have used so far, in µs. Comes from schedstat (proc(5)), which is exact. */
+  /** The processor time that all threads have used so far, in µs, from schedstat (proc(5)), which is exact. */
   get cpuUs(): number {
     const tasks = `/proc/${this.pid}/task`;
     let ns = 0;
@@ -191,7 +191,7 @@ export class Contender implements Disposable {
     return ns / 1000;
   }
 
-  /** Processor time so far, with the user part, which comes from the clock ticks in stat (proc(5)). */
+  /** The processor time used so far. Its user part comes from stat (proc(5)), which counts clock ticks. */
   get usage(): Usage {
     const fields = readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     return { us: this.cpuUs, userUs: Number(fields[11]) * TICK_US };

@@ -3,13 +3,13 @@
 import { AF_INET, Epoll, EPOLLIN, type InternetAddress, SOCK_STREAM, Socket } from "epoll-hello";
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-const PATIENCE_MS = 10_000;
-/** Connections set up at a time; fewer than the backlog holds. */
+const RESPONSE_TIMEOUT_MS = 10_000;
+/** The number of connections to open at a time, fewer than fit in the backlog. */
 const BATCH = 500;
 
 export class IdleConnections implements Disposable {
   readonly #sockets: Socket[] = [];
-  /** Resolves when the server has handled all of them. */
+  /** Resolves when the server has finished its work on all of them. */
   readonly settled: Promise<void>;
 
   constructor({ port }: InternetAddress, count: number) {
@@ -25,7 +25,7 @@ export class IdleConnections implements Disposable {
           epoll.register(socket, EPOLLIN);
         }
         for (let left = group; left > 0;) {
-          const ready = epoll.poll(PATIENCE_MS);
+          const ready = epoll.poll(RESPONSE_TIMEOUT_MS);
           if (ready.length === 0) throw new Error("the server doesn't respond");
           for (const [fd] of ready) epoll.unregister(fd);
           left -= ready.length;

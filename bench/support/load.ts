@@ -27,7 +27,7 @@ export interface Load {
   isHttp10?: boolean;
   /** Header lines in addition to those of wrk. */
   headers?: readonly string[];
-  /** Gives each request its own X-Request-Id, as a proxy does, so that no head equals the one before. */
+  /** Gives each request its own X-Request-Id, as a proxy does, so that no head equals the previous one. */
   isVaried?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// Ratios of EpollServer's cost to another server's, per round, because both ran under the same conditions then.
+// Ratios of EpollServer's cost to another server's, within each round, because both then ran under the same conditions.
 
 import type { Result } from "../http.ts";
 import { median } from "./numbers.ts";

@@ -42,7 +42,7 @@ interface Span {
   isBold?: boolean;
 }
 
-/** One row of the terminal. A typed row shows its first span at once, and then the second one, character by character. */
+/** One row of the terminal. A typed row shows its first span immediately, and then the second one, character by character. */
 interface Row {
   spans: Span[];
   isTyped: boolean;
@@ -63,7 +63,7 @@ async function record(): Promise<string[]> {
   );
   const output = await new Response(child.stdout).text();
   if ((await child.exited) !== 0 || !output.includes("Hello from Epoll server!")) {
-    throw new Error(`the session went wrong:\n${output}`);
+    throw new Error(`the session failed:\n${output}`);
   }
   const lines = normalize(output).trimEnd().split("\n");
   return ["$ bunx epoll-hello --step --numeric", ...lines.filter((line) => !/^\(epoll\) q$/.test(line))];
@@ -133,7 +133,7 @@ function highlight(line: string): Span[] {
   ];
 }
 
-/** Breaks a line at spaces where it can. */
+/** Breaks a line that is too long, at a space if possible. */
 function wrap(line: string): string[] {
   const result: string[] = [];
   let rest = line;
@@ -171,7 +171,7 @@ function draw(shown: readonly Row[]): string {
     const endS = startS + length * TYPING_S;
     const x = PADDING_PX + before * CHAR_PX;
     const travel = (length * CHAR_PX).toFixed(1);
-    // A cover with a cursor at its left edge gives way step by step, and goes once the command has run.
+    // A cover with a cursor at its left edge moves right character by character, and disappears once the command has run.
     styles.push(
       `@keyframes c${i}{0%,${just(atS)}{visibility:hidden;transform:none}` +
         `${percent(atS)}{visibility:visible;transform:none}` +
@@ -234,7 +234,7 @@ function textAt(spans: readonly Span[], y: number): string {
       const x = PADDING_PX + column * CHAR_PX;
       column += text.length;
       if (text.trim() === "") return "";
-      // Whatever font there is, the columns stay where they are.
+      // textLength keeps the columns aligned with any font.
       const length = (text.length * CHAR_PX).toFixed(1);
       const classes = isBold === true ? `${color} bold` : color;
       return `<text class="${classes}" x="${x.toFixed(1)}" y="${y}" textLength="${length}">${escape(text)}</text>`;

@@ -1,4 +1,4 @@
-// Runs an epoll instance on Bun's event loop, which can watch sockets but not epoll fds, by means of a helper thread.
+// class LoopBridge: an epoll instance on Bun's event loop, which can watch sockets but not epoll fds.
 
 import {
   AF_UNIX,
@@ -19,8 +19,8 @@ import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
 import { TokenCounter } from "../kernel/token-counter.ts";
 
 /**
- * Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of them must be
- * broken.
+ * Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of immediates must be
+ * interrupted from time to time.
  */
 const MAX_CONSECUTIVE_ITERATIONS = 64;
 
@@ -40,13 +40,13 @@ let hasThrown = false;
 /**
  * An epoll instance that is driven by Bun's event loop.
  *
- * While it is idle, the bridge thread waits for it, using an epoll instance of its own in which this one is registered
- * with EPOLLONESHOT. On an event the thread writes four bytes to a socket that Bun watches. Iterations then run in
- * `setImmediate`, one in each iteration of Bun's loop, as long as they find events. Afterwards one system call re-arms
- * the registration.
+ * While this instance is idle, the bridge thread waits for it: the thread has its own epoll instance, in which this one
+ * is registered with EPOLLONESHOT. On an event, the thread writes four bytes to a socket that Bun watches. Iterations
+ * then run in `setImmediate`, one per iteration of Bun's loop, as long as they find events. After that, one system call
+ * re-arms the registration.
  *
- * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, by the end of a
- * Worker, or by the exit of the process.
+ * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, or when the Worker or
+ * the process ends.
  *
  * @see epoll(7) about nested epoll instances
  */
@@ -63,8 +63,8 @@ export class LoopBridge {
 
   /**
    * @param epoll the epoll instance; it must stay open until `close`
-   * @param runOnce handles the pending events without waiting, and returns whether there were any. What it throws is
-   *   reported as an uncaught exception
+   * @param runOnce handles the pending events without waiting, and returns whether there were any. An exception that it
+   *   throws is reported as uncaught
    * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be
    *   started
    */
@@ -82,6 +82,7 @@ export class LoopBridge {
     this.#immediate = setImmediate(this.#onImmediate);
   }
 
+  /** Whether the bridge keeps the process alive while it is open. */
   get hasRef(): boolean {
     return this.#hasRef;
   }
@@ -125,14 +126,14 @@ export class LoopBridge {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
-    // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not keep Bun's loop awake.
+    // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not wake Bun's loop.
     if (isBusy && this.#hasRef && !hasThrown && ++this.#iterations < MAX_CONSECUTIVE_ITERATIONS) this.wake();
     else this.#thread.rearm(this.#token, this.#fd);
   }
 }
 
 /**
- * The thread, the epoll instance that it waits on, and the socket pair: it writes to one end, Bun reads from the other.
+ * The bridge thread, its epoll instance, and a socket pair: the thread writes to one end, and Bun reads from the other.
  */
 class BridgeThread {
   readonly #sys: Syscalls = untracedSyscalls();
@@ -154,12 +155,12 @@ class BridgeThread {
       const [writeEndFd = -1, readEndFd = -1] = pair; // the write end stays blocking, so that no token is dropped
       owned.push(writeEndFd, readEndFd);
       check(sys.fcntl(readEndFd, F_SETFL, O_NONBLOCK), "fcntl", readEndFd);
-      // With an empty mask only EPOLLHUP is reported: the read end has been closed, and the thread exits.
+      // With an empty mask, only EPOLLHUP is reported: when the read end is closed. The thread then exits.
       check(sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, writeEndFd, 0, 0), "epoll_ctl", writeEndFd);
       check(sys.start_bridge_thread(this.#epfd, writeEndFd, Bun.isMainThread ? 0 : 1), "pthread_create");
-      owned.splice(0, 2); // the thread's
+      owned.splice(0, 2); // now owned by the thread
       this.#readEndFd = readEndFd;
-      sys.disown(readEndFd); // Bun's
+      sys.disown(readEndFd); // Bun closes it
       this.#readEnd = this.#openReadEnd(readEndFd);
     } catch (error) {
       for (const fd of owned) sys.close(fd);
@@ -168,6 +169,7 @@ class BridgeThread {
     this.#readEnd.unref();
   }
 
+  /** Registers the epoll instance of a bridge. */
   add(token: number, fd: number, bridge: LoopBridge): void {
     const n = this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, token);
     if (n < 0 && this.#bridges.size === 0) this.#stop();
@@ -176,11 +178,12 @@ class BridgeThread {
     this.addRef();
   }
 
-  /** Makes the thread wait for the instance again. */
+  /** Re-arms the registration, so that the thread waits for the epoll instance again. */
   rearm(token: number, fd: number): void {
     check(this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT, token), "epoll_ctl", fd);
   }
 
+  /** Removes the registration. Stops the thread if it was the last one. */
   remove(token: number, fd: number): void {
     this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_DEL, fd, 0, 0);
     this.#bridges.delete(token);
@@ -200,7 +203,7 @@ class BridgeThread {
     const socket = {
       open: (opened: BunSocket) => void (readEnd = opened),
       data: (_: BunSocket, tokens: Buffer) => {
-        // A bridge that has been closed since then is no longer in the map.
+        // A bridge that was closed in the meantime is no longer in the map.
         for (let i = 0; i < tokens.length; i += 4) this.#bridges.get(tokens.readUInt32LE(i))?.onReady();
       },
     };
@@ -210,7 +213,7 @@ class BridgeThread {
     return readEnd;
   }
 
-  /** Returns when the thread has exited and its fds are closed. */
+  /** Stops the thread, and returns when it has exited and closed its fds. */
   #stop(): void {
     if (bridgeThread === this) bridgeThread = undefined;
     this.#sys.stop_bridge_thread(this.#readEndFd);

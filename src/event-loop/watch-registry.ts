@@ -1,4 +1,4 @@
-// The watches of one thread: all of them share one epoll instance on Bun's event loop.
+// class WatchRegistry: the watches of one thread, which share one epoll instance on Bun's event loop.
 
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
@@ -11,7 +11,7 @@ import { LoopBridge, throwUncaught } from "./loop-bridge.ts";
 /** Maximum number of callbacks in one iteration, so that a busy watch does not starve the rest of Bun's event loop. */
 const MAX_EVENTS = 256;
 
-/** What the registry needs to know about a watch. */
+/** The part of a watch that the registry uses. */
 export interface RegisteredWatch {
   readonly fd: number;
   readonly token: number;
@@ -31,7 +31,7 @@ export function nextWatchToken(): number {
   return tokens.next();
 }
 
-/** Registers watches with epoll and dispatches their events. There is one instance per thread while a watch is open. */
+/** Registers watches with epoll and dispatches their events. Each thread with an open watch has one instance. */
 export class WatchRegistry {
   static #current: WatchRegistry | undefined;
 
@@ -41,8 +41,8 @@ export class WatchRegistry {
   readonly #watches = new Map<number, RegisteredWatch>();
   readonly #byFd = new Map<number, RegisteredWatch>();
   /**
-   * Tokens of closed watches whose registration may still exist: their fd was closed first, and a duplicate keeps its
-   * open file description alive; epoll(7), Q6.
+   * Tokens of closed watches whose registration may still exist, because their fd was closed first and a duplicate
+   * keeps the open file description alive; see epoll(7), Q6.
    */
   readonly #staleTokens = new Set<number>();
   #refs = 0;
@@ -79,6 +79,7 @@ export class WatchRegistry {
     this.#epoll.modify(watch.fd, watch.registeredMask, watch.token);
   }
 
+  /** Removes a watch and its registration. Closes the registry after the last watch. */
   remove(watch: RegisteredWatch): void {
     this.#watches.delete(watch.token);
     if (watch.hasRef()) this.releaseRef();
@@ -91,12 +92,12 @@ export class WatchRegistry {
     if (this.#watches.size === 0) this.#close();
   }
 
-  /** Counts one more watch that keeps the process alive. */
+  /** Adds a watch to those that keep the process alive. */
   addRef(): void {
     if (++this.#refs === 1) this.#bridge.ref();
   }
 
-  /** Counts one watch less that keeps the process alive. */
+  /** Removes a watch from those that keep the process alive. */
   releaseRef(): void {
     if (--this.#refs === 0) this.#bridge.unref();
   }
@@ -150,7 +151,7 @@ export class WatchRegistry {
   }
 
   /**
-   * Replaces the epoll instance. It is the only way to remove the registration of a closed fd whose open file
+   * Replaces the epoll instance. This is the only way to remove the registration of a closed fd whose open file
    * description is still referenced by a duplicate: epoll keeps reporting it, and EPOLL_CTL_DEL needs the fd.
    */
   #rebuild(): void {
@@ -162,7 +163,7 @@ export class WatchRegistry {
       try {
         this.#epoll.register(watch.fd, watch.isDisarmed ? EPOLLONESHOT : watch.registeredMask, watch.token);
       } catch (error) {
-        if (!(error instanceof ErrnoError)) throw error; // its fd has been closed: it had no events before either
+        if (!(error instanceof ErrnoError)) throw error; // its fd has been closed, so it had no events before, either
       }
     }
     this.#bridge = this.#openBridge();

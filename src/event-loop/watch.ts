@@ -15,8 +15,8 @@ export interface WatchOptions {
   /** Closes the watch when it aborts. */
   signal?: AbortSignal | undefined;
   /**
-   * Receives an event for each change of the registration, and for each delivered event with the time its callback
-   * took.
+   * Receives a trace event for each change of the registration and for each delivered event, including the duration of
+   * the callback.
    */
   trace?: TraceListener | TraceOptions | undefined;
 }
@@ -24,9 +24,9 @@ export interface WatchOptions {
 /**
  * Watches a file descriptor on Bun's event loop, alongside timers, promises, fetch and Bun.serve.
  *
- * With a callback, `watch` calls it in each iteration of the loop while the file descriptor is ready: it is
+ * If a callback is given, it is called in each iteration of the loop while the file descriptor is ready: the watch is
  * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. An exception thrown by the callback is reported as
- * uncaught and does not affect other watches. Without a callback, the watch is an async iterator of masks: each step
+ * uncaught and does not affect other watches. Without a callback, the watch is an async iterable of masks: each step
  * waits until the file descriptor is ready.
  *
  * A watch keeps the process alive until it is closed, unless `unref` is called. Close the watch before the file
@@ -87,7 +87,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #mask: number;
   #hasRef = true;
   #isDisarmed = false;
-  /** Events that were delivered before the next call of `next()`. */
+  /** The event that was delivered before `next()` was called. */
   #pendingMask: number | undefined;
   /** Pending `next()` calls of the async iterator. */
   #pendingCalls: ((result: IteratorResult<number, undefined>) => void)[] = [];
@@ -181,8 +181,9 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   }
 
   /**
-   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask; between two steps
-   * nothing is watched. The iterator ends when the watch is closed, and leaving a `for await` loop closes the watch.
+   * Iterates over events. Each step waits until the file descriptor is ready and yields the mask. Between steps, the
+   * file descriptor is not watched. The iterator ends when the watch is closed. Leaving a `for await` loop closes the
+   * watch.
    *
    * @throws {TypeError} if the watch has a callback
    */
@@ -204,12 +205,12 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     return this.#callback === undefined ? this.#mask | EPOLLONESHOT : this.#mask;
   }
 
-  /** @internal */
+  /** @internal Whether EPOLLONESHOT has delivered its event. */
   get isDisarmed(): boolean {
     return this.#isDisarmed;
   }
 
-  /** @internal Delivers an event of epoll. */
+  /** @internal Delivers an event that epoll reported. */
   deliver(mask: number): void {
     if (this.#tracer === undefined || this.#registry === undefined) this.#deliver(mask);
     else this.#tracer.traceDelivery(this.#registry.fileno(), this.fd, mask, () => this.#deliver(mask));

@@ -1,4 +1,4 @@
-// class Descriptor: reads and writes any file descriptor, such as a terminal, a serial port, a GPIO line or a pipe.
+// class Descriptor: any file descriptor that can be read and written, such as a terminal, a serial port or a pipe.
 
 import { O_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
@@ -17,7 +17,7 @@ import { checkBuffer, createBuffer, toBytes, WOULD_BLOCK } from "./transfer.ts";
  * ```
  */
 export class Descriptor extends OwnedFd {
-  /** @internal `fd` is non-blocking already */
+  /** @internal takes ownership of `fd`, which is already non-blocking */
   constructor(fd: number) {
     super("Descriptor", fd);
   }
@@ -68,7 +68,7 @@ export class Descriptor extends OwnedFd {
    * Writes bytes.
    *
    * @param data bytes, or a string, which is encoded as UTF-8
-   * @returns the number of bytes that were written, possibly fewer than given; `WOULD_BLOCK` if there is no space
+   * @returns the number of bytes written, possibly fewer than given; `WOULD_BLOCK` if there is no space
    * @throws {ErrnoError} EPIPE if the read end of the pipe is closed (Bun ignores SIGPIPE)
    * @throws {ErrnoError} EBADF if the file descriptor is not open for writing
    * @throws {TypeError} if `data` is neither a string nor a Uint8Array

@@ -47,7 +47,7 @@ export interface EpollOptions {
  * ```
  */
 export class Epoll extends OwnedFd {
-  /** Used by `poll`, with the capacity of its last call. */
+  /** The list that `poll` uses, with the capacity that its last call required. */
   #events: EventList | undefined;
 
   /**
@@ -58,7 +58,7 @@ export class Epoll extends OwnedFd {
    * @see epoll_create1(2)
    */
   constructor(options?: EpollOptions);
-  /** @internal `fd` is owned from now on; `sys` replaces the kernel's system calls */
+  /** @internal takes ownership of `fd`; `sys` replaces the kernel's system calls */
   constructor(fd: number | undefined, sys?: Syscalls);
   constructor(first?: number | EpollOptions, sys: Syscalls = syscalls()) {
     const trace = typeof first === "object" ? first.trace : undefined;
@@ -114,8 +114,8 @@ export class Epoll extends OwnedFd {
   }
 
   /**
-   * Removes a registration. Call it before the file descriptor is closed: if a duplicate is open anywhere, closing does
-   * not remove the registration.
+   * Removes a registration. Call it before you close the file descriptor: closing does not remove the registration if a
+   * duplicate is open anywhere.
    *
    * @param fd a registered file descriptor, or an object with `fileno()`
    * @throws {ErrnoError} ENOENT if the file descriptor is not registered; EBADF if it is not open
@@ -128,12 +128,12 @@ export class Epoll extends OwnedFd {
   }
 
   /**
-   * Waits for events. After an interruption by a signal (EINTR) it continues to wait until the deadline.
+   * Waits for events. If a signal interrupts the wait (EINTR), it continues until the deadline.
    *
-   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately; a negative number or Infinity
-   *   blocks indefinitely, which is the default
-   * @param maxEvents maximum number of events to return, from 1 to 1048576; the others are returned by the next call.
-   *   -1 means the default
+   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately. A negative number (the default) or
+   *   Infinity blocks indefinitely
+   * @param maxEvents maximum number of events to return, from 1 to 1048576; the next call returns the others. -1 means
+   *   the default, 1023
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
    * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
    * @throws {TypeError | RangeError} if the timeout or the number of events is not a number or out of range
@@ -171,7 +171,7 @@ export class Epoll extends OwnedFd {
   }
 
   /**
-   * Waits once and returns 0 if a signal interrupts the wait: for a loop, which waits again anyway.
+   * Waits once and returns 0 if a signal interrupts the wait. For loops, which wait again anyway.
    *
    * @internal
    * @param timeoutMs an integer; a negative one blocks indefinitely
@@ -186,7 +186,7 @@ export class Epoll extends OwnedFd {
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
     const epfd = this.open(method);
     const fd = toFd(fdLike);
-    const result = this.sys.epoll_ctl(epfd, op, fd, toUint32(mask, "mask") | 0, toUint32(token, "token") | 0);
+    const result = this.sys.epoll_ctl(epfd, op, fd, check32Bit(mask, "mask") | 0, check32Bit(token, "token") | 0);
     if (result < 0) {
       const hint = result === -EPERM ? NOT_WATCHABLE : undefined;
       throw new ErrnoError(-result, "epoll_ctl", { fd, hint });
@@ -222,7 +222,7 @@ export function toTimeout(timeoutMs: number | null): number {
   return timeout;
 }
 
-function toUint32(value: number, name: string): number {
+function check32Bit(value: number, name: string): number {
   if (typeof value !== "number") throw invalidType(name, "a 32-bit integer", value);
   if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
     throw outOfRange(name, "a 32-bit integer", value);

@@ -21,8 +21,8 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   /** Number of events that the last call returned. */
   length: number = 0;
   /**
-   * @internal Written by epoll_wait: triples of mask, fd and token. The kernel needs 16 bytes per event before
-   * conversion.
+   * @internal Written by epoll_wait: triples of mask, fd and token. The kernel may need 16 bytes per event before the
+   * shim converts them.
    */
   readonly raw: Int32Array;
 

@@ -1,4 +1,4 @@
-// class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, also from another Worker.
+// class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, even from another thread.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
 import { check, invalidType, outOfRange } from "../kernel/errors.ts";
@@ -12,7 +12,7 @@ const COUNT_RANGE = "an integer or bigint from 0 to 2^64 - 2";
 /**
  * A 64-bit counter in the kernel. It is readable while the count is greater than 0.
  *
- * To wake another Worker, send it a duplicate of the file descriptor. Each side owns and closes its own.
+ * To wake another thread, send it a duplicate of the file descriptor. Each thread owns and closes its own.
  *
  * @see eventfd(2)
  * @example
@@ -32,7 +32,7 @@ export class EventFd extends OwnedFd {
    * @throws {RangeError} if `initial` is out of range
    */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined });
-  /** @internal `fd` is owned from now on */
+  /** @internal takes ownership of `fd` */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined }, fd?: number);
   constructor(initial: number = 0, { semaphore = false }: { semaphore?: boolean | undefined } = {}, fd?: number) {
     if (!Number.isInteger(initial) || initial < 0 || initial > 0xffffffff) {
@@ -54,7 +54,7 @@ export class EventFd extends OwnedFd {
   }
 
   /**
-   * Reads the count and resets it to 0; a semaphore is decremented by 1.
+   * Reads the count and resets it to 0. A semaphore is decremented by 1 instead.
    *
    * @returns the count, or 1 for a semaphore; `null` if the count is 0
    * @throws {ClosedError} if this object is closed
@@ -69,7 +69,7 @@ export class EventFd extends OwnedFd {
    * Adds to the count, which makes the eventfd readable.
    *
    * @param count an integer from 0 to 2^64 - 2; the default is 1
-   * @returns `false` if the count would exceed 2^64 - 2: read it first
+   * @returns `true`; `false` if the count would exceed 2^64 - 2: read it first
    * @throws {TypeError | RangeError} if the count is not an integer or out of range
    * @throws {ClosedError} if this object is closed
    * @see eventfd(2)

@@ -7,7 +7,7 @@ import { syscalls } from "../kernel/ffi.ts";
 import { adoptFd, OwnedFd } from "./owned-fd.ts";
 import { WOULD_BLOCK } from "./transfer.ts";
 
-/** Read at once: enough for an event with the longest possible name, and usually for all pending events. */
+/** Enough for an event with the longest possible name, and usually for all pending events. */
 const BUFFER_BYTES = 65_536;
 const HEADER_BYTES = 16; // struct inotify_event { int wd; u32 mask, cookie, len; char name[len]; }
 
@@ -17,7 +17,7 @@ export interface InotifyEvent {
   wd: number;
   /** IN_CREATE, IN_MODIFY, …; can also contain IN_ISDIR, IN_IGNORED, IN_UNMOUNT and IN_Q_OVERFLOW. */
   mask: number;
-  /** Connects the IN_MOVED_FROM and IN_MOVED_TO events of one rename; otherwise 0. */
+  /** The same number in the IN_MOVED_FROM and IN_MOVED_TO events of one rename; otherwise 0. */
   cookie: number;
   /** The name of an entry of the watched directory; empty if the event is about the watched path itself. */
   name: string;
@@ -47,7 +47,7 @@ export class Inotify extends OwnedFd {
    * @throws {ErrnoError} ENFILE or ENOMEM if no file descriptor can be created
    */
   constructor();
-  /** @internal `fd` is owned from now on */
+  /** @internal takes ownership of `fd` */
   constructor(fd?: number);
   constructor(fd?: number) {
     super(
@@ -91,7 +91,7 @@ export class Inotify extends OwnedFd {
   }
 
   /**
-   * Removes a watch. IN_IGNORED is its last event.
+   * Removes a watch. Its last event is IN_IGNORED.
    *
    * @param wd the watch descriptor that `add` returned
    * @throws {ErrnoError} EINVAL if the watch does not exist
@@ -104,7 +104,7 @@ export class Inotify extends OwnedFd {
   }
 
   /**
-   * Reads pending events, oldest first. If very many are pending, some are left for the next call.
+   * Reads pending events, oldest first. If more than 64 KiB are pending, the next call reads the rest.
    *
    * @returns the events; `[]` if there are none
    * @throws {ClosedError} if this object is closed

@@ -24,13 +24,13 @@ export class MemFd extends OwnedFd {
   /**
    * Creates an empty file, close-on-exec, which can be sealed.
    *
-   * @param name shown in /proc/self/fd; at most 249 bytes, need not be unique
+   * @param name the name shown in /proc/self/fd; at most 249 bytes, need not be unique
    * @throws {ErrnoError} EINVAL if the name is too long
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
    * @throws {TypeError} if the name is not a string, or contains a NUL character
    */
   constructor(name: string);
-  /** @internal `fd` is owned from now on */
+  /** @internal takes ownership of `fd` */
   constructor(name: string, fd?: number);
   constructor(name: string, fd?: number) {
     if (typeof name !== "string" || name.includes("\0")) {
@@ -57,7 +57,7 @@ export class MemFd extends OwnedFd {
   }
 
   /**
-   * Sets the size: shortens the file, or extends it with zeros.
+   * Sets the size: truncates the file, or extends it with zeros.
    *
    * @param size the new size in bytes
    * @throws {Error} EPERM if a seal forbids the change
@@ -88,7 +88,7 @@ export class MemFd extends OwnedFd {
    * @param position offset in the file
    * @param data bytes, or a string, which is encoded as UTF-8
    * @returns the number of bytes that were written
-   * @throws {Error} EPERM if a seal forbids it
+   * @throws {Error} EPERM if a seal forbids writing
    * @throws {TypeError} if `data` is neither a string nor a Uint8Array
    * @throws {ClosedError} if this object is closed
    * @see pwrite(2)
@@ -98,7 +98,7 @@ export class MemFd extends OwnedFd {
     return nodeFs().writeSync(this.open("write"), bytes, 0, bytes.length, position);
   }
 
-  /** The operations that are forbidden to all processes: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */
+  /** The seals, which forbid operations to all processes: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */
   get seals(): number {
     const fd = this.open("seals");
     return check(this.sys.fcntl(fd, F_GET_SEALS, 0), "fcntl", fd);

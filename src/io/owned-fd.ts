@@ -8,7 +8,7 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { retryInterrupted, transferLength, WOULD_BLOCK } from "./transfer.ts";
 
 /**
- * An owned file descriptor. Only `close` closes it: it is never closed by the garbage collector. Every method except
+ * An owned file descriptor. Only `close` closes it; the garbage collector never does. Every method except
  * `close` throws a ClosedError after `close` or `detach`.
  */
 export class OwnedFd implements Disposable {
@@ -57,7 +57,7 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * Gives up ownership: the caller must close the file descriptor, and this object is closed.
+   * Gives up ownership: this object is closed, and the caller must close the file descriptor.
    *
    * @returns the file descriptor
    * @throws {ClosedError} if this object is closed
@@ -80,7 +80,7 @@ export class OwnedFd implements Disposable {
     const fd = this.#fd;
     this.#fd = -1;
     const n = this.sys.close(fd);
-    if (n !== -EINTR) check(n, "close", fd); // after EINTR the fd is closed on Linux
+    if (n !== -EINTR) check(n, "close", fd); // on Linux the fd is closed even after EINTR
   }
 
   /** Closes the file descriptor. */
@@ -93,7 +93,7 @@ export class OwnedFd implements Disposable {
     return this.#sys;
   }
 
-  /** @internal Returns the file descriptor for use in a method, or throws a ClosedError. */
+  /** @internal Returns the file descriptor, or throws a ClosedError that names the method. */
   protected open(method: string): number {
     if (this.#fd < 0) throw new ClosedError(`${this.#className}.${method}`);
     return this.#fd;

@@ -1,4 +1,4 @@
-// class PidFd: a process as a file descriptor, pidfd_open(2), which never refers to another process.
+// class PidFd: a process as a file descriptor, pidfd_open(2), which stays valid even if the PID is reused.
 
 import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
@@ -44,7 +44,7 @@ export class PidFd extends OwnedFd {
    * @throws {TypeError} if `pid` is not an integer
    */
   constructor(pid: number);
-  /** @internal `fd` is owned from now on */
+  /** @internal takes ownership of `fd` */
   constructor(pid: number, fd?: number);
   constructor(pid: number, fd?: number) {
     if (!Number.isInteger(pid)) throw invalidType("pid", "an integer", pid);
@@ -64,11 +64,11 @@ export class PidFd extends OwnedFd {
   }
 
   /**
-   * Sends a signal. It never reaches another process that has the same PID now.
+   * Sends a signal. It never reaches another process that has reused the PID.
    *
    * @param signal a name or number; 0 only checks whether the process exists
    * @throws {ErrnoError} ESRCH if the process has terminated; EPERM without permission; EINVAL if the number is invalid
-   * @throws {TypeError} if the name is not a signal
+   * @throws {TypeError} if the name is not the name of a signal
    * @throws {ClosedError} if this object is closed
    * @see pidfd_send_signal(2)
    */
@@ -83,8 +83,8 @@ export class PidFd extends OwnedFd {
    * Waits for a child process without blocking, and removes it from the process table.
    *
    * @returns how it terminated; `null` if it is still running
-   * @throws {ErrnoError} ECHILD if the process is not a child of this one, or has been waited for, as Bun does for the
-   *   processes that it spawns
+   * @throws {ErrnoError} ECHILD if the process is not a child of this one, or has already been waited for, as Bun does
+   *   for the processes that it spawns
    * @throws {ClosedError} if this object is closed
    * @see waitid(2), P_PIDFD
    */

@@ -1,4 +1,4 @@
-// class Signals: signals as a file descriptor that is readable when one has been caught.
+// class Signals: signals as a file descriptor, which is readable when a signal has been caught.
 
 import { constants as os } from "node:os";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
@@ -7,7 +7,7 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 
 const EBUSY = 16;
 /** Receives the count of the eventfd, which is not used. */
-const ignored = new Uint8Array(new ArrayBuffer(8));
+const unusedCount = new Uint8Array(new ArrayBuffer(8));
 
 /** The name of a signal, such as `"SIGHUP"`; see signal(7). */
 export type SignalName = `SIG${string}`;
@@ -16,15 +16,15 @@ export type SignalName = `SIG${string}`;
 export interface SignalCount {
   /** The name of the signal. */
   signal: SignalName;
-  /** How often the signal was caught since the previous `read`. */
+  /** The number of times the signal was caught since the previous `read`. */
   count: number;
 }
 
 /**
- * Catches signals until it is closed, which restores the previous handlers. It can be used only on the main thread.
+ * Catches signals until `close`, which restores the previous handlers. Available only on the main thread.
  *
- * Previous handlers, including Bun's own for `process.on`, are still called. The implementation is a signal handler
- * that writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
+ * Previous handlers, including Bun's handler for `process.on`, are still called. Signals are caught by a handler that
+ * writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
  *
  * @see sigaction(2), eventfd(2)
  * @example
@@ -40,12 +40,12 @@ export class Signals implements Disposable {
   #isClosed = false;
 
   /**
-   * Starts to catch signals.
+   * Starts catching signals.
    *
-   * @param signals names of signals
+   * @param signals the names of the signals
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
-   * @throws {TypeError} if a name is not a signal
-   * @throws {Error} if a signal is already caught by another Signals or by the `run` of a server; in a Worker
+   * @throws {TypeError} if a name is not the name of a signal
+   * @throws {Error} if a signal is already caught by another Signals object or by a server's `run`, or in a Worker
    */
   constructor(signals: readonly SignalName[]);
   /** @internal `sys` replaces the kernel's system calls */
@@ -63,7 +63,9 @@ export class Signals implements Disposable {
     this.#fd = check(sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
     try {
       for (const [name, number] of numbers) {
-        const n = sys.signal_catch(number, this.#fd);
+        // Bun's handler for listeners of process.on is called as well. At a terminal, Bun has another one without listeners,
+        // which restores the terminal and ends the process: the caller of `new Signals` wants to do that itself.
+        const n = sys.signal_catch(number, this.#fd, process.listenerCount(name) > 0 ? 1 : 0);
         if (n === -EBUSY) {
           throw new Error(`${name} is already caught by another Signals object or by a server's run(): close it first`);
         }
@@ -81,7 +83,7 @@ export class Signals implements Disposable {
     return this.#fd;
   }
 
-  /** Whether the signals are no longer caught. */
+  /** Whether this object is closed, so that the signals are no longer caught. */
   get closed(): boolean {
     return this.#isClosed;
   }
@@ -93,7 +95,7 @@ export class Signals implements Disposable {
    */
   read(): SignalCount[] {
     if (this.#isClosed) return [];
-    this.#sys.read(this.#fd, ignored, 0, ignored.length);
+    this.#sys.read(this.#fd, unusedCount, 0, unusedCount.length);
     return this.#caught
       .map(([signal, number]) => ({ signal, count: this.#sys.signal_take(number) }))
       .filter(({ count }) => count > 0);

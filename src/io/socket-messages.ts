@@ -21,9 +21,9 @@ const NO_ADDRESS = addressBuffer();
 export interface Message {
   /** The received bytes. */
   data: Uint8Array;
-  /** The sender's address; unnamed (`path: ""`) for a connected stream. */
+  /** The sender's address; an empty path for a connected stream. */
   address: Address;
-  /** MSG_TRUNC if the datagram was longer than requested, MSG_CTRUNC if ancillary data was discarded. */
+  /** MSG_TRUNC if the datagram was longer than `size`, MSG_CTRUNC if ancillary data was discarded. */
   flags: number;
   /** Ancillary data. The receiver must close the file descriptors in it. */
   ancillary: ReceivedAncillary[];
@@ -35,7 +35,7 @@ interface SocketKind {
   readonly type: number;
 }
 
-/** Sends the buffers as one message. Returns the result of sendmsg: the number of bytes, or -errno. */
+/** Sends buffers as one message. Returns the result of sendmsg: the number of bytes sent, or -errno. */
 export function sendMessage(
   sys: Syscalls,
   fd: number,
@@ -83,7 +83,7 @@ export function receiveMessage(
   return {
     data,
     address: decodeAddress(sys, from),
-    flags: (out[1] as number) & ~MSG_CMSG_CLOEXEC, // the kernel returns this flag, too
+    flags: (out[1] as number) & ~MSG_CMSG_CLOEXEC, // the kernel also returns this flag
     ancillary: ancillarySize === 0 ? [] : decodeAncillary(control, out[0] as number),
   };
 }

@@ -9,12 +9,13 @@ import { createBuffer } from "./transfer.ts";
 /** The value of an option: an int, a flag, or the bytes of a structure. */
 export type OptionValue = number | boolean | Uint8Array;
 
+/** Sets an option: a number or boolean as an int, bytes as they are. */
 export function setOption(sys: Syscalls, fd: number, level: number, option: number, value: OptionValue): void {
   const bytes = value instanceof Uint8Array ? value : Int32Array.of(toInt(value));
   check(sys.setsockopt(fd, level, option, bytes, bytes.byteLength), "setsockopt", fd);
 }
 
-/** Returns an int option as a number, or, if a length is given, the bytes that the kernel wrote. */
+/** Returns an int option as a number or, if a length is given, the bytes that the kernel wrote. */
 export function getOption(
   sys: Syscalls,
   fd: number,

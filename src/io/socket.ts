@@ -58,7 +58,7 @@ export class Socket extends OwnedFd {
    *
    * @param family AF_INET (the default), AF_INET6 or AF_UNIX
    * @param type SOCK_STREAM (the default), SOCK_DGRAM or SOCK_SEQPACKET
-   * @param protocol 0 for the default protocol of the type
+   * @param protocol the protocol number; 0 (the default) selects the protocol of the type
    * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; ENOBUFS, ENOMEM
    * @throws {ErrnoError} EAFNOSUPPORT if the kernel does not support the family; EPROTONOSUPPORT or ESOCKTNOSUPPORT if
    *   the family does not support the type; EACCES without permission
@@ -66,7 +66,7 @@ export class Socket extends OwnedFd {
    * @see socket(2)
    */
   constructor(family?: number, type?: number, protocol?: number);
-  /** @internal `fd`, already non-blocking, is owned from now on; `sys` replaces the kernel's system calls */
+  /** @internal takes ownership of `fd`, which is already non-blocking; `sys` replaces the kernel's system calls */
   constructor(family: number, type: number, protocol: number, fd: number | undefined, sys?: Syscalls);
   constructor(family = AF_INET, type = SOCK_STREAM, protocol = 0, fd?: number, sys: Syscalls = syscalls()) {
     super("Socket", fd ?? openSocket(sys, family, type, protocol), sys);
@@ -111,7 +111,7 @@ export class Socket extends OwnedFd {
   /**
    * Listens for connections.
    *
-   * @param backlog maximum number of connections that wait to be accepted; the kernel caps it at net.core.somaxconn
+   * @param backlog maximum number of connections waiting to be accepted; the kernel caps it at net.core.somaxconn
    * @throws {ErrnoError} EADDRINUSE if another socket listens on the port; EOPNOTSUPP if this is not a stream socket
    * @throws {ErrnoError} EINVAL if the socket is connected, or if it is a unix socket that is not bound
    * @throws {RangeError} if the backlog is not an integer
@@ -147,8 +147,8 @@ export class Socket extends OwnedFd {
    * Connects to an address.
    *
    * @param address `{ address, port }` or `{ path }`
-   * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case wait for
-   *   EPOLLOUT; then `getsockopt(SOL_SOCKET, SO_ERROR)` returns 0 or an errno
+   * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case, wait for
+   *   EPOLLOUT; `getsockopt(SOL_SOCKET, SO_ERROR)` then returns 0 or an errno
    * @throws {ErrnoError} ECONNREFUSED, ENETUNREACH, EHOSTUNREACH or EADDRNOTAVAIL if the connection fails immediately
    * @throws {ErrnoError} EISCONN if the socket is connected; EALREADY if a connection is in progress
    * @throws {ErrnoError} EACCES or EPERM without permission; EPROTOTYPE if the peer has another type; ENOENT for a path
@@ -161,7 +161,7 @@ export class Socket extends OwnedFd {
   connect(address: AddressLike): boolean {
     const fd = this.open("connect");
     const result = this.sys.connect(fd, encodeAddress(this.sys, address, this.family));
-    if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR it continues in the background
+    if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR, it continues
     if (result < 0) throw new ErrnoError(-result, "connect", { fd, ...this.#endpoint(address) });
     return true;
   }
@@ -174,7 +174,7 @@ export class Socket extends OwnedFd {
    * @returns the bytes; an empty array at the end of the stream; `null` if nothing has been received yet
    * @throws {ErrnoError} ECONNRESET if the connection was reset; ETIMEDOUT if it timed out; ENOTCONN if it is not
    *   connected
-   * @throws {ErrnoError} ECONNREFUSED if an earlier datagram was answered with an ICMP error
+   * @throws {ErrnoError} ECONNREFUSED if an earlier datagram caused an ICMP error
    * @throws {RangeError} if the size is out of range
    * @throws {ClosedError} if this object is closed
    * @see recv(2)
@@ -213,7 +213,7 @@ export class Socket extends OwnedFd {
    *
    * @param data bytes, or a string, which is encoded as UTF-8
    * @param flags MSG_MORE, MSG_OOB, …
-   * @returns the number of bytes that were sent, possibly fewer than given; `WOULD_BLOCK` if the send buffer is full
+   * @returns the number of bytes sent, possibly fewer than given; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EPIPE or ECONNRESET if the connection is closed; ENOTCONN or EDESTADDRREQ if it is not
    *   connected
    * @throws {ErrnoError} EMSGSIZE if a datagram is too long
@@ -234,9 +234,10 @@ export class Socket extends OwnedFd {
    * @param data bytes, or a string, which is encoded as UTF-8
    * @param address `{ address, port }` or `{ path }`
    * @param flags MSG_CONFIRM, …
-   * @returns the number of bytes that were sent; `WOULD_BLOCK` if the send buffer is full
+   * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EMSGSIZE if the datagram is too long; EISCONN if the socket is connected
-   * @throws {ErrnoError} ECONNREFUSED or ENOENT if no socket receives there; EACCES or EPERM without permission; EPIPE
+   * @throws {ErrnoError} ECONNREFUSED or ENOENT if no socket has this address; EACCES or EPERM without permission
+   * @throws {ErrnoError} EPIPE if the socket was shut down for writing, or if it is a TCP socket that is not connected
    * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
    * @throws {ClosedError} if this object is closed
    * @see sendto(2)
@@ -275,19 +276,19 @@ export class Socket extends OwnedFd {
    * Sends several buffers as one message, optionally with file descriptors or credentials.
    *
    * On a stream, ancillary data is sent with the first byte. If fewer bytes are sent than given, send the rest without
-   * it.
+   * ancillary data.
    *
    * @param buffers the data
    * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; a stream needs at least one
    *   byte
    * @param flags MSG_MORE, …
    * @param address the receiver, for a socket that is not connected
-   * @returns the number of bytes that were sent; `WOULD_BLOCK` if the send buffer is full, and nothing was sent
+   * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full and nothing was sent
    * @throws {ErrnoError} as `send` and `sendto`; EBADF if a file descriptor to send is not open
    * @throws {ErrnoError} EPERM if the credentials are not those of this process; ETOOMANYREFS if too many file
    *   descriptors are in flight
-   * @throws {TypeError | RangeError} if an argument is not valid, such as an item with no or more than 253 file
-   *   descriptors
+   * @throws {TypeError | RangeError} if an argument is not valid, such as an item without file descriptors or with more
+   *   than 253
    * @throws {ClosedError} if this object is closed
    * @see sendmsg(2), unix(7), cmsg(3)
    */
@@ -308,8 +309,8 @@ export class Socket extends OwnedFd {
    * Receives a message with its sender's address, its flags and its ancillary data.
    *
    * @param size maximum number of bytes of data
-   * @param ancillarySize buffer size for ancillary data: `CMSG_SPACE(4 * count)` for file descriptors. What does not
-   *   fit is discarded, file descriptors are closed, and `flags` contains MSG_CTRUNC
+   * @param ancillarySize buffer size for ancillary data: `CMSG_SPACE(4 * count)` for file descriptors. If it is too
+   *   small, the kernel discards the rest, closes its file descriptors, and sets MSG_CTRUNC in `flags`
    * @param flags MSG_PEEK, …
    * @returns the message; `null` if none has been received yet
    * @throws {ErrnoError} as `recv`
@@ -326,7 +327,7 @@ export class Socket extends OwnedFd {
    *
    * @param data at least one byte on a stream
    * @param fds file descriptors, or objects with `fileno()`; the receiver gets duplicates
-   * @returns the number of bytes that were sent; `WOULD_BLOCK` if the send buffer is full, and nothing was sent
+   * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full and nothing was sent
    * @throws {ErrnoError | TypeError | RangeError} as `sendmsg`
    * @throws {ClosedError} if this object is closed
    * @see unix(7), SCM_RIGHTS
@@ -340,7 +341,7 @@ export class Socket extends OwnedFd {
    * Receives bytes and file descriptors over a unix socket.
    *
    * @param size maximum number of bytes
-   * @param maxFds maximum number of file descriptors; the kernel closes further ones and sets MSG_CTRUNC in `flags`
+   * @param maxFds maximum number of file descriptors; the kernel closes any others and sets MSG_CTRUNC in `flags`
    * @returns the bytes and the file descriptors, which the caller must close; `null` if nothing has been received yet
    * @throws {ErrnoError} as `recv`
    * @throws {RangeError} if the size is out of range
@@ -391,7 +392,7 @@ export class Socket extends OwnedFd {
    * @param level SOL_SOCKET, IPPROTO_TCP, …
    * @param name SO_ERROR, TCP_NODELAY, …
    * @param length buffer size in bytes, if the option is a structure
-   * @returns a number, or, if a length was given, the bytes that the kernel wrote
+   * @returns a number or, if a length is given, the bytes that the kernel wrote
    * @throws {ErrnoError} ENOPROTOOPT if the option does not exist; EINVAL
    * @throws {RangeError} if the length is out of range
    * @throws {ClosedError} if this object is closed
@@ -433,7 +434,7 @@ export class Socket extends OwnedFd {
    * Sets SO_LINGER, which determines what `close` does with unsent data.
    *
    * @param seconds `null`, the default of a new socket, sends the data in the background. A number limits the time;
-   *   after it, unsent data is discarded and the connection is reset. 0 resets the connection immediately
+   *   after that, unsent data is discarded and the connection is reset. 0 resets the connection immediately
    * @throws {ClosedError} if this object is closed
    * @see socket(7), SO_LINGER
    */
@@ -444,7 +445,7 @@ export class Socket extends OwnedFd {
   /**
    * Returns the local address.
    *
-   * @throws {ErrnoError} ENOBUFS
+   * @throws {ErrnoError} ENOBUFS if the kernel is out of memory
    * @throws {ClosedError} if this object is closed
    * @see getsockname(2)
    */
@@ -478,9 +479,9 @@ export class Socket extends OwnedFd {
 /**
  * Creates a pair of connected sockets.
  *
- * @param family AF_UNIX (the default)
+ * @param family AF_UNIX (the default), the only family that supports socketpair
  * @param type SOCK_STREAM (the default), SOCK_DGRAM or SOCK_SEQPACKET
- * @param protocol 0
+ * @param protocol the protocol number; 0 (the default) selects the protocol of the type
  * @throws {ErrnoError} EOPNOTSUPP if the family is not AF_UNIX; EMFILE or ENFILE if the limit of open file descriptors
  *   is reached
  * @throws {TypeError} if an argument is not an integer

@@ -19,7 +19,7 @@ const MAX_SECONDS = 0x7fffffffffffffffn;
 export interface TimerSetting {
   /** Time until the first expiration; 0 disarms the timer. */
   value: bigint | number;
-  /** Interval of further expirations; 0, the default, for none. */
+  /** Interval between further expirations. Default: 0, for none. */
   interval?: bigint | number | undefined;
   /** Whether `value` is an absolute time of the clock (TFD_TIMER_ABSTIME). Default: false. */
   isAbsolute?: boolean | undefined;
@@ -48,7 +48,7 @@ export class TimerFd extends OwnedFd {
    * @throws {TypeError} if `clock` is not an integer
    */
   constructor(clock?: number);
-  /** @internal `fd` is owned from now on */
+  /** @internal takes ownership of `fd` */
   constructor(clock?: number, fd?: number);
   constructor(clock: number = CLOCK_MONOTONIC, fd?: number) {
     if (!Number.isInteger(clock)) {

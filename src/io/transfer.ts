@@ -1,4 +1,4 @@
-// Non-blocking reads and writes: the result WOULD_BLOCK, the limit of one call, and checks of buffers and sizes.
+// Helpers for non-blocking reads and writes: the result WOULD_BLOCK, the size limit, and checks of arguments.
 
 import { Buffer } from "node:buffer";
 import { EINTR } from "../kernel/errno.ts";
@@ -7,10 +7,10 @@ import { invalidType, outOfRange } from "../kernel/errors.ts";
 /** Returned by reads and writes that would have to wait (EAGAIN). Wait for EPOLLIN or EPOLLOUT, then try again. */
 export const WOULD_BLOCK = -1;
 
-/** Maximum number of bytes that Linux transfers in one call; see read(2). */
+/** The maximum number of bytes that Linux transfers in one call; see read(2). */
 export const MAX_TRANSFER_BYTES: number = 0x7ffff000;
 
-/** Repeats a call that was interrupted by a signal. An interrupted call has transferred nothing. */
+/** Makes a call, and repeats it if a signal interrupts it. An interrupted call has transferred nothing. */
 export function retryInterrupted(call: () => number): number {
   for (;;) {
     const n = call();
@@ -18,7 +18,7 @@ export function retryInterrupted(call: () => number): number {
   }
 }
 
-/** Creates a buffer of `size` bytes. @throws {RangeError} if the argument called `name` is out of range */
+/** Creates a buffer of `size` bytes. @throws {RangeError} if `size`, the argument called `name`, is out of range */
 export function createBuffer(size: number, name: string = "size"): Uint8Array {
   if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) {
     throw outOfRange(name, `an integer from 0 to ${MAX_TRANSFER_BYTES}`, size);
@@ -26,7 +26,7 @@ export function createBuffer(size: number, name: string = "size"): Uint8Array {
   return new Uint8Array(new ArrayBuffer(size));
 }
 
-/** Returns the bytes of data that is to be sent; those of a string are UTF-8. */
+/** Returns data to be sent as bytes. A string is encoded as UTF-8. */
 export function toBytes(data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") return Buffer.from(data);
   if (data instanceof Uint8Array) return data;

@@ -1,4 +1,4 @@
-// Converts socket addresses between struct sockaddr and `{ address, port }` or `{ path }`.
+// Conversion of socket addresses between struct sockaddr and `{ address, port }` or `{ path }`.
 
 import { networkInterfaces } from "node:os";
 import { AF_INET, AF_INET6, AF_UNIX } from "./constants.ts";
@@ -26,19 +26,19 @@ export interface UnixAddress {
 /** The address of a socket, as the kernel reports it. */
 export type Address = InternetAddress | UnixAddress;
 
-/** An address as an argument. If `address` is omitted, it is the wildcard address of the socket's family. */
+/** An address passed as an argument. `address` defaults to the wildcard address of the socket's family. */
 export type AddressLike =
   | { address?: string | undefined; port: number; scopeId?: number | undefined; family?: "IPv4" | "IPv6" | undefined }
   | UnixAddress;
 
-/** Size of an encoded address: the length as 32 bits, then 128 bytes of sockaddr. */
+/** Size of an encoded address: a 32-bit length, then 128 bytes of sockaddr. */
 export const ADDRESS_BYTES = 132;
-const START = 4; // offset of the sockaddr, in which sin_port and sun_path are at offset 2
+const START = 4; // offset of the sockaddr; sin_port and sun_path are at offset 2 within it
 const UNIX_PATH_MAX = 108;
 
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a path may start with these bytes
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a path may start with the bytes of a BOM
 
 /** Creates a buffer for an encoded address. */
 export function addressBuffer(): Uint8Array {
@@ -49,7 +49,7 @@ export function addressBuffer(): Uint8Array {
  * Encodes an address for a socket of the given family.
  *
  * @throws {TypeError} if the address has the wrong shape for the family
- * @throws {RangeError} if the port is out of range, the path is too long, or the text is not an address of the family
+ * @throws {RangeError} if the port is out of range, the path is too long, or `address` is not an address of the family
  */
 export function encodeAddress(sys: Syscalls, to: AddressLike, family: number): Uint8Array {
   if (typeof to !== "object" || to === null) {
@@ -64,7 +64,11 @@ export function encodeAddress(sys: Syscalls, to: AddressLike, family: number): U
     return buffer;
   }
   if ("path" in to) {
-    throw invalidType("the address of an AF_INET or AF_INET6 socket", "{ address, port }; { path } is for AF_UNIX", to);
+    throw invalidType(
+      "the address of an AF_INET or AF_INET6 socket",
+      "{ address, port } ({ path } is for AF_UNIX)",
+      to,
+    );
   }
   view.setUint16(START + 2, checkPort(to.port), false);
   if (family === AF_INET) {
@@ -83,7 +87,7 @@ export function encodeAddress(sys: Syscalls, to: AddressLike, family: number): U
   throw invalidType("the socket's family", "AF_INET, AF_INET6 or AF_UNIX to use addresses", family);
 }
 
-/** Decodes an address written by the kernel. One of another family is returned as an unnamed path. */
+/** Decodes an address written by the kernel. An address of any other family is returned as an empty path. */
 export function decodeAddress(sys: Syscalls, buffer: Uint8Array): Address {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   const length = view.getUint32(0, true);
@@ -108,7 +112,7 @@ export function decodeAddress(sys: Syscalls, buffer: Uint8Array): Address {
   return { path: utf8.decode(end < 0 ? path : path.subarray(0, end)) };
 }
 
-/** Returns the family of an address in text form: AF_INET, AF_INET6, or 0 if `host` is a name. */
+/** Returns the family of an address in text form: AF_INET or AF_INET6; 0 if `host` is a name. */
 export function familyOf(sys: Syscalls, host: string): number {
   const scratch = new Uint8Array(new ArrayBuffer(16));
   const [text = ""] = host.split("%", 2);
@@ -128,7 +132,7 @@ export function checkPort(port: number): number {
 
 function checkScopeId(scopeId: number): number {
   if (typeof scopeId !== "number") {
-    throw invalidType("scopeId", 'a number; to use an interface name, write the address as "fe80::1%eth0"', scopeId);
+    throw invalidType("scopeId", 'a number (to use an interface name, write the address as "fe80::1%eth0")', scopeId);
   }
   if (!Number.isInteger(scopeId) || scopeId < 0 || scopeId > 0xffffffff) {
     throw outOfRange("scopeId", "an integer from 0 to 4294967295", scopeId);
@@ -170,7 +174,7 @@ function scopeIdOf(zone: string): number {
   if (/^\d+$/.test(zone) && Number(zone) <= 0xffffffff) return Number(zone);
   const interfaces = networkInterfaces();
   const addresses = (Object.hasOwn(interfaces, zone) ? interfaces[zone] : undefined) ?? [];
-  // Only link-local addresses have a scope ID, the interface index; that of a global address is 0.
+  // Only link-local addresses have a scope ID, which is the interface index. The scope ID of other addresses is 0.
   const scopeIds = addresses.filter((address) => address.family === "IPv6").map((address) => address.scopeid ?? 0);
   if (scopeIds.length > 0) return Math.max(...scopeIds);
   throw invalidValue(`no network interface named ${JSON.stringify(zone)} has an IPv6 address`);

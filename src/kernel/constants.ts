@@ -10,9 +10,9 @@ export const EPOLLPRI = 0x002;
 export const EPOLLOUT = 0x004;
 /** An error condition. Always reported; need not be requested. */
 export const EPOLLERR = 0x008;
-/** Hang up: both directions are shut down. Always reported; need not be requested. */
+/** Hang-up: both directions are shut down. Always reported; need not be requested. */
 export const EPOLLHUP = 0x010;
-/** Never returned by epoll; poll(2) reports an invalid fd with it. */
+/** Never reported by epoll. poll(2) reports it for an invalid fd. */
 export const EPOLLNVAL = 0x020;
 export const EPOLLRDNORM = 0x040;
 export const EPOLLRDBAND = 0x080;
@@ -22,13 +22,13 @@ export const EPOLLWRBAND = 0x200;
 export const EPOLLMSG = 0x400;
 /** The peer closed its side of the connection, or shut down writing. */
 export const EPOLLRDHUP = 0x2000;
-/** Set by io_uring on its own wake-ups. */
+/** Set by io_uring for its internal wake-ups. */
 export const EPOLL_URING_WAKE = 0x08000000;
-/** Wakes one or a few, not all, of the epoll instances that watch the same fd. Only when registering. */
+/** Wakes one or a few of the epoll instances that watch the same fd, not all. Valid only when registering. */
 export const EPOLLEXCLUSIVE = 0x10000000;
 /** Prevents suspend while the event is handled; requires CAP_BLOCK_SUSPEND. */
 export const EPOLLWAKEUP = 0x20000000;
-/** Reports one event, then disarms the registration until `modify`. */
+/** Reports one event, then disarms the registration until `modify` is called. */
 export const EPOLLONESHOT = 0x40000000;
 /** Edge-triggered: reports changes instead of states. Positive, unlike `1 << 31` in JavaScript. */
 export const EPOLLET = 0x80000000;

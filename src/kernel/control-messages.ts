@@ -31,9 +31,7 @@ export type ReceivedAncillary =
 
 /** The kernel's limit per message, SCM_MAX_FD. */
 const MAX_FDS = 253;
-/**
- * struct cmsghdr on 64-bit Linux: the length as a size_t, then level and type. musl's 32-bit length is padded with 0.
- */
+/** struct cmsghdr on 64-bit Linux: a size_t length, then level and type. musl pads its 32-bit length with zeros. */
 const HEADER_BYTES = 16;
 const UCRED_BYTES = 12; // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
 
@@ -59,7 +57,7 @@ export function CMSG_LEN(length: number): number {
   return HEADER_BYTES + length;
 }
 
-/** @throws {TypeError | RangeError} if an item is not valid */
+/** Encodes items of ancillary data as control messages. @throws {TypeError | RangeError} if an item is not valid */
 export function encodeAncillary(items: readonly Ancillary[]): Uint8Array {
   if (!Array.isArray(items)) throw invalidType("ancillary", "an array, such as [{ fds: [fd] }]", items);
   const parts = items.map(encodeItem);

@@ -28,16 +28,13 @@ interface ErrnoTables {
 
 let tables: ErrnoTables | undefined;
 
-/**
- * Returns the tables of node:os and node:util. They are loaded with the first error, because loading takes some
- * milliseconds.
- */
+/** Returns the tables of node:os and node:util. Loading them takes a few milliseconds, so the first error does it. */
 function errnoTables(): ErrnoTables {
   if (tables !== undefined) return tables;
   const os = process.getBuiltinModule("node:os");
   const libuv = process.getBuiltinModule("node:util").getSystemErrorMap();
   const names = new Map<number, string>(Object.entries(os.constants.errno).map(([name, number]) => [number, name]));
-  // node:os lacks some errors of sockets, such as ESOCKTNOSUPPORT and EHOSTDOWN, which libuv has.
+  // node:os lacks some socket errors that libuv has, such as ESOCKTNOSUPPORT and EHOSTDOWN.
   for (const [number, [name]] of libuv) if (!names.has(-number)) names.set(-number, name);
   names.set(109, "ETOOMANYREFS"); // missing in both
   names.set(EAGAIN, "EAGAIN"); // instead of its alias EWOULDBLOCK
@@ -45,7 +42,7 @@ function errnoTables(): ErrnoTables {
   return (tables = { names, libuv });
 }
 
-/** Messages of errors that sockets and epoll can return and for which libuv has none. */
+/** Messages for errors of sockets and epoll that libuv has no message for. */
 const messagesBeyondLibuv = new Map([
   ["EDOM", "numerical argument out of domain"],
   ["EINPROGRESS", "operation now in progress"],
@@ -55,12 +52,12 @@ const messagesBeyondLibuv = new Map([
   ["ETOOMANYREFS", "too many references: cannot splice"],
 ]);
 
-/** Sets the errno names in a browser, where node:os is not available; the inspector's server sends its own table. */
+/** Sets the errno names in a browser, where node:os is not available: the inspector's server sends them. */
 export function setErrnoNames(names: Iterable<readonly [errno: number, name: string]>): void {
   tables = { names: new Map(names), libuv: new Map() };
 }
 
-/** Returns all known names by errno. */
+/** Returns all known errno names by number. */
 export function errnoNames(): ReadonlyMap<number, string> {
   return errnoTables().names;
 }

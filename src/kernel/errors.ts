@@ -2,7 +2,7 @@
 
 import { errnoMessage, errnoName } from "./errno.ts";
 
-/** What a failed call referred to. */
+/** The file descriptor or address that a failed call referred to, and a hint. */
 export interface ErrnoDetails {
   fd?: number | undefined;
   address?: string | undefined;
@@ -145,7 +145,7 @@ export function invalidValue(message: string): RangeError {
   return withCode(new RangeError(message), "ERR_INVALID_ARG_VALUE");
 }
 
-/** Returns the error for options that exclude each other: `options "unix" and "port" cannot be used together`. */
+/** Returns the error for mutually exclusive options: `options "unix" and "port" cannot be used together`. */
 export function incompatibleOptions(names: readonly string[], hint?: string): TypeError {
   const quoted = names.map((name) => `"${name}"`);
   const list = quoted.length > 1 ? `${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}` : quoted[0];

@@ -11,13 +11,13 @@ type Bytes = Uint8Array | Int32Array;
 /**
  * The system calls. Each returns a number >= 0, or -errno; none throws or allocates.
  *
- * Memory is passed as a view with every call instead of a stored address. That is as fast, keeps the buffer alive
- * during the call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An `address` has
- * 132 bytes: the length as 32 bits, then the sockaddr; see address.ts.
+ * Every call takes memory as a view, not as a stored address. A view is as fast, keeps the buffer alive during the
+ * call, and cannot dangle (a stored `ptr()` of a small typed array can, oven-sh/bun#32054). An address argument is 132
+ * bytes: a 32-bit length, then the sockaddr; see address.ts.
  */
 export interface Syscalls {
   epoll_create1(flags: number): number;
-  /** `token`, 32 bits, is returned with each event. */
+  /** epoll_wait returns `token`, 32 bits, with each event of the registration. */
   epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
   /** Fills `out` (16 bytes for each of `max` events) with triples: events, fd, token. */
   epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
@@ -75,7 +75,7 @@ export interface Syscalls {
   eventfd(initial: number, flags: number): number;
   pipe2(fds: Int32Array, flags: number): number;
   timerfd_create(clock: number, flags: number): number;
-  /** `value` and `old` have 32 bytes, struct itimerspec. */
+  /** `value` and `old` are 32 bytes each, a struct itimerspec. */
   timerfd_settime(fd: number, flags: number, value: Bytes, old: Bytes): number;
   timerfd_gettime(fd: number, now: Bytes): number;
   inotify_init1(flags: number): number;
@@ -85,23 +85,23 @@ export interface Syscalls {
   memfd_create(name: Bytes, flags: number): number;
   pidfd_open(pid: number, flags: number): number;
   pidfd_send_signal(fd: number, signal: number): number;
-  /** `info` has 128 bytes, a siginfo_t. */
+  /** `info` is 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
-  /** Counts a signal and writes to the eventfd `fd` on each delivery, in whichever thread. */
-  signal_catch(signal: number, fd: number): number;
+  /** Counts a signal and writes to the eventfd `fd` on each delivery, to whichever thread it is delivered. */
+  signal_catch(signal: number, fd: number, chains: number): number;
   signal_release(signal: number): number;
-  /** Returns how often the signal was delivered since the last call. */
+  /** Returns how many times the signal was delivered since the last call. */
   signal_take(signal: number): number;
   /**
-   * Starts the thread that sends the token of each event of `epfd` to `socket`; it owns and closes both. See
-   * loop-bridge.ts.
+   * Starts the thread that writes the token of each event of `epfd` to `socket`. The thread owns both and closes them.
+   * See loop-bridge.ts.
    */
   start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
   /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
   stop_bridge_thread(peer: number): number;
 }
 
-/** Parameter types of C functions; all of them return a 32-bit integer. */
+/** The parameter types of C functions, all of which return a 32-bit integer. */
 export type Signatures<Functions> = { readonly [Name in keyof Functions]: readonly ("i32" | "buffer")[] };
 
 export const int = "i32";
@@ -150,7 +150,7 @@ const signatures: Signatures<Syscalls> = {
   pidfd_open: [int, int],
   pidfd_send_signal: [int, int],
   waitid: [int, bytes, int],
-  signal_catch: [int, int],
+  signal_catch: [int, int, int],
   signal_release: [int],
   signal_take: [int],
   start_bridge_thread: [int, int, int],
@@ -161,7 +161,7 @@ let table: Syscalls | undefined;
 let wrapped: Syscalls | undefined;
 
 /**
- * Returns the system calls. The first call in each thread compiles them, which takes some milliseconds.
+ * Returns the system calls. The first call in each thread compiles them, which takes a few milliseconds.
  *
  * @throws {Error} if the platform is not supported; see checkRequirements
  */
@@ -169,7 +169,7 @@ export function syscalls(): Syscalls {
   return wrapped ?? untracedSyscalls();
 }
 
-/** Returns the system calls without tracing, for the internal use of the package. */
+/** Returns the system calls without tracing, for internal use by the package. */
 export function untracedSyscalls(): Syscalls {
   return (table ??= compile([shim, signals, bridgeThread].join("\n"), signatures));
 }
@@ -217,7 +217,7 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
   }
 }
 
-/** Binds the functions through linkSymbols, whose calls the engine inlines; those of cc take three times as long. */
+/** Binds the functions with linkSymbols, whose calls the engine inlines: calls of cc's symbols are three times as slow. */
 function link<Functions>(
   addressOf: (name: Uint8Array) => number | null,
   signatures: Signatures<Functions>,
@@ -233,7 +233,7 @@ function link<Functions>(
   return linkSymbols(symbols).symbols as Functions;
 }
 
-/** The functions of bun:ffi that are used here, declared so that the published types do not depend on Bun's. */
+/** The functions of bun:ffi used here, declared so that the published types do not depend on Bun's. */
 interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };

@@ -1,4 +1,4 @@
-// Socket options with an int value, read by all layers.
+// Socket options whose value is an int, read with getsockopt(2).
 
 import { check } from "./errors.ts";
 import type { Syscalls } from "./ffi.ts";

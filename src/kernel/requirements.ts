@@ -3,7 +3,7 @@
 const MIN_BUN = { major: 1, minor: 4 };
 
 /**
- * Checks the platform. Importing the package succeeds everywhere; the first use calls this.
+ * Checks the platform. Importing the package succeeds everywhere; its first use calls this function.
  *
  * @throws {Error} with one sentence that says what is missing
  */

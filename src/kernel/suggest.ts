@@ -1,11 +1,11 @@
 // Suggestions for misspelled names: the candidate that the user most likely meant.
 
 const MAX_DISTANCE = 2;
-/** Words up to this length may differ by one edit only: nearly any two of them are two edits apart. */
+/** Words up to this length may differ by only one edit, because almost any two of them are within two edits. */
 const SHORT_WORD = 3;
 
 /**
- * Returns the candidate closest to `word`: at most two edits away, or one that starts with `word`. Otherwise undefined.
+ * Returns the candidate closest to `word`, or undefined. It is at most two edits away, or it starts with `word`.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();

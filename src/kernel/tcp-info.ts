@@ -36,8 +36,8 @@ const STATES: readonly (TcpState | "")[] = [
 export const TCP_INFO_BYTES: number = 256;
 
 /**
- * Statistics of a TCP connection. Names end with the unit of a time; rates are in bytes per second. Windows are in
- * bytes, except `congestionWindow` and `sendSsthresh`, which are in segments. A field that the kernel does not have is
+ * Statistics of a TCP connection. The names of times end with their unit. Rates are in bytes per second. Windows are in
+ * bytes, except `congestionWindow` and `sendSsthresh`, which are in segments. Fields that the kernel does not have are
  * undefined.
  *
  * @see tcp(7), linux/tcp.h: struct tcp_info
@@ -154,7 +154,11 @@ const fields: Record<NumericField, readonly [offset: number, size: 1 | 4 | 8]> =
   receiveWindow: [232, 4],
 };
 
-/** @param bytes the part of the buffer that the kernel wrote */
+/**
+ * Decodes a struct tcp_info.
+ *
+ * @param bytes the part of the buffer that the kernel wrote
+ */
 export function decodeTcpInfo(bytes: Uint8Array): TcpInfo {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const info: Record<string, unknown> = {

@@ -3,7 +3,7 @@
 const MAX_TOKEN = 0xffffffff;
 
 /**
- * Counts from `first` to 2^32 - 1 and then starts again: a token is not reused while its registration can still exist.
+ * Counts from `first` to 2^32 - 1, then starts over, so a token is not reused while its registration can still exist.
  */
 export class TokenCounter {
   readonly #first: number;
@@ -15,6 +15,7 @@ export class TokenCounter {
     this.#next = next;
   }
 
+  /** Returns the next token. */
   next(): number {
     const token = this.#next;
     this.#next = token === MAX_TOKEN ? this.#first : token + 1;

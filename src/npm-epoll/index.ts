@@ -1,4 +1,4 @@
-// class Epoll of the npm package `epoll`, implemented on watch(), so that no native addon needs to be compiled.
+// class Epoll of the npm package `epoll`, implemented with watch(), so that no native addon needs to be compiled.
 
 import {
   EPOLLERR,
@@ -18,8 +18,9 @@ import { type Watch, watch } from "../event-loop/watch.ts";
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void;
 
 /**
- * Watches file descriptors like the npm package `epoll`. A file descriptor that has been added keeps the process alive
- * until it is removed, and pending events of a removed one are dropped. Unlike in the package, errors have a `code`.
+ * Watches file descriptors as the npm package `epoll` does. An added file descriptor keeps the process alive until it
+ * is removed. Pending events of a removed file descriptor are dropped. Unlike those of the package, errors have a
+ * `code`.
  *
  * @see https://www.npmjs.com/package/epoll
  * @example
@@ -63,7 +64,7 @@ export class Epoll {
    *
    * @param fd an open file descriptor that is not watched by any instance
    * @param events the events to watch for, combined with `|`
-   * @throws {ErrnoError} EEXIST if it is already watched, by this instance or another; EBADF, EPERM, … as `watch`
+   * @throws {ErrnoError} EEXIST if it is already watched by this instance or another; EBADF, EPERM, … as for `watch`
    * @throws {ClosedError} after `close`
    */
   add(fd: number, events: number): this {

@@ -1,4 +1,4 @@
-// A preload for bunfig.toml that replaces the package `epoll` by the class here, for all modules that import it.
+// A preload for bunfig.toml that replaces the npm package `epoll` with this one, for all modules that import it.
 
 import { checkRequirements } from "../kernel/requirements.ts";
 import { Epoll } from "./index.ts";

@@ -1,4 +1,4 @@
-// The interface between the run loop, which moves bytes, and a protocol, which gives them a meaning.
+// The interface between the run loop, which transfers bytes, and a protocol, which interprets them.
 
 import type { Address } from "../kernel/address.ts";
 
@@ -56,12 +56,12 @@ export interface ProtocolConnection {
   /**
    * Ends the connection once all output has been sent.
    *
-   * @param isPeerDone the peer has said that it sends nothing more, so nothing can arrive that would turn the close into a reset
+   * @param isPeerDone the peer has announced that it sends nothing more, so no input can turn the close into a reset
    */
   finish(isPeerDone: boolean): void;
   /** Copies the queued bytes that are borrowed. */
   copyBorrowed(): void;
-  /** Does immediately what was asked for. Only needed outside of a callback; has no effect inside of one. */
+  /** Performs requested operations immediately. Only needed outside of a callback; has no effect in one. */
   flush(): void;
   /** Resets the connection. Queued output is lost. */
   abort(): void;
@@ -69,20 +69,20 @@ export interface ProtocolConnection {
 
 /** A protocol. One object serves all connections of a server. */
 export interface Protocol {
-  /** Receive input also while output waits for room. */
+  /** Whether input is also received while output waits for room. */
   readonly isDuplex: boolean;
   /**
    * How a connection ends. true: shut down the send direction, then discard input until the peer closes, so that late input does
    * not turn the close into a reset. false: shut down both directions, and wait for EPOLLHUP.
    */
   readonly lingers: boolean;
-  /** An iteration begins. `nowMs` is the time by the run loop's clock. */
-  startIteration(nowMs: number): void;
+  /** Called in each iteration after the wait, with the time by the run loop's clock. */
+  updateTime(nowMs: number): void;
   /** A connection was accepted. */
   open(connection: ProtocolConnection): void;
   /** `length` bytes were received. The buffer is borrowed: the next receive overwrites it. */
   receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void;
-  /** The peer has closed its side. The protocol either finishes the connection, or pauses it and goes on sending. */
+  /** The peer has closed its side. The protocol either finishes the connection, or pauses it and continues to send. */
   end(connection: ProtocolConnection): void;
   /** All output has been sent; called if `wantsDrain` is set. */
   drain(connection: ProtocolConnection): void;
@@ -98,7 +98,7 @@ export interface Protocol {
    * Fails the requests whose handlers wait for Bun's event loop. Called when that loop cannot run, because this thread blocks
    * in epoll_wait between iterations.
    *
-   * @returns whether there were any: then microtasks have to run again
+   * @returns whether there were any: if so, microtasks have to run again
    */
-  failBlocked(): boolean;
+  failBlockedRequests(): boolean;
 }

@@ -1,4 +1,4 @@
-// The accept throttle: stops accepting at the connection limit or when file descriptors run out, and resumes by itself.
+// The accept throttle: stops accepting at the connection limit or when file descriptors run out, and resumes automatically.
 
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../kernel/constants.ts";
 import type { Epoll } from "../io/epoll.ts";
@@ -153,7 +153,7 @@ export class AcceptThrottle {
     }
   }
 
-  /** EPOLLEXCLUSIVE cannot be modified, only registered again; pending connections are then reported at once (epoll_ctl(2)). */
+  /** EPOLLEXCLUSIVE cannot be modified, only registered again, which reports pending connections immediately (epoll_ctl(2)). */
   #openExclusive(nowMs: number): void {
     const isFirst = !this.#isRegistered;
     this.#isRegistered = this.isOpen = true;
@@ -165,7 +165,7 @@ export class AcceptThrottle {
       }
     } catch (error) {
       if (isFirst || !(error instanceof ErrnoError)) throw error;
-      this.pause(nowMs); // ENOMEM, ENOSPC: the other processes serve meanwhile
+      this.pause(nowMs); // ENOMEM, ENOSPC: meanwhile the other processes serve
       this.#options.onWarning?.({ code: error.code, message: error.message });
     }
   }

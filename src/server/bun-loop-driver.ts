@@ -1,4 +1,4 @@
-// Runs a server's iterations on Bun's own event loop: the loop bridge brings the events, and a timer the deadlines.
+// Runs a server's iterations on Bun's own event loop: the loop bridge reports events, and a timer reports deadlines.
 
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import type { Clock } from "../kernel/clock.ts";

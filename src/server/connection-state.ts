@@ -8,15 +8,15 @@ import type { Phase } from "../protocols/protocol.ts";
  * While a connection is open, its protocol moves it between the five phases. `finish()` ends that:
  *
  * - `finishing`: sends what is queued, then shuts down.
- * - `finishing-last`: the same, but the peer has said that it sends nothing more, so the connection can be closed as soon as
- *   everything is sent.
+ * - `finishing-no-linger`: the same, but the peer has announced that it sends nothing more, so the connection can be closed as
+ *   soon as everything is sent, without lingering.
  * - `closing`: both directions are shut down; waits for EPOLLHUP.
  * - `lingering`: the send direction is shut down; discards input until the peer closes its side.
  * - `closed`: the fd is closed.
  */
-export type ConnectionState = Phase | "finishing" | "finishing-last" | "closing" | "lingering" | "closed";
+export type ConnectionState = Phase | "finishing" | "finishing-no-linger" | "closing" | "lingering" | "closed";
 
-/** The names of states in traces. `sending`: output waits for room in the send queue, whatever happens afterwards. */
+/** The names of states in traces. `sending`: output waits for room in the send queue, in any state. */
 export const TRACED_STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"] as const;
 
 export type TracedState = (typeof TRACED_STATES)[number];
@@ -24,7 +24,7 @@ export type TracedState = (typeof TRACED_STATES)[number];
 const openTransitions: readonly ConnectionState[] = [
   ...(["new", "head", "body", "handler", "idle"] satisfies Phase[]),
   "finishing",
-  "finishing-last",
+  "finishing-no-linger",
   "closed",
 ];
 
@@ -35,8 +35,8 @@ export const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionSt
   body: openTransitions,
   handler: openTransitions,
   idle: openTransitions,
-  finishing: ["finishing-last", "closing", "lingering", "closed"],
-  "finishing-last": ["finishing", "closing", "closed"],
+  finishing: ["finishing-no-linger", "closing", "lingering", "closed"],
+  "finishing-no-linger": ["finishing", "closing", "closed"],
   closing: ["closed"],
   lingering: ["closed"],
   closed: [],
@@ -45,7 +45,7 @@ export const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionSt
 /**
  * Checks a transition.
  *
- * @throws {Error} if the table does not have it: a mistake in the server, not in its use
+ * @throws {Error} if the table does not have it: a bug in the server
  */
 export function assertTransition(from: ConnectionState, to: ConnectionState): void {
   if (!TRANSITIONS[from].includes(to)) throw new Error(`a connection cannot go from ${from} to ${to}`);
@@ -56,7 +56,7 @@ export function isOpen(state: ConnectionState): state is Phase {
   return TRANSITIONS[state] === openTransitions;
 }
 
-/** Returns whether nothing can be sent any more. */
+/** Returns whether nothing more can be sent. */
 export function isShutDown(state: ConnectionState): boolean {
   return state === "closing" || state === "lingering" || state === "closed";
 }
@@ -65,5 +65,5 @@ export function isShutDown(state: ConnectionState): boolean {
 export function tracedState(state: ConnectionState, hasOutput: boolean): TracedState | undefined {
   if (state === "closed") return undefined;
   if (hasOutput) return "sending";
-  return state === "finishing" || state === "finishing-last" ? "closing" : state;
+  return state === "finishing" || state === "finishing-no-linger" ? "closing" : state;
 }

@@ -26,7 +26,7 @@ export class ConnectionTable {
   errors: number = 0;
   /** Where accept4 writes the peer's address. */
   readonly peer: Int32Array = new Int32Array(addressBuffer().buffer);
-  /** Called after each connection that was closed. */
+  /** Called after a connection was closed. */
   onClosed: () => void = () => {};
 
   readonly #sys: Syscalls;
@@ -120,7 +120,7 @@ export class ConnectionTable {
     connection.output = undefined;
     if (connection.countedAddress !== undefined) this.#uncount(connection.countedAddress);
     connection.timeoutQueue?.remove(connection);
-    // close() alone would not do: a duplicate of the fd, in a child between fork and exec, would keep the registration alive.
+    // close() alone is not enough: a duplicate of the fd, in a child between fork and exec, keeps the registration alive.
     if (connection.registeredMask !== UNREGISTERED) this.unregister(fd);
     this.#sys.close(fd);
     try {
@@ -145,9 +145,9 @@ export class ConnectionTable {
     }
   }
 
-  /** Removes the registration behind a stale event, or epoll would report it on every wait. */
+  /** Removes the registration of a stale event, which epoll would otherwise report on every wait. */
   removeStale(fd: number): void {
-    if (this.#connections[fd] === undefined) this.unregister(fd); // otherwise the registration is the new connection's
+    if (this.#connections[fd] === undefined) this.unregister(fd); // otherwise it is the new connection's
   }
 
   /** Removes a registration, if there is one. */

@@ -11,10 +11,10 @@ import type { Timed, TimeoutQueue } from "./timeouts.ts";
 /** The registered mask of a connection that is not registered with epoll. */
 export const UNREGISTERED = -1;
 
-/** Chunks of up to this many bytes in all are joined, so that one send takes them. */
+/** Chunks of up to this many bytes in total are joined and sent with one call. */
 const JOIN_BYTES = 65_536;
 
-/** This many chunks that were sent are kept, then dropped together. */
+/** Sent chunks are removed from the queue in batches of this size. */
 const MAX_SENT_CHUNKS = 16;
 
 interface Chunk {
@@ -22,7 +22,7 @@ interface Chunk {
   length: number;
 }
 
-/** The operations that a connection asks its run loop for. */
+/** The operations that a connection requests from its run loop. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
   abort(connection: Connection): void;
@@ -61,7 +61,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   isPaused: boolean = false;
   wantsDrain: boolean = false;
 
-  /** The protocol is being called: what it asks for is done when the call returns. */
+  /** The protocol is being called: what it requests is performed when the call returns. */
   isInCallback: boolean = false;
 
   // The values of `messages` and `progress` (or, while output waits, of `bytesOut`) when the current timeout began.
@@ -107,7 +107,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#state;
   }
 
-  /** Goes to another state. @throws {Error} if TRANSITIONS does not have that transition */
+  /** Changes the state. @throws {Error} if TRANSITIONS does not have that transition */
   transition(to: ConnectionState): void {
     if (to === this.#state) return;
     assertTransition(this.#state, to);
@@ -132,12 +132,12 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#state === "closed";
   }
 
-  /** Nothing can be sent any more: the connection is closing, lingering or closed. */
+  /** Nothing more can be sent: the connection is closing, lingering or closed. */
   get isShutDown(): boolean {
     return this.#isShutDown;
   }
 
-  /** No request is unanswered and no output is queued. */
+  /** No request is pending and no output is queued. */
   get isIdle(): boolean {
     return (this.#state === "idle" || this.#state === "new") && this.pending === 0;
   }
@@ -172,10 +172,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   }
 
   finish(isPeerDone: boolean): void {
-    if (!this.#isShutDown) this.transition(isPeerDone ? "finishing-last" : "finishing");
+    if (!this.#isShutDown) this.transition(isPeerDone ? "finishing-no-linger" : "finishing");
   }
 
-  /** Joins small chunks, so that one send takes them all. */
+  /** Joins small chunks, so that one call sends them all. */
   joinChunks(): void {
     const { output } = this;
     if (this.#more === undefined || output === undefined) return;
@@ -204,7 +204,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.#more = undefined;
       this.#nextChunk = 0;
     } else if (this.#nextChunk >= MAX_SENT_CHUNKS) {
-      this.#more?.splice(0, this.#nextChunk); // a client that is always a little behind would keep all of them alive
+      this.#more?.splice(0, this.#nextChunk); // otherwise a client that always lags a little would keep all of them alive
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;

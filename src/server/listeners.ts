@@ -37,7 +37,7 @@ export type ListenOptions = Pick<
   "hostname" | "port" | "unix" | "fd" | "backlog" | "reusePort" | "deferAccept"
 >;
 
-/** A listening socket. Closing a unix socket's also removes its file. */
+/** A listening socket. Closing that of a unix socket also removes its file. */
 export interface Listener {
   readonly socket: Socket;
   readonly address: Address;
@@ -149,7 +149,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
       close() {
         if (socket.closed) return;
         socket.close();
-        if (inode === undefined || inodeOf(path) !== inode) return; // removed, or replaced by another server's
+        if (inode === undefined || inodeOf(path) !== inode) return; // removed, or replaced by another server
         nodeFs().rmSync(path, { force: true });
       },
     };
@@ -159,7 +159,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
   }
 }
 
-/** With SO_REUSEADDR two sockets may bind the same address. The second one fails here, so the error gets the address. */
+/** With SO_REUSEADDR two sockets may bind the same address. The second one fails here, so the error has to name the address. */
 function listen(socket: Socket, backlog: number, { address, port }: InternetAddress): void {
   try {
     socket.listen(backlog);

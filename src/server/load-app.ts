@@ -66,7 +66,7 @@ function nameOf(instance: object): string {
   return `an instance of ${instance.constructor?.name ?? "an unnamed class"}`;
 }
 
-/** What stack frames of this package look like. They do not help the author of an application. */
+/** Part of this package's stack frames, which do not help the author of an application. */
 const OWN_FRAME = `(${resolve(import.meta.dir, "..")}/`;
 
 /** Returns the text of an error that an application threw, with its stack up to the application's own frames. */

@@ -5,10 +5,10 @@ import type { EpollServerOptions } from "./options.ts";
 /**
  * Returns the options of the server: those of `overrides`, else of `app`, else of `defaults`.
  *
- * The address options are one choice, because they exclude each other: a port in `overrides` replaces a Unix socket of the app.
+ * The address options are one choice, because they exclude each other: a port in `overrides` replaces a unix socket of the app.
  * The app's options for opening a socket have no effect on one that is inherited, and are left out then.
  *
- * @param defaults hostname and port, for the case that neither has an address
+ * @param defaults hostname and port, used if neither has an address
  */
 export function mergeOptions(
   app: EpollServerOptions,

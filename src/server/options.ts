@@ -32,12 +32,12 @@ export interface EpollServerOptions {
   /**
    * Let the kernel hold back a new TCP connection until its first bytes arrive, or for one second (TCP_DEFER_ACCEPT in tcp(7)).
    * This makes a connection with one request a third cheaper. Default: true if `eager` is true, except with `socket`, because the
-   * server may be the first to send, and with `fd`, because the socket's options are its owner's.
+   * server may be the first to send, and with `fd`, because the options of an inherited socket are left as they are.
    */
   deferAccept?: boolean | undefined;
   /**
    * Other processes serve on the same listening sockets (`fd`). The kernel then wakes only one of them for each connection
-   * (EPOLLEXCLUSIVE), and each accepts one connection per wake-up, so that the connections are shared out. Default: false.
+   * (EPOLLEXCLUSIVE), and each accepts one connection per wake-up, so that all of them get connections. Default: false.
    */
   exclusive?: boolean | undefined;
   /**
@@ -53,9 +53,9 @@ export interface EpollServerOptions {
    */
   response?: string | Uint8Array | StaticResponse | undefined;
   /**
-   * A web-standard handler that responds to each request, such as a Hono app's `app.fetch`. A Response that is available at once,
-   * or after microtasks have run, is sent within the same iteration. A handler that waits for anything else (a timer, another
-   * server) needs Bun's event loop: use `start()`.
+   * A web-standard handler that responds to each request, such as a Hono app's `app.fetch`. A Response that is available
+   * immediately, or after microtasks have run, is sent within the same iteration. A handler that waits for anything else (a
+   * timer, another server) needs Bun's event loop: use `start()`.
    */
   fetch?: FetchHandler | undefined;
   /**
@@ -97,7 +97,10 @@ export interface EpollServerOptions {
   minBodyRate?: number | undefined;
   /** How long a connection may be idle between two requests, in milliseconds. Default: 60000. */
   idleTimeoutMs?: number | undefined;
-  /** How long a client may read nothing of its response, in milliseconds. Then the connection is reset. Default: 30000. */
+  /**
+   * How long a client may go without reading any of its response, in milliseconds. Then the connection is reset. Default:
+   * 30000.
+   */
   writeTimeoutMs?: number | undefined;
   /** Called for each request when its response is sent, or when it is rejected with 408 or 431. */
   onRequest?: ((request: RequestInfo) => void) | undefined;
@@ -105,7 +108,7 @@ export interface EpollServerOptions {
   heartbeat?: Heartbeat | undefined;
   /** Called once, when the server begins to stop. */
   onStopping?: (() => void) | undefined;
-  /** Called when the server works around a problem, once each time that it begins. */
+  /** Called when the server works around a problem, once each time the problem begins. */
   onWarning?: ((warning: ServerWarning) => void) | undefined;
   /**
    * Called for each event of the run loop: waits with their results, system calls, state changes, and warnings about likely

@@ -22,7 +22,7 @@ type OptionalName =
 
 type PlainName = Exclude<keyof EpollServerOptions, OptionalName | "fd" | "response">;
 
-/** The options with all defaults filled in, checked. */
+/** The options after validation, with all defaults filled in. */
 export type ResolvedOptions = { [Name in OptionalName]: EpollServerOptions[Name] } & {
   [Name in PlainName]: Exclude<EpollServerOptions[Name], undefined>;
 } & { fd: readonly number[] | undefined; response: StaticResponse };
@@ -69,7 +69,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   trace: [undefined, () => {}], // the tracer checks it
 };
 
-/** Options of Bun.serve with our name for them, or the reason why there is none. */
+/** Options of Bun.serve with the equivalent here, or the reason why there is none. */
 const BUN_SERVE_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: string }> = {
   idleTimeout: "idleTimeoutMs",
   maxRequestBodySize: "maxBodyBytes",
@@ -126,7 +126,7 @@ function hintFor(name: string): string | undefined {
   if (typeof known === "object") return known.unsupported;
   const ours = known ?? suggest(name, Object.keys(OPTIONS));
   if (ours === undefined) return undefined;
-  return known === undefined ? `did you mean ${JSON.stringify(ours)}?` : `here it is ${JSON.stringify(ours)}`;
+  return known === undefined ? `did you mean ${JSON.stringify(ours)}?` : `use ${JSON.stringify(ours)}`;
 }
 
 /** `fd` and `unix` each replace `hostname` and `port`. */

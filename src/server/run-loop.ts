@@ -1,4 +1,4 @@
-// The run loop: waits for events, then accepts, receives, sends and closes. What the bytes mean is a protocol's business.
+// The run loop: waits for events, then accepts, receives, sends and closes. A protocol interprets the bytes.
 
 import { Buffer } from "node:buffer";
 import {
@@ -27,7 +27,7 @@ import { ConnectionTable, type ConnectionTableOptions } from "./connection-table
 import type { Listener } from "./listeners.ts";
 import { Shutdown } from "./shutdown.ts";
 import { ConnectionTimeouts, type Timeouts } from "./timeouts.ts";
-import { LISTENER, WAKE_UP } from "./tokens.ts";
+import { LISTENER, WATCHED_FD } from "./tokens.ts";
 import type { Heartbeat } from "./types.ts";
 
 export interface RunLoopOptions extends Timeouts, AcceptThrottleOptions, ConnectionTableOptions {
@@ -37,9 +37,9 @@ export interface RunLoopOptions extends Timeouts, AcceptThrottleOptions, Connect
 }
 
 const MAX_EVENTS = 1024;
-/** Accepts per event, so that open connections get their turn. */
+/** The maximum number of accepts per event, so that open connections get their turn. */
 const ACCEPT_BURST = 64;
-/** The same with EPOLLEXCLUSIVE: the rest is left to the other processes. */
+/** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
 const EXCLUSIVE_BURST = 1;
 const RECEIVE_BYTES = 65_536;
 /** The receive size of the original program. */
@@ -54,9 +54,9 @@ export class RunLoop implements ConnectionOwner {
   bytesOut: number = 0;
   /** Connections on which a timeout expired. */
   timeouts: number = 0;
-  /** A system call failed that the loop cannot do without. */
+  /** A system call that the loop depends on failed, so the loop cannot continue. */
   hasFailed: boolean = false;
-  /** Called when a connection changed outside of an iteration: the next deadline may have changed, too. */
+  /** Called when a connection changed outside of an iteration: the next deadline may have changed as well. */
   onChange: (() => void) | undefined;
 
   readonly #sys: Syscalls;
@@ -72,8 +72,8 @@ export class RunLoop implements ConnectionOwner {
   readonly #connections: ConnectionTable;
   readonly #timeouts: ConnectionTimeouts<Connection>;
   readonly #shutdown: Shutdown;
-  /** The callbacks of `onWakeUp`, by fd. */
-  readonly #wakeUps = new Map<number, () => void>();
+  /** The callbacks of `onReadable`, by fd. */
+  readonly #watchCallbacks = new Map<number, () => void>();
   #nowMs: number;
   #nextHeartbeatMs: number;
 
@@ -151,14 +151,14 @@ export class RunLoop implements ConnectionOwner {
     return connection === undefined ? undefined : tracedState(connection.state, connection.output !== undefined);
   }
 
-  /** Watches another fd, and calls back while it is readable. Returns a function that ends this. */
-  onWakeUp(fd: FdLike, callback: () => void): () => void {
+  /** Watches another fd and calls back whenever it is readable. Returns a function that ends the watch. */
+  onReadable(fd: FdLike, callback: () => void): () => void {
     const number = toFd(fd);
-    this.#epoll.register(number, EPOLLIN, WAKE_UP);
-    this.#wakeUps.set(number, callback);
+    this.#epoll.register(number, EPOLLIN, WATCHED_FD);
+    this.#watchCallbacks.set(number, callback);
     return () => {
-      if (this.#wakeUps.get(number) !== callback) return;
-      this.#wakeUps.delete(number);
+      if (this.#watchCallbacks.get(number) !== callback) return;
+      this.#watchCallbacks.delete(number);
       if (!this.closed) this.#connections.unregister(number);
     };
   }
@@ -167,16 +167,17 @@ export class RunLoop implements ConnectionOwner {
    * Runs one iteration: waits for events, handles each, and handles the timeouts that have expired.
    *
    * @param timeoutMs how long to wait at most, an integer; negative: until an event arrives
-   * @param sinceMs the time now, by the loop's clock, or shortly before
+   * @param nowMs the time by the loop's clock; it may be slightly old
    * @returns the number of events
    */
-  runOnce(timeoutMs: number, sinceMs: number = this.#clock.now()): number {
+  runOnce(timeoutMs: number, nowMs: number = this.#clock.now()): number {
     const events = this.#events;
-    let mayHaveBacklog = !this.#throttle.isOpen; // unknown: the listeners are not being watched
-    const n = this.#wait(this.#untilNextDeadline(timeoutMs, sinceMs));
+    let mayHaveBacklog = !this.#throttle.isOpen; // while accepting is paused, epoll does not report the backlog
+    const n = this.#wait(this.#untilNextDeadline(timeoutMs, nowMs));
     this.#nowMs = this.#clock.now();
-    this.#protocol.startIteration(this.#nowMs);
+    this.#protocol.updateTime(this.#nowMs);
     if (this.#nowMs >= this.#nextHeartbeatMs) this.#beat();
+    // The branches of the original program, in the same order: accept, EPOLLIN, EPOLLOUT, EPOLLHUP.
     for (let i = 0; i < n; i++) {
       const fd = events.fd(i);
       const mask = events.mask(i);
@@ -184,8 +185,8 @@ export class RunLoop implements ConnectionOwner {
       if (token === LISTENER) {
         mayHaveBacklog = true;
         this.#accept(fd);
-      } else if (token === WAKE_UP) {
-        this.#wakeUps.get(fd)?.();
+      } else if (token === WATCHED_FD) {
+        this.#watchCallbacks.get(fd)?.();
       } else {
         const connection = this.#connections.get(fd);
         // An earlier event in this batch may have closed this connection, and its fd may already have been reused.
@@ -193,15 +194,15 @@ export class RunLoop implements ConnectionOwner {
           this.#connections.removeStale(fd);
           continue;
         }
-        const wanted = mask & connection.registeredMask; // which an earlier event may have changed
-        if (wanted & EPOLLIN) this.#receive(connection);
-        if (wanted & EPOLLOUT) this.#send(connection);
-        else if (wanted === 0 && mask & (EPOLLHUP | EPOLLERR)) this.#hangUp(connection, mask);
+        const ready = mask & connection.registeredMask; // an earlier event may have changed the registered mask
+        if (ready & EPOLLIN) this.#receive(connection);
+        if (ready & EPOLLOUT) this.#send(connection);
+        else if (ready === 0 && mask & (EPOLLHUP | EPOLLERR)) this.#hangUp(connection, mask);
       }
     }
     if (n < MAX_EVENTS) {
       if (!mayHaveBacklog) this.#throttle.onBacklogEmpty();
-      // Not after a full event list: what a connection seems to be late with may be in the events that are left.
+      // Only if the event list was not full: otherwise input of a connection that seems late may not have been reported yet.
       this.#handleTimeouts();
     }
     if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
@@ -211,7 +212,7 @@ export class RunLoop implements ConnectionOwner {
 
   // ---- the four branches of the original program ----
 
-  /** EPOLLIN on a listening socket: connections wait to be accepted. */
+  /** EPOLLIN on a listening socket: connections are pending. */
   #accept(listener: number): void {
     const { eager, exclusive } = this.#options;
     let accepted = 0;
@@ -220,7 +221,7 @@ export class RunLoop implements ConnectionOwner {
       const fd = this.#sys.accept4(listener, this.#connections.peer, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         if (this.#throttle.isTransient(-fd)) continue;
-        // Without a free fd, accept4 fails even if the backlog is empty: only a first call that fails means that it is not.
+        // If no fd is free, accept4 fails even when the backlog is empty. Only a failure of the first call is significant.
         if (accepted === 0) this.#onAcceptFailed(-fd);
         return;
       }
@@ -237,7 +238,7 @@ export class RunLoop implements ConnectionOwner {
     if (accepted === 0) this.#throttle.pause(this.#nowMs);
   }
 
-  /** EPOLLIN: there is input, or the end of it. */
+  /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
   #receive(connection: Connection): void {
     const n = this.#sys.recv(connection.fd, this.#received, 0, this.#receiveBytes, 0);
     if (n > 0) {
@@ -254,7 +255,7 @@ export class RunLoop implements ConnectionOwner {
     }
   }
 
-  /** EPOLLOUT: there is room in the send queue. */
+  /** EPOLLOUT: the send queue has room. */
   #send(connection: Connection): void {
     while (connection.output !== undefined) {
       connection.joinChunks();
@@ -271,13 +272,13 @@ export class RunLoop implements ConnectionOwner {
     else this.#waitForRoom(connection);
   }
 
-  /** EPOLLHUP, or EPOLLERR, and nothing to receive or send: the connection is over. */
+  /** EPOLLHUP or EPOLLERR, with nothing to receive or send: the connection has ended. */
   #hangUp(connection: Connection, mask: number): void {
     if (connection.isFinished && (mask & EPOLLERR) === 0) this.#connections.close(connection);
     else this.#connections.fail(connection);
   }
 
-  // ---- what follows from them ----
+  // ---- the steps of the branches ----
 
   #addConnection(fd: number): Connection {
     this.accepted++;
@@ -300,7 +301,7 @@ export class RunLoop implements ConnectionOwner {
     }
   }
 
-  /** Delivers input to the protocol. Written out, and not with #callProtocol, to save a closure per request. */
+  /** Delivers input to the protocol. Does not use #callProtocol, to avoid allocating a closure per request. */
   #deliver(connection: Connection, length: number): void {
     connection.isInCallback = true;
     try {
@@ -314,7 +315,7 @@ export class RunLoop implements ConnectionOwner {
     this.#continue(connection);
   }
 
-  /** Calls the protocol. What it asks for is done afterwards; if it throws, the connection is reset. */
+  /** Calls the protocol. If it throws, the connection is reset. The caller then performs what the protocol requested. */
   #callProtocol(connection: Connection, call: () => void): void {
     connection.isInCallback = true;
     try {
@@ -327,7 +328,7 @@ export class RunLoop implements ConnectionOwner {
     }
   }
 
-  /** The peer has closed its side. Most often the connection ends with that. */
+  /** The peer has closed its side. Usually this ends the connection. */
   #onEndOfInput(connection: Connection): void {
     if (!connection.isShutDown) {
       this.#callProtocol(connection, () => this.#protocol.end(connection));
@@ -336,7 +337,7 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.close(connection);
   }
 
-  /** Does what the protocol has asked for. */
+  /** Performs what the protocol has requested. */
   #continue(connection: Connection): void {
     if (connection.isShutDown) return;
     if (connection.output === undefined) this.#onAllSent(connection);
@@ -344,13 +345,13 @@ export class RunLoop implements ConnectionOwner {
     else this.#waitForRoom(connection);
   }
 
-  /** No output is left: calls `drain` if that was asked for, then closes the connection or waits for input. */
+  /** No output is left: calls `drain` if the protocol requested it, then closes the connection or waits for input. */
   #onAllSent(connection: Connection): void {
     if (connection.isShutDown) return;
     if (connection.wantsDrain) {
       this.#callProtocol(connection, () => this.#protocol.drain(connection));
       if (connection.isClosed) return;
-      if (connection.output !== undefined) return this.#waitForRoom(connection); // other connections come first
+      if (connection.output !== undefined) return this.#waitForRoom(connection); // other connections get their turn first
     }
     if (connection.isFinished) return this.#shutDown(connection);
     if (!this.#connections.watch(connection, connection.isPaused ? 0 : EPOLLIN)) return;
@@ -369,11 +370,11 @@ export class RunLoop implements ConnectionOwner {
     }
   }
 
-  /** The send queue is full: waits for EPOLLOUT. */
+  /** The send queue may be full: waits for EPOLLOUT. */
   #waitForRoom(connection: Connection): void {
     connection.copyBorrowed();
-    // Data is in flight: a late byte from the peer must not turn our close into a reset.
-    if (connection.state === "finishing-last") connection.transition("finishing");
+    // Sending takes longer now. Input that arrives meanwhile must not turn the close into a reset.
+    if (connection.state === "finishing-no-linger") connection.transition("finishing");
     const isReading = this.#protocol.isDuplex && !connection.isPaused && !connection.isFinished;
     if (!this.#connections.watch(connection, isReading ? EPOLLIN | EPOLLOUT : EPOLLOUT)) return;
     const { write } = this.#timeouts;
@@ -384,13 +385,13 @@ export class RunLoop implements ConnectionOwner {
     }
   }
 
-  /** Everything is sent and the connection is to end: shuts it down, and waits for the peer to close its side. */
+  /** Ends a connection whose output is all sent: shuts it down, and waits for the peer to close its side. */
   #shutDown(connection: Connection): void {
     if (!this.#protocol.lingers) {
       connection.transition("closing");
       if (!this.#connections.watch(connection, 0)) return; // EPOLLHUP is always reported
       this.#sys.shutdown(connection.fd, SHUT_RDWR); // ENOTCONN: the peer has reset it, and EPOLLHUP is reported as well
-    } else if (connection.state === "finishing-last") {
+    } else if (connection.state === "finishing-no-linger") {
       return this.#connections.close(connection);
     } else {
       // Closing with unread input would reset the connection, and the response might be lost: RFC 9112, 9.6.
@@ -407,7 +408,7 @@ export class RunLoop implements ConnectionOwner {
     if (connection.bytesDiscarded > MAX_DISCARD_BYTES) this.#connections.close(connection);
   }
 
-  // ---- what a protocol asks for outside of a callback ----
+  // ---- requests of a protocol outside of its callbacks ----
 
   flush(connection: Connection): void {
     this.#nowMs = this.#clock.now();
@@ -471,7 +472,7 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.close(connection);
   }
 
-  /** Tries to send first: EPOLLOUT comes only when a third of the send buffer is free, and a slow reader may have freed less. */
+  /** Tries to send first: EPOLLOUT requires a third of the send buffer to be free, and a slow reader may have freed less. */
   #onWriteTimeout(connection: Connection): void {
     const { bytesOut } = this;
     this.#send(connection);
@@ -480,10 +481,10 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.abort(connection); // close() would leave the kernel trying to send
   }
 
-  // ---- the end ----
+  // ---- stopping ----
 
   /**
-   * Stops accepting, and lets what has begun finish. Iterations must go on until the loop is closed.
+   * Stops accepting, and lets pending requests finish. The caller keeps running iterations until the loop is closed.
    *
    * @param forceCloseAtMs when connections that have not finished are closed
    * @param closeIdleAtMs until when idle connections may send another request
@@ -494,7 +495,7 @@ export class RunLoop implements ConnectionOwner {
     if (isFirst) this.#protocol.stop();
   }
 
-  /** Closes everything immediately. Closing twice is fine. */
+  /** Closes everything immediately. Idempotent. */
   close(): void {
     if (this.closed) return;
     try {

@@ -1,11 +1,11 @@
-// Runs a server on Bun's event loop until SIGINT or SIGTERM, or until it is stopped otherwise.
+// Runs a server on Bun's event loop until SIGINT, SIGTERM or a call of `stop`.
 
 import type { StopSignal } from "./stop-signals.ts";
 import type { StopOptions } from "./types.ts";
 
 const SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 
-/** The part of EpollServer that is needed here. */
+/** The part of EpollServer that is used here. */
 export interface StoppableServer {
   start(): Promise<void>;
   stop(options?: StopOptions): Promise<void>;
@@ -13,8 +13,8 @@ export interface StoppableServer {
 }
 
 /**
- * Starts the server on Bun's event loop, and waits until it has stopped: what `run` does for a blocked thread. The first signal
- * lets what has begun finish; the second closes everything immediately.
+ * Starts the server on Bun's event loop and waits until it has stopped, as `run` does while blocking the thread. The first
+ * signal lets pending requests finish; the second closes everything immediately.
  *
  * @param onRunning called when the server accepts connections
  * @returns the signal that stopped the server; undefined if it was stopped otherwise

@@ -21,14 +21,14 @@ import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
 import { StopSignals, type StopSignal } from "./stop-signals.ts";
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
-/** The options that bring in application code. */
+/** The options that contain application code. */
 const CALLBACKS = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
 
 /**
  * A web server on one epoll instance.
  *
  * - `run` blocks the thread and runs the loop until the server is stopped, as the original program does.
- * - `start` runs it on Bun's event loop, beside everything else that the application does.
+ * - `start` runs it on Bun's event loop, alongside the rest of the application.
  * - `tick` runs one iteration.
  *
  * With `keepAlive: false, eager: false` it makes exactly the system calls of the original program, one for each readiness event:
@@ -57,13 +57,13 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly #loop: RunLoop;
   readonly #tracer: Tracer | undefined;
   #onStopping: (() => void) | undefined;
-  /** Application code runs in the iterations: it may take time, and leave promises to settle. */
+  /** Iterations call application code, which may take time and leave promises to settle. */
   readonly #hasApplication: boolean;
 
   #isInIteration = false;
   #isRunning = false;
   #isStarted = false;
-  /** Runs the iterations on Bun's loop: since `start`, or since a `stop` outside of `run`. */
+  /** Runs the iterations on Bun's event loop: after `start`, or after a `stop` outside of `run`. */
   #bunLoop: BunLoopDriver | undefined;
   #stopSignal: StopSignal | undefined;
   #isStopping = false;
@@ -82,7 +82,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   constructor(options?: EpollServerOptions, sys?: Syscalls, clock?: Clock);
   constructor(options: EpollServerOptions = {}, sys: Syscalls = syscalls(), clock: Clock = hostClock) {
     const settings = resolveOptions(options);
-    this.#stopped = Promise.withResolvers(); // here, since a field would be initialized before the platform is checked
+    this.#stopped = Promise.withResolvers(); // not in the field, which would be initialized before the platform is checked
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = this.#createProtocol(settings);
@@ -125,11 +125,11 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   /**
    * Serves until stopped by SIGINT, SIGTERM or a call of `stop` in a callback. Blocks the thread.
    *
-   * The first signal lets what has begun finish; the second closes everything immediately. Signals are caught on the main thread
-   * only, and their dispositions are restored at the end. If a callback adds its own listener for one of the signals with
-   * `process.on`, that replaces the server's. If a callback throws, everything is closed and `run` throws the error.
+   * The first signal lets pending requests finish; the second closes everything immediately. Signals are caught on the main
+   * thread only, and their dispositions are restored at the end. If a callback adds its own listener for one of the signals
+   * with `process.on`, that replaces the server's. If a callback throws, everything is closed and `run` throws the error.
    *
-   * @param onRunning called when signals are caught, before the first wait: the server is now able to serve
+   * @param onRunning called once signals are caught, before the first wait
    * @returns the signal that stopped the server; undefined if it was stopped otherwise
    * @throws {ClosedError} if the server has already been stopped
    */
@@ -146,7 +146,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
           this.#runOnce(-1);
           this.#runMicrotasks();
         } else {
-          this.#runOnce(-1, this.#loop.nowMs); // without application code, the last iteration took next to no time
+          this.#runOnce(-1, this.#loop.nowMs); // without application code, the last iteration took almost no time
         }
       }
     } finally {
@@ -161,10 +161,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   }
 
   /**
-   * Serves on Bun's event loop until stopped, beside timers, promises, fetch and Bun.serve.
+   * Serves on Bun's event loop until stopped, alongside timers, promises, fetch and Bun.serve.
    *
    * The server keeps the process alive, unless `unref` is called. It does not catch signals. An error that a callback throws is
-   * an uncaught exception; if the application handles that, the server goes on.
+   * an uncaught exception; if the application handles it, the server continues.
    *
    * @returns a promise that resolves when the server accepts connections
    * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM, ENOSPC; EAGAIN if a thread cannot be created
@@ -182,7 +182,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     return this;
   }
 
-  /** Lets the process exit although the server runs after `start`. */
+  /** Lets the process exit while the server runs after `start`. */
   unref(): this {
     this.#bunLoop?.unref();
     return this;
@@ -232,10 +232,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   }
 
   /**
-   * Watches another fd in the server's epoll instance, and calls back while it is readable or at its end. Use it to reach a
-   * thread that blocks in `run`. An error that the callback throws is handled like that of any other callback.
+   * Watches another fd in the server's epoll instance, and calls back whenever it is readable or at end of stream. Use it to
+   * wake a thread that blocks in `run`. An error that the callback throws is handled like that of any other callback.
    *
-   * @param fd a number, or an object with `fileno()`. The caller keeps ownership, and ends the watch before closing it
+   * @param fd a number, or an object with `fileno()`. The caller keeps ownership, and must end the watch before closing it
    * @returns a function that ends the watch
    * @throws {ErrnoError} as `Epoll.register` does
    * @throws {ClosedError} if the server has stopped
@@ -243,7 +243,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   onReadable(fd: FdLike, callback: () => void): () => void {
     if (this.closed) throw new ClosedError("EpollServer.onReadable");
     if (typeof callback !== "function") throw invalidType("callback", "a function", callback);
-    return this.#loop.onWakeUp(fd, callback);
+    return this.#loop.onReadable(fd, callback);
   }
 
   /**
@@ -280,16 +280,16 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     }
   }
 
-  /** Drains microtasks: while `run` blocks Bun's event loop, promises that need nothing else settle here. */
+  /** Runs microtasks: while `run` blocks Bun's event loop, promises that need nothing else settle here. */
   #runMicrotasks(): void {
     do drainMicrotasks();
-    while (this.#protocol.failBlocked());
+    while (this.#protocol.failBlockedRequests());
   }
 
   #catchSignals(): StopSignals {
     const signals = new StopSignals(this.#sys);
     try {
-      this.#loop.onWakeUp(signals, () => {
+      this.#loop.onReadable(signals, () => {
         for (const signal of signals.take()) {
           const isFirst = this.#stopSignal === undefined;
           this.#stopSignal ??= signal;
@@ -303,7 +303,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     }
   }
 
-  /** Runs the iterations that a stop needs, if neither `run` nor `tick` does. Often one is enough. */
+  /** Runs the iterations that complete a stop, if neither `run` nor `tick` does. Often one is enough. */
   #finishStop(): void {
     try {
       if (!this.closed && !this.#isRunning) this.#runOnce(0);
@@ -314,14 +314,14 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     }
   }
 
-  /** Has Bun's event loop run the iterations. */
+  /** Runs the iterations on Bun's event loop from now on. */
   #attachToBunLoop(): void {
     this.#bunLoop ??= new BunLoopDriver(this.#loop, this.#clock, () => this.#runOnceOnBunLoop());
   }
 
   /** Runs an iteration on Bun's event loop. Returns whether there was anything to do. */
   #runOnceOnBunLoop(): boolean {
-    if (this.#isInIteration || this.#isRunning) return false; // a callback has run Bun's event loop
+    if (this.#isInIteration || this.#isRunning) return false; // a callback is running Bun's event loop
     try {
       const isBusy = this.#runOnce(0) > 0;
       this.#tracer?.onYield();

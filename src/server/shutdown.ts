@@ -3,7 +3,7 @@
 import type { AcceptThrottle } from "./accept-throttle.ts";
 import type { ConnectionTable } from "./connection-table.ts";
 
-/** How long a shutdown goes on accepting the connections that are already in the backlog. */
+/** How long a shutdown keeps accepting the connections that are already in the backlog. */
 const MAX_BACKLOG_MS = 1_000;
 
 export class Shutdown {

@@ -1,4 +1,4 @@
-// Catches SIGINT and SIGTERM while the thread blocks in epoll_wait: they end the wait, and stop the server.
+// Catches SIGINT and SIGTERM while the thread blocks in epoll_wait, so that they end the wait and stop the server.
 
 import { Signals } from "../io/signals.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
@@ -11,7 +11,7 @@ const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 /**
  * Catches the stop signals from its construction until `close`.
  *
- * A handler and EINTR would not be enough: the kernel may deliver the signal to another thread, and epoll_wait would go on
+ * A handler and EINTR would not be enough: the kernel may deliver the signal to another thread, and epoll_wait would keep
  * waiting.
  */
 export class StopSignals {
@@ -26,7 +26,7 @@ export class StopSignals {
     return this.#signals.fileno();
   }
 
-  /** Returns the signals that have arrived since the last call, each as often as it arrived. Their order is not known. */
+  /** Returns the signals that have arrived since the last call, each as often as it arrived. Their order is unknown. */
   take(): StopSignal[] {
     return this.#signals.read().flatMap(({ signal, count }) => Array<StopSignal>(count).fill(signal as StopSignal));
   }

@@ -2,7 +2,7 @@
 
 import type { Phase } from "../protocols/protocol.ts";
 
-/** The fields that a TimeoutQueue keeps in each of its members: the links of a list, and when the wait began. */
+/** The fields that a TimeoutQueue keeps in each of its members: its links, and when the wait began. */
 export interface Timed<Member extends Timed<Member>> {
   timeoutQueue: TimeoutQueue<Member> | undefined;
   previousInQueue: Member | undefined;
@@ -78,7 +78,7 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly body: TimeoutQueue<Member>;
   /** `idle`: the next request. */
   readonly idle: TimeoutQueue<Member>;
-  /** Output is queued: the peer must read some of it. */
+  /** Any state with queued output: the peer must read some of it. */
   readonly write: TimeoutQueue<Member>;
   /** `closing` and `lingering`: the peer must close its side. */
   readonly linger: TimeoutQueue<Member> = new TimeoutQueue(LINGER_TIMEOUT_MS);
@@ -90,7 +90,7 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
     this.write = new TimeoutQueue(writeTimeoutMs);
   }
 
-  /** When the next timeout of any connection expires; Infinity if no timeout runs. */
+  /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
     const { head, body, idle, write, linger } = this;
     return Math.min(head.nextMs, body.nextMs, idle.nextMs, write.nextMs, linger.nextMs);

@@ -1,10 +1,10 @@
-// The tokens that are registered with each fd and come back with its events: they tell what an event is about.
+// The tokens registered with epoll, which returns them with each event: they say which kind of fd the event is for.
 
 /** The listening sockets. */
 export const LISTENER = 0;
 
 /** The fds that are watched with `onReadable`. */
-export const WAKE_UP = 1;
+export const WATCHED_FD = 1;
 
-/** From here on, each connection has its own token, so that an event of an earlier connection with the same fd is recognized. */
+/** The first token of a connection. Each connection has its own, so that stale events for a reused fd are detected. */
 export const FIRST_CONNECTION = 2;

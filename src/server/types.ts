@@ -1,4 +1,4 @@
-// Types that several parts of the server share: what it reports, and what it hands to an application.
+// Types that several parts of the server share: options, statistics and warnings, and the handle for applications.
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import type { RejectionCounts } from "../protocols/http/rejection.ts";
@@ -19,7 +19,7 @@ export interface Heartbeat {
   beat: () => void;
 }
 
-/** What a server has done so far. */
+/** A server's counters. */
 export interface ServerStats {
   /** Connections accepted. */
   accepted: number;
@@ -47,12 +47,12 @@ export interface StopOptions {
   graceMs?: number | undefined;
   /**
    * How long an idle connection may still send a request, in milliseconds. Its response says `Connection: close`. Default: 0.
-   * Use it when other processes go on serving on the same address, so that no request is lost to a close that crosses it.
+   * Use it when other processes keep serving on the same address: a request that was sent just before the close is not lost.
    */
   idleMs?: number | undefined;
 }
 
-/** The server, as a `fetch` handler sees it: the second argument of the handler. */
+/** The server as a `fetch` handler sees it: the handler's second argument. */
 export interface ServerHandle {
   readonly address: Address;
   readonly addresses: readonly Address[];

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** Positions in this package are relative to this folder; those in a user program are absolute. */
+/** Paths in this package are relative to this folder; those of a user program are absolute. */
 const root = join(import.meta.dir, "../..");
 
 export interface SourceLines {

@@ -5,7 +5,7 @@ const WRAPPER_FILES = /src\/(?:trace\/[\w-]+|tools\/debugger\/debug-thread|io\/[
 /** A stack frame, such as `at #receive (/path/src/server/run-loop.ts:247:12)`. */
 const FRAME = /\(?((?:\/|\w+:)[^()]*?):(\d+):\d+\)?$/;
 
-/** Returns the innermost stack frame outside of this directory, Epoll, Socket and their like, as `file:line`. */
+/** Returns the innermost stack frame outside of the tracer and the classes in src/io, as `file:line`. */
 export function callerLine(): string | undefined {
   const root = import.meta.dir.replace(/src\/trace$/, ""); // the package's directory, unless it is bundled
   const frames = (new Error().stack ?? "").split("\n").slice(1);

@@ -6,11 +6,11 @@ import { EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLONESHOT, EPOLLWAKEUP 
 export const REPORTING_FLAGS: number = EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP;
 
 /**
- * Compares the mask passed to epoll_ctl(2) with the one in the kernel's interest list. `disarmed`: an event was reported for a
- * registration with EPOLLONESHOT, and none will be until epoll_ctl(2) modifies it.
+ * Compares the mask passed to epoll_ctl(2) with the one in the kernel's interest list. Returns `disarmed` if EPOLLONESHOT has
+ * disarmed the registration, until epoll_ctl(2) re-arms it.
  *
- * @param registered undefined: the file descriptor is not registered, as far as the program knows
- * @param kernel undefined: the kernel does not watch the file descriptor
+ * @param registered the registered mask; undefined if the program has not registered the file descriptor
+ * @param kernel the kernel mask; undefined if the kernel does not watch the file descriptor
  */
 export function compareMasks(
   registered: number | undefined,

@@ -61,7 +61,7 @@ export interface WaitEvent {
   events: [fd: number, mask: number][];
   /** How long the call blocked. */
   blockedUs: number;
-  /** How long Bun's event loop had the thread before the call. Only if the iterations run on Bun's event loop. */
+  /** The time spent in Bun's event loop before the call. Only if the loop runs on Bun's event loop. */
   awayUs?: number;
 }
 
@@ -155,8 +155,8 @@ export interface WarningEvent {
 }
 
 /**
- * The end of an iteration: the program calls epoll_wait again, or returns to Bun's event loop. One such event precedes the first wait,
- * for what the program did before it.
+ * The end of an iteration: the program calls epoll_wait again, or returns to Bun's event loop. One such event precedes the first wait
+ * and covers the program's setup.
  */
 export interface IterationEvent {
   type: "iteration";
@@ -206,8 +206,8 @@ export interface TraceOptions {
   listener: TraceListener;
   /** Include received and sent data in the events; default: false. */
   bytes?: boolean | undefined;
-  /** Include the source line of each call, which takes a few microseconds; a function is called for each event. Default: false. */
+  /** Include the source line of each call, which takes a few microseconds; a function decides for each event. Default: false. */
   lines?: boolean | (() => boolean) | undefined;
-  /** The time spent on one fd from which a `slow-handler` warning is given, in milliseconds; default: 50. */
+  /** The threshold of the `slow-handler` warning: the time spent on one fd, in milliseconds; default: 50. */
   slowMs?: number | undefined;
 }

@@ -1,4 +1,4 @@
-// Explains in sentences why epoll reports an fd, or does not.
+// Explanations, in plain sentences, of why epoll reports an fd or does not.
 
 import type { Address } from "../kernel/address.ts";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";
@@ -78,7 +78,7 @@ function describeOutput({ kind, ready, sendQueueBytes = 0 }: FdInfo): string[] {
 }
 
 function describeHangup({ ready }: FdInfo): string[] {
-  if ((ready & EPOLLERR) !== 0) return ["It has failed (EPOLLERR), which is always reported."];
+  if ((ready & EPOLLERR) !== 0) return ["It has an error condition (EPOLLERR), which is always reported."];
   if ((ready & EPOLLHUP) !== 0) return ["Both directions are closed (EPOLLHUP), which is always reported."];
   return [];
 }

@@ -25,7 +25,7 @@ import { type FdLike, toFd } from "../kernel/fd.ts";
 import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { tryGetIntOption } from "../kernel/int-options.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
-import { fileBehind } from "./interest-list.ts";
+import { openFileName } from "./interest-list.ts";
 
 const FIONREAD = 0x541b;
 const SIOCOUTQ = 0x5411;
@@ -37,7 +37,7 @@ export interface FdInfo {
   kind: "connection" | "listener" | "datagram" | "other";
   /** The kernel's name for the open file: `socket:[4711]`, `pipe:[12]`, `anon_inode:[eventfd]`, a path. */
   file: string;
-  /** Everything that the fd is ready for now, whether or not it is registered; 0 for a file that epoll cannot watch. */
+  /** The events that the fd is ready for, whether or not it is registered; 0 for a file that epoll cannot watch. */
   ready: number;
   /** The number of bytes in the receive queue; undefined if there is no such queue. */
   receiveQueueBytes: number | undefined;
@@ -61,7 +61,7 @@ export interface FdInfo {
 export function inspectFd(fd: FdLike): FdInfo {
   const number = toFd(fd);
   const sys = untracedSyscalls();
-  const file = fileBehind(number);
+  const file = openFileName(number);
   const kind = kindOf(sys, number);
   const family = kind === "other" ? undefined : tryGetIntOption(sys, number, SOL_SOCKET, SO_DOMAIN);
   const isTcp = (family === AF_INET || family === AF_INET6) && kind !== "datagram";
@@ -88,7 +88,7 @@ export function queueSizes(fd: number): Pick<FdInfo, "receiveQueueBytes" | "send
   };
 }
 
-/** Asks an epoll instance that is created only for this. */
+/** Polls the fd with a temporary epoll instance. */
 function readinessOf(sys: Syscalls, fd: number): number {
   const epfd = check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   try {

@@ -86,7 +86,7 @@ function showMask(mask: number, { isNumeric }: TextOptions): string {
   return isNumeric ? String(mask) : formatMask(mask);
 }
 
-/** 0 bytes are the end of a stream, but may also be an empty datagram, which is not received by recv(2) or read(2). */
+/** A result of 0 means end of stream. From recvfrom(2) or recvmsg(2), it may also be an empty datagram. */
 function isEndOfStream({ type, call, result }: TransferEvent): boolean {
   return type === "recv" && result === 0 && (call === undefined || call === "read");
 }

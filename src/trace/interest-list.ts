@@ -1,4 +1,4 @@
-// The kernel's interest list of an epoll instance, read from /proc, and its differences from what a program has registered.
+// The kernel's interest list of an epoll instance, read from /proc and compared with the masks that a program has registered.
 
 import { formatMask } from "../kernel/format-mask.ts";
 import { EBADF } from "../kernel/errno.ts";
@@ -28,18 +28,18 @@ export interface Interest {
 export function interestList(epoll: FdLike): Interest[] {
   const epfd = toFd(epoll);
   const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
-  if (fileBehind(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
+  if (openFileName(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
   return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+)/gm)]
     .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
     .sort((a, b) => a.fd - b.fd);
 }
 
-/** An fd whose registration in the kernel is not what the program has registered. */
+/** A difference between the registered mask and the kernel mask of an fd. */
 export interface InterestDifference {
   fd: number;
-  /** What the program has registered; undefined if it has not registered the fd. */
+  /** The registered mask; undefined if the program has not registered the fd. */
   registeredMask: number | undefined;
-  /** What the kernel watches the fd for; undefined if it does not. */
+  /** The kernel mask; undefined if the kernel does not watch the fd. */
   kernelMask: number | undefined;
   /** The difference in a sentence. */
   message: string;
@@ -84,7 +84,7 @@ function describeDifference(registeredMask: number | undefined, kernelMask: numb
  *
  * @throws {ErrnoError} EBADF if the fd is not open
  */
-export function fileBehind(fd: number): string {
+export function openFileName(fd: number): string {
   return readProc(fd, "fd", (path) => nodeFs().readlinkSync(path));
 }
 

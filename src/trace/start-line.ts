@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../kernel/ffi.ts";
 
-/** How much of the data is examined. */
+/** The number of bytes that are examined. */
 const MAX_LINE_BYTES = 256;
 const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
 

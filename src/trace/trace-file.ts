@@ -1,9 +1,9 @@
-// Reads saved traces: newline-delimited JSON, of this version of the trace format or of version 1.
+// Readers of saved traces: newline-delimited JSON, in the current version of the trace format or in version 1.
 
 import { nodeFs } from "../kernel/node-fs.ts";
 import { TRACE_VERSION, type TraceEvent } from "./events.ts";
 
-/** A file is not a trace, is not complete, or has a version that cannot be read. The message names the file and the line. */
+/** Thrown if a file is not a trace, is incomplete, or has an unsupported version. The message names the file and the line. */
 export class TraceError extends Error {
   override readonly name: string = "TraceError";
 }
@@ -12,14 +12,18 @@ export class TraceError extends Error {
  * Reads a saved trace.
  *
  * @returns all events, in order; those of a version 1 trace are converted to version 2
- * @throws {TraceError} if the file is not a complete trace of a version that can be read
+ * @throws {TraceError} if the file is not a complete trace in a supported version
  * @throws {Error} ENOENT, EACCES, … if the file cannot be read
  */
 export function readTrace(path: string): TraceEvent[] {
   return parseTrace(readTraceText(path), path);
 }
 
-/** @throws {TraceError} if the file is a character device, which may not have an end */
+/**
+ * Reads the text of a saved trace.
+ *
+ * @throws {TraceError} if the file is a character device, which may have no end
+ */
 export function readTraceText(path: string): string {
   if (nodeFs().statSync(path).isCharacterDevice()) throw new TraceError(`${path} is a device, not a trace file`);
   return nodeFs().readFileSync(path, "utf8");
@@ -30,7 +34,7 @@ export function readTraceText(path: string): string {
  *
  * @param name what to call the text in error messages
  * @returns all events, in order; those of a version 1 trace are converted to version 2
- * @throws {TraceError} if the text is not a complete trace of a version that can be read
+ * @throws {TraceError} if the text is not a complete trace in a supported version
  */
 export function parseTrace(text: string, name: string): TraceEvent[] {
   const events: TraceEvent[] = [];
@@ -71,7 +75,7 @@ function versionOf(first: unknown, name: string, where: string): unknown {
   const version = first["version"];
   if (version !== 1 && version !== TRACE_VERSION) {
     const written = typeof version === "number" ? `version ${version}` : "an unknown version";
-    throw new TraceError(`${name} is a trace of ${written}; versions 1 and ${TRACE_VERSION} can be read`);
+    throw new TraceError(`${name} is a trace of ${written}; versions 1 and ${TRACE_VERSION} are supported`);
   }
   return version;
 }

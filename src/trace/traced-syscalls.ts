@@ -7,18 +7,18 @@ import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } 
 import { StartLineParser, toLatin1 } from "./start-line.ts";
 
 /**
- * The fields of TraceMoment, to be filled in when the event is emitted. Every event is created with room for them, because copying
- * an event costs more than creating it.
+ * The fields of TraceMoment before the event is emitted, which sets them. Every event is created with them, because adding them
+ * later would mean copying the event.
  */
 export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
 
-/** What the wrapped calls need from a tracer. */
+/** The part of a tracer that the wrapped calls use. */
 export interface CallRecorder {
   /** Include received and sent data in the events. */
   readonly hasBytes: boolean;
   /** The registered masks, by fd. */
   readonly masks: Map<number, number>;
-  /** Begins the dispatch of an fd, to which the time from here on is attributed. */
+  /** Begins the dispatch of an fd: the time from now on is attributed to it. */
   beginDispatch(fd: number): void;
   emit(event: TraceEvent): void;
 }
@@ -26,9 +26,9 @@ export interface CallRecorder {
 type Call = keyof Syscalls;
 
 interface Row<Name extends Call> {
-  /** Which argument is the fd that is dispatched. Without it, the call does not begin a dispatch. */
+  /** The index of the argument that is the dispatched fd; undefined if the call does not begin a dispatch. */
   fdArgument?: 0 | 2;
-  /** The event for a call that has returned; undefined if this call is not reported. */
+  /** Returns the event for a call that has returned; undefined if the call is not reported. */
   event(result: number, ...args: Parameters<Syscalls[Name]>): TraceEvent | undefined;
 }
 
@@ -36,7 +36,7 @@ type Table = { [Name in Call]?: Row<Name> };
 
 const OPERATIONS: Record<number, CtlEvent["op"]> = { [EPOLL_CTL_ADD]: "ADD", [EPOLL_CTL_DEL]: "DEL" };
 
-/** The system calls of an event loop but epoll_wait, which the tracer handles itself. */
+/** The system calls of an event loop, except epoll_wait, which the tracer handles itself. */
 export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
   const received = new StartLineParser(sys);
   const sent = new StartLineParser(sys);
@@ -88,14 +88,14 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     close: {
       fdArgument: 0,
       event: (result, fd) => {
-        recorder.masks.delete(fd); // the registration goes with the last fd of the file
+        recorder.masks.delete(fd); // closing the last fd of a file removes its registration
         return { ...UNSTAMPED, type: "close", fd, result };
       },
     },
   };
 }
 
-/** Further system calls that a program can make with the sockets and file descriptors of this package. */
+/** The other system calls that a program can make through this package's sockets and file descriptors. */
 export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
   const received = new StartLineParser(sys);
   const sent = new StartLineParser(sys);
@@ -158,7 +158,7 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
   };
 }
 
-/** Returns the system calls with those of the table wrapped: each emits its event after it has returned. */
+/** Returns `sys` with the calls in the table wrapped: each one emits its event after it has returned. */
 export function wrapCalls(sys: Syscalls, table: Table, recorder: CallRecorder): Syscalls {
   const wrapped = Object.entries(table).map(([name, row]) => [
     name,
@@ -185,7 +185,7 @@ function wrapCall(
   };
 }
 
-/** Describes an epoll_ctl call, and notes the mask if it succeeded. */
+/** Returns the event of an epoll_ctl call, and records the mask if the call succeeded. */
 export function ctlEvent(
   masks: Map<number, number>,
   epfd: number,

@@ -1,4 +1,4 @@
-// class Tracer: reports the system calls of a loop as events. A loop that is not traced has no tracer, and pays nothing for it.
+// class Tracer: reports the system calls of a loop as events. A loop that is not traced has no tracer and no overhead.
 
 import type { Address } from "../kernel/address.ts";
 import { invalidType, outOfRange } from "../kernel/errors.ts";
@@ -24,7 +24,7 @@ export class Tracer {
 
   readonly #states = new Map<number, string>();
   #stateOf: ((fd: number) => string | undefined) | undefined;
-  /** The fd of the last event, whose connection may have changed its state since then. */
+  /** The fd of the last event: its connection may have changed its state since then. */
   #lastFd = NO_FD;
 
   // The current iteration.
@@ -32,7 +32,7 @@ export class Tracer {
   #dispatchFd = NO_FD;
   #dispatchStartUs = 0;
   #dispatches: [fd: number, us: number][] = [];
-  /** When Bun's event loop got the thread; undefined during an iteration. */
+  /** When the thread returned to Bun's event loop; undefined during an iteration. */
   #yieldedUs: number | undefined;
   #isProgram = false;
   #isYieldScheduled = false;
@@ -62,12 +62,12 @@ export class Tracer {
     this.#emit({ ...UNSTAMPED, type: "begin", version: TRACE_VERSION, pid: process.pid, date });
   }
 
-  /** Sets the function that returns the state of a connection; changes of state are then reported. */
+  /** Sets the function that returns the state of a connection. State changes are reported from then on. */
   set stateOf(stateOf: (fd: number) => string | undefined) {
     this.#stateOf = stateOf;
   }
 
-  /** Returns the system calls of a loop, wrapped: each call that the loop makes is reported. */
+  /** Returns `sys` with the system calls of a loop wrapped, so that each call is reported. */
   wrap(sys: Syscalls): Syscalls {
     return {
       ...wrapCalls(sys, loopCalls(sys, this.#recorder), this.#recorder),
@@ -76,8 +76,8 @@ export class Tracer {
   }
 
   /**
-   * Returns the system calls for a whole program that does not know of the tracer. Also reports listen, connect, and every call that reads
-   * or writes; detects where the program returns to Bun's event loop.
+   * Returns `sys` wrapped for a whole program, which is unaware of the tracer. Also reports listen, connect and every call that reads
+   * or writes, and detects when the program returns to Bun's event loop.
    */
   wrapProgram(sys: Syscalls): Syscalls {
     this.#isProgram = true;
@@ -94,13 +94,13 @@ export class Tracer {
     this.#emit(ctlEvent(this.#recorder.masks, epfd, op, fd, mask, result));
   }
 
-  /** Ends the iteration, because Bun's event loop gets the thread: the time until the next wait belongs to no iteration and no fd. */
+  /** Ends the iteration, because the thread returns to Bun's event loop. The time until the next wait is not attributed to an fd. */
   onYield(): void {
     this.#endIteration();
     this.#yieldedUs = this.#nowUs();
   }
 
-  /** Reports one event of a wait that several watches share, as an iteration of its own, and calls its handler. */
+  /** Reports one event of a wait that several watches share, as a separate iteration, and calls its handler. */
   traceDelivery(epfd: number, fd: number, mask: number, handle: () => void): void {
     this.#rethrow();
     this.#iteration++;
@@ -140,7 +140,7 @@ export class Tracer {
     this.#dispatchFd = fd;
   }
 
-  /** Before the first wait nothing is dispatched: the calls made there set up the loop. */
+  /** Before the first wait nothing is dispatched: the calls until then set up the loop. */
   #endDispatch(): void {
     const us = this.#nowUs();
     if (this.#dispatchFd !== NO_FD && this.#iteration > 0) {
@@ -177,7 +177,7 @@ export class Tracer {
     this.#emitStateChange();
     this.#notify(event);
     if (this.#yieldedUs !== undefined && event.type !== "iteration") {
-      queueMicrotask(() => this.#emitStateChange()); // the next event may be a long time away
+      queueMicrotask(() => this.#emitStateChange()); // the next event may be a long time off
     } else if (this.#isProgram && !this.#isYieldScheduled) {
       this.#scheduleYield();
     }
@@ -212,7 +212,7 @@ export class Tracer {
     try {
       this.#listener(event);
     } catch (error) {
-      // Rethrown before the next wait: here it would come between a system call and the code that handles its result.
+      // Rethrown before the next wait: thrown here, it would skip the code that handles the result of the system call.
       this.#listenerError ??= { error };
     }
     this.#listenerMs += performance.now() - nowMs;

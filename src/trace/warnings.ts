@@ -4,15 +4,15 @@ import { EPOLLET, EPOLLIN, EPOLLOUT } from "../kernel/constants.ts";
 import { EAGAIN } from "../kernel/errno.ts";
 import type { TraceDetail, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
 
-/** The number of consecutive iterations without progress that make a busy loop. */
+/** This many consecutive iterations without progress are a busy loop. */
 const BUSY_ITERATIONS = 100;
-/** A wait that takes less time has not blocked. */
+/** A shorter wait is considered not to have blocked. */
 const MIN_BLOCKED_US = 1000;
 /** The number of consecutive iterations in which EPOLLOUT may be reported without anything being sent. */
 const IDLE_EPOLLOUT_ITERATIONS = 50;
 /** An accepted fd that is unregistered has to be closed within this number of iterations. */
 const LEAK_ITERATIONS = 100;
-/** A read of an eventfd or timerfd has this size, and takes everything that there is. */
+/** The size of a read from an eventfd or timerfd, which returns the whole counter. */
 const COUNTER_BYTES = 8;
 
 const NO_WARNINGS: readonly WarningEvent[] = [];
@@ -26,14 +26,14 @@ export class WarningDetector {
   readonly #undrained = new UndrainedDetector();
   readonly #idleEpollout = new IdleEpolloutDetector();
   readonly #fdLeak = new FdLeakDetector();
-  /** The trace of an Epoll alone has no transfers, so whether the program makes progress cannot be told from it. */
+  /** The trace of an Epoll alone has no transfers, so it does not show whether the program makes progress. */
   #hasTransfers = false;
 
   constructor(slowMs: number) {
     this.#slowUs = slowMs * 1000;
   }
 
-  /** Takes the next event, and returns the warnings that it gives reason for. */
+  /** Observes the next event, and returns the warnings that it causes. */
   observe(event: TraceDetail, iteration: number): readonly WarningEvent[] {
     switch (event.type) {
       case "wait":
@@ -99,7 +99,7 @@ export class WarningDetector {
   }
 }
 
-/** busy-loop: epoll_wait returns immediately, again and again, and the program does nothing about the ready fds. */
+/** busy-loop: epoll_wait returns immediately, again and again, and the program does not handle the ready fds. */
 class BusyLoopDetector {
   #ready: ReadyList = [];
   #hasProgress = true;
@@ -124,7 +124,7 @@ class BusyLoopDetector {
   }
 }
 
-/** undrained: an edge-triggered fd was readable, and was not read until EAGAIN. */
+/** undrained: an edge-triggered fd was readable, but was not read until EAGAIN. */
 class UndrainedDetector {
   readonly #byFd = new Map<number, { isEdge: boolean; isPending: boolean; hasWarned: boolean }>();
   #ready: ReadyList = [];
@@ -216,7 +216,7 @@ class IdleEpolloutDetector {
 /** fd-leak: an accepted connection was unregistered, but is never closed. */
 class FdLeakDetector {
   readonly #accepted = new Set<number>();
-  /** Accepted and no longer registered, by fd: since which iteration. */
+  /** The iteration in which an accepted fd was unregistered, by fd. */
   readonly #unregistered = new Map<number, number>();
 
   onAccept(fd: number): void {
@@ -244,7 +244,7 @@ class FdLeakDetector {
   }
 }
 
-/** Whether something was ready already. A poll with timeout 0 does not count, unless Bun's event loop did the waiting. */
+/** Returns whether the wait did not block. A poll with timeout 0 does not count, unless Bun's event loop did the waiting. */
 function hasReturnedImmediately({ timeoutMs, result, blockedUs, awayUs }: WaitEvent): boolean {
   if (timeoutMs === 0 && awayUs === undefined) return false;
   return result > 0 && blockedUs + (awayUs ?? 0) < MIN_BLOCKED_US;

@@ -1,4 +1,4 @@
-// The control channel between a supervisor and a worker: JSON messages, one per packet, over a Unix socket pair.
+// The control channel between a supervisor and a worker: JSON messages, one per packet, over a unix socket pair.
 
 import { AF_UNIX, EPOLLOUT, SOCK_SEQPACKET } from "../kernel/constants.ts";
 import { Epoll } from "../io/epoll.ts";

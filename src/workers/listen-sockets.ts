@@ -68,7 +68,7 @@ function openDuplicates(first: readonly Listener[], settings: ResolvedOptions): 
   const opened: Listener[] = [];
   try {
     for (const { address } of first) {
-      if (!("address" in address)) throw invalidValue("reuseport needs a TCP port; a Unix socket has one accept queue");
+      if (!("address" in address)) throw invalidValue("reuseport needs a TCP port; a unix socket has one accept queue");
       const options = { ...settings, hostname: address.address, port: address.port, reusePort: true };
       opened.push(...openListeners(syscalls(), options));
     }

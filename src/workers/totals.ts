@@ -1,4 +1,4 @@
-// Traffic totals of a worker, and their sum over all workers, including those that have exited.
+// Traffic totals of a worker, and their sum over all workers.
 
 import type { ServerStats } from "../server/types.ts";
 

@@ -17,7 +17,7 @@ export interface WorkerProcessOptions {
   reportIntervalMs: number;
 }
 
-const CONTROL_FD = 3; // the first after standard input, output and error
+const CONTROL_FD = 3; // the first one after standard input, output and error
 /** A worker that is not serving by then is killed. */
 const START_TIMEOUT_MS = 30_000;
 /** A worker that should have exited is killed after this additional time. */
@@ -82,7 +82,7 @@ export class WorkerProcess {
     this.#killIn(START_TIMEOUT_MS);
   }
 
-  /** How the process exited, for a message; only once it has. */
+  /** How the process exited, for a message. Defined only after the exit. */
   get exitDescription(): string {
     const { signalCode, exitCode } = this.#process;
     return signalCode === null ? `exited with code ${exitCode}` : `was killed by ${signalCode}`;
@@ -105,7 +105,7 @@ export class WorkerProcess {
 
   /** Asks the worker for its totals, and waits for the reply, at most `REPORT_TIMEOUT_MS`. */
   async updateTotals(): Promise<void> {
-    if (this.state === "exited") return; // one in state "starting" may have served already
+    if (this.state === "exited") return; // a worker in state "starting" may have served requests already
     if (this.#report === undefined) {
       this.#report = Promise.withResolvers();
       this.#control.send({ kind: "report" });

@@ -20,7 +20,7 @@ afterEach(async () => {
   folder = "";
 });
 
-/** A handler that waits for a timer, that throws, or that never responds; and an interval that never ends. */
+/** An app whose handler waits for a timer, throws, or never responds, and which keeps an interval running. */
 const APP = `
   setInterval(() => {}, 1000);
   let visits = 0;
@@ -75,7 +75,7 @@ async function waitUntilRefused(url: string): Promise<void> {
       return;
 }
 
-test("the first signal waits for a handler, the second one does not", async () => {
+test("the first signal waits for handlers, the second one does not", async () => {
   const { program, url } = await startApp();
   const never = fetch(`${url}/never`).then(
     () => "answered",
@@ -123,7 +123,7 @@ test("--workers: SIGHUP with an app that cannot be loaded keeps the current work
   expect(await program.exited).toBe(0);
 });
 
-test("--workers with an app that cannot be loaded: each worker logs why, exit code 1", async () => {
+test("--workers: each worker logs why the app cannot be loaded, and the exit code is 1", async () => {
   const app = writeApp('throw new Error("no database"); export default 1;');
   const { code, stderr } = await run(["bun", cli, app, ...address, "--workers", "2"]);
   expect(stderr).toMatch(/worker \(pid \d+\): .*app\.ts cannot be loaded: [^]*no database/);
@@ -140,7 +140,7 @@ test("--trace prints the system calls of its loop", async () => {
   expect(await program.exited).toBe(0);
 });
 
-test("--step pauses the loop after each call; the handler's response is sent when it continues", async () => {
+test("--step pauses the loop after each call, and the handler's response is sent when the loop continues", async () => {
   const commands = ["connect", "send", "b send", "c", "p event.type", "cl 1", "recv", "n", "q"];
   const { text, code } = await session(commands, writeApp());
   expect(text).toMatch(/^ +send\(\d+\) = \d+ +HTTP\/1\.1 200 OK$/m);
@@ -160,7 +160,7 @@ test("--inspect shows the app on a page, logs its errors, and pausing delays its
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.errors(/Error: it is broken/);
   expect(await send({ kind: "pause" })).toBe(204);
-  for await (const message of messages(page)) if (message.kind === "state" && message.run === "stopped") break;
+  for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
   const late = fetch(url);
   expect(await send({ kind: "resume", mode: { kind: "continue" } })).toBe(204);
   expect(await (await late).text()).toContain("visit 2");
@@ -189,7 +189,7 @@ test("listens on the address that the app exports, unless the command line has o
   expect(await urlOf(app, "--unix", unix)).toBe(`unix:${unix}`);
 });
 
-test("listens on the Unix socket that the app exports, unless the command line has a port", async () => {
+test("listens on the unix socket that the app exports, unless the command line has a port", async () => {
   writeApp();
   const unix = join(folder, "app.sock");
   const app = writeApp(`export default { unix: ${JSON.stringify(unix)}, fetch: () => new Response("hi") };`);
@@ -211,7 +211,7 @@ test("--workers: listens on the address that the app exports, without running th
   expect(await program.exited).toBe(0);
 });
 
-test("--workers: an app that cannot be loaded, and may have an address: exit code 1, and why", async () => {
+test("--workers: exits with code 1 and the reason if the app cannot be loaded to read its address", async () => {
   const app = writeApp('throw new Error("no database"); export default 1;');
   const { code, stderr } = await run(["bun", cli, app, "--workers", "2"]);
   expect(stderr).toMatch(/^error: .*app\.ts cannot be loaded: [^]*no database/);
@@ -221,7 +221,7 @@ test("--workers: an app that cannot be loaded, and may have an address: exit cod
 test.each([
   ["an uncaught error", 'setTimeout(() => { throw new Error("a timer\'s"); }, 100);', "a timer's"],
   ["process.exit", "setTimeout(() => process.exit(3), 100);", "the application has ended the server's thread"],
-])("--inspect: %s in the app stops the server: exit code 1, and why", async (_, text, says) => {
+])("--inspect: %s in the app stops the server with exit code 1 and the reason", async (_, text, says) => {
   const app = writeApp(`${text} export default () => new Response("hi");`);
   const program = start(["bun", cli, app, ...address, "--inspect"]);
   expect(await program.exited).toBe(1);

@@ -1,4 +1,4 @@
-// curl and Chromium as clients: both show the default response, also with --classic.
+// curl and Chromium as clients: both receive the default response, also with --classic.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { hasBrowser, openBrowser } from "../support/browser.ts";

@@ -38,7 +38,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(page)) if (message.kind === "state" && message.run === "stopped") break;
+    for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");
@@ -66,7 +66,7 @@ test("--inspect --fd shows a server on an inherited socket", async () => {
   }
 });
 
-test("--inspect=PORT with a port in use: exit code 1, and the server is stopped", async () => {
+test("--inspect=PORT with a port in use stops the server with exit code 1", async () => {
   const { page } = await startInspected();
   const { port } = new URL(page);
   const { code, stderr } = await run(["bun", cli, "--port", "0", `--inspect=${port}`]);
@@ -112,7 +112,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
     await until(/^The loop is paused/m);
     const events = messages(page);
     const { value: hello } = await events.next();
-    expect(hello).toMatchObject({ kind: "hello", state: { run: "stopped" } });
+    expect(hello).toMatchObject({ kind: "hello", state: { run: "paused" } });
     const post = (command: object): Promise<Response> =>
       fetch(`${page}commands`, {
         method: "POST",
@@ -120,7 +120,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
         body: JSON.stringify(command),
       });
     expect((await post({ kind: "resume", mode: { kind: "next" } })).status).toBe(204);
-    for await (const message of events) if (message.kind === "state" && message.run === "stopped") break;
+    for await (const message of events) if (message.kind === "state" && message.run === "paused") break;
     child.stdin.write("p iteration\n");
     await until(/^#2 epoll_wait\(\d+, 1000\) = \[\][^]*^2$/m); // the new position, then the value
     child.stdin.write("n\nq\n");
@@ -168,7 +168,7 @@ test.each([
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],
   [["replay", "file", "--inspect", "--step"], "--inspect cannot be used with --step", 2],
-] as const)("%p: says %p, exit code %d", async (args, message, expected) => {
+] as const)("%p fails with %p and exit code %d", async (args, message, expected) => {
   const { code, stderr } = await run(["bun", cli, ...args]);
   expect(stderr).toContain(message);
   expect(code).toBe(expected);

@@ -1,4 +1,4 @@
-// Mistakes on the command line: exit code 2 and what to write instead, or exit code 1 and why it cannot be done.
+// Mistakes on the command line: exit code 2 and a correction, or exit code 1 and the reason.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,7 +46,7 @@ const usageErrors: [args: string[], message: RegExp][] = [
 ];
 
 for (const [args, message] of usageErrors) {
-  test(`${args.join(" ").slice(0, 40)}: exit code 2, and what to write instead`, async () => {
+  test(`${args.join(" ").slice(0, 40)} exits with code 2, and says what to write instead`, async () => {
     const { code, stdout, stderr } = await run(["bun", cli, ...args]);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^error: .*\nRun epoll-hello --help for usage\.\n$/);
@@ -67,7 +67,7 @@ const failures: [args: string[], message: RegExp][] = [
 ];
 
 for (const [args, message] of failures) {
-  test(`${args.join(" ")}: exit code 1, and why`, async () => {
+  test(`${args.join(" ")} exits with code 1, and says why`, async () => {
     const { code, stdout, stderr } = await run(["bun", cli, ...args], { cwd: root });
     expect(stderr).toMatch(message);
     expect(stderr).toStartWith("error: ");
@@ -76,7 +76,7 @@ for (const [args, message] of failures) {
   });
 }
 
-test("a port in use: exit code 1, with the address and a hint", async () => {
+test("exits with code 1, the address and a hint if the port is in use", async () => {
   const other = new Socket();
   try {
     other.bind({ address: "127.0.0.1", port: 0 });
@@ -98,14 +98,14 @@ const canTestPrivilegedPort =
   (unprivileged.length === 0 || Bun.which("setpriv") !== null) &&
   Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) > 1;
 
-test.skipIf(!canTestPrivilegedPort)("a privileged port: exit code 1, with the address and a hint", async () => {
+test.skipIf(!canTestPrivilegedPort)("exits with code 1, the address and a hint if the port is privileged", async () => {
   const { code, stderr } = await run([...unprivileged, process.execPath, cli, "--port", "1"]);
   expect(stderr).toContain("EACCES: permission denied 127.0.0.1:1");
   expect(stderr).toContain("Ports below 1024 require root");
   expect(code).toBe(1);
 });
 
-test("--unix with the path of a regular file: exit code 1, and the file is not changed", async () => {
+test("--unix with the path of a regular file exits with code 1, and does not change the file", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const path = join(directory, "notes.txt");

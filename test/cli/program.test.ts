@@ -1,4 +1,4 @@
-// epoll-hello PROGRAM: traces, steps through and inspects a program that uses Epoll and Socket, without changes to it.
+// epoll-hello PROGRAM: traces, steps through and inspects an unmodified program that uses Epoll and Socket.
 
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ const masked = (text: string): string =>
     .replace(/= \d+$/gm, "= N")
     .replace(/ +\+\d+\.\d{3}s$/gm, "");
 
-test("--trace prints each call in order with the program's own output, and warnings", async () => {
+test("--trace prints calls, warnings and the program's own output in order", async () => {
   const { code, stdout } = await run(["bun", cli, edge, "--trace"]);
   expect(code).toBe(0);
   const [, level = "", edgy = ""] = masked(stdout).split(/^EPOLLIN(?:\|EPOLLET)?$/m);
@@ -73,14 +73,14 @@ test("--trace prints each call in order with the program's own output, and warni
   expect(edgy).toMatch(/two bytes read: +2\n +warning: fd \d+ is edge-triggered, but was not read until EAGAIN/);
 });
 
-test("the program gets the arguments after --, and its exit code is kept", async () => {
+test("passes the arguments after -- to the program, and returns its exit code", async () => {
   const file = writeProgram(`${SHORT} process.exit(3);`);
   const { code, stdout } = await run(["bun", cli, file, "--trace", "--", "--one", "two"]);
   expect(stdout.replace(/\s+/g, " ")).toContain('1 [ "--one", "two" ]');
   expect(code).toBe(3);
 });
 
-test("an error that the program throws is printed with its stack: exit code 1", async () => {
+test("prints an error that the program throws with its stack, and exits with code 1", async () => {
   const file = writeProgram(`${SHORT} throw new Error("no more");`);
   for (const how of ["--trace", "--step"]) {
     const { code, stderr } = await run(["sh", "-c", 'echo c | "$0" "$@"', process.execPath, cli, file, how]);
@@ -97,7 +97,7 @@ test("--trace-file saves the trace, and replay prints it", async () => {
   expect(masked(stdout)).toContain("#1 epoll_wait(FD, -1) = [(FD, EPOLLIN)]\n");
 });
 
-test("a program on Bun's event loop: the time between iterations is reported as time away", async () => {
+test("reports the time between the iterations of a program on Bun's event loop as time away", async () => {
   const file = writeProgram(`
     import { EPOLLIN, pipe, watch } from ${index};
     const [reader, writer] = pipe();
@@ -210,7 +210,7 @@ test("--inspect pauses the program at its start, shows its source, and stays aft
   for await (const message of messages(page)) {
     const state = message.kind === "hello" ? message.state : message;
     if (state.kind !== "state") continue;
-    if (state.run === "stopped")
+    if (state.run === "paused")
       await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) });
     if (state.run === "ended") break;
   }
@@ -227,13 +227,13 @@ test.each([
   [["--workers", "2"], "has no default export, so it runs as a program; --workers applies to servers only", 2],
   [["--step", "--trace"], "--step cannot be used with --trace", 2],
   [[], "has no default export to serve: export default { fetch(request)", 1],
-] as const)("%j with a program: says %j, exit code %d", async (flags, message, expected) => {
+] as const)("%j with a program fails with %j and exit code %d", async (flags, message, expected) => {
   const { code, stderr } = await run(["bun", cli, writeProgram(SHORT), ...flags]);
   expect(stderr).toContain(message);
   expect(code).toBe(expected);
 });
 
-test("arguments after -- without a program: exit code 2", async () => {
+test("rejects arguments after -- without a program, with exit code 2", async () => {
   const { code, stderr } = await run(["bun", cli, "--port", "0", "--", "x"]);
   expect(stderr).toContain("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
   expect(code).toBe(2);

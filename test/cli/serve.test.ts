@@ -1,4 +1,4 @@
-// epoll-hello without a command: the address it listens on, a line for each request, and the totals at the end.
+// epoll-hello without a subcommand: prints its address, a line for each request, and the totals at the end.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -94,7 +94,7 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 0],
 ] as const) {
-  test(`${signal}: prints the totals, exit code ${code}`, async () => {
+  test(`${signal} prints the totals, and exits with code ${code}`, async () => {
     const { program, port } = await serve();
     await (await fetch(`http://127.0.0.1:${port}/`)).text();
     program.kill(signal);
@@ -112,7 +112,7 @@ test("escapes control characters of a request line", async () => {
   socket.end();
 });
 
-test("prints repeated lines every time", async () => {
+test("prints every line of repeated requests", async () => {
   const { program, port } = await serve();
   for (let i = 0; i < 20; i++) await (await fetch(`http://127.0.0.1:${port}/same`)).text();
   program.kill("SIGTERM");
@@ -120,7 +120,7 @@ test("prints repeated lines every time", async () => {
   expect(program.stdout.match(/GET \/same /g)).toHaveLength(20);
 });
 
-test("prints the same to a file", async () => {
+test("prints the same lines to a file", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const path = join(directory, "log");
@@ -138,7 +138,7 @@ test("prints the same to a file", async () => {
   }
 });
 
-test("a slow reader of standard output does not block the server; dropped lines are counted", async () => {
+test("a slow reader of standard output does not block the server, and dropped lines are counted", async () => {
   const pipe = [
     "sh",
     "-c",
@@ -195,7 +195,7 @@ test("warns when no file descriptor is left, and serves the waiting clients late
   );
   await program.errors(/^warning: EMFILE: too many open files: .*ulimit -n.*\n/m);
   for (const client of clients) {
-    expect(client.reply().status).toBe(200); // a client beyond the limit waits until others close
+    expect(client.readResponse().status).toBe(200); // clients beyond the limit wait until others close
     client.close();
   }
 });

@@ -17,10 +17,10 @@ test.each([
   ["tracefile", "trace-file"],
   ["les", "lesson"],
   ["trace-f", "trace"],
-] as const)("%s: %s", (word, expected) => {
+] as const)("suggests a name for %s: %s", (word, expected) => {
   expect(suggest(word, names)).toBe(expected);
 });
 
-test.each(["", "xyz", "server", "ab", "application"])("%p: no suggestion", (word) => {
+test.each(["", "xyz", "server", "ab", "application"])("suggests nothing for %p", (word) => {
   expect(suggest(word, names)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-// epoll-hello --trace, --trace-file and replay: one line per event, as text or as JSON, and none is lost.
+// epoll-hello --trace, --trace-file and replay: one line per event, as text or as JSON, without losing any.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -70,7 +70,7 @@ test("--trace-file saves the trace, and replay prints the same lines from a file
     expect((await run(["bun", cli, "replay", file, "--numeric"])).stdout).toMatch(/= \[\(\d+, 1\)\]/);
   }));
 
-test("a slow reader gets every line: the loop blocks", () =>
+test("the loop blocks for a slow reader, which gets every line", () =>
   withFolder(async (folder) => {
     const [fifo, file] = [join(folder, "go"), join(folder, "all.jsonl")];
     await Bun.$`mkfifo ${fifo}`;
@@ -116,7 +116,7 @@ test("keeps serving after the reader of the trace has gone", async () => {
   }
 });
 
-test("mistakes: prints what to write instead", () =>
+test("reports mistakes with a correction or a reason", () =>
   withFolder(async (folder) => {
     const broken = join(folder, "broken.jsonl");
     writeFileSync(broken, "hello\n");

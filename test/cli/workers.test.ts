@@ -27,7 +27,7 @@ async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
 }
 
 for (const balance of BALANCES) {
-  test(`${balance}: all workers serve, and their totals add up to what the clients did`, async () => {
+  test(`${balance}: all workers serve, and their totals match those of the clients`, async () => {
     const { program, port, report, pids } = await startWorkers(3, "--balance", balance);
     expect(program.stdout).toContain(`with 3 workers (pid ${program.pid}); stop with Ctrl-C\n`);
     const load = new Load(over(port), { kept: 2, fresh: 6 });
@@ -89,27 +89,27 @@ test("workers exit when the supervisor is killed, and the port is free again", a
   const { program, port, pids } = await startWorkers(2);
   const workers = pids();
   using client = new Client(at(port), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  expect(client.reply().body).toBe(DEFAULT_BODY);
+  expect(client.readResponse().body).toBe(DEFAULT_BODY);
   program.kill("SIGKILL");
-  await waitUntil(() => !workers.some(isAlive));
-  expect(() => new Client(at(port))).toThrow("ECONNREFUSED");
+  await waitUntil(() => ![program.pid, ...workers].some(isAlive));
+  expect(() => new Client(at(port)).close()).toThrow("ECONNREFUSED");
 });
 
 for (const [signal, code] of [
   ["SIGTERM", 0],
   ["SIGINT", 130],
 ] as const) {
-  test(`${signal} to all processes: pending requests are finished, exit code ${code}`, async () => {
+  test(`${signal} to all processes finishes pending requests, and exits with code ${code}`, async () => {
     const program = start(["setsid", process.execPath, cli, "--host", "127.0.0.1", "--port", "0", "--workers", "2"]);
     const { port } = await workersOf(program);
     using client = new Client(at(port), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
     using other = new Client(at(port), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    expect(other.reply().body).toBe(DEFAULT_BODY);
+    expect(other.readResponse().body).toBe(DEFAULT_BODY);
     process.kill(-program.pid, signal); // as Ctrl-C in a terminal
     expect(other.fate()).toBe("end");
     await waitUntil(() => refuses(port));
     client.send("cd");
-    expect(client.reply()).toMatchObject({ status: 200, body: DEFAULT_BODY });
+    expect(client.readResponse()).toMatchObject({ status: 200, body: DEFAULT_BODY });
     expect(await program.exited).toBe(code);
     expect(program.stdout).toMatch(/\nserved 2 requests on \d+ connections\n$/); // the probe of refuses() may be among them
     expect(program.stderr).toBe("");
@@ -158,13 +158,13 @@ test("--classic applies to every worker", async () => {
   expect(response.headers.get("connection")).toBe("close");
 });
 
-test("a port in use: exit code 1, also with SO_REUSEPORT on both sides", async () => {
+test("exits with code 1 if the port is in use, even with SO_REUSEPORT on both sides", async () => {
   const { port } = await startWorkers(2);
   const { code, stderr } = await run(["bun", cli, "--host", "127.0.0.1", "--port", String(port), "--workers", "2"]);
   expect([code, stderr]).toEqual([1, expect.stringContaining(`EADDRINUSE: address already in use 127.0.0.1:${port}`)]);
 });
 
-test("if no worker can start: exit code 1, with the error of the workers", () =>
+test("exits with code 1 and the workers' error if none of them can start", () =>
   inFolder(async (folder) => {
     const broken = join(folder, "broken.ts");
     writeFileSync(broken, "if (process.env.EPOLL_HELLO_WORKER) throw new Error('out of order')");
@@ -205,7 +205,7 @@ const wrong: [flags: string[], message: RegExp, code: number][] = [
 ];
 
 for (const [flags, message, expected] of wrong) {
-  test(`${flags.join(" ")}: exit code ${expected}, and what to do`, async () => {
+  test(`${flags.join(" ")} exits with code ${expected}, and says what to do`, async () => {
     const { code, stdout, stderr } = await run(["bun", cli, ...flags], { cwd: root });
     expect(stderr).toMatch(message);
     expect([code, stdout]).toEqual([expected, ""]);

@@ -1,8 +1,9 @@
-// 1,500 slow clients at once: the server closes all of them, and keeps answering a normal client.
+// 1,500 concurrent slow clients: the server closes all of them, and keeps responding to a normal client.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EPOLLRDHUP, ErrnoError, SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
 import { FetchServer } from "../support/fetch-server.ts";
 import { scaled } from "../support/scale.ts";
 import { eventually } from "../support/eventually.ts";
@@ -26,7 +27,7 @@ const INTERVAL_MS = 20;
 interface Slow {
   /** Sent at the start. */
   first: string;
-  /** Sent at each interval; undefined for a client that only does not read. */
+  /** Sent at each interval; undefined for a client that just does not read. */
   next?: string;
 }
 
@@ -51,7 +52,7 @@ const slow: Record<string, Slow[]> = {
 };
 
 for (const blocks of [true, false]) {
-  test(`answers a normal client, closes the slow ones, and keeps nothing of them: ${blocks ? "run()" : "start()"}`, async () => {
+  test(`responds to a normal client, closes the slow ones, and leaks nothing: ${blocks ? "run()" : "start()"}`, async () => {
     await using server = await FetchServer.start({ blocks, options, file: process.execPath });
     const { fds } = server;
     let inUse = 0;
@@ -65,7 +66,7 @@ for (const blocks of [true, false]) {
         () => server.fds,
         (now) => now === fds,
       );
-      await server.rest();
+      await waitUntilIdle(server);
       // Not the resident memory, which depends on garbage collection and on the allocator.
       const { heapSize, extraMemorySize } = JSON.parse(ask(server.address, LIVE).body) as Record<string, number>;
       const now = Number(heapSize) + Number(extraMemorySize);
@@ -79,7 +80,7 @@ for (const blocks of [true, false]) {
   });
 }
 
-/** Runs all slow clients until the server has closed the last one; counts how they ended. A normal client sends requests meanwhile. */
+/** Runs all slow clients until the server has closed the last one; counts their outcomes. Meanwhile a normal client sends requests. */
 function wave(server: FetchServer): Record<string, Record<string, number>> {
   const fates: Record<string, Record<string, number>> = {};
   const alive = new Map<number, { client: Client; kind: string; next: string | undefined }>();
@@ -109,8 +110,8 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
       good.send(
         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
       );
-      expect(good.reply().body).toBe("hello");
-      expect(good.reply().body).toBe("abc");
+      expect(good.readResponse().body).toBe("hello");
+      expect(good.readResponse().body).toBe("abc");
       expect(ask(server.address, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body).toBe("hello");
     }
   } finally {
@@ -134,7 +135,7 @@ function fateOf(client: Client, kind: string): string {
     client.fate();
     return "ended";
   }
-  const { status } = client.reply();
+  const { status } = client.readResponse();
   client.fate();
   return String(status);
 }

@@ -1,4 +1,4 @@
-// Unchanged Hono and Elysia apps: under EpollServer they answer as they do under Bun.serve.
+// Unchanged Hono and Elysia apps: under EpollServer they respond as under Bun.serve.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type FetchHandler } from "../../src/index.ts";
@@ -25,7 +25,7 @@ const common: Record<string, Asked> = {
   "a route with params": ["/users/%C3%A4/books/42?page=3"],
   "a param that does not match": ["/users/1/books/x"],
   "a JSON body": ["/json", { method: "POST", body: '{"a":[1,2,3]}', headers: json }],
-  "a JSON body that is none": ["/json", { method: "POST", body: "{", headers: json }],
+  "an invalid JSON body": ["/json", { method: "POST", body: "{", headers: json }],
   "a JSON body of another shape": ["/json", { method: "POST", body: '{"a":"b"}', headers: json }],
   "a text body": ["/text", { method: "PUT", body: "text, and ünicode" }],
   "a body of a megabyte": ["/text", { method: "PUT", body: "x".repeat(1_000_000) }],
@@ -33,8 +33,8 @@ const common: Record<string, Asked> = {
   "a form with a file": ["/form", { method: "POST", body: form }],
   "a body of bytes": ["/bytes", { method: "POST", body: new Uint8Array([0, 1, 255, 128]) }],
   "headers and cookies": ["/headers", { headers: { "X-Own": "value" } }],
-  "a guard that refuses": ["/guarded/door"],
-  "a guard that lets in": ["/guarded/door", { headers: { Authorization: "Bearer secret" } }],
+  "a guard that rejects": ["/guarded/door"],
+  "a guard that accepts": ["/guarded/door", { headers: { Authorization: "Bearer secret" } }],
   "no such page": ["/nowhere"],
   "no such method": ["/", { method: "DELETE" }],
   "a thrown error": ["/throw"],
@@ -42,25 +42,25 @@ const common: Record<string, Asked> = {
   "an async handler that throws": ["/late-throw"],
   "a redirect": ["/redirect"],
   "a response without a body": ["/nothing"],
-  "a stream with time between its lines": ["/stream"],
+  "a stream with pauses between its lines": ["/stream"],
   "a stream of two megabytes": ["/large"],
-  "a body that goes back as it comes": ["/raw", { method: "POST", body: "there and back" }],
-  "no body that goes back": ["/raw"],
+  "a body that is echoed as it arrives": ["/raw", { method: "POST", body: "there and back" }],
+  "an empty body that is echoed": ["/raw"],
 };
 
-const honosOwn: typeof common = {
+const honoOnly: typeof common = {
   "a body within its limit": ["/limited", { method: "POST", body: "short" }],
   "a chunked body within its limit": ["/limited", { method: "POST", body: () => chunks(1) }],
   "a body over its limit": ["/limited", { method: "POST", body: "x".repeat(100_000) }],
   "a chunked body over its limit": ["/limited", { method: "POST", body: () => chunks(10) }],
   "server-sent events": ["/events"],
-  "a Request made of the request": ["/again", { method: "POST", body: "once" }],
+  "a Request created from the request": ["/again", { method: "POST", body: "once" }],
   "a clone of the request": ["/clone", { method: "POST", body: "twice" }],
   "an app in an app": ["/mounted/room", { method: "POST", body: "inside" }],
 };
 
 const apps: [string, { fetch: FetchHandler }, typeof common][] = [
-  ["Hono", hono, { ...common, ...honosOwn }],
+  ["Hono", hono, { ...common, ...honoOnly }],
   ["Elysia", elysia, common],
 ];
 
@@ -68,16 +68,15 @@ for (const [name, app, requests] of apps) {
   describe(name, () => {
     let ours: EpollServer;
     let theirs: Bun.Server<undefined>;
-    let driving: Promise<void>;
 
-    beforeAll(() => {
+    beforeAll(async () => {
       ours = new EpollServer({ hostname: "127.0.0.1", fetch: app.fetch });
       theirs = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => app.fetch(request, ours) });
-      driving = drive(ours);
+      await ours.start();
     });
 
     afterAll(async () => {
-      await Promise.all([ours.stop({ graceMs: 1000 }), theirs.stop(true), driving]);
+      await Promise.all([ours.stop({ graceMs: 1000 }), theirs.stop(true)]);
     });
 
     for (const [what, asked] of Object.entries(requests)) {
@@ -120,12 +119,4 @@ async function ask(port: number | undefined, [target, asked = {}]: Asked): Promi
   if (isUntyped) response.headers.delete("content-type");
   const headers = [...response.headers].filter(([name]) => !OWN.has(name)).sort();
   return { status: response.status, text: response.statusText, headers, body: await response.text() };
-}
-
-// start() replaces it.
-async function drive(server: EpollServer): Promise<void> {
-  while (!server.closed) {
-    if (server.tick(0) === 0) await Bun.sleep(1);
-    else await new Promise((resolve) => setImmediate(resolve));
-  }
 }

@@ -1,4 +1,4 @@
-// A real browser: pages with images, fetch() with streams in both directions, forms, aborted requests.
+// Chromium: pages with images, fetch() with streams in both directions, forms, aborted requests.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
@@ -81,9 +81,9 @@ describe.skipIf(!hasBrowser)("Chromium", () => {
   test("fetch(): aborting a request aborts the signal of the handler", async () => {
     const asking = `const stop = new AbortController(); globalThis.stop = stop; fetch("/wait", { signal: stop.signal }).catch(() => {})`;
     await inPage(`${asking}; return true`);
-    await server.said("waiting");
+    await server.waitFor("waiting");
     await inPage("globalThis.stop.abort()");
-    await server.said("aborted");
+    await server.waitFor("aborted");
   });
 
   test("HEAD, an error, a missing page", async () => {

@@ -142,8 +142,8 @@ describe.skipIf(Bun.which("curl") === null)("curl", () => {
   test("a POST after a POST on one connection", async () => {
     const post = ["--data-binary", `@${upload()}`, `${server.url}/hash`, "--write-out", "\\n%{num_connects}\\n"];
     const { shown } = await curl(...post, "--next", "--silent", ...post);
-    const told = JSON.stringify(hashed("POST"));
-    expect(shown).toBe(`${told}\n1\n${told}\n0\n`);
+    const expected = JSON.stringify(hashed("POST"));
+    expect(shown).toBe(`${expected}\n1\n${expected}\n0\n`);
   });
 
   test("a large download, from memory and as a stream", async () => {

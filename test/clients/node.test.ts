@@ -70,6 +70,6 @@ test.skipIf(!hasNode)("undici: ten pipelined requests in order, and fetch", asyn
     "fetch, aborted": "AbortError",
     "fetch, echo": true,
   });
-  await server.said("aborted");
+  await server.waitFor("aborted");
   expect(await server.stop()).toMatchObject({ open: 0, rejected: 0, timeouts: 0, thrown: [] });
 });

@@ -21,7 +21,7 @@ test("each call finds the readable fd, with subsets of any size in any order", a
 test("select rejects an fd beyond FD_SETSIZE, poll and epoll_wait do not", async () => {
   await leavesNoFd(() => {
     using pool = new FdPool(FD_SETSIZE);
-    pool.useFirst(FD_SETSIZE); // the standard streams have numbers too, so at least one is too high
+    pool.useFirst(FD_SETSIZE); // the standard streams also have numbers, so at least one fd is too high
     expect(pool.exceedsFdSetSize).toBe(true);
     expect(() => pool.wait("select", 1)).toThrow("EINVAL");
     pool.wait("poll", 1);

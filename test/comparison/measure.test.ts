@@ -1,4 +1,4 @@
-// measure(): its steps, a time for each call, the limit of select, and no fd left open.
+// measure(): its steps, a time for each call, and the limit of select. It leaves no fd open.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { measure, stepsUpTo } from "../../src/tools/comparison/measure.ts";

@@ -1,4 +1,4 @@
-// The summary: its sentences follow from the measured times alone.
+// The sentences of the summary, derived from measured times.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { crossover, summarize } from "../../src/tools/comparison/summary.ts";
@@ -41,13 +41,13 @@ test("describes a crossover at the first step, and one that is never reached", (
   );
 });
 
-test("one step has one sentence, and no step has none", () => {
+test("summarizes one step in one sentence, and no steps in none", () => {
   expect(summarize(steps([10, 300, 310, 290]))).toEqual([
     "With 10 file descriptors, epoll_wait is the fastest (290 ns): select takes 1.03 times as long, poll 1.07 times.",
   ]);
   expect(summarize([])).toEqual([]);
 });
 
-test("says if select could not be measured at all", () => {
+test("reports that select could not be measured at all", () => {
   expect(summarize(steps([10, null, 9, 5])).at(-1)).toStartWith("select cannot be measured: ");
 });

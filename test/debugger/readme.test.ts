@@ -1,4 +1,4 @@
-// The debugger session that the documentation shows: typed again, it prints the same.
+// The debugger session in the documentation: the same commands print the same output.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";

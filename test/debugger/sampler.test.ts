@@ -20,7 +20,7 @@ function events(count: number, from = 1): TraceEvent[] {
   }));
 }
 
-/** Counts the events as the inspector does. */
+/** Checks that every event is in a sample or counted as omitted, as the inspector counts them. */
 function checkComplete(samples: readonly Sample[], total: number): void {
   let next = 1;
   for (const { events, omitted } of samples) {
@@ -53,18 +53,18 @@ test("counts every event when samples are merged", () => {
     fc.property(fc.array(fc.nat(900), { minLength: 2, maxLength: 12 }), fc.nat(5), (portions, every) => {
       const sampler = new Sampler();
       let total = 0;
-      let waiting: Sample | undefined;
+      let unsent: Sample | undefined;
       const sent: Sample[] = [];
       for (const [i, count] of portions.entries()) {
         for (const event of events(count, total + 1)) sampler.observe(event);
         total += count;
         const sample = sampler.take();
-        waiting = waiting === undefined ? sample : mergeSamples(waiting, sample);
+        unsent = unsent === undefined ? sample : mergeSamples(unsent, sample);
         if (i % (every + 1) !== 0) continue;
-        sent.push(waiting);
-        waiting = undefined;
+        sent.push(unsent);
+        unsent = undefined;
       }
-      checkComplete(waiting === undefined ? sent : [...sent, waiting], total);
+      checkComplete(unsent === undefined ? sent : [...sent, unsent], total);
     }),
   );
 });
@@ -90,6 +90,13 @@ test("includes the fds of the sample's events when there are too many fds", () =
   expect(open).toBe(10_000);
   expect(entries).toHaveLength(MAX_ENTRIES);
   expect(entries.find(({ fd }) => fd === 9_999)).toMatchObject({ bytesIn: 2 });
+});
+
+test("counts accepted connections, but not accept calls that failed", () => {
+  const sampler = new Sampler();
+  sampler.observe({ seq: 1, us: 1, iteration: 1, type: "accept", fd: 4, result: 5, peer: null });
+  sampler.observe({ seq: 2, us: 2, iteration: 1, type: "accept", fd: 4, result: -11, peer: null });
+  expect(sampler.take().counts).toMatchObject({ accepted: 1, events: { accept: 2 } });
 });
 
 test("sends every iteration of a calm loop, and a few samples of a busy one", () => {

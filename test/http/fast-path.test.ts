@@ -42,7 +42,7 @@ function textOf(kind: string, isLast: boolean): string {
 }
 
 for (const eager of [true, false]) {
-  test(`answers any sequence on three connections; eager: ${eager}`, () =>
+  test(`answers any sequence of requests on three connections; eager: ${eager}`, () =>
     leavesNoFd(() =>
       fc.assert(
         fc.asyncProperty(

@@ -1,4 +1,4 @@
-// The state table in docs/http-connection.md is the one in the code.
+// The input states: the table in docs/http-connection.md matches the code.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 const events: InputEvent[] = ["body-started", "body-ended", "last-request", "stopped"];
 const states: InputState[] = ["head", "body", "last-body", "discarding"];
 
-test("the documented transitions of the input are the ones in the code", () => {
+test("the documented transitions of the input match the code", () => {
   const text = readFileSync(join(root, "docs/http-connection.md"), "utf8");
   for (const state of states) {
     const row = text.split("\n").find((line) => new RegExp(`^\\| \`${state}\` +\\|`).test(line)) ?? "";

@@ -1,4 +1,4 @@
-// Limits that a client can exceed: the status it gets, exactly at the limit, and that the next client is served.
+// Limits that a client can exceed: the response at the limit and just over it, and the next client's.
 
 import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import type { EpollServerOptions, RejectionReason } from "../../src/index.ts";
@@ -113,7 +113,7 @@ test("rejects endless chunk extensions and trailers without buffering them", () 
     }
   }));
 
-test("answers 408 if a body arrives more slowly than minBodyRate within bodyTimeoutMs", () =>
+test("responds with 408 if a body arrives more slowly than minBodyRate within bodyTimeoutMs", () =>
   leavesNoFd(async () => {
     for (const kind of ["response", "fetch"]) {
       const options = { bodyTimeoutMs: 1000, minBodyRate: 100 };
@@ -139,7 +139,7 @@ test("answers 408 if a body arrives more slowly than minBodyRate within bodyTime
     }
   }));
 
-test("does not count the time that a handler takes to read a body against the client", () =>
+test("does not count the time that a handler takes to read a body toward the client's timeout", () =>
   leavesNoFd(async () => {
     const gate = Promise.withResolvers<void>();
     using stage = new FetchStage(
@@ -182,7 +182,7 @@ test("maxRequestsPerConnection: the last response says Connection: close", () =>
     }
   }));
 
-test("maxConnectionsPerAddress: answers 503 over the limit, until a connection closes; other addresses are not affected", () =>
+test("maxConnectionsPerAddress: responds with 503 over the limit, until a connection closes; other addresses are not affected", () =>
   leavesNoFd(async () => {
     for (const eager of [true, false]) {
       using stage = new Stage({ hostname: "0.0.0.0", maxConnectionsPerAddress: 2, eager });

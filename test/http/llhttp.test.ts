@@ -43,7 +43,7 @@ test("rejects a module without the required functions", async () => {
 });
 
 test("rejects a module that parses differently", async () => {
-  // The names of the fields that it recognizes are changed.
+  // Changes the names of the fields that the parser recognizes.
   const patched = `(real) => {
     const bytes = Buffer.from(real);
     for (let at; (at = bytes.indexOf("ransfer-encoding")) >= 0;) bytes.write("X", at + 3);

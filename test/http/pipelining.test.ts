@@ -1,4 +1,4 @@
-// Pipelined requests: responses keep the order of the requests, and handlers learn that the client has left.
+// Pipelined requests: responses keep the order of the requests, and handlers are notified when the client disconnects.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { SHUT_WR, SO_LINGER, SOL_SOCKET } from "../../src/index.ts";
@@ -101,7 +101,7 @@ test("queues requests over the pipelining limit, and loses none", () =>
     expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual([...paths, "/end"]);
   }));
 
-test("does not handle a request after an HTTP/1.0 request before that one is answered", () =>
+test("does not handle the request after an HTTP/1.0 request until that one is answered", () =>
   leavesNoFd(async () => {
     const { stage, go, begun } = waiting();
     using _ = stage;
@@ -128,7 +128,7 @@ test("sends a rejection after the responses to the requests before it, and then 
     expect(begun).toEqual(["/1"]);
   }));
 
-test("answers 400 instead of the handler if the body turns out to be malformed; reading it fails", () =>
+test("responds with 400 instead of the handler's response if the body turns out to be malformed; reading it fails", () =>
   leavesNoFd(async () => {
     const errors: string[] = [];
     using stage = new FetchStage(async (request) => {
@@ -180,23 +180,23 @@ for (const how of ["closes", "resets"]) {
   }
 }
 
-test("fails the body and aborts the signal if the client leaves in the middle of the body", () =>
+test("fails the body and aborts the signal if the client disconnects in the middle of the body", () =>
   leavesNoFd(async () => {
-    const heard: string[] = [];
+    const observed: string[] = [];
     using stage = new FetchStage(async (request) => {
-      request.signal.addEventListener("abort", () => heard.push("aborted"));
-      await request.text().catch((error: Error) => heard.push(error.name));
+      request.signal.addEventListener("abort", () => observed.push("aborted"));
+      await request.text().catch((error: Error) => observed.push(error.name));
       return new Response("x");
     });
     const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     await stage.idle();
     client.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
     client.close();
-    await stage.until(() => heard.length === 2);
-    expect(heard.sort()).toEqual(["AbortError", "aborted"]);
+    await stage.until(() => observed.length === 2);
+    expect(observed.sort()).toEqual(["AbortError", "aborted"]);
   }));
 
-test("reports the error of a handler whose client has left, unless it is the AbortError", () =>
+test("reports the error of a handler whose client has disconnected, unless it is the AbortError", () =>
   leavesNoFd(async () => {
     const errors: string[] = [];
     const fates = ["the handler failed", "AbortError"];

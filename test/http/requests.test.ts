@@ -80,7 +80,7 @@ test("reads the body as text, json, bytes, arrayBuffer, blob and formData", () =
     const buffer = (await found((request) => request.arrayBuffer(), ...post("x/y", "abc"))) as ArrayBuffer;
     expect(new Uint8Array(buffer)).toEqual(new Uint8Array([97, 98, 99]));
     const blob = (await found((request) => request.blob(), ...post("image/png", "abc"))) as Blob;
-    expect(await blob.text()).toBe("abc"); // Bun gives the Blob of a Request with a stream for its body no type
+    expect(await blob.text()).toBe("abc"); // without a type: Bun does not set it if the body of a Request is a stream
     const form = (await found(
       (request) => request.formData(),
       ...post("application/x-www-form-urlencoded", "a=b&c=d+e"),
@@ -160,7 +160,7 @@ test("distinguishes heads of the same length that differ in one byte", () =>
     expect(seen).toEqual([...expected, ...expected]);
   }));
 
-test("discards an unread body before it answers, and finds the next request after it", () =>
+test("discards an unread body before it responds, and finds the next request after it", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(({ url }) => new Response(new URL(url).pathname));
     const body = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -172,7 +172,7 @@ test("discards an unread body before it answers, and finds the next request afte
     expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
   }));
 
-test("answers at once and closes if an unread body is long", () =>
+test("responds immediately and closes if an unread body is long", () =>
   leavesNoFd(async () => {
     using stage = new FetchStage(() => new Response("no", { status: 401 }));
     const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");

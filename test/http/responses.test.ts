@@ -46,13 +46,13 @@ test("sets Content-Length and Content-Type of bodies in memory", () =>
       [() => new Response("y".repeat(200_000)), "y".repeat(200_000), text],
     ];
     for (const [make, body, type] of cases) {
-      const { status, headers, body: came } = await answer(make);
+      const { status, headers, body: received } = await answer(make);
       expect({ status, length: headers["content-length"], type: headers["content-type"] }).toEqual({
         status: 200,
         length: String(body.length),
         type,
       });
-      expect(came).toBe(body);
+      expect(received).toBe(body);
     }
   }));
 
@@ -80,7 +80,7 @@ test("sends 204 and 304 without body and length, and redirects unchanged", () =>
     expect([status, headers["location"], headers["content-length"]]).toEqual([302, "http://b.test/", "0"]);
   }));
 
-test("answers HEAD with the head of GET, for each kind of body", () =>
+test("responds to HEAD with the head of GET, for each kind of body", () =>
   leavesNoFd(async () => {
     const makes = [
       () => new Response("hello"),
@@ -190,7 +190,7 @@ test("forwards a Response from fetch() as it arrives", () =>
     expect([response?.body, response?.headers["x-from"]]).toEqual(["first second", "upstream"]);
   }));
 
-test("cancels a stream when the client leaves", () =>
+test("cancels a stream when the client disconnects", () =>
   leavesNoFd(async () => {
     let why: unknown;
     using stage = new FetchStage(
@@ -265,7 +265,7 @@ test("sends whole files, slices of files, missing files (404), and truncated one
     }
   }));
 
-test("answers 500 and calls onError if a handler throws, rejects, or does not return a Response", () =>
+test("responds with 500 and calls onError if a handler throws, rejects, or does not return a Response", () =>
   leavesNoFd(async () => {
     const used = new Response("x");
     await used.text();
@@ -375,6 +375,6 @@ test("stop() closes a connection as soon as its streamed response is sent", () =
     await stage.idle();
     gate.resolve();
     expect(await stage.rest(client)).toContain("ended");
-    await stage.until(() => stage.server.closed); // although the clock does not advance
+    await stage.until(() => stage.server.closed); // even though the clock does not advance
     await stopped;
   }));

@@ -98,7 +98,7 @@ test("handlers can await the request body; streams and files are sent", () =>
     expect(parseResponses(file ?? "")[0]?.headers["content-length"]).toBe(String(Bun.file(import.meta.path).size));
   }));
 
-test("answers 500 if a handler waits for a timer, reports what to do, and serves the others", () =>
+test("responds with 500 if a handler waits for a timer, reports what to do, and serves the others", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const responses = served(
@@ -114,7 +114,7 @@ test("answers 500 if a handler waits for a timer, reports what to do, and serves
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
 
-test("answers 500 if a handler waits for its body and, iterations later, for a timer", () =>
+test("responds with 500 if a handler waits for its body and, iterations later, for a timer", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const handler: FetchHandler = async (request) => {

@@ -1,4 +1,4 @@
-// What happens to a request body that the handler has not read when the response is ready.
+// The policy for a request body that the handler has not read when the response is ready.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Exchange } from "../../src/protocols/http/exchange.ts";
@@ -46,7 +46,7 @@ test("sends the response while the handler reads the body", () => {
   expect(unreadBodyPolicy(exchange, true)).toBe("send");
 });
 
-test("sends a streamed response, which may be made from the body", () => {
+test("sends a streamed response, which may be derived from the body", () => {
   const exchange = exchangeWith(stream(), 3);
   expect(unreadBodyPolicy(exchange, true)).toBe("send");
   exchange.cancel(new Error("the test is over"));

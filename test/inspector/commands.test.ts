@@ -1,15 +1,16 @@
-// Random sequences of commands and pages: afterwards the server still responds, and closes everything that it opened.
+// Random sequences of commands and pages, after which the server still responds and closes every fd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { type PageCommand, TEST_CLIENT_KINDS } from "../../src/tools/inspector/messages.ts";
 import { eventually } from "../support/eventually.ts";
 import { openFds } from "../support/fds.ts";
+import { scaled } from "../support/scale.ts";
 import { inspected, messages } from "../support/inspected.ts";
 
 setDefaultTimeout(60_000);
 
-const RUNS = Number(process.env["RUNS"] ?? 25);
+const RUNS = Number(process.env["RUNS"] ?? scaled(10, 25));
 
 type Action = PageCommand | { kind: "open a page" | "close a page" | "wait a moment" };
 

@@ -1,4 +1,4 @@
-// The inspector's server: access control, commands, event streams, test clients, and bounds on everything it keeps.
+// The inspector's server: access control, commands, event streams, test clients, and limits on everything that it stores.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -152,14 +152,14 @@ test("executes pause, step, next, return, continue and breakpoints, and compares
   await using it = await inspected({ keepAlive: false, eager: false });
   expect((await fetch(`${it.page.url}interest-diff`)).status).toBe(409);
   await it.send({ kind: "pause" });
-  await it.waitFor("stopped");
+  await it.waitFor("paused");
   expect(await (await fetch(`${it.page.url}interest-diff`)).json()).toEqual({ messages: [], registered: 1 });
 
   const response = fetch(it.url);
   const walk: string[] = [];
   const resume = async (mode: object): Promise<void> => {
     await it.send({ kind: "resume", mode });
-    await it.waitFor("stopped");
+    await it.waitFor("paused");
     const event = it.view.target.stop?.event;
     walk.push(event?.type === "wait" ? `wait ${event.events.length}` : String(event?.type));
   };
@@ -174,7 +174,7 @@ test("executes pause, step, next, return, continue and breakpoints, and compares
   expect((await it.send({ kind: "add-breakpoint", on: "event", value: "close" })).status).toBe(204);
   await it.send({ kind: "resume", mode: { kind: "continue" } });
   expect(await (await response).text()).toBe("Hello from Epoll server!");
-  await it.waitFor("stopped");
+  await it.waitFor("paused");
   expect(it.view.target.stop?.event).toMatchObject({ type: "close" });
   const [breakpoint] = it.view.state.breakpoints;
   expect(it.view.state.breakpoint).toBe(breakpoint?.id);
@@ -189,7 +189,7 @@ test("slow motion steps from event to event until full speed", async () => {
   await using it = await inspected();
   let stops = 0;
   const unsubscribe = it.view.subscribe((message) => {
-    if (message.kind === "state" && message.run === "stopped") stops++;
+    if (message.kind === "state" && message.run === "paused") stops++;
   });
   const waitForStops = (count: number): Promise<number> =>
     eventually(
@@ -241,15 +241,15 @@ test("a page receives past events, then new ones, without gaps as long as it kee
 test("a page that does not read gets the latest events, and the number of skipped ones", async () => {
   const sampler = new Sampler();
   let total = 0;
-  const see = (count: number): void => {
+  const observe = (count: number): void => {
     for (let i = 0; i < count; i++) {
       sampler.observe({ seq: ++total, us: total, iteration: 1, type: "recv", fd: 5, wanted: 10, result: 2 });
     }
   };
-  see(1);
+  observe(1);
   const stream = new EventStream({ kind: "sample", sample: sampler.take() }, () => {});
   for (let i = 0; i < 500; i++) {
-    see(50);
+    observe(50);
     stream.send({ kind: "sample", sample: sampler.take() });
   }
   let next = 1;
@@ -270,7 +270,12 @@ test("a page that does not read gets the latest events, and the number of skippe
 
 test("limits the number of pages; a page that disconnects makes room", async () => {
   await using it = await inspected();
-  const open = async (signal: AbortSignal): Promise<number> => (await fetch(`${it.page.url}events`, { signal })).status;
+  const responses: Response[] = []; // a response that is garbage collected ends its connection
+  const open = async (signal: AbortSignal): Promise<number> => {
+    const response = await fetch(`${it.page.url}events`, { signal });
+    responses.push(response);
+    return response.status;
+  };
   const pages = Array.from({ length: 16 }, () => new AbortController());
   for (const { signal } of pages) expect(await open(signal)).toBe(200);
   const another = new AbortController();
@@ -283,7 +288,7 @@ test("limits the number of pages; a page that disconnects makes room", async () 
   for (const page of [...pages, another]) page.abort();
 });
 
-/** What each kind of client logs in the end. */
+/** What each kind of client eventually logs. */
 const EXPECTED_LOGS: Record<TestClientKind, RegExp> = {
   request: /200 OK.*closed after the response/,
   pipeline: /received \d+ bytes: "HTTP\/1.1 200/,
@@ -299,7 +304,7 @@ const EXPECTED_LOGS: Record<TestClientKind, RegExp> = {
   burst: /200 OK/,
 };
 
-test("the server survives test clients of every kind", async () => {
+test("the server keeps serving with test clients of every kind", async () => {
   await using it = await inspected({ headerTimeoutMs: 500 });
   const abort = new AbortController();
   const stream = messages(it.page.url, abort.signal);
@@ -364,7 +369,7 @@ test("closes everything that it opened", async () => {
   );
 });
 
-test("in a compiled executable, --inspect and --step say what to do", async () => {
+test("in a compiled executable, --inspect and --step print what to use instead", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const outfile = join(folder, "epoll-hello");

@@ -7,7 +7,7 @@ import { leavesNoFd, openFds } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
-test("a pipe transfers bytes, and then end of stream after the write end is closed", () =>
+test("a pipe transfers bytes, and reports end of stream after its write end is closed", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     using epoll = new Epoll();
@@ -25,7 +25,7 @@ test("a pipe transfers bytes, and then end of stream after the write end is clos
     reader.close();
   }));
 
-test("write returns WOULD_BLOCK while the pipe is full, and throws EPIPE without a reader", () =>
+test("write returns WOULD_BLOCK while the pipe is full, and throws EPIPE after its read end is closed", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     using epoll = new Epoll();
@@ -61,7 +61,7 @@ test("fromfd takes ownership and makes the fd non-blocking", () =>
     expect(() => Descriptor.fromfd("3" as never)).toThrow(TypeError);
   }));
 
-test("rejects wrong directions, sizes and buffers", () =>
+test("rejects the wrong direction, invalid sizes and invalid buffers", () =>
   leavesNoFd(() => {
     const [reader, writer] = pipe();
     expect(() => reader.write("a")).toThrow("EBADF: bad file descriptor, write");

@@ -1,4 +1,4 @@
-// EventFd: counting, semaphores, overflow, and waking another Worker.
+// EventFd: counting, semaphores, overflow, and waking another thread.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, EventFd, watch } from "../../src/index.ts";
@@ -34,7 +34,7 @@ test("write returns false if the count would overflow", () =>
     expect(() => counter.read()).toThrow("EventFd.read: this EventFd is closed");
   }));
 
-test("wakes another Worker", () =>
+test("a Worker wakes the thread that watches the eventfd", () =>
   leavesNothing(async () => {
     const wake = new EventFd();
     const received = Promise.withResolvers<bigint | null>();
@@ -44,5 +44,5 @@ test("wakes another Worker", () =>
     expect(await received.promise).toBeGreaterThanOrEqual(3n);
     watcher.close();
     wake.close();
-    await new Promise((resolve) => worker.addEventListener("close", resolve)); // then it has closed its duplicate
+    await new Promise((resolve) => worker.addEventListener("close", resolve)); // by then, it has closed its duplicate
   }));

@@ -50,7 +50,7 @@ test("reads several events in order, with names of any length", () =>
     expect(inotify.read()).toEqual([]);
   }));
 
-test("a rename has one cookie, events of the watched path have no name, and removal is reported", () =>
+test("the events of a rename share a cookie, events of the watched path have no name, and removal is reported", () =>
   leavesNoFd(() => {
     using inotify = new Inotify();
     writeFileSync(join(folder, "old"), "");
@@ -70,7 +70,7 @@ test("a rename has one cookie, events of the watched path have no name, and remo
     expect(inotify.read()).toEqual([{ wd: ofFolder, mask: IN_IGNORED, cookie: 0, name: "" }]);
   }));
 
-test("leaves events that do not fit into one read for the next", () =>
+test("leaves events that do not fit into one read for the next read", () =>
   leavesNoFd(() => {
     using inotify = new Inotify();
     inotify.add(folder, IN_CREATE);
@@ -88,7 +88,7 @@ test("formatInotifyMask names the bits", () => {
   expect(formatInotifyMask(0)).toBe("0");
 });
 
-test("rejects wrong paths, masks and watches", () =>
+test("rejects invalid paths, masks and watch descriptors", () =>
   leavesNoFd(() => {
     const inotify = new Inotify();
     expect(() => inotify.add(join(folder, "none"), IN_CREATE)).toThrow("ENOENT");

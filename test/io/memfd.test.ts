@@ -32,7 +32,7 @@ test("seals forbid writing, growing and further seals", () =>
     expect(Buffer.from(file.read(0, 10)).toString()).toBe("abc");
   }));
 
-test("cannot be registered with epoll", () =>
+test("rejects registration with epoll, invalid names, and use after close", () =>
   leavesNoFd(() => {
     using file = new MemFd("ready");
     using epoll = new Epoll();

@@ -1,4 +1,4 @@
-// PidFd: waiting for and signaling a process.
+// PidFd: waiting for processes, and sending them signals.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { Epoll, EPOLLIN, PidFd } from "../../src/index.ts";
@@ -29,7 +29,7 @@ test("wait returns null while the process is running", async () => {
   expect(process.wait()).toBeNull();
 });
 
-test("rejects wrong PIDs and signals, and processes that are not children", () =>
+test("rejects invalid PIDs and signals, and waiting for a process that is not a child", () =>
   leavesNoFd(() => {
     expect(() => new PidFd(2 ** 22 + 1)).toThrow(/E(SRCH|INVAL)/);
     expect(() => new PidFd("1" as never)).toThrow(TypeError);

@@ -16,7 +16,7 @@ async function outputOf(code: string): Promise<[stdout: string, code: number]> {
   return [stdout, exitCode];
 }
 
-test("is readable when a signal was caught, counts signals, and wakes a blocked wait", async () => {
+test("is readable when a signal has been caught, counts signals, and wakes a blocked wait", async () => {
   const program = `
     const signals = new Signals(["SIGUSR1", "SIGHUP"]);
     const epoll = new Epoll();
@@ -24,7 +24,7 @@ test("is readable when a signal was caught, counts signals, and wakes a blocked 
     console.log(epoll.poll(0).length, signals.read().length);
     Bun.spawn(["sh", "-c", "sleep 0.2; kill -USR1 " + process.pid]);
     console.log(epoll.poll(10000).length, JSON.stringify(signals.read()));
-    process.kill(process.pid, "SIGHUP"); 
+    process.kill(process.pid, "SIGHUP");
     epoll.poll(1000);
     console.log(JSON.stringify(signals.read()));
     process.exit();
@@ -59,7 +59,7 @@ test("close restores the previous handler", async () => {
   expect(await outputOf(program)).toEqual(["true 0\n", 138]);
 });
 
-test("rejects a signal caught twice, an uncatchable one, an unknown one, and a Worker", async () => {
+test("rejects signals that are already caught, uncatchable or unknown, and use in a Worker", async () => {
   const program = `
     const errorOf = (make) => { try { make(); return "nothing"; } catch (error) { return error.message; } };
     const signals = new Signals(["SIGUSR1"]);

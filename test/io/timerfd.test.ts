@@ -27,7 +27,7 @@ test("is readable when it has expired, and counts expirations", () =>
     }
   }));
 
-test("get returns the setting to the nanosecond, and an absolute time in the past expires immediately", () =>
+test("get returns times in nanoseconds, and an absolute time in the past expires immediately", () =>
   leavesNoFd(() => {
     using timer = new TimerFd(CLOCK_REALTIME);
     timer.set({ value: 2n ** 40n, interval: 3_600_000_000_001n });

@@ -9,7 +9,7 @@ import { cli, run } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-test("cover the mistakes that programs with epoll make", () => {
+test("cover the common mistakes in epoll programs", () => {
   expect(LESSONS.map(({ id }) => id)).toEqual([
     "hello",
     "partial-write",
@@ -24,7 +24,7 @@ test("cover the mistakes that programs with epoll make", () => {
   ]);
 });
 
-/** What the kernel answers to the question of each lesson, and what the text says. */
+/** The correct answer to the question of each lesson. */
 const ANSWERS: Record<string, string> = {
   hello: "EPOLLHUP",
   "partial-write": "some of the bytes",
@@ -106,7 +106,7 @@ test("epoll-hello lesson ID prints the steps with the system calls and the kerne
   expect(stdout).toContain("bytes left in the receive queue of edge: 3\n");
 });
 
-test("a lesson that sends a lot of data does not print it", async () => {
+test("does not print the data of a lesson that sends a lot of it", async () => {
   const { stdout } = await run(["bun", cli, "lesson", "partial-write"]);
   expect(stdout).toContain("send(");
   expect(stdout.length).toBeLessThan(10_000);

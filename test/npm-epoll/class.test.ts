@@ -14,7 +14,7 @@ import { settled, until } from "../support/event-loop.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-test("calls the callback with null, the fd and the events; methods return what the package's return", () =>
+test("calls the callback with null, the fd and the events, and methods return the same values as the package's", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const received = Promise.withResolvers<unknown[]>();
@@ -76,7 +76,7 @@ test("drops events of a removed fd, which another instance can add", () =>
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("throws errors with a code for wrong calls", () =>
+test("throws errors with a code for invalid calls", () =>
   leavesNothing(() => {
     const [ours, peer] = socketpair();
     const fd = ours.fileno();
@@ -125,7 +125,7 @@ test("reports urgent data with EPOLLPRI", () =>
     peer.close();
   }));
 
-test("runs a program written for the package after a change of its import", async () => {
+test("runs a program written for the package, with only its import changed", async () => {
   const program = `
     const { Epoll } = await import("./src/npm-epoll/index.ts");
     const fs = require("fs");

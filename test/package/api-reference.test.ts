@@ -1,4 +1,4 @@
-// The generator of the API reference: how it reads doc comments. That docs/api is current, .ci/run checks.
+// The generator of the API reference: how it parses doc comments. (.ci/run checks that docs/api is current.)
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { firstSentence, parseDocComment, unwrap } from "../../docs/build/api/doc-comment.ts";
@@ -32,7 +32,7 @@ test("reads the description and the tags of a doc comment", () => {
   });
 });
 
-test("rejects a tag that it would leave out of the reference", () => {
+test("rejects an unknown tag, which the reference would omit", () => {
   expect(() => parseDocComment("/** @author someone */")).toThrow("unknown tag @author");
 });
 

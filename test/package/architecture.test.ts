@@ -1,4 +1,4 @@
-// The architecture: layers that import only downwards, no cycles, one file that knows the FFI, and tools apart from the library.
+// The architecture: layers that import only from lower ones, no cycles, one file that uses the FFI, and tools apart from the library.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-/** From the bottom up: a folder imports from itself and from layers before its own, never from a sibling or from above. */
+/** From the bottom up: a folder imports from itself and from lower layers, never from a sibling or from a higher layer. */
 const layers: string[][] = [
   ["kernel"],
   ["trace"],
@@ -20,7 +20,7 @@ const layers: string[][] = [
   ["tools"],
 ];
 
-/** The same inside of tools/, which all of the above never imports. */
+/** The layers within tools/, which the library never imports. */
 const toolLayers: string[][] = [["comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
 
 interface Import {
@@ -32,7 +32,7 @@ const src = join(root, "src");
 const files = [...new Bun.Glob("**/*.{ts,tsx}").scanSync(src)].filter((file) => !file.endsWith(".d.ts")).sort();
 const textOf = (file: string): string => readFileSync(join(src, file), "utf8");
 
-/** Every way in which a module can name another one, type-only imports included. */
+/** All forms of imports, including type-only ones. */
 const IMPORTS = [
   /^(?:import|export)\b[^;"]*?from "([^"]+)"/gm,
   /^import "([^"]+)"/gm,
@@ -93,7 +93,7 @@ function cycles(edges: readonly Import[]): string[][] {
   return groups;
 }
 
-test("src holds index.ts and the layers' folders, nothing else", () => {
+test("src contains only index.ts and the folders of the layers", () => {
   expect(readdirSync(src).sort()).toEqual(layers.flat().sort());
   const tools = readdirSync(join(src, "tools")).filter((name) => !isModule(name));
   expect(tools.sort()).toEqual(toolLayers.flat().sort());
@@ -113,7 +113,7 @@ test("there is no import cycle, type-only imports included", () => {
   expect(cycles(imports.filter(({ to }) => isModule(to)))).toEqual([]);
 });
 
-test("these checks see every kind of import", () => {
+test("these checks find every kind of import", () => {
   const text = `import type { A } from "./a.ts";
 export * from "./b.tsx";
 import "./c.ts";
@@ -136,7 +136,7 @@ test("only kernel/ffi.ts uses bun:ffi and the C files", () => {
   expect(users.filter((file) => file !== "tools/comparison/select-poll.ts")).toEqual(["kernel/ffi.ts"]);
 });
 
-test("packages are imported by the command and the page; the HTTP parser by one file", () => {
+test("only the command and the page import packages, except for one file that imports the HTTP parser", () => {
   const packages = imports.filter(({ to }) => !isModule(to) && !/^(node:|bun:|\.\.\/)/.test(to));
   const users = packages.filter(({ file }) => !/^tools\/(cli|inspector\/client)\//.test(file));
   expect(packages.length).toBeGreaterThan(3);
@@ -160,7 +160,7 @@ test("index.ts only re-exports", () => {
   );
 });
 
-test("every test file sets a timeout of a minute, since a busy machine is not a failure", () => {
+test("every test file sets a timeout of a minute, so that a busy machine does not cause failures", () => {
   const tests = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)];
   const missing = tests.filter(
     (file) => !readFileSync(join(root, file), "utf8").includes("\nsetDefaultTimeout(60_000);"),

@@ -1,13 +1,13 @@
-// The documentation is true: links resolve, code blocks run as pasted, and the output shown is the output printed.
+// The documentation: its links resolve, its code blocks run as pasted, and print the output that is shown.
 //
-//   UPDATE_DOCS=1 bun test test/package/docs.test.ts      replaces the output shown by the output printed
+//   UPDATE_DOCS=1 bun test test/package/docs.test.ts      replaces the shown output with the printed output
 //
-// A page's `ts` blocks are type-checked and run, each as a module of its own; a block that begins with `// name.ts` is also
-// that file for the blocks that follow. Programs that listen get SIGINT. The commands of `sh` blocks run; so do the lines
-// of `console` blocks that begin with `$`, whose output is compared. Comments before a block direct the test:
+// The `ts` blocks of a page are type-checked and run, each as its own module. A block that begins with `// name.ts` is also
+// saved under that name for the following blocks. Programs that listen are ended with SIGINT. The commands in `sh` blocks are run,
+// and those in `console` blocks, after `$`, whose output is also compared. Comments before a block control the test:
 //
 //   <!-- test: skip REASON -->     do not run it
-//   <!-- test: try COMMAND -->     while it listens, run this in another shell
+//   <!-- test: try COMMAND -->     run a command while it listens
 //   <!-- output -->                the block is the output of the one before
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
@@ -149,7 +149,7 @@ test("examples/README.md lists every example", () => {
 
 // ---- code ----
 
-/** The files that a page's blocks are, in a folder of the page's own. */
+/** Returns the folder in which a page's blocks are saved and run. */
 function folderOf(page: string): string {
   const folder = join(directory, page.replaceAll("/", "-").replace(/\.md$/, ""));
   mkdirSync(folder, { recursive: true });
@@ -197,7 +197,7 @@ test("every ts block passes the type checker", async () => {
   expect(exitCode).toBe(0);
 });
 
-/** The block, on a free port instead of the one that it names. */
+/** Runs a block on a free port instead of the one that it names. */
 async function runModule(page: string, block: CodeBlock): Promise<Outcome & { declaredPort: number }> {
   const declaredPort = Number(/\bport: (\d{4})\b/.exec(block.code)?.[1] ?? DEFAULT_PORT);
   const file = fileOf(page, block);
@@ -210,7 +210,7 @@ function attemptsOf({ annotations }: CodeBlock): string[] {
   return annotations.filter((one) => one.startsWith("try ")).map((one) => one.slice(4));
 }
 
-/** Commands that would install, measure or change the machine: what they name must exist. */
+/** Commands that are not run, because they install something or take long. The files and scripts that they name must exist. */
 const notRun =
   /^(?:npm|bun (?:install|add|test|run|bench\/|docs\/)|bash \.ci|sudo|systemctl|docker|[A-Z_]+=\S+ bun|\()/;
 
@@ -224,7 +224,7 @@ function assertNamesExist(command: string): void {
   }
 }
 
-/** The command, on a free port instead of the one that it names. */
+/** Returns the command with a free port instead of the one that it names. */
 function onFreePort(line: string, folder: string): string {
   const command = line.replace(/^bun start\b/, "epoll-hello"); // the same in a clone of the repository
   if (!/^(?:bunx )?epoll-hello\b/.test(command)) return command;
@@ -303,7 +303,7 @@ for (const page of pages.filter((one) => !isGenerated(one))) {
   });
 }
 
-/** A last line `...` means that the rest isn't shown. */
+/** Whether the rest of the output isn't shown: the last line is `...`. */
 function isCut(shown: string[]): boolean {
   return shown.length > 1 && shown.at(-1) === "...";
 }

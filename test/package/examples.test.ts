@@ -1,4 +1,4 @@
-// The examples: each runs unchanged, does what its first comment says, and stays short.
+// The examples: each runs unchanged, does what its first comment says, and is short.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ test("each is numbered, has at most 60 lines, and starts with the command to try
   }
 });
 
-test("1-hello answers with its response", async () => {
+test("1-hello sends its response", async () => {
   const program = start(["bun", join(examples, "1-hello.ts"), "0"]);
   const [, url = ""] = await program.output(/listening on (\S+)/);
   expect(await (await fetch(`${url}/you`)).text()).toBe("Hello from Epoll server!");
@@ -68,7 +68,7 @@ test("3-edge-triggered reports unread bytes again only when level-triggered", as
   ]);
 });
 
-test("4-unix-socket answers over a unix socket", async () => {
+test("4-unix-socket responds over a unix socket", async () => {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const unix = join(directory, "example.sock");
@@ -83,7 +83,7 @@ test("4-unix-socket answers over a unix socket", async () => {
   }
 });
 
-test("5-udp answers each datagram", async () => {
+test("5-udp echoes each datagram", async () => {
   const program = start(["bun", join(examples, "5-udp.ts"), "0"]);
   const [, port] = await program.output(/port: (\d+)/);
   const socket = new Socket(AF_INET, SOCK_DGRAM);
@@ -101,7 +101,7 @@ test("5-udp answers each datagram", async () => {
   }
 });
 
-test("6-fetch answers, and answers errors", async () => {
+test("6-fetch responds to its routes, and to errors", async () => {
   const program = start(["bun", join(examples, "6-fetch.ts"), "0"]);
   const [, url = ""] = await program.output(/listening on (\S+)/);
   expect(await (await fetch(`${url}/hello?name=you`)).text()).toBe("Hello, you!\n");
@@ -113,7 +113,7 @@ test("6-fetch answers, and answers errors", async () => {
   expect((await fetch(`${url}/none`)).status).toBe(404);
 });
 
-/** Sends each line once the previous one is answered; returns everything received. */
+/** Sends each line after the response to the previous one. Returns everything received. */
 async function converse(port: number, lines: string[]): Promise<string> {
   let text = "";
   const closed = Promise.withResolvers<void>();
@@ -163,7 +163,7 @@ test("7-socket-echo echoes more than it buffers", async () => {
   client.end();
 });
 
-test("8-line-protocol answers line by line, and disconnects a client whose line is too long", async () => {
+test("8-line-protocol responds line by line, and disconnects a client whose line is too long", async () => {
   const program = start(["bun", join(examples, "8-line-protocol.ts"), "0"]);
   const [, port] = await program.output(/listening on (\d+)/);
   expect(await converse(Number(port), ["set a 1 2\nget a\nwhat\n", "quit\n"])).toBe(
@@ -173,7 +173,7 @@ test("8-line-protocol answers line by line, and disconnects a client whose line 
 });
 
 test.skipIf(Bun.which("python3") === null)(
-  "9-serial prints lines from the device, sends typed lines, and says when it is unplugged",
+  "9-serial prints lines from the device, sends typed lines, and reports when it is unplugged",
   async () => {
     const device = start([
       "python3",
@@ -233,13 +233,13 @@ test("11-metronome counts its beats and exits", async () => {
   let last = 0;
   for (const line of stdout.trimEnd().split("\n")) {
     const [, sound, beat, missed = "0"] = /^(TICK|tock) (\d+)(?:, (\d+) missed)?$/.exec(line) ?? [line];
-    last += 1 + Number(missed); // on a busy machine it is late, and reports by how much
+    last += 1 + Number(missed); // on a busy machine it is late, and reports the missed beats
     expect([sound, Number(beat)]).toEqual([last % 4 === 1 ? "TICK" : "tock", last]);
   }
   expect(last).toBeGreaterThanOrEqual(8);
 });
 
-test("12-chat announces who joins and leaves, and passes on lines", async () => {
+test("12-chat announces members that join and leave, and forwards lines", async () => {
   const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const path = join(folder, "chat.sock");
@@ -275,14 +275,14 @@ test("12-chat announces who joins and leaves, and passes on lines", async () => 
   }
 });
 
-test("13-fd-passing has two processes answer in turn on connections that a third accepted", async () => {
+test("13-fd-passing serves connections that one process accepted from two others in turn", async () => {
   const program = start(["bun", join(examples, "13-fd-passing.ts"), "0"]);
   const [, port] = await program.output(/port: (\d+)/);
-  const answers: string[] = [];
-  for (let i = 0; i < 4; i++) answers.push(await (await fetch(`http://127.0.0.1:${port}`)).text());
-  expect(new Set(answers).size).toBe(2);
-  expect([answers[0], answers[1]]).toEqual([answers[2], answers[3]]);
-  expect(answers.join("")).not.toContain(` ${program.pid} `);
+  const responses: string[] = [];
+  for (let i = 0; i < 4; i++) responses.push(await (await fetch(`http://127.0.0.1:${port}`)).text());
+  expect(new Set(responses).size).toBe(2);
+  expect([responses[0], responses[1]]).toEqual([responses[2], responses[3]]);
+  expect(responses.join("")).not.toContain(` ${program.pid} `);
 });
 
 test("14-hono serves one app on both servers and shuts down cleanly", async () => {

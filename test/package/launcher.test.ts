@@ -53,7 +53,7 @@ test("runs the command with the Bun on PATH", async () => {
   });
 });
 
-test("bunx runs it where nothing but Bun is installed", async () => {
+test("bunx runs it where only Bun is installed", async () => {
   const { code, stdout } = await runInProject([join(withBun, "bunx"), "--no-install", "epoll-hello", "--version"], {
     PATH: withBun,
   });
@@ -64,30 +64,33 @@ test("bun runs it as a module", async () => {
   expect(await runInProject(["bun", launcher, "--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
 });
 
-test("without Bun: one sentence, exit code 127", async () => {
+test("without Bun, prints one sentence and exits with code 127", async () => {
   const result = await runInProject([join(project, launcher), "--version"], { PATH: withoutBun });
   expect(result).toEqual({ code: 127, stdout: "", stderr: MISSING_BUN });
 });
 
 const node = Bun.which("node");
 
-test.skipIf(node === null)("under Node: the same sentence, exit code 127", async () => {
+test.skipIf(node === null)("under Node, prints the same sentence and exits with code 127", async () => {
   const result = await runInProject([node ?? "", launcher, "--version"], { PATH: withoutBun });
   expect(result).toEqual({ code: 127, stdout: "", stderr: MISSING_BUN });
 });
 
 const npx = Bun.which("npx");
 
-test.skipIf(node === null || npx === null)("npx without Bun: the same sentence, exit code 127", async () => {
-  const nodeOnly = toolDirectory("node-only", ["sh", "readlink", "node"], []);
-  const env = { PATH: nodeOnly, npm_config_cache: join(directory, "npm"), npm_config_update_notifier: "false" };
-  const { code, stderr } = await runInProject(
-    [node ?? "", realpathSync(npx ?? ""), "--no-install", "epoll-hello"],
-    env,
-  );
-  expect(stderr).toContain(MISSING_BUN);
-  expect(code).toBe(127);
-});
+test.skipIf(node === null || npx === null)(
+  "npx without Bun prints the same sentence and exits with code 127",
+  async () => {
+    const nodeOnly = toolDirectory("node-only", ["sh", "readlink", "node"], []);
+    const env = { PATH: nodeOnly, npm_config_cache: join(directory, "npm"), npm_config_update_notifier: "false" };
+    const { code, stderr } = await runInProject(
+      [node ?? "", realpathSync(npx ?? ""), "--no-install", "epoll-hello"],
+      env,
+    );
+    expect(stderr).toContain(MISSING_BUN);
+    expect(code).toBe(127);
+  },
+);
 
 const bunx = (...args: string[]): Program =>
   start(["bun", "x", "--no-install", "epoll-hello", "--host", "127.0.0.1", "--port", "0", ...args], { cwd: project });
@@ -130,16 +133,19 @@ async function activated(command: string[]): Promise<{ program: Program; port: n
 
 test.skipIf(!hasActivation)("systemd-socket-activate node_modules/.bin/epoll-hello --systemd serves", async () => {
   const { program, port } = await activated([launcher]);
-  const reply = ask({ address: "127.0.0.1", family: "IPv4", port }, GET);
-  expect(reply.body).toBe("Hello from Epoll server!");
+  const response = ask({ address: "127.0.0.1", family: "IPv4", port }, GET);
+  expect(response.body).toBe("Hello from Epoll server!");
   program.kill("SIGTERM"); // systemd-socket-activate has become the server by execve(2)
   expect(await program.exited).toBe(0);
 });
 
-test.skipIf(!hasActivation)("through bunx, which passes no sockets on: an error with the command to use", async () => {
-  const { program, port } = await activated(["bunx", "--no-install", "epoll-hello"]);
-  await fetch(`http://127.0.0.1:${port}/`).catch(() => {});
-  expect(await program.exited).toBe(1);
-  expect(program.stderr).toContain("the sockets were passed to the parent process, which did not pass them on");
-  expect(program.stderr).toContain("systemd-socket-activate -l 8800 node_modules/.bin/epoll-hello --systemd\n");
-});
+test.skipIf(!hasActivation)(
+  "through bunx, which does not pass the sockets on, fails with the command to use",
+  async () => {
+    const { program, port } = await activated(["bunx", "--no-install", "epoll-hello"]);
+    await fetch(`http://127.0.0.1:${port}/`).catch(() => {});
+    expect(await program.exited).toBe(1);
+    expect(program.stderr).toContain("the sockets were passed to the parent process, which did not pass them on");
+    expect(program.stderr).toContain("systemd-socket-activate -l 8800 node_modules/.bin/epoll-hello --systemd\n");
+  },
+);

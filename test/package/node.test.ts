@@ -1,4 +1,4 @@
-// The built package in Node.js: it can be imported, and every use of the kernel says in one sentence what is missing.
+// The built package in Node.js: it can be imported, and every use of the kernel throws an error that says what is missing.
 
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// The shim compiles wherever the package runs: from source, bundled, compiled into one file, in Workers, in a bare root.
+// The shim compiles wherever the package runs: from source, bundled, compiled into one file, in Workers, in a minimal container.
 
 import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -25,11 +25,11 @@ function script(name: string, text: string): string {
   return path;
 }
 
-test("bun run", async () => {
+test("works with bun run", async () => {
   expect(await run(["bun", "run", app])).toEqual(saw);
 });
 
-test("bun test", async () => {
+test("works with bun test", async () => {
   const path = script(
     "some.test.ts",
     `import { expect, test } from "bun:test";
@@ -41,13 +41,13 @@ test("bun test", async () => {
   expect(code).toBe(0);
 });
 
-test("bun build, run from another folder", async () => {
+test("works with bun build, run from another folder", async () => {
   const outfile = join(directory, "bundle", "app.js");
   expect((await run(["bun", "build", app, "--target=bun", "--outfile", outfile])).code).toBe(0);
   expect(await run(["bun", outfile], { cwd: "/" })).toEqual(saw);
 });
 
-test("bun build --compile, run from another folder", async () => {
+test("works with bun build --compile, run from another folder", async () => {
   const outfile = join(directory, "compiled");
   expect((await run(["bun", "build", app, "--compile", "--outfile", outfile])).code).toBe(0);
   expect(await run([outfile], { cwd: "/" })).toEqual(saw);
@@ -58,7 +58,7 @@ const unshare = ["unshare", isRoot ? "--mount" : "--map-root-user", ...(isRoot ?
 const canUnshare = (await run([...unshare, "true"]).catch(() => ({ code: 1 }))).code === 0;
 
 // Without a /proc, Bun itself does not start.
-test.skipIf(!canUnshare)("a root that holds nothing but bun and libc, and /proc", async () => {
+test.skipIf(!canUnshare)("works in a root directory that contains only Bun, libc and /proc", async () => {
   const bare = join(directory, "root");
   mkdirSync(join(bare, "proc"), { recursive: true });
   const bun = realpathSync(process.execPath);
@@ -73,7 +73,7 @@ test.skipIf(!canUnshare)("a root that holds nothing but bun and libc, and /proc"
   expect(await run([...unshare, "sh", "-c", mountAndRun, bare])).toEqual(saw);
 });
 
-test("in six Workers at once", async () => {
+test("works in six Workers at the same time", async () => {
   const worker = script(
     "worker.ts",
     `import { Epoll } from ${index};
@@ -92,12 +92,12 @@ test("in six Workers at once", async () => {
   expect(await run(["bun", main])).toEqual({ code: 0, stdout: "[0,0,0,0,0,0]\n", stderr: "" });
 });
 
-test("whatever BUN_TCC_OPTIONS says", async () => {
+test("ignores BUN_TCC_OPTIONS", async () => {
   const env = { BUN_TCC_OPTIONS: "-nonsense -DEPOLLIN=77 -include /nonexistent.h" };
   expect(await run(["bun", app], { env })).toEqual(saw);
 });
 
-test("on first use, and not on import", async () => {
+test("loads bun:ffi on first use, not on import", async () => {
   const path = script(
     "lazy.ts",
     `const asked = [];
@@ -129,12 +129,12 @@ for (const [what, change, sentence] of [
     /^epoll-hello needs Bun 1\.4 or newer; this is Bun 1\.3\.9 on linux .*\.$/,
   ],
   [
-    "a processor that it does not know",
+    "an unsupported processor",
     'Object.defineProperty(process, "arch", { value: "riscv64" })',
     /^epoll-hello needs x86-64 or arm64; this is Bun .* on linux riscv64\.$/,
   ],
 ] as const) {
-  test(`on ${what} the import succeeds, and the first use says in a sentence what is missing`, async () => {
+  test(`on ${what}, the import succeeds, and the first use throws an error that says what is missing`, async () => {
     const path = script(
       "elsewhere.ts",
       `${change};
@@ -146,7 +146,7 @@ for (const [what, change, sentence] of [
   });
 }
 
-test("the command on a foreign system: the same sentence, exit 1", async () => {
+test("on another system, the command prints the same sentence and exits with code 1", async () => {
   const path = script(
     "command.ts",
     `Object.defineProperty(process, "platform", { value: "darwin" });

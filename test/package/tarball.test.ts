@@ -9,7 +9,7 @@ import { cli, root, run, start, endPrograms } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-let directory: string; // of everything here
+let directory: string; // contains all files of these tests
 let folder: string; // where the package is installed
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-test("it holds what it needs, and nothing else", () => {
+test("contains the files that it needs, and no others", () => {
   const files = [...new Bun.Glob("**/*").scanSync(join(folder, "node_modules", "epoll-hello"))];
   expect(files).toContain("native/shim.c");
   expect(files).toContain("dist/index.d.ts");
@@ -54,7 +54,7 @@ test("bunx epoll-hello serves", async () => {
   expect(await program.exited).toBe(0);
 });
 
-test("the page comes with it: its program is made there, and a lesson runs", async () => {
+test("the inspector bundles its page from the package, and runs a lesson", async () => {
   const flags = ["--host", "127.0.0.1", "--port", "0", "--inspect"];
   const program = start(
     ["bun", join(folder, "node_modules", "epoll-hello", "src", "tools", "cli", "main.ts"), ...flags],
@@ -72,7 +72,7 @@ test("the page comes with it: its program is made there, and a lesson runs", asy
   expect(await program.exited).toBe(0);
 });
 
-test("an app imports it", async () => {
+test("can be imported by an app", async () => {
   writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
   expect(await run(["bun", "app.ts"], { cwd: folder })).toEqual({
     code: 0,
@@ -81,7 +81,7 @@ test("an app imports it", async () => {
   });
 });
 
-test("the command shows what a program does that imports it; another copy's command says that it cannot", async () => {
+test("the command traces a program that imports the package, and the command of another copy says that it cannot", async () => {
   const text = `import { Epoll, EPOLLIN, pipe } from "epoll-hello";
     const epoll = new Epoll();
     const [reader, writer] = pipe();
@@ -102,13 +102,13 @@ test("the command shows what a program does that imports it; another copy's comm
   expect(other.code).toBe(1);
 });
 
-test("an app that imports it compiles into one file", async () => {
+test("can be compiled into one file with an app", async () => {
   writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
   expect((await run(["bun", "build", "--compile", "app.ts", "--outfile", "app"], { cwd: folder })).code).toBe(0);
   expect((await run([join(folder, "app")], { cwd: "/" })).stdout).toContain("Hello from Epoll server!");
 });
 
-test("its types hold for a strict app that has no types of Bun's or Node's", async () => {
+test("its types pass strict checks without the types of Bun or Node", async () => {
   writeFileSync(
     join(folder, "typed.ts"),
     `import { type Address, Epoll, EPOLLIN, EpollServer, ErrnoError, EventList, Socket } from "epoll-hello";
@@ -141,23 +141,26 @@ test("its types hold for a strict app that has no types of Bun's or Node's", asy
   }
 });
 
-test.skipIf(Bun.which("node") === null)("Node imports it, and is told at the first use what is missing", async () => {
-  const text = `import("epoll-hello").then(({ Epoll, EPOLLIN }) => {
+test.skipIf(Bun.which("node") === null)(
+  "can be imported by Node, where the first use throws an error that says what is missing",
+  async () => {
+    const text = `import("epoll-hello").then(({ Epoll, EPOLLIN }) => {
     console.log(EPOLLIN);
     try { new Epoll() } catch (error) { console.log(error.message) }
   })`;
-  const { stdout } = await run(["node", "-e", text], { cwd: folder });
-  expect(stdout).toMatch(/^1\nepoll-hello needs Bun 1\.4 or newer; this is Node\.js .* on linux .*\.\n$/);
-});
+    const { stdout } = await run(["node", "-e", text], { cwd: folder });
+    expect(stdout).toMatch(/^1\nepoll-hello needs Bun 1\.4 or newer; this is Node\.js .* on linux .*\.\n$/);
+  },
+);
 
-/** What stands in for a GPIO's value: the class is asked of the package `epoll`, by a package that depends on it. */
+/** Loads the package `epoll` as onoff does, which depends on it. No GPIO is needed. */
 const dependent = `
   const { Gpio } = require("onoff");
   const { Epoll } = require("module").createRequire(require.resolve("onoff"))("epoll");
   console.log(Epoll.name, new Epoll(() => {}).close(), typeof Gpio);
 `;
 
-test("who depends on the package epoll, as onoff does, gets ours by a preload", async () => {
+test("a preload replaces the package epoll for packages that depend on it, such as onoff", async () => {
   const app = join(directory, "preload");
   mkdirSync(app);
   writeFileSync(join(app, "package.json"), "{}");
@@ -168,7 +171,7 @@ test("who depends on the package epoll, as onoff does, gets ours by a preload", 
   expect(await run(["bun", "app.cjs"], { cwd: app })).toEqual({ code: 0, stdout: "Epoll null function\n", stderr: "" });
 });
 
-test("... or by an override", async () => {
+test("an override replaces the package epoll, too", async () => {
   const app = join(directory, "override");
   mkdirSync(join(app, "epoll"), { recursive: true });
   writeFileSync(join(app, "package.json"), JSON.stringify({ overrides: { epoll: "file:./epoll" } }));

@@ -1,4 +1,4 @@
-// README.zh-CN.md says what README.md says: the same structure, commands, programs and links.
+// README.zh-CN.md has the same structure, commands, programs and links as README.md.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// The classic loop, compared with the original program: event list by event list and system call by system call.
+// The classic loop: the same event lists and system calls as the original program.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../../src/kernel/constants.ts";

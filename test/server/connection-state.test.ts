@@ -7,7 +7,7 @@ import { syscalls } from "../../src/kernel/ffi.ts";
 import { Connection } from "../../src/server/connection.ts";
 import { type ConnectionState, TRACED_STATES, tracedState, TRANSITIONS } from "../../src/server/connection-state.ts";
 import { TokenCounter } from "../../src/kernel/token-counter.ts";
-import { FIRST_CONNECTION, LISTENER, WAKE_UP } from "../../src/server/tokens.ts";
+import { FIRST_CONNECTION, LISTENER, WATCHED_FD } from "../../src/server/tokens.ts";
 import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -23,7 +23,7 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
   handler: ["handler"],
   idle: ["idle"],
   finishing: ["finishing"],
-  "finishing-last": ["finishing-last"],
+  "finishing-no-linger": ["finishing-no-linger"],
   closing: ["finishing", "closing"],
   lingering: ["finishing", "lingering"],
   closed: ["closed"],
@@ -37,7 +37,7 @@ function connectionIn(state: ConnectionState): Connection {
   return connection;
 }
 
-test("exactly the transitions of the table are allowed", () => {
+test("allows exactly the transitions of the table", () => {
   for (const from of states) {
     for (const to of states) {
       const connection = connectionIn(from);
@@ -49,7 +49,7 @@ test("exactly the transitions of the table are allowed", () => {
   }
 });
 
-test("every state can be left to closed, and closed to nothing", () => {
+test("every state has a transition to closed, and closed has none", () => {
   for (const state of states) expect(TRANSITIONS[state].includes("closed")).toBe(state !== "closed");
   expect(TRANSITIONS.closed).toEqual([]);
 });
@@ -93,8 +93,8 @@ test("the documentation has a row for each state, and each transition out of the
     expect(text).toMatch(new RegExp(`\n\\| \`${state}\` +\\|`));
     if ((phases as readonly string[]).includes(state)) continue;
     for (const next of TRANSITIONS[state]) {
-      const isDrawn = text.includes(`    ${state.replace("-", "_")} --> ${next.replace("-", "_")}`);
-      expect({ state, next, isDrawn: isDrawn || next === "closed" || next === "finishing-last" }).toEqual({
+      const isDrawn = text.includes(`    ${state.replaceAll("-", "_")} --> ${next.replaceAll("-", "_")}`);
+      expect({ state, next, isDrawn: isDrawn || next === "closed" || next === "finishing-no-linger" }).toEqual({
         state,
         next,
         isDrawn: true,
@@ -120,5 +120,5 @@ test("after 2^32 connections the tokens start again, without those of other kind
   const tokens = new TokenCounter(FIRST_CONNECTION, 0xfffffffe);
   const taken = [tokens.next(), tokens.next(), tokens.next(), tokens.next()];
   expect(taken).toEqual([0xfffffffe, 0xffffffff, FIRST_CONNECTION, FIRST_CONNECTION + 1]);
-  expect([LISTENER, WAKE_UP].filter((token) => taken.includes(token))).toEqual([]);
+  expect([LISTENER, WATCHED_FD].filter((token) => taken.includes(token))).toEqual([]);
 });

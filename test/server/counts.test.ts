@@ -141,7 +141,7 @@ test("onRequest is called once for each request, in order, with line, method, ta
     expect(infos[0]?.peer).toEqual(client.getsockname());
   }));
 
-test("onRequest gets the peer's address, over IPv6 too, and also when it is read later", () =>
+test("onRequest gets the peer's address, even over IPv6 and even if it is read later", () =>
   leavesNoFd(async () => {
     const infos: RequestInfo[] = [];
     await using server = new EpollServer({ hostname: "::1", onRequest: (request) => infos.push(request) });
@@ -157,7 +157,7 @@ test("onRequest gets the peer's address, over IPv6 too, and also when it is read
     }
   }));
 
-test("the request line that onRequest gets has one character for each byte, whatever its value", () =>
+test("onRequest gets the request line with one character for each byte, whatever its value", () =>
   leavesNoFd(() => {
     const lines: string[] = [];
     using stage = new Stage({ onRequest: ({ line }) => lines.push(line) });

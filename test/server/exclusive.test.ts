@@ -1,4 +1,4 @@
-// The option `exclusive`: several servers on one listening socket, where no connection is left unserved.
+// The option `exclusive`: several servers on one listening socket, which serve every connection.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { syscalls } from "../../src/kernel/ffi.ts";
@@ -57,12 +57,12 @@ test("at maxConnections it pauses accepting without affecting the other servers,
     expect([full.server.stats.accepted, other.server.stats.accepted]).toEqual([2, 1]);
   }));
 
-test("accepts a connection within a second if the process that was woken for it did not", () =>
+test("accepts a connection within a second if the process that was woken for it does not", () =>
   leavesNoFd(() => {
     const listener = listening();
-    let isDeaf = true;
+    let hidesEvents = true;
     const sys = sysWith((host) => ({
-      epoll_wait: (epfd, out, max, timeoutMs) => (isDeaf ? 0 : host.epoll_wait(epfd, out, max, timeoutMs)),
+      epoll_wait: (epfd, out, max, timeoutMs) => (hidesEvents ? 0 : host.epoll_wait(epfd, out, max, timeoutMs)),
     }));
     const clock = new StillClock();
     const server = new EpollServer({ fd: duplicate(listener), exclusive: true }, sys, clock);
@@ -75,7 +75,7 @@ test("accepts a connection within a second if the process that was woken for it 
     clock.ms += 1000;
     server.tick(0);
     expect(registered).toEqual([2, 1]); // EPOLL_CTL_DEL, EPOLL_CTL_ADD: that reports pending connections
-    isDeaf = false;
+    hidesEvents = false;
     void server.stop({ graceMs: 0 });
     while (!server.closed) server.tick(0);
   }));
@@ -103,7 +103,7 @@ test("stop({ idleMs }): an idle connection may send one more request, answered w
     expect(() => stage.server.stop({ idleMs: -1 })).toThrow("idleMs");
   }));
 
-test("onReadable calls back for another fd during run(), until the watch is ended", () =>
+test("onReadable calls back for another fd during run(), until the watch ends", () =>
   leavesNoFd(() => {
     const server = new EpollServer({ hostname: "127.0.0.1" });
     using event = new EventFd();

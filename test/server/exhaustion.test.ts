@@ -6,7 +6,8 @@ import { Client, type Mode, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, Stage, sysWith } from "../support/server.ts";
 import { eventually } from "../support/eventually.ts";
-import { atRest, ServerProcess } from "../support/server-process.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
@@ -51,22 +52,22 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       const { fds } = server;
       for (let round = 1; round <= 2; round++) {
         using clients = new WaitingClients(server, CLIENTS);
-        const { warning, message } = await server.said("warning", round);
+        const { warning, message } = await server.waitFor("warning", round);
         expect(warning).toBe("EMFILE");
         expect(message).toContain("ulimit -n");
         await clients.waitForResponses(MAX_FDS - fds - 1);
         const admitted = clients.count;
         expect(admitted).toBeLessThan(MAX_FDS);
 
-        await atRest(server);
+        await waitUntilIdle(server);
         const [first] = clients.answered;
         for (let i = 0; i < 10; i++) {
           first?.send(GET);
-          expect(first?.reply().status).toBe(200);
+          expect(first?.readResponse().status).toBe(200);
         }
         expect(clients.count).toBe(admitted);
 
-        first?.close(); // one closes, the next one is accepted
+        first?.close(); // then the next one is accepted
         await clients.waitForResponses(admitted + 1);
         while (clients.count < CLIENTS) {
           const before = clients.count;
@@ -79,25 +80,25 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
           () => server.fds,
           (now) => now === fds,
         );
-        await atRest(server);
+        await waitUntilIdle(server);
       }
       const { stats } = await server.stop();
       expect(stats).toMatchObject({ accepted: 2 * CLIENTS, requests: 2 * (CLIENTS + 10), open: 0 });
       expect(server.all("warning")).toHaveLength(2);
     }));
 
-  test(`accepts again when other file descriptors are closed, although no connection closes, ${mode}`, () =>
+  test(`accepts again when other file descriptors are closed, even if no connection closes, ${mode}`, () =>
     leavesNoFd(async () => {
       const options = { maxFds: MAX_FDS, heldFds: 30, commands: true };
       await using server = await ServerProcess.start(modes[mode], options);
       using caller = new Client(server.address, GET);
-      caller.reply();
+      caller.readResponse();
       using clients = new WaitingClients(server, 30);
-      await server.said("warning");
-      await atRest(server);
+      await server.waitFor("warning");
+      await waitUntilIdle(server);
       expect(clients.count).toBeLessThan(30);
       caller.send("GET /release HTTP/1.1\r\nHost: a\r\n\r\n");
-      caller.reply();
+      caller.readResponse();
       await clients.waitForResponses(30);
       expect(server.all("warning")).toHaveLength(1);
     }));
@@ -107,7 +108,7 @@ for (const mode of ["classic, keepAlive", "eager"] as const satisfies Mode[]) {
       await using server = await ServerProcess.start({ ...modes[mode], maxConnections: 5 });
       using clients = new WaitingClients(server, 20);
       await clients.waitForResponses(5);
-      await atRest(server);
+      await waitUntilIdle(server);
       expect(clients.count).toBe(5);
       for (let expected = 6; expected <= 20; expected++) {
         const closing = [...clients.answered].find((client) => !client.socket.closed);
@@ -126,7 +127,7 @@ test("classic: serves every client, even if there are more of them than file des
     await using server = await ServerProcess.start(modes.classic, { maxFds: MAX_FDS });
     using clients = new WaitingClients(server, 300);
     await clients.waitForResponses(300);
-    await atRest(server);
+    await waitUntilIdle(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ accepted: 300, requests: 300, errors: 0 });
   }));

@@ -125,7 +125,7 @@ test("run() restores the signals and closes everything if their fd cannot be reg
     expect(caughtSignals()).toBe(before);
   }));
 
-test("closes everything else if epoll_ctl fails at the end", () =>
+test("closes everything if unregistering fails while run() ends", () =>
   leavesNoFd(() => {
     let isBroken = false;
     const before = caughtSignals();
@@ -169,7 +169,7 @@ test("resets the connection whose callback throws, and serves the others", () =>
     expect(stage.server.stats.open).toBe(1);
   }));
 
-test("resets the connection whose callback throws for a request that had to wait", () =>
+test("resets the connection whose callback throws for a queued request", () =>
   leavesNoFd(() => {
     const onRequest = ({ target }: { target: string }): void => {
       if (target === "/bad") throw new Error("from the application");
@@ -205,27 +205,27 @@ test("reports the error of a callback for a head timeout once", () =>
     expect(stage.server.stats).toMatchObject({ open: 0, rejected: 1 });
   }));
 
-test("does not reset a connection if its last try at the write timeout sends something, even if as much is queued again", () =>
+test("does not reset a connection at the write timeout if a last send makes progress, even if as much is queued again", () =>
   leavesNoFd(() => {
     let isBlocked = true;
-    let isBlind = false;
+    let hidesEvents = false;
     const sys = sysWith((host) => ({
       send: (...args) => (isBlocked ? -11 : host.send(...args)), // EAGAIN
-      epoll_wait: (...args) => (isBlind ? 0 : host.epoll_wait(...args)),
+      epoll_wait: (...args) => (hidesEvents ? 0 : host.epoll_wait(...args)),
     }));
     using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(300_000, "x") }, sys);
     const client = stage.client(GET.repeat(2)); // the second has to wait: the first response is above the high-water mark
     stage.server.tick(1);
     isBlocked = false;
-    isBlind = true;
+    hidesEvents = true;
     stage.clock.ms += 1000;
     stage.server.tick(0);
-    isBlind = false;
+    hidesEvents = false;
     stage.receive(client, /x{300000}HTTP[^]*x{300000}$/);
     expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
   }));
 
-test("handles two events for one fd in an iteration, of which the first closes the connection", () =>
+test("ignores the second of two events for one fd if the first closes the connection", () =>
   leavesNoFd(() => {
     for (const second of [EPOLLIN, EPOLLOUT, EPOLLHUP]) {
       const sys = sysWith((host) => ({

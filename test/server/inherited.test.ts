@@ -1,4 +1,4 @@
-// The option `fd`: sockets that are already listening are taken over, or rejected and left as they were.
+// The option `fd`: sockets that are already listening are adopted, or rejected and left unchanged.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
@@ -24,19 +24,19 @@ function listening(family?: number, address = "127.0.0.1"): Socket {
 test("serves on one or several sockets, and closes them when it stops", () =>
   leavesNoFd(async () => {
     const [one, two] = [listening(), listening()];
-    const places = [one, two].map((socket) => socket.getsockname() as InternetAddress);
+    const addresses = [one, two].map((socket) => socket.getsockname() as InternetAddress);
     const server = new EpollServer({ fd: [one.detach(), two.detach()], reusePort: undefined });
-    expect(server.addresses).toEqual(places);
-    expect([server.port, server.url]).toEqual([places[0]?.port, `http://127.0.0.1:${places[0]?.port}`]);
+    expect(server.addresses).toEqual(addresses);
+    expect([server.port, server.url]).toEqual([addresses[0]?.port, `http://127.0.0.1:${addresses[0]?.port}`]);
     await server.start();
-    for (const port of places.map((place) => place.port)) {
+    for (const port of addresses.map((address) => address.port)) {
       const response = await fetch(`http://127.0.0.1:${port}`, { headers: { Connection: "close" } });
       expect(await response.text()).toBe("Hello from Epoll server!");
     }
     await server.stop();
   }));
 
-test("has a URL that reaches it: IPv6 addresses in brackets, localhost for a wildcard", () =>
+test("has a URL that clients can connect to: IPv6 addresses in brackets, localhost for a wildcard", () =>
   leavesNoFd(async () => {
     for (const [family, address, host] of [
       [AF_INET6, "::1", "[::1]"],

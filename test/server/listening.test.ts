@@ -107,7 +107,7 @@ test("deferAccept: accepts a connection with its first bytes or after a second; 
     }
   }));
 
-test("a port can be reused immediately, although old connections are in TIME_WAIT", async () => {
+test("a port can be reused immediately, even if old connections are in TIME_WAIT", async () => {
   let port = 0;
   for (let i = 0; i < 5; i++) {
     await using server = await ServerProcess.start({ port, keepAlive: false, eager: false });

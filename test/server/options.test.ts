@@ -69,7 +69,7 @@ for (const [kind, table] of [
   [RangeError, ranges],
 ] as const) {
   for (const [name, values] of Object.entries(table)) {
-    test(`${name}: ${kind.name} for ${values.map((value) => Bun.inspect(value).slice(0, 20)).join(", ")}`, () =>
+    test(`${name}: ${kind.name} for ${values.map((value) => Bun.inspect(value, { compact: true }).slice(0, 20)).join(", ")}`, () =>
       leavesNoFd(() => {
         for (const value of values) {
           const make = (): EpollServer => new EpollServer({ [name]: value });
@@ -80,21 +80,21 @@ for (const [kind, table] of [
   }
 }
 
-test("port: an error that names it for values that are not numbers", () =>
+test("port: the error for a value that is not a number names the option", () =>
   leavesNoFd(() => {
     for (const port of ["80", null, {}]) {
       expect(() => new EpollServer({ port: port as never })).toThrow(/port/);
     }
   }));
 
-test("rejects unknown options: all of them in one error, with the name that was probably meant", () => {
+test("rejects all unknown options in one error, with suggestions", () => {
   const messages: [options: object, message: string][] = [
     [{ prot: 80 }, 'unknown option of EpollServer: "prot" (did you mean "port"?)'],
     [{ zzzzzzzz: 1 }, 'unknown option of EpollServer: "zzzzzzzz"'],
     [
       { idleTimeout: 1, port: 0, maxRequestBodySize: 1, error() {} },
-      'unknown options of EpollServer: "idleTimeout" (here it is "idleTimeoutMs"), ' +
-        '"maxRequestBodySize" (here it is "maxBodyBytes"), "error" (here it is "onError")',
+      'unknown options of EpollServer: "idleTimeout" (use "idleTimeoutMs"), ' +
+        '"maxRequestBodySize" (use "maxBodyBytes"), "error" (use "onError")',
     ],
     [
       { routes: {}, toString: 1 },

@@ -59,41 +59,41 @@ for (const kind of kinds) {
 
       test("keeps an HTTP/1.1 connection open with keepAlive, and closes it without", () => {
         using client = new Client(address, GET);
-        const { headers } = client.reply();
+        const { headers } = client.readResponse();
         expect(headers["connection"]).toBe(keepAlive ? undefined : "close");
         if (!keepAlive) return expect(client.rest()).toBe("");
         for (let i = 0; i < 5; i++) {
           client.send(GET);
-          expect(client.reply().body).toBe(SENTENCE);
+          expect(client.readResponse().body).toBe(SENTENCE);
         }
       });
 
       test("closes an HTTP/1.1 connection after Connection: close", () => {
         for (const field of ["close", "Close", "foo, close", "keep-alive, close"]) {
           using client = new Client(address, GET.replace("\r\n\r\n", `\r\nConnection: ${field}\r\n\r\n`));
-          expect(client.reply().headers["connection"]).toBe("close");
+          expect(client.readResponse().headers["connection"]).toBe("close");
           expect(client.rest()).toBe("");
         }
       });
 
       test("closes an HTTP/1.0 connection, unless it asks for keep-alive", () => {
         using plain = new Client(address, "GET / HTTP/1.0\r\n\r\n");
-        expect(plain.reply().body).toBe(SENTENCE);
+        expect(plain.readResponse().body).toBe(SENTENCE);
         expect(plain.rest()).toBe("");
         using kept = new Client(address);
         for (let i = 0; i < 3; i++) {
           kept.send("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
-          expect(kept.reply().headers["connection"]).toBe(keepAlive ? "keep-alive" : "close");
+          expect(kept.readResponse().headers["connection"]).toBe(keepAlive ? "keep-alive" : "close");
           if (!keepAlive) return expect(kept.rest()).toBe("");
         }
       });
 
       test("sends one response for each pipelined request, in order, then closes", () => {
         using client = new Client(address, GET.repeat(20) + GET.replace("GET", "HEAD") + "GET / HTTP/1.0\r\n\r\n");
-        for (let i = 0; i < (keepAlive ? 20 : 1); i++) expect(client.reply().body).toBe(SENTENCE);
+        for (let i = 0; i < (keepAlive ? 20 : 1); i++) expect(client.readResponse().body).toBe(SENTENCE);
         if (keepAlive) {
-          expect(client.reply(true).headers["content-length"]).toBe(String(SENTENCE.length));
-          expect(client.reply().headers["connection"]).toBe("close");
+          expect(client.readResponse(true).headers["content-length"]).toBe(String(SENTENCE.length));
+          expect(client.readResponse().headers["connection"]).toBe("close");
         }
         expect(client.rest()).toBe("");
       });
@@ -110,20 +110,20 @@ for (const kind of kinds) {
           address,
           `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
         );
-        expect(client.reply().headers["connection"]).toBe(keepAlive ? undefined : "close");
+        expect(client.readResponse().headers["connection"]).toBe(keepAlive ? undefined : "close");
         if (keepAlive) {
           client.send("GET / HTTP/1.0\r\n\r\n");
-          expect(client.reply().headers["connection"]).toBe("close");
+          expect(client.readResponse().headers["connection"]).toBe("close");
         }
         expect(client.rest()).toBe("");
       });
 
-      test("a request body of 1 MB: the response can be read, whatever happened to the body", () => {
+      test("a request body of 1 MB: the response can be read, whatever happens to the body", () => {
         using client = new Client(address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
         const send = (): void => client.send(Buffer.alloc(1_000_000, "b"));
         if (modes[mode].eager) {
           send(); // it is received and discarded
-          expect(client.reply().body).toBe(SENTENCE);
+          expect(client.readResponse().body).toBe(SENTENCE);
           client.end();
           expect(client.rest()).toBe("");
         } else {
@@ -133,7 +133,7 @@ for (const kind of kinds) {
           } catch (error) {
             expect(["EPIPE", "ECONNRESET"]).toContain((error as ErrnoError).code);
           }
-          expect(client.reply().body).toBe(SENTENCE);
+          expect(client.readResponse().body).toBe(SENTENCE);
         }
       });
 

@@ -21,38 +21,38 @@ function isRefusing(server: ServerProcess): boolean {
 }
 
 for (const mode of modeNames) {
-  test(`responds with Connection: close to a request of which half was received before SIGTERM, ${mode}`, async () => {
+  test(`responds with Connection: close to a request that was half received before SIGTERM, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode]);
     using half = new Client(server.address, GET.slice(0, 20));
     using idle = new Client(server.address, GET);
-    idle.reply();
+    idle.readResponse();
     expect(ask(server.address).status).toBe(200);
     server.kill("SIGTERM");
     await eventually(() => isRefusing(server), Boolean);
     expect(idle.rest()).toBe("");
     idle.close();
     half.send(GET.slice(20));
-    expect(half.reply()).toMatchObject({ status: 200, headers: { connection: "close" } });
+    expect(half.readResponse()).toMatchObject({ status: 200, headers: { connection: "close" } });
     expect(half.rest()).toBe("");
     half.close();
-    const { ended, stats, before, after } = await server.said("ended");
+    const { ended, stats, before, after } = await server.waitFor("ended");
     expect(ended).toBe("SIGTERM");
     expect(stats).toMatchObject({ open: 0, requests: 3, errors: 0 });
     expect(after).toEqual(before);
     expect(await server.exited).toBe(0);
   });
 
-  test(`sends a large response completely although SIGINT arrives meanwhile, ${mode}`, async () => {
+  test(`sends a large response completely even if SIGINT arrives meanwhile, ${mode}`, async () => {
     await using server = await ServerProcess.start(modes[mode], { bodyBytes: 8_000_000 });
     using client = new Client(server.address, GET);
     using other = new Client(server.address, "HEAD / HTTP/1.0\r\n\r\n");
-    other.reply(true);
+    other.readResponse(true);
     other.close();
     server.kill("SIGINT");
     await eventually(() => isRefusing(server), Boolean);
-    expect(client.reply().body).toHaveLength(8_000_000);
+    expect(client.readResponse().body).toHaveLength(8_000_000);
     client.close();
-    expect(await server.said("ended")).toMatchObject({ ended: "SIGINT", stats: { open: 0, requests: 2 } });
+    expect(await server.waitFor("ended")).toMatchObject({ ended: "SIGINT", stats: { open: 0, requests: 2 } });
   });
 }
 
@@ -65,7 +65,7 @@ test("a second signal resets unfinished connections", async () => {
   expect(half.socket.recv(1)).toBeNull();
   server.kill("SIGINT");
   expect(half.fate()).toBe("reset");
-  expect(await server.said("ended")).toMatchObject({ ended: "SIGTERM", stats: { open: 0 } });
+  expect(await server.waitFor("ended")).toMatchObject({ ended: "SIGTERM", stats: { open: 0 } });
 });
 
 test("a signal stops each of many servers in a row, and also reaches listeners of process.on", async () => {
@@ -73,15 +73,15 @@ test("a signal stops each of many servers in a row, and also reaches listeners o
   await using server = await ServerProcess.start({}, { rounds, hasListeners: true });
   for (let round = 1; round <= rounds; round++) {
     const signal = round % 2 === 0 ? "SIGINT" : "SIGTERM";
-    await server.said("serving", round);
+    await server.waitFor("serving", round);
     server.kill(signal);
-    const { ended, listenerCalls, before, after } = await server.said("ended", round);
+    const { ended, listenerCalls, before, after } = await server.waitFor("ended", round);
     expect({ ended, listenerCalls }).toEqual({ ended: signal, listenerCalls: round });
     expect(after).toEqual(before);
   }
 });
 
-test("a signal while many clients send requests: each gets a complete response or none", async () => {
+test("after a signal while many clients send requests, each gets a complete response or none", async () => {
   for (let attempt = 0; attempt < 5; attempt++) {
     await using server = await ServerProcess.start();
     const clients = Array.from({ length: 200 }, () => new Client(server.address));
@@ -96,12 +96,12 @@ test("a signal while many clients send requests: each gets a complete response o
         }
       }
       for (const client of clients.slice(0, 100)) {
-        expect(client.reply().status).toBe(200); // its request was sent before the signal
+        expect(client.readResponse().status).toBe(200); // its request was sent before the signal
       }
     } finally {
       for (const client of clients) client.close();
     }
-    expect((await server.said("ended")).stats.open).toBe(0);
+    expect((await server.waitFor("ended")).stats.open).toBe(0);
   }
 });
 
@@ -109,17 +109,17 @@ test("stop() in a callback ends run(), and an error in a callback is thrown by r
   await using server = await ServerProcess.start({ deferAccept: false }, { commands: true, rounds: 2 });
   using other = new Client(server.address);
   using client = new Client(server.address, GET.replace("/ ", "/stop "));
-  expect(client.reply().status).toBe(200);
+  expect(client.readResponse().status).toBe(200);
   expect(client.rest()).toBe("");
   expect(other.fate()).toBe("end");
-  expect((await server.said("ended")).ended).toBeNull();
+  expect((await server.waitFor("ended")).ended).toBeNull();
 
-  const { serving } = await server.said("serving", 2);
+  const { serving } = await server.waitFor("serving", 2);
   const [address] = serving;
   if (address === undefined) throw new Error("the server has no address");
   using bad = new Client(address, GET.replace("/ ", "/throw "));
   expect(bad.fate()).toBe("reset");
-  const { threw, closed, before, after } = await server.said("threw");
+  const { threw, closed, before, after } = await server.waitFor("threw");
   expect({ threw, closed }).toEqual({ threw: "Error: onRequest has failed", closed: true });
   expect(after).toEqual(before);
   expect(await server.exited).toBe(0);

@@ -4,7 +4,8 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { ask, Client, type Mode, modes } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { atRest, ServerProcess } from "../support/server-process.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
@@ -25,19 +26,19 @@ for (const mode of both) {
       (now) => now === fds,
     );
     expect(stuck.fate()).toBe("reset");
-    await atRest(server);
+    await waitUntilIdle(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ timeouts: 1, open: 0, requests: 3 });
   });
 
-  test(`after headerTimeoutMs: 408 for half a head, and a silent connection is closed without a response, ${mode}`, async () => {
+  test(`after headerTimeoutMs, responds with 408 to half a head, and closes a silent connection without a response, ${mode}`, async () => {
     await using server = await ServerProcess.start({ ...modes[mode], headerTimeoutMs: 400 });
     const { fds } = server;
     const begun = performance.now();
     using half = new Client(server.address, GET.slice(0, 20));
     using silent = new Client(server.address);
     expect(ask(server.address).status).toBe(200);
-    const { status, headers } = half.reply();
+    const { status, headers } = half.readResponse();
     expect(performance.now() - begun).toBeGreaterThanOrEqual(400);
     expect({ status, connection: headers["connection"] }).toEqual({ status: 408, connection: "close" });
     expect(half.rest()).toBe("");
@@ -52,24 +53,24 @@ for (const mode of both) {
       () => server.fds,
       (now) => now === fds,
     );
-    await atRest(server);
+    await waitUntilIdle(server);
     const { stats } = await server.stop();
     expect(stats).toMatchObject({ timeouts: 2, rejected: 1, requests: 1, errors: 0 });
   });
 }
 
-test("closes an idle connection after idleTimeoutMs, and not one that keeps sending requests", async () => {
+test("closes an idle connection after idleTimeoutMs, but not one that keeps sending requests", async () => {
   await using server = await ServerProcess.start({ idleTimeoutMs: 600 });
   const { fds } = server;
   using idle = new Client(server.address);
   using busy = new Client(server.address);
   const begun = performance.now(); // before the requests: the timeout cannot begin earlier
   for (const client of [idle, busy]) client.send(GET);
-  for (const client of [idle, busy]) expect(client.reply().status).toBe(200);
+  for (const client of [idle, busy]) expect(client.readResponse().status).toBe(200);
   let isClosed = false;
   while (!isClosed) {
     busy.send(GET);
-    expect(busy.reply().status).toBe(200);
+    expect(busy.readResponse().status).toBe(200);
     isClosed = idle.socket.recv(1)?.length === 0;
     if (!isClosed) await Bun.sleep(20); // well within idleTimeoutMs
   }
@@ -86,7 +87,7 @@ test("closes a connection whose client does not close its side, without waiting 
   await using server = await ServerProcess.start({ keepAlive: false });
   const { fds } = server;
   using client = new Client(server.address, GET);
-  expect(client.reply().status).toBe(200);
+  expect(client.readResponse().status).toBe(200);
   expect(client.rest()).toBe("");
   expect(server.fds).toBe(fds + 1); // it waits for the client to close its side
   await eventually(

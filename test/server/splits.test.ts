@@ -110,11 +110,11 @@ for (const mode of modeNames) {
       for (const text of [...unended, "GET / HTTP/1.0\n", "GET / HTTP/1.0\r\n", "\r\n"]) {
         const client = stage.client(text);
         stage.settle();
-        expect({ text, came: client.recv(1000) }).toEqual({ text, came: null });
+        expect({ text, received: client.recv(1000) }).toEqual({ text, received: null });
       }
     }));
 
-  test(`pipelined requests, split anywhere: as many responses, in order, ${mode}`, () =>
+  test(`pipelined requests, split anywhere: one response each, in order, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const { keepAlive } = modes[mode];

@@ -27,7 +27,7 @@ function countResponses(client: Socket): number {
   );
 }
 
-test("timeouts do not expire after a full event list: what seems late may be in the events that are left", () =>
+test("timeouts do not expire after a full event list, because late input may be among the remaining events", () =>
   leavesNoFd(() => {
     let isFull = false;
     let stale = 0;
@@ -61,7 +61,7 @@ for (const mode of modeNames) {
     test(`ignores ${formatMask(mask)} of a connection whose fd was reused in the same iteration, ${mode}`, () =>
       leavesNoFd(() => {
         let last: Triple | undefined; // of the old connection
-        let isNow = false;
+        let isArmed = false;
         const accepted: number[] = [];
         const sys = sysWith((host) => ({
           accept4(...args) {
@@ -74,9 +74,9 @@ for (const mode of modeNames) {
             const events = triples(out, Math.max(0, n));
             const own = events.find(([, , token]) => token !== LISTENER);
             last ??= own;
-            if (!isNow || events.length !== 2 || last === undefined) return n;
+            if (!isArmed || events.length !== 2 || last === undefined) return n;
             // First the end of the old connection, then the listener, then the old connection again.
-            isNow = false;
+            isArmed = false;
             events.sort(([, , a], [, , b]) => b - a);
             out.set([...events, [mask, last[1], last[2]]].flat());
             return 3;
@@ -87,10 +87,10 @@ for (const mode of modeNames) {
         stage.settle();
         const young = stage.client(); // in the backlog, while the end of the old connection is not yet read
         old.shutdown(SHUT_WR); // not close, which would free this process's own fd
-        isNow = true;
+        isArmed = true;
         stage.server.tick(1000);
-        expect({ isNow, accepted: accepted.length, isSame: accepted[0] === accepted[1] }).toEqual({
-          isNow: false,
+        expect({ isArmed, accepted: accepted.length, isSame: accepted[0] === accepted[1] }).toEqual({
+          isArmed: false,
           accepted: 2,
           isSame: true,
         });

@@ -1,4 +1,4 @@
-// EpollServer.start(): the server on Bun's event loop, beside everything else that the application does.
+// EpollServer.start(): the server on Bun's event loop, alongside the rest of the application.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
@@ -44,7 +44,7 @@ for (const [name, options] of Object.entries<EpollServerOptions>({
   eager: {},
   fetch: { fetch: async () => (await Bun.sleep(1), new Response("Hello from Epoll server!")) },
 })) {
-  test(`serves beside a Bun.serve and timers: ${name}`, () =>
+  test(`serves alongside Bun.serve and timers: ${name}`, () =>
     leavesNothing(async () => {
       const server = await started(options);
       let ticks = 0;
@@ -106,7 +106,7 @@ test("runs no iteration while it is idle", () =>
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
-    expect(await countWaits(() => Bun.sleep(100))).toBe(0); // nothing happens is the state that is waited for
+    expect(await countWaits(() => Bun.sleep(100))).toBe(0); // a wait is inevitable: the test is that nothing happens
     await server.stop();
   }));
 
@@ -154,7 +154,7 @@ test("stop works in a callback, and immediately after start", () =>
     expect(disposed.closed).toBe(false);
   }));
 
-test("an error in a callback is an uncaught exception and resets the connection; the server goes on", async () => {
+test("an error in a callback is an uncaught exception and resets the connection; the server continues", async () => {
   const { stdout, code } = await run([
     "bun",
     "-e",
@@ -167,7 +167,7 @@ test("an error in a callback is an uncaught exception and resets the connection;
       onRequest: ({ target }) => { if (target === "/throw") throw new Error("thrown"); },
     });
     await server.start();
-    const ask = (path) => fetch(server.url + path).then((reply) => reply.status, () => "reset");
+    const ask = (path) => fetch(server.url + path).then((response) => response.status, () => "reset");
     console.log(await ask("/"), await ask("/throw"), await ask("/"), [...new Set(errors)].join()); // Bun's fetch retries after a reset
     await server.stop();
     `,

@@ -12,11 +12,11 @@ setDefaultTimeout(60_000);
 const caught = (): string | undefined => /SigCgt:.*/.exec(readFileSync("/proc/self/status", "utf8"))?.[0];
 
 for (const mode of modeNames) {
-  test(`stops within a second although clients connect in every iteration and send more requests, ${mode}`, () =>
+  test(`stops within a second even if clients connect in every iteration and send more requests, ${mode}`, () =>
     leavesNoFd(() => {
       using stage = new Stage(modes[mode]);
       const texts = new Map<Socket, string>();
-      const come = (): void => {
+      const connect = (): void => {
         try {
           texts.set(stage.client(GET), "");
         } catch {
@@ -36,13 +36,13 @@ for (const mode of modeNames) {
         }
       };
       for (let iteration = 0; iteration < 50; iteration++) {
-        come();
+        connect();
         stage.server.tick(0);
         for (const client of texts.keys()) if (!client.closed) ask(client);
       }
       void stage.server.stop({ graceMs: 1e9 });
       for (let iteration = 0; iteration < 500 && !stage.server.closed; iteration++) {
-        come();
+        connect();
         stage.clock.ms += 10;
         stage.server.tick(0);
         for (const client of texts.keys()) if (!client.closed) ask(client);
@@ -58,9 +58,9 @@ test("an error in onRunning is thrown by run() after everything is closed and th
     const server = new EpollServer();
     expect(() =>
       server.run(() => {
-        throw new Error("the user's own");
+        throw new Error("from the application");
       }),
-    ).toThrow("the user's own");
+    ).toThrow("from the application");
     expect(server.closed).toBe(true);
     expect(caught()).toBe(before);
   }));

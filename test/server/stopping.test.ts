@@ -146,20 +146,20 @@ test("after a stop, run and tick throw ClosedError, and the port is free", () =>
 
 test("run and tick throw inside an iteration", () =>
   leavesNoFd(() => {
-    const refused: string[] = [];
+    const errors: string[] = [];
     const onRequest = (): void => {
       for (const again of [() => stage.server.tick(0), () => stage.server.run()]) {
         try {
           again();
         } catch (error) {
-          refused.push(String(error));
+          errors.push(String(error));
         }
       }
     };
     const stage = new Stage({ onRequest });
     using _ = stage;
     stage.receive(stage.client(GET), complete);
-    expect(refused).toEqual([
+    expect(errors).toEqual([
       "Error: EpollServer.tick: the server is already running",
       "Error: EpollServer.run: the server is already running",
     ]);
@@ -167,7 +167,7 @@ test("run and tick throw inside an iteration", () =>
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   for (const listener of ["", `process.on("${signal}", () => console.log("called"));`]) {
-    test(`${signal} ends a blocked run every time ${listener && "beside a listener of process.on, which is called afterwards"}`, async () => {
+    test(`${signal} ends a blocked run every time ${listener && "even with a listener of process.on, which is called afterwards"}`, async () => {
       const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
       try {
         const path = join(directory, "signal.ts");

@@ -5,11 +5,17 @@ import { ErrnoError } from "../../src/index.ts";
 import { noRejections } from "../../src/protocols/http/rejection.ts";
 import { ask, Client, type Mode, modeNames, modes } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { atRest, ServerProcess } from "../support/server-process.ts";
+import { waitUntilIdle } from "../support/message-process.ts";
+import { scaled } from "../support/scale.ts";
+import { ServerProcess } from "../support/server-process.ts";
 
 setDefaultTimeout(60_000);
 
 const BODY_BYTES = 8_000_000; // far more than the kernel's socket buffers hold
+/** Sent without an end: more than the memory that the server may need meanwhile. */
+const OFFERED_BYTES = scaled(100_000_000, 200_000_000);
+const MAX_GROWTH_KB = 64_000;
+const MANY_CLIENTS = scaled(2_000, 10_000);
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD = "HEAD / HTTP/1.0\r\n\r\n";
 
@@ -32,14 +38,14 @@ afterAll(async () => {
   for (const { server } of servers.values()) await server[Symbol.asyncDispose]();
 });
 
-/** Does it to the server in each mode, then checks that the server is unharmed. */
-function survives(misfortune: string, happens: (server: ServerProcess, mode: Mode) => void): void {
-  test(misfortune, async () => {
+/** Runs `act` against the server in each mode, then checks that the server still works and has no additional fd open. */
+function survives(behavior: string, act: (server: ServerProcess, mode: Mode) => void): void {
+  test(behavior, async () => {
     for (const [mode, { server }] of servers) {
-      happens(server, mode);
+      act(server, mode);
       expect({ mode, status: ask(server.address, HEAD).status }).toEqual({ mode, status: 200 });
     }
-    await atRest(...[...servers.values()].map(({ server }) => server));
+    await waitUntilIdle(...[...servers.values()].map(({ server }) => server));
     for (const [mode, { server, fds }] of servers) {
       await eventually(
         () => ({ mode, fds: server.fds }),
@@ -68,7 +74,7 @@ survives("sends half a request and closes its side: 400, and the server closes",
 survives("closes its side after its request: gets the complete response", ({ address }) => {
   using client = new Client(address, GET);
   client.end();
-  expect(client.reply().body).toHaveLength(BODY_BYTES);
+  expect(client.readResponse().body).toHaveLength(BODY_BYTES);
   expect(client.rest()).toBe("");
 });
 
@@ -96,7 +102,7 @@ survives("resets while a large response is being sent", ({ address }) => {
 
 survives("resets after its response", ({ address }) => {
   const client = new Client(address, GET);
-  client.reply();
+  client.readResponse();
   client.reset();
 });
 
@@ -108,21 +114,21 @@ survives("resets with a thousand requests unanswered", ({ address }) => {
 
 survives("sends bytes that are not UTF-8", ({ address }, mode) => {
   const { status } = ask(address, "GET /\xff\xfe\xc3\x28\x80 HTTP/1.0\r\nX: \x00\xff\r\n\r\n");
-  expect(status).toBe(mode === "classic" ? 200 : 400); // the classic rule: a blank line ends a request, whatever it is
+  expect(status).toBe(mode === "classic" ? 200 : 400); // classic: a blank line ends a request, whatever it contains
 });
 
 survives("sends a TLS handshake", ({ address }, mode) => {
   using tls = new Client(address, Buffer.from("16030100050100000100" + "0a".repeat(2), "hex"));
-  expect(tls.reply().status).toBe(mode === "classic" ? 200 : 400);
+  expect(tls.readResponse().status).toBe(mode === "classic" ? 200 : 400);
 });
 
 survives("sends a second request on the same connection", ({ address }, mode) => {
   using client = new Client(address, GET);
-  client.reply();
+  client.readResponse();
   if (!modes[mode].keepAlive) return expect(client.rest()).toBe("");
   for (let i = 0; i < 3; i++) {
     client.send(GET);
-    expect(client.reply().body).toHaveLength(BODY_BYTES);
+    expect(client.readResponse().body).toHaveLength(BODY_BYTES);
   }
 });
 
@@ -130,11 +136,11 @@ survives("sends a head without an end: 431, and memory is bounded", (server, mod
   {
     using client = new Client(server.address, `GET / HTTP/1.1\r\nX: ${"a".repeat(16_384)}`);
     countEndlessHead(mode);
-    expect(client.reply().status).toBe(431);
+    expect(client.readResponse().status).toBe(431);
   }
   const before = server.residentKb;
   const chunk = Buffer.alloc(1_000_000, "a");
-  for (let offered = 0; offered < 200_000_000;) {
+  for (let offered = 0; offered < OFFERED_BYTES;) {
     using client = new Client(server.address);
     countEndlessHead(mode);
     try {
@@ -147,7 +153,7 @@ survives("sends a head without an end: 431, and memory is bounded", (server, mod
       offered += chunk.length;
     }
   }
-  expect(server.residentKb - before).toBeLessThan(64_000);
+  expect(server.residentKb - before).toBeLessThan(MAX_GROWTH_KB);
 });
 
 test("rejects a head without an end that is sent in small pieces", () => {
@@ -157,7 +163,7 @@ test("rejects a head without an end that is sent in small pieces", () => {
     const piece = Buffer.alloc(100, "a");
     for (let i = 0; i < 163; i++) client.send(piece);
     client.send(Buffer.alloc(70, "a"));
-    expect(client.reply().status).toBe(431);
+    expect(client.readResponse().status).toBe(431);
     expect(client.rest()).toBe("");
   }
 });
@@ -172,9 +178,9 @@ test("keeps a thousand idle connections without using CPU time, and responds to 
         () => server.fds,
         (now) => now === fds + 1000,
       );
-      await atRest(server);
+      await waitUntilIdle(server);
       for (const client of clients) client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-      for (const client of clients) expect(client.reply(true).status).toBe(200);
+      for (const client of clients) expect(client.readResponse(true).status).toBe(200);
     } finally {
       for (const client of clients) client.close();
     }
@@ -186,9 +192,9 @@ test("keeps a thousand idle connections without using CPU time, and responds to 
 });
 
 for (const mode of ["classic", "eager"] as const) {
-  test(`survives ten thousand clients that connect and close, ${mode}`, async () => {
+  test(`survives ${MANY_CLIENTS} clients that connect and close, ${mode}`, async () => {
     const { server, fds } = servers.get(mode) as { server: ServerProcess; fds: number };
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < MANY_CLIENTS / 100; i++) {
       const clients = Array.from({ length: 100 }, () => new Client(server.address));
       for (const [i, client] of clients.entries()) {
         if (i % 3 === 0) client.close();
@@ -196,7 +202,7 @@ for (const mode of ["classic", "eager"] as const) {
       }
     }
     expect(ask(server.address, HEAD).status).toBe(200);
-    await atRest(server);
+    await waitUntilIdle(server);
     await eventually(
       () => server.fds,
       (now) => now === fds,
@@ -204,7 +210,7 @@ for (const mode of ["classic", "eager"] as const) {
   });
 }
 
-test("after all of this, the servers stop when asked to, and have counted every rejected request", async () => {
+test("finally, the servers stop on request and have counted every rejected request", async () => {
   for (const [mode, { server }] of servers) {
     const { stats, before, after } = await server.stop();
     expect(stats.open).toBe(0);

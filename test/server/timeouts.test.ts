@@ -10,7 +10,7 @@ setDefaultTimeout(60_000);
 const half = GET.slice(0, 20);
 const rest = GET.slice(20);
 
-test("half a head: 408 when headerTimeoutMs is over, and not before", () =>
+test("responds with 408 to half a head when headerTimeoutMs expires, and not before", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000 });
     const client = stage.client(half);
@@ -37,7 +37,7 @@ test("further bytes of a head do not extend headerTimeoutMs", () =>
     expect(stage.receive(client, /\r\n\r\n/)).toContain("408");
   }));
 
-test("a connection that sends nothing is closed without a response", () =>
+test("closes a connection that sends nothing without a response", () =>
   leavesNoFd(() => {
     using stage = new Stage({ headerTimeoutMs: 1000, deferAccept: false });
     const client = stage.client();
@@ -81,12 +81,12 @@ test("idleTimeoutMs runs from the last response", () =>
     expect(stage.fate(client)).toBe("end");
   }));
 
-test("resets a client that reads nothing of its response, and not one that reads slowly", () =>
+test("resets a client that reads none of its response, but not one that reads slowly", () =>
   leavesNoFd(() => {
     using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(32_000_000, "x") });
     const [slow, still] = [stage.client(GET), stage.client(GET)];
     stage.settle();
-    // So little at a time that EPOLLOUT, which needs a third of the send buffer to be free, is not reported in between.
+    // Read so little at a time that EPOLLOUT, which needs a third of the send buffer to be free, is not reported in between.
     using epoll = new Epoll();
     epoll.register(slow, EPOLLIN);
     for (let i = 0; i < 5; i++) {
@@ -109,7 +109,7 @@ test("accepts any number of milliseconds, and Infinity for no timeout", () =>
     }
   }));
 
-test("Date is the second in which the response was sent", () =>
+test("Date has the second in which the response was sent", () =>
   leavesNoFd(() => {
     using stage = new Stage();
     const client = stage.client();

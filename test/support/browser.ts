@@ -1,4 +1,4 @@
-// A real browser: headless Chromium, driven by Playwright through the DevTools protocol.
+// A real browser: headless Chromium, controlled by Playwright over the DevTools protocol.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ export const hasBrowser: boolean = path !== undefined;
 /**
  * Starts a browser with a new profile. Disposing of it ends its processes.
  *
- * It does not use `chromium.launch`, because Playwright's pipe to a browser that it started never responds under Bun.
+ * `chromium.launch` is not used: under Bun, Playwright's pipe to a browser that it started never responds.
  */
 export async function openBrowser(): Promise<{ browser: Browser } & AsyncDisposable> {
   const profile = mkdtempSync(join(tmpdir(), "epoll-hello-chromium-"));

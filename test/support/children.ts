@@ -1,8 +1,9 @@
-// Runs code in a separate Bun process, for what must not affect the test process: a signal, a limit, another user.
+// Runs code in a separate Bun process, for tests that send signals, set limits or change the user.
 
 import { resolve } from "node:path";
 
-export interface Ending {
+/** The result of a process. */
+export interface BunResult {
   /** Standard output, parsed if it is JSON. */
   output: unknown;
   stderr: string;
@@ -12,7 +13,7 @@ export interface Ending {
 }
 
 /** Runs `code`, which may import from `./src/index.ts`, with an optional limit on open file descriptors. */
-export async function runBun(code: string, { maxFds }: { maxFds?: number } = {}): Promise<Ending> {
+export async function runBun(code: string, { maxFds }: { maxFds?: number } = {}): Promise<BunResult> {
   const limit = maxFds === undefined ? "" : `ulimit -n ${maxFds};`;
   const child = Bun.spawn(["sh", "-c", `${limit} exec "$0" -e "$1"`, process.execPath, code], {
     cwd: resolve(import.meta.dir, "../.."),

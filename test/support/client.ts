@@ -1,4 +1,4 @@
-// A client of a server in another process: sends, waits for responses, and closes in every way that clients do.
+// A blocking client of a server in another process: sends requests, waits for responses, and closes or resets.
 
 import { ECONNRESET } from "../../src/kernel/errno.ts";
 import {
@@ -18,7 +18,8 @@ import {
 } from "../../src/index.ts";
 import { until } from "./sockets.ts";
 
-export interface ReplyRead {
+/** A response that the client has received. */
+export interface ClientResponse {
   status: number;
   /** The status line. */
   line: string;
@@ -49,7 +50,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** Sends everything, waiting for room in the send queue if necessary. */
+  /** Sends everything, waiting for space in the send queue if necessary. */
   send(text: string | Uint8Array): void {
     const bytes = typeof text === "string" ? Buffer.from(text, "latin1") : text;
     for (let sent = 0; sent < bytes.length;) {
@@ -59,8 +60,8 @@ export class Client implements Disposable {
     }
   }
 
-  /** Waits for the next response, by its Content-Length; only for its head if `isHead`. */
-  reply(isHead = false): ReplyRead {
+  /** Waits for the next response, whose body has the length of Content-Length. Reads only the head if `isHead`. */
+  readResponse(isHead = false): ClientResponse {
     for (;;) {
       const end = this.#bytes.indexOf("\r\n\r\n");
       if (end >= 0) {
@@ -98,7 +99,7 @@ export class Client implements Disposable {
     return Buffer.concat(parts).toString("latin1");
   }
 
-  /** Reads until the connection ends, and returns how it ended. */
+  /** Reads until the end of the connection. Returns "reset" if the connection was reset. */
   fate(): "end" | "reset" {
     try {
       while (this.#receive() > 0);
@@ -146,12 +147,12 @@ export class Client implements Disposable {
 }
 
 /** Sends one request on its own connection, as curl does, and returns the response. */
-export function ask(address: Address, text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"): ReplyRead {
+export function ask(address: Address, text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"): ClientResponse {
   using client = new Client(address, text);
-  const reply = client.reply(text.startsWith("HEAD"));
+  const response = client.readResponse(text.startsWith("HEAD"));
   const rest = client.rest();
   if (rest !== "") throw new Error(`more than one response: ${JSON.stringify(rest)}`);
-  return reply;
+  return response;
 }
 
 /** The four combinations of keepAlive and eager. */

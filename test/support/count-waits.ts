@@ -2,7 +2,7 @@
 
 import { syscalls } from "../../src/kernel/ffi.ts";
 
-/** Returns how often this thread calls epoll_wait while `body` runs. */
+/** Returns the number of times this thread calls epoll_wait while `body` runs. */
 export async function countWaits(body: () => Promise<unknown>): Promise<number> {
   const sys = syscalls();
   const { epoll_wait } = sys;

@@ -1,4 +1,4 @@
-// File descriptors for the tests of Epoll that are closed with `using`, and views of an epoll instance's events and interest list.
+// File descriptors for the tests of Epoll, closed by `using`, and functions that show its events and interest list.
 
 import { afterEach, beforeEach, expect } from "bun:test";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -20,9 +20,6 @@ import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { Socket, socketpair } from "../../src/io/socket.ts";
 import { openFds } from "./fds.ts";
 import { accepted } from "./sockets.ts";
-
-/** Time limit after which a test that waits for a state fails. */
-export const TIMEOUT_MS = 20_000;
 
 /** An fd that is not a socket: an eventfd, one end of a FIFO, a file, a duplicate. */
 export class Descriptor implements Disposable {
@@ -55,7 +52,7 @@ export class Descriptor implements Disposable {
   }
 }
 
-/** An eventfd: EPOLLIN while its count is greater than 0, EPOLLOUT always. */
+/** An eventfd: readable while its count is greater than 0, and always writable. */
 export class EventFd extends Descriptor {
   constructor(count: number = 0) {
     super(check(syscalls().eventfd(count, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
@@ -127,7 +124,7 @@ export class Ends implements Disposable {
     return sent;
   }
 
-  /** Receives at `there` until nothing is left. */
+  /** Receives at `there` until its receive queue is empty. */
   drain(): void {
     while (this.there.recv(65_536) !== null);
   }
@@ -154,7 +151,7 @@ export class Several<T extends Disposable> implements Disposable {
     this.all = Array.from({ length }, (_, i) => make(i));
   }
 
-  /** Returns the object at index `i`; -1 is the last. */
+  /** Returns the object at index `i`. -1 is the last one. */
   at(i: number): T {
     return this.all.at(i) as T;
   }
@@ -169,7 +166,7 @@ export function duplicate(fd: FdLike, from: number = 0): Descriptor {
   return new Descriptor(check(syscalls().fcntl(toFd(fd), F_DUPFD_CLOEXEC, from), "fcntl"));
 }
 
-/** Returns the events of `fd`, the only fd that may be ready, by name; "nothing" if there are none. */
+/** Returns the events of `fd`, the only fd that may be ready, by name, or "nothing". */
 export function reportOf(epoll: Epoll, fd: FdLike, timeoutMs: number = 0): string {
   const [event, ...others] = epoll.poll(timeoutMs);
   if (event === undefined) return "nothing";
@@ -220,7 +217,7 @@ export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts
 
 /** Asserts after each test of the file that it left no fd open. */
 export function everyFdIsClosed(): void {
-  syscalls(); // compiled before the first test
+  syscalls(); // compiles the shim before the first test
   Bun.spawnSync(["true"]); // Bun opens some fds with the first child process and keeps them
   let before = new Map<number, string>();
   beforeEach(() => {

@@ -1,10 +1,11 @@
-// Receives a large response without keeping it: its headers, and the length and hash of its body.
+// Receives a large response without storing its body: the headers, and the length and hash of the body.
 
 import { EPOLLIN, type Socket, WOULD_BLOCK } from "../../src/index.ts";
 import { until } from "./sockets.ts";
 
+/** A response whose body was hashed. */
 export interface Download {
-  /** By lower-case name; the status line has the empty name. */
+  /** By lowercase name. The status line has the empty name. */
   headers: Record<string, string>;
   bytes: number;
   sha256: string;

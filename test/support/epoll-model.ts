@@ -17,7 +17,7 @@ import { Epoll } from "../../src/io/epoll.ts";
 import { Socket, socketpair } from "../../src/io/socket.ts";
 import { duplicate } from "./descriptors.ts";
 
-export const FIRST_FD = 600; // slot i always uses fd 600 + i, so numbers are reused constantly
+export const FIRST_FD = 600; // slot i always has fd 600 + i, so that fds are reused constantly
 
 interface End {
   /** Bytes in the receive queue. */
@@ -105,7 +105,7 @@ export class Model {
     return undefined;
   }
 
-  /** The events of an end, as computed by unix_poll in net/unix/af_unix.c. */
+  /** Returns the events of an end, as unix_poll() in net/unix/af_unix.c computes them. */
   state({ queuedBytes, hasShutDown, isReset, peer }: End): number {
     const isAtEnd = peer.hasShutDown || !peer.isOpen;
     const cannotSend = hasShutDown || !peer.isOpen;
@@ -134,7 +134,7 @@ export class Model {
   }
 }
 
-const DISARMED = 0x800; // a bit that no mask here has: EPOLLONESHOT has reported its event
+const DISARMED = 0x800; // an otherwise unused bit: EPOLLONESHOT has reported its event
 
 /** The same operations on real sockets and a real Epoll. */
 export class Real implements Disposable {

@@ -1,9 +1,7 @@
 // Runs Bun's event loop in tests: until a condition holds, or until all pending events have been delivered.
 
 import { EPOLLIN, socketpair, watch } from "../../src/index.ts";
-
-/** Time limit after which a test fails; no test depends on it otherwise. */
-const TIMEOUT_MS = 20_000;
+import { WAIT_TIMEOUT_MS } from "./eventually.ts";
 
 /** Runs the given number of iterations of Bun's event loop. */
 export async function runIterations(count: number): Promise<void> {
@@ -12,13 +10,13 @@ export async function runIterations(count: number): Promise<void> {
 
 /** Runs iterations until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + TIMEOUT_MS; !condition();) {
+  for (const deadline = performance.now() + WAIT_TIMEOUT_MS; !condition();) {
     if (performance.now() > deadline) throw new Error(`the condition did not become true: ${condition}`);
     await runIterations(1);
   }
 }
 
-/** Runs iterations until every event that was pending has been delivered: a later event of another watch has been. */
+/** Runs iterations until all pending events have been delivered: a later event of another watch is delivered last. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 3; i++) {
     const [ours, peer] = socketpair();

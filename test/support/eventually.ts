@@ -1,12 +1,12 @@
-// A bounded wait for a state, for what nothing can be awaited on.
+// Polling with a time limit, for states that no event or promise signals.
 
-/** The bound of a wait in a test; how long a passing test takes does not depend on it. */
-export const PATIENCE_MS = 20_000;
+/** The time after which a wait in a test fails. The duration of a passing test does not depend on it. */
+export const WAIT_TIMEOUT_MS = 20_000;
 const POLL_MS = 5;
 
-/** Polls `read` until the value satisfies the predicate. Fails with the last value when the time is up. */
+/** Calls `read` until its value satisfies the predicate. Throws with the last value when the time limit is reached. */
 export async function eventually<T>(read: () => T | Promise<T>, predicate: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + WAIT_TIMEOUT_MS;
   for (;;) {
     const value = await read();
     if (predicate(value)) return value;

@@ -1,9 +1,9 @@
-// The process of FetchServer: fetch handlers by path. It takes its options as JSON and prints messages as lines of JSON.
+// The program of FetchServer: fetch handlers by path. Its argument is JSON, and it prints messages as lines of JSON.
 
-import { dlopen } from "bun:ffi";
 import { heapStats } from "bun:jsc";
 import { writeSync } from "node:fs";
 import { EpollServer, type EpollServerOptions, type FetchHandler, type ServerHandle } from "../../src/index.ts";
+import { killWithParent } from "./kill-with-parent.ts";
 import { pattern } from "./pattern.ts";
 
 export interface FetchServeOptions {
@@ -16,11 +16,9 @@ export interface FetchServeOptions {
 
 const { options = {}, blocks = false, file = "" } = JSON.parse(process.argv[2] ?? "{}") as FetchServeOptions;
 
-const say = (message: object): unknown => writeSync(1, `${JSON.stringify(message)}\n`);
+const print = (message: object): unknown => writeSync(1, `${JSON.stringify(message)}\n`);
 
-// run() blocks, so the process would outlive a killed test run. Have the kernel end it with its parent: prctl(2).
-const PR_SET_PDEATHSIG = 1;
-dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } }).symbols.prctl(PR_SET_PDEATHSIG, 9);
+killWithParent();
 
 const type = (request: Request): string => request.headers.get("content-type") ?? "application/octet-stream";
 
@@ -83,9 +81,9 @@ const handlers: Record<
   },
   /** Reports when the client leaves. */
   async wait(request) {
-    say({ waiting: true });
+    print({ waiting: true });
     await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
-    say({ aborted: true });
+    print({ aborted: true });
     return new Response("too late");
   },
   /** Responds with the memory in use after garbage collection. */
@@ -113,7 +111,7 @@ const handlers: Record<
     }),
 };
 
-/** Errors of handlers, reported at the end: before that, the test may not be reading the output. */
+/** Errors of handlers, reported at the end, because the test may not be reading the output earlier. */
 const thrown = new Set<string>();
 
 const server = new EpollServer({
@@ -124,17 +122,17 @@ const server = new EpollServer({
     return handler?.(request, server, searchParams) ?? new Response("no such page", { status: 404 });
   },
   onError: (error) => void thrown.add(String(error)),
-  onWarning: ({ code, message }) => say({ warning: code, message }),
+  onWarning: ({ code, message }) => print({ warning: code, message }),
 });
 
 const serving = { serving: server.address };
 if (blocks) {
-  server.run(() => say(serving));
+  server.run(() => print(serving));
 } else {
   const stopped = new Promise((resolve) => process.on("SIGTERM", () => resolve(server.stop())));
   await server.start();
-  say(serving);
+  print(serving);
   await stopped;
 }
-say({ ended: { ...server.stats, thrown: [...thrown] } });
+print({ ended: { ...server.stats, thrown: [...thrown] } });
 process.exit(0);

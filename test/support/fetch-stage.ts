@@ -1,4 +1,4 @@
-// A test server with asynchronous handlers: between its iterations, Bun's event loop runs.
+// A test server with asynchronous handlers: Bun's event loop runs between its iterations.
 
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
 import { Stage } from "./server.ts";
@@ -6,7 +6,7 @@ import { Stage } from "./server.ts";
 /** A response that a client has received. */
 export interface ReceivedResponse {
   status: number;
-  /** By lower-case name. */
+  /** By lowercase name. */
   headers: Record<string, string>;
   body: string;
 }
@@ -17,16 +17,16 @@ export class FetchStage extends Stage {
     super({ ...options, fetch });
   }
 
-  /** Runs iterations of both loops until the condition holds; fails after 20,000. */
+  /** Runs iterations of both loops until the condition holds. Throws after 20,000 iterations. */
   async until(isDone: () => boolean): Promise<void> {
     for (let iterations = 0; !isDone(); iterations++) {
-      if (iterations > 20_000) throw new Error(`the condition never held: ${isDone}`);
+      if (iterations > 20_000) throw new Error(`the condition did not become true: ${isDone}`);
       if (!this.server.closed) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  /** Runs a number of iterations of both loops, to test that something does not happen. */
+  /** Runs iterations of both loops, to test that something does not happen. */
   async idle(iterations = 20): Promise<void> {
     for (let i = 0; i < iterations; i++) {
       if (!this.server.closed) this.server.tick(0);

@@ -10,9 +10,9 @@ const events = formatEvents(epoll.poll(1000)).replace(String(here.fileno()), "fd
 for (const each of [here, there, epoll]) each.close();
 
 const server = new EpollServer({ port: 0 });
-const reply = fetch(`http://127.0.0.1:${server.port}/`).then((response) => response.text());
+const response = fetch(`http://127.0.0.1:${server.port}/`).then((response) => response.text());
 let text: string | undefined;
-void reply.then((value) => (text = value));
+void response.then((value) => (text = value));
 while (text === undefined) {
   server.tick(10);
   await Bun.sleep(0);

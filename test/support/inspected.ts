@@ -1,4 +1,4 @@
-// A server under the debugger and the inspector that shows it, both in this process.
+// A server run by the debugger, and the inspector that shows it, both in this process.
 
 import type { EpollServerOptions } from "../../src/index.ts";
 import { Target } from "../../src/tools/debugger/target.ts";
@@ -11,15 +11,16 @@ import { eventually } from "./eventually.ts";
 export interface Inspected extends AsyncDisposable {
   view: LiveView;
   page: InspectorServer;
-  /** The URL of the server under the debugger. */
+  /** The URL of the server that the debugger runs. */
   url: string;
   token: string;
   /** Posts a command with the token. */
   send(command: PageCommand | object, headers?: Record<string, string>): Promise<Response>;
+  /** Waits until the loop is in this state. */
   waitFor(run: LoopState["run"]): Promise<void>;
 }
 
-/** @param pollMs how long epoll_wait blocks at most, and so how long a pause takes at most */
+/** @param pollMs the maximum time that epoll_wait blocks, and thus the maximum time until a pause takes effect */
 export async function inspected(server: EpollServerOptions = {}, pollMs: number = 50): Promise<Inspected> {
   const view = await LiveView.open(({ onSample, onState }) =>
     Target.start({

@@ -1,7 +1,8 @@
-// Clients that send requests without a pause, on new and on kept connections, and count the outcome of each.
+// Clients that send requests continuously, on new and on keep-alive connections, and count the outcomes.
 
 import type { Socket, TCPSocketConnectOptions } from "bun";
 
+/** The numbers of outcomes. */
 export interface Tally {
   /** Requests with a complete 200 response. */
   answered: number;

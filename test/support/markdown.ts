@@ -1,17 +1,17 @@
-// Reads Markdown as the documentation tests need it: code blocks with their annotations, links, and heading anchors.
+// A Markdown reader for the documentation tests: code blocks with their annotations, link targets and heading anchors.
 
 /** A fenced code block. */
 export interface CodeBlock {
   /** The info string: `ts`, `console`, `sh`, … */
   language: string;
-  /** Line of the first line of code, from 0. */
+  /** Index of the first line of code. */
   start: number;
-  /** Line of the closing fence, from 0. */
+  /** Index of the line with the closing fence. */
   end: number;
   code: string;
-  /** What `<!-- test: … -->` before the block says, one entry per comment. */
+  /** The text of the `<!-- test: … -->` comments before the block, one entry each. */
   annotations: string[];
-  /** `<!-- output -->` stands before it: it is what the previous block prints. */
+  /** Whether `<!-- output -->` precedes the block, which is then the output of the previous block. */
   isOutput: boolean;
 }
 
@@ -61,7 +61,7 @@ export function linkTargets(text: string): string[] {
   return [...inline, ...html, ...references].map(([, target = ""]) => target);
 }
 
-/** Returns the anchors of a page's headings, as GitHub makes them. */
+/** Returns the anchors of a page's headings, as GitHub generates them, and its explicit anchors. */
 export function headingAnchors(text: string): Set<string> {
   const anchors = new Set<string>();
   const seen = new Map<string, number>();

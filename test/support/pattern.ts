@@ -1,4 +1,4 @@
-// A reproducible byte pattern of any length, in which misplaced bytes are detected.
+// A reproducible byte pattern of any length, for detecting missing and misplaced bytes.
 
 /** A prime, so that it is not a multiple of any buffer size. */
 const PERIOD = 1_000_003;

@@ -22,8 +22,8 @@ export interface Program {
 const running = new Set<Bun.Subprocess>();
 
 /**
- * Kills all programs that a test has started. Every test file that starts programs passes it to `afterEach`: an `afterEach`
- * here would apply to the first file only.
+ * Kills all programs that a test has started. Every test file that starts programs passes this function to `afterEach`:
+ * an `afterEach` in this file would apply only to the first test file.
  */
 export async function endPrograms(): Promise<void> {
   for (const child of running) child.kill("SIGKILL");
@@ -31,7 +31,7 @@ export async function endPrograms(): Promise<void> {
   running.clear();
 }
 
-/** Starts a program; `bun` stands for the Bun that runs the tests. */
+/** Starts a program. `bun` means the Bun that runs the tests. */
 export function start(
   command: string[],
   { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string | undefined> } = {},
@@ -87,7 +87,7 @@ export function start(
   }
 
   async function read(stream: ReadableStream<Uint8Array>, to: "stdout" | "stderr"): Promise<void> {
-    await undefined; // until `program` is initialized
+    await undefined; // lets `program` be initialized first
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       program[to] += decoder.decode(bytes, { stream: true });

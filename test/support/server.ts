@@ -1,9 +1,9 @@
-// An EpollServer in this process, run iteration by iteration, with clients in the same thread, so that every run is the same.
+// An EpollServer run one iteration at a time, with clients in the same thread, so that every run is the same.
 
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { EpollServer, type EpollServerOptions, IPPROTO_TCP, Socket, TCP_NODELAY } from "../../src/index.ts";
 
-/** A clock that only moves when the test sets `ms`. */
+/** A clock that advances only when the test sets `ms`. */
 export class StillClock {
   ms: number = 1_000_000;
   now = (): number => this.ms;
@@ -16,7 +16,7 @@ export function sysWith(replace: (host: Syscalls) => Partial<Syscalls>): Syscall
   return { ...host, ...replace(host) };
 }
 
-/** A server on 127.0.0.1 that is driven by `tick`, and its clients. Disposing of it closes all of them. */
+/** A server on 127.0.0.1 that runs by `tick`, and its clients. Disposing of it closes all of them. */
 export class Stage implements Disposable {
   readonly server: EpollServer;
   readonly clock: StillClock = new StillClock();
@@ -30,7 +30,7 @@ export class Stage implements Disposable {
     );
   }
 
-  /** Connects a client, optionally from a certain address, and sends `text`. */
+  /** Connects a client, optionally from a given address, and sends `text`. */
   client(text = "", from = ""): Socket {
     const socket = new Socket();
     this.#clients.push(socket);
@@ -41,12 +41,12 @@ export class Stage implements Disposable {
     return socket;
   }
 
-  /** Runs iterations until there is nothing left to do. */
+  /** Runs iterations until three in a row have no events. */
   settle(): void {
     for (let quiet = 0; quiet < 3 && !this.server.closed;) quiet = this.server.tick(1) === 0 ? quiet + 1 : 0;
   }
 
-  /** Runs iterations until what the client has received matches. Throws after 10000 iterations. */
+  /** Runs iterations until the text that the client has received matches. Throws after 10,000 iterations. */
   receive(client: Socket, until: RegExp): string {
     let text = "";
     for (let iterations = 0; iterations < 10_000; iterations++) {
@@ -56,10 +56,10 @@ export class Stage implements Disposable {
       if (bytes?.length === 0) throw new Error(`closed after ${JSON.stringify(text.slice(-200))}`);
       if (!this.server.closed) this.server.tick(bytes === null ? 1 : 0);
     }
-    throw new Error(`received ${JSON.stringify(text.slice(-200))}, and not ${until}`);
+    throw new Error(`received ${JSON.stringify(text.slice(-200))}, which does not match ${until}`);
   }
 
-  /** Returns how the server has closed the connection, "end" or "reset"; or "open". */
+  /** Returns whether the connection is open, closed by the server ("end") or reset by it. */
   fate(client: Socket): "end" | "reset" | "open" {
     try {
       for (;;) {

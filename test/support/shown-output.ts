@@ -1,6 +1,6 @@
-// Makes two runs of one program comparable: fds, ports, pids, times and dates are different each time.
+// Makes the outputs of two runs of a program comparable: fds, ports, pids, times and dates differ each time.
 
-/** Returns the text with everything that differs from run to run replaced. */
+/** Replaces everything that differs from run to run. */
 export function normalizeOutput(text: string): string {
   return nameFds(
     text

@@ -9,17 +9,15 @@ import { AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, SOCK_DGRAM, SOCK_STREAM
 import { Epoll } from "../../src/io/epoll.ts";
 import { ErrnoError } from "../../src/kernel/errors.ts";
 import { Socket } from "../../src/io/socket.ts";
+import { WAIT_TIMEOUT_MS } from "./eventually.ts";
 import { openFds } from "./fds.ts";
 
 export type Kind = "AF_INET" | "AF_INET6" | "AF_UNIX path" | "AF_UNIX abstract";
 export const kinds: readonly Kind[] = ["AF_INET", "AF_INET6", "AF_UNIX path", "AF_UNIX abstract"];
 
-/** Time limit after which a test that waits for a state fails. */
-const TIMEOUT_MS = 20_000;
-
 let places = 0;
 
-/** Addresses to which sockets of one kind can be bound: on loopback, in a temporary directory, or unique abstract names. */
+/** Addresses that sockets of one kind can be bound to: on loopback, in a temporary directory, or abstract names. */
 export class Place implements Disposable {
   readonly kind: Kind;
   readonly family: number;
@@ -31,7 +29,7 @@ export class Place implements Disposable {
     this.family = kind === "AF_INET" ? AF_INET : kind === "AF_INET6" ? AF_INET6 : AF_UNIX;
   }
 
-  /** Returns an unused address: a free port, a new path or a new name. */
+  /** Returns an unused address: port 0, a new path or a new name. */
   fresh(): AddressLike {
     if (this.kind === "AF_INET") return { address: "127.0.0.1", port: 0 };
     if (this.kind === "AF_INET6") return { address: "::1", port: 0 };
@@ -58,6 +56,7 @@ export class Place implements Disposable {
     }
   }
 
+  /** Creates a listening socket. */
   listening(backlog?: number, type: number = SOCK_STREAM): Socket {
     const socket = this.bound(type);
     socket.listen(backlog);
@@ -104,8 +103,8 @@ export class Pair implements Disposable {
 
 /** Waits until epoll reports an event of `mask` (or an error) for the socket, and returns the events. */
 export function until(socket: Socket, mask: number): number {
-  const events = poll(socket, mask, TIMEOUT_MS);
-  if (events === 0) throw new Error(`no event within ${TIMEOUT_MS} ms`);
+  const events = poll(socket, mask, WAIT_TIMEOUT_MS);
+  if (events === 0) throw new Error(`no event within ${WAIT_TIMEOUT_MS} ms`);
   return events;
 }
 
@@ -138,7 +137,7 @@ export function eventually<T>(socket: Socket, receive: () => T | null): T {
   }
 }
 
-/** Receives exactly `size` bytes of a stream, or fewer if it ends before. */
+/** Receives exactly `size` bytes of a stream, or fewer if it ends earlier. */
 export function receiveAll(socket: Socket, size: number): Uint8Array {
   const all = new Uint8Array(size);
   let filled = 0;
@@ -186,11 +185,12 @@ export function failure(call: () => unknown): [code: string, syscall: string] {
   return [code, syscall];
 }
 
+/** Decodes UTF-8. Returns null and undefined unchanged. */
 export function text(bytes: Uint8Array | undefined | null): string | null | undefined {
   return bytes && new TextDecoder().decode(bytes);
 }
 
-/** Returns bytes of a fixed pattern in which neighboring bytes differ, from offset `start`. */
+/** Returns `length` bytes of a fixed pattern, starting at offset `start`, in which neighboring bytes differ. */
 export function pattern(length: number, start = 0): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = byteAt(start + i);
@@ -215,8 +215,8 @@ export function everySocketIsClosed(): void {
 }
 
 /**
- * Returns a port that is currently free at all of the addresses. A port that is free at one address can be in use by a client
- * at another, or in TIME_WAIT.
+ * Returns a port that is currently free at all of the addresses. A port that is free at one address can be in use at
+ * another, by a client or in TIME_WAIT.
  */
 export function freePort(...addresses: readonly [string, ...string[]]): number {
   for (;;) {

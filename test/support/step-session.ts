@@ -1,4 +1,4 @@
-// Runs a session of epoll-hello --step through a pipe.
+// Runs sessions of epoll-hello --step with commands from a pipe.
 
 import { expect } from "bun:test";
 import { cli, run } from "./programs.ts";
@@ -10,13 +10,13 @@ interface SessionResult {
   code: number;
 }
 
-/** Types commands into `--step` on an own port. `flags` may also be `replay FILE --step`. */
+/** Runs `--step` on a free port with these commands as input. `flags` may also be `replay FILE --step`. */
 export async function session(commands: string[], ...flags: string[]): Promise<SessionResult> {
   const isReplay = flags[0] === "replay";
   return await typedInto(commands, isReplay ? flags : ["--step", "--host", "127.0.0.1", "--port", "0", ...flags]);
 }
 
-/** Types commands into epoll-hello with exactly these arguments. */
+/** Runs epoll-hello with exactly these arguments and with these commands as input. */
 export async function typedInto(commands: string[], args: string[]): Promise<SessionResult> {
   const typed = commands.map((line) => `${line}\n`).join("");
   const script = `printf %s ${shellQuote(typed)} | "$0" "$@"`;
@@ -27,8 +27,8 @@ export async function typedInto(commands: string[], args: string[]): Promise<Ses
 }
 
 /**
- * Replaces what differs from run to run: the fds of the listener by L, of the first connection by C and of the epoll instance by EP,
- * addresses by HERE, and dates.
+ * Replaces everything that differs from run to run: the fd of the listener with L, of the first connection with C and of
+ * the epoll instance with EP, addresses with HERE, and dates with NOW.
  */
 export function withStableNames(stdout: string): string {
   const names: [string | undefined, string][] = [

@@ -1,4 +1,4 @@
-// Bridge threads of this process, to check that a test leaves none running.
+// The bridge threads of this process, to check that a test leaves none running.
 
 import { expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -20,14 +20,14 @@ export function countBridgeThreads(): number {
 /** All signals except SIGKILL, SIGSTOP and those that libc reserves for itself. */
 const ALL = 0xffffffffffffffffn & ~((1n << 8n) | (1n << 18n) | (1n << 31n) | (1n << 32n) | (1n << 33n));
 
-/** Runs `body` and asserts that it leaves neither an fd nor a bridge thread. */
+/** Runs `body` and asserts that it leaves no fd open and no bridge thread running. */
 export async function leavesNothing(body: () => unknown): Promise<void> {
   await expectBridgeThreads(0);
   await leavesNoFd(body);
   await expectBridgeThreads(0);
 }
 
-/** Waits for and asserts the number of bridge threads: a thread that was joined is still listed for a moment. */
+/** Asserts the number of bridge threads, after waiting: a thread that was joined is still listed for a moment. */
 export async function expectBridgeThreads(count: number): Promise<void> {
   for (let i = 0; countBridgeThreads() > count && i < 5_000; i++) await Bun.sleep(1);
   expect(countBridgeThreads()).toBe(count);

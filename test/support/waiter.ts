@@ -1,4 +1,4 @@
-// A program that waits in Epoll.poll: prints the fd of its epoll instance, waits, then prints a report as JSON.
+// The program of Waiter: prints the fd of its epoll instance, waits in Epoll.poll, then prints a report as JSON.
 
 import { constants, openSync } from "node:fs";
 import { EFD_NONBLOCK } from "../../src/kernel/constants.ts";
@@ -18,9 +18,9 @@ const epoll = new Epoll(undefined, {
   },
 });
 if (fifo !== undefined) epoll.register(openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK), mask);
-host.signal_catch(signal, host.eventfd(0, EFD_NONBLOCK));
+host.signal_catch(signal, host.eventfd(0, EFD_NONBLOCK), 0);
 
-console.log(`waits on ${epoll.fileno()}`);
+console.log(`waiting on ${epoll.fileno()}`);
 const start = Bun.nanoseconds();
 const masks = epoll.poll(timeoutMs).map(([, mask]) => mask);
 const elapsedMs = (Bun.nanoseconds() - start) / 1e6;

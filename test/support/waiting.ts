@@ -1,14 +1,14 @@
-// Starts another process that waits in Epoll.poll, detects when it is blocked, interrupts it and reads its report.
+// class Waiter: another process that waits in Epoll.poll, which can be interrupted while it is blocked.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TIMEOUT_MS } from "./descriptors.ts";
+import { eventually } from "./eventually.ts";
 import { type Program, start } from "./programs.ts";
 
 const SIGUSR1 = 10;
 
 export interface WaiterOptions {
-  /** The path of a FIFO whose read end is watched; default: nothing is watched. */
+  /** The path of a FIFO whose read end is watched. Default: none. */
   fifo?: string;
   /** The mask that the FIFO is registered with. */
   mask?: number;
@@ -27,7 +27,7 @@ export interface WaiterReport {
   elapsedMs: number;
   /** The timeout and the result of each epoll_wait. */
   waits: { timeoutMs: number; n: number }[];
-  /** How often SIGUSR1 was caught. */
+  /** The number of times SIGUSR1 was caught. */
   signals: number;
 }
 
@@ -41,36 +41,37 @@ export class Waiter {
     this.#epfd = epfd;
   }
 
+  /** Starts the process, and waits until it is blocked. */
   static async start(options: WaiterOptions): Promise<Waiter> {
     const argument: WaiterArgument = { ...options, signal: SIGUSR1 };
     const program = start(["bun", join(import.meta.dir, "waiter.ts"), JSON.stringify(argument)]);
-    const [, epfd] = await program.output(/waits on (\d+)/);
+    const [, epfd] = await program.output(/waiting on (\d+)/);
     const waiter = new Waiter(program, Number(epfd));
-    await waiter.blocks();
+    await waiter.waitUntilBlocked();
     return waiter;
   }
 
   /** Waits until the process is blocked in epoll_wait on its epoll instance, or has exited. */
-  async blocks(): Promise<void> {
+  async waitUntilBlocked(): Promise<void> {
     const { pid } = this.#program;
-    await eventually(() => {
-      const [call = "", argument] = readProcFile(pid, `task/${pid}/syscall`)?.split(" ") ?? [];
-      return call === "" || (WAIT_CALLS.has(call) && Number(argument) === this.#epfd);
-    });
+    await eventually(
+      () => readProcFile(pid, `task/${pid}/syscall`)?.split(" ") ?? [],
+      ([call = "", argument]) => call === "" || (WAIT_CALLS.has(call) && Number(argument) === this.#epfd),
+    );
   }
 
   /** Sends SIGUSR1 and waits until the process has caught it and waits again, or has exited. */
   async interrupt(): Promise<void> {
     const { pid } = this.#program;
     if (readProcFile(pid, "status") !== undefined) process.kill(pid, SIGUSR1);
-    await eventually(() => {
-      const [, pending] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readProcFile(pid, "status") ?? "") ?? [];
-      return pending === undefined || (BigInt(`0x${pending}`) & (1n << BigInt(SIGUSR1 - 1))) === 0n;
-    });
-    await this.blocks();
+    await eventually(
+      () => /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readProcFile(pid, "status") ?? "")?.[1],
+      (pending) => pending === undefined || (BigInt(`0x${pending}`) & (1n << BigInt(SIGUSR1 - 1))) === 0n,
+    );
+    await this.waitUntilBlocked();
   }
 
-  /** Waits for the exit of the process and returns its report. */
+  /** Waits until the process exits, and returns its report. */
   async report(): Promise<WaiterReport> {
     const [line] = await this.#program.output(/^\{.*\}$/m);
     await this.#program.exited;
@@ -88,13 +89,5 @@ function readProcFile(pid: number, file: string): string | undefined {
   } catch (error) {
     if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
-  }
-}
-
-/** Waits until the condition holds. */
-async function eventually(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + TIMEOUT_MS; !condition();) {
-    if (performance.now() > deadline) throw new Error("timed out waiting for another process");
-    await new Promise(setImmediate);
   }
 }

@@ -1,9 +1,8 @@
-// epoll-hello --workers from outside: its processes, and the totals that it prints.
+// epoll-hello --workers observed from outside: its processes, and the totals that it prints.
 
 import { readFileSync } from "node:fs";
+import { WAIT_TIMEOUT_MS } from "./eventually.ts";
 import { cli, type Program, start } from "./programs.ts";
-
-const WAIT_TIMEOUT_MS = 20_000;
 
 export interface WorkersProgram {
   /** The supervisor. */
@@ -11,7 +10,7 @@ export interface WorkersProgram {
   port: number;
   /** The pids of the workers. */
   pids(): number[];
-  /** Makes the supervisor print its report, and returns the cells of each line by column. */
+  /** Makes the supervisor print its report, and returns the cells of each row by column name. */
   report(): Promise<Record<string, string>[]>;
 }
 
@@ -47,7 +46,7 @@ export async function workersOf(program: Program): Promise<WorkersProgram> {
   };
 }
 
-/** Columns are separated by two spaces, and right-aligned. */
+/** Returns the cells of each row by column name. Columns are right-aligned and separated by two spaces. */
 function cellsOf(lines: string[]): Record<string, string>[] {
   const [header = "", ...rows] = lines;
   const columns = [...header.matchAll(/\S+( \S+)*/g)].map((match, i, all) => ({
@@ -58,6 +57,7 @@ function cellsOf(lines: string[]): Record<string, string>[] {
   return rows.map((row) => Object.fromEntries(columns.map(({ name, from, to }) => [name, row.slice(from, to).trim()])));
 }
 
+/** Returns the pids of a process's children. */
 export function childrenOf(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
@@ -66,7 +66,7 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** Whether a process exists, and is not a zombie. */
+/** Returns whether a process exists and is not a zombie. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -76,9 +76,9 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Polls until the condition holds; throws if it does not within `WAIT_TIMEOUT_MS`.
+ * Polls until the condition holds.
  *
- * @param state what the error shows as the last state
+ * @param state returns the state that the error shows if the condition does not become true
  */
 export async function waitUntil(condition: () => boolean | Promise<boolean>, state?: () => unknown): Promise<void> {
   for (const deadline = performance.now() + WAIT_TIMEOUT_MS; !(await condition());) {

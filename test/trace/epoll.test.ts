@@ -44,7 +44,7 @@ test("reports every system call of an Epoll, including those that fail", () =>
     ]);
   }));
 
-test("does not warn about progress in the trace of an Epoll, which has no transfers", () => {
+test("does not warn about missing progress in the trace of an Epoll, which has no transfers", () => {
   const events: TraceEvent[] = [];
   using epoll = new Epoll({ trace: { listener: (event) => events.push(event), slowMs: 10_000 } });
   using event = new EventFd();

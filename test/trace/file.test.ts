@@ -1,4 +1,4 @@
-// Trace files: what was written is read back, older versions are converted, and incomplete files are rejected with the line.
+// Trace files: reading back what was written, converting version 1, and rejecting incomplete files.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -38,8 +38,8 @@ test("rejects what is not a complete trace, with the line and the reason", () =>
     [[first, "[]"], "f, line 2: not a trace event"],
     [[first, '{"type":"wait"}'], "f, line 2: not a trace event"],
     [[second], 'f is not a complete trace: the "begin" event is missing'],
-    [[withVersion("99")], "f is a trace of version 99; versions 1 and 2 can be read"],
-    [[withVersion('"new"')], "f is a trace of an unknown version; versions 1 and 2 can be read"],
+    [[withVersion("99")], "f is a trace of version 99; versions 1 and 2 are supported"],
+    [[withVersion('"new"')], "f is a trace of an unknown version; versions 1 and 2 are supported"],
     [[first, ...rest], "f, line 2: expected event 2, found event 3; lines of the trace are missing or duplicated"],
     [[first, second, second], "f, line 3: expected event 3, found event 2"],
     [[first, second.slice(0, -5)], "f, line 2: not valid JSON"],

@@ -1,4 +1,4 @@
-// interestList, compareInterest, inspectFd and explainReadiness, on real sockets in all states that matter.
+// interestList, compareInterest, inspectFd and explainReadiness, on real sockets in all relevant states.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import {

@@ -1,4 +1,4 @@
-// The trace of a server under start(): Bun's event loop waits instead of epoll_wait, and handlers continue between iterations.
+// The trace of a server after start(): the thread waits in Bun's event loop, and handlers continue between iterations.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
@@ -20,7 +20,7 @@ async function traced(options: EpollServerOptions, use: (server: EpollServer) =>
 const of = <Type extends TraceEvent["type"]>(events: TraceEvent[], type: Type) =>
   events.filter((event): event is Extract<TraceEvent, { type: Type }> => event.type === type);
 
-test("attributes the time of a handler that waits for a timer to Bun's event loop, not to an fd", () =>
+test("attributes the time that a handler waits for a timer to Bun's event loop, not to an fd", () =>
   leavesNoFd(async () => {
     const handler = async (): Promise<Response> => {
       await Bun.sleep(SLEEP_MS);
@@ -40,7 +40,7 @@ test("attributes the time of a handler that waits for a timer to Bun's event loo
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
   }));
 
-test("ends each iteration once, before Bun's event loop gets the thread", async () => {
+test("ends each iteration once, before the thread returns to Bun's event loop", async () => {
   const events = await traced({ response: "hello" }, async ({ url }) => {
     for (let i = 0; i < 5; i++) expect((await fetch(url)).status).toBe(200);
   });
@@ -52,7 +52,7 @@ test("ends each iteration once, before Bun's event loop gets the thread", async 
   for (const { awayUs } of others) expect(awayUs).toBeGreaterThanOrEqual(0);
 });
 
-test("reports the state after a response that is sent between iterations immediately", async () => {
+test("immediately reports the state change after a response that is sent between iterations", async () => {
   let events: TraceEvent[] = [];
   const released = Promise.withResolvers<void>();
   const isIdle = Promise.withResolvers<void>();

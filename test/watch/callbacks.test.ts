@@ -111,7 +111,7 @@ test("reports EPOLLHUP even if it is not requested", () =>
     ours.close();
   }));
 
-test("does not call back after close, not even in the same iteration", () =>
+test("does not call the callback after close, not even in the same iteration", () =>
   leavesNothing(async () => {
     const pairs = Array.from({ length: 20 }, () => socketpair());
     let calls = 0;
@@ -128,7 +128,7 @@ test("does not call back after close, not even in the same iteration", () =>
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("does not deliver an event of a closed fd to a new watch on the same number", () =>
+test("does not deliver an event of a closed fd to a new watch of the same fd number", () =>
   leavesNothing(async () => {
     const pairs = Array.from({ length: 10 }, () => socketpair());
     const received: number[] = [];
@@ -137,7 +137,7 @@ test("does not deliver an event of a closed fd to a new watch on the same number
       watch(ours, EPOLLIN, () => {
         ours.recv(10);
         if (replaced !== undefined) return;
-        // The event of the other socket is in the same batch; its number is reused before that event is handled.
+        // The event of the other socket is in the same batch, and its fd is reused before that event is dispatched.
         const other = pairs.findLast(([socket]) => socket !== ours && !socket.closed) as (typeof pairs)[number];
         const fd = other[0].fileno();
         watchers[pairs.indexOf(other)]?.close();
@@ -172,7 +172,7 @@ test("timers, promises, fetch and Bun.serve run alongside a watch whose fd is al
     await server.stop(true);
     ours.close();
     peer.close();
-    await runIterations(5); // Bun closes its own fds a little later
+    await runIterations(5); // Bun closes the fds of the server a little later
   }));
 
 test("watches an Epoll like any other fd", () =>
@@ -203,7 +203,7 @@ test("many watches share one thread and a few fds", () =>
     for (const socket of pairs.flat()) socket.close();
   }));
 
-test("rejects an fd that cannot be watched, and leaves nothing open", () =>
+test("rejects fds that cannot be watched and invalid arguments, and leaves nothing open", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const { openSync, closeSync } = await import("node:fs");

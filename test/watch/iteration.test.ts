@@ -24,7 +24,7 @@ test("each step waits until the fd is ready, and leaving the loop closes the wat
     peer.close();
   }));
 
-test("between two steps nothing is watched, and at most one event is kept", () =>
+test("between steps the fd is not watched, and at most one event is kept", () =>
   leavesNothing(async () => {
     const [ours, peer] = socketpair();
     const iterator = watch(ours, EPOLLIN | EPOLLOUT)[Symbol.asyncIterator]();

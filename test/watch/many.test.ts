@@ -1,4 +1,4 @@
-// Many watches and many wake-ups: no event is lost or stale, and Bun's event loop is not starved.
+// Many watches and many wake-ups: no event is lost or stale, and the rest of Bun's event loop is not starved.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../src/kernel/constants.ts";
@@ -10,7 +10,7 @@ import { runIterations, settled, until } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-/** Some wake-ups involve the bridge thread. For more of them: WAKE_UPS=1000000 bun test test/watch/many.test.ts */
+/** For more wake-ups, run WAKE_UPS=1000000 bun test test/watch/many.test.ts */
 const WAKE_UPS = Number(process.env["WAKE_UPS"] ?? scaled(5_000, 20_000));
 const MANY = 10_000;
 /** Maximum number of callbacks in one iteration. */
@@ -78,7 +78,7 @@ test(
         if (sent % 5_000 === 0) Bun.gc(true);
         random = (random * 1_103_515_245 + 12_345) & 0x7fffffff;
         const way = (random >>> 16) % 100;
-        // Immediately; in the next iteration; while it is re-armed; after that; after the watch was reopened.
+        // Immediately, in the next iteration, while the bridge is re-armed, after that, or after reopening the watch.
         if (way < 20) send();
         else if (way < 50) setImmediate(send);
         else if (way < 80) setImmediate(() => setImmediate(send));
@@ -121,6 +121,7 @@ test("1,000 short-lived connections with a watch each leave nothing open", () =>
     expect(echoed).toBe(1000);
   }));
 
+/** Receives from the peer with this fd. */
 function drain(pairs: [Socket, Socket][], fd: number): void {
   pairs.find(([, peer]) => peer.fileno() === fd)?.[1].recv(10);
 }

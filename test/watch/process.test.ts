@@ -1,4 +1,4 @@
-// watch() and start() in a process: what keeps it alive, uncaught exceptions, exit, and terminated Workers.
+// watch() and start() in a process: keeping it alive, uncaught exceptions, exit, and terminated Workers.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../support/children.ts";
@@ -14,6 +14,14 @@ const prelude = `
   const print = (text) => require("node:fs").writeSync(1, text + "\\n");
 `;
 
+/** Longer than it takes a process to exit, on any machine. */
+const LONG_MS = 30_000;
+
+/** A timer that keeps no process alive, and reports that one is after all. */
+function aliveAfter(ms: number, action: string): string {
+  return `setTimeout(() => { print("alive"); ${action} }, ${ms}).unref();`;
+}
+
 /** Runs a program. Returns its output and its exit code. */
 async function outputOf(code: string): Promise<[stdout: string, code: number]> {
   const { stdout, stderr, code: exitCode } = await run(["bun", "-e", prelude + code]);
@@ -21,11 +29,12 @@ async function outputOf(code: string): Promise<[stdout: string, code: number]> {
 }
 
 test("an open watch keeps the process alive unless unref'd, whether it is idle or always ready", async () => {
-  const alive = `setTimeout(() => { print("alive"); watcher.close(); }, 50).unref();`;
+  const alive = aliveAfter(50, "watcher.close()");
+  const neverAlive = aliveAfter(LONG_MS, "");
   expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
   expect(await outputOf(`const watcher = watch(ours, EPOLLOUT, () => {}); ${alive}`)).toEqual(["alive\n", 0]);
-  expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
-  expect(await outputOf(`const watcher = watch(ours, EPOLLOUT, () => {}).unref(); ${alive}`)).toEqual(["", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}).unref(); ${neverAlive}`)).toEqual(["", 0]);
+  expect(await outputOf(`const watcher = watch(ours, EPOLLOUT, () => {}).unref(); ${neverAlive}`)).toEqual(["", 0]);
   expect(await outputOf(`const watcher = watch(ours, EPOLLIN, () => {}).unref().ref(); ${alive}`)).toEqual([
     "alive\n",
     0,
@@ -60,10 +69,9 @@ test("a pending iteration keeps the process alive", async () => {
 
 test("a started server keeps the process alive until it stops, unless unref'd", async () => {
   const server = `const server = new EpollServer({ hostname: "127.0.0.1" }); await server.start();`;
-  const alive = `setTimeout(() => { print("alive"); server.stop(); }, 50).unref();`;
-  expect(await outputOf(`${server} ${alive}`)).toEqual(["alive\n", 0]);
-  expect(await outputOf(`${server} server.unref(); ${alive}`)).toEqual(["", 0]);
-  expect(await outputOf(`${server} server.unref().ref(); ${alive}`)).toEqual(["alive\n", 0]);
+  expect(await outputOf(`${server} ${aliveAfter(50, "server.stop()")}`)).toEqual(["alive\n", 0]);
+  expect(await outputOf(`${server} server.unref(); ${aliveAfter(LONG_MS, "")}`)).toEqual(["", 0]);
+  expect(await outputOf(`${server} server.unref().ref(); ${aliveAfter(50, "server.stop()")}`)).toEqual(["alive\n", 0]);
 });
 
 test("an exception in a callback is reported as uncaught and affects no other watch", async () => {
@@ -94,7 +102,7 @@ test("watch and start fail with EMFILE at the fd limit, leak nothing, and succee
     const count = () => readdirSync("/proc/self/fd").length;
     const [ours] = socketpair();
     const server = new EpollServer({ hostname: "127.0.0.1" });
-    watch(ours, EPOLLIN, () => {}).close(); // makes Bun open the fds of its own loop
+    watch(ours, EPOLLIN, () => {}).close(); // makes Bun open the fds of its event loop
     await Bun.sleep(20);
     const before = count();
     const codes = [];
@@ -151,7 +159,7 @@ test("terminating a Worker ends its thread and closes its fds, and watches of ot
     const watcher = watch(ours, EPOLLOUT, () => void calls++);
     let ports = [];
     let fds = 0;
-    for (let i = 0; i < ${scaled(20, 60)}; i++) {
+    for (let i = 0; i < ${scaled(10, 60)}; i++) {
       if (i === 5) fds = readdirSync("/proc/self/fd").length; // by now Bun has opened its own fds
       const worker = new Worker(source);
       ports.push(await new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data))));

@@ -8,7 +8,7 @@ import { runIterations, settled } from "../support/event-loop.ts";
 
 setDefaultTimeout(60_000);
 
-/** For more runs: RUNS=100000 bun test test/watch/random-sequences.test.ts */
+/** For more runs, run RUNS=100000 bun test test/watch/random-sequences.test.ts */
 const RUNS = Number(process.env["RUNS"] ?? 150);
 const SLOTS = 4;
 
@@ -32,7 +32,7 @@ const commands = {
   open(slot: Slot) {
     if (slot.watcher !== undefined) return;
     const watcher = watch(slot.ours, (slot.mask = EPOLLIN), () => {
-      expect(slot.watcher).toBe(watcher); // not a closed one
+      expect(slot.watcher).toBe(watcher); // a closed watch is not called
       slot.received += slot.ours.recv(100)?.length ?? 0;
     });
     slot.watcher = watcher;

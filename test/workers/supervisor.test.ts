@@ -77,7 +77,7 @@ test("resets the restart delay once a worker has served for resetMs", () =>
 test("serves a client that waits during a restart, and keeps the totals of the crashed worker", () =>
   withSupervisor({ reportIntervalMs: 5 }, async ({ supervisor, port }) => {
     using before = new Client(at(port), request("/"));
-    expect(before.reply().status).toBe(200);
+    expect(before.readResponse().status).toBe(200);
     await waitUntil(() => supervisor.totals.requests === 1); // the worker has reported it
     using crashing = new Client(at(port), request("/die"));
     expect(crashing.fate()).toMatch(/end|reset/);
@@ -131,6 +131,6 @@ test("restart() keeps the current workers if a new one exits before it is servin
     ]);
     expect(await pids()).toEqual(before);
     using client = new Client(at(port), request("/"));
-    expect(client.reply().status).toBe(200);
+    expect(client.readResponse().status).toBe(200);
   });
 });

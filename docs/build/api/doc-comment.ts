@@ -26,7 +26,7 @@ const EMPTY: DocComment = {
   isInternal: false,
 };
 
-/** Returns the doc comment of a declaration. A variable's belongs to the statement that declares it. */
+/** Returns the doc comment of a declaration. For a variable, it belongs to the statement that declares it. */
 export function docCommentOf(node: Node): DocComment {
   const owner = Node.isVariableDeclaration(node) ? node.getVariableStatement() : node;
   if (owner === undefined || !Node.isJSDocable(owner)) return EMPTY;
@@ -34,7 +34,7 @@ export function docCommentOf(node: Node): DocComment {
   return text === undefined ? EMPTY : parseDocComment(text);
 }
 
-/** Parses a doc comment, slashes and stars included. */
+/** Parses a doc comment, including its comment delimiters. */
 export function parseDocComment(comment: string): DocComment {
   const lines = comment
     .replace(/^\/\*\*/, "")
@@ -46,7 +46,7 @@ export function parseDocComment(comment: string): DocComment {
   return doc;
 }
 
-/** Splits the lines at those that begin with a tag; code fences are left alone. */
+/** Splits the lines at those that begin with a tag, except within code fences. */
 function sections(lines: readonly string[]): [tag: string, body: string][] {
   const result: { tag: string; lines: string[] }[] = [{ tag: "", lines: [] }];
   let isInFence = false;

@@ -1,7 +1,7 @@
 // Generates the API reference, docs/api, from the doc comments of the package's exports.
 //
-//   bun docs/build/api/main.ts            writes it
-//   bun docs/build/api/main.ts --check    fails if the files there differ
+//   bun docs/build/api/main.ts            writes the files
+//   bun docs/build/api/main.ts --check    fails if the files are out of date
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,16 +1,16 @@
 // The pages of the API reference, and which source files' exports each of them documents.
 
 export interface Page {
-  /** Below docs/api. */
+  /** The path below docs/api. */
   file: string;
   title: string;
-  /** What the page is about, as Markdown. */
+  /** A sentence about the page, as Markdown. */
   intro: string;
-  /** The guide for the same subject, below docs; left out if there is none. */
+  /** The guide to the same subject, as a path below docs, if there is one. */
   guide?: string;
   /** The specifier that its exports are imported from. */
   module: string;
-  /** Source files and folders below src. If several pages match a file, the longest match decides. */
+  /** Source files and folders below src. If several pages match a file, it belongs to the page with the longest match. */
   sources: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export const PAGES: readonly Page[] = [
   {
     file: "socket.md",
     title: "Sockets",
-    intro: "Non-blocking TCP, UDP and Unix domain sockets: socket(7), with the method names of Python's `socket`.",
+    intro: "Non-blocking TCP, UDP and unix sockets: socket(7), with the method names of Python's `socket`.",
     guide: "sockets.md",
     module: "epoll-hello",
     sources: ["io/socket", "kernel/address", "kernel/control-messages", "kernel/tcp-info"],
@@ -51,7 +51,7 @@ export const PAGES: readonly Page[] = [
   {
     file: "server.md",
     title: "The server",
-    intro: "A server for HTTP/1.1, or for a protocol of your own, on one epoll loop.",
+    intro: "A server for HTTP/1.1, or for your own protocol, on one epoll loop.",
     guide: "server.md",
     module: "epoll-hello",
     sources: ["server", "protocols", "workers"],

@@ -18,13 +18,13 @@ export interface Entry {
   page: Page;
   /** Several for overloads. */
   declarations: ExportedDeclarations[];
-  /** Whether programs can import it by name; if not, it is a type that an exported one refers to. */
+  /** Whether programs can import it by name. If not, it is a type that an export refers to. */
   isExported: boolean;
 }
 
 export type Property = PropertyDeclaration | GetAccessorDeclaration;
 
-/** Collects what the entry points export. Fails if an export belongs to no page. */
+/** Collects the exports of the entry points. Throws if one belongs to no page. */
 export class Reference {
   readonly #root: string;
   /** By module specifier, then by name. */
@@ -45,7 +45,7 @@ export class Reference {
     for (const page of PAGES) this.#addAnchors(page);
   }
 
-  /** Returns what a page documents: classes, functions, values, then types in the order in which those refer to them. */
+  /** Returns the entries of a page: classes, functions, values, then types in the order in which they are first mentioned. */
   entriesOf(page: Page): Entry[] {
     const entries = [...(this.#entries.get(page.module)?.values() ?? [])].filter((entry) => entry.page === page);
     const ordered = new Set(entries.filter((entry) => !isType(entry)).toSorted((a, b) => kindRank(a) - kindRank(b)));
@@ -73,7 +73,7 @@ export class Reference {
     const [first] = declarations;
     const source = first === undefined ? "" : this.#sourceOf(first);
     const page = pageFor(source);
-    if (page === undefined) throw new Error(`${name} of src/${source} is on no page: see docs/build/api/pages.ts`);
+    if (page === undefined) throw new Error(`${name} of src/${source} belongs to no page: see docs/build/api/pages.ts`);
     if (this.#entries.get(module)?.has(name) === true) return;
     this.#entries.get(module)?.set(name, { name, page, declarations, isExported });
   }
@@ -120,7 +120,7 @@ export class Reference {
   }
 }
 
-/** The part of a class that the reference shows below a heading of its own: its constructor, or a method. */
+/** A part of a class that has its own heading in the reference: its constructor, or a method. */
 export interface Member {
   name: string;
   heading: string;
@@ -164,7 +164,7 @@ export function propertiesOf(declaration: ClassDeclaration): Property[] {
   );
 }
 
-/** A class, and those of its base classes that are not exported from the package. */
+/** Returns a class, and those of its base classes that the package does not export. */
 function lineage(declaration: ClassDeclaration): ClassDeclaration[] {
   const base = declaration.getBaseClass();
   if (base === undefined || base.getSourceFile().isInNodeModules() || isExportedByIndex(base)) return [declaration];
@@ -199,7 +199,7 @@ function isPublic(node: Node): boolean {
   return !docCommentOf(node).isInternal;
 }
 
-/** The names of types in the public part of a declaration. */
+/** Returns the names of the types in the public part of a declaration. */
 function publicTypeNames(declaration: Node): Node[] {
   if (Node.isVariableDeclaration(declaration)) return [];
   if (Node.isFunctionDeclaration(declaration))
@@ -250,7 +250,7 @@ export function instanceName(className: string): string {
   return className.charAt(0).toLowerCase() + className.slice(1);
 }
 
-/** The address that GitHub gives a heading. */
+/** Returns the anchor that GitHub gives a heading. */
 function slugOf(heading: string): string {
   return heading
     .toLowerCase()

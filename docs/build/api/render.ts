@@ -25,7 +25,7 @@ import {
   typeNodeOf,
 } from "./reference.ts";
 
-/** The width from which on a signature is broken into lines. */
+/** The maximum width of a signature on one line. */
 const WIDTH = 100;
 const NOTICE = "<!-- Generated from the doc comments in src by `npm run docs:api`. Do not edit. -->";
 
@@ -87,11 +87,11 @@ class PageRenderer {
     return members.length === 0 ? item : `${item}\n  ${members.join(", ")}`;
   }
 
-  /** Of overloads, the one that carries the description. */
+  /** Returns the declaration with the description, which for overloads is one of them. */
   #documented({ declarations }: Entry): Node {
     const nodes = declarations.flatMap((node) => (Node.isFunctionDeclaration(node) ? overloadsOf(node) : [node]));
     const found = nodes.find((node) => docCommentOf(node).description !== "") ?? nodes[0];
-    if (found === undefined) throw new Error("an export without a declaration");
+    if (found === undefined) throw new Error("an export has no declaration");
     return found;
   }
 
@@ -126,7 +126,7 @@ class PageRenderer {
     return parts;
   }
 
-  /** Names an exported or foreign base class, and the members that come from it. */
+  /** Returns a sentence that names the base class, if it is exported or foreign, and the inherited members. */
   #inheritance(entry: Entry, declaration: ClassDeclaration): string {
     const base = declaration.getExtends();
     if (base === undefined) return "";
@@ -162,7 +162,7 @@ class PageRenderer {
     ];
   }
 
-  /** Signatures, then what the doc comments of all the overloads say. */
+  /** Renders the signatures, then the doc comments of all overloads. */
   #callable(overloads: readonly Node[], name: string, entry: Entry): string[] {
     const signatures = overloads.map((node) => signatureOf(node, name));
     const parts = [fence(signatures.join("\n"))];
@@ -209,7 +209,7 @@ class PageRenderer {
     return `**Returns** ${this.#type(oneLine(type), entry)}${text}`;
   }
 
-  /** One item per type. Several errnos of a type are a list of their own. */
+  /** Renders one item per error type. If a type has several errnos, they form a nested list. */
   #throws(doc: DocComment, entry: Entry): string {
     const casesByType = new Map<string, string[]>();
     for (const { type, text } of doc.throws) {
@@ -227,7 +227,7 @@ class PageRenderer {
     return items.length === 0 ? "" : `**Throws**\n\n${items.join("\n")}`;
   }
 
-  /** Description, then the given lists, then examples and what else to read. */
+  /** Renders the description, then the given lists, the examples, and the references. */
   #docParts(doc: DocComment, entry: Entry, lists: readonly string[] = []): string[] {
     const see = doc.see.map((text) => this.#plain(seeAlso(text))).join(", ");
     return [
@@ -268,7 +268,7 @@ class PageRenderer {
     return `- \`${oneLine(member.getText())}\``;
   }
 
-  /** Returns a list item for a property: `- **name**: type. What it is.` */
+  /** Returns a list item for a property: its name and type, then its description. */
   #item(name: string, type: string, doc: DocComment, entry: Entry, separator = ": "): string {
     const text = [doc.description, doc.returns === "" ? "" : `Returns ${doc.returns}`]
       .filter((one) => one !== "")
@@ -326,12 +326,12 @@ class PageRenderer {
     return parts;
   }
 
-  /** Renders a type as code, with links where it names an export. */
+  /** Renders a type as code, in which names of exports are links. */
   #type(type: string, entry: Entry): string {
     let result = "";
     let code = "";
     const flush = (): void => {
-      // Between links, the bar of a union is better off outside the code.
+      // Between links, the bar of a union belongs outside the code.
       const [, before = "", middle = "", after = ""] = /^( \| )?([^]*?)( \| )?$/.exec(code) ?? [];
       result += before + (middle === "" ? "" : `\`${middle}\``) + after;
       code = "";
@@ -361,7 +361,7 @@ class PageRenderer {
     return this.#mentioned(type, entry).length > 0;
   }
 
-  /** Sets errno names and constants as code, and links code that names another export or a method of this class. */
+  /** Formats errno names and constants as code, and links code that names another export or a method of this class. */
   #prose(text: string, entry: Entry): string {
     return text
       .split(/(```[^]*?```|`[^`]*`)/)
@@ -414,7 +414,7 @@ class PageRenderer {
   }
 }
 
-/** Returns how a class works with `using` and `for await`. */
+/** Returns sentences that say whether a class works with `using` and `for await`. */
 function disposalOf(declaration: ClassDeclaration): string {
   let node: ClassDeclaration | undefined = declaration;
   const names: string[] = [];
@@ -426,7 +426,7 @@ function disposalOf(declaration: ClassDeclaration): string {
   return sentences.join(" ");
 }
 
-/** Returns an import of the names, in several lines if it is long. */
+/** Returns an import of the names, on several lines if it is long. */
 function importOf(names: readonly string[], module: string): string {
   const line = `import { ${names.join(", ")} } from "${module}";`;
   return line.length <= WIDTH ? line : `import {\n${names.map((name) => `  ${name},\n`).join("")}} from "${module}";`;
@@ -444,7 +444,7 @@ function oneLine(text: string): string {
     .trim();
 }
 
-/** Returns `epoll.register(fd: FdLike, mask: number = EPOLLIN): void`, in several lines if it is long. */
+/** Returns `epoll.register(fd: FdLike, mask: number = EPOLLIN): void`, on several lines if it is long. */
 function signatureOf(node: Node, name: string): string {
   const doc = docCommentOf(node);
   const nodes = Node.isParametered(node) ? node.getParameters() : [];
@@ -466,7 +466,7 @@ function signatureOf(node: Node, name: string): string {
   return `${head}(\n${parameters.map((parameter) => `  ${parameter},\n`).join("")})${tail}`;
 }
 
-/** Returns a parameter's name; for a destructured one, the name that the doc comment gives it. */
+/** Returns the name of a parameter. A destructured one gets its name from the doc comment. */
 function parameterName(parameter: ParameterDeclaration, doc: DocComment, index: number): string {
   if (Node.isIdentifier(parameter.getNameNode())) return parameter.getName();
   const documented = doc.params[index]?.name;
@@ -477,7 +477,7 @@ function parameterName(parameter: ParameterDeclaration, doc: DocComment, index: 
     : instanceName(type);
 }
 
-/** Returns a default as it can be shown: a literal, or an expression of constants; a private constant's value. */
+/** Returns a default that can be shown: a literal, an expression of constants, or the value of a private constant. */
 function defaultOf(parameter: ParameterDeclaration): string | undefined {
   const initializer = parameter.getInitializer();
   if (initializer === undefined) return undefined;
@@ -495,13 +495,13 @@ function inferred(parameter: ParameterDeclaration): string {
   return /^["'`]/.test(text) ? "string" : /^(?:true|false)$/.test(text) ? "boolean" : "number";
 }
 
-/** Returns the last `// section` comment before a constant: one with an empty line behind it. */
+/** Returns the last `// section` comment before a constant. Such a comment is followed by an empty line. */
 function sectionBefore(declaration: Node): string | undefined {
   const before = declaration.getSourceFile().getFullText().slice(0, declaration.getStart());
   return [...before.matchAll(/\n\/\/ (.+)\n\n/g)].at(-1)?.[1]?.replace(/[.:]$/, "");
 }
 
-/** Links manual pages; `socket(2), tcp(7)` and addresses. */
+/** Links manual pages, such as `socket(2), tcp(7)`, and addresses. */
 function seeAlso(text: string): string {
   return text
     .replace(/\b([a-z_][\w.-]*)\((\d)\)/gi, (page, name: string, section: string) => {

@@ -1,4 +1,4 @@
-// The protocol of the original program: a blank line ends a request, which gets the response, and the connection ends.
+// The protocol of the original program: a blank line ends the request; after the response, the connection ends.
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../kernel/clock.ts";
@@ -24,7 +24,7 @@ interface PartialRequest {
 }
 
 /**
- * Responds as the original program does: only the end of a request is looked for.
+ * Responds as the original program does: it only looks for the end of a request.
  *
  * A connection carries one request, so nothing after it can be mistaken for another. Unlike the original, it has limits: a
  * request that is too long, or not complete in time, is rejected.
@@ -52,8 +52,8 @@ export class ClassicProtocol implements Protocol {
     this.#onRequest = onRequest;
   }
 
-  startIteration(nowMs: number): void {
-    for (const response of [this.#response, this.#tooLarge, this.#tooLate]) response.startIteration(nowMs);
+  updateTime(nowMs: number): void {
+    for (const response of [this.#response, this.#tooLarge, this.#tooLate]) response.updateDate(nowMs);
   }
 
   open(): void {}
@@ -100,7 +100,7 @@ export class ClassicProtocol implements Protocol {
 
   stop(): void {}
 
-  failBlocked(): boolean {
+  failBlockedRequests(): boolean {
     return false;
   }
 

@@ -53,7 +53,7 @@ function toBytes(chunk: unknown): Uint8Array {
   throw new TypeError(`the chunks of a Response's stream must be bytes or strings; received ${typeof chunk}`);
 }
 
-/** Bytes of a file that are read at once. */
+/** The maximum number of bytes per read from a file. */
 const FILE_READ_BYTES = 262_144;
 
 /** Reads a regular file from its start. */
@@ -73,7 +73,7 @@ export class FileSource implements BodySource {
   /**
    * Opens a file.
    *
-   * @param maxBytes how much of it to read at most
+   * @param maxBytes the maximum number of bytes to read
    * @returns undefined if the file does not exist
    * @throws {Error} with Node's code, such as EACCES, if it cannot be opened
    * @throws {TypeError} if it is not a regular file

@@ -12,7 +12,7 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const CRLF = Buffer.from("\r\n");
 
 export class BodyWriter {
-  /** It waits for the client to receive more, not for the source. */
+  /** Writing waits for the client to receive more, not for the source. */
   isWaitingForDrain: boolean = false;
   #isCanceled = false;
   #resumeWriting: (() => void) | undefined;

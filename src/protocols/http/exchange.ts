@@ -8,7 +8,7 @@ import { ServerRequest } from "./server-request.ts";
 import { SerializedResponse } from "./static-response.ts";
 
 /**
- * How far an exchange is:
+ * The progress of an exchange:
  *
  * - `handling`: the handler has not produced a response yet
  * - `ready`: the response is waiting for its turn in the queue
@@ -91,8 +91,8 @@ export class Exchange {
   }
 
   /**
-   * Whether it depends on the application, which cannot continue while `run()` blocks Bun's event loop. If it waits for
-   * its body, or for the client to receive more, it can continue.
+   * Whether the exchange waits for the application, which cannot continue while `run()` blocks Bun's event loop. An exchange that
+   * waits for its request's body, or for the client to receive more, can continue.
    */
   get isBlocked(): boolean {
     if (this.#writer !== undefined) return !this.#writer.isWaitingForDrain && !this.#isReadingBody;

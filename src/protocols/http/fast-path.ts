@@ -1,4 +1,4 @@
-// The fast path: answers requests that repeat a cached head, have no body, and get their response at once.
+// The fast path: answers requests that repeat a cached head, have no body, and get their response immediately.
 
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../../kernel/ffi.ts";
@@ -15,7 +15,7 @@ import { ServerRequest } from "./server-request.ts";
 
 const CR = 13;
 
-/** Takes over the exchanges whose response is not available at once, or cannot be batched. */
+/** Takes over the exchanges whose response is not available immediately, or cannot be batched. */
 export interface SlowPath {
   /** Adds an exchange that is ready. */
   addReady(exchange: Exchange): void;
@@ -33,7 +33,7 @@ export class FastPath implements RequestReader {
   /** The last simple head. A request with the same bytes needs no parsing. */
   #cachedHead: RequestHead | undefined;
   #cachedBytes: Buffer = Buffer.alloc(0);
-  /** Set while requests are answered: a handler may run the loop, which must not use the batch meanwhile. */
+  /** Set while requests are answered: a handler may run the loop, which must not use the batch then. */
   #isAnswering = false;
 
   constructor(context: HttpContext, sys: Syscalls, slowPathOf: (connection: ProtocolConnection) => SlowPath) {

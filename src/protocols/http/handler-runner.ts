@@ -22,7 +22,7 @@ export class HandlerRunner {
     this.#context = context;
   }
 
-  /** Calls the handler for an exchange, which gets its response now or later. */
+  /** Calls the handler for an exchange, which gets its response immediately or later. */
   run(exchange: Exchange, owner: HandlerOwner): void {
     const { application } = this.#context;
     const request = new ServerRequest(exchange.head as RequestHead, owner.connection, exchange.body);
@@ -78,7 +78,7 @@ export class HandlerRunner {
   #onError(exchange: Exchange, owner: HandlerOwner, error: unknown): void {
     const { application } = this.#context;
     if (exchange.state !== "handling") {
-      // The client closed the connection. Report the error, unless that is its cause.
+      // The client closed the connection. Report the error, unless the closing caused it.
       if ((error as Error | undefined)?.name !== "AbortError") application.reportError(error, exchange.request);
       return;
     }
@@ -92,7 +92,7 @@ export class HandlerRunner {
     if (response instanceof Promise) {
       this.awaitResponse(exchange, owner, response);
     } else if (response.source?.readFirst !== undefined && isUnread(exchange)) {
-      // The stream may be made from the request's body. If so, reading its first piece starts to read that body, which
+      // The stream may be derived from the request's body. If so, reading its first piece starts to read that body, which
       // must be known before the response begins.
       this.awaitResponse(
         exchange,

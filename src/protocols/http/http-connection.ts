@@ -85,8 +85,8 @@ export class HttpConnection
     this.#responses.cancelAll(reason);
   }
 
-  /** Fails what cannot continue while `run()` blocks Bun's event loop: a handler or stream that waits for a timer or I/O. */
-  failBlocked(): boolean {
+  /** Fails handlers and streams that wait for a timer or I/O, which cannot complete while `run()` blocks Bun's event loop. */
+  failBlockedRequests(): boolean {
     const { application } = this.#context;
     const { first } = this.#responses;
     if (first === undefined) return false;
@@ -185,7 +185,7 @@ export class HttpConnection
     this.#responses.sendReady();
   }
 
-  /** Rejects the body that is being received, and with it the request, as far as the state of its response allows that. */
+  /** Rejects the body that is being received, and with it the request, as far as the state of its response allows. */
   onInvalidBody(reason: RejectionReason): void {
     const { last } = this.#responses;
     const exchange = last?.body === this.#input.body ? last : undefined;
@@ -269,7 +269,7 @@ export class HttpConnection
 
   // ---- the properties that the loop reads ----
 
-  /** Whether this object is still the connection's state. A handler may use a body after it is not. */
+  /** Whether this object is still the connection's state. A handler may use a body even after it no longer is. */
   get #isAttached(): boolean {
     return !this.connection.isClosed && this.connection.protocolState === this;
   }

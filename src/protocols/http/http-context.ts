@@ -1,4 +1,4 @@
-// What all HTTP connections of a server share: limits, counters, the server's own responses, and the application's callbacks.
+// The state that all HTTP connections of a server share: limits, counters, the server's responses, the application's callbacks.
 
 import type { Clock } from "../../kernel/clock.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
@@ -27,7 +27,7 @@ export interface HttpOptions extends HttpLimits, ApplicationCallbacks {
   sys: Syscalls;
 }
 
-/** Reads requests, and answers those at once that need no state per connection. */
+/** Reads requests, and immediately answers those that need no state per connection. */
 export interface RequestReader {
   /** Reads the head that begins at `start`: see `readHead`. */
   readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined;
@@ -42,7 +42,7 @@ export interface RequestReader {
 /** A connection whose handlers may wait for Bun's event loop. */
 export interface WaitingConnection {
   /** Fails the exchanges that cannot continue while Bun's event loop is blocked; returns whether there were any. */
-  failBlocked(): boolean;
+  failBlockedRequests(): boolean;
 }
 
 export class HttpContext {
@@ -57,7 +57,7 @@ export class HttpContext {
   /** The number of requests whose head was accepted. */
   requests: number = 0;
   readonly rejectedBy: RejectionCounts = noRejections();
-  /** Connections with exchanges that have made progress since `failBlocked` last examined them. */
+  /** Connections with exchanges that have made progress since `failBlockedRequests` last examined them. */
   readonly waiting: Set<WaitingConnection> = new Set<WaitingConnection>();
   readonly #clock: Clock;
 
@@ -72,13 +72,8 @@ export class HttpContext {
   }
 
   /** Updates the Date of all responses. */
-  startIteration(nowMs: number): void {
-    if (this.date.update(nowMs)) this.responses.startIteration(nowMs);
-  }
-
-  /** Updates the Date of all responses outside of the loop's iterations. */
-  updateDate(): void {
-    this.startIteration(this.#clock.now());
+  updateDate(nowMs: number = this.#clock.now()): void {
+    if (this.date.update(nowMs)) this.responses.updateDate(nowMs);
   }
 
   /** Counts a rejection and returns its response. */

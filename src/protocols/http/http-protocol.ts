@@ -16,7 +16,7 @@ export class HttpProtocol implements Protocol {
   readonly #handlers: HandlerRunner;
 
   constructor(options: HttpOptions) {
-    loadParser(); // at the first request, no file descriptor may be left to read the parser's file
+    loadParser(); // now, because at the first request no fd may be free to read the parser's file
     this.#context = new HttpContext(options);
     this.#handlers = new HandlerRunner(this.#context);
     this.#fastPath = new FastPath(this.#context, options.sys, (connection) => this.#httpConnection(connection));
@@ -32,8 +32,8 @@ export class HttpProtocol implements Protocol {
     return this.#context.rejectedBy;
   }
 
-  startIteration(nowMs: number): void {
-    this.#context.startIteration(nowMs);
+  updateTime(nowMs: number): void {
+    this.#context.updateDate(nowMs);
   }
 
   open(): void {}
@@ -73,13 +73,13 @@ export class HttpProtocol implements Protocol {
     this.#context.keepAlive = false;
   }
 
-  failBlocked(): boolean {
+  failBlockedRequests(): boolean {
     const { waiting } = this.#context;
     if (waiting.size === 0) return false;
     const connections = [...waiting];
-    waiting.clear(); // those that wait for their peer are examined again after its next event
+    waiting.clear(); // a connection that waits for its peer is added again by the peer's next event
     let hasFailed = false;
-    for (const connection of connections) hasFailed = connection.failBlocked() || hasFailed;
+    for (const connection of connections) hasFailed = connection.failBlockedRequests() || hasFailed;
     return hasFailed;
   }
 

@@ -1,4 +1,4 @@
-// Buffers the input of a connection that cannot be processed yet: part of a head, or requests beyond the pipelining limit.
+// Buffers input that cannot be processed yet: part of a head, or requests beyond the pipelining limit.
 
 import { Buffer } from "node:buffer";
 
@@ -27,7 +27,7 @@ export class InputBuffer {
 
   /**
    * Returns whether it is time to parse after these bytes were appended. A long head that arrives in small pieces is
-   * parsed only at line ends and whenever it has doubled: at every piece, the cost would be quadratic.
+   * parsed only at line ends and whenever it has doubled: parsing after every piece would take quadratic time.
    */
   shouldParse(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.length <= SHORT_BYTES || this.length >= 2 * this.#parsedLength) return true;

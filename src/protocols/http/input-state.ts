@@ -6,7 +6,7 @@
  * - `head`: the head of the next request
  * - `body`: the body of the last request that was read; another request may follow
  * - `last-body`: the same, but no request follows
- * - `discarding`: nothing that is processed; it is dropped, so that the end of the input after it is noticed
+ * - `discarding`: input that is dropped; it is only received so that the end of stream is noticed
  */
 export type InputState = "head" | "body" | "last-body" | "discarding";
 

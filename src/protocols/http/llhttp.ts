@@ -29,7 +29,7 @@ const requiredFunctions = [
 ] as const;
 
 const TYPE_REQUEST = 1;
-// Errors that say more than that the message is malformed. The names are llhttp's.
+// The error codes that distinguish more than a malformed message, with llhttp's names.
 export const HPE_INVALID_METHOD: number = 6;
 export const HPE_INVALID_CONSTANT: number = 8;
 export const HPE_INVALID_VERSION: number = 9;
@@ -133,8 +133,8 @@ export class ChunkedDecoder {
   /**
    * Decodes the next bytes.
    *
-   * @returns how many of them belong to the body, at most INPUT_BYTES, with their content available from `content`; or
-   *   MALFORMED
+   * @returns how many of them belong to the body, at most INPUT_BYTES, or MALFORMED; `content` returns
+   *   their content
    */
   decode(bytes: Uint8Array, start: number, end: number): number {
     const m = llhttp as Llhttp;

@@ -105,7 +105,7 @@ function isBareLineFeed(bytes: Uint8Array, position: number, end: number): boole
   return bytes[at] === LF && bytes[at - 1] !== CR;
 }
 
-/** A request line with a method of RTSP. llhttp knows these methods, but does not accept them for HTTP. */
+/** A request line with an RTSP method. llhttp knows these methods, but does not accept them for HTTP. */
 const rtspRequest =
   /^(?:DESCRIBE|ANNOUNCE|SETUP|PLAY|PAUSE|TEARDOWN|GET_PARAMETER|SET_PARAMETER|REDIRECT|RECORD|FLUSH) \S+ HTTP$/;
 

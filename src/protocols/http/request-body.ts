@@ -9,7 +9,7 @@ import type { RejectionReason } from "./rejection.ts";
 const FRAMING_BYTES = 16_384;
 const FRAMING_FACTOR = 16;
 
-/** Chunks below this size are copied into a shared buffer: one array each would need more memory than their content. */
+/** Chunks below this size are copied into a shared buffer: an array for each would need more memory than its content. */
 const SMALL_CHUNK_BYTES = 4_096;
 /** Size of that buffer. */
 const TAIL_BYTES = 16_384;
@@ -65,7 +65,7 @@ export class RequestBody {
     return this.#decoder === undefined ? this.#length - this.received : Infinity;
   }
 
-  /** As much is buffered as is allowed: the connection pauses until the handler has read. */
+  /** The buffer is full: the connection pauses until the handler has read. */
   get isFull(): boolean {
     return this.#buffered >= HIGH_WATER_MARK && !this.#isReadWhole && !this.isDiscarded;
   }
@@ -89,7 +89,7 @@ export class RequestBody {
     this.#notify();
   }
 
-  /** Drops the content, received and to come; reading it fails. */
+  /** Drops the content, both received and future; reading it fails. */
   discard(): void {
     if (this.isDiscarded) return;
     this.isDiscarded = true;

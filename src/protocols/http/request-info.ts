@@ -1,4 +1,4 @@
-// Describes an answered request, for `onRequest` and access logs.
+// Request details for `onRequest` and access logs.
 
 import type { Address } from "../../kernel/address.ts";
 

@@ -91,17 +91,17 @@ export class RequestInput {
     return this.#unparsed !== NOT_PARSING;
   }
 
-  /** Whether there is more input after the head or the part of a body that a callback is about. */
+  /** In a callback: whether more input follows the head or the part of a body that it reports. */
   get hasUnparsed(): boolean {
     return this.#unparsed > 0;
   }
 
-  /** Whether a callback is about the end of all input so far. */
+  /** In a callback: whether it reports the last of all input so far. */
   get isConsumed(): boolean {
     return this.#unparsed === 0 && this.#buffer.length === 0;
   }
 
-  /** Whether nothing more can be received for now, whatever the responses are waiting for. */
+  /** Whether nothing more can be received for now, regardless of the responses. */
   get isPaused(): boolean {
     if (this.#isEnded) return true;
     return this.#state === "discarding" ? this.#ignoredBytes >= MAX_IGNORED_BYTES : this.#body?.isFull === true;
@@ -125,7 +125,7 @@ export class RequestInput {
     this.#isEnded = true;
   }
 
-  /** Parses what is buffered, after responses were sent. */
+  /** Parses buffered input, after responses were sent. */
   parseBuffer(): void {
     if (this.isParsing || this.#buffer.length === 0 || this.#isDiscarding || this.#connection.isFinished) return;
     this.#buffer.consume(this.#parse(this.#buffer.bytes, 0, this.#buffer.length));
@@ -139,12 +139,12 @@ export class RequestInput {
     return this.#body;
   }
 
-  /** Reads no further request, but the body that is being received. */
+  /** Reads no further requests. The current body is still received. */
   readNoMoreRequests(): void {
     this.#transition("last-request");
   }
 
-  /** Reads nothing more, and fails the body that is being received. */
+  /** Reads nothing more, and fails the current body. */
   stop(reason: Error): void {
     const body = this.#body;
     this.#body = undefined;

@@ -9,7 +9,7 @@ const PERCENT = 0x25;
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 
-/** The host of HTTP/1.0 requests that name none. */
+/** The host of HTTP/1.0 requests that do not name one. */
 const DEFAULT_HOST = "localhost";
 
 /**
@@ -40,7 +40,7 @@ export function validateTarget(head: RequestHead): RejectionReason | undefined {
   return method === "TRACE" ? "method-not-allowed" : undefined;
 }
 
-/** Returns whether the target is a path, possibly with a query, without any byte that needs a closer look. */
+/** Returns whether the target is a path, possibly with a query, without any byte that needs further validation. */
 function isPlainPath(bytes: Uint8Array, start: number, end: number): boolean {
   if (bytes[start] !== SLASH) return false;
   for (let i = start + 1; i < end; i++) {

@@ -1,4 +1,4 @@
-// Collects the responses to the requests of one wake-up in one buffer, so that they are sent with one call.
+// Collects the responses to all requests of one wake-up in a buffer, so that one call sends them.
 
 import { Buffer } from "node:buffer";
 import type { ProtocolConnection } from "../protocol.ts";

@@ -1,4 +1,4 @@
-// Caches the serialized head of a handler's last response, since the next response often has the same.
+// Caches the serialized head of a handler's last response, because the next one is often the same.
 
 import type { PreparedResponse } from "./response.ts";
 
@@ -11,7 +11,7 @@ export class ResponseHeadCache {
   #dateLine = "";
 
   /**
-   * Returns whether the cached head is the one of this response.
+   * Returns whether the cached head is also that of this response.
    *
    * @param minor the minor version of the request
    */

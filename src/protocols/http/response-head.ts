@@ -1,4 +1,4 @@
-// Serializes the head of a handler's response: the status line, and the handler's fields with those of the server.
+// Serializes the head of a handler's response: the status line, the handler's fields, and the server's fields.
 
 import type { RequestHead } from "./request-head.ts";
 import type { PreparedResponse } from "./response.ts";
@@ -7,7 +7,7 @@ import type { PreparedResponse } from "./response.ts";
  * Serializes a head.
  *
  * @param head the request's
- * @param dateLine a Date field, used if the handler set none
+ * @param dateLine a Date field, used if the handler did not set one
  * @param closes whether the response is the connection's last
  * @param isBodyOmitted whether the response is sent without its body
  */

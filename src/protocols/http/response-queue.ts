@@ -17,7 +17,7 @@ export interface ResponseQueueOwner {
   readonly isInputConsumed: boolean;
   /** The connection closes after a response: no further request is read. */
   onLastResponse(): void;
-  /** The rest of the request body that is being received is not needed. */
+  /** The rest of the current request body is not needed. */
   abandonBody(): void;
   /** A streamed response was sent completely. */
   onStreamed(): void;
@@ -81,7 +81,7 @@ export class ResponseQueue {
   }
 
   #sendContinue(exchange: Exchange): void {
-    // If a handler's response is there already, the body is not needed, and 100 Continue is not sent.
+    // If the handler's response is ready already, the body is not needed, and 100 Continue is not sent.
     const isBodyNeeded = exchange.response === undefined || !this.#context.application.hasHandler;
     exchange.expectation = isBodyNeeded ? "sent" : "expected";
     if (isBodyNeeded) this.#connection.write(CONTINUE);
@@ -105,7 +105,7 @@ export class ResponseQueue {
   #send(exchange: Exchange): void {
     const { head, line } = exchange;
     const response = exchange.response as SerializedResponse | PreparedResponse;
-    // Call it first: it may stop the server, and then this response has to say that the connection closes.
+    // Before the head is serialized: the callback may stop the server, and then the response says `Connection: close`.
     this.#context.application.reportRequest(this.#connection, head, line, response.status);
     if (exchange.state === "done") return; // the callback has closed the connection
     if (mustClose(exchange, response, this.#context.keepAlive)) exchange.closesConnection = true;
@@ -160,7 +160,7 @@ export class ResponseQueue {
     const { body, head } = exchange;
     if (exchange.closesConnection) {
       this.#owner.onLastResponse();
-      // The peer sends no more if it said so, and if all that it announced was received.
+      // The peer sends nothing more if it announced that, and if everything it sent was received.
       const isBodyReceived = body === undefined || body.isComplete;
       const isPeerDone = head?.isLast === true && isBodyReceived && this.#owner.isInputConsumed;
       this.cancelAll(clientGoneError());
@@ -178,7 +178,7 @@ function mustClose(
   isKeepAliveEnabled: boolean,
 ): boolean {
   if (exchange.closesConnection || !isKeepAliveEnabled) return true;
-  if (exchange.expectation === "expected") return true; // without 100 Continue, the client may send the body or not
+  if (exchange.expectation === "expected") return true; // without 100 Continue, the client may or may not send the body
   if (response instanceof SerializedResponse) return false;
   if (response.closes) return true;
   // A body of unknown length that is not chunked ends when the connection does.
@@ -193,5 +193,5 @@ function omitsBody({ head }: Exchange, response: PreparedResponse): boolean {
   return head?.method === "HEAD" || isBodiless(response.status);
 }
 
-/** Returns the reason for aborting a request's signal and canceling a response's stream after the client has left. */
+/** Returns the reason for aborting a request's signal and canceling a response's stream after the client disconnected. */
 export const clientGoneError = (): Error => new DOMException("The client closed the connection.", "AbortError");

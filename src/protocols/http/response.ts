@@ -45,7 +45,7 @@ export function prepareResponse(response: Response): PreparedResponse | Promise<
   return blob instanceof Promise ? blob.then((content) => fromBlob(response, content)) : fromBlob(response, blob);
 }
 
-// Only a body in memory and the status text add to the shallow size of a Response. Comparing sizes is the one way to
+// Only a body in memory and the status text add to the shallow size of a Response. Comparing sizes is the only way to
 // distinguish such a body from a stream without starting to read the stream. The size of a Response without a body is
 // measured on first use; if Bun does not behave as expected, all responses take the slow path.
 let emptyResponseBytes: number | undefined;
@@ -66,7 +66,7 @@ function measureEmptyResponse(): number {
   return isAsExpected ? empty : Infinity;
 }
 
-/** Returns whether the body is a stream. `Bun.inspect` tells without creating one: reading `body` would. */
+/** Returns whether the body is a stream. `Bun.inspect` shows that without creating one, which reading `body` would do. */
 function isStream(response: Response): boolean {
   return /^ {2}ReadableStream \{/m.test(Bun.inspect(response));
 }
@@ -120,7 +120,7 @@ function prepared(
   };
 }
 
-/** The header fields of a Response, with those that the server sets taken out. */
+/** The header fields of a Response, without those that the server sets. */
 interface ResponseHeaders {
   fields: string;
   hasDate: boolean;

@@ -1,10 +1,10 @@
-// The Request that a fetch handler receives, whose parts are created on first use.
+// The Request that a fetch handler receives. Its parts are created on first use.
 
 import type { ProtocolConnection } from "../protocol.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
 
-/** The rarely used properties of a Request: they are read from a native one. */
+/** Rarely used properties of a Request, which are read from a native one. */
 const nativeProperties = [
   "cache",
   "credentials",
@@ -41,7 +41,7 @@ export class ServerRequest {
 
   /**
    * Returns the Request to pass to a handler. Bun's `new Request(request, init)` takes the method only from native Requests
-   * and otherwise assumes GET. So other methods get a native Request at once, unless Bun does not support the method.
+   * and otherwise assumes GET. Other methods therefore get a native Request immediately, unless Bun does not support the method.
    */
   static forHandler(request: ServerRequest): Request {
     const { method } = request;

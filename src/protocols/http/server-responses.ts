@@ -1,4 +1,4 @@
-// The responses that the server itself sends: the static one, to OPTIONS *, after a handler's failure, and rejections.
+// The server's own responses: the static response, to OPTIONS *, after a handler failure, and to rejected requests.
 
 import type { Clock } from "../../kernel/clock.ts";
 import { ALLOWED_METHODS, type RejectionReason, rejections } from "./rejection.ts";
@@ -31,9 +31,9 @@ export class ServerResponses {
   }
 
   /** Updates the Date of all responses. */
-  startIteration(nowMs: number): void {
+  updateDate(nowMs: number): void {
     for (const response of [this.fixed, this.options, this.failure, ...this.#rejections.values()]) {
-      response.startIteration(nowMs);
+      response.updateDate(nowMs);
     }
   }
 }

@@ -31,8 +31,8 @@ const SERVER_FIELDS = new Set(["date", "content-length", "connection", "transfer
 /**
  * The bytes of a static response.
  *
- * They are serialized when they are first needed within a second, and reused until the next one. Bytes that were handed
- * out are never overwritten, so a slow connection can continue to send them.
+ * They are serialized when they are first needed within a second, and reused until the next one. Returned bytes are
+ * never overwritten, so a slow connection can continue to send them.
  *
  * @see RFC 9110, RFC 9112
  */
@@ -62,7 +62,7 @@ export class SerializedResponse {
   }
 
   /** Drops the serialized bytes if the second has changed. */
-  startIteration(nowMs: number): void {
+  updateDate(nowMs: number): void {
     if (!this.#date.update(nowMs)) return;
     this.#variants = new Map();
     this.#keepAliveBytes = this.#batch = undefined;

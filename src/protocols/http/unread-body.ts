@@ -8,7 +8,7 @@ export const MAX_DISCARDED_BYTES = 262_144;
 
 /**
  * - `send`: the response can be sent now
- * - `wait`: the rest of the body is received and discarded first, because only then it is known that the request was
+ * - `wait`: the rest of the body is received and discarded first, because only then is it known whether the request was
  *   well-formed
  * - `abandon`: the response is sent now, and the rest of the body is not received: the connection closes
  */
@@ -22,7 +22,7 @@ export type UnreadBodyPolicy = "send" | "wait" | "abandon";
  * | does not exist, is complete, or has failed | `send` |
  * | is discarded by a server with a static response | `wait` |
  * | may be the source of the response, which is a stream | `send` |
- * | was announced by an Expect that was not answered | `abandon` |
+ * | was announced by an `Expect` that was not answered | `abandon` |
  * | is not read, and more than MAX_DISCARDED_BYTES are missing | `abandon` |
  * | is being read by the handler | `send` |
  * | is not read | `wait` |

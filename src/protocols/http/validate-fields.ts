@@ -1,4 +1,4 @@
-// Validates the header fields that the server interprets, and sets what follows from them: body length, persistence, expectation.
+// Validates the header fields that the server interprets, and derives body length, persistence and expectation from them.
 
 import { Buffer } from "node:buffer";
 import type { RejectionReason } from "./rejection.ts";
@@ -37,7 +37,7 @@ const known: KnownFields = {
 };
 
 /**
- * Validates a head's fields and sets the properties that follow from them.
+ * Validates a head's fields and sets the properties that are derived from them.
  *
  * @returns why the request is rejected; undefined if it is not
  */
@@ -52,7 +52,7 @@ export function validateFields(head: RequestHead): RejectionReason | undefined {
   return reason;
 }
 
-/** Collects the known fields. Names and the most common values are compared as bytes, so that no strings are made. */
+/** Collects the known fields. Names and the most common values are compared as bytes, so that no strings are created. */
 function collectKnownFields(head: RequestHead, fields: KnownFields): void {
   fields.hostCount = 0;
   fields.host = "";
@@ -121,7 +121,7 @@ function setBodyLength(
     }
     head.bodyLength = -1;
   } else if (contentLength !== undefined) {
-    // No second Content-Length, and no leading zeros: some parsers read 010 as 8. llhttp rejects whatever is not a number.
+    // No second Content-Length, and no leading zeros: some parsers read 010 as 8. llhttp rejects anything that is not a number.
     if (!/^(?:0|[1-9]\d*)$/.test(contentLength)) return "bad-request";
     head.bodyLength = Number(contentLength);
   } else if (head.minor === 0 && /^P(?:OST|UT|ATCH)$/.test(head.method)) {

@@ -177,7 +177,7 @@ export class ServerSocket<Data = unknown> {
     socket.#hasEnded = socket.#connection.isPaused = true;
   }
 
-  /** @internal all output is sent; returns whether `drain` has to be called */
+  /** @internal all output was sent; returns whether to call `drain` */
   static takeDrain(socket: ServerSocket): boolean {
     const owesDrain = socket.#owesDrain;
     socket.#owesDrain = socket.#connection.wantsDrain = false;

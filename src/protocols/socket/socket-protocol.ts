@@ -48,7 +48,7 @@ export class SocketProtocol implements Protocol {
     this.#sys = sys;
   }
 
-  startIteration(): void {}
+  updateTime(): void {}
 
   open(connection: ProtocolConnection): void {
     const socket = new ServerSocket(connection, this.#sys);
@@ -92,7 +92,7 @@ export class SocketProtocol implements Protocol {
 
   stop(): void {}
 
-  failBlocked(): boolean {
+  failBlockedRequests(): boolean {
     return false;
   }
 

@@ -1,4 +1,4 @@
-// The address that an app exports, read in a separate process: the supervisor of workers must not run the app's code.
+// The address that an app exports, read in a separate process, because the supervisor of the workers must not run the app's code.
 
 import type { EpollServerOptions } from "../../index.ts";
 import { selfExec } from "./self-exec.ts";

@@ -14,7 +14,7 @@ export function openBunxParent(): PidFd | undefined {
   }
 }
 
-/** Calls `callback` when the parent exits, if that is bunx. Returns a function that ends the watch. */
+/** Calls `callback` when the parent exits, if that is bunx. Returns a function that stops watching. */
 export function onBunxExit(callback: () => void): () => void {
   const parent = openBunxParent();
   if (parent === undefined) return () => {};
@@ -30,7 +30,7 @@ export function onBunxExit(callback: () => void): () => void {
   return end;
 }
 
-/** `bunx …` or `bun [flags] x …` */
+/** Whether a command line is `bunx …` or `bun [flags] x …`. */
 function isBunx([program = "", ...args]: readonly string[]): boolean {
   const name = basename(program, ".exe");
   return name === "bunx" || (name === "bun" && args.find((arg) => !arg.startsWith("-")) === "x");

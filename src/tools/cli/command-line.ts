@@ -8,7 +8,7 @@ export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
-/** The commands besides serving, which has no name. */
+/** The named commands. Serving is the default, and has no name. */
 export const SUBCOMMANDS = ["why", "replay", "lesson"] as const;
 export type Subcommand = (typeof SUBCOMMANDS)[number];
 export type Command = "serve" | Subcommand;
@@ -31,11 +31,11 @@ export type CommandLine =
   | ReplayCommand
   | { kind: "lesson"; id: string | undefined; isJson: boolean };
 
-/** What a server serves, and with which options. */
+/** The app that a server serves, and the server's options. */
 interface ServerSelection {
-  /** The options that flags set. Without an address, the app's own or the default applies. */
+  /** The options set by flags. If they contain no address, the app's address or the default is used. */
   options: EpollServerOptions;
-  /** The file of a module whose default export is served; undefined: the default response is served. */
+  /** The file whose default export is served. Undefined: every request gets the default response. */
   app: string | undefined;
 }
 
@@ -79,7 +79,7 @@ export interface ReplayCommand {
   trace: TraceOutput;
 }
 
-/** Where a trace goes, and in which form. */
+/** Where a trace is written, and in which format. */
 export interface TraceOutput {
   /** The format on standard output; undefined: the trace is not printed. */
   format: "text" | "json" | undefined;

@@ -2,7 +2,7 @@
 
 import type { StopSignal } from "../../index.ts";
 
-/** It cannot be done: an address cannot be listened on, a file cannot be read or written, an app cannot be loaded. */
+/** The command failed: it cannot listen on an address, read or write a file, or load an app. */
 export const EXIT_FAILURE = 1;
 /** The command line is wrong. */
 export const EXIT_USAGE = 2;

@@ -21,9 +21,9 @@ interface BooleanFlag extends BooleanArgDef {
 
 interface StringFlag extends StringArgDef {
   type: "string";
-  /** Completes "requires a value" and "must be". */
+  /** Completes "requires a value" and "must be" in error messages. */
   expects: string;
-  /** The value if the flag is given without one. */
+  /** The value of the flag if it is given without one. */
   bareValue?: string;
 }
 
@@ -52,7 +52,7 @@ export const serveFlags: FlagTable<
   app: {
     type: "positional",
     required: false,
-    description: "module whose default export is served; without one, a program to trace or step through",
+    description: "module whose default export is served, or a program to trace or step through",
   },
   port: {
     type: "string",
@@ -70,7 +70,7 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "PATH",
     expects: "a path, or @NAME for an abstract socket",
-    description: "listen on a Unix socket instead; @NAME: an abstract socket",
+    description: "listen on a unix socket instead; @NAME: an abstract socket",
   },
   fd: {
     type: "string",

@@ -1,4 +1,4 @@
-// The text of --help: what citty renders from the definitions of the commands, and what these do not contain.
+// The text of --help: citty's rendering of the command definitions, followed by sections that citty does not have.
 
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
@@ -19,7 +19,7 @@ const SECTIONS: readonly Section[] = [
       ["epoll-hello app.ts --workers auto", "one process per core"],
       ["epoll-hello --trace", "print every system call of the loop"],
       ["epoll-hello --step", "step through the loop in a debugger"],
-      ["epoll-hello client.ts --inspect -- 8801", "watch a program of your own in the browser"],
+      ["epoll-hello client.ts --inspect -- 8801", "watch your own program in a browser"],
     ],
   ],
   [
@@ -43,8 +43,10 @@ const SECTIONS: readonly Section[] = [
     "EXIT CODES",
     [
       ["0", "success, or stopped by SIGTERM"],
-      ["1", "it cannot listen, a file cannot be read or written, or the app cannot be loaded"],
+      ["1", "cannot listen, cannot read or write a file, or cannot load the app"],
       ["2", "the command line is wrong"],
+      ["127", "Bun is not installed"],
+      ["129", "the terminal of a supervisor (--workers) was closed"],
       ["130", "stopped by SIGINT (Ctrl-C)"],
     ],
   ],
@@ -59,7 +61,7 @@ export async function helpText(command: Command): Promise<string> {
   return hasColor(1) ? colorize(text) : text;
 }
 
-/** Writes a line for each way to use the command: citty renders `[OPTIONS] [APP] why|replay|lesson` as one. */
+/** Splits citty's `[OPTIONS] [APP] why|replay|lesson` into one line for each way to use the command. */
 function splitUsage(usage: string): string {
   const names = SUBCOMMANDS.join("|");
   const lines = [
@@ -74,12 +76,12 @@ function formatSection([title, rows]: Section): string {
   return [title, "", ...formatTable(rows).map((line) => `  ${line}`)].join("\n");
 }
 
-/** Aligns citty's first columns to the left, like the other sections, and narrows the gap after them. */
+/** Aligns the first columns of citty's sections to the left, as in the other sections, and narrows the gap after them. */
 function alignLeft(usage: string): string {
   return usage.replace(/^ {2}( *)(\S+(?: \S+)*) {4}/gm, "  $2$1  ").replace(/ +$/gm, "");
 }
 
-/** Colors headings and first columns. The colors of citty are removed before, because they follow other rules. */
+/** Colors headings and first columns. citty's own colors have been removed, because it decides about color differently. */
 function colorize(text: string): string {
   return text
     .replace(/^ {2}(\S+(?: \S+)*)(?= {2})/gm, `  ${paint("$1", 36, 39)}`)

@@ -1,4 +1,4 @@
-// Errors of listening, in terms of the command line.
+// Explains in terms of the command line why an address cannot be listened on.
 
 import { type EpollServerOptions, ErrnoError, LookupError } from "../../index.ts";
 import { UsageError } from "./command-line.ts";

@@ -1,4 +1,4 @@
-// Errors and warnings on standard error, through consola: one line each, or several if there is a hint.
+// Errors and warnings on standard error, printed by consola: one line for each, and another one for a hint.
 
 import type { ConsolaInstance, ConsolaReporter } from "consola/core";
 import { ErrnoError } from "../../kernel/errors.ts";
@@ -38,7 +38,7 @@ function createLogger(): ConsolaInstance {
   return createConsola({ level: WARN_LEVEL, throttle: 0, reporters: [reporter] });
 }
 
-/** Without consola's badges, dates and blank lines. */
+/** Prints messages without consola's badges, dates and blank lines. */
 const reporter: ConsolaReporter = {
   log: ({ type, args }) => print(type === "warn" ? "warn" : "error", args.join(" ")),
 };

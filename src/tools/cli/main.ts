@@ -9,7 +9,7 @@ import { describeError, logError } from "./logger.ts";
 import { parseArguments } from "./parse-arguments.ts";
 import { printLine } from "./stdout.ts";
 
-/** Each command is imported only if it runs, so that a server starts quickly. */
+/** Runs the command, whose module is imported only now, so that a server starts quickly. Returns the exit code. */
 async function main(rawArguments: readonly string[]): Promise<number> {
   const task = takeWorkerTask();
   const command = parseArguments(rawArguments, task !== undefined);

@@ -30,7 +30,7 @@ import {
 } from "./validate.ts";
 
 /**
- * @param isWorker do not look at the app: the supervisor has done so, and loading it reports what has changed since
+ * @param isWorker whether to skip the checks of the app's file: the supervisor has made them, and loading the app reports any later problem
  * @throws {UsageError} if the command line is wrong
  * @throws {Error} if the file of the app does not exist
  */
@@ -65,7 +65,7 @@ const SERVE_REQUIREMENTS: Requirements = [
   ["show-bytes", ["trace", "trace-file", "step", "inspect"]],
 ];
 
-/** Flags that mean nothing to a program that is not an app. */
+/** Flags that have no meaning for a program, which creates its own servers. */
 const SERVER_ONLY_FLAGS = [
   "port",
   "host",
@@ -174,7 +174,7 @@ function checkAppExists(file: string): void {
   throw new Error(`cannot find the module ${JSON.stringify(file)}`);
 }
 
-/** Whether the module has no default export: then there is nothing to serve, and it runs as a program. */
+/** Whether a module has no default export, so that it runs as a program instead of being served. */
 function isProgram(file: string): boolean {
   try {
     const loader = /\.[cm]?tsx?$/.test(file) ? "tsx" : "jsx";
@@ -205,7 +205,7 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   );
 }
 
-/** @throws {Error} if the program imports another copy of this package: none of its system calls would be seen */
+/** @throws {Error} if the program imports another copy of this package, whose system calls could not be traced */
 function rejectOtherCopy(program: string): void {
   const commandOf = (index: string): string => realpathSync(join(dirname(index), "tools", "cli", "main.ts"));
   let other: string;

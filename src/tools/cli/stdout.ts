@@ -1,10 +1,10 @@
-// Line output on standard output that also works while the loop blocks the thread, and never waits for a slow reader.
+// Prints lines to standard output without ever waiting for a slow reader, also while the loop blocks the thread.
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError } from "../../index.ts";
 
 let stdout = 1;
-/** The size of a write to a pipe that does not block once epoll reports it writable (PIPE_BUF, pipe(7)). */
+/** The largest write that does not block on a pipe that epoll has reported writable: PIPE_BUF, pipe(7). */
 const MAX_WRITE_BYTES = 4096;
 /** The limit of the queue for a slow reader. Beyond it, lines are dropped. */
 const MAX_QUEUE_BYTES = 1_048_576;
@@ -40,7 +40,7 @@ export function writeError(line: string): void {
   }
 }
 
-/** Writes the queued lines, and waits for room if necessary, at most `FLUSH_TIMEOUT_MS`. */
+/** Writes the queued lines. If necessary, waits for room, for at most `FLUSH_TIMEOUT_MS` at a time. */
 export function flushLines(): void {
   write(FLUSH_TIMEOUT_MS);
 }
@@ -63,7 +63,7 @@ function write(timeoutMs: number): void {
   }
 }
 
-/** Returns how many bytes to write at once: whole lines, so that the output of other processes does not split one. */
+/** Returns how many bytes to write in one call: whole lines, so that the output of other processes does not split one. */
 function wholeLines(bytes: Buffer): number {
   if (bytes.length <= MAX_WRITE_BYTES) return bytes.length;
   return bytes.lastIndexOf(10, MAX_WRITE_BYTES - 1) + 1 || MAX_WRITE_BYTES;

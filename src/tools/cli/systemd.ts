@@ -1,4 +1,4 @@
-// What --systemd does: takes the sockets passed by systemd, and reports the state of the service.
+// The flag --systemd: takes over the sockets passed by systemd, and reports the state of the service.
 
 import {
   type EpollServerOptions,
@@ -11,7 +11,7 @@ import {
 import { formatStats } from "./format.ts";
 import { describeError, logWarning } from "./logger.ts";
 
-/** @throws {Error} if no sockets were passed to this process */
+/** Returns the sockets passed by systemd. @throws {Error} if none were passed to this process */
 export function inheritedFds(): number[] {
   const { LISTEN_PID } = process.env;
   const fds = listenFds().map(({ fd }) => fd);
@@ -28,7 +28,7 @@ export function inheritedFds(): number[] {
   );
 }
 
-/** Reports to the service manager. If that fails, the server goes on, and the service manager acts on the missing report. */
+/** Notifies the service manager. A failure is only a warning: the service manager itself handles a missing notification. */
 export function reportState(state: ServiceState): void {
   try {
     notify(state);
@@ -37,7 +37,7 @@ export function reportState(state: ServiceState): void {
   }
 }
 
-/** Returns server options that report stopping, and the watchdog from the loop itself. */
+/** Returns server options that notify the service manager when the server stops, and keep its watchdog from expiring. */
 export function serviceOptions(stats: () => ServerStats): EpollServerOptions {
   const intervalMs = watchdogIntervalMs();
   const beat = (): void => reportState({ watchdog: true, status: formatStats(stats()) });

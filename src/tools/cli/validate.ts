@@ -1,4 +1,4 @@
-// Validates what citty lets through: unknown and repeated flags, missing values, and flags that exclude each other.
+// Checks that citty does not make: unknown and repeated flags, missing values, and flags that exclude each other.
 
 import { parseArgs as tokenize } from "node:util";
 import { parseArgs, type ParsedArgs } from "citty";
@@ -35,7 +35,7 @@ function flagNamed(name: string, flags: Flags): Flags[string] | undefined {
   return flag?.type === "positional" ? undefined : flag;
 }
 
-/** Looks at each flag in the order in which they are written, which citty's result does not show. */
+/** Checks the flags in the order in which they are written, which citty's result does not preserve. */
 function rejectMistakes(args: readonly string[], flags: Flags): void {
   const given = new Set<string>();
   const unknown: string[] = [];
@@ -61,7 +61,7 @@ interface WrittenFlag {
   value?: string | undefined;
 }
 
-/** Uses the parser that citty uses, whose tokens citty does not pass on. */
+/** Uses the same parser as citty, which does not expose the tokens. */
 function writtenFlags(args: readonly string[], flags: Flags): WrittenFlag[] {
   const options = Object.fromEntries(
     Object.entries(flags).flatMap(([name, { type, ...flag }]) => {
@@ -74,7 +74,7 @@ function writtenFlags(args: readonly string[], flags: Flags): WrittenFlag[] {
   return tokens.filter((token) => token.kind === "option");
 }
 
-/** Returns `classic` for `no-classic`. */
+/** Returns `classic` for `no-classic`, and undefined for a flag that cannot be negated. */
 function negatedName(name: string, flags: Flags): string | undefined {
   const positive = name.startsWith("no-") ? name.slice(3) : "";
   return flagNamed(positive, flags)?.type === "boolean" ? positive : undefined;
@@ -100,7 +100,7 @@ function unknownFlags(unknown: readonly string[], flags: Flags): UsageError {
   return new UsageError(`unknown ${list.length === 1 ? "flag" : "flags"} ${list.join(", ")}`);
 }
 
-/** A flag with the flags that it cannot be used with. */
+/** Flags, each with those that it cannot be used with. */
 export type Conflicts = readonly (readonly [flag: string, others: readonly string[]])[];
 
 /** @throws {UsageError} if two flags are given that exclude each other */
@@ -112,10 +112,10 @@ export function rejectConflicts(given: Readonly<Record<string, unknown>>, confli
   }
 }
 
-/** A flag with the flags of which it needs one. */
+/** Flags, each with those of which it requires one. */
 export type Requirements = readonly (readonly [flag: string, oneOf: readonly string[]])[];
 
-/** @throws {UsageError} if a flag is given without one that it needs */
+/** @throws {UsageError} if a flag is given without any of those that it requires */
 export function rejectIncomplete(given: Readonly<Record<string, unknown>>, requirements: Requirements): void {
   for (const [flag, oneOf] of requirements) {
     if (!isGiven(given, flag) || oneOf.some((name) => isGiven(given, name))) continue;
@@ -144,7 +144,7 @@ export function parseInteger(flag: string, text: string, min: number, max: numbe
   throw mustBe(flag, expects ?? `an integer from ${min} to ${max}`, text);
 }
 
-/** Returns the error for a value that a flag does not take. */
+/** Returns the error for an invalid value of a flag. */
 export function mustBe(flag: string, expects: string, received: string): UsageError {
   return new UsageError(outOfRange(`--${flag}`, expects, received).message);
 }

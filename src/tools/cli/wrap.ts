@@ -1,6 +1,6 @@
 // Wraps sentences into lines for the terminal.
 
-/** Returns the lines of a sentence; a word that is longer than `width` has a line of its own. */
+/** Returns the lines of a sentence. A word that is longer than `width` gets its own line. */
 export function wrap(sentence: string, width = 80): string[] {
   const lines: string[] = [];
   let line = "";

@@ -13,7 +13,7 @@ export const FD_SETSIZE = 1024;
 const POLLIN = 1;
 const ONE_BYTE: Uint8Array = new Uint8Array(new ArrayBuffer(1));
 
-/** The calls under test, in the order in which Linux got them. */
+/** The calls under test, in the order in which they were added to Linux. */
 export const calls = ["select", "poll", "epoll"] as const;
 export type Call = (typeof calls)[number];
 
@@ -26,7 +26,7 @@ interface Subset {
 }
 
 /**
- * Pairs of Unix sockets, since a server waits for sockets.
+ * A pool of unix socket pairs, because servers wait for sockets.
  *
  * Exactly one fd of the current subset is readable: the middle one, so that a linear scan visits half of the subset.
  */
@@ -110,7 +110,7 @@ export class FdPool implements Disposable {
     return this.#fd(size >> 1);
   }
 
-  /** Without a readable fd, a call would block indefinitely. */
+  /** Returns the current subset. Without one, no fd is readable, and a call would block indefinitely. */
   #subset(): Subset {
     if (this.#fds.length === 0) throw new ClosedError("FdPool.wait");
     if (this.#current === undefined) throw new Error("no subset is in use: call useFirst() before wait()");

@@ -2,7 +2,7 @@
 
 /** Returns three digits and a unit: `574 ns`, `1.92 µs`, `12.8 ms`. */
 export function formatTime(ns: number): string {
-  // The limits are those from which a value rounds up to 1000 of its unit.
+  // From these limits on, a value would round up to 1000 of the unit.
   if (ns < 999.5) return `${threeDigits(ns)} ns`;
   if (ns < 999_500) return `${threeDigits(ns / 1e3)} µs`;
   return ns < 999_500_000 ? `${threeDigits(ns / 1e6)} ms` : `${threeDigits(ns / 1e9)} s`;

@@ -2,7 +2,7 @@
 
 export interface Tick {
   readonly value: number;
-  /** Whether the value is a power of ten; the other ticks are 2 to 9 times one. */
+  /** Whether the value is a power of ten. The other ticks are 2 to 9 times a power of ten. */
   readonly isDecade: boolean;
 }
 
@@ -15,7 +15,7 @@ export class LogScale {
   readonly #from: number;
   readonly #to: number;
 
-  /** Maps values from `min` to `max` to positions from `from` to `to`. A single value gets a decade. */
+  /** Maps values from `min` to `max` to positions from `from` to `to`. If `min` and `max` are equal, the scale is a decade. */
   constructor(min: number, max: number, from: number, to: number) {
     this.min = min;
     this.max = max > min ? max : 10 * min;
@@ -23,7 +23,7 @@ export class LogScale {
     this.#to = to;
   }
 
-  /** Returns a scale of whole decades that contain all values. */
+  /** Returns a scale of whole decades that contains all values. */
   static decades(values: readonly number[], from: number, to: number): LogScale {
     const min = 10 ** Math.floor(Math.log10(Math.min(...values)));
     return new LogScale(min, 10 ** Math.ceil(Math.log10(Math.max(...values))), from, to);

@@ -8,14 +8,14 @@ import { DEFAULT_MAX_FDS, MIN_FDS } from "./limits.ts";
 
 /** Odd, so that the median is one of the rounds. */
 export const ROUNDS = 11;
-/** The duration of a round of one call: far above the resolution of the clock, and short for the user. */
+/** The duration of a round of one call: far above the clock's resolution, yet short enough for the user. */
 const ROUND_MS = 10;
 const MIN_CALLS_PER_ROUND = 5;
 const WARM_UP_MS = 2;
 /** Fds left to Bun and to files opened during the measurement. */
 const SPARE_FDS = 32;
 
-/** The time of one call in nanoseconds; `null`: select cannot watch that many fds. */
+/** The time of one call in nanoseconds, for a number of fds. `null`: select cannot watch that many. */
 export interface Step {
   readonly fds: number;
   readonly select: number | null;
@@ -25,7 +25,7 @@ export interface Step {
 
 export interface Measurement {
   readonly steps: readonly Step[];
-  /** The largest number of fds that was asked for; the last step has fewer if the process cannot open that many. */
+  /** The requested maximum number of fds. The last step has fewer if the process cannot open that many. */
   readonly requestedFds: number;
   /** The soft limit of RLIMIT_NOFILE. Bun raises it to the hard limit at startup. */
   readonly openFilesLimit: number;
@@ -50,7 +50,7 @@ export function measure(maxFds: number = DEFAULT_MAX_FDS, onProgress?: (fraction
   }
   using pool = new FdPool(Math.max(...sizes));
   const steps = sizes.map((size) => new StepMeasurement(size));
-  // Every round measures all steps, so that a disturbance of the machine affects all of them alike.
+  // Every round measures all steps, so that other load on the machine affects all of them equally.
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, step] of steps.entries()) {
       onProgress?.((round + i / steps.length) / ROUNDS);
@@ -129,7 +129,7 @@ function readOpenFilesLimit(): number {
   return soft === "unlimited" ? Infinity : Number(soft);
 }
 
-/** Rounds down to three digits, so that a last step set by the limit is a readable number. */
+/** Rounds down to three digits, so that the last step is a readable number even if the limit determines it. */
 function roundDown(n: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, n))) - 2);
   return Number.isFinite(n) ? Math.floor(n / unit) * unit : n;

@@ -1,4 +1,4 @@
-// Sentences derived from the measured times: the fastest call, the crossover points, and how the times grow.
+// Summary sentences derived from the measured times: the fastest call, the crossover points, and how the times grow.
 
 import { FD_SETSIZE } from "./fd-pool.ts";
 import { formatInteger, formatRatio, formatTime } from "./format.ts";
@@ -6,7 +6,7 @@ import type { Step } from "./measure.ts";
 
 type OlderCall = "select" | "poll";
 
-/** The smallest number of fds from which epoll_wait was faster at every step; `null`: not even at the last one. */
+/** The smallest number of fds from which on epoll_wait was faster at every step. `null`: it was not faster at the last step. */
 export interface Crossover {
   readonly select: number | null;
   readonly poll: number | null;

@@ -101,7 +101,7 @@ function axes(x: LogScale, y: LogScale): string[] {
   return parts;
 }
 
-/** The number of fds above which select cannot be used. */
+/** Draws the limit of fds above which select cannot be used. */
 function selectLimit(x: LogScale): string[] {
   if (!x.contains(FD_SETSIZE)) return [];
   const at = x.position(FD_SETSIZE);
@@ -117,7 +117,7 @@ interface Curve {
   label: string;
 }
 
-/** A line for each call with its points, labeled with its name and last time. */
+/** Draws a line for each call with its points, labeled with its name and last time. */
 function curves(steps: readonly Step[], x: LogScale, y: LogScale): string[] {
   const all = (["epoll", "poll", "select"] as const).flatMap((call) => {
     const points = pointsOf(steps, call).map(({ fds, ns }) => ({
@@ -139,7 +139,7 @@ function curves(steps: readonly Step[], x: LogScale, y: LogScale): string[] {
   ]);
 }
 
-/** Labels at the right end of their lines, in the same order, moved apart where they would overlap. */
+/** Draws the labels at the right end of their lines, in the same order, moved apart where they would overlap. */
 function labelsAtRight(all: readonly Curve[]): [Call, string][] {
   const ends = all.map((curve) => ({ ...curve, end: curve.points.at(-1) ?? { x: 0, y: 0 } }));
   let minY = -Infinity;
@@ -152,7 +152,7 @@ function labelsAtRight(all: readonly Curve[]): [Call, string][] {
     });
 }
 
-/** A label above the end of a line that stops within the chart, as select does: the space to its right belongs to poll. */
+/** Draws a label above the end of a line that stops within the chart, as that of select does, because poll's line continues to its right. */
 function labelAbove(last: { x: number; y: number } | undefined, label: string): string {
   if (last === undefined) return "";
   return `<text class="label end" x="${fixed(last.x - 12)}" y="${fixed(last.y - 14)}">${label}</text>`;

@@ -7,7 +7,7 @@ import type { Step } from "./measure.ts";
 import { pointsOf, SERIES } from "./series.ts";
 
 const ROWS_PER_DECADE = 3;
-const GUTTER = 9; // for the times at the left
+const GUTTER = 9; // columns for the times on the left
 const COLUMNS = 68;
 const LIMIT_COLOR = 90;
 const STAR_COLOR = 39; // the default foreground
@@ -30,7 +30,7 @@ export function measurementTable(steps: readonly Step[], hasColor: boolean): str
   return [head, ...body, ...(hasEnd ? [`${"-".padStart(25)}  above FD_SETSIZE (${FD_SETSIZE})`] : [])];
 }
 
-/** Letters are measured times, dots connect them. */
+/** Returns the lines of the chart. Letters mark measured times, and dots connect them. */
 export function terminalChart(steps: readonly Step[], hasColor: boolean): string[] {
   const lines = calls.map((call) => ({ ...SERIES[call], points: pointsOf(steps, call) }));
   const times = lines.flatMap(({ points }) => points.map(({ ns }) => ns));
@@ -88,7 +88,7 @@ class Canvas {
     if (line !== undefined) line[Math.round(column)] = this.#paint(text, color);
   }
 
-  /** Draws a letter, or a star if there is one already. */
+  /** Draws a letter, or a star if the cell already has one. */
   mark(column: number, row: number, letter: string, color: number): void {
     const key = `${Math.round(column)},${Math.round(row)}`;
     if (this.#marked.has(key)) this.draw(column, row, "*", STAR_COLOR);

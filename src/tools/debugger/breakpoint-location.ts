@@ -1,4 +1,4 @@
-// Breakpoint locations: how they are written at the prompt, and how a breakpoint is described.
+// The syntax of breakpoint locations at the prompt, and the descriptions of breakpoints.
 
 import * as constants from "../../kernel/constants.ts";
 import { formatMask } from "../../kernel/format-mask.ts";
@@ -12,7 +12,7 @@ const MAX_ERRNO = 133;
 /**
  * Parses a location: `fd 5`, `iteration 12`, `state idle`, `EPOLLHUP`, `EAGAIN`, `accept`.
  *
- * @throws {Error} with the locations that there are
+ * @throws {Error} if the location is invalid, with a suggestion or the valid locations
  */
 export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
   const [word = "", value = "", ...more] = text.split(/\s+/);

@@ -1,4 +1,4 @@
-// What the commands of the debugger get to work with, and what a command is.
+// The interfaces between the debugger's commands and the session that runs them.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import type { TraceSource } from "./event-source.ts";
@@ -28,12 +28,12 @@ export interface DebuggerContext {
   /** Prints one or more lines. */
   print(text: string): void;
   format(event: TraceEvent): string | undefined;
-  /** Resumes, and prints where it pauses next. */
+  /** Resumes the loop, and prints where it pauses next. */
   go(mode: RunMode): Promise<void>;
   addBreakpoint(breakpoint: Pick<Breakpoint, "on" | "value" | "condition" | "isTemporary">): Breakpoint;
   deleteBreakpoint(breakpoint: Breakpoint): void;
   updateBreakpoints(): void;
-  /** Makes the lines that follow, up to `end`, the commands of a breakpoint. */
+  /** Collects the lines that follow, up to `end`, as the commands of a breakpoint. */
   collectCommands(breakpoint: number): void;
 }
 

@@ -21,9 +21,9 @@ import {
   type ThreadReport,
 } from "./thread-messages.ts";
 
-/** How often commands and pending events are looked for while no event happens. */
+/** The interval at which the thread checks for commands and pending events while no event happens. */
 const TIMER_MS = 50;
-/** The time that the tracer itself takes for an event, as measured by bench/inspect.ts. */
+/** The time that the tracer itself takes per event, as measured by bench/inspect.ts. */
 const TRACER_US = 0.5;
 /** How long to wait for the debugger to take events before checking again. */
 const TAKEN_TIMEOUT_MS = 100;
@@ -47,13 +47,13 @@ class DebugThread {
   readonly #fdTable: FdTable;
   readonly #feed: EventFeed;
   readonly #trace: TraceOptions;
-  /** Only if the events are sampled. */
+  /** Set only if the events are sampled. */
   readonly #counts: SampleCounts | undefined;
   #event: TraceEvent | undefined;
-  /** How many commands have been received. */
+  /** The number of commands received. */
   #commandCount = 0;
   #isEnding = false;
-  /** False until the server listens or the program runs: what happens before is reported, but does not pause the thread. */
+  /** False until the server listens or the program runs: earlier events are reported, but do not pause the thread. */
   #hasStarted = false;
   #server: EpollServer | undefined;
 
@@ -73,7 +73,7 @@ class DebugThread {
       this.#feed = this.#createLosslessFeed();
       this.#fdTable = new FdTable();
     }
-    // Finding the source line is slow: a loop that is too busy for all events to be shown goes without.
+    // Finding the source line is slow, so it is skipped while the loop is too busy to show all events.
     const lines = (): boolean => !this.#feed.isHolding;
     this.#trace = { listener: (event) => this.#onEvent(event), bytes: start.hasBytes, lines };
   }
@@ -105,7 +105,7 @@ class DebugThread {
     this.#commands.close();
   }
 
-  /** Imports a program, after the system calls of this thread have been replaced by traced ones. */
+  /** Imports a program, after replacing this thread's system calls with traced ones. */
   async #runProgram([file = "", ...programArguments]: readonly string[]): Promise<void> {
     const tracer = new Tracer(this.#trace);
     wrapSyscalls((sys) => limitWaits(tracer.wrapProgram(sys), this.#start.pollMs));
@@ -134,7 +134,7 @@ class DebugThread {
     }
   }
 
-  /** An application may use timers and fetch, so it needs Bun's event loop. Commands are then looked for by a timer. */
+  /** An application may use timers and fetch, so it needs Bun's event loop. A timer then checks for commands. */
   async #runServerOnBunLoop(server: EpollServer): Promise<void> {
     const timer = setInterval(() => {
       this.#onTimer();
@@ -148,7 +148,7 @@ class DebugThread {
     }
   }
 
-  /** The heartbeat makes an idle loop iterate, as it does without an application; errors of handlers are reported. */
+  /** The heartbeat makes an idle loop iterate, as it does without an application. Handler errors are reported. */
   get #appDefaults(): EpollServerOptions {
     return {
       heartbeat: { everyMs: this.#start.pollMs, beat() {} },
@@ -167,7 +167,7 @@ class DebugThread {
     this.#event = event;
     if (this.#counts === undefined) this.#fdTable.apply(event);
     this.#feed.add(event);
-    if (this.#counts !== undefined) this.#counts.watchingUs += (performance.now() - startMs) * 1000 + TRACER_US;
+    if (this.#counts !== undefined) this.#counts.overheadUs += (performance.now() - startMs) * 1000 + TRACER_US;
     if (this.#hasCommands) this.#runCommands();
     if (event.type === "listen" && this.#server === undefined && this.#hasStarted) {
       self.postMessage({ kind: "listening", address: event.address });

@@ -1,4 +1,4 @@
-// Evaluates the JavaScript expressions that are typed at the prompt, in conditions and in displays.
+// Evaluation of the JavaScript expressions in commands, conditions and displays.
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../trace/events.ts";

@@ -1,4 +1,4 @@
-// Sends events out of the debugged thread: all of them, blocking when the reader falls behind, or samples, never blocking.
+// Event feeds from the debugged thread: every event, blocking if the reader falls behind, or samples, which never block.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { kernelEntries } from "./kernel-entries.ts";
@@ -8,9 +8,9 @@ export interface EventFeed {
   add(event: TraceEvent): void;
   /** Sends everything that is pending. */
   flush(): void;
-  /** Called regularly while no event happens; sends pending events when it is time to. */
+  /** Called regularly while no event happens; sends the pending events if they are due. */
   onTimer(): void;
-  /** There are pending events, which will be sent later. */
+  /** Whether events are pending, to be sent later. */
   readonly isHolding: boolean;
   /** Whether the events are displayed. */
   isWatched: boolean;
@@ -18,7 +18,7 @@ export interface EventFeed {
 
 /** The maximum number of events in one message. */
 const MAX_BATCH_EVENTS = 500;
-/** The maximum number of events that the reader has not taken yet; beyond it the thread blocks. */
+/** The maximum number of events that the reader has not taken yet. Beyond it, the thread blocks. */
 const MAX_UNTAKEN_EVENTS = 50_000;
 
 /** Sends every event, in batches. */
@@ -60,14 +60,14 @@ export class LosslessFeed implements EventFeed {
 
 /** The length of a sampling window. In each, the first MAX_WINDOW_SAMPLES iterations are sent one by one, the others together. */
 const WINDOW_MS = 100;
-/** The window of a loop that is too busy for that. */
+/** The length of a window while the loop is too busy for that. */
 const BUSY_WINDOW_MS = 500;
 const UNWATCHED_WINDOW_MS = 1_000;
 const MAX_WINDOW_SAMPLES = 5;
-/** How often the kernel is asked about the fds. */
+/** The minimum interval between queries of the kernel about the fds. */
 const KERNEL_INTERVAL_MS = 500;
 
-/** Sends samples: the newest events, and totals of all. */
+/** Sends samples: the newest events, and totals of all events. */
 export class SampledFeed implements EventFeed {
   isWatched: boolean = false;
   isHolding: boolean = false;

@@ -1,4 +1,4 @@
-// What a debugging session runs: a live target, or a recorded trace.
+// The event sources of a debugging session: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { describeValue, type ExpressionScope } from "./evaluate.ts";
@@ -28,7 +28,7 @@ export class RecordedTrace implements TraceSource {
   readonly #onEvents: (events: readonly TraceEvent[]) => void;
   readonly #fdTable = new FdTable();
   readonly #stopConditions: StopConditions;
-  /** How many events have been played. */
+  /** The number of events that have been played. */
   #position = 0;
   #stop: Stop;
 

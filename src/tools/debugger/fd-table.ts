@@ -1,4 +1,4 @@
-// class FdTable: the open file descriptors of a traced loop, as known from its events.
+// class FdTable: the open file descriptors of a traced loop, derived from its events.
 
 import type { Address } from "../../kernel/address.ts";
 import type { TraceEvent, TraceMoment } from "../../trace/events.ts";
@@ -97,7 +97,7 @@ export class FdTable {
     return new Map(this.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
   }
 
-  /** Replaces the contents by those of a sample, to which later events can then be applied. */
+  /** Replaces the contents with those of a sample, to which later events can then be applied. */
   restore(
     entries: readonly FdEntry[],
     { epfd, iteration, ready }: Pick<FdTable, "epfd" | "iteration" | "ready">,

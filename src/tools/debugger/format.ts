@@ -1,4 +1,4 @@
-// How the prompt prints masks, arguments, file descriptors and source lines.
+// Text for the prompt: masks, arguments, file descriptors and source lines.
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
@@ -7,7 +7,7 @@ import { parsePosition, readSourceLines } from "../source-lines.ts";
 import { formatTable } from "../table.ts";
 import type { FdEntry } from "./fd-table.ts";
 
-/** How many lines are shown before and after a source line. */
+/** The number of lines shown before and after a source line. */
 const CONTEXT_LINES = 8;
 
 interface MaskFormat {
@@ -53,7 +53,7 @@ export function formatFdTable(format: MaskFormat, entries: readonly FdEntry[]): 
   return formatTable([header, ...rows], { alignRight: [0, 4, 5] }).join("\n");
 }
 
-/** Returns the source lines around `file:line`, with an arrow at the line. A relative file is one of this package. */
+/** Returns the source lines around `file:line`, with an arrow at the line. A relative path is a file of this package. */
 export function formatSource(at: string): string {
   const position = parsePosition(at) ?? { file: "", line: 0 };
   const { first, line, lines } = readSourceLines(position.file, position.line, CONTEXT_LINES);

@@ -48,7 +48,7 @@ export class IterationHistory {
     return this.iterations.flatMap(({ events }) => events);
   }
 
-  /** Returns what expressions refer to while this iteration is viewed. */
+  /** Returns the scope of expressions that are evaluated while this iteration is viewed. */
   scopeOf({ iteration, events, entries, ready }: Iteration): ExpressionScope {
     return { event: events.at(-1), ready, iteration, epfd: this.table.epfd, entries };
   }

@@ -1,11 +1,11 @@
-// The kernel's view of a loop's fds: their masks in the interest list, and how full their queues are.
+// The kernel's view of a loop's fds: their masks in the interest list, and the sizes of their queues.
 
 import { queueSizes } from "../../trace/fd-info.ts";
 import { interestList } from "../../trace/interest-list.ts";
 import type { FdEntry } from "./fd-table.ts";
 import type { KernelEntry } from "./sampler.ts";
 
-/** Asks the kernel about fds that an epoll instance watches. Returns undefined if there is no open epoll instance. */
+/** Returns the kernel's view of the fds of an epoll instance; undefined if there is no open epoll instance. */
 export function kernelEntries(epfd: number, entries: readonly FdEntry[]): KernelEntry[] | undefined {
   if (epfd < 0) return undefined;
   try {
@@ -15,6 +15,6 @@ export function kernelEntries(epfd: number, entries: readonly FdEntry[]): Kernel
       .filter(({ kind }) => kind !== "epoll")
       .map(({ fd, kind }) => ({ fd, mask: masks.get(fd), ...(kind === "connection" ? queueSizes(fd) : noQueues) }));
   } catch {
-    return undefined; // the epoll instance has been closed meanwhile
+    return undefined; // the epoll instance has been closed in the meantime
   }
 }

@@ -5,7 +5,7 @@ import { type FdEntry, FdTable } from "./fd-table.ts";
 
 /** The maximum number of events in a sample. */
 export const MAX_EVENTS = 300;
-/** The maximum once events have to be omitted. */
+/** The maximum once events have been omitted. */
 const MAX_BUSY_EVENTS = 100;
 /** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
@@ -18,6 +18,8 @@ export interface SampleCounts {
   iterations: number;
   /** Events by type. */
   events: Partial<Record<TraceEvent["type"], number>>;
+  /** Accepted connections. */
+  accepted: number;
   bytesIn: number;
   bytesOut: number;
   /** Time in epoll_wait. */
@@ -26,10 +28,8 @@ export interface SampleCounts {
   awayUs: number;
   /** Time in iterations, without epoll_wait. */
   workedUs: number;
-  /** Calls of recv and send that failed, nearly always with EAGAIN. */
-  again: number;
-  /** Time that tracing and sampling took. */
-  watchingUs: number;
+  /** Time spent on tracing and sampling. */
+  overheadUs: number;
 }
 
 export type Warning = TraceMoment & WarningEvent;
@@ -53,7 +53,7 @@ export interface Sample {
   omitted: number;
   /** All warnings since the last sample, up to a limit. */
   warnings: Warning[];
-  /** The open fds after the last event: all, or, if there are too many, those of these events first. */
+  /** The open fds after the last event. If there are too many, those of the events above come first. */
   entries: FdEntry[];
   /** The number of open fds. */
   open: number;
@@ -70,13 +70,13 @@ export class Sampler {
   readonly counts: SampleCounts = {
     iterations: 0,
     events: {},
+    accepted: 0,
     bytesIn: 0,
     bytesOut: 0,
     blockedUs: 0,
     awayUs: 0,
     workedUs: 0,
-    again: 0,
-    watchingUs: 0,
+    overheadUs: 0,
   };
   #events: TraceEvent[] = [];
   #omitted = 0;
@@ -145,13 +145,14 @@ export class Sampler {
       case "iteration":
         counts.workedUs += event.workedUs;
         return;
+      case "accept":
+        if (event.result >= 0) counts.accepted++;
+        return;
       case "recv":
         if (event.result > 0) counts.bytesIn += event.result;
-        else if (event.result < 0) counts.again++;
         return;
       case "send":
         if (event.result > 0) counts.bytesOut += event.result;
-        else if (event.result < 0) counts.again++;
         return;
       default:
     }

@@ -1,11 +1,11 @@
-// Decides after each event whether to pause: the run mode, a pause that was requested, or a breakpoint.
+// The conditions for a pause, checked after each event: the run mode, a pause request, or a breakpoint.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { hasLine } from "../../trace/format.ts";
 import { evaluate, type ExpressionScope } from "./evaluate.ts";
 import type { Breakpoint, RunMode } from "./thread-messages.ts";
 
-/** Returns whether an expression is true. One that throws is not. */
+/** Returns whether an expression is true. An expression that throws counts as false. */
 export function isTrue(condition: string, scope: ExpressionScope): boolean {
   try {
     return Boolean(evaluate(condition, scope));

@@ -32,8 +32,8 @@ export interface TargetOptions {
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
   /** Pause after the first wait. */
-  isStopped?: boolean | undefined;
-  /** The longest time that epoll_wait may block; default: 1000, as in the original program. */
+  isPaused?: boolean | undefined;
+  /** The longest time that epoll_wait may block, in milliseconds; default: 1000, as in the original program. */
   pollMs?: number | undefined;
   /** Called with all events, in order and in batches. */
   onEvents?: ((events: readonly TraceEvent[]) => void) | undefined;
@@ -57,7 +57,7 @@ export class TargetError extends Error {
 }
 
 export class Target {
-  state: "starting" | "running" | "stopped" | "ended" = "starting";
+  state: "starting" | "running" | "paused" | "ended" = "starting";
   location: SourceLocation = { url: "", addresses: [] };
   stats: ServerStats | undefined;
   /** The error that ended the thread. */
@@ -84,12 +84,12 @@ export class Target {
   #stopped = Promise.withResolvers<Stop>();
   readonly #ended = Promise.withResolvers<void>();
   #ending: Promise<void> | undefined;
-  /** Resolved when the thread is gone, and its file descriptors with it. */
+  /** Resolves when the thread has ended, which closes its file descriptors. */
   readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
     const { server = {}, defaultAddress = {}, app, program, pollMs = 1000 } = options;
-    const { bytes: hasBytes = false, isStopped: isPaused = false } = options;
+    const { bytes: hasBytes = false, isPaused = false } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onHandlerError } = options;
     this.#onEvents = onEvents;
@@ -126,7 +126,7 @@ export class Target {
   /**
    * Starts the thread, and waits until the server listens, or the program is about to run.
    *
-   * @throws {TargetError} with the message of what EpollServer threw
+   * @throws {TargetError} with the message of the error that EpollServer threw
    */
   static async start(options: TargetOptions): Promise<Target> {
     const target = new Target(options);
@@ -146,7 +146,7 @@ export class Target {
 
   /** Resumes a paused thread; resolves at the next pause. */
   go(mode: RunMode): Promise<Stop> {
-    if (this.state !== "stopped") return this.#stopped.promise;
+    if (this.state !== "paused") return this.#stopped.promise;
     this.state = "running";
     this.stop = undefined;
     this.#stopped = Promise.withResolvers();
@@ -160,7 +160,7 @@ export class Target {
     if (this.state === "running") this.#send({ kind: "pause" });
   }
 
-  /** Says whether the samples are displayed; fewer are taken otherwise. */
+  /** Sets whether the samples are displayed. If they are not, fewer are taken. */
   setWatched(isWatched: boolean): void {
     this.#send({ kind: "watched", isWatched });
   }
@@ -235,7 +235,7 @@ export class Target {
         this.#onSample?.(report.sample);
         return;
       case "paused":
-        this.state = "stopped";
+        this.state = "paused";
         for (const counts of report.counts) {
           const breakpoint = this.#allBreakpoints.find(({ id }) => id === counts.id);
           if (breakpoint !== undefined) Object.assign(breakpoint, counts);
@@ -256,7 +256,7 @@ export class Target {
   #onFailure(message: string, code: string | undefined): void {
     if (this.state === "ended") return;
     if (this.state !== "starting") this.error = message;
-    this.#started.reject(new TargetError(message, code)); // without effect if it has started
+    this.#started.reject(new TargetError(message, code)); // has no effect if the target has started
     this.#onEnd();
     this.#commands.close();
     this.#worker.terminate();

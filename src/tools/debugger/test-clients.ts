@@ -6,7 +6,7 @@ import { ErrnoError } from "../../kernel/errors.ts";
 import { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 
-const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+export const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const MAX_RECEIVE_BYTES = 65_536;
 const MAX_CLIENTS = 1_000;
 
@@ -14,12 +14,12 @@ export class TestClients implements Disposable {
   readonly #sockets = new Map<string, Socket>();
   #count = 0;
 
-  /** Connects a client. Like all commands, returns what to print. */
+  /** Connects a client. Like the methods below, returns the text to print. */
   connect(address: Address): string {
     if (this.#sockets.size >= MAX_CLIENTS) {
       throw new Error(`${MAX_CLIENTS} clients are connected, which is the maximum: close some first`);
     }
-    const socket = new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
+    const socket = createSocketFor(address);
     try {
       socket.connect(address);
     } catch (error) {
@@ -31,7 +31,10 @@ export class TestClients implements Disposable {
     return `${name} is connected from ${formatPeer(socket.getsockname())}`;
   }
 
-  /** @param name the client; default: the newest. @param text what to send; default: a GET request */
+  /**
+   * @param name the client; default: the newest
+   * @param text the data to send; default: a GET request
+   */
   send(name: string | undefined, text: string = REQUEST): string {
     const [client, socket] = this.#find(name);
     const bytes = Buffer.from(text, "latin1");
@@ -81,4 +84,9 @@ export class TestClients implements Disposable {
     if (socket === undefined) throw new Error(`no client ${found} (connected: ${names.join(", ") || "none"})`);
     return [found, socket];
   }
+}
+
+/** Returns a socket of the family of the address, not yet connected. */
+export function createSocketFor(address: Address): Socket {
+  return new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
 }

@@ -6,7 +6,7 @@ import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { Sample } from "./sampler.ts";
 
-/** How far to run. `next`: to the next wait; `step`: to the next event; `return`: to the end of the dispatch of this fd. */
+/** How far to run before the next pause. `next`: to the next wait; `step`: to the next event; `return`: to the end of the dispatch of this fd. */
 export type RunMode =
   | { kind: "continue" | "step" | "next" }
   | { kind: "return"; fd: number }
@@ -23,13 +23,13 @@ export interface Breakpoint {
   /** Deleted when it is hit. */
   isTemporary: boolean;
   isEnabled: boolean;
-  /** How many more hits to ignore. */
+  /** The number of hits still to ignore. */
   ignore: number;
-  /** How many times it has been hit. */
+  /** The number of hits. */
   hits: number;
 }
 
-/** Where the debugged thread has paused, or that it has ended. */
+/** A pause of the debugged thread, or its end. */
 export interface Stop {
   /** The event after which it has paused, or the last event. */
   event: TraceEvent | undefined;
@@ -68,7 +68,7 @@ export interface StartMessage {
   commands: unknown;
 }
 
-/** Index in the shared memory: how many commands have been sent. The paused thread waits for a change of this number. */
+/** Index in the shared memory: the number of commands sent. A paused thread waits for this number to change. */
 export const COMMAND_COUNT = 0;
 /** Index in the shared memory: the `seq` of the last event that the debugger has received. */
 export const TAKEN_SEQ = 1;

@@ -31,7 +31,7 @@ export class AccessControl {
     return isForeign && !isLink ? respond(403, "Requests from other origins are rejected.\n") : undefined;
   }
 
-  /** Whether the request carries the token. */
+  /** Returns whether the request carries the token. */
   canControl(request: Request): boolean {
     const received = Buffer.from(request.headers.get("authorization") ?? "");
     const expected = Buffer.from(`Bearer ${this.token}`);

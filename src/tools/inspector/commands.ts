@@ -1,4 +1,4 @@
-// Validation of commands: they come from outside this process, so nothing in them is trusted.
+// Validation of the page's commands, which come from outside this process and are not trusted.
 
 import { invalidValue, outOfRange } from "../../kernel/errors.ts";
 import type { Breakpoint, RunMode } from "../debugger/thread-messages.ts";
@@ -8,7 +8,7 @@ const MAX_EVENTS_PER_SECOND = 100;
 const MAX_FD = 0x7fffffff;
 
 /**
- * Returns a valid command with no other fields than its own.
+ * Returns the command, with its known fields only.
  *
  * @throws {RangeError} if a field is invalid; the message says which
  */

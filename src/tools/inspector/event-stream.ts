@@ -1,11 +1,11 @@
-// An event stream to one page. A page that reads slowly gets fewer samples; its queue does not grow.
+// An event stream to one page. A page that reads slowly receives fewer, merged samples, and its queue stays bounded.
 
 import { mergeSamples } from "../debugger/sampler.ts";
 import type { Message } from "./messages.ts";
 
 /** Proxies and browsers may close a connection that stays silent for longer. */
 const KEEP_ALIVE_MS = 15_000;
-/** Messages queued in the stream before newer ones are mergeSamples. */
+/** The number of messages queued in the stream before newer ones are merged. */
 const MAX_QUEUED = 4;
 
 /** @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
@@ -13,7 +13,7 @@ export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Messages that did not fit in the queue: the latest of each kind, and all samples mergeSamples into one. */
+  /** Messages that did not fit in the queue: the latest of each kind, and all samples merged into one. */
   readonly #pending = new Map<string, Message>();
   readonly #keepAliveTimer: ReturnType<typeof setInterval>;
 

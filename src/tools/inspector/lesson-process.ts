@@ -1,4 +1,4 @@
-// Runs a lesson in its own process, where it can use up all file descriptors without harm.
+// Lessons in their own processes, so that one can use up all file descriptors without affecting the inspector.
 
 import type { LessonReport } from "../lessons/lesson-report.ts";
 

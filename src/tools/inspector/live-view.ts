@@ -16,7 +16,7 @@ const KERNEL_POLL_MS = 500;
 /** Events kept for pages that connect later. */
 const MAX_RECENT_EVENTS = 3_000;
 
-/** Callbacks for a Target to report to. */
+/** The callbacks that a Target reports to. */
 export interface TargetListeners {
   onEvents(events: readonly TraceEvent[]): void;
   onSample(sample: Sample): void;
@@ -112,7 +112,7 @@ export class LiveView implements Disposable {
     this.#unsent = this.#unsent === undefined ? sample : mergeSamples(this.#unsent, sample);
     const intervalMs = this.#unsent.omitted > 0 ? BUSY_SEND_INTERVAL_MS : SEND_INTERVAL_MS;
     const delayMs = this.#sentMs + intervalMs - performance.now();
-    if (delayMs <= 0 || this.target.state === "stopped") this.#sendSample();
+    if (delayMs <= 0 || this.target.state === "paused") this.#sendSample();
     else this.#sendTimer ??= setTimeout(() => this.#sendSample(), delayMs);
   }
 
@@ -148,7 +148,7 @@ export class LiveView implements Disposable {
     const isWatched = this.#subscribers.size > 0;
     if (isWatched !== this.#isWatched) this.target.setWatched(isWatched);
     this.#isWatched = isWatched;
-    const needsPolling = isWatched && this.target.state === "stopped";
+    const needsPolling = isWatched && this.target.state === "paused";
     if (needsPolling === (this.#kernelTimer !== undefined)) return;
     clearInterval(this.#kernelTimer);
     this.#kernelTimer = needsPolling ? setInterval(() => this.#pollKernel(), KERNEL_POLL_MS) : undefined;
@@ -157,7 +157,7 @@ export class LiveView implements Disposable {
 
   #pollKernel(): void {
     const sample = this.latestSample;
-    if (sample === undefined || this.target.state !== "stopped") return;
+    if (sample === undefined || this.target.state !== "paused") return;
     const kernel = kernelEntries(sample.epfd, sample.entries);
     if (kernel === undefined) return;
     sample.kernel = kernel;

@@ -24,7 +24,7 @@ export interface Hello {
 
 export interface LoopState {
   kind: "state";
-  run: "running" | "pausing" | "stopped" | "ended";
+  run: "running" | "pausing" | "paused" | "ended";
   /** The event after which the loop is paused. */
   seq: number | undefined;
   /** The breakpoint that was hit. It may belong to the terminal debugger. */
@@ -86,7 +86,7 @@ export type PageCommand =
   | { kind: "start-client"; client: TestClientKind }
   | { kind: "close-client"; id: number };
 
-/** What /proc and getsockopt(2) report about a file descriptor. The response is null if the loop does not have it. */
+/** What /proc and getsockopt(2) report about a file descriptor. The response is null if it does not belong to the loop. */
 export interface FdInfoResponse {
   fd: number;
   /** Why epoll reports the file descriptor, or why not. */

@@ -12,7 +12,7 @@ import { respond, respondJson } from "./responses.ts";
 
 const CONTEXT_LINES = 6;
 
-/** Describes a file descriptor of the loop. Other descriptors of this process are not disclosed: the response is null. */
+/** Describes a file descriptor of the loop. Other file descriptors of this process are not disclosed: the response is null. */
 export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
   const entry = view?.latestSample?.entries.find((one) => one.fd === fd);
   if (entry === undefined) return respondJson(null);
@@ -34,7 +34,7 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
   if (view === undefined || sample === undefined) {
     return respond(404, "There is no live epoll instance to compare with.\n");
   }
-  if (view.target.state !== "stopped") {
+  if (view.target.state !== "paused") {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");

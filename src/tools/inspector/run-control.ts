@@ -15,7 +15,7 @@ export class RunControl implements Disposable {
   /** Events per second in slow motion; 0: full speed. */
   #speed = 0;
   #slowMotionTimer: ReturnType<typeof setTimeout> | undefined;
-  /** How to resume from the stop that the current step of slow motion leads to. */
+  /** How to resume after the current step of slow motion. */
   #nextMode: RunMode | undefined;
   #breakpoints: Breakpoint[] = [];
   #nextBreakpointId = FIRST_BREAKPOINT_ID;
@@ -45,7 +45,7 @@ export class RunControl implements Disposable {
   }
 
   resume(mode: RunMode): void {
-    // In slow motion, a step may be in progress. Then the loop resumes from the stop at its end.
+    // In slow motion, a step may be in progress. Then the loop resumes when that step has ended.
     this.#nextMode = this.#speed > 0 && this.#target.state === "running" ? mode : undefined;
     this.#speed = 0;
     this.#isPausing = false;
@@ -102,7 +102,7 @@ export class RunControl implements Disposable {
     const target = this.#target;
     if (target.state !== "running") this.#isPausing = false;
     this.#onChange();
-    if (target.state !== "stopped") return;
+    if (target.state !== "paused") return;
     const isAtBreakpoint = target.stop?.breakpoint !== undefined;
     const mode = this.#nextMode;
     if (mode !== undefined) {
@@ -118,7 +118,7 @@ export class RunControl implements Disposable {
   #stepInSlowMotion(): void {
     clearTimeout(this.#slowMotionTimer);
     this.#slowMotionTimer = undefined;
-    if (this.#speed > 0 && this.#target.state === "stopped") void this.#target.go({ kind: "step" });
+    if (this.#speed > 0 && this.#target.state === "paused") void this.#target.go({ kind: "step" });
   }
 
   #applyBreakpoints(): void {

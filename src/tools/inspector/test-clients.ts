@@ -1,22 +1,12 @@
 // Test clients, well-behaved and misbehaving, which run on Bun's event loop through watch().
 
 import type { Address } from "../../kernel/address.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  SHUT_WR,
-  SO_RCVBUF,
-  SOL_SOCKET,
-} from "../../kernel/constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, SHUT_WR, SO_RCVBUF, SOL_SOCKET } from "../../kernel/constants.ts";
 import { ErrnoError } from "../../kernel/errors.ts";
-import { Socket } from "../../io/socket.ts";
+import type { Socket } from "../../io/socket.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { watch, type Watch } from "../../event-loop/watch.ts";
+import { createSocketFor, REQUEST } from "../debugger/test-clients.ts";
 import type { TestClientKind, TestClientState } from "./messages.ts";
 
 const MAX_OPEN = 256;
@@ -28,10 +18,9 @@ const DRIP_INTERVAL_MS = 250;
 const MAX_LIFETIME_MS = 120_000;
 const RECEIVE_BYTES = 65_536;
 const MAX_SHOWN_CHARACTERS = 60;
-/** A client that never reads logs its progress once per so many bytes. */
+/** A client that never reads logs its progress each time it has sent this many bytes. */
 const LOG_EVERY_BYTES = 100_000;
 
-const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /** The beginning of a TLS ClientHello. */
 const NOT_HTTP = "\x16\x03\x01\x02\x00\x01\x00\xfc\xff\r\n\r\n";
 
@@ -120,7 +109,7 @@ class TestClient implements Disposable {
     this.#kind = kind;
     this.#log = log;
     this.#onClose = onClose;
-    this.#socket = new Socket("path" in address ? AF_UNIX : address.family === "IPv6" ? AF_INET6 : AF_INET);
+    this.#socket = createSocketFor(address);
     try {
       if (kind === "never-reads") this.#socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096);
       this.#socket.connect(address);
@@ -156,7 +145,7 @@ class TestClient implements Disposable {
       case "half-close":
         this.#send(REQUEST);
         this.#socket.shutdown(SHUT_WR);
-        return this.#log("called shutdown(SHUT_WR), still reads");
+        return this.#log("called shutdown(SHUT_WR), keeps reading");
       case "disconnect":
         return this.close("closed immediately");
       case "reset":
@@ -230,7 +219,7 @@ class TestClient implements Disposable {
     this.#watch?.modify(this.#output.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
   }
 
-  /** Sends requests without end, and reads no response. */
+  /** Keeps sending requests, and never reads a response. */
   #sendRequests(): void {
     if (this.#output.length === 0) this.#output = Buffer.from(REQUEST.repeat(100));
     const sent = this.#socket.send(this.#output);

@@ -39,21 +39,21 @@ export const fdReuse: Lesson = {
     );
     const number = b.conn.fileno();
     b.conn.close();
-    const newcomer = runner.accept(listener);
+    const accepted = runner.accept(listener);
     runner.ask(
       "Which file descriptor number does the new connection get?",
       ["a new one", "the one that b had"],
-      newcomer.fileno() === number ? "the one that b had" : "a new one",
+      accepted.fileno() === number ? "the one that b had" : "a new one",
     );
 
     runner.step(
       "The stale event",
       `The batch still contains an event that says fd ${number} is readable. That number now belongs to the new client, ` +
-        "which has sent nothing. With a blocking socket, recv would block here. " +
+        "which has sent nothing. On a blocking socket, recv would block here. " +
         "A program that took the event for a hangup would close the wrong connection.",
     );
-    runner.check("the file descriptor of the new connection is", newcomer.fileno(), number);
-    runner.check("recv on the new connection returns (null means EAGAIN):", newcomer.recv(10), null);
+    runner.check("the file descriptor of the new connection is", accepted.fileno(), number);
+    runner.check("recv on the new connection returns (null means EAGAIN):", accepted.recv(10), null);
 
     runner.step(
       "The remedy",

@@ -6,7 +6,7 @@ import { ARRIVAL_TIMEOUT_MS, type Lesson } from "./lesson-runner.ts";
 
 const ITERATIONS = 60;
 const MAX_READS = 10_000;
-/** After so many empty reads in a row, no more data is on its way. */
+/** After this many empty reads in a row, no more data is in transit. */
 const MAX_EMPTY_READS = 3;
 
 export const forgottenEpollout: Lesson = {

@@ -1,4 +1,4 @@
-// The report of a lesson that ran: its steps, the statements checked in each, and the traced system calls.
+// The report of a lesson that was run: its steps, the statements checked in each, and the traced system calls.
 
 import type { TraceEvent } from "../../trace/events.ts";
 

@@ -1,4 +1,4 @@
-// Runs a lesson: creates traced epoll instances and sockets for it, and records its steps and checks.
+// class LessonRunner: runs a lesson, with traced epoll instances and sockets, and records its steps and checks.
 
 import type { InternetAddress } from "../../kernel/address.ts";
 import { AF_INET, EPOLL_CLOEXEC, EPOLLIN, SOCK_STREAM } from "../../kernel/constants.ts";
@@ -35,7 +35,7 @@ export class LessonRunner {
   /** The trace listener, for a server's `trace` option. */
   readonly traceListener: TraceListener = (event) => void this.events.push(withoutLongData(event));
 
-  /** Runs a lesson, and closes everything that it opened. An error is part of the report. */
+  /** Runs a lesson, and closes everything that it opened. An error ends the lesson and is part of the report. */
   async run(lesson: Lesson): Promise<LessonReport> {
     let error: string | undefined;
     try {
@@ -60,7 +60,7 @@ export class LessonRunner {
     this.steps.push({ title, text, checks: [], question: undefined, seq: 0 });
   }
 
-  /** Checks a statement. The claim reads on into the value: "epoll_wait returns". */
+  /** Checks a statement. The claim is shown before the value, as in "epoll_wait returns []". */
   check(claim: string, actual: unknown, expected: unknown): void {
     const [actualText, expectedText] = [format(actual), format(expected)];
     this.#currentStep.checks.push({
@@ -109,7 +109,7 @@ export class LessonRunner {
     return { conn, peer };
   }
 
-  /** Waits outside the trace, for what the lesson's own epoll instance is not to report. */
+  /** Waits with an untraced epoll instance, so that the lesson's own one does not report the event. */
   waitUntilReadable(socket: Socket): void {
     using epoll = new Epoll();
     epoll.register(socket, EPOLLIN);

@@ -1,4 +1,4 @@
-// Collects the events of two file descriptors that become ready at almost the same time.
+// A poll for the events of two file descriptors that become ready at almost the same time.
 
 import type { Epoll } from "../../io/epoll.ts";
 import { ARRIVAL_TIMEOUT_MS } from "./lesson-runner.ts";

@@ -12,7 +12,7 @@ export const thunderingHerd: Lesson = {
   id: "thundering-herd",
   title: "The thundering herd",
   point:
-    "If several threads or processes wait for the same listener, one connection wakes them all, and all but one in vain. " +
+    "If several threads or processes wait for the same listener, one connection wakes them all, but only one can accept it. " +
     "EPOLLEXCLUSIVE wakes one.",
   async run(runner) {
     runner.step(
@@ -28,7 +28,7 @@ export const thunderingHerd: Lesson = {
 
     runner.step(
       "EPOLLEXCLUSIVE",
-      "The same again, with EPOLLIN|EPOLLEXCLUSIVE. The kernel wakes one of the waiting threads, and the others stay blocked. " +
+      "The threads wait again, with EPOLLIN|EPOLLEXCLUSIVE. The kernel wakes one of them, and the others stay blocked. " +
         "`epoll-hello --workers N --balance shared` uses this flag.",
     );
     const exclusive = await connectOnce(runner, EPOLLIN | EPOLLEXCLUSIVE);

@@ -10,14 +10,14 @@ const port = Number(process.argv[2]);
 const large = Buffer.alloc(1_000_003, "0123456789abcdef!");
 const largeHash = createHash("sha256").update(large).digest("hex");
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-const seen = {};
+const results = {};
 
-/** What the scenario sees; one that fails says so in its place. */
-async function sees(name, scenario) {
-  seen[name] = await scenario().catch((error) => String(error));
+/** Records the result of a scenario, or its error. */
+async function record(name, scenario) {
+  results[name] = await scenario().catch((error) => String(error));
 }
 
-/** Ask; `send` gets the request, to end it. */
+/** Sends a request; `send` writes its body and ends it. */
 function ask(path, options = {}, send = (outgoing) => outgoing.end()) {
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: "127.0.0.1", port, path, agent, ...options }, async (incoming) => {
@@ -43,35 +43,35 @@ function* pieces() {
   for (let at = 0; at < large.length; at += 12_345) yield large.subarray(at, at + 12_345);
 }
 
-/** By chunks; a failure is the request's own to tell. */
+/** Sends the body chunked. The request reports errors. */
 const sendPieces = (outgoing) => void pipeline(Readable.from(pieces()), outgoing).catch(() => {});
 
-await sees("keep-alive", async () => {
-  const replies = [];
+await record("keep-alive", async () => {
+  const responses = [];
   for (const path of ["/hello", "/drip?pieces=2", "/nowhere", "/slow?ms=3", "/bytes?bytes=100000", "/hello"]) {
     const { incoming, body, reused } = await ask(path);
-    replies.push([incoming.statusCode, body.length, reused]);
+    responses.push([incoming.statusCode, body.length, reused]);
   }
-  return replies;
+  return responses;
 });
 
-await sees("HEAD", async () => {
+await record("HEAD", async () => {
   const { incoming, body, reused } = await ask("/bytes?bytes=100000", { method: "HEAD" });
   return [incoming.headers["content-length"], body.length, reused];
 });
 
-await sees("body by length", async () => {
+await record("body by length", async () => {
   const headers = { "Content-Length": large.length };
   const { body, reused } = await ask("/hash", { method: "POST", headers }, (outgoing) => outgoing.end(large));
   return [isHashed(body), reused];
 });
 
-await sees("body by chunks", async () => {
+await record("body by chunks", async () => {
   const { body, reused } = await ask("/hash", { method: "POST" }, sendPieces);
   return [isHashed(body), reused];
 });
 
-await sees("Expect: 100-continue", async () => {
+await record("Expect: 100-continue", async () => {
   const events = [];
   const headers = { "Content-Length": large.length, Expect: "100-continue" };
   const { body, reused } = await ask("/hash", { method: "POST", headers }, (outgoing) => {
@@ -85,7 +85,7 @@ await sees("Expect: 100-continue", async () => {
   return [...events, isHashed(body), reused];
 });
 
-await sees("Expect: 100-continue, unread", async () => {
+await record("Expect: 100-continue, unread", async () => {
   const events = [];
   const headers = { "Content-Length": large.length, Expect: "100-continue" };
   const { incoming, body } = await ask("/ignore", { method: "POST", headers }, (outgoing) => {
@@ -95,18 +95,18 @@ await sees("Expect: 100-continue, unread", async () => {
   return [...events, incoming.headers["connection"], body.toString()];
 });
 
-await sees("after a closed connection", async () => {
+await record("after a closed connection", async () => {
   const { body, reused } = await ask("/headers", { headers: { "X-Two": ["a", "b"] } });
   return [JSON.parse(body.toString())["x-two"], reused];
 });
 
-await sees("an upgrade that is ignored", async () => {
+await record("an upgrade that is ignored", async () => {
   const headers = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" };
   const { incoming, body } = await ask("/hello", { headers, agent: false });
   return [incoming.statusCode, body.toString()];
 });
 
-await sees("pipelined by hand, and half-closed", () => {
+await record("pipelined by hand, and half-closed", () => {
   const targets = ["/slow?ms=20", "/hello", "/drip?pieces=2", "/slow?ms=1", "/nowhere", "/hello"];
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
@@ -118,10 +118,10 @@ await sees("pipelined by hand, and half-closed", () => {
   });
 });
 
-await sees("echo", async () => {
+await record("echo", async () => {
   const { body, reused } = await ask("/echo", { method: "POST" }, sendPieces);
   return [body.equals(large), reused];
 });
 
 agent.destroy();
-process.stdout.write(JSON.stringify(seen));
+process.stdout.write(JSON.stringify(results));

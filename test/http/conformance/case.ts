@@ -3,10 +3,10 @@
 import type { EpollServerOptions } from "../../../src/index.ts";
 
 /**
- * The server under test: with a static response, with a fetch handler that returns what it received, or with one that does
- * not read the body.
+ * The server under test: with a static response, with a fetch handler that echoes the request, or with one that does not
+ * read the body.
  */
-export type Kind = "static" | "echo" | "deaf";
+export type Kind = "static" | "echo" | "ignore";
 
 /** An expected response and, for the echo handler, the request that it received. Omitted properties are not checked. */
 export interface Expected {
@@ -112,7 +112,7 @@ export function rejected(
   return { name, send, responses: [...before, rejection(status)], after: "closes" };
 }
 
-/** The grammar allows it, but other parsers read it differently, so it may also be rejected. */
+/** The grammar allows the request, but other parsers read it differently, so it may also be rejected. */
 export function orRejected(one: Case, status: number | readonly number[] = 400): Case {
   return { ...one, or: { responses: [rejection(status)], after: "closes" } };
 }

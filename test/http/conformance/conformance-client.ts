@@ -71,15 +71,15 @@ export class ConformanceClient implements Disposable {
   }
 
   /** Checks that nothing more arrives, and that the connection stays open. */
-  async isQuiet(): Promise<void> {
+  async expectQuiet(): Promise<void> {
     for (let quiet = 0; quiet < QUIET_ITERATIONS;) quiet = (await this.#iteration(0)) ? 0 : quiet + 1;
     if (this.#allowsContinue) this.#skipContinue();
     if (this.#at < this.#bytes.length) throw this.#error("received more than expected");
     if (this.#isEnded) throw this.#error("the connection has closed");
   }
 
-  /** Waits for the connection to close, and checks that nothing arrives before. */
-  async isClosed(): Promise<void> {
+  /** Waits for the connection to close, and checks that nothing arrives before that. */
+  async waitForClose(): Promise<void> {
     await this.#until(() => this.#isEnded, "the end");
     if (this.#at < this.#bytes.length) throw this.#error("received more than expected before the end");
   }

@@ -1,4 +1,4 @@
-// HTTP/1.1 conformance: the cases in cases/, played to each kind of handler and in both modes of the loop.
+// HTTP/1.1 conformance: the cases in cases/, run against each kind of handler and in both modes of the loop.
 
 import { describe, setDefaultTimeout, test } from "bun:test";
 import { leavesNoFd } from "../../support/fds.ts";
@@ -28,7 +28,7 @@ const configurations: readonly Configuration[] = [
     options: { eager: false },
     isSampled: false,
   },
-  { name: "handler that ignores bodies", kind: "deaf", options: {}, isSampled: true },
+  { name: "handler that ignores bodies", kind: "ignore", options: {}, isSampled: true },
 ];
 
 /** One of this many cases is in the sample. */

@@ -27,8 +27,8 @@ export async function play(
   for (const split of splitsFor(one.name)) {
     for (const appended of isProbed ? ["", PROBE] : [""]) {
       try {
-        const responses = await either(one, (outcome) =>
-          once({ ...one, ...outcome }, kind, served, split, appended, maxQuietIterations),
+        const responses = await tryOutcomes(one, (outcome) =>
+          playOnce({ ...one, ...outcome }, kind, served, split, appended, maxQuietIterations),
         );
         first ??= responses;
         if (one.allowsContinue !== true) expect(responses, "the same as in one piece").toBe(first);
@@ -44,7 +44,7 @@ export async function play(
 }
 
 /** Tries the expected outcome, and if that fails, the alternative. */
-async function either<T>(one: Case, attempt: (outcome: Outcome) => Promise<T>): Promise<T> {
+async function tryOutcomes<T>(one: Case, attempt: (outcome: Outcome) => Promise<T>): Promise<T> {
   const { responses, after, or } = one;
   try {
     return await attempt({ responses, after });
@@ -55,7 +55,7 @@ async function either<T>(one: Case, attempt: (outcome: Outcome) => Promise<T>): 
 }
 
 /** Runs the case on one connection; returns all responses as text. */
-async function once(
+async function playOnce(
   one: Case,
   kind: Kind,
   served: Served,
@@ -74,15 +74,15 @@ async function once(
     if (i === parts.length - 1) break;
     const count = one.responsesAfter?.[i] ?? 0;
     responses.push(...(await client.responses(one.responses.slice(responses.length, count))));
-    if (one.after === "stays") await client.isQuiet();
+    if (one.after === "stays") await client.expectQuiet();
   }
   if (one.ends === true) client.end();
   responses.push(...(await client.responses(one.responses.slice(responses.length))));
   if (one.after === "closes") {
-    await client.isClosed();
+    await client.waitForClose();
     if (one.closesLate !== true) expect(seen, "handled after the end").not.toContain("/probe");
   } else {
-    await client.isQuiet();
+    await client.expectQuiet();
   }
 
   const date = new Date(stage.clock.wall()).toUTCString();
@@ -98,7 +98,7 @@ async function once(
     const expected = { target: "/probe", url: "http://probe/probe", method: "GET", body: "" };
     const [response] = await client.responses([expected]);
     checkResponse(response as ParsedResponse, expected, { kind, response: one.options?.response, date, says: "stays" });
-    await client.isQuiet();
+    await client.expectQuiet();
   }
   await client.close();
   return responses.map(({ status, fields, body }) => `${status} ${JSON.stringify([...fields])} ${body}`).join("\n");

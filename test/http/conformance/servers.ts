@@ -1,4 +1,4 @@
-// The servers under test: a static response, a handler that reports what it received, and one that ignores bodies.
+// The servers under test: a static response, a handler that echoes the request, and one that ignores bodies.
 
 import { Stage } from "../../support/server.ts";
 import type { EpollServerOptions } from "../../../src/index.ts";
@@ -26,7 +26,7 @@ export function serve(kind: Kind, options: EpollServerOptions = {}): Served {
   const fetch = (request: Request): Response | Promise<Response> => {
     const target = targetOf(request.url);
     seen.push(target);
-    return kind === "echo" ? echo(request, target) : (respondTo(request, target) ?? new Response("deaf"));
+    return kind === "echo" ? echo(request, target) : (respondTo(request, target) ?? new Response("ignore"));
   };
   return { stage: new Stage({ fetch, ...options }), seen };
 }
@@ -45,7 +45,7 @@ export function targetOf(url: string): string {
   return pathname + search;
 }
 
-/** Responds to the targets that ask for something out of the ordinary: `/204`, `/stream`, `/slow/3`, … */
+/** Responds to targets that request special behavior: `/204`, `/stream`, `/slow/3`, … */
 function respondTo(request: Request, target: string): Response | Promise<Response> | undefined {
   const [, action = "", argument = "1"] = target.split("/");
   switch (action) {

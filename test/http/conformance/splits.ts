@@ -1,7 +1,9 @@
 // Ways to split what a client sends: one piece, byte by byte, and at random positions that are the same in every run.
 
+import { scaled } from "../../support/scale.ts";
+
 /** The number of random splits. */
-const RANDOM = 4;
+const RANDOM = scaled(1, 4);
 /** Bytes at either end of a long text that are sent one by one; the rest is sent in larger pieces. */
 const EDGE = 1200;
 const STRIDE = 1499;
@@ -34,8 +36,8 @@ function bytewise(part: string): string[] {
 function randomly(part: string, random: () => number): string[] {
   const count = 1 + Math.floor(random() * 7);
   const cuts = Array.from({ length: count }, () => Math.floor(random() * (part.length + 1)));
-  const places = [0, ...new Set(cuts), part.length].sort((a, b) => a - b);
-  return places.map((end, i) => part.slice(places[i - 1] ?? 0, end)).filter((piece) => piece !== "");
+  const positions = [0, ...new Set(cuts), part.length].sort((a, b) => a - b);
+  return positions.map((end, i) => part.slice(positions[i - 1] ?? 0, end)).filter((piece) => piece !== "");
 }
 
 /** Returns a generator of numbers from 0 to 1 (mulberry32), seeded with the text. */

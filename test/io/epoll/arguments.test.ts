@@ -1,4 +1,4 @@
-// Invalid arguments are rejected with their name and value, before any system call.
+// Invalid arguments: rejected with their name and value before any system call.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -66,7 +66,7 @@ describe.each(withFd)("%s", (_, call) => {
     expect(calls()).toBe(0);
   });
 
-  test("passes on an exception of fileno()", () => {
+  test("rethrows an exception of fileno()", () => {
     using epoll = new Epoll();
     const fd = {
       fileno(): number {

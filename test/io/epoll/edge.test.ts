@@ -47,7 +47,7 @@ test("reports data that arrived before registration", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("reports everything that is ready, not only what changed", () => {
+test("reports all ready events, not only those that changed", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLOUT | EPOLLET);
@@ -88,7 +88,7 @@ test("reports the current state once more after modify", () => {
   expect(reportOf(epoll, eventfd)).toBe("nothing");
 });
 
-test("reports until the data is read after modify to level-triggered", () => {
+test("after modify to level-triggered, reports until the data is read", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLET);
@@ -98,7 +98,7 @@ test("reports until the data is read after modify to level-triggered", () => {
   expect(reportOf(epoll, eventfd)).toBe("EPOLLIN");
 });
 
-test("reports an event that did not fit into one poll in the next", () => {
+test("the next poll reports events that did not fit into one poll", () => {
   using epoll = new Epoll();
   using eventfds = new Several(3, () => new EventFd(1));
   for (const eventfd of eventfds.all) epoll.register(eventfd, EPOLLIN | EPOLLET);

@@ -50,7 +50,7 @@ describe.each(calls)("%s", (name, call) => {
     expect(failure(() => call(epoll, device))).toEqual(["EPERM", "epoll_ctl"]);
   });
 
-  test("fails with EINVAL for the epoll instance itself, also as a duplicate", () => {
+  test("fails with EINVAL for the epoll instance itself or a duplicate of it", () => {
     using epoll = new Epoll();
     using other = duplicate(epoll);
     expect(failure(() => call(epoll, epoll))).toEqual(["EINVAL", "epoll_ctl"]);
@@ -97,7 +97,7 @@ describe.each(calls)("%s", (name, call) => {
   test("fails with EBADF for a closed fd", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd();
-    using high = duplicate(eventfd, 500); // a number that is not reused in the meantime
+    using high = duplicate(eventfd, 500); // an fd that is not reused in the meantime
     const number = high.fileno();
     epoll.register(high, EPOLLIN);
     high.close();
@@ -198,8 +198,8 @@ test("errors have Node's fields and message shape", () => {
   });
 });
 
-// A replaced system call: these errors cannot be provoked without harm to the machine.
-describe("passes on errors of the kernel", () => {
+// Replaces a system call, because these errors cannot be provoked without affecting the machine.
+describe("errors that the kernel reports", () => {
   function failing(name: keyof Syscalls, errno: number): Syscalls {
     return { ...syscalls(), [name]: () => -errno };
   }

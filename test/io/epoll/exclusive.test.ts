@@ -1,4 +1,4 @@
-// EPOLLEXCLUSIVE: wakes one of several epoll instances, and cannot be combined with some events.
+// EPOLLEXCLUSIVE: wakes one of several epoll instances, and cannot be combined with certain events.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -28,7 +28,7 @@ everyFdIsClosed();
 const named = (...masks: number[]): [name: string, mask: number][] => masks.map((mask) => [formatMask(mask), mask]);
 const EINVAL: [string, string] = ["EINVAL", "epoll_ctl"];
 
-/** Returns the event of a second instance that watches the same FIFO as a waiting process, after a write. */
+/** Writes to a FIFO that a waiting process and a second epoll instance watch. Returns the event of the latter. */
 async function secondOfTwo(extra: number): Promise<string> {
   using fifo = new Fifo();
   using epoll = new Epoll();
@@ -40,15 +40,15 @@ async function secondOfTwo(extra: number): Promise<string> {
   return seen;
 }
 
-test("wakes the first waiting instance only", async () => {
+test("wakes only the first waiting instance", async () => {
   expect(await secondOfTwo(EPOLLEXCLUSIVE)).toBe("nothing");
 });
 
-test("without it, both instances are woken", async () => {
+test("without EPOLLEXCLUSIVE, both instances are woken", async () => {
   expect(await secondOfTwo(0)).toBe("EPOLLIN");
 });
 
-test("every instance reports the event if none is waiting", () => {
+test("if no instance is waiting, every instance reports the event", () => {
   using first = new Epoll();
   using second = new Epoll();
   using eventfd = new EventFd();
@@ -58,7 +58,7 @@ test("every instance reports the event if none is waiting", () => {
   expect(reportOf(second, eventfd)).toBe("EPOLLIN");
 });
 
-test("is never part of an event mask", () => {
+test("is never part of a reported mask", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLOUT | EPOLLEXCLUSIVE);
@@ -86,7 +86,7 @@ describe.each(named(EPOLLPRI, EPOLLRDHUP, EPOLLONESHOT, EPOLLRDNORM, EPOLLRDBAND
   },
 );
 
-test("modify fails with EINVAL if the mask contains it", () => {
+test("modify fails with EINVAL if the mask contains EPOLLEXCLUSIVE", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN);
@@ -94,14 +94,14 @@ test("modify fails with EINVAL if the mask contains it", () => {
   expect(interestOf(epoll)[0]?.mask).toBe(EPOLLIN | EPOLLERR | EPOLLHUP);
 });
 
-test("modify fails with EINVAL for a registration that has it", () => {
+test("modify fails with EINVAL for a registration with EPOLLEXCLUSIVE", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd();
   epoll.register(eventfd, EPOLLIN | EPOLLEXCLUSIVE);
   expect(failure(() => epoll.modify(eventfd, EPOLLOUT))).toEqual(EINVAL);
 });
 
-test("unregister removes a registration that has it", () => {
+test("unregister removes a registration with EPOLLEXCLUSIVE", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLEXCLUSIVE);
@@ -109,7 +109,7 @@ test("unregister removes a registration that has it", () => {
   expect(interestOf(epoll)).toEqual([]);
 });
 
-test("fails with EINVAL for an epoll instance", () => {
+test("registering an epoll instance with EPOLLEXCLUSIVE fails with EINVAL", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   expect(failure(() => outer.register(inner, EPOLLIN | EPOLLEXCLUSIVE))).toEqual(EINVAL);

@@ -62,7 +62,7 @@ test("pollInto is as fair as poll", () => {
   expect([...seen].sort((a, b) => a - b)).toEqual(numbersOf(eventfds.all));
 });
 
-test("maxEvents defaults to 1023, also if it is -1", () => {
+test("maxEvents defaults to 1023, and -1 means the default", () => {
   const { epoll, counts } = withWait(() => 0);
   using _ = epoll;
   epoll.poll(0);
@@ -74,7 +74,7 @@ test("maxEvents defaults to 1023, also if it is -1", () => {
   expect(counts).toEqual([1023, 1023, 1023, 7, 1023, 1 << 20]);
 });
 
-test("pollInto requests as many events as its list can hold", () => {
+test("pollInto requests as many events as the list can hold", () => {
   const { epoll, counts } = withWait(() => 0);
   using _ = epoll;
   for (const list of [new EventList(), new EventList(1), new EventList(1 << 20)]) epoll.pollInto(list, 0);
@@ -93,7 +93,7 @@ test.each([
   [null, "null"],
   [5n, "5n"],
   [{}, "an instance of Object"],
-])("rejects maxEvents or a capacity of %p", (count, received) => {
+])("rejects %p as maxEvents and as a capacity", (count, received) => {
   using epoll = new Epoll();
   const message = `the number of events must be an integer from 1 to 1048576; received ${received}`;
   expect(() => epoll.poll(0, count as number)).toThrow(new RangeError(message));

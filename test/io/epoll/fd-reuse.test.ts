@@ -1,4 +1,4 @@
-// Closed file descriptors: when their registrations end, and how tokens tell apart registrations of a reused fd.
+// Closed file descriptors: when their registrations are removed, and how tokens identify stale events of a reused fd.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -39,7 +39,7 @@ test("a reused fd is not registered", () => {
   expect(reportOf(epoll, second)).toBe("EPOLLIN");
 });
 
-test("if a duplicate is open, the registration outlives its fd and cannot be removed", () => {
+test("if a duplicate is open, the registration outlives its fd and cannot be unregistered", () => {
   using epoll = new Epoll();
   using duplicated = new EventFd();
   using registered = duplicate(duplicated, NUMBER);
@@ -75,7 +75,7 @@ test("unregistering before closing leaves no registration, even if a duplicate i
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("tokens tell apart a stale and a new registration of the same fd", () => {
+test("tokens distinguish a stale registration from a new one of the same fd", () => {
   using epoll = new Epoll();
   using old = new EventFd(1);
   using registered = duplicate(old, NUMBER);
@@ -85,7 +85,7 @@ test("tokens tell apart a stale and a new registration of the same fd", () => {
   using young = new EventFd(1);
   using next = duplicate(young, NUMBER);
   expect(next.fileno()).toBe(NUMBER);
-  epoll.register(next, EPOLLIN | EPOLLOUT, 2); // no EEXIST: it refers to another file
+  epoll.register(next, EPOLLIN | EPOLLOUT, 2); // no EEXIST, because it refers to another open file description
   const events = new EventList(4);
   expect(epoll.pollInto(events, 0)).toBe(2);
   const seen = [0, 1].map((i) => ({ fd: events.fd(i), mask: events.mask(i), token: events.token(i) }));
@@ -110,7 +110,7 @@ test("the token identifies a stale event of an fd that was closed and reused wit
   using third = new EventFd();
   const events = new EventList(4);
   expect(epoll.pollInto(events, 0)).toBe(2);
-  epoll.unregister(second); // as the handler of the first event does
+  epoll.unregister(second); // as a handler of the first event may do
   second.close();
   using taken = duplicate(third, NUMBER);
   expect(taken.fileno()).toBe(NUMBER);

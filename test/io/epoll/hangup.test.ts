@@ -1,4 +1,4 @@
-// End of stream, hang-up, errors and urgent data: their masks, and which are reported without being requested.
+// The masks of end of stream, hang-up, errors and urgent data, and which of them are reported without being requested.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Address } from "../../../src/kernel/address.ts";
@@ -18,7 +18,8 @@ import {
 import { Epoll } from "../../../src/io/epoll.ts";
 import type { ErrnoError } from "../../../src/kernel/errors.ts";
 import { Socket } from "../../../src/io/socket.ts";
-import { Ends, everyFdIsClosed, Fifo, TIMEOUT_MS, reportOf } from "../../support/descriptors.ts";
+import { Ends, everyFdIsClosed, Fifo, reportOf } from "../../support/descriptors.ts";
+import { WAIT_TIMEOUT_MS } from "../../support/eventually.ts";
 import { errnoError, failure, until } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -31,8 +32,8 @@ function masks(socket: Socket, mask: number): number[] {
   return epoll.poll(0).map(([, reported]) => reported);
 }
 
-/** Connects and returns the error code of the failure, whether immediate or delayed. */
-function refusal(socket: Socket, address: Address): string {
+/** Connects and returns the error code of the failure, whether it is immediate or delayed. */
+function connectError(socket: Socket, address: Address): string {
   try {
     if (socket.connect(address)) return "none";
     until(socket, EPOLLOUT);
@@ -97,11 +98,11 @@ describe("over TCP, level-triggered", () => {
     using epoll = new Epoll();
     epoll.register(ends.here, 0);
     ends.reset();
-    expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 24]]);
+    expect(epoll.poll(WAIT_TIMEOUT_MS)).toEqual([[ends.here.fileno(), 24]]);
     expect(failure(() => ends.here.shutdown(SHUT_RDWR))).toEqual(["ENOTCONN", "shutdown"]);
   });
 
-  test("after recv has returned ECONNRESET, only EPOLLHUP remains", () => {
+  test("after recv has failed with ECONNRESET, only EPOLLHUP remains", () => {
     using ends = Ends.tcp();
     ends.reset();
     until(ends.here, 0);
@@ -115,12 +116,12 @@ describe("over TCP, level-triggered", () => {
     epoll.register(ends.here, EPOLLIN);
     ends.there.close();
     for (let i = 0; i < 5; i++) {
-      expect(epoll.poll(TIMEOUT_MS)).toEqual([[ends.here.fileno(), 1]]);
+      expect(epoll.poll(WAIT_TIMEOUT_MS)).toEqual([[ends.here.fileno(), 1]]);
       expect(ends.here.recv(1)).toHaveLength(0);
     }
   });
 
-  test("data and end of stream are one EPOLLIN", () => {
+  test("data and end of stream are reported as one EPOLLIN", () => {
     using ends = Ends.tcp();
     ends.there.send("x");
     ends.there.close();
@@ -130,7 +131,7 @@ describe("over TCP, level-triggered", () => {
     expect(masks(ends.here, EPOLLIN)).toEqual([1]);
   });
 
-  test("a listening socket is readable when a connection waits, and never writable", () => {
+  test("a listening socket is readable when a connection is waiting, and never writable", () => {
     using listener = new Socket();
     using client = new Socket();
     using epoll = new Epoll();
@@ -139,16 +140,16 @@ describe("over TCP, level-triggered", () => {
     epoll.register(listener);
     expect(epoll.poll(0)).toEqual([]);
     client.connect(listener.getsockname());
-    expect(reportOf(epoll, listener, TIMEOUT_MS)).toBe("EPOLLIN");
+    expect(reportOf(epoll, listener, WAIT_TIMEOUT_MS)).toBe("EPOLLIN");
     listener.accept()?.socket.close();
     expect(epoll.poll(0)).toEqual([]);
   });
 
-  test("a refused connection: EPOLLHUP after the error was read", () => {
+  test("the connection was refused: EPOLLHUP after the error has been read", () => {
     using bound = new Socket();
     using client = new Socket();
     bound.bind({ address: "127.0.0.1", port: 0 });
-    expect(refusal(client, bound.getsockname())).toBe("ECONNREFUSED");
+    expect(connectError(client, bound.getsockname())).toBe("ECONNREFUSED");
     expect(masks(client, 0)).toEqual([16]);
   });
 
@@ -157,7 +158,7 @@ describe("over TCP, level-triggered", () => {
     using epoll = new Epoll();
     epoll.register(ends.here, EPOLLIN | EPOLLPRI);
     ends.there.send("!", MSG_OOB);
-    expect(reportOf(epoll, ends.here, TIMEOUT_MS)).toBe("EPOLLPRI");
+    expect(reportOf(epoll, ends.here, WAIT_TIMEOUT_MS)).toBe("EPOLLPRI");
     expect(reportOf(epoll, ends.here)).toBe("EPOLLPRI");
     expect(ends.here.recv(1, MSG_OOB)).toEqual(new Uint8Array([33]));
     expect(reportOf(epoll, ends.here)).toBe("nothing");

@@ -1,4 +1,4 @@
-// Signals that interrupt poll: it continues to wait until its deadline.
+// Signals that interrupt poll, which then continues to wait until its deadline.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
@@ -14,7 +14,7 @@ everyFdIsClosed();
 const EINTR = 4;
 const EBADF = 9;
 
-/** Interrupts the poll(timeoutMs) of a process and returns its report. Retries if a signal was too late. */
+/** Interrupts poll(timeoutMs) in another process and returns its report. Retries if a signal arrived too late. */
 async function interruptedBySignals(times: number, timeoutMs: number): Promise<WaiterReport> {
   for (;;) {
     const waiter = await Waiter.start({ timeoutMs });
@@ -70,7 +70,7 @@ function interrupted(times: number, afterMs: number, then = 0): ReturnType<typeo
 }
 
 describe("an interrupted wait", () => {
-  test("is continued with the remaining time, counted from the start", () => {
+  test("is continued with the remaining time, measured from the start", () => {
     const { epoll, timeouts } = interrupted(3, 20);
     using _ = epoll;
     expect(epoll.poll(10_000)).toEqual([]);

@@ -53,7 +53,7 @@ test("events are correct in every tier of the JIT", () => {
   expect(wrong).toBe(0);
 });
 
-test("short-lived lists are filled correctly", () => {
+test("events are correct in short-lived lists", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 9);

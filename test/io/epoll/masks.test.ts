@@ -58,7 +58,7 @@ test("all EPOLL constants exist and have the right value", () => {
 
 const HEADER = "/usr/include/linux/eventpoll.h";
 
-test.skipIf(!existsSync(HEADER))("they match the kernel header of this machine", () => {
+test.skipIf(!existsSync(HEADER))("the constants match the kernel header of this machine", () => {
   const header = new Map(
     [...readFileSync(HEADER, "utf8").matchAll(/^#define\s+(EPOLL\w+)\s+(.*\d.*)$/gm)].map(
       ([, name = "", text = ""]) => {
@@ -80,7 +80,7 @@ const python = Bun.spawnSync([
   `python3 -c 'import json, select; print(json.dumps({k: getattr(select, k) for k in dir(select) if k[:5] == "EPOLL"}))'`,
 ]);
 
-test.skipIf(python.exitCode !== 0)("they match Python's select module", () => {
+test.skipIf(python.exitCode !== 0)("the constants match Python's select module", () => {
   const theirs = JSON.parse(python.stdout.toString()) as Record<string, number>;
   expect(theirs).toMatchObject({ EPOLLIN: 1 });
   for (const [name, value] of Object.entries(theirs)) expect([name, ours[name]]).toEqual([name, value]);

@@ -1,4 +1,4 @@
-// Property test: random operations on socket pairs give the same errors and events as a model of epoll.
+// Property test: random operations on socket pairs have the same errors and events as a model of epoll.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -31,7 +31,8 @@ interface Step {
   n: number;
 }
 
-function take(step: Step, { on, isOpen }: { on: Model | Real; isOpen: (slot: number) => boolean }): Outcome {
+/** Applies a step to the model or to the real sockets. */
+function apply(step: Step, { on, isOpen }: { on: Model | Real; isOpen: (slot: number) => boolean }): Outcome {
   const { act, slot, mask, n } = step;
   if (act === "register" || act === "modify") return on[act](slot, mask, n);
   if (act === "unregister") return on.unregister(slot);
@@ -41,6 +42,7 @@ function take(step: Step, { on, isOpen }: { on: Model | Real; isOpen: (slot: num
   return act === "send" || act === "recv" ? on[act](slot, n) : on[act](slot);
 }
 
+/** Returns the result of a call, or the code of its ErrnoError. */
 function outcome(call: () => Outcome): Outcome {
   try {
     return call();
@@ -70,13 +72,13 @@ test("errors and events match the model for any sequence of operations", () => {
     const model = new Model();
     using real = new Real();
     const events = new EventList(capacity);
-    for (let pair = 0; pair < PAIRS; pair++) [model, real].map((on) => on.open(pair));
+    for (let pair = 0; pair < PAIRS; pair++) for (const on of [model, real]) on.open(pair);
 
     for (const step of steps) {
       const opened = model.ends.map((end) => end !== undefined);
       const isOpen = (slot: number): boolean => opened[slot] as boolean;
-      const expected = take(step, { on: model, isOpen });
-      expect([step, outcome(() => take(step, { on: real, isOpen }))]).toEqual([step, expected]);
+      const expected = apply(step, { on: model, isOpen });
+      expect([step, outcome(() => apply(step, { on: real, isOpen }))]).toEqual([step, expected]);
 
       const ready = model.ready();
       const n = real.epoll.pollInto(events, 0);

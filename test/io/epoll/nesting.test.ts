@@ -33,7 +33,7 @@ test("an epoll instance is readable while one of its fds is ready", () => {
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
   expect(reportOf(inner, ends.here)).toBe("EPOLLIN");
-  expect(reportOf(outer, inner)).toBe("EPOLLIN"); // checked, but not read
+  expect(reportOf(outer, inner)).toBe("EPOLLIN"); // reported, but not read
   ends.here.recv(1);
   expect(reportOf(outer, inner)).toBe("nothing");
 });
@@ -47,7 +47,7 @@ test("propagates readiness that preceded the registration", () => {
   expect(reportOf(outer, inner)).toBe("EPOLLIN");
 });
 
-test("an epoll instance is never writable: EPOLLOUT of an inner fd is EPOLLIN outside", () => {
+test("an epoll instance is never writable: the outer one reports EPOLLOUT of an inner fd as EPOLLIN", () => {
   using outer = new Epoll();
   using inner = new Epoll();
   using ends = new Ends();
@@ -100,7 +100,7 @@ test("reports each inner change once with EPOLLET", () => {
   }
 });
 
-test("two epoll instances can watch the same one", () => {
+test("two epoll instances can watch the same epoll instance", () => {
   using inner = new Epoll();
   using left = new Epoll();
   using right = new Epoll();
@@ -144,19 +144,19 @@ test("readiness propagates through five levels", () => {
   expect(reportOf(chain.at(0), eventfd)).toBe("EPOLLIN");
 });
 
-test("adding a sixth level outside fails with ELOOP", () => {
+test("adding a sixth level at the outside fails with ELOOP", () => {
   using chain = epolls(DEEPEST + 1);
   for (let i = 1; i < DEEPEST; i++) chain.at(i).register(chain.at(i - 1), EPOLLIN);
   expect(failure(() => chain.at(DEEPEST).register(chain.at(DEEPEST - 1), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("adding a sixth level inside fails with ELOOP", () => {
+test("adding a sixth level at the inside fails with ELOOP", () => {
   using chain = epolls(DEEPEST + 1);
   for (let i = 1; i < DEEPEST; i++) chain.at(i + 1).register(chain.at(i), EPOLLIN);
   expect(failure(() => chain.at(1).register(chain.at(0), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("two instances that watch each other fail with ELOOP", () => {
+test("registering two instances with each other fails with ELOOP", () => {
   using first = new Epoll();
   using second = new Epoll();
   first.register(second, EPOLLIN);
@@ -164,14 +164,14 @@ test("two instances that watch each other fail with ELOOP", () => {
   expect(interestOf(second)).toEqual([]);
 });
 
-test("a cycle of three fails with ELOOP", () => {
+test("a cycle of three instances fails with ELOOP", () => {
   using chain = epolls(3);
   chain.at(1).register(chain.at(0), EPOLLIN);
   chain.at(2).register(chain.at(1), EPOLLIN);
   expect(failure(() => chain.at(0).register(chain.at(2), EPOLLIN))).toEqual(["ELOOP", "epoll_ctl"]);
 });
 
-test("a reversed registration succeeds after the cycle was broken", () => {
+test("the reverse registration succeeds after the first one is removed", () => {
   using first = new Epoll();
   using second = new Epoll();
   first.register(second, EPOLLIN);
@@ -186,6 +186,6 @@ test("too many wake-up paths from one fd fail with EINVAL", () => {
   using eventfd = new EventFd();
   for (let i = 1; i < tower.all.length; i++) tower.at(i).register(tower.at(i - 1), EPOLLIN);
   for (const epoll of wide.all) epoll.register(eventfd, EPOLLIN);
-  for (const epoll of wide.all.slice(1)) tower.at(0).register(epoll, EPOLLIN); // ten paths, each through five instances
+  for (const epoll of wide.all.slice(1)) tower.at(0).register(epoll, EPOLLIN); // ten paths of five instances each
   expect(failure(() => tower.at(0).register(wide.at(0), EPOLLIN))).toEqual(["EINVAL", "epoll_ctl"]);
 });

@@ -1,4 +1,4 @@
-// EPOLLONESHOT: one event, and no further one until modify.
+// EPOLLONESHOT: one event, then none until modify.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../../src/kernel/constants.ts";
@@ -20,7 +20,7 @@ test("reports one event, even if the fd stays ready and more data arrives", () =
   expect(reportOf(epoll, ends.here)).toBe("nothing");
 });
 
-test("a wait without events does not disarm it", () => {
+test("a wait without events does not disarm the registration", () => {
   using epoll = new Epoll();
   using ends = new Ends();
   epoll.register(ends.here, EPOLLIN | EPOLLONESHOT);
@@ -29,7 +29,7 @@ test("a wait without events does not disarm it", () => {
   expect(reportOf(epoll, ends.here)).toBe("EPOLLIN");
 });
 
-test("modify re-arms it", () => {
+test("modify re-arms the registration", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
@@ -40,7 +40,7 @@ test("modify re-arms it", () => {
   }
 });
 
-test("modify without EPOLLONESHOT makes it permanent", () => {
+test("modify without EPOLLONESHOT makes the registration permanent", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT);
@@ -84,7 +84,7 @@ test("each registration is disarmed separately", () => {
   expect(epoll.poll(0)).toEqual([]);
 });
 
-test("an event that did not fit into a poll does not disarm it", () => {
+test("an event that does not fit into one poll does not disarm its registration", () => {
   using epoll = new Epoll();
   using first = new EventFd(1);
   using second = new EventFd(1);

@@ -44,7 +44,7 @@ test("stores at most as many events as the capacity", () => {
   expect(events.toArray()).toHaveLength(2);
 });
 
-test("poll and pollInto report the same", () => {
+test("poll and pollInto report the same events", () => {
   using epoll = new Epoll();
   using eventfds = new Several(3, () => new EventFd(1));
   for (const eventfd of eventfds.all) epoll.register(eventfd, EPOLLIN);
@@ -79,7 +79,7 @@ test("empties the list after an error", () => {
   expect(events.length).toBe(0);
 });
 
-test("one list serves several epolls", () => {
+test("several epoll instances can fill the same list", () => {
   using first = new Epoll();
   using second = new Epoll();
   using left = new EventFd(1);
@@ -93,7 +93,7 @@ test("one list serves several epolls", () => {
   expect(events.fd(0)).toBe(right.fileno());
 });
 
-test("one epoll fills several lists", () => {
+test("one epoll instance can fill several lists", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   const lists = [new EventList(1), new EventList(2)];
@@ -120,7 +120,7 @@ describe("an EventList", () => {
     expect(new EventList(undefined).capacity).toBe(1023);
   });
 
-  test.each([1, 2, 1023, 1 << 20])("can hold %p", (capacity) => {
+  test.each([1, 2, 1023, 1 << 20])("can hold %p events", (capacity) => {
     expect(new EventList(capacity).capacity).toBe(capacity);
   });
 

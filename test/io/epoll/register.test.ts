@@ -1,4 +1,4 @@
-// register, modify and unregister: the kernel's interest list is what was requested.
+// register, modify and unregister: their effect on the interest list and on reported events.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "../../../src/kernel/constants.ts";
@@ -96,7 +96,7 @@ test("modify to 0 keeps the registration without reporting events", () => {
   expect(failure(() => epoll.register(ends.here))).toEqual(["EEXIST", "epoll_ctl"]);
 });
 
-test("unregister removes the registration, which can be added again", () => {
+test("unregister removes the registration, and the fd can be registered again", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);

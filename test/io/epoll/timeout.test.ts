@@ -112,7 +112,7 @@ test("an event ends an indefinite wait", async () => {
   expect(waits).toEqual([{ timeoutMs: -1, n: 1 }]);
 });
 
-test("an epoll instance without registrations reports nothing", () => {
+test("an epoll instance without registrations reports no events", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   expect(reportOf(epoll, eventfd, 1)).toBe("nothing");

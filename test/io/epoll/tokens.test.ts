@@ -26,7 +26,7 @@ test("the default token is 0", () => {
   expect(tokenOf(epoll, eventfd)).toBe(0);
 });
 
-describe.each([0, 1, 12345, 0x7fffffff, 0x80000000, 0xffffffff])("%p", (token) => {
+describe.each([0, 1, 12345, 0x7fffffff, 0x80000000, 0xffffffff])("the token %p", (token) => {
   test("is returned after register", () => {
     using epoll = new Epoll();
     using eventfd = new EventFd(1);
@@ -46,14 +46,14 @@ describe.each([0, 1, 12345, 0x7fffffff, 0x80000000, 0xffffffff])("%p", (token) =
 test.each([
   [-1, 0xffffffff],
   [-0x80000000, 0x80000000],
-])("%p is returned as the unsigned number %p", (token, back) => {
+])("the token %p is returned as the unsigned number %p", (token, back) => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, token);
   expect(tokenOf(epoll, eventfd)).toBe(back);
 });
 
-test("is returned with every event", () => {
+test("the token is returned with every event", () => {
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN, 42);
@@ -86,7 +86,7 @@ test("each registration has its own token, even for one fd in two instances", ()
   expect(tokenOf(second, eventfd)).toBe(2);
 });
 
-test("returns the right token for each of many fds", () => {
+test("each of many fds has its own token", () => {
   using epoll = new Epoll();
   using eventfds = new Several(50, () => new EventFd(1));
   const tokens = new Map(eventfds.all.map((eventfd, i) => [eventfd.fileno(), (i * 0x9e3779b1) >>> 0]));
@@ -107,8 +107,8 @@ test("a changing token identifies the re-arming of an EPOLLONESHOT registration"
   using epoll = new Epoll();
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN | EPOLLONESHOT, 0);
-  for (let iteration = 0; iteration < 3; iteration++) {
-    expect(tokenOf(epoll, eventfd)).toBe(iteration);
-    epoll.modify(eventfd, EPOLLIN | EPOLLONESHOT, iteration + 1);
+  for (let token = 0; token < 3; token++) {
+    expect(tokenOf(epoll, eventfd)).toBe(token);
+    epoll.modify(eventfd, EPOLLIN | EPOLLONESHOT, token + 1);
   }
 });

@@ -1,4 +1,4 @@
-// Property test: decodeAddress is the inverse of encodeAddress, for all kinds of addresses.
+// Property test: decodeAddress restores what encodeAddress encoded, for all kinds of addresses.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -26,7 +26,7 @@ function roundTrip(address: Parameters<typeof encodeAddress>[1], family: number)
   return decodeAddress(sys, encodeAddress(sys, address, family));
 }
 
-test("an IPv4 address and port", () => {
+test("restores an IPv4 address and port", () => {
   fc.assert(
     fc.property(fc.ipV4(), port, (address, port) => {
       expect(roundTrip({ address, port }, AF_INET)).toEqual({ address, port, family: "IPv4" });
@@ -35,7 +35,7 @@ test("an IPv4 address and port", () => {
   );
 });
 
-test("an IPv6 address, port and scope ID, in canonical text form", () => {
+test("restores an IPv6 address, port and scope ID, in canonical text form", () => {
   fc.assert(
     fc.property(fc.ipV6(), port, fc.option(scopeId, { nil: undefined }), (address, port, scopeId) => {
       const first = encodeAddress(sys, { address, port, scopeId }, AF_INET6);
@@ -53,7 +53,7 @@ test("an IPv6 address, port and scope ID, in canonical text form", () => {
   );
 });
 
-test("any 16 bytes as an IPv6 address", () => {
+test("restores an IPv6 address of any 16 bytes", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
       const buffer = addressBuffer();
@@ -66,7 +66,7 @@ test("any 16 bytes as an IPv6 address", () => {
   );
 });
 
-test("a scope ID in the text of an address", () => {
+test("restores a scope ID in the text of an address", () => {
   fc.assert(
     fc.property(scopeId, (scopeId) => {
       expect(roundTrip({ address: `fe80::1%${scopeId}`, port: 0 }, AF_INET6)).toMatchObject({
@@ -77,7 +77,7 @@ test("a scope ID in the text of an address", () => {
   );
 });
 
-test("every port", () => {
+test("restores ports from 0 to 65535", () => {
   for (let port = 0; port < 65536; port += 7) {
     expect(roundTrip({ address: "10.0.0.1", port }, AF_INET)).toEqual({ address: "10.0.0.1", port, family: "IPv4" });
   }
@@ -95,7 +95,7 @@ describe("a unix path", () => {
     })
     .filter((text) => !text.includes("\0") && bytesIn(text) <= 107);
 
-  test("with any text of up to 107 bytes", () => {
+  test("of up to 107 bytes is restored, whatever its text", () => {
     fc.assert(
       fc.property(path, (path) => {
         expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
@@ -104,7 +104,7 @@ describe("a unix path", () => {
     );
   });
 
-  test("that starts with a byte order mark", () => {
+  test("that starts with a byte order mark is restored", () => {
     expect(roundTrip({ path: "\ufeffmarked" }, AF_UNIX)).toEqual({ path: "\ufeffmarked" });
   });
 
@@ -129,7 +129,7 @@ describe("an abstract name", () => {
     .map((rest) => `\0${rest}`)
     .filter((text) => bytesIn(text) <= 108);
 
-  test("with any text of up to 108 bytes, including NULs", () => {
+  test("of up to 108 bytes is restored, whatever its text, including NULs", () => {
     fc.assert(
       fc.property(name, (path) => {
         expect(roundTrip({ path }, AF_UNIX)).toEqual({ path });
@@ -161,7 +161,7 @@ describe("an abstract name", () => {
     expect(socket.getsockname()).toEqual({ path });
   });
 
-  test("differs from the same name with one more or one less byte", () => {
+  test("differs from the same name with one more byte", () => {
     using place = new Place("AF_UNIX abstract");
     const { path } = place.fresh() as { path: string };
     using one = new Socket(AF_UNIX);
@@ -172,7 +172,7 @@ describe("an abstract name", () => {
   });
 });
 
-test("an unnamed unix socket", () => {
+test("restores the empty path of an unnamed unix socket", () => {
   expect(roundTrip({ path: "" }, AF_UNIX)).toEqual({ path: "" });
 });
 

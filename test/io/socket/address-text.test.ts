@@ -1,4 +1,4 @@
-// Address texts: the same ones are valid as for node:net, and they are formatted as by inet_ntop.
+// Addresses as text: node:net accepts the same ones, and they are formatted as by inet_ntop(3).
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -41,7 +41,7 @@ const nearly6 = fc
   )
   .map((parts) => parts.join(":"));
 
-test("an AF_INET socket accepts exactly the texts that are IPv4 for node:net", () => {
+test("an AF_INET socket accepts exactly the texts for which isIPv4 of node:net is true", () => {
   fc.assert(
     fc.property(fc.oneof(nearly4, fc.ipV4(), fc.ipV4Extended(), fc.string()), (text) => {
       expect(accepts(text, AF_INET)).toBe(isIPv4(text));
@@ -50,7 +50,7 @@ test("an AF_INET socket accepts exactly the texts that are IPv4 for node:net", (
   );
 });
 
-test("an AF_INET6 socket accepts exactly the texts that are IPv6 for node:net, zones aside", () => {
+test("an AF_INET6 socket accepts exactly the texts for which isIPv6 of node:net is true, apart from zones", () => {
   fc.assert(
     fc.property(fc.oneof(nearly6, fc.ipV6(), fc.string()), (text) => {
       fc.pre(!text.includes("%"));
@@ -105,7 +105,7 @@ describe("formats IPv6 addresses like inet_ntop(3):", () => {
   });
 });
 
-test("decodes an address of another family as unnamed", () => {
+test("decodes an address of another family as an empty path", () => {
   const buffer = addressBuffer();
   buffer.set([12, 0, 0, 0, 16, 0]); // AF_NETLINK
   expect(decodeAddress(sys, buffer)).toEqual({ path: "" });

@@ -1,7 +1,7 @@
 // Ancillary data: passing file descriptors and credentials, and truncation.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import {
   AF_UNIX,
   CMSG_SPACE,
@@ -14,14 +14,11 @@ import {
   socketpair,
   SOL_SOCKET,
 } from "../../../src/index.ts";
-import { leavesNoFd, openFds } from "../../support/fds.ts";
+import { fdFlags, leavesNoFd, openFds } from "../../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
 const MAX_FDS = 253;
-/** Returns the flags of an fd from /proc. */
-const flagsOf = (fd: number): number =>
-  Number.parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "", 8);
 
 test("receives a close-on-exec duplicate of a file descriptor, which the receiver owns", () =>
   leavesNoFd(() => {
@@ -35,7 +32,7 @@ test("receives a close-on-exec duplicate of a file descriptor, which the receive
     const text = Buffer.alloc(2);
     readSync(copy, text, 0, 2, 0);
     expect(text.toString()).toBe("//");
-    expect(flagsOf(copy) & 0o2000000).toBe(0o2000000);
+    expect(fdFlags(copy) & 0o2000000).toBe(0o2000000);
     closeSync(copy);
     using other = Socket.fromfd(socket);
     other.send("by the copy");
@@ -103,7 +100,7 @@ test(`sends at most ${MAX_FDS} file descriptors, and rejects invalid items`, () 
     b.close();
   }));
 
-test("receives credentials in messages and by SO_PEERCRED, and cannot send those of another process", () =>
+test("receives credentials in messages and with SO_PEERCRED, and cannot send those of another process", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     const me = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };

@@ -1,4 +1,4 @@
-// Wrong arguments of Socket throw a TypeError or RangeError that says what is expected, before any system call.
+// Invalid arguments of Socket: a TypeError or RangeError says what is expected, before any system call.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -20,7 +20,7 @@ everySocketIsClosed();
 // oxlint-disable-next-line typescript/no-explicit-any -- the tests pass wrong types
 type Any = any;
 
-/** Asserts that a call throws an error of this class whose message contains `text`. */
+/** Asserts that a call throws an error of the class `kind` whose message contains `text`. */
 function rejects(call: () => unknown, kind: typeof TypeError | typeof RangeError, text: string): void {
   let error: unknown;
   try {
@@ -33,7 +33,7 @@ function rejects(call: () => unknown, kind: typeof TypeError | typeof RangeError
 }
 
 describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of %s", (method) => {
-  const give = (family: number, address: unknown): void => {
+  const pass = (family: number, address: unknown): void => {
     using socket = new Socket(family, 2);
     if (method === "sendto") socket.sendto("x", address as Any);
     else if (method === "sendmsg") socket.sendmsg(["x"], [], 0, address as Any);
@@ -44,13 +44,13 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
     "must be an object, not %p",
     (address) => {
       const message = `address must be { address, port } or { path }; received ${JSON.stringify(address)}`;
-      rejects(() => give(AF_INET, address), TypeError, message);
+      rejects(() => pass(AF_INET, address), TypeError, message);
     },
   );
 
   test.each([undefined, "80", null, 80n, {}])("must have a numeric port, not %p", (port) => {
     rejects(
-      () => give(AF_INET, { address: "127.0.0.1", port }),
+      () => pass(AF_INET, { address: "127.0.0.1", port }),
       TypeError,
       "port must be an integer from 0 to 65535; received ",
     );
@@ -58,13 +58,13 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
 
   test.each([-1, 65536, 1.5, NaN, Infinity])("must have a port from 0 to 65535, not %p", (port) => {
     const message = `port must be an integer from 0 to 65535; received ${port}`;
-    rejects(() => give(AF_INET, { address: "127.0.0.1", port }), RangeError, message);
-    rejects(() => give(AF_INET6, { address: "::1", port }), RangeError, message);
+    rejects(() => pass(AF_INET, { address: "127.0.0.1", port }), RangeError, message);
+    rejects(() => pass(AF_INET6, { address: "::1", port }), RangeError, message);
   });
 
   test.each([AF_INET, AF_INET6])("must be a string (family %d)", (family) => {
     for (const address of [5, true, {}, [127, 0, 0, 1]]) {
-      rejects(() => give(family, { address, port: 1 }), TypeError, "address must be a string; received ");
+      rejects(() => pass(family, { address, port: 1 }), TypeError, "address must be a string; received ");
     }
   });
 
@@ -72,7 +72,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
     "must not be %j for AF_INET",
     (address) => {
       rejects(
-        () => give(AF_INET, { address, port: 1 }),
+        () => pass(AF_INET, { address, port: 1 }),
         RangeError,
         `${JSON.stringify(address)} is not an IPv4 address`,
       );
@@ -83,7 +83,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
     "must not be %j for AF_INET6",
     (address) => {
       rejects(
-        () => give(AF_INET6, { address, port: 1 }),
+        () => pass(AF_INET6, { address, port: 1 }),
         RangeError,
         `${JSON.stringify(address)} is not an IPv6 address`,
       );
@@ -93,64 +93,64 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
   test("must have an existing interface as its zone", () => {
     for (const zone of ["nosuch0", "", "constructor", "__proto__", "1%2", "-1", "4294967296", "99999999999"]) {
       const message = `no network interface named ${JSON.stringify(zone)} has an IPv6 address`;
-      rejects(() => give(AF_INET6, { address: `fe80::1%${zone}`, port: 1 }), RangeError, message);
+      rejects(() => pass(AF_INET6, { address: `fe80::1%${zone}`, port: 1 }), RangeError, message);
     }
   });
 
   test("must have a scope ID of 32 bits", () => {
     for (const scopeId of [-1, 2 ** 32, 1.5, NaN]) {
       rejects(
-        () => give(AF_INET6, { address: "::1", port: 1, scopeId }),
+        () => pass(AF_INET6, { address: "::1", port: 1, scopeId }),
         RangeError,
         "scopeId must be an integer from 0 to 4294967295",
       );
     }
     rejects(
-      () => give(AF_INET6, { address: "::1", port: 1, scopeId: "lo" }),
+      () => pass(AF_INET6, { address: "::1", port: 1, scopeId: "lo" }),
       TypeError,
-      "scopeId must be a number; to use an interface name",
+      "scopeId must be a number (to use an interface name",
     );
   });
 
   test("must be { path } for AF_UNIX, and { address, port } otherwise", () => {
     rejects(
-      () => give(AF_UNIX, { address: "127.0.0.1", port: 1 }),
+      () => pass(AF_UNIX, { address: "127.0.0.1", port: 1 }),
       TypeError,
       "the address of an AF_UNIX socket must be { path }",
     );
-    rejects(() => give(AF_UNIX, {}), TypeError, "the address of an AF_UNIX socket must be { path }");
+    rejects(() => pass(AF_UNIX, {}), TypeError, "the address of an AF_UNIX socket must be { path }");
     rejects(
-      () => give(AF_INET, { path: "/x" }),
+      () => pass(AF_INET, { path: "/x" }),
       TypeError,
       "the address of an AF_INET or AF_INET6 socket must be { address, port }",
     );
     rejects(
-      () => give(AF_INET6, { path: "/x" }),
+      () => pass(AF_INET6, { path: "/x" }),
       TypeError,
       "the address of an AF_INET or AF_INET6 socket must be { address, port }",
     );
   });
 
   test.each([5, undefined, null, {}])("must have a path that is a string, not %p", (path) => {
-    rejects(() => give(AF_UNIX, { path }), TypeError, "path must be a string; received ");
+    rejects(() => pass(AF_UNIX, { path }), TypeError, "path must be a string; received ");
   });
 
   test("must have a path of at most 107 bytes, or 108 for an abstract name", () => {
     const message = (max: number, length: number): string =>
       `path has ${length} bytes; the path of a unix socket has at most ${max}`;
-    rejects(() => give(AF_UNIX, { path: "/".padEnd(108, "x") }), RangeError, message(107, 108));
-    rejects(() => give(AF_UNIX, { path: "/".padEnd(109, "x") }), RangeError, message(107, 109));
-    rejects(() => give(AF_UNIX, { path: "\0".padEnd(109, "x") }), RangeError, message(108, 109));
-    rejects(() => give(AF_UNIX, { path: `/${"é".repeat(54)}` }), RangeError, message(107, 109)); // bytes, not characters
+    rejects(() => pass(AF_UNIX, { path: "/".padEnd(108, "x") }), RangeError, message(107, 108));
+    rejects(() => pass(AF_UNIX, { path: "/".padEnd(109, "x") }), RangeError, message(107, 109));
+    rejects(() => pass(AF_UNIX, { path: "\0".padEnd(109, "x") }), RangeError, message(108, 109));
+    rejects(() => pass(AF_UNIX, { path: `/${"é".repeat(54)}` }), RangeError, message(107, 109)); // bytes, not characters
   });
 
   test("must have a path without NUL, except for an abstract name", () => {
-    rejects(() => give(AF_UNIX, { path: "/tmp/a\0b" }), RangeError, "path contains a NUL byte");
-    rejects(() => give(AF_UNIX, { path: "x\0" }), RangeError, "path contains a NUL byte");
+    rejects(() => pass(AF_UNIX, { path: "/tmp/a\0b" }), RangeError, "path contains a NUL byte");
+    rejects(() => pass(AF_UNIX, { path: "x\0" }), RangeError, "path contains a NUL byte");
   });
 });
 
-test("rejects addresses for other families", () => {
+test("bind rejects addresses for other families", () => {
   using socket = new Socket(16 /* AF_NETLINK */, 3);
   rejects(() => socket.bind({ port: 1 }), TypeError, "the socket's family must be AF_INET, AF_INET6 or AF_UNIX");
 });

@@ -73,7 +73,7 @@ test("bind to a non-local address fails with EADDRNOTAVAIL", () => {
   });
 });
 
-test("listen on an address with another listener fails with EADDRINUSE", () => {
+test("listen on an address on which another socket listens fails with EADDRINUSE", () => {
   using place = new Place("AF_INET");
   using first = new Socket(AF_INET);
   using second = new Socket(AF_INET);

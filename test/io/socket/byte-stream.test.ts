@@ -1,4 +1,4 @@
-// Property test: the bytes of a stream arrive once and in order, for any sequence and sizes of calls.
+// Property test: the bytes of a stream arrive once and in order, for any sequence of calls with any sizes.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 
 everySocketIsClosed();
 
-/** One call at one end: which method, how many bytes, and the offset in the buffer. */
+/** One call at one end: the method, the number of bytes, and the offset in the buffer. */
 interface Step {
   call: "send" | "sendmsg" | "recv" | "recvInto" | "recvfrom" | "recvmsg";
   size: number;
@@ -47,7 +47,7 @@ function receive(socket: Socket, { call, size, offset }: Step): Uint8Array | nul
   if (n === WOULD_BLOCK) return null;
   for (let i = 0; i < offset; i++) if (buffer[i] !== 0xee) throw new Error(`byte ${i} before the view was written`);
   for (let i = offset + n; i < buffer.length; i++)
-    if (buffer[i] !== 0xee) throw new Error("a byte too many was written");
+    if (buffer[i] !== 0xee) throw new Error("a byte after the view was written");
   return buffer.subarray(offset, offset + n);
 }
 

@@ -45,7 +45,7 @@ function thrownBy(call: () => unknown): unknown {
   }
 }
 
-test("the table above has all methods", () => {
+test("the table of calls contains all methods", () => {
   const methods = Object.getOwnPropertyNames(Socket.prototype);
   const tried = new Set([...Object.keys(calls), "constructor", "closed", "close"]);
   expect(methods.filter((name) => !tried.has(name))).toEqual([]);
@@ -99,7 +99,7 @@ test("the socket is closed even if close throws", () => {
   expect(() => socket.close()).not.toThrow();
 });
 
-test("`using` closes if the block throws", () => {
+test("`using` closes the socket if the block throws", () => {
   let kept: Socket | undefined;
   expect(() => {
     using socket = new Socket();

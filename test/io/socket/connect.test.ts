@@ -33,7 +33,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(0);
   });
 
-  test("throws ECONNREFUSED with the address if called again after a refusal", () => {
+  test("throws ECONNREFUSED with the address if called again after the connection was refused", () => {
     using place = new Place(kind);
     using bound = refusing(place);
     using client = new Socket(place.family);
@@ -65,7 +65,7 @@ describe.each(["AF_INET", "AF_INET6"] as const)("connect over %s", (kind) => {
     using listener = place.listening(0);
     using stack = new DisposableStack();
     const codes: string[] = [];
-    // The first connections fill the backlog; later ones get no answer and stay in progress.
+    // The first connections fill the backlog. Later ones receive no SYN-ACK and stay in progress.
     for (let i = 0; i < 20 && codes.length === 0; i++) {
       const client = stack.use(new Socket(place.family));
       expect(client.connect(listener.getsockname())).toBe(false);
@@ -125,7 +125,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("connect over %s", 
   });
 });
 
-test("both ends of a connection to the wildcard address have each other's address", () => {
+test("both ends of a connection to a wildcard listener report each other's address", () => {
   using place = new Place("AF_INET");
   using listener = new Socket(place.family);
   listener.bind({ port: 0 });

@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe.each(kinds)("a datagram socket of %s", (kind) => {
-  test("recvfrom returns a datagram of sendto with the sender's address", () => {
+  test("recvfrom returns a datagram sent by sendto, with the sender's address", () => {
     using place = new Place(kind);
     using sender = place.bound(SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);
@@ -31,14 +31,14 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
     expect(address).toEqual(sender.getsockname());
   });
 
-  test("a reply to the address of recvfrom arrives", () => {
+  test("a datagram sent to the address from recvfrom arrives", () => {
     using place = new Place(kind);
-    using asking = place.bound(SOCK_DGRAM);
-    using answering = place.bound(SOCK_DGRAM);
-    asking.sendto("?", answering.getsockname());
-    const { address } = eventually(answering, () => answering.recvfrom(10));
-    answering.sendto("!", address);
-    expect(text(eventually(asking, () => asking.recv(10)))).toBe("!");
+    using first = place.bound(SOCK_DGRAM);
+    using second = place.bound(SOCK_DGRAM);
+    first.sendto("ping", second.getsockname());
+    const { address } = eventually(second, () => second.recvfrom(10));
+    second.sendto("pong", address);
+    expect(text(eventually(first, () => first.recv(10)))).toBe("pong");
   });
 
   test("connect sets the peer immediately and returns true", () => {
@@ -49,7 +49,7 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
     expect(socket.getpeername()).toEqual(peer.getsockname());
   });
 
-  test("connect again changes the peer", () => {
+  test("connecting again changes the peer", () => {
     using place = new Place(kind);
     using socket = place.bound(SOCK_DGRAM);
     using first = place.bound(SOCK_DGRAM);
@@ -89,7 +89,7 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
     expect([...buffer]).toEqual([97, 98, 99, 0xff]);
   });
 
-  test("recvmsg returns a datagram of sendmsg with the sender's address", () => {
+  test("recvmsg returns a datagram sent by sendmsg, with the sender's address", () => {
     using place = new Place(kind);
     using sender = place.bound(SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);
@@ -110,7 +110,7 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
     expect(pair.server.recv(100)).toBeNull();
   });
 
-  test("receiving returns null or WOULD_BLOCK if there is no datagram", () => {
+  test("receiving returns null or WOULD_BLOCK if no datagram has arrived", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.server.recv(10)).toBeNull();
@@ -119,7 +119,7 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
     expect(pair.server.recvInto(new Uint8Array(10))).toBe(WOULD_BLOCK);
   });
 
-  test("an empty datagram is an empty array, not null", () => {
+  test("an empty datagram is received as an empty array, not null", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     expect(pair.client.send("")).toBe(0);
@@ -153,7 +153,7 @@ describe.each(kinds)("a datagram socket of %s", (kind) => {
 });
 
 describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("an unnamed sender of %s", (kind) => {
-  test("has the empty path in recvfrom and recvmsg", () => {
+  test("has an empty path in recvfrom and recvmsg", () => {
     using place = new Place(kind);
     using sender = new Socket(place.family, SOCK_DGRAM);
     using receiver = place.bound(SOCK_DGRAM);

@@ -35,7 +35,7 @@ test("the messages are libuv's, as in Node", () => {
   }
 });
 
-test("the common name is used if a number has two", () => {
+test("the more common name is used if a number has two", () => {
   expect(errnoName(11)).toBe("EAGAIN");
   expect(errnoName(95)).toBe("EOPNOTSUPP");
 });
@@ -61,7 +61,7 @@ describe.skipIf(python === null)("compared with Python's errno module", () => {
     const { stdout } = Bun.spawnSync([python ?? "", "-c", script]);
     const theirs = JSON.parse(stdout.toString()) as Record<string, number>;
     for (const name of possible) {
-      // Python's module has two names for this number and uses the other one.
+      // Python has two names for EOPNOTSUPP's number, and uses ENOTSUP.
       expect([name, errnoName(theirs[name] ?? theirs["ENOTSUP"] ?? 0)]).toEqual([name, name]);
     }
   });

@@ -1,4 +1,4 @@
-// Properties and messages of ErrnoError and ClosedError, compared with errors of Node's modules.
+// The properties and messages of ErrnoError and ClosedError, compared with errors of Node's modules.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, fstatSync, readSync } from "node:fs";
@@ -50,7 +50,7 @@ describe("without an address, the message equals that of node:fs:", () => {
     expect(errnoError(() => check(-9, "read")).message).toBe(theirs.message);
   });
 
-  test("it ends with the name of the call", () => {
+  test("ends with the name of the call", () => {
     expect(new ErrnoError(17, "epoll_ctl").message).toBe("EEXIST: file already exists, epoll_ctl");
   });
 });

@@ -1,4 +1,4 @@
-// Interrupted calls and rare errors, with replaced system calls.
+// Interrupted calls and rare errors, simulated by replaced system calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/kernel/constants.ts";
@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 
 const EINTR = 4;
 
-/** Creates a socket whose system call returns these results in turn, and counts its calls. */
+/** Creates a socket whose system call `name` returns these results in turn, and counts the calls. */
 function scripted(name: keyof Syscalls, ...results: number[]): { socket: Socket; calls: () => number } {
   let calls = 0;
   const sys: Syscalls = { ...syscalls(), close: () => 0, [name]: () => results[calls++] ?? -22 };

@@ -68,7 +68,7 @@ test("with IPV6_V6ONLY on, :: does not accept an IPv4 client", () => {
   expect(client.getsockopt(SOL_SOCKET, SO_ERROR)).toBe(111);
 });
 
-test("with IPV6_V6ONLY on, the port is free for IPv4", () => {
+test("with IPV6_V6ONLY on, the port stays free for IPv4", () => {
   const { listener, port } = listenOnAll(true, freePort("127.0.0.1", "::1"));
   using _listener = listener;
   using four = new Socket(AF_INET);

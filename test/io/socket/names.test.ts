@@ -87,7 +87,7 @@ describe("getaddrinfo", () => {
     ["127.0.0.1", { address: "127.0.0.1", port: 0, family: "IPv4" }],
     ["::1", { address: "::1", port: 0, family: "IPv6" }],
     ["fe80::1%1", { address: "fe80::1", port: 0, family: "IPv6", scopeId: 1 }],
-  ] as const)("gives %s back as it is", (host, address) => {
+  ] as const)("returns %s unchanged", (host, address) => {
     expect(resolve(host)).toEqual({ n: 1, found: [address] });
   });
 

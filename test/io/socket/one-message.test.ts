@@ -31,7 +31,7 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(text(eventually(pair.server, () => pair.server.recvmsg(100))?.data)).toBe("next");
   });
 
-  test("that fits exactly has no flag", () => {
+  test("that fits exactly has no flags set", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abc");

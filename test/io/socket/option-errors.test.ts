@@ -23,20 +23,20 @@ everySocketIsClosed();
 
 const SO_RCVTIMEO = 20;
 
-test("ENOPROTOOPT for an option that does not exist", () => {
+test("fails with ENOPROTOOPT for an option that does not exist", () => {
   using socket = new Socket();
   expect(failure(() => socket.getsockopt(SOL_SOCKET, 9999))).toEqual(["ENOPROTOOPT", "getsockopt"]);
   expect(failure(() => socket.setsockopt(SOL_SOCKET, 9999, 1))).toEqual(["ENOPROTOOPT", "setsockopt"]);
   expect(failure(() => socket.getsockopt(IPPROTO_TCP, 9999, 16))).toEqual(["ENOPROTOOPT", "getsockopt"]);
 });
 
-test("ENOPROTOOPT for setting a read-only option", () => {
+test("fails with ENOPROTOOPT for setting a read-only option", () => {
   using socket = new Socket();
   expect(failure(() => socket.setsockopt(SOL_SOCKET, SO_TYPE, 1))).toEqual(["ENOPROTOOPT", "setsockopt"]);
   expect(failure(() => socket.setsockopt(SOL_SOCKET, SO_ERROR, 1))).toEqual(["ENOPROTOOPT", "setsockopt"]);
 });
 
-test("EOPNOTSUPP for TCP's options on another kind of socket", () => {
+test("fails with EOPNOTSUPP for TCP's options on another kind of socket", () => {
   using unix = new Socket(AF_UNIX);
   expect(failure(() => unix.setsockopt(IPPROTO_TCP, TCP_NODELAY, true))).toEqual(["EOPNOTSUPP", "setsockopt"]);
   expect(failure(() => unix.getsockopt(IPPROTO_TCP, TCP_NODELAY))).toEqual(["EOPNOTSUPP", "getsockopt"]);
@@ -44,7 +44,7 @@ test("EOPNOTSUPP for TCP's options on another kind of socket", () => {
   expect(failure(() => udp.setsockopt(IPPROTO_TCP, TCP_NODELAY, true))[1]).toBe("setsockopt");
 });
 
-test("EINVAL with the fd for a value out of range", () => {
+test("fails with EINVAL with the fd for a value out of range", () => {
   using socket = new Socket();
   expect(errnoError(() => socket.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, 0))).toMatchObject({
     code: "EINVAL",
@@ -54,7 +54,7 @@ test("EINVAL with the fd for a value out of range", () => {
   });
 });
 
-test("EINVAL for too few bytes", () => {
+test("fails with EINVAL for too few bytes", () => {
   using socket = new Socket();
   const short = new Uint8Array(3);
   expect(failure(() => socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, short))).toEqual(["EINVAL", "setsockopt"]);
@@ -62,7 +62,7 @@ test("EINVAL for too few bytes", () => {
   expect(failure(() => socket.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(0)))).toEqual(["EINVAL", "setsockopt"]);
 });
 
-test("EDOM for a struct timeval of more than 1,000,000 microseconds", () => {
+test("fails with EDOM for a struct timeval of more than 1,000,000 microseconds", () => {
   using socket = new Socket();
   const time = new Uint8Array(new BigInt64Array([0n, 2_000_000n]).buffer);
   const error = errnoError(() => socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, time));

@@ -47,7 +47,7 @@ describe("an option that is an int", () => {
     ["SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT],
     ["SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE],
     ["TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY],
-  ])("%s is off by default, and set by true, false and 1", (_name, level, option) => {
+  ])("%s is off by default, and accepts true, false, 1 and 0", (_name, level, option) => {
     using socket = new Socket();
     const seen = [socket.getsockopt(level, option)];
     for (const value of [true, false, 1, 0]) {
@@ -91,7 +91,7 @@ describe("an option that is an int", () => {
     expect(socket.getsockopt(0, IP_MULTICAST_TTL)).toBe(1);
   });
 
-  test("is set per socket", () => {
+  test("is set for one socket only", () => {
     using one = new Socket();
     using other = new Socket();
     one.setsockopt(SOL_SOCKET, SO_KEEPALIVE, true);
@@ -150,7 +150,7 @@ describe("an option that is a structure", () => {
     ]);
   });
 
-  test("has the length that the kernel wrote, not that of the buffer", () => {
+  test("has the length that the kernel wrote, not the length of the buffer", () => {
     using pair = new Pair(...socketpair());
     expect(pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 100)).toHaveLength(12);
   });
@@ -161,7 +161,7 @@ describe("an option that is a structure", () => {
     expect(pair.client.getsockopt(SOL_SOCKET, SO_PEERCRED, 4)).toEqual(all.subarray(0, 4));
   });
 
-  test("TCP_INFO starts with the state: established, closed, listening", () => {
+  test("TCP_INFO starts with the state of the connection", () => {
     using place = new Place("AF_INET");
     using pair = place.connected();
     using fresh = new Socket();

@@ -1,7 +1,6 @@
 // Ownership of file descriptors: detach, fromfd, and O_NONBLOCK and FD_CLOEXEC of new sockets.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import {
   AF_INET,
   AF_INET6,
@@ -17,7 +16,7 @@ import {
 } from "../../../src/kernel/constants.ts";
 import { syscalls } from "../../../src/kernel/ffi.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
-import { leavesNoFd, openFds } from "../../support/fds.ts";
+import { fdFlags, leavesNoFd, openFds } from "../../support/fds.ts";
 import { accepted, everySocketIsClosed, kinds, Pair, Place, text } from "../../support/sockets.ts";
 
 setDefaultTimeout(60_000);
@@ -27,25 +26,19 @@ everySocketIsClosed();
 const sys = syscalls();
 const CLOEXEC = 0o2000000;
 
-/** Returns the flags of an fd from /proc. */
-function flagsOf(fd: number): number {
-  const line = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"));
-  return Number.parseInt(line?.[1] ?? "", 8);
-}
-
 describe.each(kinds)("over %s every socket is non-blocking and close-on-exec:", (kind) => {
   test("a new socket", () => {
     using place = new Place(kind);
     for (const type of [SOCK_STREAM, SOCK_DGRAM]) {
       using socket = new Socket(place.family, type);
-      expect(flagsOf(socket.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
+      expect(fdFlags(socket.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
     }
   });
 
   test("an accepted socket", () => {
     using place = new Place(kind);
     using pair = place.connected();
-    expect(flagsOf(pair.server.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
+    expect(fdFlags(pair.server.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
   });
 });
 
@@ -54,7 +47,7 @@ test.each([SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET])(
   (type) => {
     using pair = new Pair(...socketpair(AF_UNIX, type));
     for (const socket of [pair.client, pair.server]) {
-      expect(flagsOf(socket.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
+      expect(fdFlags(socket.fileno()) & (O_NONBLOCK | CLOEXEC)).toBe(O_NONBLOCK | CLOEXEC);
       expect([socket.family, socket.type]).toEqual([AF_UNIX, type]);
       expect([socket.getsockname(), socket.getpeername()]).toEqual([{ path: "" }, { path: "" }]);
     }
@@ -112,9 +105,9 @@ describe("fromfd", () => {
     const O_ASYNC = 0o20000;
     const fd = new Socket(AF_UNIX, SOCK_STREAM).detach();
     sys.fcntl(fd, F_SETFL, (sys.fcntl(fd, F_GETFL, 0) & ~O_NONBLOCK) | O_ASYNC);
-    expect(flagsOf(fd) & O_NONBLOCK).toBe(0);
+    expect(fdFlags(fd) & O_NONBLOCK).toBe(0);
     using socket = Socket.fromfd(fd);
-    expect(flagsOf(fd) & (O_NONBLOCK | O_ASYNC)).toBe(O_NONBLOCK | O_ASYNC);
+    expect(fdFlags(fd) & (O_NONBLOCK | O_ASYNC)).toBe(O_NONBLOCK | O_ASYNC);
     expect(socket.fileno()).toBe(fd);
   });
 

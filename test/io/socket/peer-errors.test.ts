@@ -1,4 +1,4 @@
-// Errors of calls on a connection whose peer has the wrong type, does not exist, or has closed.
+// Errors of calls without a peer, or with a peer that has the wrong type or has closed its socket.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
@@ -159,7 +159,7 @@ describe.each(["AF_UNIX path", "AF_UNIX abstract"] as const)("over %s", (kind) =
     expect(failure(() => datagrams.sendto("x", listener.getsockname()))).toEqual([code, "sendto"]);
   });
 
-  test("after the peer closed, send fails with EPIPE and recv returns end of stream", () => {
+  test("after the peer has closed, send fails with EPIPE and recv returns end of stream", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.close();

@@ -1,4 +1,4 @@
-// SIGPIPE and the fd limit, in a separate process.
+// SIGPIPE and the limit of open file descriptors, each in a separate process.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { runBun } from "../../support/children.ts";

@@ -27,7 +27,7 @@ const NO_SUCH_FD = 0x3fffffff; // above any limit on open files
 test.each([
   ["EAFNOSUPPORT", "a family that the kernel lacks", 99, SOCK_STREAM, 0],
   ["EAFNOSUPPORT", "a negative family", -1, SOCK_STREAM, 0],
-  ["EINVAL", "a type that there is not", AF_INET, 99, 0],
+  ["EINVAL", "a type that does not exist", AF_INET, 99, 0],
   ["ESOCKTNOSUPPORT", "a type that the family lacks", AF_INET, 4 /* SOCK_RDM */, 0],
   ["EPROTONOSUPPORT", "a protocol of another type", AF_INET, SOCK_STREAM, IPPROTO_UDP],
   ["EPROTONOSUPPORT", "a protocol of another type, in IPv6", AF_INET6, SOCK_DGRAM, IPPROTO_TCP],
@@ -46,7 +46,7 @@ test.each([
   ["EOPNOTSUPP", "AF_INET", AF_INET, SOCK_STREAM],
   ["EOPNOTSUPP", "AF_INET6 datagrams", AF_INET6, SOCK_DGRAM],
   ["EAFNOSUPPORT", "a family that the kernel lacks", 99, SOCK_STREAM],
-  ["EINVAL", "a type that there is not", AF_UNIX, 99],
+  ["EINVAL", "a type that does not exist", AF_UNIX, 99],
 ])("socketpair fails with %s for %s", (code, _what, family, type) => {
   expect(failure(() => socketpair(family, type))).toEqual([code, "socketpair"]);
 });

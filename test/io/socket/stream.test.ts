@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 everySocketIsClosed();
 
 describe.each(kinds)("a stream socket of %s", (kind) => {
-  test("getsockname returns the address of bind", () => {
+  test("getsockname returns the address passed to bind", () => {
     using place = new Place(kind);
     using socket = new Socket(place.family, SOCK_STREAM);
     const address = place.fresh();
@@ -151,7 +151,7 @@ describe.each(kinds)("a stream socket of %s", (kind) => {
     expect(pair.server.recvmsg(10)?.data).toEqual(new Uint8Array(0));
   });
 
-  test("the peer's close is end of stream, after its data", () => {
+  test("after the peer has closed, recv returns its data, then end of stream", () => {
     using place = new Place(kind);
     using pair = place.connected();
     pair.client.send("last words");

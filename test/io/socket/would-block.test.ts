@@ -35,7 +35,7 @@ describe.each(kinds)("a stream socket of %s with an empty receive queue", (kind)
     expect(pair.server.recvInto(new Uint8Array(10))).toBe(WOULD_BLOCK);
   });
 
-  test("is readable from the peer's send until the data is read", () => {
+  test("becomes readable when the peer sends, until the data is read", () => {
     using place = new Place(kind);
     using pair = place.connected();
     expect(readiness(pair.server, EPOLLIN)).toBe(0);
@@ -47,15 +47,15 @@ describe.each(kinds)("a stream socket of %s with an empty receive queue", (kind)
 });
 
 /** Sends until the send buffer is full. Returns the number of bytes, and whether a send was partial. */
-function fill(socket: Socket, chunk: Uint8Array): { taken: number; hadPart: boolean } {
-  let taken = 0;
-  let hadPart = false;
+function fill(socket: Socket, chunk: Uint8Array): { sent: number; wasPartial: boolean } {
+  let sent = 0;
+  let wasPartial = false;
   for (;;) {
     const n = socket.send(chunk);
-    if (n === WOULD_BLOCK) return { taken, hadPart };
+    if (n === WOULD_BLOCK) return { sent, wasPartial };
     expect(n).toBeGreaterThan(0);
-    hadPart ||= n < chunk.length;
-    taken += n;
+    wasPartial ||= n < chunk.length;
+    sent += n;
   }
 }
 
@@ -63,14 +63,14 @@ describe.each(kinds)("a stream socket of %s with a full send buffer", (kind) => 
   test("sends partially, then returns WOULD_BLOCK from all send methods", () => {
     using place = new Place(kind);
     using pair = place.connected();
-    const { taken, hadPart } = fill(pair.client, new Uint8Array(1 << 22));
-    expect(taken).toBeGreaterThan(0);
-    expect(hadPart).toBe(true);
+    const { sent, wasPartial } = fill(pair.client, new Uint8Array(1 << 22));
+    expect(sent).toBeGreaterThan(0);
+    expect(wasPartial).toBe(true);
     const big = new Uint8Array(1 << 22);
-    // Over TCP, space can become available again in the meantime: fill and retry until all three agree.
+    // Over TCP, space can become available in the meantime: fill it and retry until all three return WOULD_BLOCK.
     for (;;) {
-      const answers = [pair.client.send(big), pair.client.sendmsg([big]), pair.client.sendmsg([big, "x"])];
-      if (answers.every((answer) => answer === WOULD_BLOCK)) break;
+      const results = [pair.client.send(big), pair.client.sendmsg([big]), pair.client.sendmsg([big, "x"])];
+      if (results.every((result) => result === WOULD_BLOCK)) break;
       fill(pair.client, big);
     }
   });
@@ -78,9 +78,9 @@ describe.each(kinds)("a stream socket of %s with a full send buffer", (kind) => 
   test("becomes writable when the peer reads, and then sends more", () => {
     using place = new Place(kind);
     using pair = place.connected();
-    let { taken } = fill(pair.client, new Uint8Array(1 << 20));
-    while (readiness(pair.client, EPOLLOUT) !== 0) taken += fill(pair.client, new Uint8Array(1 << 20)).taken;
-    expect(receiveAll(pair.server, taken)).toHaveLength(taken);
+    let { sent } = fill(pair.client, new Uint8Array(1 << 20));
+    while (readiness(pair.client, EPOLLOUT) !== 0) sent += fill(pair.client, new Uint8Array(1 << 20)).sent;
+    expect(receiveAll(pair.server, sent)).toHaveLength(sent);
     expect(until(pair.client, EPOLLOUT)).toBe(EPOLLOUT);
     expect(pair.client.send("more")).toBe(4);
   });
@@ -88,13 +88,13 @@ describe.each(kinds)("a stream socket of %s with a full send buffer", (kind) => 
   test("delivers all bytes that were sent, in order", () => {
     using place = new Place(kind);
     using pair = place.connected();
-    let taken = 0;
+    let sent = 0;
     for (;;) {
-      const n = pair.client.send(pattern(100_000, taken));
+      const n = pair.client.send(pattern(100_000, sent));
       if (n === WOULD_BLOCK) break;
-      taken += n;
+      sent += n;
     }
-    expect(Buffer.compare(receiveAll(pair.server, taken), pattern(taken))).toBe(0);
+    expect(Buffer.compare(receiveAll(pair.server, sent), pattern(sent))).toBe(0);
     expect(pair.server.recv(1)).toBeNull();
   });
 });
@@ -131,15 +131,15 @@ test.each([
   ["SOCK_SEQPACKET", SOCK_SEQPACKET],
 ])("a full socketpair of %s returns WOULD_BLOCK until EPOLLOUT is reported", (_name, type) => {
   using pair = new Pair(...socketpair(AF_UNIX, type));
-  const { taken } = fill(pair.client, new Uint8Array(1000));
+  const { sent } = fill(pair.client, new Uint8Array(1000));
   expect(readiness(pair.client, EPOLLOUT)).toBe(0);
-  for (let received = 0; received < taken;) {
+  for (let received = 0; received < sent;) {
     received += eventually(pair.server, () => pair.server.recv(1000)).length;
   }
   expect(until(pair.client, EPOLLOUT)).toBe(EPOLLOUT);
 });
 
-test("accept returns null again after the backlog was drained", () => {
+test("accept returns null after the backlog has been drained", () => {
   using place = new Place("AF_INET");
   using listener = place.listening();
   using client = new Socket(place.family);
@@ -152,10 +152,10 @@ test("accept returns null again after the backlog was drained", () => {
 test("connect to a unix socket with a full backlog fails with EAGAIN", () => {
   using place = new Place("AF_UNIX path");
   using listener = place.listening(0);
-  using waiting = new Socket(AF_UNIX);
-  using turnedAway = new Socket(AF_UNIX);
-  expect(waiting.connect(listener.getsockname())).toBe(true);
-  expect(failure(() => turnedAway.connect(listener.getsockname()))).toEqual(["EAGAIN", "connect"]);
+  using first = new Socket(AF_UNIX);
+  using second = new Socket(AF_UNIX);
+  expect(first.connect(listener.getsockname())).toBe(true);
+  expect(failure(() => second.connect(listener.getsockname()))).toEqual(["EAGAIN", "connect"]);
   listener.accept()?.socket.close();
-  expect(turnedAway.connect(listener.getsockname())).toBe(true);
+  expect(second.connect(listener.getsockname())).toBe(true);
 });

@@ -24,7 +24,7 @@ export async function inspect(command: InspectCommand): Promise<number> {
       server: withIdleConnections(options),
       app,
       program,
-      isStopped: program !== undefined, // a short program would end before the page is open
+      isPaused: program !== undefined, // otherwise a short program would end before the page is open
       onHandlerError: logWarning,
       bytes: showsBytes,
       onSample: live.onSample,
@@ -40,7 +40,7 @@ export async function inspect(command: InspectCommand): Promise<number> {
         : `${target.location.url} is paused at its start: continue on the page`;
     printLine(`${what}; stop with Ctrl-C`);
     printInspectorUrls(page);
-    // The page stays after a program has ended, to show what it did.
+    // The page stays available after a program has ended.
     const exitCode = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
     await target.end();
     if (target.error !== undefined) throw new Error(target.error);
@@ -64,7 +64,7 @@ export async function inspectTrace(file: string, port: number): Promise<number> 
   return await signal;
 }
 
-/** Returns the options with connections reported before their first data arrives: the inspector shows idle ones, too. */
+/** Returns the options with TCP_DEFER_ACCEPT off by default, so that connections are shown before they have sent anything. */
 export function withIdleConnections(options: EpollServerOptions): EpollServerOptions {
   return { deferAccept: false, ...options };
 }

@@ -1,4 +1,4 @@
-// epoll-hello lesson: runs a lesson on real sockets, and prints its steps with what the kernel returned.
+// epoll-hello lesson: runs a lesson on real sockets, and prints its steps with the kernel's results.
 
 import { formatEvent } from "../../../index.ts";
 import { suggest } from "../../../kernel/suggest.ts";
@@ -64,7 +64,7 @@ function formatLesson({ title, point, steps, events, error }: LessonReport): str
 
 const MAX_LINES = 16;
 
-/** Omits the middle of a long list of events, such as that of a loop that spins. */
+/** Omits the middle of a long list of events, such as those of a loop that spins. */
 function abridged(lines: string[]): string[] {
   if (lines.length <= MAX_LINES) return lines;
   const half = MAX_LINES / 2;

@@ -17,7 +17,7 @@ import { inheritedFds, reportState, serviceOptions } from "../systemd.ts";
 /** Serves until stopped. Returns the exit code. */
 export async function serve({ options, app, isQuiet, usesSystemd, trace }: ServeCommand): Promise<number> {
   const traceWriter = trace === undefined ? undefined : (await import("./trace.ts")).openTraceWriter(trace);
-  const isJson = trace?.format === "json"; // then standard output is the trace and nothing else
+  const isJson = trace?.format === "json"; // then standard output contains only the trace
   const flags = usesSystemd ? { ...options, fd: inheritedFds() } : options;
   const merged = mergeOptions(await appOptions(app), flags, DEFAULT_ADDRESS);
   const server: EpollServer = listen(merged, () => {
@@ -50,7 +50,7 @@ export async function serve({ options, app, isQuiet, usesSystemd, trace }: Serve
   return exitIfApp(app, signal === undefined ? 0 : SIGNAL_EXIT_CODES[signal]);
 }
 
-/** Returns the exit code, or exits with it if there is an app: its timers and connections would keep the process alive. */
+/** Returns the exit code. If there is an app, exits instead, because its timers and connections would keep the process alive. */
 export function exitIfApp(app: string | undefined, exitCode: number): number {
   if (app !== undefined) process.exit(exitCode);
   return exitCode;

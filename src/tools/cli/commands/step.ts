@@ -34,7 +34,7 @@ export async function step(command: StepCommand): Promise<number> {
       program,
       onHandlerError: logWarning,
       bytes: showsBytes,
-      isStopped: true,
+      isPaused: true,
       onEvents: (events) => {
         history.add(events);
         if (inspectorPort !== undefined) live.onEvents(events);

@@ -7,7 +7,7 @@ import { Tracer } from "../../../trace/tracer.ts";
 import type { Program, TraceOutput } from "../command-line.ts";
 import { openTraceWriter } from "./trace.ts";
 
-/** Runs the program. Returns the exit code that it has set. */
+/** Runs the program. Returns its exit code. */
 export async function traceProgram([file, ...rest]: Program, trace: TraceOutput): Promise<number> {
   const writer = openTraceWriter(trace);
   const listener: TraceListener = (event) => {

@@ -18,7 +18,7 @@ import { logWarning } from "../logger.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
-/** Lines are written together, before each wait, or when this many bytes are buffered. */
+/** Lines are buffered and written before each wait, or when this many bytes are buffered. */
 const BUFFER_BYTES = 65_536;
 
 export interface TraceWriter {
@@ -116,7 +116,7 @@ class LineWriter {
     this.#text += `${line}\n`;
     if (this.#text.length >= BUFFER_BYTES) this.flush();
     if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true; // the handlers of an app also run between iterations, on Bun's event loop
+    this.#isFlushScheduled = true; // an app's handlers also run between iterations, on Bun's event loop
     setImmediate(() => {
       this.#isFlushScheduled = false;
       this.flush();
@@ -136,7 +136,7 @@ class LineWriter {
           continue;
         }
         this.#hasFailed = true;
-        if (code !== "EPIPE") logWarning(`cannot write the trace any further: ${message}`); // EPIPE: as with `| head`
+        if (code !== "EPIPE") logWarning(`cannot continue writing the trace: ${message}`); // EPIPE: as with `| head`
       }
     }
   }
@@ -148,7 +148,7 @@ class LineWriter {
 }
 
 function waitUntilWritable(fd: number): void {
-  const epoll = new Epoll(undefined, untracedSyscalls()); // not a call of the traced program
+  const epoll = new Epoll(undefined, untracedSyscalls()); // this call does not belong to the traced program
   try {
     epoll.register(fd, EPOLLOUT);
     epoll.poll();

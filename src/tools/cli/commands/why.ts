@@ -49,7 +49,7 @@ function toText({ steps, requestedFds, openFilesLimit }: Measurement, machine: M
       : []),
     "",
     ...wrap(
-      `Each call waits until a file descriptor is readable and determines which one it is. select and poll receive the whole list on every call; epoll received it once. The file descriptors are Unix sockets, and the one in the middle of the list is active. Median of ${ROUNDS} interleaved rounds.`,
+      `Each call waits until a file descriptor is readable and determines which one it is. select and poll receive the whole list on every call; epoll received it once. The file descriptors are unix sockets, and the one in the middle of the list is active. Median of ${ROUNDS} interleaved rounds.`,
     ),
     "",
     ...wrap(formatMachine(machine)),

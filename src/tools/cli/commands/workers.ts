@@ -1,4 +1,4 @@
-// epoll-hello --workers N: the supervisor with its signals and its output, and what each worker runs.
+// epoll-hello --workers N: runs the supervisor, handles its signals, and is the entry point of each worker.
 
 import { closeSync, openSync } from "node:fs";
 import { watchdogIntervalMs } from "../../../index.ts";
@@ -43,7 +43,7 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
     onServing: () => {
       if (usesSystemd) reportState({ ready: true, status: `${where} ${workers}`, mainPid: process.pid });
       if (isQuiet) return;
-      // The pid is the one to signal: under bunx or npx the shell shows another one.
+      // Signals must be sent to this pid. Under bunx or npx, the shell shows a different one.
       printLine(`${where} (${formatAddresses(sockets.addresses)}) ${workers} (pid ${process.pid}); stop with Ctrl-C`);
     },
     onWarning: logWarning,
@@ -72,7 +72,7 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
 }
 
 interface SignalHandlers {
-  /** The exit code that belongs to the first signal to stop. */
+  /** The exit code for the first stop signal; undefined until it arrives. */
   exitCode: number | undefined;
   remove(): void;
 }
@@ -110,7 +110,7 @@ function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHand
 
 /** Serves on the supervisor's sockets until the supervisor stops the worker. Returns the exit code. */
 export async function runAsWorker(task: WorkerTask, command: CommandLine): Promise<number> {
-  if (command.kind !== "serve") throw new Error("a worker is started by a supervisor only");
+  if (command.kind !== "serve") throw new Error("only a supervisor can start a worker");
   const { app, isQuiet, options } = command;
   const { keepAlive, eager } = options;
   const modeOptions = keepAlive === undefined ? {} : { keepAlive, eager };

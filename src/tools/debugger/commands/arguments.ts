@@ -1,4 +1,4 @@
-// What several commands need: checked arguments, and the iteration or the live target that a command is about.
+// Arguments of the debugger's commands, and the iteration, target or fd that a command applies to.
 
 import type { TraceEvent } from "../../../trace/events.ts";
 import type { DebuggerContext } from "../context.ts";

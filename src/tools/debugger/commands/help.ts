@@ -3,7 +3,7 @@
 import { suggest } from "../../../kernel/suggest.ts";
 import type { Command } from "../context.ts";
 
-/** The names of other debuggers for what has another name here. */
+/** Command names of other debuggers, with the names of these commands here. */
 const ALIASES: Record<string, string> = {
   print: "p",
   delete: "cl",
@@ -13,7 +13,7 @@ const ALIASES: Record<string, string> = {
 
 const MIN_SUGGESTED_LENGTH = 4;
 
-/** Returns the commands with help and quit, which helps for all of them. */
+/** Returns the commands, followed by help, which describes all of them, and quit. */
 export function withHelpAndQuit(commands: readonly Command[]): readonly Command[] {
   const help: Command = {
     names: ["h", "help", "?"],

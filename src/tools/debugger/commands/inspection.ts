@@ -79,7 +79,7 @@ export const inspectionCommands: readonly Command[] = [
     run: (context, argument) => {
       const fd = parseNumber(argument, "i FD");
       const entry = viewedIteration(context).entries.find((candidate) => candidate.fd === fd);
-      if (entry === undefined) throw new Error(`fd ${fd} is not one of this loop: pp fds lists them`);
+      if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop: pp fds lists the open fds`);
       context.print(`${fd}  ${describeEntry(entry)}`);
     },
   },

@@ -23,7 +23,7 @@ const VIEW_ONLY = "View only. To control the server, open the URL with the token
 const RUN_LABELS: Record<LoopState["run"], string> = {
   running: "Running.",
   pausing: "Pausing at the next event.",
-  stopped: "Paused. The kernel keeps running: its queues fill up, and clients may time out.",
+  paused: "Paused. The kernel keeps running: its queues fill up, and clients may time out.",
   ended: "The server has stopped.",
 };
 

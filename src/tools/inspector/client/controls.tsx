@@ -1,22 +1,22 @@
 /** @jsxImportSource preact */
-// The toolbar: pause, continue and step, movement through the history, slow motion, and the form of masks.
+// The toolbar: pause, continue and step, navigation in the history, slow motion, and the format of masks.
 
 import type { JSX } from "preact";
 import { SPEEDS } from "./shortcuts.ts";
 import type { Store } from "./store.ts";
 
 export function Controls({ store }: { store: Store }): JSX.Element {
-  const { state, canControl, isLive, isFollowing, isStopped } = store;
+  const { state, canControl, isLive, isFollowing, isPaused } = store;
   const canRun = isLive && canControl && state?.run !== "ended";
-  const canStep = isFollowing ? canRun && isStopped : true; // in the history, stepping only moves the selection
+  const canStep = isFollowing ? canRun && isPaused : true; // in the history, stepping only moves the selection
   return (
     <div class="controls" role="toolbar" aria-label="Controls">
       {isLive ? (
         <ToolButton
           isPrimary
-          label={isStopped ? "Continue" : "Pause"}
+          label={isPaused ? "Continue" : "Pause"}
           shortcut="space"
-          title={isStopped ? "Run to the next breakpoint (also: c)" : "Pause at the next event"}
+          title={isPaused ? "Run to the next breakpoint (also: c)" : "Pause at the next event"}
           isDisabled={!canRun}
           onClick={() => store.pauseOrContinue()}
         />

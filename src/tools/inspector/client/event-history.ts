@@ -23,7 +23,7 @@ interface Chunk {
   events: readonly TraceEvent[];
   /** Events skipped before the first one. */
   omitted: number;
-  /** undefined if events were skipped: the state is unknown then. */
+  /** Undefined if events were skipped, so that the state is unknown. */
   before: Snapshot | undefined;
   after: Snapshot;
 }

@@ -25,8 +25,8 @@ interface Column {
 
 const COLUMNS: readonly Column[] = [
   { label: "fd", title: "File descriptor", value: ({ fd }) => fd },
-  { label: "Type", title: "Type of the file descriptor", value: ({ kind }) => kind },
-  { label: "State", title: "What the connection is waiting for", value: ({ state }) => state ?? "" },
+  { label: "Type", title: "Type of file descriptor", value: ({ kind }) => kind },
+  { label: "State", title: "State of the connection", value: ({ state }) => state ?? "" },
   { label: "Registered", title: "Mask passed to epoll_ctl", value: ({ mask }) => mask ?? -1 },
   { label: "Kernel mask", title: "Mask in the kernel's interest list", value: ({ kernel }) => kernel?.mask ?? -1 },
   {
@@ -171,10 +171,10 @@ function InterestDiff({ store }: { store: Store }): JSX.Element | null {
   const { interestDiff: diff } = store;
   return (
     <div class="interest-diff">
-      <button type="button" disabled={!store.isStopped} onClick={() => void store.compareInterest()}>
+      <button type="button" disabled={!store.isPaused} onClick={() => void store.compareInterest()}>
         Compare with the kernel
       </button>{" "}
-      {store.isStopped ? null : <small>only while the loop is paused</small>}
+      {store.isPaused ? null : <small>only while the loop is paused</small>}
       {diff === undefined ? null : diff.messages.length === 0 ? (
         <p role="status">No differences: all {diff.registered} registered masks match the kernel's.</p>
       ) : (

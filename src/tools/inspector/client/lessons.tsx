@@ -1,5 +1,5 @@
 /** @jsxImportSource preact */
-// The lessons: a list to choose from, and the steps of the lesson that ran, each with its checks and system calls.
+// The lessons: a list, and the steps of the lesson that was run, each with its checks and system calls.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";

@@ -70,14 +70,14 @@ function Totals({ counts }: { counts: SampleCounts }): JSX.Element {
       </dd>
       <dt>Accepted / closed</dt>
       <dd>
-        {formatCount(counts.events.accept ?? 0)} / {formatCount(counts.events.close ?? 0)}
+        {formatCount(counts.accepted)} / {formatCount(counts.events.close ?? 0)}
       </dd>
       {counts.iterations === 0 ? null : (
         <>
           <dt>Inspector overhead</dt>
           <dd id="overhead">
-            {(counts.watchingUs / counts.iterations).toFixed(1)} µs per iteration,{" "}
-            {percent(counts.watchingUs, counts.workedUs, 0)} of its work
+            {formatDuration(counts.overheadUs / counts.iterations)} per iteration, +
+            {percent(counts.overheadUs, counts.workedUs, 0)} working time
           </dd>
         </>
       )}

@@ -1,4 +1,4 @@
-// Keyboard shortcuts, and the speeds of slow motion that two of them change. The letters are those of the terminal debugger.
+// Keyboard shortcuts, and the speeds of slow motion. The letters are those of the terminal debugger.
 
 import type { Store } from "./store.ts";
 

@@ -1,4 +1,4 @@
-// The page's state and the actions that change it. Components render this state and hold no other, except for form fields.
+// The page's state and the actions that change it. Components have no other state than form fields and display settings.
 
 import { setErrnoNames } from "../../../kernel/errno.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
@@ -92,8 +92,8 @@ export class Store {
     return this.isLive && this.cursor === undefined;
   }
 
-  get isStopped(): boolean {
-    return this.state?.run === "stopped";
+  get isPaused(): boolean {
+    return this.state?.run === "paused";
   }
 
   get view(): View {
@@ -132,7 +132,7 @@ export class Store {
   /** At the latest event of a paused server, this steps the server. */
   nextEvent(): void {
     if (this.isFollowing) {
-      if (this.isStopped && this.canControl) this.step();
+      if (this.isPaused && this.canControl) this.step();
     } else if (!this.move(1, hasLine)) {
       this.moveTo(this.history.end);
     }
@@ -168,7 +168,7 @@ export class Store {
   }
 
   pauseOrContinue(): void {
-    if (this.isStopped) this.continue();
+    if (this.isPaused) this.continue();
     else void this.send({ kind: "pause" });
   }
 
@@ -236,8 +236,8 @@ export class Store {
         this.#onHello(message);
         break;
       case "state":
+        if (message.run !== "paused" || message.seq !== this.state?.seq) this.interestDiff = undefined;
         this.state = message;
-        if (message.run !== "running") this.interestDiff = undefined;
         break;
       case "test-clients":
         this.testClients = message.testClients;

@@ -11,13 +11,13 @@ const LABELS: Record<TestClientKind, string> = {
   silent: "Connect, send nothing",
   "partial-head": "Send half a request head",
   drip: "Send one byte every 250 ms",
-  "half-close": "Send, then shut down writing",
+  "half-close": "Send a request, shut down writing",
   disconnect: "Connect and disconnect",
   reset: "Reset the connection (RST)",
   garbage: "Send bytes that are not HTTP",
   "endless-head": "Send an endless request head",
   "never-reads": "Send requests, never read",
-  burst: "64 requests at once",
+  burst: "Send 64 concurrent requests",
 };
 
 export function TestClientPanel({ store }: { store: Store }): JSX.Element {

@@ -84,7 +84,8 @@ export function Timeline({ history, position, isNumeric, onSelect }: TimelinePro
         </svg>
       </div>
       <p class="legend aside">
-        W epoll_wait · A accept · R recv · S send · C epoll_ctl · D shutdown · X close · dot: state change · !: warning
+        W epoll_wait, A accept, R recv, S send, C epoll_ctl, D shutdown, X close, dot state change, ! warning, L listen,
+        E epoll_create1, N connect, 0 reset
       </p>
       {onSelect === undefined ? null : (
         <HistorySlider history={history} position={position} event={last} onSelect={onSelect} />

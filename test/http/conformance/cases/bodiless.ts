@@ -3,9 +3,9 @@
 import { answered, type Case, get, head, last, rejected } from "../case.ts";
 
 const to = (target: string, method: string = "GET"): string => head(`${method} ${target} HTTP/1.1`, "Host: a");
-const handlers = ["echo", "deaf"] as const;
+const handlers = ["echo", "ignore"] as const;
 
-/** Rejects a HEAD; that response has no body, either. */
+/** A rejected HEAD request. The response has no body, either. */
 const rejectedHead = (status: number, name: string, send: string): Case => ({
   ...rejected(status, name, send),
   responses: [{ status, isFromServer: true, isHead: true }],
@@ -149,7 +149,7 @@ export const bodiless: readonly Case[] = [
   },
   {
     ...last(
-      "9112 6.3: a late stream for HTTP/1.0 ends with the connection in spite of keep-alive",
+      "9112 6.3: a late stream for HTTP/1.0 ends with the connection despite keep-alive",
       head("GET /stream HTTP/1.0", "Connection: keep-alive"),
       { text: "first,second,third", isHttp10: true },
     ),
@@ -158,11 +158,11 @@ export const bodiless: readonly Case[] = [
   },
   {
     ...last(
-      "9112 6.3: a stream for HTTP/1.0 ends with the connection in spite of keep-alive",
+      "9112 6.3: a stream for HTTP/1.0 ends with the connection despite keep-alive",
       head("GET /stream HTTP/1.0", "Connection: keep-alive"),
       { text: "first,second,third", isHttp10: true },
     ),
-    only: ["deaf"],
+    only: ["ignore"],
   },
   {
     ...last(

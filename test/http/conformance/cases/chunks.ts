@@ -4,10 +4,10 @@ import { answered, type Case, chunked, each, get, orRejected, rejected, shown, S
 
 const right: readonly (readonly [name: string, wire: string, body: string])[] = [
   ["one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello"],
-  ["no chunk but the last", "0\r\n\r\n", ""],
+  ["only the last chunk", "0\r\n\r\n", ""],
   ["several chunks", "1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n", "hello"],
-  ["a size in capitals", "A\r\n0123456789\r\n0\r\n\r\n", "0123456789"],
-  ["a size in small letters", "a\r\n0123456789\r\n0\r\n\r\n", "0123456789"],
+  ["a size in upper case", "A\r\n0123456789\r\n0\r\n\r\n", "0123456789"],
+  ["a size in lower case", "a\r\n0123456789\r\n0\r\n\r\n", "0123456789"],
   ["a size of two digits", `1F\r\n${"x".repeat(31)}\r\n0\r\n\r\n`, "x".repeat(31)],
   ["a size with zeros before it", "0005\r\nhello\r\n0\r\n\r\n", "hello"],
   ["a last chunk of several zeros", "5\r\nhello\r\n0000\r\n\r\n", "hello"],
@@ -29,12 +29,12 @@ const right: readonly (readonly [name: string, wire: string, body: string])[] = 
 
 const wrong: readonly (readonly [name: string, wire: string])[] = [
   ["an empty size", "\r\nhello\r\n0\r\n\r\n"],
-  ["a size of an extension alone", ";a\r\nhello\r\n0\r\n\r\n"],
+  ["an extension without a size", ";a\r\nhello\r\n0\r\n\r\n"],
   ["a plus sign", "+5\r\nhello\r\n0\r\n\r\n"],
   ["a minus sign", "-5\r\nhello\r\n0\r\n\r\n"],
   ["0x before a size", "0x5\r\nhello\r\n0\r\n\r\n"],
   ["0x as the last chunk", "5\r\nhello\r\n0x0\r\n\r\n"],
-  ["a size in other letters", "g\r\nhello\r\n0\r\n\r\n"],
+  ["a size in letters after F", "g\r\nhello\r\n0\r\n\r\n"],
   ["a letter after a size", "5h\r\nhello\r\n0\r\n\r\n"],
   ["an underscore in a size", "0_5\r\nhello\r\n0\r\n\r\n"],
   ["a dot in a size", "5.0\r\nhello\r\n0\r\n\r\n"],
@@ -158,7 +158,7 @@ export const chunks: readonly Case[] = [
     orRejected(answered(`9110 5.6.3: bad white space: ${name}`, chunked(wire), { body: "hello" })),
   ),
   ...wrong.map(([name, wire]) => rejected(400, `9112 7.1: ${name} is rejected`, chunked(wire))),
-  // Rejected at once or at the end of the input, but never read as a number that wrapped around.
+  // Rejected immediately or at the end of the input, but never read as a number that wrapped around.
   ...each(["80000000", "80000005", "FFFFFFFF", "100000005", "7FFFFFFFFFFFFFFF", "FFFFFFFFFFFFFFFF"], (size) => ({
     ...rejected(
       [400, 413],

@@ -69,7 +69,7 @@ export const connection: readonly Case[] = [
   last("9112 9.6: malformed input after close is ignored", `${get("Connection: close")}\0\0\0`),
   {
     ...last("9112 9.6: the handler may close", head("GET /close HTTP/1.1", "Host: a") + SMUGGLED, { text: "closing" }),
-    only: ["deaf"],
+    only: ["ignore"],
   },
   {
     ...last("9112 9.6: the handler may close, late", head("GET /close HTTP/1.1", "Host: a"), { text: "closing" }),
@@ -84,7 +84,7 @@ export const connection: readonly Case[] = [
         text: "first,second,third",
       },
     ),
-    only: ["deaf"],
+    only: ["ignore"],
   },
   last("9112 9.3: HTTP/1.0 closes", old(), { isHttp10: true }),
   last("9112 9.3: a request after HTTP/1.0 is ignored", old() + SMUGGLED, { isHttp10: true }),

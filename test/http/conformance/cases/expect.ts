@@ -5,7 +5,7 @@ import { answered, type Case, CONTINUE, each, get, head, last, post, rejected, s
 const EXPECT = "Expect: 100-continue";
 
 /** A handler that responds without reading the body: the client may send the body or not, so the connection closes. */
-const refusesBody = { deaf: { responses: [{}], after: "closes", responsesAfter: [1] } } as const;
+const refusesBody = { ignore: { responses: [{}], after: "closes", responsesAfter: [1] } } as const;
 
 const wrong = [
   "foo",
@@ -62,7 +62,7 @@ export const expectation: readonly Case[] = [
     ]),
     responses: [{}, CONTINUE, { body: "hello" }],
     responsesAfter: [2],
-    on: { deaf: { responses: [{}, {}], after: "closes", responsesAfter: [2] } },
+    on: { ignore: { responses: [{}, {}], after: "closes", responsesAfter: [2] } },
   },
   {
     ...answered("9110 10.1.1: after a slow request, 100 follows that one's response", [
@@ -82,7 +82,7 @@ export const expectation: readonly Case[] = [
       },
     ),
     allowsContinue: true,
-    on: { deaf: { or: { responses: [{}], after: "closes" } } },
+    on: { ignore: { or: { responses: [{}], after: "closes" } } },
   },
   {
     ...answered(
@@ -100,7 +100,7 @@ export const expectation: readonly Case[] = [
     ]),
     responses: [CONTINUE, { body: "hello" }],
     responsesAfter: [1],
-    on: { deaf: { responses: [{}], responsesAfter: [1] } },
+    on: { ignore: { responses: [{}], responsesAfter: [1] } },
   },
   answered("9110 10.1.1: no 100 without a body", get(EXPECT)),
   answered("9110 10.1.1: no 100 with an empty body", post(EXPECT, "Content-Length: 0"), {

@@ -28,7 +28,7 @@ const wrong: readonly (readonly [name: string, line: string])[] = [
 ];
 
 export const fields: readonly Case[] = [
-  sees("a value as it is", 'X: a value, with: "all" (sorts) of; it\'s = [text] <>{}\\/?@', {
+  sees("any punctuation in a value", 'X: a value, with: "all" (sorts) of; it\'s = [text] <>{}\\/?@', {
     x: 'a value, with: "all" (sorts) of; it\'s = [text] <>{}\\/?@',
   }),
   sees("no white space before a value", "X:1", { x: "1" }),
@@ -39,9 +39,11 @@ export const fields: readonly Case[] = [
   sees("an empty value of white space", "X: \t ", { x: "" }),
   sees("a value of colons", "X: ::", { x: "::" }),
   sees("a name in any case", "X-NaMe: Value", { "x-name": "Value" }),
-  sees("a name of all that a token may have", "!#$%&'*+-.^_`|~09AZaz: 1", { "!#$%&'*+-.^_`|~09azaz": "1" }),
+  sees("a name of all characters that a token may contain", "!#$%&'*+-.^_`|~09AZaz: 1", {
+    "!#$%&'*+-.^_`|~09azaz": "1",
+  }),
   sees("a name of one character", "x: 1", { x: "1" }),
-  sees("a name that every object has", "constructor: 1", { constructor: "1" }),
+  sees("a name that is a property of every object", "constructor: 1", { constructor: "1" }),
   sees("bytes above 127 in a value", "X: \x80\xe4\xff", { x: "\x80\xe4\xff" }),
   sees("a value of 4000 octets", `X: ${"v".repeat(4000)}`, { x: "v".repeat(4000) }),
   answered("9110 5.3: field lines with the same name are combined in order", get("X: 1", "Y: 0", "x: 2", "X: 3"), {

@@ -1,4 +1,4 @@
-// Input that is not HTTP/1, as any port on the internet receives it.
+// Input that is not HTTP/1, as every port on the internet receives it.
 
 import { type Case, get, rejected } from "../case.ts";
 
@@ -40,7 +40,7 @@ const garbage400: readonly (readonly [name: string, bytes: string])[] = [
   ["a word", "hello\r\n\r\n"],
   ["a sentence", "hello, world\r\n\r\n"],
   ["quotes", '"GET / HTTP/1.1"\r\n\r\n'],
-  ["a lone CR before other things", "\rX\r\n"],
+  ["a lone CR before other bytes", "\rX\r\n"],
 ];
 
 export const garbage: readonly Case[] = [
@@ -49,8 +49,12 @@ export const garbage: readonly Case[] = [
     .slice(0, 6)
     .map(([name, bytes]) => rejected(400, `9112 2.2: ${name} after a request is rejected`, get() + bytes, {})),
   rejected(505, "9113 3.4: the preface of HTTP/2 is rejected", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-  rejected(505, "9113 3.4: the preface with SETTINGS after it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
-  rejected(501, "9110 9.1: the PROXY protocol, version 1", "PROXY TCP4 127.0.0.1 127.0.0.1 50000 80\r\n"),
-  rejected(501, "9110 9.1: SMTP", "EHLO a.example\r\n"),
-  rejected(501, "9110 9.1: FTP", "USER anonymous\r\n"),
+  rejected(
+    505,
+    "9113 3.4: the preface of HTTP/2 with SETTINGS after it is rejected",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+  ),
+  rejected(501, "9110 9.1: the PROXY protocol, version 1, is rejected", "PROXY TCP4 127.0.0.1 127.0.0.1 50000 80\r\n"),
+  rejected(501, "9110 9.1: SMTP is rejected", "EHLO a.example\r\n"),
+  rejected(501, "9110 9.1: FTP is rejected", "USER anonymous\r\n"),
 ];

@@ -4,7 +4,7 @@ import { type Case, chunked, each, get, head, last, post, rejected, shown } from
 
 const ending = (one: Case): Case => ({ ...one, ends: true });
 const to = (target: string): string => head(`GET ${target} HTTP/1.1`, "Host: a");
-const handlers = ["echo", "deaf"] as const;
+const handlers = ["echo", "ignore"] as const;
 
 const incomplete = [
   "G",

@@ -2,7 +2,7 @@
 
 import { answered, type Case, CONTINUE, each, get, head, last, rejected } from "../case.ts";
 
-const handlers = ["echo", "deaf"] as const;
+const handlers = ["echo", "ignore"] as const;
 const to = (target: string, ...fields: readonly string[]): string =>
   head(`POST ${target} HTTP/1.1`, "Host: a", ...fields);
 const sized = (target: string, body: string): string => to(target, `Content-Length: ${body.length}`) + body;

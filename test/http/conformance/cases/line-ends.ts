@@ -53,14 +53,10 @@ export const lineEnds: readonly Case[] = [
   ),
   last("9112 2.2: it may follow others", `GET / HTTP/1.1\r\nHost: a\r\n\r\n${taken[0]}`, {}, { target: "/x" }),
   last("9112 2.2: HTTP/1.0 with bare LFs", "GET /x HTTP/1.0\n\n", { isHttp10: true, target: "/x" }),
-  last(
-    "9112 2.2: HTTP/1.0 with bare LFs closes in spite of keep-alive",
-    "GET /x HTTP/1.0\nConnection: keep-alive\n\n",
-    {
-      isHttp10: true,
-      target: "/x",
-    },
-  ),
+  last("9112 2.2: HTTP/1.0 with bare LFs closes despite keep-alive", "GET /x HTTP/1.0\nConnection: keep-alive\n\n", {
+    isHttp10: true,
+    target: "/x",
+  }),
   ...each(wrong, (text) => rejected(400, `9112 2.2: ${shown(text)} is rejected`, text)),
   ...each(withBody, (text) => rejected(400, `9112 2.2: with a body, ${shown(text)} is rejected`, text)),
 ];

@@ -15,7 +15,7 @@ const slow = (...turns: readonly number[]): { send: string; due: Expected[] } =>
   due: turns.map((count) => ({ text: `after ${count}` })),
 });
 
-const handlers = ["echo", "deaf"] as const;
+const handlers = ["echo", "ignore"] as const;
 
 export const pipelining: readonly Case[] = [
   answered("9112 9.3.2: three requests, in order", numbered(3).send, ...numbered(3).due),

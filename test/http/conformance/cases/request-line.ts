@@ -15,7 +15,7 @@ const wrong: readonly (readonly [name: string, line: string])[] = [
   ["a tab after the version", "GET / HTTP/1.1\t"],
   ["a word after the version", "GET / HTTP/1.1 junk"],
   ["no version, as in HTTP/0.9", "GET /"],
-  ["no version, but the space before it", "GET / "],
+  ["no version, but a space after the target", "GET / "],
   ["a method alone", "GET"],
   ["no target", "GET HTTP/1.1"],
   ["an empty target", "GET  HTTP/1.1"],

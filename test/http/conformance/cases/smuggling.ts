@@ -146,7 +146,7 @@ export const smuggling: readonly Case[] = [
       { body: SMUGGLED },
     ),
     responsesAfter: [1],
-    on: { deaf: { responses: [{}], after: "closes", responsesAfter: [1] } },
+    on: { ignore: { responses: [{}], after: "closes", responsesAfter: [1] } },
   },
   {
     ...answered(
@@ -155,7 +155,7 @@ export const smuggling: readonly Case[] = [
       { body: SMUGGLED },
     ),
     allowsContinue: true,
-    on: { deaf: { or: { responses: [{}], after: "closes" } } },
+    on: { ignore: { or: { responses: [{}], after: "closes" } } },
   },
   answered(
     "h2c: what follows an upgrade is HTTP/1.1",

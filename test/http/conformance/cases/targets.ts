@@ -84,7 +84,7 @@ export const targets: readonly Case[] = [
     isHttp10: true,
     url: "http://b.example/x",
   }),
-  answered("9112 3.2.4: OPTIONS * is about the server", head("OPTIONS * HTTP/1.1", "Host: a"), options),
+  answered("9112 3.2.4: OPTIONS * applies to the server", head("OPTIONS * HTTP/1.1", "Host: a"), options),
   answered(
     "9112 3.2.4: OPTIONS * between other requests, in order",
     get() + head("OPTIONS * HTTP/1.1", "Host: a") + get(),
