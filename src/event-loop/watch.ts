@@ -37,7 +37,8 @@ export interface WatchOptions {
  * @param callback called with the events and the file descriptor
  * @param options a signal that closes the watch; a trace listener
  * @returns the watch; it is already closed if the signal is aborted
- * @throws {ErrnoError} EPERM if the file descriptor cannot be watched: regular files and directories are always ready
+ * @throws {ErrnoError} EPERM if the file descriptor cannot be watched: regular files, directories and devices such as
+ *   /dev/null are always ready
  * @throws {ErrnoError} EBADF if the file descriptor is not open
  * @throws {ErrnoError} EEXIST if it already has a watch
  * @throws {ErrnoError} ENOSPC if the limit /proc/sys/fs/epoll/max_user_watches is reached

@@ -39,7 +39,7 @@ export class Descriptor extends OwnedFd {
    * @param size maximum number of bytes, from 0 to 2147479552
    * @returns the bytes; an empty array at the end of the stream; `null` if nothing can be read yet
    * @throws {ErrnoError} EBADF if the file descriptor is not open for reading; EIO, EINVAL, … depending on its kind
-   * @throws {RangeError} if the size is out of range
+   * @throws {TypeError | RangeError} if the size is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see read(2)
    */

@@ -15,12 +15,13 @@ import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
-import { EventList } from "./event-list.ts";
+import { checkEventCount, EventList } from "./event-list.ts";
 import { OwnedFd } from "./owned-fd.ts";
 
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
-const NOT_WATCHABLE = "regular files and directories are always ready and cannot be watched with epoll";
+const NOT_WATCHABLE =
+  "regular files, directories and devices such as /dev/null are always ready and cannot be watched with epoll";
 
 /** Options of an Epoll. */
 export interface EpollOptions {
@@ -84,7 +85,8 @@ export class Epoll extends OwnedFd {
    * @param mask the events to report: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are always reported
    * @param token a 32-bit number that is returned with each event of this registration (`EventList.token`)
    * @throws {ErrnoError} EEXIST if the file descriptor is already registered; EBADF if it is not open
-   * @throws {ErrnoError} EPERM if it cannot be watched: regular files and directories are always ready
+   * @throws {ErrnoError} EPERM if it cannot be watched: regular files, directories and devices such as /dev/null are always
+   *   ready
    * @throws {ErrnoError} EINVAL if it is this epoll instance itself, or the mask combines EPOLLEXCLUSIVE with an event
    *   that it excludes
    * @throws {ErrnoError} ELOOP if epoll instances watch each other in a cycle, or are nested more than five deep
@@ -136,7 +138,7 @@ export class Epoll extends OwnedFd {
    *   the default, 1023
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
    * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
-   * @throws {TypeError | RangeError} if the timeout or the number of events is not a number or out of range
+   * @throws {TypeError | RangeError} if `timeoutMs` or `maxEvents` is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see epoll_wait(2)
    */
@@ -144,7 +146,10 @@ export class Epoll extends OwnedFd {
     this.open("poll");
     if (maxEvents === -1) maxEvents = DEFAULT_MAX_EVENTS; // as in CPython
     let events = this.#events;
-    if (events === undefined || events.capacity !== maxEvents) events = this.#events = new EventList(maxEvents);
+    if (events === undefined || events.capacity !== maxEvents) {
+      checkEventCount("maxEvents", maxEvents);
+      events = this.#events = new EventList(maxEvents);
+    }
     this.pollInto(events, timeoutMs);
     return events.toArray();
   }

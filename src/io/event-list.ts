@@ -1,6 +1,6 @@
 // class EventList: a reusable buffer for the events of epoll_wait, read without allocating.
 
-import { outOfRange } from "../kernel/errors.ts";
+import { invalidType, outOfRange } from "../kernel/errors.ts";
 import { formatEvents } from "../kernel/format-mask.ts";
 
 const MAX_CAPACITY = 1 << 20; // 16 MiB of events
@@ -30,12 +30,10 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
    * Creates an empty list.
    *
    * @param capacity maximum number of events, from 1 to 1048576
-   * @throws {RangeError} if the capacity is out of range
+   * @throws {TypeError | RangeError} if the capacity is not a number or out of range
    */
   constructor(capacity: number = 1023) {
-    if (!Number.isInteger(capacity) || capacity < 1 || capacity > MAX_CAPACITY) {
-      throw outOfRange("the number of events", `an integer from 1 to ${MAX_CAPACITY}`, capacity);
-    }
+    checkEventCount("capacity", capacity);
     this.capacity = capacity;
     this.raw = new Int32Array(new ArrayBuffer(capacity * 16));
   }
@@ -71,4 +69,11 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   toString(): string {
     return formatEvents(this);
   }
+}
+
+/** @throws {TypeError | RangeError} unless the argument called `name` is a possible number of events */
+export function checkEventCount(name: string, count: number): void {
+  const expected = `an integer from 1 to ${MAX_CAPACITY}`;
+  if (typeof count !== "number") throw invalidType(name, expected, count);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_CAPACITY) throw outOfRange(name, expected, count);
 }

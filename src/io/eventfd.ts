@@ -29,15 +29,16 @@ export class EventFd extends OwnedFd {
    * @param initial the initial count, from 0 to 4294967295
    * @param options `semaphore`: `read` decrements the count by 1 instead of resetting it
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
-   * @throws {RangeError} if `initial` is out of range
+   * @throws {TypeError | RangeError} if `initial` is not a number or out of range
    */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined });
   /** @internal takes ownership of `fd` */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined }, fd?: number);
   constructor(initial: number = 0, { semaphore = false }: { semaphore?: boolean | undefined } = {}, fd?: number) {
-    if (!Number.isInteger(initial) || initial < 0 || initial > 0xffffffff) {
-      throw outOfRange("initial", "an integer from 0 to 4294967295", initial);
-    }
+    const expected = "an integer from 0 to 4294967295";
+    if (typeof initial !== "number") throw invalidType("initial", expected, initial);
+    if (!Number.isInteger(initial) || initial < 0 || initial > 0xffffffff)
+      throw outOfRange("initial", expected, initial);
     const flags = EFD_NONBLOCK | EFD_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0);
     super("EventFd", fd ?? check(syscalls().eventfd(initial | 0, flags), "eventfd"));
   }

@@ -44,7 +44,7 @@ export class Signals implements Disposable {
    *
    * @param signals the names of the signals
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
-   * @throws {TypeError} if a name is not the name of a signal
+   * @throws {TypeError} if `signals` is not an array of the names of signals
    * @throws {Error} if a signal is already caught by another Signals object or by a server's `run`, or in a Worker
    */
   constructor(signals: readonly SignalName[]);
@@ -54,6 +54,7 @@ export class Signals implements Disposable {
     if (!Bun.isMainThread) {
       throw new Error("signals can be caught only on the main thread; forward them to Workers with postMessage");
     }
+    if (!Array.isArray(signals)) throw invalidType("signals", 'an array of names, such as ["SIGHUP"]', signals);
     const numbers = signals.map((name): [SignalName, number] => {
       const number = (os.signals as Record<string, number>)[name];
       if (number === undefined) throw invalidType("signal", 'the name of a signal, such as "SIGHUP"', name);

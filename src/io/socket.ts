@@ -114,12 +114,13 @@ export class Socket extends OwnedFd {
    * @param backlog maximum number of connections waiting to be accepted; the kernel caps it at net.core.somaxconn
    * @throws {ErrnoError} EADDRINUSE if another socket listens on the port; EOPNOTSUPP if this is not a stream socket
    * @throws {ErrnoError} EINVAL if the socket is connected, or if it is a unix socket that is not bound
-   * @throws {RangeError} if the backlog is not an integer
+   * @throws {TypeError | RangeError} if the backlog is not an integer
    * @throws {ClosedError} if this object is closed
    * @see listen(2)
    */
   listen(backlog: number = SOMAXCONN): void {
     const fd = this.open("listen");
+    if (typeof backlog !== "number") throw invalidType("backlog", "an integer", backlog);
     if (!Number.isInteger(backlog)) throw outOfRange("backlog", "an integer", backlog);
     check(this.sys.listen(fd, Math.max(0, Math.min(backlog, 0x7fffffff))), "listen", fd);
   }
@@ -175,7 +176,7 @@ export class Socket extends OwnedFd {
    * @throws {ErrnoError} ECONNRESET if the connection was reset; ETIMEDOUT if it timed out; ENOTCONN if it is not
    *   connected
    * @throws {ErrnoError} ECONNREFUSED if an earlier datagram caused an ICMP error
-   * @throws {RangeError} if the size is out of range
+   * @throws {TypeError | RangeError} if the size is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see recv(2)
    */
@@ -259,7 +260,7 @@ export class Socket extends OwnedFd {
    * @param flags MSG_PEEK, MSG_TRUNC, …
    * @returns the datagram; `null` if none has been received yet
    * @throws {ErrnoError} as `recv`
-   * @throws {RangeError} if the size is out of range
+   * @throws {TypeError | RangeError} if the size is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see recvfrom(2)
    */
@@ -314,7 +315,7 @@ export class Socket extends OwnedFd {
    * @param flags MSG_PEEK, …
    * @returns the message; `null` if none has been received yet
    * @throws {ErrnoError} as `recv`
-   * @throws {RangeError} if a size is out of range
+   * @throws {TypeError | RangeError} if a size is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see recvmsg(2), cmsg(3)
    */
@@ -344,7 +345,7 @@ export class Socket extends OwnedFd {
    * @param maxFds maximum number of file descriptors; the kernel closes any others and sets MSG_CTRUNC in `flags`
    * @returns the bytes and the file descriptors, which the caller must close; `null` if nothing has been received yet
    * @throws {ErrnoError} as `recv`
-   * @throws {RangeError} if the size is out of range
+   * @throws {TypeError | RangeError} if the size is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see unix(7), SCM_RIGHTS
    */
@@ -394,7 +395,7 @@ export class Socket extends OwnedFd {
    * @param length buffer size in bytes, if the option is a structure
    * @returns a number or, if a length is given, the bytes that the kernel wrote
    * @throws {ErrnoError} ENOPROTOOPT if the option does not exist; EINVAL
-   * @throws {RangeError} if the length is out of range
+   * @throws {TypeError | RangeError} if the length is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see getsockopt(2)
    */

@@ -18,11 +18,15 @@ export function retryInterrupted(call: () => number): number {
   }
 }
 
-/** Creates a buffer of `size` bytes. @throws {RangeError} if `size`, the argument called `name`, is out of range */
+/**
+ * Creates a buffer of `size` bytes.
+ *
+ * @throws {TypeError | RangeError} if `size`, the argument called `name`, is not a number or out of range
+ */
 export function createBuffer(size: number, name: string = "size"): Uint8Array {
-  if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) {
-    throw outOfRange(name, `an integer from 0 to ${MAX_TRANSFER_BYTES}`, size);
-  }
+  const expected = `an integer from 0 to ${MAX_TRANSFER_BYTES}`;
+  if (typeof size !== "number") throw invalidType(name, expected, size);
+  if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) throw outOfRange(name, expected, size);
   return new Uint8Array(new ArrayBuffer(size));
 }
 

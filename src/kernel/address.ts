@@ -150,7 +150,7 @@ function encodePath(path: string, buffer: Uint8Array): number {
   // The length delimits an abstract name; a path needs space for its terminating NUL.
   const maxBytes = isAbstract ? UNIX_PATH_MAX : UNIX_PATH_MAX - 1;
   if (bytes.length > maxBytes) {
-    throw invalidValue(`path has ${bytes.length} bytes; the path of a unix socket has at most ${maxBytes}`);
+    throw invalidValue(`path is ${bytes.length} bytes long; the path of a unix socket can have at most ${maxBytes}`);
   }
   buffer.set(bytes, START + 2);
   return bytes.length === 0 || isAbstract ? bytes.length : bytes.length + 1;

@@ -215,6 +215,11 @@ export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "h
   return `http://${formatEndpoint(host, address.port)}`;
 }
 
+/** Returns a server's URL for people to read: the handlers of `socket` do not speak HTTP. */
+export function displayedUrl(url: string, { socket }: { socket?: unknown }): string {
+  return socket === undefined ? url : url.replace(/^http:/, "tcp:");
+}
+
 function ipv4(address: string): InternetAddress {
   return { address, port: 0, family: "IPv4" };
 }

@@ -32,13 +32,18 @@ function describeFd({ fd, kind, file, local, peer, tcp }: FdInfo): string {
     case "datagram":
       return `fd ${fd} is a datagram socket bound to ${describeAddress(local)}.`;
     case "connection": {
-      const type = local !== undefined && "path" in local ? "Unix" : "TCP";
-      const to = peer === undefined ? "socket without a peer" : `connection with ${describeAddress(peer)}`;
-      return `fd ${fd} is a ${type} ${to}${tcp === undefined ? "" : `, ${tcp.state}`}.`;
+      const isUnix = local !== undefined && "path" in local;
+      if (peer === undefined) return `fd ${fd} is a ${isUnix ? "unix" : "TCP"} socket without a peer${state(tcp)}.`;
+      if (isUnix) return `fd ${fd} is a unix socket, connected to ${describeAddress(peer)}.`;
+      return `fd ${fd} is a TCP connection with ${describeAddress(peer)}${state(tcp)}.`;
     }
     case "other":
       return `fd ${fd} is ${file}.`;
   }
+}
+
+function state(tcp: FdInfo["tcp"]): string {
+  return tcp === undefined ? "" : `, ${tcp.state}`;
 }
 
 function describeAddress(address: Address | undefined): string {
@@ -49,7 +54,7 @@ function describeAddress(address: Address | undefined): string {
 function describeInput({ kind, ready, receiveQueueBytes = 0, tcp }: FdInfo): string {
   const isReadable = (ready & EPOLLIN) !== 0;
   if (kind === "listener") {
-    if (!isReadable) return "No connection is waiting to be accepted.";
+    if (!isReadable) return "No connection is waiting to be accepted, so it is not readable.";
     const backlog = tcp?.unacked; // TCP_INFO of a listening socket has the length of the accept queue in this field
     const waiting =
       backlog === undefined ? "A connection is" : backlog === 1 ? "1 connection is" : `${backlog} connections are`;
@@ -87,10 +92,13 @@ function describeResult({ ready }: FdInfo, registeredMask: number | undefined): 
   if (registeredMask === undefined) return "It is not registered with epoll.";
   const requested = registeredMask & ~REPORTING_FLAGS;
   const reported = ready & (requested | EPOLLERR | EPOLLHUP);
-  const registration = `It is registered for ${requested === 0 ? "nothing" : formatMask(requested)}`;
-  if (reported === 0) return `${registration}, so epoll_wait does not report it.`;
+  if (reported === 0) {
+    const events = requested === 0 ? "for nothing" : `only for ${formatMask(requested)}`;
+    return `It is registered ${events}, so epoll_wait does not report it.`;
+  }
   const how = (registeredMask & EPOLLET) === 0 ? "" : " once, and again when something new arrives (EPOLLET)";
-  return `${registration}, so epoll_wait reports ${formatMask(reported)}${how}.`;
+  const events = requested === 0 ? "nothing" : formatMask(requested);
+  return `It is registered for ${events}, so epoll_wait reports ${formatMask(reported)}${how}.`;
 }
 
 function formatBytes(count: number): string {

@@ -41,7 +41,7 @@ export interface FdInfo {
   ready: number;
   /** The number of bytes in the receive queue; undefined if there is no such queue. */
   receiveQueueBytes: number | undefined;
-  /** The number of bytes in the send queue; on a Unix socket, the memory that they occupy. Undefined if there is no such queue. */
+  /** The number of bytes in the send queue; on a unix socket, the memory that they occupy. Undefined if there is no such queue. */
   sendQueueBytes: number | undefined;
   /** The local address of a socket. */
   local: Address | undefined;

@@ -57,11 +57,30 @@ test("handlers may wait for timers; an error is logged with its stack, and the c
   expect(bodies.sort()).toEqual([1, 2, 3].map((n) => `visit ${n} of ${program.pid}`));
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.output(/^127\.0\.0\.1:\d+ {2}GET \/broken HTTP\/1\.1 {2}500$/m);
-  await program.errors(/Error: it is broken\n +at .*app\.ts:7.*\n(?! *at )/); // without frames of this package
+  await program.errors(/^warning: error in fetch, GET \/broken: Error: it is broken\n +at .*app\.ts:7.*\n(?! *at )/m); // without frames of this package
   program.kill("SIGTERM");
   expect(await program.exited).toBe(0); // although the interval of the app is still active
   expect(program.stdout).toMatch(/\nserved 4 requests on \d connections?\n$/);
 });
+
+test("a rejection that is not an error is logged with the request that caused it", async () => {
+  const file = writeApp(`export default { fetch: () => Promise.reject("refused") };`);
+  const program = start(["bun", cli, file, ...address]);
+  const [, url = ""] = await program.output(/^listening on (\S+)/m);
+  expect((await fetch(`${url}/a?b=1`, { method: "POST", body: "x" })).status).toBe(500);
+  await program.errors(/^warning: error in fetch, POST \/a\?b=1: "refused"$/m);
+  await fetch(`${url}/${"x".repeat(300)}`);
+  await program.errors(/^warning: error in fetch, GET \/x{199}\.\.\.: "refused"$/m);
+});
+
+test.each(["--no-quiet", "--inspect"])(
+  "with %s, does not claim to serve HTTP if the app handles sockets",
+  async (flag) => {
+    const file = writeApp(`export default { socket: { data(socket, bytes) { socket.write(bytes); } } };`);
+    const program = start(["bun", cli, file, ...address, flag]);
+    await program.output(/^listening on tcp:\/\/127\.0\.0\.1:\d+ \(127\.0\.0\.1:\d+\); stop with Ctrl-C$/m);
+  },
+);
 
 /** Waits until new connections are refused. */
 async function waitUntilRefused(url: string): Promise<void> {

@@ -17,6 +17,12 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["--prot", "8800", "--no-foo", "-x"], /unknown flags --prot \(did you mean --port\?\), --no-foo, -x\n/],
   [["-p", "8800"], /unknown flag -p \(did you mean --port\?\)/],
   [["lessons"], /unknown command "lessons"; did you mean "lesson"\?/],
+  [["lessn", "hello"], /unknown command "lessn"; did you mean "lesson"\?/],
+  [["reply", "x"], /unknown command "reply"; did you mean "replay"\?/],
+  [["lessn", "--json"], /unknown command "lessn"; did you mean "lesson"\?/],
+  [["--quiet", "lessn", "hello"], /unknown command "lessn"; did you mean "lesson"\?/],
+  [["serve", "examples/16-app.ts"], /there is no command "serve"; run: epoll-hello examples\/16-app\.ts/],
+  [["serve", "no-such-app.ts"], /there is no command "serve"; the commands are why, replay, lesson/],
   [["wyh"], /unknown command "wyh"; did you mean "why"\?/],
   [["version"], /unknown command "version"; did you mean "--version"\?/],
   [["help"], /unknown command "help"; did you mean "--help"\?/],
@@ -32,7 +38,7 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["--backlog", "0"], /--backlog must be an integer from 1 to/],
   [["--host", ""], /--host requires a value/],
   [["--unix", ""], /--unix requires a value/],
-  [["--unix", "x".repeat(108)], /has 108 bytes; .* at most 107/],
+  [["--unix", "x".repeat(108)], /path is 108 bytes long; .* can have at most 107/],
   [["--unix", "x", "--port", "1"], /--unix cannot be used with --port/],
   [["--no-quiet=no"], /--no-quiet takes no value/],
   [["--no-port"], /unknown flag --no-port\n/],
@@ -56,7 +62,10 @@ for (const [args, message] of usageErrors) {
 }
 
 const failures: [args: string[], message: RegExp][] = [
-  [["serve"], /cannot find the module "serve"/],
+  [
+    ["serve"],
+    /cannot find the module "serve", and there is no such command; to serve an app, run: epoll-hello app\.ts/,
+  ],
   [["no/such/app.ts"], /cannot find the module "no\/such\/app\.ts"/],
   [["src"], /"src" is a directory; pass a module: epoll-hello app\.ts/],
   [

@@ -30,6 +30,9 @@ test("write returns false if the count would overflow", () =>
     expect(counter.read()).toBe(2n ** 64n - 2n);
     for (const wrong of [-1, -1n, 2n ** 64n - 1n, 1.5]) expect(() => counter.write(wrong)).toThrow(RangeError);
     for (const wrong of [-1, 2 ** 32, 1.5]) expect(() => new EventFd(wrong)).toThrow(RangeError);
+    expect(() => new EventFd("5" as never)).toThrow(
+      new TypeError('initial must be an integer from 0 to 4294967295; received "5"'),
+    );
     counter.close();
     expect(() => counter.read()).toThrow("EventFd.read: this EventFd is closed");
   }));

@@ -66,6 +66,7 @@ test("rejects signals that are already caught, uncatchable or unknown, and use i
     console.log(errorOf(() => new Signals(["SIGHUP", "SIGUSR1"])));
     console.log(errorOf(() => new Signals(["SIGKILL"])));
     console.log(errorOf(() => new Signals(["SIGNOT"])));
+    console.log(errorOf(() => new Signals("SIGHUP")));
     console.log(errorOf(() => new Signals(["SIGHUP"]).close()));
     const source = "import { Signals } from '" + process.cwd() + "/src/index.ts'; try { new Signals(['SIGHUP']) } catch (error) { postMessage(error.message) }";
     const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/typescript" })));
@@ -77,6 +78,7 @@ test("rejects signals that are already caught, uncatchable or unknown, and use i
     expect.stringContaining("SIGUSR1 is already caught"),
     expect.stringContaining("EINVAL"),
     'signal must be the name of a signal, such as "SIGHUP"; received "SIGNOT"',
+    'signals must be an array of names, such as ["SIGHUP"]; received "SIGHUP"',
     "nothing",
     expect.stringContaining("on the main thread"),
   ]);

@@ -27,7 +27,7 @@ test("cover the common mistakes in epoll programs", () => {
 /** The correct answer to the question of each lesson. */
 const ANSWERS: Record<string, string> = {
   hello: "EPOLLHUP",
-  "partial-write": "some of the bytes",
+  "partial-write": "fewer than 1,000,000",
   "forgotten-epollout": "[]",
   "level-edge": "[(level, EPOLLIN)]",
   "one-shot": "[]",
@@ -75,10 +75,18 @@ test("a statement that is wrong is reported with the actual value", async () => 
     run(runner) {
       runner.step("Step", "Text.");
       runner.check("2 + 2 is", 2 + 2, 5);
+      runner.confirm("1 is 1", [1].includes(1));
+      runner.confirm("1 is 2", [2].includes(1));
+      runner.ask("Is it?", ["yes", "no"], "perhaps");
     },
   });
   expect(report.holds).toBe(false);
-  expect(report.steps[0]?.checks).toEqual([{ claim: "2 + 2 is", expected: "5", actual: "4", holds: false }]);
+  expect(report.steps[0]?.checks).toEqual([
+    { claim: "2 + 2 is", expected: "5", actual: "4", holds: false },
+    { claim: "1 is 1", expected: "true", actual: "true", holds: true },
+    { claim: "1 is 2", expected: "true", actual: "false", holds: false },
+    { claim: "Is it?", expected: "one of the choices", actual: "perhaps", holds: false },
+  ]);
 });
 
 test("an error in a lesson is reported", async () => {
@@ -102,9 +110,21 @@ test("epoll-hello lesson ID prints the steps with the system calls and the kerne
   const { code, stdout } = await run(["bun", cli, "lesson", "level-edge"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^#2 epoll_wait\(\d+, 50\) = \[\(\d+, EPOLLIN\)\]/m);
-  expect(stdout).toContain("   What does epoll_wait return? [(level, EPOLLIN)]\n");
+  expect(stdout).toContain("   ok: What does epoll_wait return? [(level, EPOLLIN)]\n");
   expect(stdout).toContain("bytes left in the receive queue of edge: 3\n");
 });
+
+test.each(LESSONS.map(({ id }) => id))(
+  "epoll-hello lesson %s marks every result, and shows no teardown",
+  async (id) => {
+    const { stdout } = await run(["bun", cli, "lesson", id]);
+    const { steps } = (await runLesson(id)) as LessonReport;
+    expect(stdout.match(/^ {3}ok: /gm)).toHaveLength(steps.flatMap(({ checks }) => checks).length);
+    expect(stdout).not.toMatch(/: true$/m);
+    expect(stdout).not.toMatch(/ close\(\d+\)\n {6}close\(/);
+    expect(stdout).toMatch(/\n {3}ok: .*\n$/);
+  },
+);
 
 test("does not print the data of a lesson that sends a lot of it", async () => {
   const { stdout } = await run(["bun", cli, "lesson", "partial-write"]);

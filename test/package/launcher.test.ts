@@ -14,7 +14,8 @@ setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
 const launcher = join("node_modules", ".bin", "epoll-hello");
-const MISSING_BUN = "epoll-hello needs Bun 1.4 or newer: https://bun.sh\n";
+const NEEDS_BUN = "epoll-hello needs Bun 1.4 or newer: https://bun.sh\n";
+const MISSING_BUN = `cannot find bun in PATH; ${NEEDS_BUN}`;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 let directory = "";
@@ -71,9 +72,9 @@ test("without Bun, prints one sentence and exits with code 127", async () => {
 
 const node = Bun.which("node");
 
-test.skipIf(node === null)("under Node, prints the same sentence and exits with code 127", async () => {
+test.skipIf(node === null)("under Node, prints which version of Bun it needs, and exits with code 127", async () => {
   const result = await runInProject([node ?? "", launcher, "--version"], { PATH: withoutBun });
-  expect(result).toEqual({ code: 127, stdout: "", stderr: MISSING_BUN });
+  expect(result).toEqual({ code: 127, stdout: "", stderr: NEEDS_BUN });
 });
 
 const npx = Bun.which("npx");

@@ -139,6 +139,10 @@ test("an error says which value was received, and what it must be", () => {
     [{ idleTimeoutMs: -1 }, "idleTimeoutMs must be a number of milliseconds greater than 0, or Infinity; received -1"],
     [{ fetch: "f" }, 'fetch must be a function; received "f"'],
     [{ heartbeat: { everyMs: 1 } }, "heartbeat.beat must be a function; received undefined"],
+    [
+      { response: { headers: { a: "\n" } } },
+      'response.headers.a must be a string without control characters or characters above U+00FF; received "\\n"',
+    ],
     [{ fd: [] }, "fd is an empty array: pass at least one listening socket"],
   ];
   for (const [options, message] of messages) {

@@ -128,7 +128,7 @@ test("explains a listening socket by its accept queue", () =>
     const { port } = listener.getsockname() as InternetAddress;
     const fd = listener.fileno();
     expect(explainReadiness(inspectFd(listener), EPOLLIN)).toBe(
-      `fd ${fd} listens on 127.0.0.1:${port}. No connection is waiting to be accepted. It is registered for EPOLLIN, so epoll_wait does not report it.`,
+      `fd ${fd} listens on 127.0.0.1:${port}. No connection is waiting to be accepted, so it is not readable. It is registered only for EPOLLIN, so epoll_wait does not report it.`,
     );
     const clients = [1, 2].map(() => {
       const client = new Socket(AF_INET, SOCK_STREAM);
@@ -149,7 +149,7 @@ test("explains a connection by its queues, its errors and the ends of both direc
     const subject = `fd ${fd} is a TCP connection with ${address}:${port}, `;
     const why = (mask: number | undefined): string => explainReadiness(inspectFd(local), mask);
     expect(why(EPOLLIN)).toBe(
-      `${subject}ESTABLISHED. There is nothing to read. The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait does not report it.`,
+      `${subject}ESTABLISHED. There is nothing to read. The send queue has room, so it is writable (EPOLLOUT). It is registered only for EPOLLIN, so epoll_wait does not report it.`,
     );
     peer.send("hello");
     waitFor(local, EPOLLIN);
@@ -170,7 +170,7 @@ test("explains a connection by its queues, its errors and the ends of both direc
     while (local.send(lots) > 0);
     expect(inspectFd(local).sendQueueBytes).toBeGreaterThan(0);
     expect(why(EPOLLOUT)).toMatch(
-      /The send queue holds \d+ bytes and is full, so it is not writable\. It is registered for EPOLLOUT, so epoll_wait does not report it\.$/,
+      /The send queue holds \d+ bytes and is full, so it is not writable\. It is registered only for EPOLLOUT, so epoll_wait does not report it\.$/,
     );
     while ((peer.recv(1_000_000)?.length ?? 0) > 0);
 
@@ -188,12 +188,12 @@ test("explains a connection by its queues, its errors and the ends of both direc
     expect(() => inspectFd(fd)).toThrow("EBADF");
   }));
 
-test("explains a connection between unnamed Unix sockets", () =>
+test("explains a connection between unnamed unix sockets", () =>
   leavesNoFd(() => {
     const [a, b] = socketpair();
     b.send("hello");
     expect(explainReadiness(inspectFd(a), EPOLLIN)).toBe(
-      `fd ${a.fileno()} is a Unix connection with an unnamed socket. The receive queue holds 5 bytes, so it is readable (EPOLLIN). The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
+      `fd ${a.fileno()} is a unix socket, connected to an unnamed socket. The receive queue holds 5 bytes, so it is readable (EPOLLIN). The send queue has room, so it is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait reports EPOLLIN.`,
     );
     a.close();
     b.close();
@@ -204,7 +204,7 @@ test("explains fds that are not sockets by the kernel's name for them", () =>
     using event = new EventFd();
     const fd = event.fileno();
     expect(explainReadiness(inspectFd(event), EPOLLIN)).toBe(
-      `fd ${fd} is anon_inode:[eventfd]. There is nothing to read. It is writable (EPOLLOUT). It is registered for EPOLLIN, so epoll_wait does not report it.`,
+      `fd ${fd} is anon_inode:[eventfd]. There is nothing to read. It is writable (EPOLLOUT). It is registered only for EPOLLIN, so epoll_wait does not report it.`,
     );
     event.write(1);
     expect(explainReadiness(inspectFd(event), EPOLLIN)).toContain("It is readable (EPOLLIN).");

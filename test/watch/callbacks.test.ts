@@ -209,7 +209,7 @@ test("rejects fds that cannot be watched and invalid arguments, and leaves nothi
     const { openSync, closeSync } = await import("node:fs");
     const file = openSync(import.meta.path, "r");
     expect(() => watch(file, EPOLLIN, () => {})).toThrow(
-      "EPERM: operation not permitted, epoll_ctl: regular files and directories are always ready and cannot be watched",
+      "EPERM: operation not permitted, epoll_ctl: regular files, directories and devices such as /dev/null are always ready and cannot be watched",
     );
     closeSync(file);
     expect(() => watch(file, EPOLLIN, () => {})).toThrow("EBADF: bad file descriptor, epoll_ctl");

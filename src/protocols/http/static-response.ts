@@ -143,7 +143,7 @@ function serializeFields(headers: Readonly<Record<string, string>>, isText: bool
     if (typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
       throw invalidType(
         `response.headers.${name}`,
-        "a string without control characters and characters above U+00FF",
+        "a string without control characters or characters above U+00FF",
         value,
       );
     }

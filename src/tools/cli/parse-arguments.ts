@@ -1,6 +1,6 @@
 // Parses the command line: one function for each command.
 
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { EpollServerOptions } from "../../index.ts";
@@ -36,7 +36,10 @@ import {
  */
 export function parseArguments(rawArguments: readonly string[], isWorker = false): CommandLine {
   const [word, ...others] = rawArguments;
-  if (!isSubcommand(word)) return parseServe(rawArguments, isWorker);
+  if (!isSubcommand(word)) {
+    if (word !== undefined && !isWorker) rejectMisspelledCommand(word, others);
+    return parseServe(rawArguments, isWorker);
+  }
   switch (word) {
     case "why":
       return parseWhy(others);
@@ -83,7 +86,8 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   const { given, positionals, rest } = parseFlags(rawArguments, serveFlags);
   if (given.help) return { kind: "help", command: "serve" };
   if (given.version) return { kind: "version" };
-  const [app] = positionals;
+  const [app, ...surplus] = positionals;
+  if (app !== undefined && !isWorker) rejectMisspelledCommand(app, surplus);
   rejectSurplus(positionals, isSubcommand(app) ? 0 : 1);
   if (app !== undefined && !isWorker) {
     rejectDetachedValue(given, app);
@@ -160,18 +164,30 @@ function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): 
   if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
 }
 
-/** @throws {UsageError} if the word looks like a misspelled command */
+/** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
+function rejectMisspelledCommand(word: string, others: readonly string[]): void {
+  if (!/^[A-Za-z]+$/.test(word) || isSubcommand(word) || existsSync(word)) return;
+  const suggestion = suggest(word, [...SUBCOMMANDS, "help", "version"]);
+  if (suggestion !== undefined) {
+    const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
+    throw new UsageError(`unknown command ${JSON.stringify(word)}; did you mean ${JSON.stringify(meant)}?`);
+  }
+  const [app] = others;
+  if (app === undefined || app.startsWith("-")) return;
+  const hint = existsSync(app) ? `run: epoll-hello ${app}` : `the commands are ${SUBCOMMANDS.join(", ")}`;
+  throw new UsageError(`there is no command ${JSON.stringify(word)}; ${hint}`);
+}
+
+/** @throws {Error} if the module does not exist */
 function checkAppExists(file: string): void {
   const stats = statSync(file, { throwIfNoEntry: false });
   if (stats?.isFile()) return;
   if (stats?.isDirectory())
     throw new Error(`${JSON.stringify(file)} is a directory; pass a module: epoll-hello app.ts`);
-  const suggestion = /^\w+$/.test(file) ? suggest(file, [...SUBCOMMANDS, "help", "version"]) : undefined;
-  if (suggestion !== undefined) {
-    const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
-    throw new UsageError(`unknown command ${JSON.stringify(file)}; did you mean ${JSON.stringify(meant)}?`);
-  }
-  throw new Error(`cannot find the module ${JSON.stringify(file)}`);
+  const hint = /^[A-Za-z]+$/.test(file)
+    ? ", and there is no such command; to serve an app, run: epoll-hello app.ts"
+    : "";
+  throw new Error(`cannot find the module ${JSON.stringify(file)}${hint}`);
 }
 
 /** Whether a module has no default export, so that it runs as a program instead of being served. */

@@ -4,6 +4,9 @@ import { FD_SETSIZE } from "./fd-pool.ts";
 import { formatInteger, formatRatio, formatTime } from "./format.ts";
 import type { Step } from "./measure.ts";
 
+/** Times whose ratio is smaller are about the same: measurements of one call vary this much. */
+const MAX_SIMILAR_RATIO = 1.5;
+
 type OlderCall = "select" | "poll";
 
 /** The smallest number of fds from which on epoll_wait was faster at every step. `null`: it was not faster at the last step. */
@@ -70,9 +73,14 @@ function describeCrossover(steps: readonly Step[]): string {
 
 function describeGrowth(first: Step, last: Step): string {
   const factor = formatInteger(Math.round(last.fds / first.fds));
-  const poll = formatRatio(last.poll / first.poll);
-  const epoll = formatRatio(last.epoll / first.epoll);
-  return `With ${factor} times as many file descriptors, poll takes ${poll} times as long as before, epoll_wait ${epoll} times.`;
+  const poll = describeRatio(last.poll / first.poll);
+  const epoll = describeRatio(last.epoll / first.epoll);
+  return `With ${factor} times as many file descriptors, a call of poll takes ${poll} as before, a call of epoll_wait ${epoll}.`;
+}
+
+function describeRatio(ratio: number): string {
+  const isSimilar = ratio > 1 / MAX_SIMILAR_RATIO && ratio < MAX_SIMILAR_RATIO;
+  return isSimilar ? "about as long" : `${formatRatio(ratio)} times as long`;
 }
 
 function describeSelectLimit(steps: readonly Step[]): string {

@@ -2,7 +2,8 @@
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
-import { describeThrown, loadApp } from "../../server/load-app.ts";
+import { displayedUrl } from "../../server/listeners.ts";
+import { describeHandlerError, describeThrown, loadApp } from "../../server/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
@@ -82,9 +83,12 @@ class DebugThread {
     const { options, defaultAddress, app, program, pollMs } = this.#start;
     if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
+    let url: string;
     try {
       const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app)) };
-      server = new EpollServer({ ...mergeOptions(appOptions, options, defaultAddress), trace: this.#trace });
+      const merged = mergeOptions(appOptions, options, defaultAddress);
+      server = new EpollServer({ ...merged, trace: this.#trace });
+      url = displayedUrl(server.url, merged);
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
       self.postMessage({ kind: "failed", message: messageOf(error), code });
@@ -92,7 +96,7 @@ class DebugThread {
     }
     this.#server = server;
     this.#hasStarted = true;
-    self.postMessage({ kind: "started", location: { url: server.url, addresses: server.addresses } });
+    self.postMessage({ kind: "started", location: { url, addresses: server.addresses } });
     let error: string | undefined;
     try {
       if (app === undefined) this.#runServer(server, pollMs);
@@ -152,7 +156,8 @@ class DebugThread {
   get #appDefaults(): EpollServerOptions {
     return {
       heartbeat: { everyMs: this.#start.pollMs, beat() {} },
-      onError: (error) => self.postMessage({ kind: "handler-error", message: describeThrown(error) }),
+      onError: (error, request) =>
+        self.postMessage({ kind: "handler-error", message: describeHandlerError(error, request) }),
     };
   }
 

@@ -58,7 +58,7 @@ export const forgottenEpollout: Lesson = {
     }
     runner.check(`out of ${ITERATIONS} calls, epoll_wait returned immediately:`, immediateReturns, ITERATIONS);
     const hasWarning = runner.events.some((event) => event.type === "warning" && event.code === "idle-epollout");
-    runner.check("the trace contains the warning idle-epollout:", hasWarning, true);
+    runner.confirm("the trace contains the warning idle-epollout", hasWarning);
 
     runner.step("EPOLLOUT is cleared", "Without EPOLLOUT, the loop blocks until there is something to do.");
     epoll.modify(conn, EPOLLIN);

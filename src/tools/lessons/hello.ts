@@ -10,7 +10,7 @@ export const hello: Lesson = {
   id: "hello",
   title: "One request in five event lists",
   point: "An epoll server is a loop: each epoll_wait returns a list of events, and each event says what to do next.",
-  async run(runner) {
+  run(runner) {
     const server = new EpollServer({
       hostname: "127.0.0.1",
       keepAlive: false,
@@ -18,7 +18,7 @@ export const hello: Lesson = {
       deferAccept: false,
       trace: { listener: runner.traceListener, lines: true, bytes: true },
     });
-    runner.closeAtEnd({ close: () => void server.stop({ graceMs: 0 }) });
+    runner.closeAtEnd({ close: () => server.stop({ graceMs: 0 }) });
 
     runner.step(
       "No client",
@@ -61,13 +61,12 @@ export const hello: Lesson = {
     );
     server.tick(ARRIVAL_TIMEOUT_MS);
     runner.ask(
-      "The mask is 0. What does epoll_wait report for the connection now?",
+      "With a mask of 0, what does epoll_wait report for the connection?",
       ["nothing", "EPOLLIN", "EPOLLOUT", "EPOLLHUP"],
       lastMasks(runner),
     );
     const response = Buffer.from(client.recv(1_000) ?? []).toString("latin1");
     runner.check("the client received the body:", response.split("\r\n").at(-1), "Hello from Epoll server!");
-    await server.stop({ graceMs: 0 });
   },
 };
 

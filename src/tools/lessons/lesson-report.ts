@@ -12,6 +12,7 @@ export interface LessonInfo {
 /** A statement, and whether the kernel confirmed it. */
 export interface LessonCheck {
   claim: string;
+  /** The value that the claim ends with; `"true"` for a claim that is complete without one. */
   expected: string;
   actual: string;
   holds: boolean;
@@ -32,6 +33,11 @@ export interface LessonStep {
   question: LessonQuestion | undefined;
   /** The number of the last event of the step; 0 if nothing has been traced yet. */
   seq: number;
+}
+
+/** Whether a check's claim is complete without its value: "the send queue holds data". */
+export function isStatement({ expected }: LessonCheck): boolean {
+  return expected === "true";
 }
 
 export interface LessonReport extends LessonInfo {

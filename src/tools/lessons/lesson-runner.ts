@@ -48,7 +48,7 @@ export class LessonRunner {
     const { steps } = this;
     const holds = error === undefined && steps.every(({ checks }) => checks.every((one) => one.holds));
     const report: LessonReport = { id, title, point, steps, events: [...this.events], holds, error };
-    for (const resource of this.#resources.toReversed()) resource.close();
+    for (const resource of this.#resources.toReversed()) await resource.close();
     return report;
   }
 
@@ -71,10 +71,15 @@ export class LessonRunner {
     });
   }
 
+  /** Checks a claim that is complete without a value, as in "the send queue holds data". */
+  confirm(claim: string, holds: boolean): void {
+    this.check(claim, holds, true);
+  }
+
   /** Asks the reader a question in this step. `actual` is the answer that the kernel gave: one of the choices. */
   ask(prompt: string, choices: string[], actual: string): void {
     const answer = choices.indexOf(actual);
-    this.check(prompt, answer < 0 ? actual : "one of the choices", "one of the choices");
+    this.check(prompt, actual, answer < 0 ? "one of the choices" : actual);
     this.#currentStep.question = { prompt, choices, answer };
   }
 

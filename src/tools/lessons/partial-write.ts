@@ -20,16 +20,16 @@ export const partialWrite: Lesson = {
     peer.setsockopt(SOL_SOCKET, SO_RCVBUF, 16_384);
     const epoll = runner.epoll();
 
-    runner.step("A large response", `The program sends ${TOTAL_BYTES} bytes with one call. The peer does not read.`);
+    runner.step("A large response", "The program sends 1,000,000 bytes with one call. The peer does not read.");
     const bytes = new Uint8Array(TOTAL_BYTES);
     let sent = conn.send(bytes);
     const choices = [
-      "all bytes: send blocks until they fit",
-      "-1 EAGAIN: they do not fit",
-      "some of the bytes",
+      "1,000,000, after blocking until all bytes fit",
+      "-1 (EAGAIN), because they do not all fit",
+      "fewer than 1,000,000",
     ] as const;
     runner.ask(
-      `What does send(${TOTAL_BYTES} bytes) return?`,
+      "What does send return?",
       [...choices],
       sent === TOTAL_BYTES ? choices[0] : sent < 0 ? choices[1] : choices[2],
     );
@@ -49,7 +49,7 @@ export const partialWrite: Lesson = {
     );
     epoll.register(conn, EPOLLOUT);
     runner.check("epoll_wait returns", formatEvents(epoll.poll(50), { conn }), "[]");
-    runner.check("the send queue holds data:", (queueSizes(conn.fileno()).sendQueueBytes ?? 0) > 0, true);
+    runner.confirm("the send queue holds data", (queueSizes(conn.fileno()).sendQueueBytes ?? 0) > 0);
 
     runner.step(
       "The peer reads",
@@ -64,7 +64,7 @@ export const partialWrite: Lesson = {
       reports++;
       for (let more; sent < TOTAL_BYTES && (more = conn.send(bytes.subarray(sent))) > 0;) sent += more;
     }
-    runner.check("EPOLLOUT was reported:", reports > 0, true);
+    runner.confirm("EPOLLOUT was reported", reports > 0);
     runner.check("bytes received by the peer:", received, TOTAL_BYTES);
   },
 };

@@ -14,14 +14,14 @@ export const slowClient: Lesson = {
   point:
     "A client that sends half a request does not block an epoll loop, but it occupies a file descriptor. " +
     "A timeout ends it.",
-  async run(runner) {
+  run(runner) {
     const server = new EpollServer({
       hostname: "127.0.0.1",
       deferAccept: false,
       headerTimeoutMs: HEADER_TIMEOUT_MS,
       trace: { listener: runner.traceListener, lines: true, bytes: true },
     });
-    runner.closeAtEnd({ close: () => void server.stop({ graceMs: 0 }) });
+    runner.closeAtEnd({ close: () => server.stop({ graceMs: 0 }) });
     const address = server.address as InternetAddress;
     const runUntil = (condition: () => boolean): void => {
       for (let iterations = 0; iterations < MAX_ITERATIONS && !condition(); iterations++)
@@ -62,7 +62,6 @@ export const slowClient: Lesson = {
       statusLine(slow) || "nothing",
     );
     runner.check("connections that timed out:", server.stats.timeouts, 1);
-    await server.stop({ graceMs: 0 });
   },
 };
 

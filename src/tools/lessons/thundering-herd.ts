@@ -68,7 +68,6 @@ async function connectOnce(
     const closed = workers.map((worker) => new Promise((resolve) => worker.addEventListener("close", resolve)));
     for (const worker of workers) worker.terminate();
     await Promise.all(closed); // Bun closes a thread's own fds when the thread ends
-    listener.close();
   }
 }
 

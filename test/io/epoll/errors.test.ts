@@ -172,12 +172,12 @@ test("new Epoll fails with EMFILE at the fd limit", async () => {
   });
 });
 
-test("EPERM explains that regular files and directories cannot be watched", () => {
+test.each([import.meta.path, "/dev/null"])("EPERM explains that %s cannot be watched", (path) => {
   using epoll = new Epoll();
-  using file = open(import.meta.path);
+  using file = open(path);
   expect(errnoError(() => epoll.register(file)).message).toBe(
     "EPERM: operation not permitted, epoll_ctl: " +
-      "regular files and directories are always ready and cannot be watched with epoll",
+      "regular files, directories and devices such as /dev/null are always ready and cannot be watched with epoll",
   );
 });
 

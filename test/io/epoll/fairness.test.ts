@@ -95,9 +95,10 @@ test.each([
   [{}, "an instance of Object"],
 ])("rejects %p as maxEvents and as a capacity", (count, received) => {
   using epoll = new Epoll();
-  const message = `the number of events must be an integer from 1 to 1048576; received ${received}`;
-  expect(() => epoll.poll(0, count as number)).toThrow(new RangeError(message));
-  expect(() => new EventList(count as number)).toThrow(new RangeError(message));
+  const Kind = typeof count === "number" ? RangeError : TypeError;
+  const message = `must be an integer from 1 to 1048576; received ${received}`;
+  expect(() => epoll.poll(0, count as number)).toThrow(new Kind(`maxEvents ${message}`));
+  expect(() => new EventList(count as number)).toThrow(new Kind(`capacity ${message}`));
   expect(epoll.poll(0)).toEqual([]); // still works
 });
 

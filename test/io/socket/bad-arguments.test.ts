@@ -32,6 +32,11 @@ function rejects(call: () => unknown, kind: typeof TypeError | typeof RangeError
   expect((error as Error).name).toBe(kind.name);
 }
 
+/** Returns the class of the error for an argument that must be an integer in a range. */
+function errorFor(value: unknown): typeof TypeError | typeof RangeError {
+  return typeof value === "number" ? RangeError : TypeError;
+}
+
 describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of %s", (method) => {
   const pass = (family: number, address: unknown): void => {
     using socket = new Socket(family, 2);
@@ -137,7 +142,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
 
   test("must have a path of at most 107 bytes, or 108 for an abstract name", () => {
     const message = (max: number, length: number): string =>
-      `path has ${length} bytes; the path of a unix socket has at most ${max}`;
+      `path is ${length} bytes long; the path of a unix socket can have at most ${max}`;
     rejects(() => pass(AF_UNIX, { path: "/".padEnd(108, "x") }), RangeError, message(107, 108));
     rejects(() => pass(AF_UNIX, { path: "/".padEnd(109, "x") }), RangeError, message(107, 109));
     rejects(() => pass(AF_UNIX, { path: "\0".padEnd(109, "x") }), RangeError, message(108, 109));
@@ -160,7 +165,7 @@ describe.each(["recv", "recvfrom", "recvmsg"] as const)("%s", (method) => {
     using pair = new Pair(...socketpair());
     rejects(
       () => pair.client[method](size as Any),
-      RangeError,
+      errorFor(size),
       `size must be an integer from 0 to 2147479552; received `,
     );
   });
@@ -170,7 +175,7 @@ test.each([-1, 1.5, "4", null])("getsockopt rejects a length of %p", (length) =>
   using socket = new Socket();
   rejects(
     () => socket.getsockopt(SOL_SOCKET, 17, length as Any),
-    RangeError,
+    errorFor(length),
     "length must be an integer from 0 to 2147479552",
   );
 });
@@ -216,7 +221,7 @@ test.each([NaN, 1.5, Infinity, "5", null])("listen requires an integer, not %p",
   using socket = new Socket();
   rejects(
     () => socket.listen(backlog as Any),
-    RangeError,
+    errorFor(backlog),
     `backlog must be an integer; received ${typeof backlog === "string" ? `"${backlog}"` : backlog}`,
   );
 });

@@ -3,7 +3,7 @@
 import { formatEvent } from "../../../index.ts";
 import { suggest } from "../../../kernel/suggest.ts";
 import { LESSONS, runLesson } from "../../lessons/all-lessons.ts";
-import type { LessonReport } from "../../lessons/lesson-report.ts";
+import { isStatement, type LessonCheck, type LessonReport } from "../../lessons/lesson-report.ts";
 import { formatTable } from "../../table.ts";
 import { UsageError } from "../command-line.ts";
 import { EXIT_FAILURE } from "../exit-codes.ts";
@@ -39,27 +39,20 @@ function formatLesson({ title, point, steps, events, error }: LessonReport): str
   return [
     title,
     ...wrap(point),
-    ...steps.flatMap(({ title: stepTitle, text, checks, question, seq }, i) => {
+    ...steps.flatMap(({ title: stepTitle, text, checks, seq }, i) => {
       const ofStep = events.slice(shown, events.findLastIndex((event) => event.seq <= seq) + 1);
       shown += ofStep.length;
       const lines = ofStep.flatMap((event) => formatEvent(event) ?? []);
-      return [
-        "",
-        `${i + 1}. ${stepTitle}`,
-        ...wrap(text),
-        ...abridged(lines),
-        ...checks
-          .filter(({ claim }) => claim !== question?.prompt)
-          .map(({ claim, expected, actual, holds }) =>
-            holds ? `   ok: ${claim} ${actual}` : `   FAILED: ${claim} ${actual}, expected ${expected}`,
-          ),
-        ...(question === undefined
-          ? []
-          : [`   ${question.prompt} ${question.choices[question.answer] ?? "something else"}`]),
-      ];
+      return ["", `${i + 1}. ${stepTitle}`, ...wrap(text), ...abridged(lines), ...checks.map(formatCheck)];
     }),
     ...(error === undefined ? [] : ["", `The lesson ended with an error: ${error}`]),
   ];
+}
+
+function formatCheck(check: LessonCheck): string {
+  const { claim, expected, actual, holds } = check;
+  if (isStatement(check)) return `   ${holds ? "ok" : "FAILED"}: ${claim}`;
+  return holds ? `   ok: ${claim} ${actual}` : `   FAILED: ${claim} ${actual}, expected ${expected}`;
 }
 
 const MAX_LINES = 16;

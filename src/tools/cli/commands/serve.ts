@@ -1,7 +1,8 @@
 // epoll-hello [APP]: serves until a signal arrives, and prints a line for each request.
 
 import { EpollServer, type EpollServerOptions } from "../../../index.ts";
-import { describeThrown, loadApp } from "../../../server/load-app.ts";
+import { describeHandlerError, loadApp } from "../../../server/load-app.ts";
+import { displayedUrl } from "../../../server/listeners.ts";
 import { mergeOptions } from "../../../server/merge-options.ts";
 import { startUntilStopped } from "../../../server/run-until-stopped.ts";
 import { openBunxParent } from "../bunx.ts";
@@ -35,10 +36,11 @@ export async function serve({ options, app, isQuiet, usesSystemd, trace }: Serve
       void server.stop();
     });
   }
+  const url = displayedUrl(server.url, merged);
   const onRunning = (): void => {
-    if (usesSystemd) reportState({ ready: true, status: `listening on ${server.url}` });
+    if (usesSystemd) reportState({ ready: true, status: `listening on ${url}` });
     // Printed once signals are handled: a script may send one as soon as it reads this line.
-    const line = `listening on ${server.url} (${formatAddresses(server.addresses)}); stop with Ctrl-C`;
+    const line = `listening on ${url} (${formatAddresses(server.addresses)}); stop with Ctrl-C`;
     if (isJson) writeError(line);
     else if (!isQuiet) printLine(line);
   };
@@ -65,6 +67,6 @@ export function loggingOptions(isQuiet: boolean): EpollServerOptions {
   return {
     ...(isQuiet ? {} : { onRequest: (request) => printLine(formatRequest(request)) }),
     onWarning: ({ message }) => logWarning(message),
-    onError: (error) => logWarning(describeThrown(error)),
+    onError: (error, request) => logWarning(describeHandlerError(error, request)),
   };
 }

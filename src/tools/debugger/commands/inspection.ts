@@ -1,7 +1,8 @@
 // Commands that show the state of the loop, of its file descriptors and of the kernel.
 
+import { ErrnoError } from "../../../kernel/errors.ts";
 import { explainReadiness } from "../../../trace/explain-readiness.ts";
-import { inspectFd } from "../../../trace/fd-info.ts";
+import { type FdInfo, inspectFd } from "../../../trace/fd-info.ts";
 import { compareInterest } from "../../../trace/interest-list.ts";
 import type { Command, DebuggerContext } from "../context.ts";
 import { describeValue } from "../evaluate.ts";
@@ -79,7 +80,7 @@ export const inspectionCommands: readonly Command[] = [
     run: (context, argument) => {
       const fd = parseNumber(argument, "i FD");
       const entry = viewedIteration(context).entries.find((candidate) => candidate.fd === fd);
-      if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop: pp fds lists the open fds`);
+      if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop; pp fds lists those that do`);
       context.print(`${fd}  ${describeEntry(entry)}`);
     },
   },
@@ -113,7 +114,7 @@ export const inspectionCommands: readonly Command[] = [
     run: (context, argument) => {
       liveLocation(context);
       const fd = argument === "" ? dispatchedFd(context.event) : parseNumber(argument, "why [FD]");
-      context.print(explainReadiness(inspectFd(fd), context.history.table.entry(fd)?.mask));
+      context.print(explainReadiness(inspectOpenFd(fd), context.history.table.entry(fd)?.mask));
     },
   },
   {
@@ -131,6 +132,17 @@ export const inspectionCommands: readonly Command[] = [
     },
   },
 ];
+
+/** @throws {Error} if the fd is not open */
+function inspectOpenFd(fd: number): FdInfo {
+  try {
+    return inspectFd(fd);
+  } catch (error) {
+    if (error instanceof ErrnoError && error.code === "EBADF")
+      throw new Error(`fd ${fd} is not open`, { cause: error });
+    throw error;
+  }
+}
 
 async function valueOf(context: DebuggerContext, expression: string, usage: string): Promise<string> {
   if (expression === "") throw new Error(`usage: ${usage}`);

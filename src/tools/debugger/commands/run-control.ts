@@ -32,6 +32,12 @@ export const runControlCommands: readonly Command[] = [
     names: ["unt", "until"],
     usage: "unt ITERATION",
     help: "Continue until an iteration begins.",
-    run: (context, argument) => context.go({ kind: "until", iteration: parseNumber(argument, "unt ITERATION") }),
+    run: (context, argument) => {
+      const iteration = parseNumber(argument, "unt ITERATION");
+      const current = context.history.last?.iteration ?? 0;
+      if (iteration <= current)
+        throw new Error(`iteration ${iteration} has already begun; this is iteration ${current}`);
+      return context.go({ kind: "until", iteration });
+    },
   },
 ];

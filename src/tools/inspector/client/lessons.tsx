@@ -4,7 +4,13 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { hasLine } from "../../../trace/format.ts";
-import type { LessonCheck, LessonQuestion, LessonReport, LessonStep } from "../../lessons/lesson-report.ts";
+import {
+  isStatement,
+  type LessonCheck,
+  type LessonQuestion,
+  type LessonReport,
+  type LessonStep,
+} from "../../lessons/lesson-report.ts";
 import { EventHistory } from "./event-history.ts";
 import { formatLine } from "./format.ts";
 import { KernelLists } from "./kernel-lists.tsx";
@@ -191,13 +197,21 @@ function Checks({ step: { checks, question } }: { step: LessonStep }): JSX.Eleme
     <ul class="checks">
       {checks
         .filter((check) => !isAnswerToQuestion(check))
-        .map(({ claim, actual, expected, holds }) => (
-          <li key={claim} class={holds ? "holds" : "fails"}>
-            {holds ? "✓" : "✗"} {claim} <code>{actual}</code>
-            {holds ? null : ` (expected: ${expected})`}
+        .map((check) => (
+          <li key={check.claim} class={check.holds ? "holds" : "fails"}>
+            {check.holds ? "✓" : "✗"} {check.claim} {isStatement(check) ? null : <CheckedValue check={check} />}
           </li>
         ))}
     </ul>
+  );
+}
+
+function CheckedValue({ check: { actual, expected, holds } }: { check: LessonCheck }): JSX.Element {
+  return (
+    <>
+      <code>{actual}</code>
+      {holds ? null : ` (expected: ${expected})`}
+    </>
   );
 }
 
