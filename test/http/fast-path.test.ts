@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import type { Socket } from "../../src/index.ts";
-import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
+import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -52,7 +52,7 @@ for (const eager of [true, false]) {
           }),
           fc.integer({ min: 20, max: 3000 }),
           async (rows, piece) => {
-            using stage = new FetchStage(
+            using harness = new FetchHarness(
               (request) => {
                 const kind = new URL(request.url).pathname.slice(1);
                 return (kinds[kind] as (typeof kinds)[string]).answer(request);
@@ -63,14 +63,14 @@ for (const eager of [true, false]) {
               const asked = [...row.filter((kind) => kind !== "\r\n"), "short"];
               const parts = row.map((kind) => (kind === "\r\n" ? kind : textOf(kind, false)));
               const text = parts.join("") + textOf("short", true);
-              return { client: stage.client(), asked, text, sent: 0, received: "", isOver: false };
+              return { client: harness.client(), asked, text, sent: 0, received: "", isOver: false };
             });
             const read = (one: (typeof clients)[number]): void => {
               const bytes = (one.client as Socket).recv(1_000_000);
               one.received += Buffer.from(bytes ?? []).toString("latin1");
               one.isOver ||= bytes?.length === 0;
             };
-            await stage.until(() => {
+            await harness.until(() => {
               for (const one of clients) {
                 const next = one.text.slice(one.sent, one.sent + piece);
                 if (next !== "") one.sent += Math.max(0, one.client.send(next));
@@ -91,12 +91,12 @@ for (const eager of [true, false]) {
 
 test("closes the file of a response whose request body is rejected", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(() => new Response(Bun.file(file)));
+    using harness = new FetchHarness(() => new Response(Bun.file(file)));
     for (let i = 0; i < 20; i++) {
-      const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n");
-      await stage.idle(2);
+      const client = harness.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n");
+      await harness.idle(2);
       client.send("aX");
-      expect(await stage.rest(client)).toStartWith("HTTP/1.1 400 ");
+      expect(await harness.rest(client)).toStartWith("HTTP/1.1 400 ");
       client.close();
     }
   }));
@@ -105,7 +105,7 @@ test("using a request body after its response does not disturb later requests", 
   leavesNoFd(async () => {
     const gate = Promise.withResolvers<void>();
     let first: Request | undefined;
-    using stage = new FetchStage(async (request) => {
+    using harness = new FetchHarness(async (request) => {
       if (request.method === "POST") {
         first = request;
         return new Response("posted");
@@ -113,14 +113,14 @@ test("using a request body after its response does not disturb later requests", 
       if (request.url.endsWith("/slow")) await gate.promise;
       return new Response(request.url);
     });
-    const client = stage.client(textOf("post", false));
-    await stage.text(client, /posted$/);
+    const client = harness.client(textOf("post", false));
+    await harness.text(client, /posted$/);
     client.send(textOf("slow", false));
-    await stage.idle(3);
+    await harness.idle(3);
     await first?.body?.cancel();
     client.send(textOf("fast", true));
-    await stage.idle(3);
+    await harness.idle(3);
     gate.resolve();
-    const responses = parseResponses(await stage.rest(client)).map(({ body }) => body);
+    const responses = parseResponses(await harness.rest(client)).map(({ body }) => body);
     expect(responses).toEqual(["http://a/slow", "http://a/fast"]);
   }));

@@ -3,9 +3,9 @@
 import { expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import type { EpollServerOptions, RejectionReason } from "../../src/index.ts";
 import { FastPath } from "../../src/protocols/http/fast-path.ts";
-import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
+import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage } from "../support/server.ts";
+import { complete, GET, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -62,51 +62,53 @@ for (const [options, atLimit, overLimit, status, reason] of limits) {
     test(`${JSON.stringify(options)}, ${JSON.stringify(atLimit.slice(0, 40))}…, ${kind}: ${status} over the limit`, () =>
       leavesNoFd(async () => {
         const served = "Hello from Epoll server!";
-        using stage =
-          kind === "fetch" ? new FetchStage(() => new Response(served), options) : new FetchStage(undefined, options);
-        const good = await stage.text(stage.client(atLimit), complete);
+        using harness =
+          kind === "fetch"
+            ? new FetchHarness(() => new Response(served), options)
+            : new FetchHarness(undefined, options);
+        const good = await harness.text(harness.client(atLimit), complete);
         expect(good).toStartWith("HTTP/1.1 200 OK\r\n");
         for (const pieces of [[overLimit], [...overLimit]]) {
-          const client = stage.client();
-          const before = stage.server.stats.rejected;
+          const client = harness.client();
+          const before = harness.server.stats.rejected;
           for (const piece of pieces) {
             client.send(piece);
-            stage.server.tick(0);
-            if (stage.server.stats.rejected > before) break;
+            harness.server.tick(0);
+            if (harness.server.stats.rejected > before) break;
           }
-          const [response, more] = parseResponses(await stage.rest(client));
+          const [response, more] = parseResponses(await harness.rest(client));
           expect([response?.status, response?.headers["connection"], more]).toEqual([status, "close", undefined]);
         }
-        expect(stage.server.stats.rejectedBy[reason]).toBe(2);
-        expect(stage.server.stats.rejected).toBe(2);
-        expect(await stage.text(stage.client(GET), complete)).toContain("200 OK");
+        expect(harness.server.stats.rejectedBy[reason]).toBe(2);
+        expect(harness.server.stats.rejected).toBe(2);
+        expect(await harness.text(harness.client(GET), complete)).toContain("200 OK");
       }));
   }
 }
 
 test("does not parse a long head again at every byte", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(undefined, { maxHeaderBytes: 16_384 });
+    using harness = new FetchHarness(undefined, { maxHeaderBytes: 16_384 });
     const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${long(12_000)}\r\n\r\n`;
-    const client = stage.client();
+    const client = harness.client();
     using parse = spyOn(FastPath.prototype, "readHead");
     for (const byte of head) {
       client.send(byte);
-      stage.server.tick(0);
+      harness.server.tick(0);
     }
-    expect(await stage.text(client, complete)).toContain("200 OK");
+    expect(await harness.text(client, complete)).toContain("200 OK");
     expect(parse.mock.calls.length).toBeLessThan(4200); // at every byte of the first 4096, then as the length doubles
   }));
 
 test("rejects endless chunk extensions and trailers without buffering them", () =>
   leavesNoFd(async () => {
     for (const begin of ["1;a=", "0\r\nT: "]) {
-      using stage = new FetchStage(() => new Response("x"));
-      const client = stage.client(post("Transfer-Encoding: chunked", begin));
+      using harness = new FetchHarness(() => new Response("x"));
+      const client = harness.client(post("Transfer-Encoding: chunked", begin));
       let text = "";
       for (let sent = 0; text === "" && sent < 1_000_000; sent += 1000) {
         client.send(long(1000));
-        stage.server.tick(0);
+        harness.server.tick(0);
         text = Buffer.from(client.recv(1000) ?? []).toString();
       }
       expect(text).toStartWith("HTTP/1.1 431 ");
@@ -118,31 +120,31 @@ test("responds with 408 if a body arrives more slowly than minBodyRate within bo
     for (const kind of ["response", "fetch"]) {
       const options = { bodyTimeoutMs: 1000, minBodyRate: 100 };
       const read = async (request: Request): Promise<Response> => new Response(await request.text());
-      using stage = new FetchStage(kind === "fetch" ? read : undefined, options);
-      const fast = stage.client(post("Content-Length: 1000"));
-      const slow = stage.client(post("Content-Length: 1000"));
-      const silent = stage.client(post("Content-Length: 1000"));
-      await stage.idle();
+      using harness = new FetchHarness(kind === "fetch" ? read : undefined, options);
+      const fast = harness.client(post("Content-Length: 1000"));
+      const slow = harness.client(post("Content-Length: 1000"));
+      const silent = harness.client(post("Content-Length: 1000"));
+      await harness.idle();
       const ended = new Set<unknown>();
       for (let i = 0; i < 8; i++) {
-        stage.clock.ms += 600;
+        harness.clock.ms += 600;
         fast.send(long(100));
         if (!ended.has(slow)) slow.send(long(10));
-        await stage.idle(4);
+        await harness.idle(4);
         for (const client of [slow, silent]) if (!ended.has(client) && client.recv(1000) !== null) ended.add(client);
       }
       expect(ended.size).toBe(2);
       expect(fast.recv(1000)).toBeNull();
       fast.send(long(200));
-      expect(await stage.text(fast, kind === "fetch" ? /x{1000}$/ : complete)).toContain("200 OK");
-      expect(stage.server.stats).toMatchObject({ timeouts: 2, rejectedBy: { "body-timeout": 2 } });
+      expect(await harness.text(fast, kind === "fetch" ? /x{1000}$/ : complete)).toContain("200 OK");
+      expect(harness.server.stats).toMatchObject({ timeouts: 2, rejectedBy: { "body-timeout": 2 } });
     }
   }));
 
 test("does not count the time that a handler takes to read a body toward the client's timeout", () =>
   leavesNoFd(async () => {
     const gate = Promise.withResolvers<void>();
-    using stage = new FetchStage(
+    using harness = new FetchHarness(
       async (request) => {
         const reader = (request.body as ReadableStream).getReader();
         await reader.read();
@@ -152,54 +154,54 @@ test("does not count the time that a handler takes to read a body toward the cli
       { bodyTimeoutMs: 1000 },
     );
     const total = 1_000_000;
-    const client = stage.client(post(`Content-Length: ${total}`));
+    const client = harness.client(post(`Content-Length: ${total}`));
     let sent = 0;
     const send = (): void => {
       for (let n; sent < total && (n = client.send(long(Math.min(65_536, total - sent)))) > 0;) sent += n;
     };
-    await stage.until(() => (send(), stage.server.stats.bytesIn > 262_144));
+    await harness.until(() => (send(), harness.server.stats.bytesIn > 262_144));
     for (let i = 0; i < 5; i++) {
-      stage.clock.ms += 1000;
-      await stage.idle(3);
+      harness.clock.ms += 1000;
+      await harness.idle(3);
     }
     gate.resolve();
-    await stage.until(() => (send(), sent === total));
-    expect(await stage.text(client, /all$/)).toContain("200 OK");
+    await harness.until(() => (send(), sent === total));
+    expect(await harness.text(client, /all$/)).toContain("200 OK");
   }));
 
 test("maxRequestsPerConnection: the last response says Connection: close", () =>
   leavesNoFd(async () => {
     for (const fetch of [undefined, () => new Response("Hello from Epoll server!")]) {
-      using stage = new FetchStage(fetch, { maxRequestsPerConnection: 3 });
-      const responses = parseResponses(await stage.rest(stage.client(GET.repeat(5))));
+      using harness = new FetchHarness(fetch, { maxRequestsPerConnection: 3 });
+      const responses = parseResponses(await harness.rest(harness.client(GET.repeat(5))));
       expect(responses.map(({ headers }) => headers["connection"])).toEqual([undefined, undefined, "close"]);
-      const client = stage.client(GET);
-      await stage.text(client, complete);
+      const client = harness.client(GET);
+      await harness.text(client, complete);
       client.send(GET);
-      await stage.text(client, complete);
+      await harness.text(client, complete);
       client.send(GET);
-      expect(await stage.rest(client)).toContain("Connection: close");
+      expect(await harness.rest(client)).toContain("Connection: close");
     }
   }));
 
 test("maxConnectionsPerAddress: responds with 503 over the limit, until a connection closes; other addresses are not affected", () =>
   leavesNoFd(async () => {
     for (const eager of [true, false]) {
-      using stage = new Stage({ hostname: "0.0.0.0", maxConnectionsPerAddress: 2, eager });
-      const first = stage.client(GET);
-      const second = stage.client(GET);
-      stage.receive(first, complete);
-      stage.receive(second, complete);
-      const third = stage.client(GET);
-      expect(stage.receive(third, /\.\n$/)).toStartWith("HTTP/1.1 503 ");
+      using harness = new ServerHarness({ hostname: "0.0.0.0", maxConnectionsPerAddress: 2, eager });
+      const first = harness.client(GET);
+      const second = harness.client(GET);
+      harness.receive(first, complete);
+      harness.receive(second, complete);
+      const third = harness.client(GET);
+      expect(harness.receive(third, /\.\n$/)).toStartWith("HTTP/1.1 503 ");
       third.close();
-      stage.settle();
-      expect(stage.server.stats).toMatchObject({ rejectedBy: { "too-many-connections": 1 }, open: 2 });
-      const elsewhere = stage.client("", "127.0.0.2");
+      harness.settle();
+      expect(harness.server.stats).toMatchObject({ rejectedBy: { "too-many-connections": 1 }, open: 2 });
+      const elsewhere = harness.client("", "127.0.0.2");
       elsewhere.send(GET);
-      stage.receive(elsewhere, complete);
+      harness.receive(elsewhere, complete);
       first.close();
-      stage.settle();
-      stage.receive(stage.client(GET), complete);
+      harness.settle();
+      harness.receive(harness.client(GET), complete);
     }
   }));

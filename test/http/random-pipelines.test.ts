@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
-import { FetchStage } from "../support/fetch-stage.ts";
+import { FetchHarness } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -101,7 +101,7 @@ for (const eager of [true, false]) {
           fc.array(randomRequest, { minLength: 1, maxLength: 40 }),
           fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }),
           async (requests, positions) => {
-            using stage = new FetchStage(
+            using harness = new FetchHarness(
               (request) => {
                 const [, kind = "", number = ""] = new URL(request.url).pathname.split("/");
                 return (kinds[kind] as (typeof kinds)[string])(request, number);
@@ -109,7 +109,7 @@ for (const eager of [true, false]) {
               { eager },
             );
             const all = requests.map((one, i) => text(one, i, i === requests.length - 1)).join("");
-            const client = stage.client();
+            const client = harness.client();
             let received = "";
             const read = (): boolean => {
               const bytes = client.recv(1_000_000);
@@ -122,11 +122,11 @@ for (const eager of [true, false]) {
             )) {
               while (sent < end) {
                 sent += Math.max(0, client.send(all.slice(sent, end)));
-                await stage.idle(1);
+                await harness.idle(1);
                 read();
               }
             }
-            await stage.until(read);
+            await harness.until(read);
             const isHead = requests.map(({ method }) => method === "HEAD");
             expect(bodies(received, isHead)).toEqual(requests.map(expectedBody));
           },

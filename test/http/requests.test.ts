@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readHead } from "../../src/protocols/http/read-head.ts";
 import { RequestHead } from "../../src/protocols/http/request-head.ts";
-import { FetchStage, parseResponses } from "../support/fetch-stage.ts";
+import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -12,11 +12,11 @@ setDefaultTimeout(60_000);
 /** Runs `find` in the handler of a request, and returns its result. */
 async function found(find: (request: Request) => unknown, head: string, body = ""): Promise<unknown> {
   let what: unknown;
-  using stage = new FetchStage(async (request) => {
+  using harness = new FetchHarness(async (request) => {
     what = await find(request);
     return new Response("ok");
   });
-  expect((await stage.ask(head, body)).body).toBe("ok");
+  expect((await harness.ask(head, body)).body).toBe("ok");
   return what;
 }
 
@@ -128,79 +128,79 @@ test("clone() and new Request(request) return native Requests with the whole bod
       return [await clone.text(), await request.text(), clone.method, clone.url, clone.headers.get("content-type")];
     };
     expect(await found(both, ...post("a/b", "abc"))).toEqual(["abc", "abc", "POST", "http://a.test/p", "a/b"]);
-    const anew = async (request: Request): Promise<unknown> => {
+    const again = async (request: Request): Promise<unknown> => {
       const real = new Request(request);
       return [await real.text(), real.method, real.url, real.headers.get("content-type"), real.redirect, request.mode];
     };
     const expected = ["abc", "POST", "http://a.test/p", "a/b", "follow", "cors"];
-    expect(await found(anew, ...post("a/b", "abc"))).toEqual(expected);
+    expect(await found(again, ...post("a/b", "abc"))).toEqual(expected);
   }));
 
 test("requestIP() returns the client's address", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage((request, server) => Response.json(server.requestIP(request)));
-    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    const [response] = parseResponses(await stage.text(client, /\}$/));
+    using harness = new FetchHarness((request, server) => Response.json(server.requestIP(request)));
+    const client = harness.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const [response] = parseResponses(await harness.text(client, /\}$/));
     expect(JSON.parse(response?.body ?? "")).toEqual(client.getsockname());
-    expect(stage.server.requestIP(new Request("http://a/"))).toBeNull();
+    expect(harness.server.requestIP(new Request("http://a/"))).toBeNull();
   }));
 
 test("distinguishes heads of the same length that differ in one byte", () =>
   leavesNoFd(async () => {
     const seen: string[] = [];
-    using stage = new FetchStage((request) => {
+    using harness = new FetchHarness((request) => {
       seen.push(`${new URL(request.url).pathname} ${request.headers.get("x")}`);
       return new Response("ok");
     });
     const paths = ["/a", "/a", "/b", "/b", "/a"];
     const text = paths.map((path, i) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX: ${i % 2}\r\n\r\n`);
-    await stage.text(stage.client(text.join("")), /(HTTP[^]*){5}ok$/);
-    for (const one of text) await stage.text(stage.client(one), /ok$/);
+    await harness.text(harness.client(text.join("")), /(HTTP[^]*){5}ok$/);
+    for (const one of text) await harness.text(harness.client(one), /ok$/);
     const expected = paths.map((path, i) => `${path} ${i % 2}`);
     expect(seen).toEqual([...expected, ...expected]);
   }));
 
 test("discards an unread body before it responds, and finds the next request after it", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(({ url }) => new Response(new URL(url).pathname));
+    using harness = new FetchHarness(({ url }) => new Response(new URL(url).pathname));
     const body = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
     const head = `POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
-    const client = stage.client(head);
-    await stage.idle();
+    const client = harness.client(head);
+    await harness.idle();
     expect(client.recv(1000)).toBeNull(); // the body may still turn out to be malformed
     client.send(`${body}GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
-    expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
+    expect(parseResponses(await harness.rest(client)).map(({ body }) => body)).toEqual(["/1", "/2"]);
   }));
 
 test("responds immediately and closes if an unread body is long", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(() => new Response("no", { status: 401 }));
-    const client = stage.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");
-    const [response] = parseResponses(await stage.rest(client));
+    using harness = new FetchHarness(() => new Response("no", { status: 401 }));
+    const client = harness.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");
+    const [response] = parseResponses(await harness.rest(client));
     expect([response?.status, response?.headers["connection"]]).toEqual([401, "close"]);
-    const chunked = stage.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const chunked = harness.client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (let i = 0; i < 300; i++) {
       chunked.send(`400\r\n${"x".repeat(1024)}\r\n`);
-      stage.server.tick(0);
+      harness.server.tick(0);
     }
-    const [late] = parseResponses(await stage.rest(chunked));
+    const [late] = parseResponses(await harness.rest(chunked));
     expect([late?.status, late?.headers["connection"]]).toEqual([401, "close"]);
   }));
 
 test("sends 100 Continue only if the handler reads the body", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(async (request) =>
+    using harness = new FetchHarness(async (request) =>
       request.url.endsWith("/read") ? new Response(await request.text()) : new Response("no", { status: 403 }),
     );
     const head = (path: string): string =>
       `PUT ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n`;
-    const client = stage.client(head("/read"));
-    expect(await stage.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    const client = harness.client(head("/read"));
+    expect(await harness.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("abc");
-    expect(await stage.text(client, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
-    const eager = stage.client(`${head("/read")}abc`); // this client does not wait
-    expect(await stage.text(eager, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
-    const [response] = parseResponses(await stage.rest(stage.client(head("/no"))));
+    expect(await harness.text(client, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
+    const eager = harness.client(`${head("/read")}abc`); // this client does not wait
+    expect(await harness.text(eager, /\r\n\r\nabc$/)).toStartWith("HTTP/1.1 200 OK\r\n");
+    const [response] = parseResponses(await harness.rest(harness.client(head("/no"))));
     expect([response?.status, response?.headers["connection"]]).toEqual([403, "close"]);
   }));
 
@@ -208,7 +208,7 @@ test("a handler that reads slowly slows down the client, and memory stays bounde
   leavesNoFd(async () => {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     const done = Promise.withResolvers<Response>();
-    using stage = new FetchStage(
+    using harness = new FetchHarness(
       (request) => {
         reader = request.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
         return done.promise;
@@ -216,7 +216,7 @@ test("a handler that reads slowly slows down the client, and memory stays bounde
       { maxBodyBytes: 1e9 },
     );
     const total = 40_000_000;
-    const client = stage.client(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
+    const client = harness.client(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
     const piece = Buffer.alloc(65_536, "x");
     let sent = 0;
     const send = (): void => {
@@ -224,15 +224,15 @@ test("a handler that reads slowly slows down the client, and memory stays bounde
         sent += n;
       }
     };
-    await stage.until(() => (send(), reader !== undefined));
+    await harness.until(() => (send(), reader !== undefined));
     let before = -1;
     for (let quiet = 0; quiet < 20; quiet = sent === before ? quiet + 1 : 0) {
       before = sent;
-      await stage.idle(5);
+      await harness.idle(5);
       send();
     }
     expect(sent).toBeLessThan(20_000_000); // the socket buffers, and not much more
-    expect(stage.server.stats.bytesIn).toBeLessThan(600_000);
+    expect(harness.server.stats.bytesIn).toBeLessThan(600_000);
     let received = 0;
     const read = (async () => {
       for (;;) {
@@ -241,34 +241,34 @@ test("a handler that reads slowly slows down the client, and memory stays bounde
         received += value?.length ?? 0;
       }
     })();
-    await stage.until(() => (send(), received === total));
+    await harness.until(() => (send(), received === total));
     await read;
     done.resolve(new Response("all of it"));
-    expect(await stage.text(client, /it$/)).toContain("200 OK");
+    expect(await harness.text(client, /it$/)).toContain("200 OK");
   }));
 
 test("a request body can be the response body, with 100 Continue if it is expected", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage((request) => new Response(request.body));
+    using harness = new FetchHarness((request) => new Response(request.body));
     const post = (fields: string): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n\r\n`;
     for (const pieces of [["abc"], ["a", "b", "c"]]) {
       for (const fields of ["Content-Length: 3", "Content-Length: 3\r\nExpect: 100-continue"]) {
-        const client = stage.client(post(fields));
+        const client = harness.client(post(fields));
         if (fields.includes("Expect")) {
-          expect(await stage.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+          expect(await harness.text(client, /\r\n\r\n$/)).toBe("HTTP/1.1 100 Continue\r\n\r\n");
         }
         for (const piece of pieces) {
           client.send(piece);
-          await stage.idle(3);
+          await harness.idle(3);
         }
-        expect(parseResponses(await stage.rest(client)).map(({ body }) => body)).toEqual(["abc"]);
+        expect(parseResponses(await harness.rest(client)).map(({ body }) => body)).toEqual(["abc"]);
       }
     }
     const large = "x".repeat(1_000_000);
-    const client = stage.client(post(`Content-Length: ${large.length}`));
+    const client = harness.client(post(`Content-Length: ${large.length}`));
     let sent = 0;
     let text = "";
-    await stage.until(() => {
+    await harness.until(() => {
       if (sent < large.length) sent += Math.max(0, client.send(large.slice(sent, sent + 50_000)));
       const bytes = client.recv(1_000_000);
       text += Buffer.from(bytes ?? []).toString("latin1");

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FetchStage, parseResponses, type ReceivedResponse } from "../support/fetch-stage.ts";
+import { FetchHarness, parseResponses, type ReceivedResponse } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -12,9 +12,9 @@ setDefaultTimeout(60_000);
 const GET = "GET / HTTP/1.1";
 
 async function answer(make: () => unknown, head = GET): Promise<ReceivedResponse> {
-  using stage = new FetchStage((() => make()) as () => Response);
-  const client = stage.client(`${head}\r\nHost: a\r\nConnection: close\r\n\r\n`);
-  const [response, more] = parseResponses(await stage.rest(client), head.startsWith("HEAD"));
+  using harness = new FetchHarness((() => make()) as () => Response);
+  const client = harness.client(`${head}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  const [response, more] = parseResponses(await harness.rest(client), head.startsWith("HEAD"));
   expect(more).toBeUndefined();
   return response as ReceivedResponse;
 }
@@ -58,13 +58,13 @@ test("sets Content-Length and Content-Type of bodies in memory", () =>
 
 test("keeps status, status text and headers, and several Set-Cookie fields", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(() => {
+    using harness = new FetchHarness(() => {
       const headers = new Headers({ "X-A": "1", Date: "Thu, 01 Jan 1970 00:00:00 GMT" });
       headers.append("Set-Cookie", "a=1");
       headers.append("Set-Cookie", "b=2");
       return new Response("x", { status: 418, statusText: "Short and Stout", headers });
     });
-    const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`));
+    const text = await harness.rest(harness.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`));
     expect(text).toStartWith("HTTP/1.1 418 Short and Stout\r\n");
     expect(text.match(/^set-cookie: .*$/gim)).toEqual(["set-cookie: a=1", "set-cookie: b=2"]);
     expect(text.match(/^date: .*$/gim)).toEqual(["date: Thu, 01 Jan 1970 00:00:00 GMT"]);
@@ -131,9 +131,9 @@ test("sends streams chunked for HTTP/1.1, until close for HTTP/1.0, or by their 
 
 test("keeps the connection open after a stream", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(() => new Response(stream("a", "b")));
+    using harness = new FetchHarness(() => new Response(stream("a", "b")));
     const text = `${GET}\r\nHost: a\r\n\r\n`.repeat(3) + `${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`;
-    const responses = parseResponses(await stage.rest(stage.client(text)));
+    const responses = parseResponses(await harness.rest(harness.client(text)));
     expect(responses.map(({ body }) => body)).toEqual(["ab", "ab", "ab", "ab"]);
   }));
 
@@ -142,7 +142,7 @@ test("stops pulling a stream that the client does not read, and continues when i
     let pulled = 0;
     let isCanceled = false;
     const total = 1000;
-    using stage = new FetchStage(
+    using harness = new FetchHarness(
       () =>
         new Response(
           new ReadableStream({
@@ -154,14 +154,14 @@ test("stops pulling a stream that the client does not read, and continues when i
           }),
         ),
     );
-    const client = stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const client = harness.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
     let before = -1;
     for (let quiet = 0; quiet < 20; quiet = pulled === before ? quiet + 1 : 0) {
       before = pulled;
-      await stage.idle(5);
+      await harness.idle(5);
     }
     expect(pulled).toBeLessThan(300);
-    const { body } = parseResponses(await stage.rest(client))[0] as ReceivedResponse;
+    const { body } = parseResponses(await harness.rest(client))[0] as ReceivedResponse;
     expect(body.length).toBe(total * 65_536);
     expect(isCanceled).toBe(false);
   }));
@@ -182,18 +182,18 @@ test("forwards a Response from fetch() as it arrives", () =>
       port: 0,
       fetch: () => new Response(body, { headers: { "X-From": "upstream" } }),
     });
-    using stage = new FetchStage(() => fetch(upstream.url, { keepalive: false }));
-    const client = stage.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
-    const begin = await stage.text(client, /first /);
+    using harness = new FetchHarness(() => fetch(upstream.url, { keepalive: false }));
+    const client = harness.client(`${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const begin = await harness.text(client, /first /);
     rest.resolve();
-    const [response] = parseResponses(begin + (await stage.rest(client)));
+    const [response] = parseResponses(begin + (await harness.rest(client)));
     expect([response?.body, response?.headers["x-from"]]).toEqual(["first second", "upstream"]);
   }));
 
 test("cancels a stream when the client disconnects", () =>
   leavesNoFd(async () => {
     let why: unknown;
-    using stage = new FetchStage(
+    using harness = new FetchHarness(
       () =>
         new Response(
           new ReadableStream({
@@ -202,12 +202,12 @@ test("cancels a stream when the client disconnects", () =>
           }),
         ),
     );
-    const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
-    await stage.text(client, /HTTP/);
+    const client = harness.client(`${GET}\r\nHost: a\r\n\r\n`);
+    await harness.text(client, /HTTP/);
     client.close();
-    await stage.until(() => why !== undefined);
+    await harness.until(() => why !== undefined);
     expect((why as Error).name).toBe("AbortError");
-    await stage.until(() => stage.server.stats.open === 0);
+    await harness.until(() => harness.server.stats.open === 0);
   }));
 
 test("resets the connection and calls onError if a stream fails or does not match its Content-Length", () =>
@@ -226,10 +226,10 @@ test("resets the connection and calls onError if a stream fails or does not matc
       () => new Response(stream(Symbol())),
     ];
     for (const make of makes) {
-      using stage = new FetchStage(make, { onError: (error) => void errors.push(String(error)) });
-      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
-      await stage.until(() => stage.server.stats.accepted === 1 && stage.server.stats.open === 0);
-      expect(stage.fate(client)).toBe("reset");
+      using harness = new FetchHarness(make, { onError: (error) => void errors.push(String(error)) });
+      const client = harness.client(`${GET}\r\nHost: a\r\n\r\n`);
+      await harness.until(() => harness.server.stats.accepted === 1 && harness.server.stats.open === 0);
+      expect(harness.fate(client)).toBe("reset");
     }
     expect(errors[0]).toContain("the source failed");
     expect(errors[1]).toContain("longer than its Content-Length");
@@ -255,11 +255,11 @@ test("sends whole files, slices of files, missing files (404), and truncated one
       expect((await answer(() => new Response(Bun.file(join(directory, "none"))))).status).toBe(404);
       expect((await answer(() => new Response(Bun.file(directory)))).status).toBe(500);
       writeFileSync(path, "y".repeat(20_000_000));
-      using stage = new FetchStage(() => new Response(Bun.file(path)));
-      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
-      await stage.text(client, /HTTP/);
+      using harness = new FetchHarness(() => new Response(Bun.file(path)));
+      const client = harness.client(`${GET}\r\nHost: a\r\n\r\n`);
+      await harness.text(client, /HTTP/);
       truncateSync(path, 10);
-      await stage.until(() => (client.recv(1_000_000), stage.server.stats.open === 0));
+      await harness.until(() => (client.recv(1_000_000), harness.server.stats.open === 0));
     } finally {
       rmSync(directory, { recursive: true });
     }
@@ -286,11 +286,11 @@ test("responds with 500 and calls onError if a handler throws, rejects, or does 
     };
     for (const [message, make] of Object.entries(bad)) {
       const errors: unknown[] = [];
-      using stage = new FetchStage(make as () => Response, {
+      using harness = new FetchHarness(make as () => Response, {
         onError: (error, request) => void errors.push(String(error), request?.url),
       });
-      const client = stage.client(`${GET}\r\nHost: a\r\n\r\n`);
-      const [response] = parseResponses(await stage.text(client, /request\.\n$/));
+      const client = harness.client(`${GET}\r\nHost: a\r\n\r\n`);
+      const [response] = parseResponses(await harness.text(client, /request\.\n$/));
       expect({ message, status: response?.status, closes: response?.headers["connection"] }).toEqual({
         message,
         status: 500,
@@ -310,23 +310,23 @@ test("sends the Response that onError returns, or 500 if it cannot be sent", () 
       [() => new Response("sorry", { status: 503 }), [503, "sorry"]],
       [() => Response.error(), [500, "The server failed to respond to this request.\n"]],
     ] as const) {
-      using stage = new FetchStage(thrower, { onError });
-      const { status, body } = await stage.ask(GET);
+      using harness = new FetchHarness(thrower, { onError });
+      const { status, body } = await harness.ask(GET);
       expect([status, body]).toEqual([...expected]);
     }
   }));
 
 test("closes the connection after a Response with Connection: close", () =>
   leavesNoFd(async () => {
-    using stage = new FetchStage(() => new Response("x", { headers: { Connection: "close" } }));
-    const text = await stage.rest(stage.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
+    using harness = new FetchHarness(() => new Response("x", { headers: { Connection: "close" } }));
+    const text = await harness.rest(harness.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
     expect(parseResponses(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
   }));
 
 test("resets the connection if onError throws; its responses never reach another connection", () =>
   leavesNoFd(async () => {
     let calls = 0;
-    using stage = new FetchStage(
+    using harness = new FetchHarness(
       () => {
         if (++calls === 3) throw new Error("the handler failed");
         return new Response(`response ${calls}`);
@@ -338,20 +338,20 @@ test("resets the connection if onError throws; its responses never reach another
       },
     );
     const request = `${GET}\r\nHost: a\r\n\r\n`;
-    await stage.text(stage.client(request), /response 1$/);
-    const bad = stage.client(request + request + request);
+    await harness.text(harness.client(request), /response 1$/);
+    const bad = harness.client(request + request + request);
     expect(() => {
-      for (let i = 0; i < 10; i++) stage.server.tick(0);
+      for (let i = 0; i < 10; i++) harness.server.tick(0);
     }).toThrow("onError failed");
-    expect(stage.fate(bad)).toBe("reset");
-    expect(parseResponses(await stage.text(stage.client(request), /response 4$/))).toHaveLength(1);
+    expect(harness.fate(bad)).toBe("reset");
+    expect(parseResponses(await harness.text(harness.client(request), /response 4$/))).toHaveLength(1);
   }));
 
 test("rejects a status text that contains a line break", () =>
   leavesNoFd(async () => {
     for (const statusText of ["OK\r\nevil: 1", "OK\u010d\u010aevil: 1"]) {
-      using stage = new FetchStage(() => new Response("x", { statusText }));
-      const { status, headers } = await stage.ask("GET / HTTP/1.1");
+      using harness = new FetchHarness(() => new Response("x", { statusText }));
+      const { status, headers } = await harness.ask("GET / HTTP/1.1");
       expect([status, headers["evil"]]).toEqual([500, undefined]);
     }
   }));
@@ -368,13 +368,13 @@ test("stop() closes a connection as soon as its streamed response is sent", () =
           controller.close();
         },
       });
-    using stage = new FetchStage(() => new Response(body()));
-    const client = stage.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await stage.text(client, /begun/);
-    const stopped = stage.server.stop();
-    await stage.idle();
+    using harness = new FetchHarness(() => new Response(body()));
+    const client = harness.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await harness.text(client, /begun/);
+    const stopped = harness.server.stop();
+    await harness.idle();
     gate.resolve();
-    expect(await stage.rest(client)).toContain("ended");
-    await stage.until(() => stage.server.closed); // even though the clock does not advance
+    expect(await harness.rest(client)).toContain("ended");
+    await harness.until(() => harness.server.closed); // even though the clock does not advance
     await stopped;
   }));

@@ -9,7 +9,7 @@ import {
   SHUT_WR,
   Socket,
 } from "../../src/index.ts";
-import { parseResponses } from "../support/fetch-stage.ts";
+import { parseResponses } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);

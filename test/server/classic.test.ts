@@ -5,14 +5,14 @@ import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../../src/kernel/co
 import { formatMask } from "../../src/kernel/format-mask.ts";
 import { EventList } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
 const operations = { [EPOLL_CTL_ADD]: "ADD", [EPOLL_CTL_DEL]: "DEL", [EPOLL_CTL_MOD]: "MOD" } as Record<number, string>;
 
 /** A server with a log of its system calls and of the event lists that epoll_wait returned. */
-function recorded(options: object): { stage: Stage; calls: string[] } {
+function recorded(options: object): { harness: ServerHarness; calls: string[] } {
   const calls: string[] = [];
   const names = new Map<number, string>();
   const name = (fd: number): string => names.get(fd) ?? "listener";
@@ -48,25 +48,25 @@ function recorded(options: object): { stage: Stage; calls: string[] } {
       return host.close(fd);
     },
   }));
-  const stage = new Stage(options, sys);
+  const harness = new ServerHarness(options, sys);
   calls.length = 0; // those of the constructor
-  return { stage, calls };
+  return { harness, calls };
 }
 
 test("classic: the five event lists of the original program, and one system call for each readiness event", () =>
   leavesNoFd(() => {
-    const { stage, calls } = recorded({ keepAlive: false, eager: false });
-    using _ = stage;
+    const { harness, calls } = recorded({ keepAlive: false, eager: false });
+    using _ = harness;
     const iteration = (): string[] => {
       calls.length = 0;
-      stage.server.tick(1000);
+      harness.server.tick(1000);
       return [...calls];
     };
     calls.length = 0;
-    stage.server.tick(0);
+    harness.server.tick(0);
     expect(calls).toEqual(["[]"]);
 
-    const client = stage.client(GET);
+    const client = harness.client(GET);
     expect(iteration()).toEqual(["[(listener, EPOLLIN)]", "accept4", "epoll_ctl(ADD, connection, EPOLLIN)"]);
     expect(iteration()).toEqual([
       "[(connection, EPOLLIN)]",
@@ -76,35 +76,35 @@ test("classic: the five event lists of the original program, and one system call
     expect(iteration()).toEqual(["[(connection, EPOLLOUT)]", "send", "epoll_ctl(MOD, connection, 0)", "shutdown(2)"]);
     expect(iteration()).toEqual(["[(connection, EPOLLHUP)]", "epoll_ctl(DEL, connection)", "close(connection)"]);
     calls.length = 0;
-    stage.server.tick(0);
+    harness.server.tick(0);
     expect(calls).toEqual(["[]"]);
-    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(harness.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
   }));
 
 test("eager: each request on an open connection takes one recv and one send, and no epoll_ctl", () =>
   leavesNoFd(() => {
-    const { stage, calls } = recorded({});
-    using _ = stage;
-    const client = stage.client(GET);
-    stage.server.tick(1000);
+    const { harness, calls } = recorded({});
+    using _ = harness;
+    const client = harness.client(GET);
+    harness.server.tick(1000);
     const accepted = ["[(listener, EPOLLIN)]", "accept4", `recv ${GET.length}`, "send"];
     expect(calls).toEqual([...accepted, "epoll_ctl(ADD, connection, EPOLLIN)", "accept4 EAGAIN"]);
-    stage.receive(client, complete);
+    harness.receive(client, complete);
     for (let i = 0; i < 3; i++) {
       calls.length = 0;
       client.send(GET);
-      stage.server.tick(1000);
+      harness.server.tick(1000);
       expect(calls).toEqual(["[(connection, EPOLLIN)]", `recv ${GET.length}`, "send"]);
-      stage.receive(client, complete);
+      harness.receive(client, complete);
     }
   }));
 
 test("eager: the responses to pipelined requests take one send", () =>
   leavesNoFd(() => {
-    const { stage, calls } = recorded({});
-    using _ = stage;
-    const client = stage.client(GET.repeat(16));
-    stage.server.tick(1000);
+    const { harness, calls } = recorded({});
+    using _ = harness;
+    const client = harness.client(GET.repeat(16));
+    harness.server.tick(1000);
     expect(calls.filter((call) => call === "send")).toHaveLength(1);
-    expect(stage.receive(client, /(Hello[^]*){16}$/).match(/Hello/g)).toHaveLength(16);
+    expect(harness.receive(client, /(Hello[^]*){16}$/).match(/Hello/g)).toHaveLength(16);
   }));

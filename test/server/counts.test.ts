@@ -14,7 +14,7 @@ import {
 import { modeNames, modes } from "../support/client.ts";
 import { noRejections } from "../../src/protocols/http/rejection.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage } from "../support/server.ts";
+import { complete, GET, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -23,8 +23,8 @@ for (const mode of modeNames) {
 
   test(`stats match what the clients did and received, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage({ ...modes[mode], maxHeaderBytes: 200, headerTimeoutMs: 1000 });
-      const { server, clock } = stage;
+      using harness = new ServerHarness({ ...modes[mode], maxHeaderBytes: 200, headerTimeoutMs: 1000 });
+      const { server, clock } = harness;
       expect(server.stats).toEqual({
         accepted: 0,
         open: 0,
@@ -40,17 +40,17 @@ for (const mode of modeNames) {
       let received = 0;
       const all = /\r\n\r\n[^]*$/;
       const request = (text: string, until = all): Socket => {
-        const client = stage.client(text);
+        const client = harness.client(text);
         sent += text.length;
-        received += stage.receive(client, until).length;
+        received += harness.receive(client, until).length;
         return client;
       };
 
       request(GET, complete).close();
-      stage.settle();
+      harness.settle();
       const many = keepAlive ? 10 : 1;
       request(GET.repeat(10), new RegExp(`(Hello[^]*){${many}}$`)).close();
-      stage.settle();
+      harness.settle();
       expect(server.stats).toEqual({
         accepted: 2,
         open: 0,
@@ -64,15 +64,15 @@ for (const mode of modeNames) {
       });
 
       request(`GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`).close(); // 431
-      stage.settle();
-      const slow = stage.client("GET");
+      harness.settle();
+      const slow = harness.client("GET");
       sent += 3;
-      stage.settle();
+      harness.settle();
       clock.ms += 1000;
       server.tick(0);
-      received += stage.receive(slow, all).length; // 408
+      received += harness.receive(slow, all).length; // 408
       slow.close();
-      stage.settle();
+      harness.settle();
       expect(server.stats).toEqual({
         accepted: 4,
         open: 0,
@@ -85,29 +85,29 @@ for (const mode of modeNames) {
         errors: 0,
       });
 
-      const reset = stage.client("GET");
-      stage.settle();
+      const reset = harness.client("GET");
+      harness.settle();
       expect(server.stats.open).toBe(1);
       reset.setsockopt(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
       reset.close();
-      stage.settle();
+      harness.settle();
       expect(server.stats).toMatchObject({ accepted: 5, open: 0, errors: 1 });
     }));
 }
 
 test("stats are a copy that does not change", () =>
   leavesNoFd(() => {
-    using stage = new Stage();
-    const before = stage.server.stats;
-    stage.receive(stage.client(GET), complete);
+    using harness = new ServerHarness();
+    const before = harness.server.stats;
+    harness.receive(harness.client(GET), complete);
     expect(before.requests).toBe(0);
-    expect(stage.server.stats.requests).toBe(1);
+    expect(harness.server.stats.requests).toBe(1);
   }));
 
 test("onRequest is called once for each request, in order, with line, method, target, version and status", () =>
   leavesNoFd(() => {
     const infos: RequestInfo[] = [];
-    using stage = new Stage({
+    using harness = new ServerHarness({
       onRequest: (request) => infos.push(request),
       maxHeaderBytes: 100,
       headerTimeoutMs: 1000,
@@ -118,15 +118,15 @@ test("onRequest is called once for each request, in order, with line, method, ta
       "DELETE /2 HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /form HTTP/1.0\r\nContent-Length: 1\r\n\r\n",
     ];
-    const client = stage.client(`${pipelined.join("")}x`);
-    stage.receive(client, /(Hello[^]*){4}$/);
-    stage.receive(stage.client("hello there\n\n"), /501/);
-    stage.receive(stage.client(`PUT /long HTTP/1.1\r\nX: ${"x".repeat(100)}`), /431/);
-    const slow = stage.client("HEAD /slow HTTP/1.1\r\nHo");
-    stage.settle();
-    stage.clock.ms += 1000;
-    stage.server.tick(0);
-    stage.receive(slow, /408/);
+    const client = harness.client(`${pipelined.join("")}x`);
+    harness.receive(client, /(Hello[^]*){4}$/);
+    harness.receive(harness.client("hello there\n\n"), /501/);
+    harness.receive(harness.client(`PUT /long HTTP/1.1\r\nX: ${"x".repeat(100)}`), /431/);
+    const slow = harness.client("HEAD /slow HTTP/1.1\r\nHo");
+    harness.settle();
+    harness.clock.ms += 1000;
+    harness.server.tick(0);
+    harness.receive(slow, /408/);
     expect(
       infos.map(({ line, method, target, version, status }) => ({ line, method, target, version, status })),
     ).toEqual([
@@ -160,25 +160,25 @@ test("onRequest gets the peer's address, even over IPv6 and even if it is read l
 test("onRequest gets the request line with one character for each byte, whatever its value", () =>
   leavesNoFd(() => {
     const lines: string[] = [];
-    using stage = new Stage({ onRequest: ({ line }) => lines.push(line) });
+    using harness = new ServerHarness({ onRequest: ({ line }) => lines.push(line) });
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13));
-    const client = stage.client();
+    const client = harness.client();
     client.send(Buffer.concat([Buffer.from("A"), bytes, Buffer.from("\n\n")]));
-    stage.receive(client, /400/);
+    harness.receive(client, /400/);
     expect(lines).toEqual([`A${bytes.toString("latin1")}`]);
   }));
 
 test("tick returns the number of events", () =>
   leavesNoFd(() => {
-    using stage = new Stage({ deferAccept: false });
-    expect(stage.server.tick(0)).toBe(0);
-    const clients = [stage.client(), stage.client(), stage.client()];
-    expect(stage.server.tick(0)).toBe(1); // the listener
+    using harness = new ServerHarness({ deferAccept: false });
+    expect(harness.server.tick(0)).toBe(0);
+    const clients = [harness.client(), harness.client(), harness.client()];
+    expect(harness.server.tick(0)).toBe(1); // the listener
     for (const client of clients) client.send(GET);
-    expect(stage.server.tick(0)).toBe(3);
+    expect(harness.server.tick(0)).toBe(3);
     for (const client of clients) client.shutdown(SHUT_WR);
-    expect(stage.server.tick(0)).toBe(3);
-    expect(stage.server.tick(0)).toBe(0);
+    expect(harness.server.tick(0)).toBe(3);
+    expect(harness.server.tick(0)).toBe(0);
   }));
 
 for (const mode of modeNames) {

@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLEXCLUSIVE, EPOLLIN, EpollServer, EventFd, F_DUPFD_CLOEXEC, Socket } from "../../src/index.ts";
-import { GET, SENTENCE, Stage, StillClock, sysWith } from "../support/server.ts";
+import { GET, SENTENCE, ServerHarness, StillClock, sysWith } from "../support/server.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -27,14 +27,14 @@ test("registers the listener with EPOLLEXCLUSIVE, accepts one connection per eve
       },
     }));
     const listener = listening();
-    using stage = new Stage({ fd: duplicate(listener), exclusive: true }, sys);
+    using harness = new ServerHarness({ fd: duplicate(listener), exclusive: true }, sys);
     listener.close();
-    const clients = [stage.client(GET), stage.client(GET), stage.client(GET)];
+    const clients = [harness.client(GET), harness.client(GET), harness.client(GET)];
     for (let i = 1; i <= 3; i++) {
-      stage.server.tick(1000);
-      expect(stage.server.stats.accepted).toBe(i);
+      harness.server.tick(1000);
+      expect(harness.server.stats.accepted).toBe(i);
     }
-    for (const client of clients) expect(stage.receive(client, /server!$/)).toEndWith(SENTENCE);
+    for (const client of clients) expect(harness.receive(client, /server!$/)).toEndWith(SENTENCE);
     expect(new Set(masks)).toEqual(new Set([(EPOLLIN | EPOLLEXCLUSIVE) >>> 0]));
     expect(masks.length).toBe(4); // after each connection it moves to the end of the wait queue
   }));
@@ -42,8 +42,8 @@ test("registers the listener with EPOLLEXCLUSIVE, accepts one connection per eve
 test("at maxConnections it pauses accepting without affecting the other servers, and resumes", () =>
   leavesNoFd(() => {
     const listener = listening();
-    using full = new Stage({ fd: duplicate(listener), exclusive: true, maxConnections: 1 });
-    using other = new Stage({ fd: duplicate(listener), exclusive: true });
+    using full = new ServerHarness({ fd: duplicate(listener), exclusive: true, maxConnections: 1 });
+    using other = new ServerHarness({ fd: duplicate(listener), exclusive: true });
     listener.close();
     const first = full.client(GET);
     full.receive(first, /server!$/);
@@ -82,25 +82,25 @@ test("accepts a connection within a second if the process that was woken for it 
 
 test("stop({ idleMs }): an idle connection may send one more request, answered with Connection: close; a silent one is closed", () =>
   leavesNoFd(() => {
-    using stage = new Stage({ deferAccept: false });
-    const [active, silent, fresh] = [stage.client(GET), stage.client(GET), stage.client()];
-    for (const client of [active, silent]) stage.receive(client, /server!$/);
-    stage.settle();
-    void stage.server.stop({ idleMs: 500 });
-    stage.settle();
-    expect(stage.server.stats.open).toBe(3);
+    using harness = new ServerHarness({ deferAccept: false });
+    const [active, silent, fresh] = [harness.client(GET), harness.client(GET), harness.client()];
+    for (const client of [active, silent]) harness.receive(client, /server!$/);
+    harness.settle();
+    void harness.server.stop({ idleMs: 500 });
+    harness.settle();
+    expect(harness.server.stats.open).toBe(3);
     for (const client of [active, fresh]) {
       client.send(GET);
-      expect(stage.receive(client, /server!$/)).toContain("\r\nConnection: close\r\n");
+      expect(harness.receive(client, /server!$/)).toContain("\r\nConnection: close\r\n");
     }
-    expect(stage.fate(silent)).toBe("open");
-    stage.clock.ms += 500;
-    stage.settle();
-    expect(stage.fate(silent)).toBe("end");
+    expect(harness.fate(silent)).toBe("open");
+    harness.clock.ms += 500;
+    harness.settle();
+    expect(harness.fate(silent)).toBe("end");
     for (const client of [active, fresh]) client.close();
-    stage.settle();
-    expect(stage.server.closed).toBe(true);
-    expect(() => stage.server.stop({ idleMs: -1 })).toThrow("idleMs");
+    harness.settle();
+    expect(harness.server.closed).toBe(true);
+    expect(() => harness.server.stop({ idleMs: -1 })).toThrow("idleMs");
   }));
 
 test("onReadable calls back for another fd during run(), until the watch ends", () =>

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { EMFILE } from "../../src/kernel/errno.ts";
 import { Client, type Mode, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { waitUntilIdle } from "../support/message-process.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -136,22 +136,22 @@ test("classic: serves every client, even if there are more of them than file des
 test("does not warn if the last file descriptor is in use but no connection is pending", () =>
   leavesNoFd(() => {
     const warnings: string[] = [];
-    let stage: Stage | undefined;
+    let harness: ServerHarness | undefined;
     const sys = sysWith((host) => ({
-      accept4: (...args) => ((stage?.server.stats.open ?? 0) >= 3 ? -EMFILE : host.accept4(...args)),
+      accept4: (...args) => ((harness?.server.stats.open ?? 0) >= 3 ? -EMFILE : host.accept4(...args)),
     }));
-    using _ = (stage = new Stage({ onWarning: ({ code }) => warnings.push(code) }, sys));
-    const clients = [stage.client(GET), stage.client(GET), stage.client(GET)];
-    for (const client of clients) stage.receive(client, complete);
+    using _ = (harness = new ServerHarness({ onWarning: ({ code }) => warnings.push(code) }, sys));
+    const clients = [harness.client(GET), harness.client(GET), harness.client(GET)];
+    for (const client of clients) harness.receive(client, complete);
     for (let i = 0; i < 5; i++) {
       clients.shift()?.close();
-      stage.settle();
-      const next = stage.client(GET);
+      harness.settle();
+      const next = harness.client(GET);
       clients.push(next);
-      stage.clock.ms += 100;
-      stage.receive(next, complete);
-      stage.clock.ms += 100;
-      stage.settle();
+      harness.clock.ms += 100;
+      harness.receive(next, complete);
+      harness.clock.ms += 100;
+      harness.settle();
     }
     expect(warnings).toEqual([]);
   }));

@@ -13,7 +13,7 @@ import {
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { Epoll, EpollServer, type ServerWarning, Socket } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -35,20 +35,20 @@ test("out of file descriptors: accepting pauses with one warning, and resumes wh
         return fd;
       },
     }));
-    using stage = new Stage({ onWarning: (warning) => warnings.push(warning) }, sys);
-    const [first, second, third] = [stage.client(GET), stage.client(GET), stage.client(GET)];
-    for (const client of [first, second]) stage.receive(client, complete);
-    stage.settle();
+    using harness = new ServerHarness({ onWarning: (warning) => warnings.push(warning) }, sys);
+    const [first, second, third] = [harness.client(GET), harness.client(GET), harness.client(GET)];
+    for (const client of [first, second]) harness.receive(client, complete);
+    harness.settle();
     calls = 0;
-    for (let i = 0; i < 50; i++) stage.server.tick(0);
+    for (let i = 0; i < 50; i++) harness.server.tick(0);
     expect(calls).toBe(0); // it does not spin
     expect(warnings.map(({ code }) => code)).toEqual(["EMFILE"]);
     expect(warnings[0]?.message).toContain("accepting is paused at 2 open connections");
     second.send(GET);
-    stage.receive(second, complete); // open connections are served
+    harness.receive(second, complete); // open connections are served
     left = 1;
     first.close();
-    expect(stage.receive(third, complete)).toContain("200 OK");
+    expect(harness.receive(third, complete)).toContain("200 OK");
     expect(warnings).toHaveLength(1);
   }));
 
@@ -56,21 +56,21 @@ test("out of file descriptors: accepting resumes after a moment, even if no conn
   leavesNoFd(() => {
     let isFull = true;
     const sys = sysWith((host) => ({ accept4: (...args) => (isFull ? EMFILE : host.accept4(...args)) }));
-    using stage = new Stage({}, sys);
-    const client = stage.client(GET);
-    stage.settle();
+    using harness = new ServerHarness({}, sys);
+    const client = harness.client(GET);
+    harness.settle();
     isFull = false;
-    stage.clock.ms += 100;
-    stage.receive(client, complete);
+    harness.clock.ms += 100;
+    harness.receive(client, complete);
   }));
 
 test("does not spin if accept4 fails every time", () =>
   leavesNoFd(() => {
     let calls = 0;
     const sys = sysWith(() => ({ accept4: () => (calls++, -1) })); // EPERM
-    using stage = new Stage({}, sys);
-    stage.client(GET);
-    for (let i = 0; i < 1000; i++) stage.server.tick(0);
+    using harness = new ServerHarness({}, sys);
+    harness.client(GET);
+    for (let i = 0; i < 1000; i++) harness.server.tick(0);
     expect(calls).toBeLessThan(200);
   }));
 
@@ -84,8 +84,8 @@ test("skips a connection that was aborted in the backlog", () =>
         return -103; // ECONNABORTED
       },
     }));
-    using stage = new Stage({}, sys);
-    stage.receive(stage.client(GET), complete);
+    using harness = new ServerHarness({}, sys);
+    harness.receive(harness.client(GET), complete);
   }));
 
 test("leaves no fd open if the listener cannot be registered", () =>
@@ -102,15 +102,15 @@ test("closes a connection that cannot be registered, with a warning", () =>
       epoll_ctl: (epfd, op, ...rest) => (isFull && op === EPOLL_CTL_ADD ? ENOSPC : host.epoll_ctl(epfd, op, ...rest)),
     }));
     const codes: string[] = [];
-    using stage = new Stage({ onWarning: ({ code }) => codes.push(code) }, sys);
+    using harness = new ServerHarness({ onWarning: ({ code }) => codes.push(code) }, sys);
     isFull = true;
-    const lost = stage.client(GET);
-    stage.settle();
+    const lost = harness.client(GET);
+    harness.settle();
     isFull = false;
-    stage.receive(stage.client(GET), complete);
+    harness.receive(harness.client(GET), complete);
     expect(codes).toEqual(["ENOSPC"]);
-    expect(stage.fate(lost)).toBe("reset");
-    expect(stage.server.stats.open).toBe(1);
+    expect(harness.fate(lost)).toBe("reset");
+    expect(harness.server.stats.open).toBe(1);
   }));
 
 test("run() restores the signals and closes everything if their fd cannot be registered", () =>
@@ -153,20 +153,20 @@ test("resets the connection whose callback throws, and serves the others", () =>
     const onRequest = ({ target }: { target: string }): void => {
       if (target === "/bad") throw new Error("from the application");
     };
-    using stage = new Stage({ onRequest });
-    const bad = stage.client("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
+    using harness = new ServerHarness({ onRequest });
+    const bad = harness.client("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
     let thrown = 0;
     for (let i = 0; i < 20; i++) {
       try {
-        stage.server.tick(1);
+        harness.server.tick(1);
       } catch {
         thrown++;
       }
     }
     expect(thrown).toBe(1);
-    expect(stage.fate(bad)).toBe("reset");
-    stage.receive(stage.client(GET), complete);
-    expect(stage.server.stats.open).toBe(1);
+    expect(harness.fate(bad)).toBe("reset");
+    harness.receive(harness.client(GET), complete);
+    expect(harness.server.stats.open).toBe(1);
   }));
 
 test("resets the connection whose callback throws for a queued request", () =>
@@ -174,20 +174,20 @@ test("resets the connection whose callback throws for a queued request", () =>
     const onRequest = ({ target }: { target: string }): void => {
       if (target === "/bad") throw new Error("from the application");
     };
-    using stage = new Stage({ onRequest, response: Buffer.alloc(300_000, "x") });
-    const bad = stage.client(["/1", "/2", "/bad"].map((target) => GET.replace("/", target)).join(""));
+    using harness = new ServerHarness({ onRequest, response: Buffer.alloc(300_000, "x") });
+    const bad = harness.client(["/1", "/2", "/bad"].map((target) => GET.replace("/", target)).join(""));
     let thrown = 0;
     for (let i = 0; i < 50; i++) {
       try {
-        stage.server.tick(1);
+        harness.server.tick(1);
       } catch (error) {
         expect(String(error)).toContain("from the application");
         thrown++;
       }
-      if (stage.fate(bad) !== "open") break;
+      if (harness.fate(bad) !== "open") break;
     }
     expect(thrown).toBe(1);
-    expect(stage.server.stats.open).toBe(0);
+    expect(harness.server.stats.open).toBe(0);
   }));
 
 test("reports the error of a callback for a head timeout once", () =>
@@ -195,14 +195,14 @@ test("reports the error of a callback for a head timeout once", () =>
     const onRequest = (): void => {
       throw new Error("from the application");
     };
-    using stage = new Stage({ onRequest, headerTimeoutMs: 1000 });
-    const late = stage.client(GET.slice(0, 10));
-    stage.settle();
-    stage.clock.ms += 1000;
-    expect(() => stage.server.tick(0)).toThrow("from the application");
-    stage.settle();
-    expect(stage.fate(late)).toBe("reset");
-    expect(stage.server.stats).toMatchObject({ open: 0, rejected: 1 });
+    using harness = new ServerHarness({ onRequest, headerTimeoutMs: 1000 });
+    const late = harness.client(GET.slice(0, 10));
+    harness.settle();
+    harness.clock.ms += 1000;
+    expect(() => harness.server.tick(0)).toThrow("from the application");
+    harness.settle();
+    expect(harness.fate(late)).toBe("reset");
+    expect(harness.server.stats).toMatchObject({ open: 0, rejected: 1 });
   }));
 
 test("does not reset a connection at the write timeout if a last send makes progress, even if as much is queued again", () =>
@@ -213,16 +213,16 @@ test("does not reset a connection at the write timeout if a last send makes prog
       send: (...args) => (isBlocked ? -11 : host.send(...args)), // EAGAIN
       epoll_wait: (...args) => (hidesEvents ? 0 : host.epoll_wait(...args)),
     }));
-    using stage = new Stage({ writeTimeoutMs: 1000, response: Buffer.alloc(300_000, "x") }, sys);
-    const client = stage.client(GET.repeat(2)); // the second has to wait: the first response is above the high-water mark
-    stage.server.tick(1);
+    using harness = new ServerHarness({ writeTimeoutMs: 1000, response: Buffer.alloc(300_000, "x") }, sys);
+    const client = harness.client(GET.repeat(2)); // the second has to wait: the first response is above the high-water mark
+    harness.server.tick(1);
     isBlocked = false;
     hidesEvents = true;
-    stage.clock.ms += 1000;
-    stage.server.tick(0);
+    harness.clock.ms += 1000;
+    harness.server.tick(0);
     hidesEvents = false;
-    stage.receive(client, /x{300000}HTTP[^]*x{300000}$/);
-    expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
+    harness.receive(client, /x{300000}HTTP[^]*x{300000}$/);
+    expect(harness.server.stats).toMatchObject({ timeouts: 0, requests: 2, open: 1 });
   }));
 
 test("ignores the second of two events for one fd if the first closes the connection", () =>
@@ -237,13 +237,13 @@ test("ignores the second of two events for one fd if the first closes the connec
           return 2;
         },
       }));
-      using stage = new Stage({}, sys);
-      const client = stage.client();
-      stage.settle();
+      using harness = new ServerHarness({}, sys);
+      const client = harness.client();
+      harness.settle();
       client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); // the first event closes it
-      expect(stage.receive(client, complete)).toContain("200 OK");
-      stage.settle();
-      expect(stage.server.stats).toMatchObject({ requests: 1, open: 0, errors: 0 });
+      expect(harness.receive(client, complete)).toContain("200 OK");
+      harness.settle();
+      expect(harness.server.stats).toMatchObject({ requests: 1, open: 0, errors: 0 });
     }
   }));
 
@@ -256,11 +256,11 @@ test("removes a registration that no connection owns after its first event", () 
         return epfd;
       },
     }));
-    using stage = new Stage({}, sys);
+    using harness = new ServerHarness({}, sys);
     using ours = new Epoll(syscalls().fcntl(epfd, F_DUPFD_CLOEXEC, 0));
     const fd = syscalls().eventfd(1, 0);
     ours.register(fd, EPOLLIN, 77);
-    expect([stage.server.tick(0), stage.server.tick(0)]).toEqual([1, 0]);
+    expect([harness.server.tick(0), harness.server.tick(0)]).toEqual([1, 0]);
     syscalls().close(fd);
   }));
 
@@ -274,13 +274,13 @@ test("a duplicate of the fd in another process does not keep the registration al
         return fd;
       },
     }));
-    using stage = new Stage({}, sys);
-    const client = stage.client(GET);
-    stage.receive(client, complete);
+    using harness = new ServerHarness({}, sys);
+    const client = harness.client(GET);
+    harness.receive(client, complete);
     client.close();
-    stage.settle();
-    expect(stage.server.stats.open).toBe(0);
-    expect(stage.server.tick(0)).toBe(0);
+    harness.settle();
+    expect(harness.server.stats.open).toBe(0);
+    expect(harness.server.tick(0)).toBe(0);
     syscalls().close(duplicate);
   }));
 

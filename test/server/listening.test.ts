@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { AF_INET6, EpollServer, ErrnoError, LookupError, Socket } from "../../src/index.ts";
 import { ask, Client } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
+import { complete, GET, SENTENCE, ServerHarness } from "../support/server.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { errnoError, freePort } from "../support/sockets.ts";
 
@@ -91,16 +91,16 @@ test("reusePort: two servers share a port only if both set it", async () => {
 
 test("deferAccept: accepts a connection with its first bytes or after a second; without it, and with socket handlers, immediately", () =>
   leavesNoFd(() => {
-    using stage = new Stage();
-    const silent = stage.client();
-    const asking = stage.client(GET);
-    expect(stage.receive(asking, complete)).toContain(SENTENCE);
-    expect(stage.server.stats.accepted).toBe(1);
-    while (stage.server.stats.accepted < 2) stage.server.tick(-1);
+    using harness = new ServerHarness();
+    const silent = harness.client();
+    const asking = harness.client(GET);
+    expect(harness.receive(asking, complete)).toContain(SENTENCE);
+    expect(harness.server.stats.accepted).toBe(1);
+    while (harness.server.stats.accepted < 2) harness.server.tick(-1);
     silent.send(GET);
-    expect(stage.receive(silent, complete)).toContain(SENTENCE);
+    expect(harness.receive(silent, complete)).toContain(SENTENCE);
     for (const options of [{ deferAccept: false }, { socket: { data() {} } }, { keepAlive: false, eager: false }]) {
-      using other = new Stage(options);
+      using other = new ServerHarness(options);
       other.client();
       other.server.tick(0);
       expect(other.server.stats.accepted).toBe(1);

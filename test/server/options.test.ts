@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { GET, SENTENCE, Stage } from "../support/server.ts";
+import { GET, SENTENCE, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -182,10 +182,10 @@ const responses: [what: string, response: EpollServerOptions["response"], fields
 for (const [what, response, fields, body] of responses) {
   test(`response: ${what}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage({ response });
-      const client = stage.client("GET / HTTP/1.0\r\n\r\n");
+      using harness = new ServerHarness({ response });
+      const client = harness.client("GET / HTTP/1.0\r\n\r\n");
       let text = "";
-      for (let bytes; (bytes = client.recv(1000))?.length !== 0; stage.server.tick(1)) {
+      for (let bytes; (bytes = client.recv(1000))?.length !== 0; harness.server.tick(1)) {
         text += bytes === null ? "" : Buffer.from(bytes).toString();
       }
       for (const field of fields) expect(text).toMatch(field);
@@ -233,9 +233,9 @@ test("maxHeaderBytes is the size of the longest head that is accepted", () =>
     const request = (length: number): string => `GET / HTTP/1.0\r\nX: ${"x".repeat(length - 23)}\r\n\r\n`;
     expect(request(500)).toHaveLength(500);
     for (const eager of [true, false]) {
-      using stage = new Stage({ maxHeaderBytes: 500, eager });
-      expect(stage.receive(stage.client(request(500)), /\r\n\r\n/)).toStartWith("HTTP/1.1 200 ");
-      expect(stage.receive(stage.client(request(501)), /\r\n\r\n/)).toStartWith("HTTP/1.1 431 ");
-      expect(stage.receive(stage.client(GET + GET), /Hello[^]*Hello/)).toStartWith("HTTP/1.1 200 "); // the limit applies to each head
+      using harness = new ServerHarness({ maxHeaderBytes: 500, eager });
+      expect(harness.receive(harness.client(request(500)), /\r\n\r\n/)).toStartWith("HTTP/1.1 200 ");
+      expect(harness.receive(harness.client(request(501)), /\r\n\r\n/)).toStartWith("HTTP/1.1 431 ");
+      expect(harness.receive(harness.client(GET + GET), /Hello[^]*Hello/)).toStartWith("HTTP/1.1 200 "); // the limit applies to each head
     }
   }));

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { ErrnoError } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { SENTENCE, Stage } from "../support/server.ts";
+import { SENTENCE, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -18,8 +18,8 @@ const LAST = HEAD.replace("Accept: */*", "Connection: close");
  *
  * @param mayReset a reset counts as end of stream: the classic loop shuts down both directions after its response
  */
-function exchange(stage: Stage, pieces: readonly string[], mayReset = false): string {
-  const client = stage.client();
+function exchange(harness: ServerHarness, pieces: readonly string[], mayReset = false): string {
+  const client = harness.client();
   let text = "";
   const isOver = (what: () => boolean): boolean => {
     try {
@@ -36,20 +36,20 @@ function exchange(stage: Stage, pieces: readonly string[], mayReset = false): st
   };
   for (const piece of pieces) {
     if (isOver(() => client.send(piece) < piece.length)) break;
-    settle(stage);
+    settle(harness);
     if (isOver(read)) break;
   }
   for (let i = 0; !isOver(read); i++) {
     if (i > 1000) throw new Error(`not closed after ${JSON.stringify(text)}`);
-    stage.server.tick(1);
+    harness.server.tick(1);
   }
   client.close();
-  settle(stage);
+  settle(harness);
   return text;
 }
 
 /** Handles everything that has arrived. Loopback delivers immediately. */
-function settle({ server }: Stage): void {
+function settle({ server }: ServerHarness): void {
   while (server.tick(0) > 0);
 }
 
@@ -63,42 +63,42 @@ function isComplete(response: string): boolean {
 for (const mode of modeNames) {
   test(`a head in two pieces, split at every byte: one response, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(modes[mode]);
+      using harness = new ServerHarness(modes[mode]);
       for (let at = 1; at < LAST.length; at++) {
-        const responses = responsesIn(exchange(stage, [LAST.slice(0, at), LAST.slice(at)]));
+        const responses = responsesIn(exchange(harness, [LAST.slice(0, at), LAST.slice(at)]));
         expect({ at, responses: responses.length, isComplete: responses.every(isComplete) }).toEqual({
           at,
           responses: 1,
           isComplete: true,
         });
       }
-      expect(stage.server.stats).toMatchObject({ requests: LAST.length - 1, rejected: 0, errors: 0, open: 0 });
+      expect(harness.server.stats).toMatchObject({ requests: LAST.length - 1, rejected: 0, errors: 0, open: 0 });
     }));
 
   test(`a head sent byte by byte: one response, after the last byte, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(modes[mode]);
-      const client = stage.client();
+      using harness = new ServerHarness(modes[mode]);
+      const client = harness.client();
       for (const byte of LAST) {
         expect(client.recv(1)).toBeNull();
         client.send(byte);
-        settle(stage);
+        settle(harness);
       }
       client.close();
-      const responses = responsesIn(exchange(stage, [...LAST]));
+      const responses = responsesIn(exchange(harness, [...LAST]));
       expect([responses.length, responses.every(isComplete)]).toEqual([1, true]);
-      expect(stage.server.stats.requests).toBe(2);
+      expect(harness.server.stats.requests).toBe(2);
     }));
 
   test(`two line ends end a request, with or without CR, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(modes[mode]);
+      using harness = new ServerHarness(modes[mode]);
       // The classic server accepts anything as a request; the others only HTTP.
       const lines = mode === "classic" ? ["hi", "GET /", "\xff\xfe", "GET / HTTP/1.0"] : ["GET / HTTP/1.0"];
       const texts = lines.flatMap((line) => ["\n\n", "\r\n\r\n", "\n\r\n", "\r\n\n"].map((end) => line + end));
       for (const text of texts) {
         for (const pieces of [[text], [...text]]) {
-          const responses = responsesIn(exchange(stage, pieces));
+          const responses = responsesIn(exchange(harness, pieces));
           expect({ text, responses: responses.length, isComplete: responses.every(isComplete) }).toEqual({
             text,
             responses: 1,
@@ -108,15 +108,15 @@ for (const mode of modeNames) {
       }
       const unended = mode === "classic" ? ["hi\n", "hi\r\n", "\n\r", "a\r\r\n", "a\n\rb\n", "a\n \n"] : [];
       for (const text of [...unended, "GET / HTTP/1.0\n", "GET / HTTP/1.0\r\n", "\r\n"]) {
-        const client = stage.client(text);
-        stage.settle();
+        const client = harness.client(text);
+        harness.settle();
         expect({ text, received: client.recv(1000) }).toEqual({ text, received: null });
       }
     }));
 
   test(`pipelined requests, split anywhere: one response each, in order, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(modes[mode]);
+      using harness = new ServerHarness(modes[mode]);
       const { keepAlive } = modes[mode];
       const request = fc.constantFrom(
         HEAD,
@@ -139,7 +139,7 @@ for (const mode of modeNames) {
             const expected = (keepAlive ? [...requests, LAST] : [requests[0] ?? LAST]).map((request) =>
               request.startsWith("HEAD"),
             );
-            const responses = responsesIn(exchange(stage, pieces, mode === "classic"));
+            const responses = responsesIn(exchange(harness, pieces, mode === "classic"));
             expect(responses.map((response) => response.endsWith("\r\n\r\n"))).toEqual(expected);
             for (const [i, response] of responses.entries()) {
               if (expected[i] !== true) expect(isComplete(response)).toBe(true);
@@ -148,6 +148,10 @@ for (const mode of modeNames) {
         ),
         { numRuns: 100, seed: 4711 },
       );
-      expect(stage.server.stats).toMatchObject({ rejected: 0, open: 0, ...(mode === "classic" ? {} : { errors: 0 }) });
+      expect(harness.server.stats).toMatchObject({
+        rejected: 0,
+        open: 0,
+        ...(mode === "classic" ? {} : { errors: 0 }),
+      });
     }));
 }

@@ -6,7 +6,7 @@ import { formatMask } from "../../src/kernel/format-mask.ts";
 import { SHUT_WR, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -43,17 +43,17 @@ test("timeouts do not expire after a full event list, because late input may be 
         return ENOENT;
       },
     }));
-    using stage = new Stage({ headerTimeoutMs: 1000 }, sys);
-    const client = stage.client(GET.slice(0, 20));
-    stage.settle();
+    using harness = new ServerHarness({ headerTimeoutMs: 1000 }, sys);
+    const client = harness.client(GET.slice(0, 20));
+    harness.settle();
     client.send(GET.slice(20));
-    stage.clock.ms += 1000;
+    harness.clock.ms += 1000;
     isFull = true;
-    expect(stage.server.tick(0)).toBe(stale);
+    expect(harness.server.tick(0)).toBe(stale);
     expect(stale).toBeGreaterThan(1000);
     isFull = false;
-    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
-    expect(stage.server.stats).toMatchObject({ timeouts: 0, requests: 1 });
+    expect(harness.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(harness.server.stats).toMatchObject({ timeouts: 0, requests: 1 });
   }));
 
 for (const mode of modeNames) {
@@ -82,22 +82,22 @@ for (const mode of modeNames) {
             return 3;
           },
         }));
-        using stage = new Stage({ ...modes[mode], deferAccept: false }, sys);
-        const old = stage.client();
-        stage.settle();
-        const young = stage.client(); // in the backlog, while the end of the old connection is not yet read
+        using harness = new ServerHarness({ ...modes[mode], deferAccept: false }, sys);
+        const old = harness.client();
+        harness.settle();
+        const young = harness.client(); // in the backlog, while the end of the old connection is not yet read
         old.shutdown(SHUT_WR); // not close, which would free this process's own fd
         isArmed = true;
-        stage.server.tick(1000);
+        harness.server.tick(1000);
         expect({ isArmed, accepted: accepted.length, isSame: accepted[0] === accepted[1] }).toEqual({
           isArmed: false,
           accepted: 2,
           isSame: true,
         });
-        expect(stage.server.stats).toMatchObject({ open: 1, errors: 0 });
+        expect(harness.server.stats).toMatchObject({ open: 1, errors: 0 });
         young.send(GET);
-        expect(stage.receive(young, complete)).toContain("200 OK");
-        expect(stage.server.stats).toMatchObject({ accepted: 2, requests: 1, errors: 0 });
+        expect(harness.receive(young, complete)).toContain("200 OK");
+        expect(harness.server.stats).toMatchObject({ accepted: 2, requests: 1, errors: 0 });
       }));
   }
 
@@ -112,22 +112,22 @@ for (const mode of modeNames) {
           return 2 * n;
         },
       }));
-      using stage = new Stage(modes[mode], sys);
+      using harness = new ServerHarness(modes[mode], sys);
       for (let round = 0; round < 5; round++) {
-        const clients = Array.from({ length: 10 }, () => stage.client(GET));
-        stage.settle();
+        const clients = Array.from({ length: 10 }, () => harness.client(GET));
+        harness.settle();
         for (const client of clients) expect(countResponses(client)).toBe(1);
         for (const [i, client] of clients.entries()) {
           if (i % 2 === 0 && modes[mode].keepAlive) {
             client.send(GET);
-            stage.settle();
+            harness.settle();
             expect(countResponses(client)).toBe(1);
           }
           client.close();
         }
       }
-      stage.settle();
+      harness.settle();
       const requests = modes[mode].keepAlive ? 75 : 50;
-      expect(stage.server.stats).toMatchObject({ accepted: 50, requests, open: 0, errors: 0 });
+      expect(harness.server.stats).toMatchObject({ accepted: 50, requests, open: 0, errors: 0 });
     }));
 }

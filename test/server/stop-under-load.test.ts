@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { EpollServer, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { GET, SENTENCE, Stage } from "../support/server.ts";
+import { GET, SENTENCE, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -14,11 +14,11 @@ const caught = (): string | undefined => /SigCgt:.*/.exec(readFileSync("/proc/se
 for (const mode of modeNames) {
   test(`stops within a second even if clients connect in every iteration and send more requests, ${mode}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(modes[mode]);
+      using harness = new ServerHarness(modes[mode]);
       const texts = new Map<Socket, string>();
       const connect = (): void => {
         try {
-          texts.set(stage.client(GET), "");
+          texts.set(harness.client(GET), "");
         } catch {
           // refused: the listener is closed
         }
@@ -37,17 +37,17 @@ for (const mode of modeNames) {
       };
       for (let iteration = 0; iteration < 50; iteration++) {
         connect();
-        stage.server.tick(0);
+        harness.server.tick(0);
         for (const client of texts.keys()) if (!client.closed) ask(client);
       }
-      void stage.server.stop({ graceMs: 1e9 });
-      for (let iteration = 0; iteration < 500 && !stage.server.closed; iteration++) {
+      void harness.server.stop({ graceMs: 1e9 });
+      for (let iteration = 0; iteration < 500 && !harness.server.closed; iteration++) {
         connect();
-        stage.clock.ms += 10;
-        stage.server.tick(0);
+        harness.clock.ms += 10;
+        harness.server.tick(0);
         for (const client of texts.keys()) if (!client.closed) ask(client);
       }
-      expect(stage.server.closed).toBe(true);
+      expect(harness.server.closed).toBe(true);
       for (const text of texts.values()) if (text !== "") expect(text).toEndWith(SENTENCE);
     }));
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { ClosedError, EpollServer, ErrnoError } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { root, run, endPrograms } from "../support/programs.ts";
-import { complete, GET, SENTENCE, Stage } from "../support/server.ts";
+import { complete, GET, SENTENCE, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -19,80 +19,80 @@ for (const mode of modes) {
 
   test(`responds to requests that arrived before the stop ${name}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(mode);
-      const clients = Array.from({ length: 150 }, () => stage.client(GET)); // not yet accepted
-      void stage.server.stop();
+      using harness = new ServerHarness(mode);
+      const clients = Array.from({ length: 150 }, () => harness.client(GET)); // not yet accepted
+      void harness.server.stop();
       for (const client of clients) {
-        expect(stage.receive(client, complete)).toContain("\r\nConnection: close\r\n");
+        expect(harness.receive(client, complete)).toContain("\r\nConnection: close\r\n");
         client.close();
       }
-      stage.settle();
-      expect(stage.server.closed).toBe(true);
+      harness.settle();
+      expect(harness.server.closed).toBe(true);
     }));
 
   test(`waits for the rest of a request, and responds ${name}`, () =>
     leavesNoFd(() => {
-      using stage = new Stage(mode);
-      const client = stage.client(GET.slice(0, 10));
-      stage.settle();
-      void stage.server.stop();
-      stage.settle();
-      expect(stage.server.closed).toBe(false);
+      using harness = new ServerHarness(mode);
+      const client = harness.client(GET.slice(0, 10));
+      harness.settle();
+      void harness.server.stop();
+      harness.settle();
+      expect(harness.server.closed).toBe(false);
       client.send(GET.slice(10));
-      expect(stage.receive(client, complete)).toContain("\r\nConnection: close\r\n");
+      expect(harness.receive(client, complete)).toContain("\r\nConnection: close\r\n");
       client.close();
-      stage.settle();
-      expect(stage.server.closed).toBe(true);
+      harness.settle();
+      expect(harness.server.closed).toBe(true);
     }));
 }
 
 test("closes an idle connection immediately", () =>
   leavesNoFd(() => {
-    using stage = new Stage();
-    const client = stage.client(GET);
-    stage.receive(client, complete);
-    void stage.server.stop();
-    stage.settle();
-    expect(stage.server.closed).toBe(true);
-    expect(stage.fate(client)).toBe("end");
+    using harness = new ServerHarness();
+    const client = harness.client(GET);
+    harness.receive(client, complete);
+    void harness.server.stop();
+    harness.settle();
+    expect(harness.server.closed).toBe(true);
+    expect(harness.fate(client)).toBe("end");
   }));
 
 test("refuses new connections", () =>
   leavesNoFd(() => {
-    using stage = new Stage();
-    stage.client(GET.slice(0, 10));
-    stage.settle();
-    void stage.server.stop();
-    stage.settle();
-    expect(stage.server.closed).toBe(false);
-    const client = stage.client();
+    using harness = new ServerHarness();
+    harness.client(GET.slice(0, 10));
+    harness.settle();
+    void harness.server.stop();
+    harness.settle();
+    expect(harness.server.closed).toBe(false);
+    const client = harness.client();
     expect(() => client.send(GET)).toThrow(ErrnoError);
   }));
 
 test("waits for unfinished requests for graceMs, then resets them", () =>
   leavesNoFd(() => {
-    using stage = new Stage({ headerTimeoutMs: Infinity });
-    const client = stage.client(GET.slice(0, 10));
-    stage.settle();
-    void stage.server.stop({ graceMs: 500 });
-    stage.clock.ms += 499;
-    stage.settle();
-    expect(stage.server.closed).toBe(false);
-    stage.clock.ms += 1;
-    stage.server.tick(0);
-    expect(stage.server.closed).toBe(true);
-    expect(stage.fate(client)).toBe("reset");
+    using harness = new ServerHarness({ headerTimeoutMs: Infinity });
+    const client = harness.client(GET.slice(0, 10));
+    harness.settle();
+    void harness.server.stop({ graceMs: 500 });
+    harness.clock.ms += 499;
+    harness.settle();
+    expect(harness.server.closed).toBe(false);
+    harness.clock.ms += 1;
+    harness.server.tick(0);
+    expect(harness.server.closed).toBe(true);
+    expect(harness.fate(client)).toBe("reset");
   }));
 
 test("a second stop can only shorten the grace period", () =>
   leavesNoFd(() => {
-    using stage = new Stage({ headerTimeoutMs: Infinity });
-    stage.client(GET.slice(0, 10));
-    stage.settle();
-    const first = stage.server.stop({ graceMs: 500 });
-    expect(stage.server.stop({ graceMs: 0 })).toBe(first);
-    stage.settle();
-    expect(stage.server.closed).toBe(true);
+    using harness = new ServerHarness({ headerTimeoutMs: Infinity });
+    harness.client(GET.slice(0, 10));
+    harness.settle();
+    const first = harness.server.stop({ graceMs: 500 });
+    expect(harness.server.stop({ graceMs: 0 })).toBe(first);
+    harness.settle();
+    expect(harness.server.closed).toBe(true);
   }));
 
 test("completes without run or tick", () =>
@@ -148,7 +148,7 @@ test("run and tick throw inside an iteration", () =>
   leavesNoFd(() => {
     const errors: string[] = [];
     const onRequest = (): void => {
-      for (const again of [() => stage.server.tick(0), () => stage.server.run()]) {
+      for (const again of [() => harness.server.tick(0), () => harness.server.run()]) {
         try {
           again();
         } catch (error) {
@@ -156,9 +156,9 @@ test("run and tick throw inside an iteration", () =>
         }
       }
     };
-    const stage = new Stage({ onRequest });
-    using _ = stage;
-    stage.receive(stage.client(GET), complete);
+    const harness = new ServerHarness({ onRequest });
+    using _ = harness;
+    harness.receive(harness.client(GET), complete);
     expect(errors).toEqual([
       "Error: EpollServer.tick: the server is already running",
       "Error: EpollServer.run: the server is already running",

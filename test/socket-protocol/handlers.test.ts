@@ -12,26 +12,26 @@ import {
   TCP_NODELAY,
 } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { Stage } from "../support/server.ts";
+import { ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
 const reset = new Uint8Array(Int32Array.of(1, 0).buffer);
 const modes = [{ eager: true }, { eager: false }];
 
-function stageOf(socket: SocketHandlers, options = {}): Stage {
-  return new Stage({ ...options, socket });
+function harnessOf(socket: SocketHandlers, options = {}): ServerHarness {
+  return new ServerHarness({ ...options, socket });
 }
 
 /** Receives `count` bytes, with iterations of the server in between. */
-function take(stage: Stage, client: Socket, count: number): string {
+function take(harness: ServerHarness, client: Socket, count: number): string {
   let text = "";
   for (let iterations = 0; text.length < count; iterations++) {
     if (iterations > 100_000) throw new Error(`only ${text.length} bytes of ${count}`);
     const bytes = client.recv(1_000_000);
     if (bytes?.length === 0) throw new Error(`closed after ${text.length} bytes of ${count}`);
     text += Buffer.from(bytes ?? []).toString("latin1");
-    stage.server.tick(0);
+    harness.server.tick(0);
   }
   return text;
 }
@@ -42,7 +42,7 @@ for (const mode of modes) {
   test(`calls open, data, end and close in order, and sends a greeting from open immediately; eager: ${eager}`, () =>
     leavesNoFd(() => {
       const calls: string[] = [];
-      using stage = stageOf(
+      using harness = harnessOf(
         {
           open(socket) {
             calls.push("open");
@@ -54,24 +54,24 @@ for (const mode of modes) {
         },
         mode,
       );
-      const client = stage.client();
-      expect(take(stage, client, 6)).toBe("hello\n");
+      const client = harness.client();
+      expect(take(harness, client, 6)).toBe("hello\n");
       client.send("abc");
-      expect(take(stage, client, 3)).toBe("abc");
+      expect(take(harness, client, 3)).toBe("abc");
       client.shutdown(SHUT_WR);
-      expect(take(stage, client, 3)).toBe("bye");
-      for (let i = 0; stage.server.stats.open > 0 && i < 100; i++) stage.server.tick(1);
+      expect(take(harness, client, 3)).toBe("bye");
+      for (let i = 0; harness.server.stats.open > 0 && i < 100; i++) harness.server.tick(1);
       expect(calls).toEqual(["open", "data abc", "3", "end", "close 3 12"]);
     }));
 
   test(`without an end handler, sends what was written and ends the connection; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      using stage = stageOf({ data: (socket, bytes) => void socket.write(bytes) }, mode);
-      const client = stage.client("abc");
+      using harness = harnessOf({ data: (socket, bytes) => void socket.write(bytes) }, mode);
+      const client = harness.client("abc");
       client.shutdown(SHUT_WR);
-      expect(take(stage, client, 3)).toBe("abc");
-      for (let i = 0; stage.server.stats.open > 0 && i < 100; i++) stage.server.tick(1);
-      expect(stage.fate(client)).toBe("end");
+      expect(take(harness, client, 3)).toBe("abc");
+      for (let i = 0; harness.server.stats.open > 0 && i < 100; i++) harness.server.tick(1);
+      expect(harness.fate(client)).toBe("end");
     }));
 
   test(`write returns how much it took, and drain is called when everything is sent; eager: ${eager}`, () =>
@@ -85,14 +85,14 @@ for (const mode of modes) {
         written += socket.write(all.subarray(written));
         most = Math.max(most, socket.pending);
       };
-      using stage = stageOf(
+      using harness = harnessOf(
         { data: write, drain: (socket) => void (drained++, expect(socket.pending).toBe(0), write(socket)) },
         mode,
       );
-      const client = stage.client("go");
-      for (let i = 0; i < 50; i++) stage.server.tick(0);
+      const client = harness.client("go");
+      for (let i = 0; i < 50; i++) harness.server.tick(0);
       expect(written).toBeLessThan(total); // the client has read nothing
-      expect(take(stage, client, total)).toBe(all.toString("latin1"));
+      expect(take(harness, client, total)).toBe(all.toString("latin1"));
       expect(most).toBeLessThanOrEqual(262_144);
       expect(drained).toBeGreaterThan(1);
       expect(written).toBe(total);
@@ -101,7 +101,7 @@ for (const mode of modes) {
   test(`receives input while output waits for room; eager: ${eager}`, () =>
     leavesNoFd(() => {
       const calls: string[] = [];
-      using stage = stageOf(
+      using harness = harnessOf(
         {
           data(socket, bytes) {
             calls.push(Buffer.from(bytes).toString());
@@ -110,11 +110,11 @@ for (const mode of modes) {
         },
         mode,
       );
-      const client = stage.client("much");
-      for (let i = 0; i < 50; i++) stage.server.tick(0);
-      expect(stage.server.stats.bytesOut).toBeGreaterThan(0);
+      const client = harness.client("much");
+      for (let i = 0; i < 50; i++) harness.server.tick(0);
+      expect(harness.server.stats.bytesOut).toBeGreaterThan(0);
       client.send("stop");
-      for (let i = 0; i < 50; i++) stage.server.tick(0);
+      for (let i = 0; i < 50; i++) harness.server.tick(0);
       expect(calls).toEqual(["much", "stop"]);
     }));
 
@@ -122,43 +122,43 @@ for (const mode of modes) {
     leavesNoFd(() => {
       let socket: ServerSocket | undefined;
       let received = 0;
-      using stage = stageOf(
+      using harness = harnessOf(
         { open: (one) => void (socket = one).pause(), data: (_, bytes) => void (received += bytes.length) },
         mode,
       );
-      const client = stage.client();
+      const client = harness.client();
       const piece = Buffer.alloc(1_000_000);
       let sent = 0;
       for (let n, quiet = 0; quiet < 10; quiet = n > 0 ? 0 : quiet + 1) {
         n = Math.max(0, client.send(piece));
         sent += n;
-        stage.server.tick(0);
+        harness.server.tick(0);
       }
       expect([received, socket?.isPaused]).toEqual([0, true]);
       socket?.resume();
-      for (let i = 0; received < sent && i < 100_000; i++) stage.server.tick(0);
+      for (let i = 0; received < sent && i < 100_000; i++) harness.server.tick(0);
       expect(received).toBe(sent);
     }));
 
   test(`calls close once when the peer resets, and write then returns -1; eager: ${eager}`, () =>
     leavesNoFd(() => {
       const calls: unknown[] = [];
-      using stage = stageOf(
+      using harness = harnessOf(
         { data() {}, close: (socket) => void calls.push(socket.closed, socket.fd, socket.write("x"), socket.end()) },
         mode,
       );
-      const client = stage.client("x");
-      stage.settle();
+      const client = harness.client("x");
+      harness.settle();
       client.setsockopt(SOL_SOCKET, SO_LINGER, reset);
       client.close();
-      stage.settle();
+      harness.settle();
       expect(calls).toEqual([true, -1, -1, 0]);
-      expect(stage.server.stats).toMatchObject({ open: 0, errors: 1 });
+      expect(harness.server.stats).toMatchObject({ open: 0, errors: 1 });
     }));
 
   test(`terminate resets the connection, and end in data sends what was written; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      using stage = stageOf(
+      using harness = harnessOf(
         {
           data(socket, bytes) {
             if (String(bytes) === "end") socket.end("last words");
@@ -167,11 +167,11 @@ for (const mode of modes) {
         },
         mode,
       );
-      const ended = stage.client("end");
-      expect(take(stage, ended, 10)).toBe("last words");
-      const terminated = stage.client("terminate");
-      stage.settle();
-      expect(stage.fate(terminated)).toBe("reset");
+      const ended = harness.client("end");
+      expect(take(harness, ended, 10)).toBe("last words");
+      const terminated = harness.client("terminate");
+      harness.settle();
+      expect(harness.fate(terminated)).toBe("reset");
     }));
 }
 
@@ -180,7 +180,7 @@ for (const { eager } of modes) {
     leavesNoFd(() => {
       const sockets: ServerSocket[] = [];
       let received = 0;
-      using stage = stageOf(
+      using harness = harnessOf(
         {
           open: (socket) => void sockets.push(socket),
           data(socket) {
@@ -190,52 +190,52 @@ for (const { eager } of modes) {
         },
         { eager },
       );
-      const clients = [stage.client(), stage.client()];
-      stage.settle();
+      const clients = [harness.client(), harness.client()];
+      harness.settle();
       for (const client of clients) client.send("x");
-      while (stage.server.tick(0) > 0); // both are readable in the first of these iterations
+      while (harness.server.tick(0) > 0); // both are readable in the first of these iterations
       expect(received).toBe(1);
       for (const socket of sockets) socket.resume();
-      stage.settle();
+      harness.settle();
       expect(received).toBe(2);
     }));
 
   test(`resets a client that keeps sending but reads nothing after writeTimeoutMs; eager: ${eager}`, () =>
     leavesNoFd(() => {
-      using stage = stageOf(
+      using harness = harnessOf(
         { data: (socket) => void socket.write(Buffer.alloc(100_000)) },
         { eager, writeTimeoutMs: 1000 },
       );
-      const client = stage.client("x");
+      const client = harness.client("x");
       const blocked = (): boolean => {
-        const { bytesOut } = stage.server.stats;
-        if (stage.server.stats.open > 0) client.send("x");
-        for (let i = 0; i < 10; i++) stage.server.tick(0);
-        return stage.server.stats.bytesOut === bytesOut;
+        const { bytesOut } = harness.server.stats;
+        if (harness.server.stats.open > 0) client.send("x");
+        for (let i = 0; i < 10; i++) harness.server.tick(0);
+        return harness.server.stats.bytesOut === bytesOut;
       };
       for (let quiet = 0; quiet < 10;) quiet = blocked() ? quiet + 1 : 0; // the send queue is full
-      for (let i = 0; i < 1000 && stage.server.stats.open > 0; i++) {
-        stage.clock.ms += 300;
+      for (let i = 0; i < 1000 && harness.server.stats.open > 0; i++) {
+        harness.clock.ms += 300;
         blocked();
       }
-      expect(stage.server.stats).toMatchObject({ open: 0, timeouts: 1 });
-      expect(stage.fate(client)).toBe("reset");
+      expect(harness.server.stats).toMatchObject({ open: 0, timeouts: 1 });
+      expect(harness.fate(client)).toBe("reset");
     }));
 
   test(`discards a limited amount of input after end(); eager: ${eager}`, () =>
     leavesNoFd(() => {
-      using stage = stageOf({ data: (socket) => void socket.end("bye") }, { eager });
-      const client = stage.client("x");
-      expect(take(stage, client, 3)).toBe("bye");
+      using harness = harnessOf({ data: (socket) => void socket.end("bye") }, { eager });
+      const client = harness.client("x");
+      expect(take(harness, client, 3)).toBe("bye");
       const piece = Buffer.alloc(1_000_000);
       let sent = 1;
-      while (stage.server.stats.open > 0 && sent < 100_000_000) {
+      while (harness.server.stats.open > 0 && sent < 100_000_000) {
         sent += Math.max(0, client.send(piece));
-        stage.server.tick(0);
+        harness.server.tick(0);
       }
-      expect(stage.server.stats.open).toBe(0);
-      expect(stage.server.stats.bytesIn).toBeGreaterThan(16_777_216);
-      expect(stage.server.stats.bytesIn).toBeLessThan(16_777_216 + 200_000);
+      expect(harness.server.stats.open).toBe(0);
+      expect(harness.server.stats.bytesIn).toBeGreaterThan(16_777_216);
+      expect(harness.server.stats.bytesIn).toBeLessThan(16_777_216 + 200_000);
     }));
 }
 
@@ -246,47 +246,50 @@ test("an error in a handler goes to the error handler; without one, the connecti
       throw new Error("from the application");
     };
     {
-      using stage = stageOf({ data, error: (socket, error) => void calls.push(String(error), String(socket.closed)) });
-      stage.client("x");
-      stage.settle();
+      using harness = harnessOf({
+        data,
+        error: (socket, error) => void calls.push(String(error), String(socket.closed)),
+      });
+      harness.client("x");
+      harness.settle();
       expect(calls).toEqual(["Error: from the application", "false"]);
     }
-    using stage = stageOf({ data });
-    const client = stage.client("x");
-    expect(() => stage.settle()).toThrow("from the application");
-    expect(stage.fate(client)).toBe("reset");
-    expect(stage.server.stats.open).toBe(0);
+    using harness = harnessOf({ data });
+    const client = harness.client("x");
+    expect(() => harness.settle()).toThrow("from the application");
+    expect(harness.fate(client)).toBe("reset");
+    expect(harness.server.stats.open).toBe(0);
   }));
 
 test("closes all connections even if close handlers throw", () =>
   leavesNoFd(async () => {
     let closed = 0;
-    using stage = stageOf({
+    using harness = harnessOf({
       data() {},
       close() {
         closed++;
         throw new Error("from the application");
       },
     });
-    const clients = [stage.client("x"), stage.client("x"), stage.client("x")];
-    stage.settle();
-    const stopped = stage.server.stop({ graceMs: 0 }).catch(() => {});
-    for (let i = 0; !stage.server.closed && i < 10; i++) {
+    const clients = [harness.client("x"), harness.client("x"), harness.client("x")];
+    harness.settle();
+    const stopped = harness.server.stop({ graceMs: 0 }).catch(() => {});
+    for (let i = 0; !harness.server.closed && i < 10; i++) {
       try {
-        stage.server.tick(0);
+        harness.server.tick(0);
       } catch (error) {
         expect(String(error)).toContain("from the application");
       }
     }
     await stopped;
-    expect([closed, stage.server.closed]).toEqual([3, true]);
-    for (const client of clients) expect(stage.fate(client)).not.toBe("open");
+    expect([closed, harness.server.closed]).toEqual([3, true]);
+    for (const client of clients) expect(harness.fate(client)).not.toBe("open");
   }));
 
 test("a socket has fd, peer, options, byte counts, and data of the application", () =>
   leavesNoFd(() => {
     let socket: ServerSocket<{ name: string }> | undefined;
-    using stage = new Stage({
+    using harness = new ServerHarness({
       socket: {
         open(one: ServerSocket<{ name: string }>) {
           socket = one;
@@ -295,8 +298,8 @@ test("a socket has fd, peer, options, byte counts, and data of the application",
         data() {},
       },
     });
-    const client = stage.client("abc");
-    stage.settle();
+    const client = harness.client("abc");
+    harness.settle();
     expect(socket?.fd).toBeGreaterThan(2);
     expect(socket?.peer).toEqual(client.getsockname() as never);
     expect(socket?.data?.name).toBe("a");
@@ -304,28 +307,28 @@ test("a socket has fd, peer, options, byte counts, and data of the application",
     socket?.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
     expect(socket?.getsockopt(IPPROTO_TCP, TCP_NODELAY)).toBe(1);
     client.close();
-    stage.settle();
+    harness.settle();
     expect(() => socket?.getsockopt(IPPROTO_TCP, TCP_NODELAY)).toThrow("EBADF");
   }));
 
 test("closes a connection that is silent for idleTimeoutMs; bytes in either direction restart it", () =>
   leavesNoFd(() => {
     let socket: ServerSocket | undefined;
-    using stage = stageOf({ open: (one) => void (socket ??= one), data() {} }, { idleTimeoutMs: 1000 });
-    const active = stage.client();
-    const silent = stage.client();
-    stage.settle();
+    using harness = harnessOf({ open: (one) => void (socket ??= one), data() {} }, { idleTimeoutMs: 1000 });
+    const active = harness.client();
+    const silent = harness.client();
+    harness.settle();
     for (let i = 0; i < 4; i++) {
-      stage.clock.ms += 600;
+      harness.clock.ms += 600;
       if (i % 2 === 0) socket?.write("x");
       else active.send("x");
-      stage.settle();
+      harness.settle();
     }
-    expect(stage.fate(silent)).toBe("end");
-    expect(stage.fate(active)).toBe("open");
-    stage.clock.ms += 1000;
-    stage.settle();
-    expect(stage.server.stats).toMatchObject({ open: 0, timeouts: 2 });
+    expect(harness.fate(silent)).toBe("end");
+    expect(harness.fate(active)).toBe("open");
+    harness.clock.ms += 1000;
+    harness.settle();
+    expect(harness.server.stats).toMatchObject({ open: 0, timeouts: 2 });
   }));
 
 test("rejects handlers that are not functions or not known, by name", () => {
@@ -335,9 +338,11 @@ test("rejects handlers that are not functions or not known, by name", () => {
     [{ data: 1 }, "socket.data must be a function; received 1"],
     [{ data() {}, message() {} }, 'unknown handler of socket: "message"'],
   ];
-  for (const [socket, message] of wrong) expect(() => stageOf(socket as SocketHandlers)).toThrow(message);
+  for (const [socket, message] of wrong) expect(() => harnessOf(socket as SocketHandlers)).toThrow(message);
   const both = { socket: { data() {} }, fetch: () => new Response() };
-  expect(() => new Stage(both)).toThrow('options "fetch" and "socket" cannot be used together: choose one of them');
+  expect(() => new ServerHarness(both)).toThrow(
+    'options "fetch" and "socket" cannot be used together: choose one of them',
+  );
 });
 
 test("open can end, terminate or pause the connection", () =>
@@ -350,11 +355,11 @@ test("open can end, terminate or pause the connection", () =>
     for (const mode of modes) {
       for (const [i, open] of first.entries()) {
         let received = 0;
-        using stage = stageOf({ open: (socket) => void open(socket), data: () => void received++ }, mode);
-        const client = stage.client("x");
-        if (i === 0) expect(take(stage, client, 2)).toBe("no");
-        stage.settle();
-        expect([received, stage.fate(client)]).toEqual([0, ["end", "reset", "open"][i] as "end"]);
+        using harness = harnessOf({ open: (socket) => void open(socket), data: () => void received++ }, mode);
+        const client = harness.client("x");
+        if (i === 0) expect(take(harness, client, 2)).toBe("no");
+        harness.settle();
+        expect([received, harness.fate(client)]).toEqual([0, ["end", "reset", "open"][i] as "end"]);
       }
     }
   }));

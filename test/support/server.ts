@@ -17,7 +17,7 @@ export function sysWith(replace: (host: Syscalls) => Partial<Syscalls>): Syscall
 }
 
 /** A server on 127.0.0.1 that runs by `tick`, and its clients. Disposing of it closes all of them. */
-export class Stage implements Disposable {
+export class ServerHarness implements Disposable {
   readonly server: EpollServer;
   readonly clock: StillClock = new StillClock();
   readonly #clients: Socket[] = [];

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatEvent, parseTrace, readTrace, TRACE_VERSION, type TraceEvent } from "../../src/index.ts";
-import { complete, GET, Stage } from "../support/server.ts";
+import { complete, GET, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -13,8 +13,8 @@ const versionOne = join(import.meta.dir, "fixtures/version-1.jsonl");
 
 function trace(): TraceEvent[] {
   const events: TraceEvent[] = [];
-  using stage = new Stage({ trace: { listener: (event) => events.push(event), bytes: true, lines: true } });
-  stage.receive(stage.client(GET), complete);
+  using harness = new ServerHarness({ trace: { listener: (event) => events.push(event), bytes: true, lines: true } });
+  harness.receive(harness.client(GET), complete);
   return events;
 }
 

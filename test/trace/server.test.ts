@@ -13,7 +13,7 @@ import {
 } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { scaled } from "../support/scale.ts";
-import { complete, GET, Stage, sysWith } from "../support/server.ts";
+import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -25,12 +25,15 @@ function traced(
 ): TraceEvent[] {
   const events: TraceEvent[] = [];
   {
-    using stage = new Stage({ ...options, trace: { listener: (event) => events.push(event), ...traceOptions } });
+    using harness = new ServerHarness({
+      ...options,
+      trace: { listener: (event) => events.push(event), ...traceOptions },
+    });
     for (const request of requests) {
-      const client = stage.client(request);
-      stage.receive(client, complete);
+      const client = harness.client(request);
+      harness.receive(client, complete);
       client.close();
-      stage.settle();
+      harness.settle();
     }
   }
   return events;
@@ -118,16 +121,16 @@ test("reports the old and the new mask of a registration", () => {
 
 test("reports a failed call with its errno, and formats it by name", () => {
   const events: TraceEvent[] = [];
-  using stage = new Stage(
+  using harness = new ServerHarness(
     { trace: (event) => events.push(event), writeTimeoutMs: 1000 },
     sysWith(({ send }) => ({ send: (...args) => (events.length < 14 ? -104 : send(...args)) })),
   );
-  const client = stage.client(GET);
-  stage.settle();
+  const client = harness.client(GET);
+  harness.settle();
   const failed = events.find((event) => event.type === "send");
   expect(failed).toMatchObject({ result: -104 });
   expect(formatEvent(failed as TraceEvent)?.trim()).toMatch(/^send\(\d+\) = -1 ECONNRESET$/);
-  expect(stage.server.stats.errors).toBe(1);
+  expect(harness.server.stats.errors).toBe(1);
   client.close();
 });
 
@@ -144,9 +147,9 @@ test("includes the data only with the option bytes, but always the start line", 
 
 test("escapes control characters in data, so that a client cannot write to the terminal", () => {
   const events: TraceEvent[] = [];
-  using stage = new Stage({ trace: { listener: (event) => events.push(event), bytes: true } });
-  const client = stage.client("G\x1b[2J \x9b31m /\xff HTTP/1.1\r\n\r\n");
-  stage.settle();
+  using harness = new ServerHarness({ trace: { listener: (event) => events.push(event), bytes: true } });
+  const client = harness.client("G\x1b[2J \x9b31m /\xff HTTP/1.1\r\n\r\n");
+  harness.settle();
   client.close();
   const lines = events.flatMap((event) => formatEvent(event) ?? []);
   expect(lines.some((line) => line.includes("\\u001b[2J \\u00c2\\u009b31m /\\u00c3\\u00bf"))).toBe(true);
@@ -176,11 +179,11 @@ test("rethrows an error of the listener after the iteration, without losing a co
     const trace = (event: TraceEvent): void => {
       if (event.type === "accept") throw new Error("enough");
     };
-    using stage = new Stage({ trace });
-    const client = stage.client(GET);
-    expect(() => stage.settle()).toThrow("enough");
-    expect(stage.receive(client, complete)).toStartWith("HTTP/1.1 200");
-    expect(stage.server.stats).toMatchObject({ accepted: 1, requests: 1, open: 1 });
+    using harness = new ServerHarness({ trace });
+    const client = harness.client(GET);
+    expect(() => harness.settle()).toThrow("enough");
+    expect(harness.receive(client, complete)).toStartWith("HTTP/1.1 200");
+    expect(harness.server.stats).toMatchObject({ accepted: 1, requests: 1, open: 1 });
   }));
 
 test("rejects a trace option without a function, and a slowMs that is not above 0", () => {
@@ -209,15 +212,15 @@ test("accounts for every event of a long run", () => {
     if (event.type === "recv" && event.result > 0) inBytes += event.result;
     if (event.type === "send" && event.result > 0) outBytes += event.result;
   };
-  const stage = new Stage({ trace: listener });
-  const clients = Array.from({ length: 20 }, () => stage.client());
+  const harness = new ServerHarness({ trace: listener });
+  const clients = Array.from({ length: 20 }, () => harness.client());
   const response = /Hello from Epoll server!$/;
   for (let i = 0; i < count / clients.length; i++) {
     for (const client of clients) client.send(GET);
-    for (const client of clients) stage.receive(client, response);
+    for (const client of clients) harness.receive(client, response);
   }
-  const { stats } = stage.server;
-  stage[Symbol.dispose]();
+  const { stats } = harness.server;
+  harness[Symbol.dispose]();
   expect(stats.requests).toBe(count);
   expect(seq).toBe(expectedSeq);
   expect([inBytes, outBytes]).toEqual([stats.bytesIn, stats.bytesOut]);

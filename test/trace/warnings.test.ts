@@ -18,7 +18,7 @@ import {
 import { addressBuffer } from "../../src/kernel/address.ts";
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { Tracer } from "../../src/trace/tracer.ts";
-import { complete, GET, Stage } from "../support/server.ts";
+import { complete, GET, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -141,7 +141,7 @@ test("fd-leak: warns when an accepted connection is unregistered but not closed"
 test("slow-handler: warns when one fd delays all others", () => {
   const slow = (ms: number): (WarningCode | undefined)[] => {
     const events: TraceEvent[] = [];
-    using stage = new Stage({
+    using harness = new ServerHarness({
       fetch: () => {
         const until = performance.now() + ms;
         while (performance.now() < until);
@@ -149,8 +149,8 @@ test("slow-handler: warns when one fd delays all others", () => {
       },
       trace: { listener: (event) => events.push(event), slowMs: 200 },
     });
-    stage.receive(stage.client(GET), complete);
-    stage.settle();
+    harness.receive(harness.client(GET), complete);
+    harness.settle();
     return events.flatMap((event) => (event.type === "warning" ? [event.code] : []));
   };
   expect(slow(250)).toEqual(["slow-handler"]);
@@ -211,19 +211,19 @@ test("does not warn about EpollServer itself: keep-alive, classic, a slow reader
   for (const options of [{}, { keepAlive: false, eager: false }]) {
     const events: TraceEvent[] = [];
     {
-      using stage = new Stage({
+      using harness = new ServerHarness({
         ...options,
         response: "x".repeat(3_000_000),
         trace: { listener: (event) => events.push(event), slowMs: 60_000 },
       });
-      const slow = stage.client(GET);
+      const slow = harness.client(GET);
       for (let i = 0; i < 300; i++) {
-        stage.server.tick(1);
+        harness.server.tick(1);
         slow.recv(1000);
       }
-      stage.client(GET).close();
-      for (let i = 0; i < 20; i++) stage.receive(stage.client("GET / HTTP/1.0\r\n\r\n"), /x{100000}/);
-      stage.settle();
+      harness.client(GET).close();
+      for (let i = 0; i < 20; i++) harness.receive(harness.client("GET / HTTP/1.0\r\n\r\n"), /x{100000}/);
+      harness.settle();
     }
     expect(events.filter(({ type }) => type === "warning")).toEqual([]);
   }

@@ -28,7 +28,7 @@ export class ConformanceClient implements Disposable {
     this.#isAsync = kind !== "static";
     this.#allowsContinue = allowsContinue;
     this.#maxQuietIterations = maxQuietIterations;
-    this.#socket = served.stage.client();
+    this.#socket = served.harness.client();
     this.#socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
   }
 
@@ -87,7 +87,7 @@ export class ConformanceClient implements Disposable {
   /** Closes the connection, and waits until the server has, too. */
   async close(): Promise<void> {
     this.#socket.close();
-    const { server } = this.#served.stage;
+    const { server } = this.#served.harness;
     await this.#until(() => server.stats.open === 0, "the close of the connection on the server");
   }
 
@@ -97,7 +97,7 @@ export class ConformanceClient implements Disposable {
 
   /** Runs one iteration of the server and receives; returns whether anything happened. */
   async #iteration(timeoutMs: number): Promise<boolean> {
-    const { server } = this.#served.stage;
+    const { server } = this.#served.harness;
     let events = server.tick(timeoutMs);
     if (this.#isAsync) {
       await new Promise(setImmediate);

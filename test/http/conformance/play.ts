@@ -20,7 +20,7 @@ export async function play(
 ): Promise<void> {
   const one: Case = { ...given, ...given.on?.[kind] };
   const served = serve(kind, { ...options, ...one.options });
-  using _ = served.stage;
+  using _ = served.harness;
   // A connection that has to close must not handle another request, whether it arrives with the last bytes or after them.
   const isProbed = one.after === "closes" && one.ends !== true;
   let first: string | undefined;
@@ -63,7 +63,7 @@ async function playOnce(
   appended: string,
   maxQuietIterations?: number,
 ): Promise<string> {
-  const { seen, stage } = served;
+  const { seen, harness } = served;
   seen.length = 0;
   using client = new ConformanceClient(served, kind, one.allowsContinue === true, maxQuietIterations);
   const responses: ParsedResponse[] = [];
@@ -85,7 +85,7 @@ async function playOnce(
     await client.expectQuiet();
   }
 
-  const date = new Date(stage.clock.wall()).toUTCString();
+  const date = new Date(harness.clock.wall()).toUTCString();
   for (const [i, actual] of responses.entries()) {
     const isLast = i === responses.length - 1;
     const says = !isLast || one.after === "stays" ? "stays" : one.ends === true ? "either" : "closes";

@@ -1,6 +1,6 @@
 // The servers under test: a static response, a handler that echoes the request, and one that ignores bodies.
 
-import { Stage } from "../../support/server.ts";
+import { ServerHarness } from "../../support/server.ts";
 import type { EpollServerOptions } from "../../../src/index.ts";
 import type { Kind } from "./case.ts";
 
@@ -16,19 +16,19 @@ export interface Echo {
 
 /** A running server, and the targets of the requests that its handler was called with. */
 export interface Served {
-  stage: Stage;
+  harness: ServerHarness;
   seen: string[];
 }
 
 export function serve(kind: Kind, options: EpollServerOptions = {}): Served {
   const seen: string[] = [];
-  if (kind === "static") return { stage: new Stage(options), seen };
+  if (kind === "static") return { harness: new ServerHarness(options), seen };
   const fetch = (request: Request): Response | Promise<Response> => {
     const target = targetOf(request.url);
     seen.push(target);
     return kind === "echo" ? echo(request, target) : (respondTo(request, target) ?? new Response("ignore"));
   };
-  return { stage: new Stage({ fetch, ...options }), seen };
+  return { harness: new ServerHarness({ fetch, ...options }), seen };
 }
 
 async function echo(request: Request, target: string): Promise<Response> {

@@ -1,7 +1,7 @@
 // A test server with asynchronous handlers: Bun's event loop runs between its iterations.
 
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
-import { Stage } from "./server.ts";
+import { ServerHarness } from "./server.ts";
 
 /** A response that a client has received. */
 export interface ReceivedResponse {
@@ -11,7 +11,7 @@ export interface ReceivedResponse {
   body: string;
 }
 
-export class FetchStage extends Stage {
+export class FetchHarness extends ServerHarness {
   /** @param fetch undefined for a static response */
   constructor(fetch: FetchHandler | undefined, options: EpollServerOptions = {}) {
     super({ ...options, fetch });
