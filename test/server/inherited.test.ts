@@ -4,7 +4,16 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AF_INET6, AF_UNIX, EpollServer, type InternetAddress, SOCK_DGRAM, Socket } from "../../src/index.ts";
+import {
+  AF_INET6,
+  AF_UNIX,
+  EpollServer,
+  type InternetAddress,
+  IPPROTO_TCP,
+  SOCK_DGRAM,
+  Socket,
+  TCP_DEFER_ACCEPT,
+} from "../../src/index.ts";
 import { ask } from "../support/client.ts";
 import { leavesNoFd, openFds } from "../support/fds.ts";
 import { cli, endPrograms, start } from "../support/programs.ts";
@@ -87,6 +96,8 @@ test("rejects an fd that is not a listening socket, and leaves it open", () =>
 
 test("a listener is passed from one process to the next without refusing a client", async () => {
   const listener = listening();
+  // Otherwise the first process may accept a connection, and stop before its request arrives.
+  listener.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
   const address = listener.getsockname() as InternetAddress;
   const first = Bun.spawn([process.execPath, cli, "--fd", "3"], {
     stdio: ["ignore", "pipe", "inherit", listener.fileno()],
