@@ -17,6 +17,7 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["--prot", "8800", "--no-foo", "-x"], /unknown flags --prot \(did you mean --port\?\), --no-foo, -x\n/],
   [["-p", "8800"], /unknown flag -p \(did you mean --port\?\)/],
   [["lessons"], /unknown command "lessons"; did you mean "lesson"\?/],
+  [["lessn", "hello"], /unknown command "lessn"; did you mean "lesson"\?/],
   [["wyh"], /unknown command "wyh"; did you mean "why"\?/],
   [["version"], /unknown command "version"; did you mean "--version"\?/],
   [["help"], /unknown command "help"; did you mean "--help"\?/],

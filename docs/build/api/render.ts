@@ -256,9 +256,10 @@ class PageRenderer {
   #interfaceMember(member: TypeElementTypes, entry: Entry): string {
     const doc = docCommentOf(member);
     if (Node.isPropertySignature(member)) {
-      const type = oneLine(member.getTypeNode()?.getText() ?? "unknown").replace(/ \| undefined$/, "");
-      const name = `${member.getName()}${member.hasQuestionToken() ? "?" : ""}`;
-      return this.#item(name, type.startsWith("((") ? type.replace(/^\((.*)\)$/, "$1") : type, doc, entry);
+      const isOptional = member.hasQuestionToken();
+      const type = oneLine(member.getTypeNode()?.getText() ?? "unknown");
+      const shown = isOptional ? type.replace(/ \| undefined$/, "").replace(/^\((\(.*)\)$/, "$1") : type; // `?` says it
+      return this.#item(`${member.getName()}${isOptional ? "?" : ""}`, shown, doc, entry);
     }
     if (Node.isMethodSignature(member)) {
       const name = `${member.getName()}${member.hasQuestionToken() ? "?" : ""}`;

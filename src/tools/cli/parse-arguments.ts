@@ -1,6 +1,6 @@
 // Parses the command line: one function for each command.
 
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { EpollServerOptions } from "../../index.ts";
@@ -84,6 +84,7 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   if (given.help) return { kind: "help", command: "serve" };
   if (given.version) return { kind: "version" };
   const [app] = positionals;
+  if (app !== undefined && !isWorker && !existsSync(app)) rejectMisspelledCommand(app);
   rejectSurplus(positionals, isSubcommand(app) ? 0 : 1);
   if (app !== undefined && !isWorker) {
     rejectDetachedValue(given, app);
@@ -160,18 +161,22 @@ function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): 
   if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
 }
 
-/** @throws {UsageError} if the word looks like a misspelled command */
+/** @throws {Error} if the app is not a file */
 function checkAppExists(file: string): void {
   const stats = statSync(file, { throwIfNoEntry: false });
   if (stats?.isFile()) return;
   if (stats?.isDirectory())
     throw new Error(`${JSON.stringify(file)} is a directory; pass a module: epoll-hello app.ts`);
-  const suggestion = /^\w+$/.test(file) ? suggest(file, [...SUBCOMMANDS, "help", "version"]) : undefined;
-  if (suggestion !== undefined) {
-    const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
-    throw new UsageError(`unknown command ${JSON.stringify(file)}; did you mean ${JSON.stringify(meant)}?`);
-  }
   throw new Error(`cannot find the module ${JSON.stringify(file)}`);
+}
+
+/** @throws {UsageError} if the word, which is not a file, looks like a misspelled command */
+function rejectMisspelledCommand(word: string): void {
+  if (!/^\w+$/.test(word) || isSubcommand(word)) return;
+  const suggestion = suggest(word, [...SUBCOMMANDS, "help", "version"]);
+  if (suggestion === undefined) return;
+  const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
+  throw new UsageError(`unknown command ${JSON.stringify(word)}; did you mean ${JSON.stringify(meant)}?`);
 }
 
 /** Whether a module has no default export, so that it runs as a program instead of being served. */
