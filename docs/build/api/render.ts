@@ -150,7 +150,8 @@ class PageRenderer {
       const initializer = Node.isPropertyDeclaration(property) ? property.getInitializer()?.getText() : undefined;
       const type = typeNodeOf(property)?.getText() ?? initializer ?? "unknown";
       const receiver = property.isStatic() ? entry.name : instanceName(entry.name);
-      return this.#item(`${receiver}.${property.getName()}`, type, doc, entry);
+      const isOptional = Node.isPropertyDeclaration(property) && property.hasQuestionToken();
+      return this.#item(`${receiver}.${property.getName()}${isOptional ? "?" : ""}`, type, doc, entry);
     });
   }
 
