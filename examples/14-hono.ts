@@ -1,6 +1,6 @@
 // curl http://127.0.0.1:8806/hello/you        (and the same on port 8807)
 //
-// One Hono app on EpollServer and on Bun.serve, in one process and on one event loop, next to a timer.
+// One Hono app on EpollServer and on Bun.serve, in one process and on one event loop, alongside a timer.
 
 import { Hono } from "hono";
 import { EpollServer } from "epoll-hello";

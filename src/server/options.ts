@@ -102,7 +102,7 @@ export interface EpollServerOptions {
    * 30000.
    */
   writeTimeoutMs?: number | undefined;
-  /** Called for each request when its response is sent, or when it is rejected with 408 or 431. */
+  /** Called for each request when it is answered, or rejected by the server (400, 408, 413, 431, …). */
   onRequest?: ((request: RequestInfo) => void) | undefined;
   /** Called by the run loop at a regular interval, for a watchdog: as long as it is called, the loop is not stuck. */
   heartbeat?: Heartbeat | undefined;

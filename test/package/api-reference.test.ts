@@ -41,6 +41,11 @@ test("joins the lines of paragraphs and list items, and leaves code as it is", (
   expect(unwrap(text)).toBe("One two.\n\n- a b\n- c\n\n```ts\nx;\ny;\n```");
 });
 
+test("begins a numbered list at 1, not at a number that ends a sentence", () => {
+  expect(unwrap("Milliseconds. Default:\n10000. Zero: none.")).toBe("Milliseconds. Default: 10000. Zero: none.");
+  expect(unwrap("Steps:\n1. a\n   b\n2. c")).toBe("Steps:\n1. a b\n2. c");
+});
+
 test("summarizes with the first sentence", () => {
   expect(firstSentence("Waits for events. A signal does not end the wait.")).toBe("Waits for events.");
   expect(firstSentence("No period")).toBe("No period");

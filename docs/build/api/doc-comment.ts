@@ -100,19 +100,24 @@ export function unwrap(text: string): string {
   const result: string[] = [];
   let isInFence = false;
   let continues = false;
+  let isNumbered = false;
   for (const line of text.split("\n")) {
     const isFence = line.trimStart().startsWith("```");
-    const isItem = /^\s*(?:[-*]|\d+\.) /.test(line);
+    // As in CommonMark, a paragraph ends at `1.` but not at another number, which may end a sentence.
+    const isNumber: boolean = (isNumbered ? /^\s*\d+\. / : /^\s*1\. /).test(line);
+    const isItem = isNumber || /^\s*[-*] /.test(line);
     const isRow = line.trimStart().startsWith("|");
     if (isInFence || isFence || isRow || line.trim() === "") {
       result.push(line);
       if (isFence) isInFence = !isInFence;
       continues = false;
+      isNumbered = false;
     } else if (continues && !isItem) {
       result[result.length - 1] += ` ${line.trim()}`;
     } else {
       result.push(isItem ? line.trimEnd() : line.trim());
       continues = true;
+      isNumbered = isNumber;
     }
   }
   return result.join("\n").trim();

@@ -34,7 +34,7 @@ export const PAGES: readonly Page[] = [
   {
     file: "watch.md",
     title: "Watching file descriptors on Bun's event loop",
-    intro: "Callbacks and async iteration for any file descriptor, next to timers, promises and `Bun.serve`.",
+    intro: "Callbacks and async iteration for any file descriptor, alongside timers, promises and `Bun.serve`.",
     guide: "file-descriptors.md",
     module: "epoll-hello",
     sources: ["event-loop"],

@@ -150,7 +150,8 @@ class PageRenderer {
       const initializer = Node.isPropertyDeclaration(property) ? property.getInitializer()?.getText() : undefined;
       const type = typeNodeOf(property)?.getText() ?? initializer ?? "unknown";
       const receiver = property.isStatic() ? entry.name : instanceName(entry.name);
-      return this.#item(`${receiver}.${property.getName()}`, type, doc, entry);
+      const isOptional = Node.isPropertyDeclaration(property) && property.hasQuestionToken();
+      return this.#item(`${receiver}.${property.getName()}${isOptional ? "?" : ""}`, type, doc, entry);
     });
   }
 
@@ -256,9 +257,10 @@ class PageRenderer {
   #interfaceMember(member: TypeElementTypes, entry: Entry): string {
     const doc = docCommentOf(member);
     if (Node.isPropertySignature(member)) {
-      const type = oneLine(member.getTypeNode()?.getText() ?? "unknown").replace(/ \| undefined$/, "");
-      const name = `${member.getName()}${member.hasQuestionToken() ? "?" : ""}`;
-      return this.#item(name, type.startsWith("((") ? type.replace(/^\((.*)\)$/, "$1") : type, doc, entry);
+      const isOptional = member.hasQuestionToken();
+      const type = oneLine(member.getTypeNode()?.getText() ?? "unknown");
+      const shown = isOptional ? type.replace(/ \| undefined$/, "").replace(/^\((\(.*)\)$/, "$1") : type; // `?` says it
+      return this.#item(`${member.getName()}${isOptional ? "?" : ""}`, shown, doc, entry);
     }
     if (Node.isMethodSignature(member)) {
       const name = `${member.getName()}${member.hasQuestionToken() ? "?" : ""}`;

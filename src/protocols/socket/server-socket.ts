@@ -13,7 +13,7 @@ export interface SocketHandlers<Data = unknown> {
   /** Called when a connection has been accepted. */
   open?(socket: ServerSocket<Data>): void;
   /** Called with the bytes received, in a Buffer that the handler may keep. */
-  data?(socket: ServerSocket<Data>, bytes: Uint8Array): void;
+  data(socket: ServerSocket<Data>, bytes: Uint8Array): void;
   /** Called when everything written is in the kernel's send queue, if a `write` took less than it was given. */
   drain?(socket: ServerSocket<Data>): void;
   /** Called when the peer has closed its side. Without this handler the connection ends once everything is sent. */

@@ -30,7 +30,7 @@ export function checkHandlers(handlers: unknown): asserts handlers is SocketHand
       throw invalidType(`socket.${name}`, "a function", handler);
     }
   }
-  const { data } = handlers as SocketHandlers;
+  const { data } = handlers as Partial<SocketHandlers>;
   if (data === undefined) throw invalidType("socket.data", "a function", data);
 }
 
@@ -60,7 +60,7 @@ export class SocketProtocol implements Protocol {
   receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void {
     const socket = connection.protocolState as ServerSocket;
     connection.messages++;
-    this.#call(socket, () => this.#handlers.data?.(socket, Buffer.from(bytes.subarray(0, length))));
+    this.#call(socket, () => this.#handlers.data(socket, Buffer.from(bytes.subarray(0, length))));
   }
 
   end(connection: ProtocolConnection): void {

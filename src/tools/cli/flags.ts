@@ -52,7 +52,7 @@ export const serveFlags: FlagTable<
   app: {
     type: "positional",
     required: false,
-    description: "module whose default export is served, or a program to trace or step through",
+    description: "module whose default export is served, or a program to trace, step or inspect",
   },
   port: {
     type: "string",
@@ -102,7 +102,7 @@ export const serveFlags: FlagTable<
   },
   classic: {
     type: "boolean",
-    description: "behave like the original server: no keep-alive, one system call per event",
+    description: "serve as the Python original does: no keep-alive, one system call per event",
   },
   quiet: { type: "boolean", description: "print only warnings and errors" },
   trace: {
@@ -124,7 +124,7 @@ export const serveFlags: FlagTable<
   },
   inspect: {
     ...inspect,
-    description: "show the running loop on a page on 127.0.0.1 (--inspect alone: a free port)",
+    description: "show the loop in a browser, on 127.0.0.1 (--inspect alone: a free port)",
   },
   "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
   numeric,
@@ -153,7 +153,7 @@ export const replayFlags: FlagTable<"file", "inspect", "json" | "step" | "numeri
   file: { type: "positional", required: false, description: "the trace; -: standard input" },
   json: { type: "boolean", description: "print the events as JSON, one per line" },
   step: { type: "boolean", description: "step through the trace, like --step does through a server" },
-  inspect: { ...inspect, description: "show the trace on a page on 127.0.0.1 (--inspect alone: a free port)" },
+  inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
   numeric,
   help,
 };

@@ -43,11 +43,13 @@ const SECTIONS: readonly Section[] = [
     "EXIT CODES",
     [
       ["0", "success, or stopped by SIGTERM"],
-      ["1", "cannot listen, cannot read or write a file, or cannot load the app"],
+      ["1", "cannot listen, cannot read or write a file, or cannot load the app;"],
+      ["", "no worker could start; a lesson's check failed; or a program threw an error"],
       ["2", "the command line is wrong"],
-      ["127", "Bun is not installed"],
+      ["127", "Bun is not installed, or not in PATH"],
       ["129", "the terminal of a supervisor (--workers) was closed"],
       ["130", "stopped by SIGINT (Ctrl-C)"],
+      ["other", "the exit code of a program run with --trace or --trace-file"],
     ],
   ],
 ];
