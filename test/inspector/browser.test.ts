@@ -11,9 +11,12 @@ import { hasBrowser, openBrowser } from "../support/browser.ts";
 import { Client } from "../support/client.ts";
 import { type Inspected, inspected } from "../support/inspected.ts";
 import { cli } from "../support/programs.ts";
-import { scaled } from "../support/scale.ts";
+import { isFullRun, scaled } from "../support/scale.ts";
 
 setDefaultTimeout(60_000);
+
+/** A test for full runs only: Chromium takes a large part of the CPU time of a quick run. */
+const fullTest = test.skipIf(!isFullRun);
 
 /** A folder for screenshots: SCREENSHOTS=folder bun test test/inspector */
 const screenshots = process.env["SCREENSHOTS"];
@@ -155,7 +158,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await waitForRun(tab, "running");
     });
 
-    test("slow motion, and masks as numbers", async () => {
+    fullTest("slow motion, and masks as numbers", async () => {
       const { it, tab } = await inspect();
       await tab.selectOption("select[aria-label=Speed]", "10");
       expect((await fetch(it.url)).status).toBe(200);
@@ -165,7 +168,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await waitForRun(tab, "running");
     });
 
-    test("without the token, the page is view-only; each page has its own position in the history", async () => {
+    fullTest("without the token, the page is view-only; each page has its own position in the history", async () => {
       const { it, tab } = await inspect();
       await fetch(it.url);
       const viewer = await openTab(it.page.url);
@@ -182,7 +185,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       expect(await viewer.locator(".lessons nav button").first().isDisabled()).toBe(true);
     });
 
-    test("the slider moves through the history, and the lists follow", async () => {
+    fullTest("the slider moves through the history, and the lists follow", async () => {
       const { it, tab } = await inspect();
       await fetch(it.url);
       await tab.waitForSelector(".mark.close");
@@ -216,14 +219,14 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await screenshot(tab, "test-clients-light");
     });
 
-    test("shows that the server has stopped", async () => {
+    fullTest("shows that the server has stopped", async () => {
       const { it, tab } = await inspect();
       await it.view.target.end();
       await waitForRun(tab, "ended");
       expect(await tab.innerText(".status")).toContain("The server has stopped.");
     });
 
-    test("a saved trace can be stepped through, and has no controls for a server", async () => {
+    fullTest("a saved trace can be stepped through, and has no controls for a server", async () => {
       const events: TraceEvent[] = [];
       const server = new EpollServer({
         hostname: "127.0.0.1",
@@ -258,7 +261,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await screenshot(tab, "saved-light");
     });
 
-    test("warnings appear in their list, in the timeline, and at their fd", async () => {
+    fullTest("warnings appear in their list, in the timeline, and at their fd", async () => {
       const report = await runLesson("forgotten-epollout");
       await using page = await openTrace("busy.jsonl", report?.events ?? []);
       const tab = await openTab(page.controlUrl);
