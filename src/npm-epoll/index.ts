@@ -22,7 +22,7 @@ export type EpollCallback = (err: Error | null, fd: number, events: number) => v
  * is removed. Pending events of a removed file descriptor are dropped. Unlike those of the package, errors have a
  * `code`.
  *
- * @see https://www.npmjs.com/package/epoll
+ * @see https://github.com/fivdi/epoll
  * @example
  * ```ts
  * const poller = new Epoll((err, fd, events) => readSync(fd, buffer, 0, 1, 0));
