@@ -124,7 +124,7 @@ export function familyOf(sys: Syscalls, host: string): number {
 const PORT_RANGE = "an integer from 0 to 65535";
 
 /** @throws {TypeError | RangeError} unless `port` is an integer from 0 to 65535 */
-export function checkPort(port: number): number {
+function checkPort(port: number): number {
   if (typeof port !== "number") throw invalidType("port", PORT_RANGE, port);
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw outOfRange("port", PORT_RANGE, port);
   return port;

@@ -6,7 +6,7 @@ import { syscalls } from "../kernel/ffi.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 import { ControlChannel, type WorkerCommand, type WorkerMessage } from "./control-channel.ts";
 import { type Totals, zeroTotals } from "./totals.ts";
-import { type WorkerTask, TASK_VARIABLE } from "./worker-task.ts";
+import { START_TIMEOUT_MS, TASK_VARIABLE, type WorkerTask } from "./worker-task.ts";
 
 export interface WorkerProcessOptions {
   /** The program and its arguments. */
@@ -18,8 +18,6 @@ export interface WorkerProcessOptions {
 }
 
 const CONTROL_FD = 3; // the first one after standard input, output and error
-/** A worker that is not serving by then is killed. */
-const START_TIMEOUT_MS = 30_000;
 /** A worker that should have exited is killed after this additional time. */
 const KILL_DELAY_MS = 2_000;
 const REPORT_TIMEOUT_MS = 1_000;

@@ -11,6 +11,9 @@ export interface WorkerTask {
   reportIntervalMs: number;
 }
 
+/** The time in which a worker must have loaded its app and be serving; then it is killed. */
+export const START_TIMEOUT_MS = 30_000;
+
 /** Set by the supervisor in the environment of each worker process. */
 export const TASK_VARIABLE = "EPOLL_HELLO_WORKER";
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messages } from "../support/inspected.ts";
 import { Load } from "../support/load.ts";
-import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
+import { cli, endPrograms, type Program, root, run, start } from "../support/programs.ts";
 import { freePort } from "../support/sockets.ts";
 import { session } from "../support/step-session.ts";
 import { workersOf } from "../support/workers.ts";
@@ -230,11 +230,37 @@ test("--workers: listens on the address that the app exports, without running th
   expect(await program.exited).toBe(0);
 });
 
-test("--workers: exits with code 1 and the reason if the app cannot be loaded to read its address", async () => {
-  const app = writeApp('throw new Error("no database"); export default 1;');
-  const { code, stderr } = await run(["bun", cli, app, "--workers", "2"]);
-  expect(stderr).toMatch(/^error: .*app\.ts cannot be loaded: [^]*no database/);
-  expect(code).toBe(1);
+test.each([
+  ["throws", 'throw new Error("no database");', /^error: .*app\.ts cannot be loaded: [^]*no database/],
+  [
+    "throws after it has started a timer",
+    'setInterval(() => {}, 1000); throw new Error("no database");',
+    /^error: .*app\.ts cannot be loaded: [^]*no database/,
+  ],
+  ["calls process.exit(0)", "process.exit(0);", /^error: the app ended while it was loading \(exit code 0\)\n/],
+  [
+    "is killed",
+    'process.kill(process.pid, "SIGKILL");',
+    /^error: the app ended while it was loading \(signal SIGKILL\)\n/,
+  ],
+])(
+  "--workers: exits with code 1 and the reason if the app %s when it is loaded for its address",
+  async (_, code, message) => {
+    const { code: exitCode, stderr } = await run(["bun", cli, writeApp(`${code} export default 1;`), "--workers", "2"]);
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(1);
+  },
+);
+
+test("--workers: the process that reads an app's address ends after a timeout", async () => {
+  const app = writeApp("await new Promise(() => setInterval(() => {}, 1000)); export default 1;");
+  const module = JSON.stringify(join(root, "src/tools/cli/app-address.ts"));
+  const program = `const { printAppAddress } = await import(${module}); await printAppAddress(process.argv[1], 100);`;
+  expect(await run(["bun", "-e", program, app])).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: `error: ${app} was not loaded within 0.1 s\n`,
+  });
 });
 
 test.each([
