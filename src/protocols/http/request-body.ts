@@ -1,6 +1,7 @@
 // The body of a request while it is received: decodes chunks, enforces limits, and buffers until the handler reads.
 
 import { Buffer } from "node:buffer";
+import type { BufferBudget } from "../buffer-budget.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -41,6 +42,8 @@ export class RequestBody {
   readonly #owner: RequestBodyOwner;
   readonly #length: number;
   readonly #maxBytes: number;
+  /** Undefined once the exchange is over: what its handler keeps of the body is no longer in the server's buffers. */
+  #budget: BufferBudget | undefined;
   readonly #decoder: ChunkedDecoder | undefined;
   #isReleased = false;
 
@@ -48,14 +51,16 @@ export class RequestBody {
   #tail: Uint8Array = empty;
   #tailUsed = 0;
   #buffered = 0;
-  #isReadWhole = false;
+  /** The handler waits for all of it. */
+  isReadWhole: boolean = false;
   #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
 
   /** @param length in bytes; -1 if it is chunked */
-  constructor(length: number, maxBytes: number, owner: RequestBodyOwner) {
+  constructor(length: number, maxBytes: number, budget: BufferBudget, owner: RequestBodyOwner) {
     this.#length = length;
     this.#maxBytes = maxBytes;
+    this.#budget = budget;
     this.#owner = owner;
     if (length < 0) this.#decoder = new ChunkedDecoder();
   }
@@ -67,7 +72,7 @@ export class RequestBody {
 
   /** The buffer is full: the connection pauses until the handler has read. */
   get isFull(): boolean {
-    return this.#buffered >= HIGH_WATER_MARK && !this.#isReadWhole && !this.isDiscarded;
+    return this.#buffered >= HIGH_WATER_MARK && !this.isReadWhole && !this.isDiscarded;
   }
 
   /**
@@ -95,8 +100,14 @@ export class RequestBody {
     this.isDiscarded = true;
     this.#flushTail();
     this.#chunks = [];
-    this.#buffered = 0;
+    this.#setBuffered(0);
     this.#notify();
+  }
+
+  /** Ends the accounting of its buffer: the exchange is over. */
+  leaveBudget(): void {
+    this.#budget?.add(-this.#buffered);
+    this.#budget = undefined;
   }
 
   /** The body as a stream; the same one each time. */
@@ -121,7 +132,7 @@ export class RequestBody {
 
   /** Resolves with the whole body once it was received. */
   async all(): Promise<Uint8Array<ArrayBuffer>> {
-    this.#isReadWhole = true;
+    this.isReadWhole = true;
     this.#startReading();
     this.#owner.onBodyDrain();
     while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#changed();
@@ -132,7 +143,7 @@ export class RequestBody {
     const content =
       this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#buffered);
     this.#chunks = [];
-    this.#buffered = 0;
+    this.#setBuffered(0);
     return new Uint8Array(content.buffer as ArrayBuffer, content.byteOffset, content.byteLength);
   }
 
@@ -181,8 +192,13 @@ export class RequestBody {
       this.#flushTail();
       this.#chunks.push(chunk);
     }
-    this.#buffered += length;
+    this.#setBuffered(this.#buffered + length);
     this.#notify();
+  }
+
+  #setBuffered(bytes: number): void {
+    this.#budget?.add(bytes - this.#buffered);
+    this.#buffered = bytes;
   }
 
   #flushTail(): void {
@@ -219,7 +235,7 @@ export class RequestBody {
     }
     const wasFull = this.isFull;
     const chunk = this.#chunks.shift() as Uint8Array;
-    this.#buffered -= chunk.length;
+    this.#setBuffered(this.#buffered - chunk.length);
     if (wasFull && !this.isFull) this.#owner.onBodyDrain();
     return chunk;
   }
