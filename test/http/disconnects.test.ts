@@ -139,12 +139,15 @@ const situations: Record<string, Situation> = {
 
 function observing({ handle, options }: Situation): { harness: FetchHarness; observed: Observed } {
   const observed: Observed = { begun: 0, aborted: 0, canceled: 0 };
-  const harness = new FetchHarness((request) => {
-    observed.begun++;
-    if (request.signal.aborted) observed.aborted++;
-    else request.signal.addEventListener("abort", () => void observed.aborted++);
-    return handle(request, observed);
-  }, options);
+  const harness = new FetchHarness(
+    (request) => {
+      observed.begun++;
+      if (request.signal.aborted) observed.aborted++;
+      else request.signal.addEventListener("abort", () => void observed.aborted++);
+      return handle(request, observed);
+    },
+    { deferAccept: false, ...options },
+  );
   return { harness, observed };
 }
 
@@ -181,6 +184,58 @@ for (const [situation, each] of Object.entries(situations)) {
     }
   });
 }
+
+/** What a client that does nothing more can make a connection wait for, besides the situations above. */
+const silent: Record<string, Situation> = {
+  ...situations,
+  "the first request": { input: "", handle: never },
+  "the rest of a head": { input: "GET / HTTP/1.1\r\nHo", handle: never },
+  "the next request": { input: get(), received: /x$/, handle: () => new Response("x") },
+  "the rest of a body that is discarded": { input: post(100, "abc"), handle: () => new Response("x") },
+  "100 Continue": {
+    input: "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+    handle: never,
+  },
+  "the body after 100 Continue": {
+    input: "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+    received: /100 Continue/,
+    async handle(request) {
+      return new Response(await request.text());
+    },
+  },
+  "a response that it does not read": { input: get(), handle: () => new Response(Buffer.alloc(32 << 20)) },
+  "a file that it does not read": { input: get(), handle: () => new Response(Bun.file(process.execPath)) },
+  "a stream that it does not read": {
+    input: get(),
+    handle: () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(65_536)) })),
+  },
+  "the end of a connection whose last response it has received": {
+    input: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\n",
+    handle: () => new Response("x"),
+  },
+};
+
+describe("a deadline ends the connection of a client that stays, does nothing and waits for", () => {
+  for (const [situation, each] of Object.entries(silent)) {
+    test(situation, () =>
+      leavesNoFd(async () => {
+        const { harness } = observing(each);
+        using _ = harness;
+        const client = harness.client();
+        await harness.until(() => harness.server.stats.open === 1);
+        await send(harness, client, each.input);
+        if (each.received !== undefined) await harness.text(client, each.received);
+        await harness.idle();
+        expect(harness.server.stats.open).toBe(1);
+        for (let steps = 0; harness.server.stats.open > 0; steps++) {
+          expect(steps).toBeLessThan(20);
+          harness.clock.ms += 150_000; // longer than each of the timeouts
+          await harness.idle();
+        }
+      }),
+    );
+  }
+});
 
 test("a client that leaves while the server has no room for its upload is closed after handlerTimeoutMs", () =>
   leavesNoFd(async () => {

@@ -249,6 +249,30 @@ test("stop() waits for running handlers, and their responses say Connection: clo
     await stopped;
   }));
 
+test("stop() delivers the responses to all requests that have begun, and the last one says Connection: close", () =>
+  leavesNoFd(async () => {
+    let begun = 0;
+    const gate = Promise.withResolvers<void>();
+    using harness = new FetchHarness(async (request) => {
+      begun++;
+      await gate.promise;
+      return new Response(await request.text());
+    });
+    const post = (body: string): string =>
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const client = harness.client(post("1") + post("2") + post("3"));
+    await harness.until(() => begun > 0);
+    const stopped = harness.server.stop();
+    await harness.idle();
+    gate.resolve();
+    const responses = parseResponses(await harness.rest(client));
+    expect(responses.length).toBe(begun);
+    expect(responses.at(-1)?.headers["connection"]).toBe("close");
+    client.close();
+    await harness.until(() => harness.server.closed);
+    await stopped;
+  }));
+
 test("stop() aborts a handler that takes longer than graceMs", () =>
   leavesNoFd(async () => {
     const { harness, begun, aborted } = waiting();

@@ -62,6 +62,7 @@ export class FastPath implements RequestReader {
   #cacheNext(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): boolean {
     const first = bytes[start] as number;
     if (first <= CR || connection.pending >= HIGH_WATER_MARK || this.#isAnswering) return false;
+    if (this.#context.budget.isExceeded) return false;
     const head = this.readHead(bytes, start, end);
     return head !== undefined && head === this.#cachedHead;
   }

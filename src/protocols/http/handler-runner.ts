@@ -38,6 +38,7 @@ export class HandlerRunner {
     if (owner.connection.hasPeerClosed) ServerRequest.abort(request, clientGoneError());
     try {
       const result = application.handle(request);
+      if (exchange.body !== undefined && ServerRequest.isReading(request)) exchange.body.startReading();
       if (result instanceof Promise) this.awaitResult(exchange, owner, result);
       else if (exchange.state === "handling") this.#prepare(exchange, owner, result);
     } catch (error) {

@@ -51,8 +51,8 @@ export class RequestBody {
   #tail: Uint8Array = empty;
   #tailUsed = 0;
   #buffered = 0;
-  /** The handler waits for all of it. */
-  isReadWhole: boolean = false;
+  #isReadWhole = false;
+  #isDiscardedWhenFull = false;
   #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
 
@@ -72,7 +72,7 @@ export class RequestBody {
 
   /** The buffer is full: the connection pauses until the handler has read. */
   get isFull(): boolean {
-    return this.#buffered >= HIGH_WATER_MARK && !this.isReadWhole && !this.isDiscarded;
+    return this.#buffered >= HIGH_WATER_MARK && !this.#isReadWhole && !this.isDiscarded;
   }
 
   /**
@@ -104,6 +104,15 @@ export class RequestBody {
     this.#notify();
   }
 
+  /**
+   * Lets the handler, which has responded, read the rest. If it does not keep up with the client, the content is dropped:
+   * nothing waits for it any more.
+   */
+  discardWhenFull(): void {
+    if (!this.isReadStarted || this.isFull) this.discard();
+    this.#isDiscardedWhenFull = true;
+  }
+
   /** Ends the accounting of its buffer: the exchange is over. */
   leaveBudget(): void {
     this.#budget?.add(-this.#buffered);
@@ -115,13 +124,13 @@ export class RequestBody {
     return (this.#stream ??= new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          this.#startReading();
+          this.startReading();
           const chunk = await this.#next();
           if (chunk === undefined) controller.close();
           else controller.enqueue(chunk);
         },
         cancel: () => {
-          this.#startReading();
+          this.startReading();
           this.discard();
           this.#owner.onBodyDrain();
         },
@@ -132,8 +141,8 @@ export class RequestBody {
 
   /** Resolves with the whole body once it was received. */
   async all(): Promise<Uint8Array<ArrayBuffer>> {
-    this.isReadWhole = true;
-    this.#startReading();
+    this.#isReadWhole = true;
+    this.startReading();
     this.#owner.onBodyDrain();
     while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#changed();
     if (this.error !== undefined) throw this.error;
@@ -194,6 +203,7 @@ export class RequestBody {
     }
     this.#setBuffered(this.#buffered + length);
     this.#notify();
+    if (this.#isDiscardedWhenFull && this.isFull) this.discard();
   }
 
   #setBuffered(bytes: number): void {
@@ -219,7 +229,8 @@ export class RequestBody {
     this.#decoder?.release();
   }
 
-  #startReading(): void {
+  /** The handler has started to read. */
+  startReading(): void {
     if (this.isReadStarted) return;
     this.isReadStarted = true;
     this.#owner.onReadStarted();

@@ -155,8 +155,8 @@ export class ResponseSender {
       // The peer sends nothing more if it announced that, and if everything it sent was received.
       const isBodyReceived = body === undefined || body.isComplete;
       this.#connection.finish(head?.isLast === true && isBodyReceived && this.#owner.isInputConsumed);
-    } else if (body !== undefined && !body.isComplete && !body.isReadWhole) {
-      body.discard();
+    } else if (body !== undefined && !body.isComplete) {
+      body.discardWhenFull();
     }
   }
 }
