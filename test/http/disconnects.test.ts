@@ -154,9 +154,9 @@ function observing({ handle, options }: Situation): { harness: FetchHarness; obs
 /** Sends the input of a situation as far as the server takes it. */
 async function send(harness: FetchHarness, client: Socket, input: string): Promise<void> {
   const bytes = Buffer.from(input);
-  for (let sent = 0, refusals = 0; sent < bytes.length && refusals < 20;) {
+  for (let sent = 0, attempts = 0; sent < bytes.length && attempts < 20;) {
     const n = client.send(bytes.subarray(sent));
-    if (n < 0) refusals++;
+    if (n < 0) attempts++;
     else sent += n;
     await harness.idle(1);
   }

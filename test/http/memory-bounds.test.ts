@@ -51,9 +51,9 @@ describe("a client that pipelines requests and reads nothing", () => {
       const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${MIB}\r\n\r\n${"x".repeat(MIB)}`;
       const client = harness.client();
       const bytes = Buffer.from(post.repeat(8));
-      for (let sent = 0, refusals = 0; sent < bytes.length && refusals < 100;) {
+      for (let sent = 0, attempts = 0; sent < bytes.length && attempts < 100;) {
         const n = client.send(bytes.subarray(sent));
-        if (n < 0) refusals++;
+        if (n < 0) attempts++;
         else sent += n;
         await harness.idle(1);
       }
