@@ -17,7 +17,17 @@ import type { Phase } from "../protocols/protocol.ts";
 export type ConnectionState = Phase | "finishing" | "finishing-no-linger" | "closing" | "lingering" | "closed";
 
 /** The names of states in traces. `sending`: output waits for room in the send queue, in any state. */
-export const TRACED_STATES = ["new", "head", "body", "handler", "streaming", "sending", "idle", "closing", "lingering"] as const;
+export const TRACED_STATES = [
+  "new",
+  "head",
+  "body",
+  "handler",
+  "streaming",
+  "sending",
+  "idle",
+  "closing",
+  "lingering",
+] as const;
 
 export type TracedState = (typeof TRACED_STATES)[number];
 

@@ -383,7 +383,7 @@ describe("after handlerTimeoutMs", () => {
 
   test("a stream that is not quiet for so long continues", () =>
     leavesNoFd(async () => {
-      let enqueue = (_: string): void => {};
+      let enqueue: (text: string) => void = () => {};
       using harness = new FetchHarness(
         () =>
           new Response(

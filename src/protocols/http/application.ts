@@ -66,7 +66,7 @@ export class Application {
   reportError(error: unknown, request: ServerRequest | undefined, onThrown: (thrown: unknown) => void): void {
     try {
       const result = this.handleError(error, request);
-      if (isThenable(result)) void Promise.resolve(result).catch(onThrown);
+      if (isThenable(result)) result.then(undefined, onThrown);
     } catch (thrown) {
       onThrown(thrown);
     }

@@ -80,17 +80,20 @@ export class HandlerRunner {
     exchange.hasFailed = true;
     const result = this.#context.application.handleError(error, exchange.request);
     if (isThenable(result)) {
-      Promise.resolve(result).then(
-        (response) => {
-          if (exchange.state !== "handling") return cancelUnused(response);
-          this.#respondToError(exchange, owner, response, fallback);
-          owner.resume();
-        },
+      result.then(
+        (response) => this.#onErrorResult(exchange, owner, response, fallback),
         (thrown) => owner.onCallbackError(thrown),
       );
     } else {
       this.#respondToError(exchange, owner, result, fallback);
     }
+  }
+
+  #onErrorResult(exchange: Exchange, owner: HandlerOwner, result: unknown, fallback: SerializedResponse): void {
+    if (exchange.state !== "handling") return cancelUnused(result);
+    this.#context.updateDate();
+    this.#respondToError(exchange, owner, result, fallback);
+    owner.resume();
   }
 
   /** @param result what onError has returned */
