@@ -63,9 +63,9 @@ export class Application {
    *
    * @param onThrown receives what onError throws, or what its promise rejects with
    */
-  reportError(error: unknown, request: ServerRequest | undefined, onThrown: (thrown: unknown) => void): void {
+  reportError(failure: unknown, request: ServerRequest | undefined, onThrown: (thrown: unknown) => void): void {
     try {
-      const result = this.handleError(error, request);
+      const result = this.handleError(failure, request);
       if (isThenable(result)) result.then(undefined, onThrown);
     } catch (thrown) {
       onThrown(thrown);
