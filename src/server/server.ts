@@ -173,6 +173,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   async start(): Promise<void> {
     this.#assertUsable("start");
     this.#attachToBunLoop();
+    if (this.#protocol instanceof HttpProtocol) this.#protocol.onBunLoop();
     this.#isStarted = true;
   }
 

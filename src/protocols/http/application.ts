@@ -2,11 +2,12 @@
 
 import type { ProtocolConnection } from "../protocol.ts";
 import type { Exchange } from "./exchange.ts";
+import { FileError, type FileOpener } from "./file-source.ts";
 import type { RequestHead } from "./request-head.ts";
 import { requestInfo, type RequestInfo } from "./request-info.ts";
 import { type PreparedResponse, prepareResponse } from "./response.ts";
 import { ServerRequest } from "./server-request.ts";
-import type { SerializedResponse } from "./static-response.ts";
+import type { ServerResponses } from "./server-responses.ts";
 
 export interface ApplicationCallbacks {
   fetch: ((request: Request) => unknown) | undefined;
@@ -20,14 +21,16 @@ export class Application {
   /** Whether `reportRequest` has a callback to call. */
   readonly hasRequestCallback: boolean;
   readonly #callbacks: ApplicationCallbacks;
-  readonly #failure: SerializedResponse;
+  readonly #responses: ServerResponses;
+  readonly #files: FileOpener;
 
-  /** @param failure the response if the handler fails, unless onError returns another one */
-  constructor(callbacks: ApplicationCallbacks, failure: SerializedResponse) {
+  /** @param responses its `failure` and `missingFile` are sent if the handler fails, unless onError returns another one */
+  constructor(callbacks: ApplicationCallbacks, responses: ServerResponses, files: FileOpener) {
     this.hasHandler = callbacks.fetch !== undefined;
     this.hasRequestCallback = callbacks.onRequest !== undefined;
     this.#callbacks = callbacks;
-    this.#failure = failure;
+    this.#responses = responses;
+    this.#files = files;
   }
 
   /**
@@ -49,17 +52,18 @@ export class Application {
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
   prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result);
+    if (result instanceof Response) return prepareResponse(result, this.#files);
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
 
-  /** Responds with what onError returns for the handler's error, or with 500. */
+  /** Responds with what onError returns for the handler's error; otherwise with 500, or 404 if a file does not exist. */
   respondWithError(exchange: Exchange, error: unknown): void {
-    exchange.respond(this.#failure); // before the callback, which may throw
+    const { failure, missingFile } = this.#responses;
+    exchange.respond(error instanceof FileError && error.isNotFound ? missingFile : failure); // the callback may throw
     const result = this.reportError(error, exchange.request);
     if (!(result instanceof Response)) return;
     try {
-      const response = prepareResponse(result);
+      const response = prepareResponse(result, this.#files);
       if (!(response instanceof Promise)) exchange.respond(response);
     } catch (unusable) {
       this.reportError(unusable, exchange.request);

@@ -5,6 +5,7 @@ import type { Syscalls } from "../../kernel/ffi.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { Application, type ApplicationCallbacks } from "./application.ts";
 import { DateHeader } from "./date-header.ts";
+import { FileOpener } from "./file-source.ts";
 import type { HeadLimits } from "./read-head.ts";
 import { noRejections, type RejectionCounts, type RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -50,6 +51,7 @@ export class HttpContext {
   /** How many bytes of a body must arrive within each `bodyTimeoutMs`. */
   readonly minBodyBytes: number;
   readonly application: Application;
+  readonly files: FileOpener;
   readonly responses: ServerResponses;
   readonly date: DateHeader;
   /** Whether connections stay open for another request; false after `stop()`. */
@@ -66,7 +68,8 @@ export class HttpContext {
     this.minBodyBytes = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
     this.keepAlive = options.keepAlive;
     this.responses = new ServerResponses(options.response, options.clock);
-    this.application = new Application(options, this.responses.failure);
+    this.files = new FileOpener(options.sys);
+    this.application = new Application(options, this.responses, this.files);
     this.date = new DateHeader(options.clock);
     this.#clock = options.clock;
   }

@@ -1,8 +1,8 @@
 // Prepares a handler's Response for sending: header fields as text, the body as bytes if it is in memory, otherwise as a source.
 
-import { isUtf8 } from "node:buffer";
-import { shallowSizeOf } from "../../kernel/jsc.ts";
-import { type BodySource, FileSource, StreamSource } from "./body-source.ts";
+import { isStream, memorySize, recognizeString } from "./body-kind.ts";
+import { type BodySource, StreamSource } from "./body-source.ts";
+import { type FileContent, type FileOpener, FileSource } from "./file-source.ts";
 import { reasonPhrase } from "./status-codes.ts";
 
 /** A response that is ready to be serialized. */
@@ -23,94 +23,131 @@ export interface PreparedResponse {
   readonly source: BodySource | undefined;
 }
 
+const STRING_TYPE = "text/plain;charset=utf-8";
+const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
+const BYTES_FIELD = "content-type: application/octet-stream\r\n";
+
+/** More than the size of any file. */
+const ANY_SIZE = 2 ** 52;
+
 /**
  * Prepares a Response. A stream is not read yet; any other body is read, or its file opened.
  *
- * @throws {TypeError} if it cannot be sent: its body was used, or it is not a final response
+ * @throws {TypeError} if it cannot be sent: its body was used, it is not a final response, or its file is not regular
+ * @throws {FileError} if its file cannot be opened
  */
-export function prepareResponse(response: Response): PreparedResponse | Promise<PreparedResponse> {
+export function prepareResponse(response: Response, files: FileOpener): PreparedResponse | Promise<PreparedResponse> {
   if (response.bodyUsed) {
     throw new TypeError("fetch returned a Response that was already used; return a new one, or a clone() of it");
   }
-  const { status } = response;
+  const { status, statusText, url } = response;
   if (status < 200) throw new TypeError(`fetch returned a Response with status ${status}, which is not a final status`);
-  if (isInMemory(response)) {
-    const bytes = Bun.peek(response.bytes());
-    return bytes instanceof Promise ? bytes.then((content) => inMemory(response, content)) : inMemory(response, bytes);
-  }
-  if ((response.url !== "" && response.body !== null) || isStream(response)) {
-    return prepared(response, undefined, -1, new StreamSource(response.body as ReadableStream));
-  }
-  const blob = Bun.peek(response.blob());
-  return blob instanceof Promise ? blob.then((content) => fromBlob(response, content)) : fromBlob(response, blob);
-}
-
-// Only a body in memory and the status text add to the shallow size of a Response. Comparing sizes is the only way to
-// distinguish such a body from a stream without starting to read the stream. The size of a Response without a body is
-// measured on first use; if Bun does not behave as expected, all responses take the slow path.
-let emptyResponseBytes: number | undefined;
-
-function isInMemory(response: Response): boolean {
-  emptyResponseBytes ??= measureEmptyResponse();
-  if (shallowSizeOf(response) - emptyResponseBytes <= response.statusText.length) return false;
-  return response.url === ""; // otherwise it came from another server: its size includes the URL, and its body may be endless
-}
-
-function measureEmptyResponse(): number {
-  const stream = new Response(new ReadableStream(), { headers: { a: "b" }, statusText: "" });
-  const empty = shallowSizeOf(stream);
-  const isAsExpected =
-    shallowSizeOf(new Response("abc")) === empty + 3 &&
-    shallowSizeOf(new Response()) === empty &&
-    shallowSizeOf(new Response(null, { statusText: "ab" })) === empty + 2;
-  return isAsExpected ? empty : Infinity;
-}
-
-/** Returns whether the body is a stream. `Bun.inspect` shows that without creating one, which reading `body` would do. */
-function isStream(response: Response): boolean {
-  return /^ {2}ReadableStream \{/m.test(Bun.inspect(response));
-}
-
-function inMemory(response: Response, bytes: Uint8Array): PreparedResponse {
-  return prepared(response, bytes, bytes.length, undefined);
-}
-
-function fromBlob(response: Response, blob: Blob): PreparedResponse | Promise<PreparedResponse> {
-  const inspected = Bun.inspect(blob);
-  if (inspected.startsWith("FileRef")) {
-    const { name } = blob as Blob & { name?: unknown };
-    // Bun reads slices of files, and files without a path. A file from its start is read here, without Bun's event loop.
-    if (typeof name !== "string" || /^ {2}offset: /m.test(inspected)) {
-      const size = Number.isFinite(blob.size) ? blob.size : -1;
-      return prepared(response, undefined, size, new StreamSource(blob.stream()));
-    }
-    const file = FileSource.open(name, blob.size);
-    if (file === undefined) return inMemory(new Response(null, { status: 404 }), new Uint8Array(0));
-    return prepared(response, undefined, file.size, file);
-  }
-  const bytes = Bun.peek(blob.bytes());
-  return bytes instanceof Promise ? bytes.then((content) => inMemory(response, content)) : inMemory(response, bytes);
-}
-
-/** @param length the length of the body in bytes; -1 if it is unknown */
-function prepared(
-  response: Response,
-  body: Uint8Array | undefined,
-  length: number,
-  source: BodySource | undefined,
-): PreparedResponse {
-  const { status, statusText } = response;
   // oxlint-disable-next-line no-control-regex -- these are the characters that could begin another line
   if (statusText !== "" && /[^\t\x20-\x7e\x80-\xff]/.test(statusText)) {
     throw new TypeError(`fetch returned a Response whose statusText is not valid: ${JSON.stringify(statusText)}`);
   }
-  const headers = readHeaders(response.headers);
-  let { fields } = headers;
-  if (!headers.hasType && body !== undefined && length > 0) fields += defaultContentType(body);
+  const headers = readHeaders(response);
+  const size = memorySize(response);
+  if (size > 0) return prepareMemory(response, headers, size);
+  if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
+  if (isStream(response, headers.contentLength))
+    return prepareStream(response, headers, response.body as ReadableStream);
+  const clone = headers.hasType ? undefined : response.clone();
+  return whenReady(response.blob(), (blob) => {
+    const type = clone === undefined ? "" : blobType(blob, clone as Response);
+    return prepareBlob(response, type === "" ? headers : withType(headers, type), blob, files);
+  });
+}
+
+/** Returns the type of a Blob. `blob()` gives one without a type that of a string. */
+function blobType({ type }: Blob, response: Response): string {
+  return type !== STRING_TYPE || Bun.inspect(response).includes(`type: "${type}"`) ? type : "";
+}
+
+function withType(headers: Readonly<ResponseHeaders>, type: string): Readonly<ResponseHeaders> {
+  return { ...headers, fields: `${headers.fields}content-type: ${type}\r\n`, hasType: true };
+}
+
+/** Calls back with the value of a promise: immediately, if it is known. */
+function whenReady<T, R>(promise: T | Promise<T>, callback: (value: T) => R | Promise<R>): R | Promise<R> {
+  const value = Bun.peek(promise);
+  // oxlint-disable-next-line no-callback-in-promise -- that is what it is for
+  return value instanceof Promise ? value.then(callback) : callback(value as T);
+}
+
+/** Prepares a body that is a string or bytes. */
+function prepareMemory(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  size: number,
+): PreparedResponse | Promise<PreparedResponse> {
+  const isString = headers.hasType ? undefined : recognizeString(response, size);
+  return whenReady(response.bytes(), (bytes) => {
+    // By Fetch, a string has this type. Bytes have none, and without one, browsers would guess.
+    const type = isString === undefined ? "" : isString(bytes) ? TEXT_FIELD : BYTES_FIELD;
+    return prepared(response, headers, type, bytes.length, bytes, undefined);
+  });
+}
+
+function prepareStream(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  stream: ReadableStream,
+): PreparedResponse {
+  return prepared(response, headers, "", -1, undefined, new StreamSource(stream));
+}
+
+/** Prepares a Blob, which may be a file or empty. */
+function prepareBlob(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  blob: Blob,
+  files: FileOpener,
+): PreparedResponse | Promise<PreparedResponse> {
+  const inspected = Bun.inspect(blob);
+  if (!inspected.startsWith("FileRef")) {
+    return whenReady(blob.bytes(), (bytes) => {
+      const type = headers.hasType || bytes.length === 0 ? "" : BYTES_FIELD;
+      return prepared(response, headers, type, bytes.length, bytes, undefined);
+    });
+  }
+  const { name } = blob as Blob & { name?: unknown };
+  if (typeof name !== "string" || !inspected.startsWith(`FileRef (${JSON.stringify(name)})`)) {
+    // The file has no path, or the application has given it another name.
+    const size = Number.isFinite(blob.size) ? blob.size : -1;
+    return prepared(response, headers, "", size, undefined, new StreamSource(blob.stream()));
+  }
+  const start = Number(/^ {2}offset: (\d+)/m.exec(inspected)?.[1] ?? 0);
+  return whenReady(files.open(name, start, sliceLength(blob)), (file: FileContent) =>
+    file instanceof FileSource
+      ? prepared(response, headers, "", file.size, undefined, file)
+      : prepared(response, headers, "", file.length, file, undefined),
+  );
+}
+
+/** Returns the length of a slice of a file, or Infinity if it extends to the end of the file. */
+function sliceLength(blob: Blob): number {
+  // `blob.size` would look up the file, and keep the size that it has now for later responses.
+  return blob.slice(1, ANY_SIZE).size >= ANY_SIZE / 2 ? Infinity : blob.size;
+}
+
+/**
+ * @param type the line of a Content-Type to add
+ * @param length the length of the body in bytes; -1 if it is unknown
+ */
+function prepared(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  type: string,
+  length: number,
+  body: Uint8Array | undefined,
+  source: BodySource | undefined,
+): PreparedResponse {
+  const { status, statusText } = response;
   return {
     status,
     statusText: statusText === "" ? reasonPhrase(status) : statusText,
-    fields,
+    fields: headers.fields + type,
     hasDate: headers.hasDate,
     closes: headers.closes,
     length: length < 0 ? headers.contentLength : length,
@@ -138,14 +175,22 @@ const noHeaders: Readonly<ResponseHeaders> = {
   contentLength: -1,
 };
 
-function readHeaders(headers: Headers): Readonly<ResponseHeaders> {
+function readHeaders({ headers, url }: Response): Readonly<ResponseHeaders> {
   if (headers.count === 0) return noHeaders;
+  const isDecoded = url !== "" && isDecodedByFetch(headers.get("content-encoding"));
   const read: ResponseHeaders = { ...noHeaders };
   headers.forEach((value, name) => {
     switch (name) {
       case "content-length":
-        if (/^\d{1,15}$/.test(value)) read.contentLength = Number(value);
+        if (!isDecoded && /^\d{1,15}$/.test(value)) read.contentLength = Number(value);
         return;
+      case "content-encoding":
+        if (isDecoded) return;
+        break;
+      case "etag":
+        // The tag is that of the encoded bytes: RFC 9110, 8.8.3.3.
+        if (isDecoded && value.startsWith('"')) value = `W/${value}`;
+        break;
       case "transfer-encoding":
       case "keep-alive":
         return;
@@ -165,7 +210,9 @@ function readHeaders(headers: Headers): Readonly<ResponseHeaders> {
   return read;
 }
 
-/** Bun's Response does not say whether its body was a string. If it is UTF-8, it is sent as text. */
-function defaultContentType(body: Uint8Array): string {
-  return isUtf8(body) ? "content-type: text/plain;charset=utf-8\r\n" : "content-type: application/octet-stream\r\n";
+/** Returns whether Bun's fetch has decoded a body with this Content-Encoding. It keeps the header field. */
+function isDecodedByFetch(encoding: string | null): boolean {
+  const codings = encoding?.toLowerCase().split(",") ?? [];
+  const applied = codings.map((coding) => coding.trim()).filter((coding) => coding !== "identity");
+  return applied.length === 1 && ["gzip", "x-gzip", "deflate", "br", "zstd"].includes(applied[0] as string);
 }
