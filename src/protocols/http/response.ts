@@ -112,7 +112,7 @@ function prepareBlob(
     });
   }
   const { name } = blob as Blob & { name?: unknown };
-  if (typeof name !== "string" || !inspected.startsWith(`FileRef (${JSON.stringify(name)})`)) {
+  if (typeof name !== "string" || !inspected.startsWith(`FileRef ("${name}")`)) {
     // The file has no path, or the application has given it another name.
     const size = Number.isFinite(blob.size) ? blob.size : -1;
     return prepared(response, headers, "", size, undefined, new StreamSource(blob.stream()));
