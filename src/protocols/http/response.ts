@@ -17,11 +17,17 @@ export interface PreparedResponse {
   readonly closes: boolean;
   /** Length of the body in bytes; -1 if it is unknown. */
   readonly length: number;
-  /** The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none. */
+  /**
+   * The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none, UNKNOWN_LENGTH if it is a
+   * response of another server without one.
+   */
   readonly declaredLength: number;
   readonly body: Uint8Array | undefined;
   readonly source: BodySource | undefined;
 }
+
+/** The length that the body of another server's response to HEAD would have. */
+export const UNKNOWN_LENGTH = -2;
 
 const STRING_TYPE = "text/plain;charset=utf-8";
 const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
@@ -143,7 +149,7 @@ function prepared(
   body: Uint8Array | undefined,
   source: BodySource | undefined,
 ): PreparedResponse {
-  const { status, statusText } = response;
+  const { status, statusText, url } = response;
   return {
     status,
     statusText: statusText === "" ? reasonPhrase(status) : statusText,
@@ -151,7 +157,8 @@ function prepared(
     hasDate: headers.hasDate,
     closes: headers.closes,
     length: length < 0 ? headers.contentLength : length,
-    declaredLength: length === 0 ? headers.contentLength : -1,
+    declaredLength:
+      length !== 0 ? -1 : headers.contentLength < 0 && url !== "" ? UNKNOWN_LENGTH : headers.contentLength,
     body,
     source,
   };
