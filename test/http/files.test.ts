@@ -145,8 +145,8 @@ test("reads a small file with one call and closes it, and keeps a large one open
       using harness = new FetchHarness(() => new Response(Bun.file(path(name))), {}, recorded(calls));
       const response = await harness.ask("GET / HTTP/1.1");
       expect([response.headers["content-length"], response.body === body]).toEqual([String(body.length), true]);
-      expect(calls.filter((call) => call.name === "preadv2")).toEqual(
-        Array(reads).fill({ name: "preadv2", flags: RWF_NOWAIT }),
+      expect(calls.filter((call) => call.name === "preadv2").map(({ flags }) => flags)).toEqual(
+        Array(reads).fill(RWF_NOWAIT),
       );
     }
   }));
@@ -261,8 +261,8 @@ test("a missing file is 404 unless onError returns a Response, and onError learn
       answer = new Response("gone", { status: 410 });
       expect((await harness.ask("GET / HTTP/1.1")).status).toBe(410);
       expect(
-        errors.map(({ code, path: at }) => [["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(code ?? ""), at]),
-      ).toEqual(Array(3).fill([true, path(name)]));
+        errors.filter(({ code = "", path: at }) => /^(ENOENT|ENOTDIR|ENAMETOOLONG)$/.test(code) && at === path(name)),
+      ).toHaveLength(3);
     }
     using harness = new FetchHarness(() => {
       throw Object.assign(new Error("ENOENT: the application's own"), { code: "ENOENT" });

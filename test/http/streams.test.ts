@@ -39,7 +39,7 @@ const reusing: Record<string, (size: number) => ReadableStream> = {
     return new ReadableStream(
       {
         async pull(controller) {
-          await 1;
+          await Promise.resolve();
           if (i === COUNT) return controller.close();
           controller.enqueue(chunk.fill(value(i++)));
         },
@@ -282,4 +282,21 @@ test("304 keeps the Content-Length of the handler, and 204 does not", async () =
   }
   using harness = new FetchHarness(() => new Response(null, { status: 304 }));
   expect((await harness.ask("GET / HTTP/1.1")).headers["content-length"]).toBeUndefined();
+});
+
+test("205 has no content, whatever the handler responds with", async () => {
+  const makes = [
+    () => new Response("abc", { status: 205 }),
+    () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue("abc") }), { status: 205 }),
+    () => new Response(Bun.file(import.meta.path), { status: 205 }),
+    () => new Response(null, { status: 205 }),
+  ];
+  for (const make of makes) {
+    using harness = new FetchHarness(make);
+    const text = await harness.rest(harness.client(ask("1.1")));
+    expect(text).toMatch(/^HTTP\/1\.1 205 [^]*Content-Length: 0\r\n[^]*\r\n\r\n$/);
+  }
+  expect(() => new FetchHarness(undefined, { response: { status: 205, body: "abc" } })).toThrow(
+    "205 response has no body",
+  );
 });

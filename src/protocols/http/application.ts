@@ -64,7 +64,8 @@ export class Application {
     if (!(result instanceof Response)) return;
     try {
       const response = prepareResponse(result, this.#files);
-      if (!(response instanceof Promise)) exchange.respond(response);
+      if (response instanceof Promise) response.then(({ source }) => source?.cancel(error)).catch(() => {});
+      else exchange.respond(response);
     } catch (unusable) {
       this.reportError(unusable, exchange.request);
     }

@@ -53,6 +53,10 @@ export function prepareResponse(response: Response, files: FileOpener): Prepared
     throw new TypeError(`fetch returned a Response whose statusText is not valid: ${JSON.stringify(statusText)}`);
   }
   const headers = readHeaders(response);
+  if (status === 205) {
+    response.body?.cancel().catch(() => {});
+    return prepared(response, headers, "", 0, new Uint8Array(0), undefined); // never any content: RFC 9110, 15.3.6
+  }
   const size = memorySize(response);
   if (size > 0) return prepareMemory(response, headers, size);
   if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
