@@ -94,7 +94,7 @@ const same: Record<string, () => Response> = {
 
 /** Bodies that Bun.serve sends otherwise, with the Content-Type that is right. */
 const different: Record<string, [make: () => Response, type: string | null]> = {
-  // Bun guesses the type of a Blob from its bytes, and sends even an image type that nobody has set.
+  // Bun guesses the type of a Blob from its bytes, and sends even an image type that the application did not set.
   "Blob without a type": [() => new Response(new Blob(["hello"])), "application/octet-stream"],
   "Blob that begins as a BMP": [() => new Response(new Blob(["BM______"])), "application/octet-stream"],
   "Blob slice without a type": [() => new Response(new Blob(["hello"]).slice(1, 3)), "application/octet-stream"],
