@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EAGAIN, EINVAL, ENOSYS, EOPNOTSUPP } from "../../src/kernel/errno.ts";
+import { EAGAIN, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from "../../src/kernel/errno.ts";
 import type { Syscalls } from "../../src/kernel/ffi.ts";
 import { EpollServer, O_NONBLOCK, Socket, AF_UNIX } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
@@ -158,6 +158,7 @@ describe("if the kernel would have to wait for the disk", () => {
     neither: [EAGAIN, EAGAIN],
     "the file system cannot tell": [EOPNOTSUPP, EOPNOTSUPP],
     "the kernel is older": [ENOSYS, ENOSYS],
+    "a sandbox forbids openat2": [EPERM, 0],
     "the kernel does not know the flags": [EINVAL, EINVAL],
   } as const;
   for (const [name, [lookup, read]] of Object.entries(failures)) {

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { O_CLOEXEC, O_NONBLOCK } from "../../kernel/constants.ts";
-import { EAGAIN, EINVAL, ENAMETOOLONG, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP } from "../../kernel/errno.ts";
+import { EAGAIN, EINTR, EINVAL, ENAMETOOLONG, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM } from "../../kernel/errno.ts";
 import { ErrnoError } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
@@ -62,7 +62,7 @@ export class FileOpener {
    */
   canAwait: boolean = false;
   readonly sys: Syscalls;
-  /** False on Linux before 5.12, or if a sandbox forbids openat2. */
+  /** False on Linux before 5.12. */
   #hasCachedLookup = true;
   readonly #statBytes = new Uint8Array(new ArrayBuffer(256));
   readonly #stat = new DataView(this.#statBytes.buffer);
@@ -84,7 +84,7 @@ export class FileOpener {
     const bytes = Buffer.from(`${path}\0`);
     let fd = this.#hasCachedLookup ? this.#openRegular(bytes, path, RESOLVE_CACHED) : -EAGAIN;
     if (fd === -ENOSYS || fd === -EINVAL) this.#hasCachedLookup = false;
-    if (fd === -EAGAIN || fd === -EOPNOTSUPP || !this.#hasCachedLookup) {
+    if (fd === -EAGAIN || fd === -EOPNOTSUPP || fd === -EPERM || !this.#hasCachedLookup) {
       if (this.canAwait)
         return this.#openInThreadPool(path).then((opened) => this.#source(opened, path, start, length));
       fd = this.#openRegular(bytes, path, 0);
@@ -221,7 +221,7 @@ export class FileSource implements BodySource {
     this.#buffer ??= new Uint8Array(new ArrayBuffer(Math.min(this.#remaining, READ_BYTES)));
     const length = Math.min(this.#buffer.length, this.#remaining);
     let n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, RWF_NOWAIT);
-    if (n === -EAGAIN || n === -EOPNOTSUPP || n === -EINVAL || n === -ENOSYS) {
+    if (n === -EAGAIN || n === -EINTR || n === -EOPNOTSUPP || n === -EINVAL || n === -ENOSYS) {
       if (this.#opener.canAwait) return this.#readInThreadPool(this.#buffer, length);
       n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, 0);
     }

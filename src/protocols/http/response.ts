@@ -62,20 +62,17 @@ export function prepareResponse(response: Response, files: FileOpener): Prepared
   if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
   if (isStream(response, headers.contentLength))
     return prepareStream(response, headers, response.body as ReadableStream);
-  const clone = headers.hasType ? undefined : response.clone();
-  return whenReady(response.blob(), (blob) => {
-    const type = clone === undefined ? "" : blobType(blob, clone as Response);
-    return prepareBlob(response, type === "" ? headers : withType(headers, type), blob, files);
-  });
+  const clone = headers.hasType ? undefined : (response.clone() as Response);
+  return whenReady(response.blob(), (blob) => prepareBlob(response, headers, blob, clone, files));
 }
 
 /** Returns the type of a Blob. `blob()` gives one without a type that of a string. */
-function blobType({ type }: Blob, response: Response): string {
+function typeOf({ type }: Blob, response: Response): string {
   return type !== STRING_TYPE || Bun.inspect(response).includes(`type: "${type}"`) ? type : "";
 }
 
 function withType(headers: Readonly<ResponseHeaders>, type: string): Readonly<ResponseHeaders> {
-  return { ...headers, fields: `${headers.fields}content-type: ${type}\r\n`, hasType: true };
+  return type === "" ? headers : { ...headers, fields: `${headers.fields}content-type: ${type}\r\n`, hasType: true };
 }
 
 /** Calls back with the value of a promise: immediately, if it is known. */
@@ -107,15 +104,22 @@ function prepareStream(
   return prepared(response, headers, "", -1, undefined, new StreamSource(stream));
 }
 
-/** Prepares a Blob, which may be a file or empty. */
+/**
+ * Prepares a Blob, which may be a file or empty.
+ *
+ * @param clone of the Response, if that has no Content-Type
+ */
 function prepareBlob(
   response: Response,
   headers: Readonly<ResponseHeaders>,
   blob: Blob,
+  clone: Response | undefined,
   files: FileOpener,
 ): PreparedResponse | Promise<PreparedResponse> {
   const inspected = Bun.inspect(blob);
-  if (!inspected.startsWith("FileRef")) {
+  const isFile = inspected.startsWith("FileRef");
+  if (clone !== undefined) headers = withType(headers, isFile ? blob.type : typeOf(blob, clone));
+  if (!isFile) {
     return whenReady(blob.bytes(), (bytes) => {
       const type = headers.hasType || bytes.length === 0 ? "" : BYTES_FIELD;
       return prepared(response, headers, type, bytes.length, bytes, undefined);
