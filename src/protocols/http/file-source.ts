@@ -170,7 +170,7 @@ export class FileSource implements BodySource {
   #position: number;
   /** Infinity if the size is unknown. */
   #remaining: number;
-  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #buffer: Buffer | undefined;
   /** A piece that was read before the first `read`. */
   #first: Uint8Array | undefined;
   #isReading = false;
@@ -218,7 +218,7 @@ export class FileSource implements BodySource {
       this.cancel();
       return undefined;
     }
-    this.#buffer ??= new Uint8Array(new ArrayBuffer(Math.min(this.#remaining, READ_BYTES)));
+    this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(this.#remaining, READ_BYTES)); // only what was read is sent
     const length = Math.min(this.#buffer.length, this.#remaining);
     let n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, RWF_NOWAIT);
     if (n === -EAGAIN || n === -EINTR || n === -EOPNOTSUPP || n === -EINVAL || n === -ENOSYS) {
