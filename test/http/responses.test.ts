@@ -323,6 +323,20 @@ test("closes the connection after a Response with Connection: close", () =>
     expect(parseResponses(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
   }));
 
+test("keeps Connection: Upgrade, which Upgrade requires", () =>
+  leavesNoFd(async () => {
+    const headers = { Upgrade: "websocket", Connection: "keep-alive, Upgrade" };
+    using harness = new FetchHarness(() => new Response("x", { status: 426, headers }));
+    const text = await harness.rest(
+      harness.client(`${GET}\r\nHost: a\r\n\r\n${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`),
+    );
+    const connections = parseResponses(text).map(({ headers: { upgrade, connection } }) => [upgrade, connection]);
+    expect(connections).toEqual([
+      ["websocket", "upgrade"],
+      ["websocket", "upgrade, close"],
+    ]);
+  }));
+
 test("resets the connection if onError throws; its responses never reach another connection", () =>
   leavesNoFd(async () => {
     let calls = 0;

@@ -112,7 +112,7 @@ export class FileOpener {
   async #openInThreadPool(path: string): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     nodeFs().stat(path, (error, stat) => {
-      if (error !== null) reject(fileError(error, "stat", path));
+      if (error !== null) reject(fileError(error, "open", path));
       else if (!stat.isFile()) reject(notRegular(stat.mode, path));
       else {
         nodeFs().open(path, OPEN_FLAGS, (failure, fd) => {

@@ -9,7 +9,7 @@ import { reasonPhrase } from "./status-codes.ts";
 export interface PreparedResponse {
   readonly status: number;
   readonly statusText: string;
-  /** The handler's fields, without Connection, Content-Length and Transfer-Encoding, which the server sets. */
+  /** The handler's fields, without Content-Length, Transfer-Encoding and Connection (except for Upgrade). */
   readonly fields: string;
   /** The fields include a Date. */
   readonly hasDate: boolean;
@@ -211,6 +211,8 @@ function readHeaders({ headers, url }: Response): Readonly<ResponseHeaders> {
         return;
       case "connection":
         read.closes ||= /(?:^|,)\s*close\s*(?:,|$)/i.test(value);
+        // A 426 response, for example, names the protocol in Upgrade, which requires this: RFC 9110, 7.8.
+        if (/(?:^|,)\s*upgrade\s*(?:,|$)/i.test(value)) read.fields += "connection: upgrade\r\n";
         return;
       case "date":
         read.hasDate = true;
