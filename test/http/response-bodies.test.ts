@@ -5,6 +5,7 @@ import { mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
+import { runBun } from "../support/children.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -211,4 +212,46 @@ test("a stream of a Response that is only looked at is neither read nor locked",
   const stream = make();
   expect(isStream(new Response(stream), -1)).toBe(true);
   expect([stream.locked, pulls]).toEqual([false, 0]);
+});
+
+describe("in a process that replaces Bun.serve", () => {
+  // As libraries for monitoring do, which look at all routes.
+  const replace = `
+    const { serve } = Bun;
+    Bun.serve = (options) => {
+      for (const route of Object.values(options.routes ?? {})) void route;
+      return serve(options);
+    };`;
+  const program = (before: string, after: string): string => `
+    import { EpollServer } from "./src/index.ts";
+    ${before}
+    const makes = [
+      () => new Response(new ReadableStream({ pull(c) { c.enqueue("stream"); c.close(); } })),
+      () => new Response(Bun.file("package.json")),
+      () => new Response(new Blob(["blob"])),
+    ];
+    let make;
+    const server = new EpollServer({ hostname: "127.0.0.1", fetch: () => make() });
+    await server.start();
+    const seen = [];
+    const ask = async () => {
+      for (make of makes) {
+        const response = await fetch(server.url);
+        seen.push(response.headers.has("content-length"), (await response.text()).length > 0);
+      }
+    };
+    await ask();
+    ${after}
+    await ask();
+    console.log(JSON.stringify(seen));
+    process.exit();`;
+  const once = [false, true, true, true, true, true];
+  for (const [name, before, after] of [
+    ["before the first response", replace, ""],
+    ["after it", "", replace],
+  ] as const) {
+    test(name, async () => {
+      expect((await runBun(program(before, after))).output).toEqual([...once, ...once]);
+    });
+  }
 });

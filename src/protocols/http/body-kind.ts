@@ -82,7 +82,9 @@ export function recognizeString(response: Response, size: number): (bytes: Uint8
   };
 }
 
-let doesServeCheckRoutes: boolean | undefined;
+/** Bun.serve as it was when it was checked: an application may replace it, for example to monitor its servers. */
+let serve: typeof Bun.serve | undefined;
+let doesServeCheckRoutes = false;
 
 /**
  * Returns whether the body is a stream that only reading can exhaust. The stream of a Blob or a file, as in
@@ -91,7 +93,10 @@ let doesServeCheckRoutes: boolean | undefined;
  * @param contentLength the Response's Content-Length; -1 if it has none
  */
 export function isStream(response: Response, contentLength: number): boolean {
-  doesServeCheckRoutes ??= isRefused(new Response(new ReadableStream())) && !isRefused(new Response(new Blob(["a"])));
+  if (serve === undefined) {
+    ({ serve } = Bun);
+    doesServeCheckRoutes = isRefused(new Response(new ReadableStream())) && !isRefused(new Response(new Blob(["a"])));
+  }
   if (!doesServeCheckRoutes) return /^ {2}ReadableStream \{/m.test(Bun.inspect(response));
   const isStream = isRefused(response);
   if (contentLength >= 0) response.headers.set("content-length", String(contentLength)); // the check removes it
@@ -119,7 +124,7 @@ function isRefused(response: Response): boolean {
   isAccepted = false;
   routes["/"] = response;
   try {
-    Bun.serve(serveOptions);
+    serve?.(serveOptions);
   } catch (error) {
     // It also refuses a file that has a descriptor instead of a path.
     return !isAccepted && !/file descriptor/.test(String((error as Error | undefined)?.message));
