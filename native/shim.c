@@ -40,6 +40,7 @@ extern void *dlsym(void *handle, const char *name);
   X(int, memcmp, (const void *, const void *, size))            \
   X(int, strcmp, (const char *, const char *))                  \
   X(int, fcntl, (int, int, ...))                                \
+  X(int, open, (const char *, int, ...))                        \
   X(int, ioctl, (int, size, ...))                               \
   X(int, eventfd, (u32, int))                                   \
   X(int, pipe2, (int *, int))                                   \
@@ -323,6 +324,37 @@ int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)
 /* Waits for the process of a pidfd. `info` is a siginfo_t, 128 bytes. */
 int waitid(int pidfd, u8 *info, int options) { return result(c_waitid(3 /* P_PIDFD */, pidfd, info, options)); }
 
+/* ---- files ----
+
+   These take system call numbers, because not every libc has wrappers for all of them. */
+
+#ifdef __x86_64__
+enum { NR_PREADV2 = 327, NR_STATX = 332 };
+#else
+enum { NR_PREADV2 = 286, NR_STATX = 291 };
+#endif
+enum { NR_OPENAT2 = 437, CURRENT_DIRECTORY = -100 /* AT_FDCWD */ };
+
+int open(const char *path, int flags) { return track_fd(c_open(path, flags, 0)); }
+
+int openat2(const char *path, int flags, int resolve) {
+  size how[3] = {(u32)flags, 0, (u32)resolve}; /* struct open_how */
+  return track_fd(c_syscall(NR_OPENAT2, (long)CURRENT_DIRECTORY, path, how, sizeof how));
+}
+
+/* `out` is 256 bytes, a struct statx. Does not wait for a file server. */
+int statx(int fd, u8 *out) {
+  long flags = 0x1000 /* AT_EMPTY_PATH */ | 0x4000 /* AT_STATX_DONT_SYNC */;
+  return result(c_syscall(NR_STATX, (long)fd, "", flags, 0x7ffL /* STATX_BASIC_STATS */, out));
+}
+
+/* Reads at a position, given as two halves. */
+int preadv2(int fd, u8 *bytes, int length, int low, int high, int flags) {
+  struct iovec part = {bytes, length};
+  long position = (long)((size)(u32)high << 32 | (u32)low);
+  return result(c_syscall(NR_PREADV2, (long)fd, &part, 1L, position, 0L, (long)flags));
+}
+
 /* ---- lookup by name ---- */
 
 int signal_catch(int signal, int fd, int chains);
@@ -336,7 +368,7 @@ int stop_bridge_thread(int peer);
   X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
   X(write) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
-  X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread)
+  X(open) X(openat2) X(statx) X(preadv2) X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread)
 
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;

@@ -85,6 +85,13 @@ export interface Syscalls {
   memfd_create(name: Bytes, flags: number): number;
   pidfd_open(pid: number, flags: number): number;
   pidfd_send_signal(fd: number, signal: number): number;
+  /** `path` is NUL-terminated, and relative to the current directory. */
+  open(path: Bytes, flags: number): number;
+  openat2(path: Bytes, flags: number, resolve: number): number;
+  /** `out` is 256 bytes, a struct statx. Returns cached attributes: does not wait for a file server. */
+  statx(fd: number, out: Bytes): number;
+  /** Reads at a position, whose lower and upper 32 bits are given. */
+  preadv2(fd: number, bytes: Bytes, length: number, positionLow: number, positionHigh: number, flags: number): number;
   /** `info` is 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
   /** Counts a signal and writes to the eventfd `fd` on each delivery, to whichever thread it is delivered. */
@@ -149,6 +156,10 @@ const signatures: Signatures<Syscalls> = {
   memfd_create: [bytes, int],
   pidfd_open: [int, int],
   pidfd_send_signal: [int, int],
+  open: [bytes, int],
+  openat2: [bytes, int, int],
+  statx: [int, bytes],
+  preadv2: [int, bytes, int, int, int, int],
   waitid: [int, bytes, int],
   signal_catch: [int, int, int],
   signal_release: [int],

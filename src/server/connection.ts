@@ -20,6 +20,7 @@ const MAX_SENT_CHUNKS = 16;
 interface Chunk {
   bytes: Uint8Array;
   length: number;
+  isBorrowed: boolean;
 }
 
 /** The operations that a connection requests from its run loop. */
@@ -156,11 +157,16 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.outputEnd = length;
       this.#isBorrowed = isBorrowed;
     } else {
-      (this.#more ??= []).push({ bytes: isBorrowed ? new Uint8Array(bytes.subarray(0, length)) : bytes, length });
+      (this.#more ??= []).push({ bytes, length, isBorrowed });
     }
   }
 
   copyBorrowed(): void {
+    for (let i = this.#nextChunk; i < (this.#more?.length ?? 0); i++) {
+      const chunk = this.#more?.[i] as Chunk;
+      if (chunk.isBorrowed) chunk.bytes = new Uint8Array(chunk.bytes.subarray(0, chunk.length));
+      chunk.isBorrowed = false;
+    }
     if (!this.#isBorrowed || this.output === undefined) return;
     this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice does not copy
     this.outputEnd -= this.outputStart;
@@ -217,7 +223,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;
-    this.#isBorrowed = false;
+    this.#isBorrowed = next?.isBorrowed ?? false;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;
   }

@@ -49,7 +49,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly addresses: readonly Address[];
   /** The port that the server listens on; undefined on a unix socket. */
   readonly port: number | undefined;
-  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path` on a unix socket. */
+  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path`, percent-encoded, on a unix socket. */
   readonly url: string;
 
   readonly #sys: Syscalls;
@@ -175,6 +175,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   async start(): Promise<void> {
     this.#assertUsable("start");
     this.#attachToBunLoop();
+    if (this.#protocol instanceof HttpProtocol) this.#protocol.onBunLoop();
     this.#isStarted = true;
   }
 

@@ -1,6 +1,7 @@
 // The application's callbacks: the fetch handler, onError and onRequest.
 
 import type { ProtocolConnection } from "../protocol.ts";
+import type { FileOpener } from "./file-source.ts";
 import type { RequestHead } from "./request-head.ts";
 import { requestInfo, type RequestInfo } from "./request-info.ts";
 import { type PreparedResponse, prepareResponse } from "./response.ts";
@@ -18,11 +19,13 @@ export class Application {
   /** Whether `reportRequest` has a callback to call. */
   readonly hasRequestCallback: boolean;
   readonly #callbacks: ApplicationCallbacks;
+  readonly #files: FileOpener;
 
-  constructor(callbacks: ApplicationCallbacks) {
+  constructor(callbacks: ApplicationCallbacks, files: FileOpener) {
     this.hasHandler = callbacks.fetch !== undefined;
     this.hasRequestCallback = callbacks.onRequest !== undefined;
     this.#callbacks = callbacks;
+    this.#files = files;
   }
 
   /**
@@ -44,7 +47,7 @@ export class Application {
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
   prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result);
+    if (result instanceof Response) return prepareResponse(result, this.#files);
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
 

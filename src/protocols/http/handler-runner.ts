@@ -4,6 +4,7 @@ import type { ProtocolConnection } from "../protocol.ts";
 import { isThenable } from "./application.ts";
 import { clientGoneError } from "./client-gone.ts";
 import type { Exchange } from "./exchange.ts";
+import { FileError } from "./file-source.ts";
 import type { HttpContext } from "./http-context.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { PreparedResponse } from "./response.ts";
@@ -67,14 +68,14 @@ export class HandlerRunner {
   /**
    * Responds to an error of the handler: with what onError returns, immediately or later, otherwise with `fallback`.
    *
-   * @param fallback the default is 500
+   * @param fallback the default is 500, or 404 if a file does not exist
    * @throws what onError throws
    */
   fail(
     exchange: Exchange,
     owner: HandlerOwner,
     error: unknown,
-    fallback: SerializedResponse = this.#context.responses.failure,
+    fallback: SerializedResponse = this.#fallbackFor(error),
   ): void {
     if (exchange.hasFailed) return exchange.respond(fallback); // onError failed, or its promise is still pending
     exchange.hasFailed = true;
@@ -87,6 +88,11 @@ export class HandlerRunner {
     } else {
       this.#respondToError(exchange, owner, result, fallback);
     }
+  }
+
+  #fallbackFor(error: unknown): SerializedResponse {
+    const { failure, missingFile } = this.#context.responses;
+    return error instanceof FileError && error.isNotFound ? missingFile : failure;
   }
 
   #onErrorResult(exchange: Exchange, owner: HandlerOwner, result: unknown, fallback: SerializedResponse): void {

@@ -6,6 +6,7 @@ import type { BufferBudget } from "../buffer-budget.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { Application, type ApplicationCallbacks } from "./application.ts";
 import { DateHeader } from "./date-header.ts";
+import { FileOpener } from "./file-source.ts";
 import type { HeadLimits } from "./read-head.ts";
 import { noRejections, type RejectionCounts, type RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -53,6 +54,7 @@ export class HttpContext {
   readonly minBodyBytes: number;
   readonly budget: BufferBudget;
   readonly application: Application;
+  readonly files: FileOpener;
   readonly responses: ServerResponses;
   readonly date: DateHeader;
   /** Whether connections stay open for another request; false after `stop()`. */
@@ -70,7 +72,8 @@ export class HttpContext {
     this.budget = options.budget;
     this.keepAlive = options.keepAlive;
     this.responses = new ServerResponses(options.response, options.clock);
-    this.application = new Application(options);
+    this.files = new FileOpener(options.sys);
+    this.application = new Application(options, this.files);
     this.date = new DateHeader(options.clock);
     this.#clock = options.clock;
   }

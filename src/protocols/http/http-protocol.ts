@@ -32,6 +32,11 @@ export class HttpProtocol implements Protocol {
     return this.#context.rejectedBy;
   }
 
+  /** Bun's event loop runs from now on, so that responses can wait for files. */
+  onBunLoop(): void {
+    this.#context.files.canAwait = true;
+  }
+
   updateTime(nowMs: number): void {
     this.#context.updateDate(nowMs);
   }
