@@ -202,8 +202,8 @@ export class Epoll extends OwnedFd {
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
     this.open(method);
     const fd = toFd(fdLike);
-    const events = check32Bit(mask, "mask") | 0;
-    const data = check32Bit(token, "token") | 0;
+    const events = check32Bit("mask", mask) | 0;
+    const data = check32Bit("token", token) | 0;
     const epfd = this.open(method); // again: fileno() may have closed this object, and its number may be reused
     const result = this.sys.epoll_ctl(epfd, op, fd, events, data);
     if (result < 0) {

@@ -1,9 +1,8 @@
 // class EventList: a reusable buffer for the events of epoll_wait, read without allocating.
 
-import { invalidType, outOfRange } from "../kernel/errors.ts";
+import { checkInteger, invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { formatEvents } from "../kernel/format-mask.ts";
-import { checkInteger } from "../kernel/integers.ts";
 
 const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 
@@ -66,7 +65,7 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
    * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
    */
   mask(i: number): number {
-    if (i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
     return this.#raw[3 * i] as number;
   }
 
@@ -76,7 +75,7 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
    * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
    */
   fd(i: number): number {
-    if (i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
     return this.#raw[3 * i + 1] as number;
   }
 
@@ -86,7 +85,7 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
    * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
    */
   token(i: number): number {
-    if (i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
     return (this.#raw[3 * i + 2] as number) >>> 0;
   }
 
@@ -120,5 +119,5 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
  * @throws {TypeError | RangeError} if it is not a number or out of range
  */
 export function checkEventCount(name: string, count: number): number {
-  return checkInteger(count, name, 1, MAX_CAPACITY);
+  return checkInteger(name, count, 1, MAX_CAPACITY);
 }

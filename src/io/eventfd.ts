@@ -1,9 +1,8 @@
 // class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, even from another thread.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
-import { check, invalidType, outOfRange } from "../kernel/errors.ts";
+import { check, checkInteger, invalidType, outOfRange } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { checkInteger } from "../kernel/integers.ts";
 import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { WOULD_BLOCK } from "./transfer.ts";
 
@@ -37,7 +36,7 @@ export class EventFd extends OwnedFd {
   /** @internal takes ownership of an open file descriptor */
   constructor(initial: number, options: { semaphore?: boolean | undefined }, open: OpenFd);
   constructor(initial: number = 0, options: { semaphore?: boolean | undefined } = {}, open?: OpenFd) {
-    checkInteger(initial, "initial", 0, 0xffffffff);
+    checkInteger("initial", initial, 0, 0xffffffff);
     if (typeof options !== "object" || options === null) throw invalidType("options", "{ semaphore }", options);
     const flags = EFD_NONBLOCK | EFD_CLOEXEC | (options.semaphore ? EFD_SEMAPHORE : 0);
     const create = (): number => check(syscalls().eventfd(initial | 0, flags), "eventfd");

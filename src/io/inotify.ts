@@ -97,7 +97,7 @@ export class Inotify extends OwnedFd {
    */
   add(path: string | Uint8Array, mask: number): number {
     const bytes = encodePath(path);
-    check32Bit(mask, "mask");
+    check32Bit("mask", mask);
     const fd = this.open("add");
     const wd = this.sys.inotify_add_watch(fd, bytes, mask | 0);
     if (wd < 0)
@@ -115,7 +115,7 @@ export class Inotify extends OwnedFd {
    * @see inotify_rm_watch(2)
    */
   remove(wd: number): void {
-    checkInt(wd, "wd");
+    checkInt("wd", wd);
     const fd = this.open("remove");
     check(this.sys.inotify_rm_watch(fd, wd), "inotify_rm_watch", fd);
   }
@@ -187,7 +187,7 @@ const maskNames = Object.entries(constants).filter(
  * ```
  */
 export function formatInotifyMask(mask: number): string {
-  check32Bit(mask, "mask");
+  check32Bit("mask", mask);
   const names = maskNames.filter(([, bit]) => (mask & bit) !== 0).map(([name]) => name);
   return names.length === 0 ? "0" : names.join("|");
 }

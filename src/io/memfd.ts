@@ -2,9 +2,9 @@
 
 import { Buffer } from "node:buffer";
 import { F_ADD_SEALS, F_GET_SEALS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../kernel/constants.ts";
-import { check, ErrnoError, invalidType } from "../kernel/errors.ts";
+import { check, checkInteger, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { checkInt, checkInteger } from "../kernel/integers.ts";
+import { checkInt } from "../kernel/integers.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { createBuffer, toBytes, transferLength } from "./transfer.ts";
@@ -71,7 +71,7 @@ export class MemFd extends OwnedFd {
    * @see ftruncate(2)
    */
   truncate(size: number): void {
-    checkInteger(size, "size", 0, Number.MAX_SAFE_INTEGER);
+    checkInteger("size", size, 0, Number.MAX_SAFE_INTEGER);
     const fd = this.open("truncate");
     withErrnoError(fd, () => nodeFs().ftruncateSync(fd, size));
   }
@@ -87,7 +87,7 @@ export class MemFd extends OwnedFd {
    * @see pread(2)
    */
   read(position: number, size: number): Uint8Array {
-    checkInteger(position, "position", 0, Number.MAX_SAFE_INTEGER);
+    checkInteger("position", position, 0, Number.MAX_SAFE_INTEGER);
     const bytes = createBuffer(size);
     const fd = this.open("read");
     return bytes.subarray(
@@ -109,7 +109,7 @@ export class MemFd extends OwnedFd {
    * @see pwrite(2)
    */
   write(position: number, data: Uint8Array | string): number {
-    checkInteger(position, "position", 0, Number.MAX_SAFE_INTEGER);
+    checkInteger("position", position, 0, Number.MAX_SAFE_INTEGER);
     const bytes = toBytes(data);
     const fd = this.open("write");
     return withErrnoError(fd, () => nodeFs().writeSync(fd, bytes, 0, transferLength(bytes), position));
@@ -132,7 +132,7 @@ export class MemFd extends OwnedFd {
    * @see fcntl(2), F_ADD_SEALS
    */
   seal(seals: number): void {
-    checkInt(seals, "seals");
+    checkInt("seals", seals);
     const fd = this.open("seal");
     check(this.sys.fcntl(fd, F_ADD_SEALS, seals), "fcntl", fd);
   }

@@ -2,9 +2,9 @@
 
 import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
-import { check, invalidType } from "../kernel/errors.ts";
+import { check, checkInteger, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { checkInt, checkInteger, MAX_INT } from "../kernel/integers.ts";
+import { checkInt, MAX_INT } from "../kernel/integers.ts";
 import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import type { SignalName } from "./signals.ts";
 
@@ -50,7 +50,7 @@ export class PidFd extends OwnedFd {
   /** @internal takes ownership of an open file descriptor */
   constructor(pid: number, open: OpenFd);
   constructor(pid: number, open?: OpenFd) {
-    checkInteger(pid, "pid", 1, MAX_INT);
+    checkInteger("pid", pid, 1, MAX_INT);
     // A pidfd is always close-on-exec.
     const create = (): number => check(syscalls().pidfd_open(pid, PIDFD_NONBLOCK), "pidfd_open");
     super("PidFd", openOr(open, "second", create));
@@ -108,7 +108,7 @@ export class PidFd extends OwnedFd {
 }
 
 function toSignalNumber(signal: SignalName | number): number {
-  if (typeof signal === "number") return checkInt(signal, "signal");
+  if (typeof signal === "number") return checkInt("signal", signal);
   const number =
     typeof signal === "string" && Object.hasOwn(os.signals, signal)
       ? (os.signals as Record<string, number>)[signal]

@@ -37,7 +37,7 @@ export function getOption(sys: Syscalls, fd: number, level: number, option: numb
 
 /** Returns a struct linger { int l_onoff, l_linger; }. @throws {TypeError | RangeError} if `seconds` is not valid */
 export function encodeLinger(seconds: number | null): Uint8Array {
-  return seconds === null ? ints(0, 0) : ints(1, checkInt(seconds, "seconds", ", or null"));
+  return seconds === null ? ints(0, 0) : ints(1, checkInt("seconds", seconds, ", or null"));
 }
 
 function ints(...values: number[]): Uint8Array {
@@ -45,5 +45,5 @@ function ints(...values: number[]): Uint8Array {
 }
 
 function toInt(value: number | boolean): number {
-  return typeof value === "boolean" ? Number(value) : check32Bit(value, "value");
+  return typeof value === "boolean" ? Number(value) : check32Bit("value", value);
 }

@@ -22,11 +22,11 @@ import {
 } from "../kernel/constants.ts";
 import { type Ancillary, CMSG_LEN, type Credentials, decodeCredentials } from "../kernel/control-messages.ts";
 import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
-import { check, ErrnoError } from "../kernel/errors.ts";
+import { check, checkInteger, ErrnoError } from "../kernel/errors.ts";
 import { checkFd, type FdLike, setCloexec, setNonblocking } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { getIntOption, tryGetIntOption } from "../kernel/int-options.ts";
-import { checkInt, checkInteger } from "../kernel/integers.ts";
+import { checkInt } from "../kernel/integers.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";
@@ -36,8 +36,8 @@ import { checkBuffer, createBuffer, MAX_TRANSFER_BYTES, toBytes, transferLength,
 const SO_PROTOCOL = 38;
 const IPPROTO_MPTCP = 262;
 const MSG_ERRQUEUE = 0x2000;
-/** Far above the 253 that the kernel puts into one message. */
-const MAX_FDS = 0xffff;
+/** The kernel's limit per message, SCM_MAX_FD. */
+const MAX_FDS = 253;
 const SCRATCH_BYTES = 65_536;
 /** Shared by all sockets of a thread; undefined during a call of `recv`, which may run the listener of a trace. */
 let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
@@ -125,11 +125,10 @@ export class Socket extends OwnedFd {
    * @see bind(2)
    */
   bind(address: AddressLike): void {
-    const to = copyAddress(address);
-    const bytes = encodeAddress(this.sys, to, this.family);
+    const bytes = encodeAddress(this.sys, address, this.family);
     const fd = this.open("bind"); // last: a getter of the address may have closed this socket
     const result = this.sys.bind(fd, bytes);
-    if (result < 0) throw new ErrnoError(-result, "bind", { fd, ...this.#endpoint(to) });
+    if (result < 0) throw new ErrnoError(-result, "bind", { fd, ...this.#endpoint(address) });
   }
 
   /**
@@ -144,7 +143,7 @@ export class Socket extends OwnedFd {
    * @see listen(2)
    */
   listen(backlog: number = SOMAXCONN): void {
-    checkInt(backlog, "backlog");
+    checkInt("backlog", backlog);
     const fd = this.open("listen");
     check(this.sys.listen(fd, backlog), "listen", fd);
   }
@@ -183,12 +182,11 @@ export class Socket extends OwnedFd {
    * @see connect(2)
    */
   connect(address: AddressLike): boolean {
-    const to = copyAddress(address);
-    const bytes = encodeAddress(this.sys, to, this.family);
+    const bytes = encodeAddress(this.sys, address, this.family);
     const fd = this.open("connect");
     const result = this.sys.connect(fd, bytes);
     if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR, it continues
-    if (result < 0) throw new ErrnoError(-result, "connect", { fd, ...this.#endpoint(to) });
+    if (result < 0) throw new ErrnoError(-result, "connect", { fd, ...this.#endpoint(address) });
     return true;
   }
 
@@ -282,12 +280,11 @@ export class Socket extends OwnedFd {
    * @see sendto(2)
    */
   sendto(data: Uint8Array | string, address: AddressLike, flags: number = 0): number {
-    const to = copyAddress(address);
-    const receiver = encodeAddress(this.sys, to, this.family);
+    const receiver = encodeAddress(this.sys, address, this.family);
     const bytes = toBytes(data);
     const allFlags = checkFlags(flags) | MSG_NOSIGNAL;
     const send = (fd: number): number => this.sys.sendto(fd, bytes, 0, transferLength(bytes), allFlags, receiver);
-    const n = this.#call("sendto", "sendto", send, to);
+    const n = this.#call("sendto", "sendto", send, address);
     return n === -EAGAIN ? WOULD_BLOCK : n;
   }
 
@@ -337,12 +334,11 @@ export class Socket extends OwnedFd {
     flags: number = 0,
     address?: AddressLike,
   ): number {
-    const to = address === undefined ? undefined : copyAddress(address);
     let fd = -1;
     const open = (): number => (fd = this.open("sendmsg"));
-    const n = sendMessage(this.sys, open, this, buffers, ancillary, checkFlags(flags), to);
+    const n = sendMessage(this.sys, open, this, buffers, ancillary, checkFlags(flags), address);
     if (n === -EAGAIN) return WOULD_BLOCK;
-    if (n < 0) throw new ErrnoError(-n, "sendmsg", { fd, ...(to && this.#endpoint(to)) });
+    if (n < 0) throw new ErrnoError(-n, "sendmsg", { fd, ...(address && this.#endpoint(address)) });
     return n;
   }
 
@@ -385,7 +381,7 @@ export class Socket extends OwnedFd {
    * Receives bytes and file descriptors over a unix socket.
    *
    * @param size maximum number of bytes
-   * @param maxFds maximum number of file descriptors, from 0 to 65535; the kernel closes any others and sets MSG_CTRUNC in `flags`
+   * @param maxFds maximum number of file descriptors, from 0 to 253; the kernel closes any others and sets MSG_CTRUNC in `flags`
    * @returns the bytes and the file descriptors, which the caller must close; `null` if nothing has been received yet
    * @throws {ErrnoError} as `recv`
    * @throws {TypeError | RangeError} if the size is not a number or out of range
@@ -393,7 +389,7 @@ export class Socket extends OwnedFd {
    * @see unix(7), SCM_RIGHTS
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
-    checkInteger(maxFds, "maxFds", 0, MAX_FDS);
+    checkInteger("maxFds", maxFds, 0, MAX_FDS);
     this.open("recvFds");
     const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); // with CMSG_SPACE, padding could admit one more
     if (message === null) return null;
@@ -411,7 +407,7 @@ export class Socket extends OwnedFd {
    * @see shutdown(2)
    */
   shutdown(how: number): void {
-    checkInteger(how, "how", SHUT_RD, SHUT_RDWR, ": SHUT_RD, SHUT_WR or SHUT_RDWR");
+    checkInteger("how", how, SHUT_RD, SHUT_RDWR, ": SHUT_RD, SHUT_WR or SHUT_RDWR");
     const fd = this.open("shutdown");
     check(this.sys.shutdown(fd, how), "shutdown", fd);
   }
@@ -575,27 +571,20 @@ export function socketpair(
 }
 
 function checkSocketKind(family: number, type: number, protocol: number): void {
-  checkInt(family, "family", ", such as AF_INET");
-  checkInt(type, "type", ", such as SOCK_STREAM");
-  checkInt(protocol, "protocol", ", such as IPPROTO_TCP");
+  checkInt("family", family, ", such as AF_INET");
+  checkInt("type", type, ", such as SOCK_STREAM");
+  checkInt("protocol", protocol, ", such as IPPROTO_TCP");
 }
 
 function checkOptionName(level: number, name: number): void {
-  checkInt(level, "level", ", such as SOL_SOCKET");
-  checkInt(name, "name", ", such as SO_REUSEADDR");
+  checkInt("level", level, ", such as SOL_SOCKET");
+  checkInt("name", name, ", such as SO_REUSEADDR");
 }
 
 function checkFlags(flags: number): number {
-  return checkInt(flags, "flags", ", such as MSG_PEEK");
+  return checkInt("flags", flags, ", such as MSG_PEEK");
 }
 
 function checkSize(size: number): number {
-  return checkInteger(size, "size", 0, MAX_TRANSFER_BYTES);
-}
-
-/** Reads each property of an address once: a getter may return something else the next time, or close the socket. */
-function copyAddress(to: AddressLike): AddressLike {
-  if (typeof to !== "object" || to === null) return to;
-  if ("path" in to) return { path: to.path };
-  return { address: to.address, port: to.port, scopeId: to.scopeId };
+  return checkInteger("size", size, 0, MAX_TRANSFER_BYTES);
 }

@@ -53,7 +53,7 @@ export class TimerFd extends OwnedFd {
   /** @internal takes ownership of an open file descriptor */
   constructor(clock: number, open: OpenFd);
   constructor(clock: number = CLOCK_MONOTONIC, open?: OpenFd) {
-    checkInt(clock, "clock", ": CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME");
+    checkInt("clock", clock, ": CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME");
     const create = (): number => check(syscalls().timerfd_create(clock, O_NONBLOCK | O_CLOEXEC), "timerfd_create");
     super("TimerFd", openOr(open, "second", create));
   }

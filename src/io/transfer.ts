@@ -1,9 +1,9 @@
 // Helpers for non-blocking reads and writes: the result WOULD_BLOCK, the size limit, and checks of arguments.
 
+import { checkInteger } from "../kernel/errors.ts";
 import { Buffer } from "node:buffer";
 import { byteLengthOf } from "../kernel/byte-arrays.ts";
 import { EINTR } from "../kernel/errno.ts";
-import { checkInteger } from "../kernel/integers.ts";
 
 /** Returned by reads and writes that would have to wait (EAGAIN). Wait for EPOLLIN or EPOLLOUT, then try again. */
 export const WOULD_BLOCK = -1;
@@ -25,7 +25,7 @@ export function retryInterrupted(call: () => number): number {
  * @throws {TypeError | RangeError} if `size`, the argument called `name`, is not a number or out of range
  */
 export function createBuffer(size: number, name: string = "size"): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(checkInteger(size, name, 0, MAX_TRANSFER_BYTES)));
+  return new Uint8Array(new ArrayBuffer(checkInteger(name, size, 0, MAX_TRANSFER_BYTES)));
 }
 
 /** Returns data to be sent as bytes. A string is encoded as UTF-8. */

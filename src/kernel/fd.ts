@@ -17,7 +17,7 @@ export type FdLike = number | { fileno(): number };
 export function toFd(fd: FdLike): number {
   const number = typeof fd === "number" ? fd : typeof fd?.fileno === "function" ? fd.fileno() : undefined;
   if (typeof number !== "number") throw invalidType("fd", "an integer or an object with a fileno() method", fd);
-  return checkInt(number, "fd");
+  return checkInt("fd", number);
 }
 
 /**
@@ -26,7 +26,7 @@ export function toFd(fd: FdLike): number {
  * @throws {TypeError | RangeError} if `fd` is not a valid file descriptor
  */
 export function checkFd(fd: number): number {
-  return checkInt(fd, "fd");
+  return checkInt("fd", fd);
 }
 
 /** Sets O_NONBLOCK. @throws {ErrnoError} EBADF if the fd is not open */

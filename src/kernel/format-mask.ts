@@ -19,8 +19,8 @@ import {
   EPOLLWRBAND,
   EPOLLWRNORM,
 } from "./constants.ts";
-import { invalidType } from "./errors.ts";
-import { check32Bit, checkInteger, MAX_INT } from "./integers.ts";
+import { checkInteger, invalidType } from "./errors.ts";
+import { check32Bit, MAX_INT } from "./integers.ts";
 
 const maskNames: readonly (readonly [bit: number, name: string])[] = [
   [EPOLLIN, "EPOLLIN"],
@@ -54,7 +54,7 @@ const maskNames: readonly (readonly [bit: number, name: string])[] = [
  * ```
  */
 export function formatMask(mask: number): string {
-  let rest = check32Bit(mask, "mask") >>> 0;
+  let rest = check32Bit("mask", mask) >>> 0;
   const names: string[] = [];
   for (const [bit, name] of maskNames) {
     if ((rest & bit) === 0) continue;
@@ -85,5 +85,5 @@ export function formatEvents(events: Iterable<readonly [fd: number, mask: number
 function formatPair(pair: readonly [fd: number, mask: number]): string {
   if (!Array.isArray(pair)) throw invalidType("an item of events", "a pair [fd, mask]", pair);
   const [fd, mask] = pair as readonly [number, number];
-  return `(${checkInteger(fd, "fd", -1, MAX_INT)}, ${formatMask(mask)})`;
+  return `(${checkInteger("fd", fd, -1, MAX_INT)}, ${formatMask(mask)})`;
 }
