@@ -17,7 +17,7 @@ import { check32Bit } from "../kernel/integers.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { checkEventCount, EventList, isEventList, waitForEvents } from "./event-list.ts";
-import { checkKind, type FileKind, OpenFd, OwnedFd } from "./owned-fd.ts";
+import { checkKind, checkSyscalls, type FileKind, OpenFd, OwnedFd } from "./owned-fd.ts";
 
 const EPOLL: FileKind = ["an epoll instance", /^anon_inode:\[eventpoll\]$/];
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
@@ -76,6 +76,7 @@ export class Epoll extends OwnedFd {
         first,
       );
     }
+    checkSyscalls(sys, "second");
     const trace = first?.trace;
     const used = trace === undefined ? sys : new Tracer(trace).wrap(sys);
     super("Epoll", check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1"), used);

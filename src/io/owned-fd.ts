@@ -32,6 +32,12 @@ export function openOr(given: OpenFd | undefined, argument: string, open: () => 
   throw invalidType(`the ${argument} argument`, "omitted (to own an open file descriptor, use fromfd)", given);
 }
 
+/** Returns the system calls that a constructor was given. @throws {TypeError} if they are anything else */
+export function checkSyscalls(sys: Syscalls, argument: string): Syscalls {
+  if (typeof sys?.close === "function" && typeof sys.epoll_ctl === "function") return sys;
+  throw invalidType(`the ${argument} argument`, "omitted", sys);
+}
+
 /**
  * An owned file descriptor. Only `close` closes it; the garbage collector never does. Every method except
  * `close` throws a ClosedError after `close` or `detach`.

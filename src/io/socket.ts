@@ -28,7 +28,7 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { getIntOption, tryGetIntOption } from "../kernel/int-options.ts";
 import { checkInt } from "../kernel/integers.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
-import { OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
+import { checkSyscalls, OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";
 import { encodeLinger, encodeOption, getOption, setOption } from "./socket-options.ts";
 import { checkBuffer, createBuffer, MAX_TRANSFER_BYTES, toBytes, transferLength, WOULD_BLOCK } from "./transfer.ts";
@@ -87,6 +87,7 @@ export class Socket extends OwnedFd {
     sys: Syscalls = syscalls(),
   ) {
     checkSocketKind(family, type, protocol);
+    checkSyscalls(sys, "fifth");
     const create = (): number => check(sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
     super("Socket", openOr(open, "fourth", create), sys);
     this.family = family;

@@ -111,7 +111,9 @@ export function decodeCredentials(view: DataView): Credentials {
 }
 
 function encodeItem(item: Ancillary): { level: number; type: number; data: Uint8Array } {
+  if (typeof item !== "object" || item === null) throw invalidItem(item);
   if ("fds" in item) {
+    if (!Array.isArray(item.fds)) throw invalidType("fds", "an array of file descriptors", item.fds);
     const fds = item.fds.map(toFd);
     if (fds.length === 0) throw invalidValue("fds is empty: omit the item to send no file descriptors");
     if (fds.length > MAX_FDS) {
@@ -122,18 +124,23 @@ function encodeItem(item: Ancillary): { level: number; type: number; data: Uint8
     return { level: SOL_SOCKET, type: SCM_RIGHTS, data: new Uint8Array(Int32Array.from(fds).buffer) };
   }
   if ("credentials" in item) {
+    if (typeof item.credentials !== "object" || item.credentials === null) throw invalidItem(item);
     const { pid, uid, gid } = item.credentials;
     return { level: SOL_SOCKET, type: SCM_CREDENTIALS, data: new Uint8Array(Int32Array.of(pid, uid, gid).buffer) };
   }
   const { level, type, data } = item;
   if (!(data instanceof Uint8Array) || !Number.isInteger(level) || !Number.isInteger(type)) {
-    throw invalidType(
-      "an item of ancillary data",
-      "{ fds }, { credentials: { pid, uid, gid } } or { level, type, data }",
-      item,
-    );
+    throw invalidItem(item);
   }
   return { level, type, data };
+}
+
+function invalidItem(item: unknown): TypeError {
+  return invalidType(
+    "an item of ancillary data",
+    "{ fds }, { credentials: { pid, uid, gid } } or { level, type, data }",
+    item,
+  );
 }
 
 function align(length: number): number {

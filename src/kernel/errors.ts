@@ -41,6 +41,9 @@ export class ErrnoError extends Error {
     if (typeof details !== "object" || details === null) throw invalidType("details", "{ fd, address, … }", details);
     const { fd, address, port, hint } = details;
     checkInteger("errno", errno, 0, 0x7fffffff);
+    checkText("syscall", syscall);
+    if (address !== undefined) checkText("address", address);
+    if (hint !== undefined) checkText("hint", hint);
     const code = errnoName(errno);
     const message = errnoMessage(errno);
     const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
@@ -63,8 +66,7 @@ export class ClosedError extends Error {
 
   /** @param method the class and the method: `"Epoll.poll"` */
   constructor(method: string) {
-    if (typeof method !== "string")
-      throw invalidType("method", 'the class and the method, such as "Epoll.poll"', method);
+    checkText("method", method);
     super(`${method}: this ${method.slice(0, method.indexOf("."))} is closed`);
   }
 }
@@ -106,6 +108,7 @@ export class LookupError extends Error {
   /** @param eai the error of getaddrinfo, negative; 0 if it succeeded without finding an address */
   constructor(eai: number, hostname: string) {
     checkInteger("eai", eai, -0x80000000, 0x7fffffff);
+    checkText("hostname", hostname);
     const code = lookupNames.get(eai) ?? (eai === 0 ? "ENOTFOUND" : `EAI_${-eai}`);
     super(`getaddrinfo ${code} ${hostname}`);
     this.code = code;
@@ -177,6 +180,10 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
     throw outOfRange(name, `an integer from ${min} to ${max}${hint}`, value);
   }
   return value;
+}
+
+function checkText(name: string, value: string): void {
+  if (typeof value !== "string") throw invalidType(name, "a string", value);
 }
 
 /** Formats a received value, shortened to fit in a message. */
