@@ -59,7 +59,7 @@ describe("with MSG_TRUNC", () => {
     ["AF_UNIX seqpacket", () => new Pair(...socketpair(AF_UNIX, SOCK_SEQPACKET))],
   ];
 
-  test.each(datagrams)("a datagram of %s is cut off at the size, and is nobody else's", (_, open) => {
+  test.each(datagrams)("a datagram of %s is cut off at the size, and contains no other socket's bytes", (_, open) => {
     using pair = open();
     for (let i = 0; i < 4; i++) pair.client.send("0123456789".repeat(10));
     until(pair.server, EPOLLIN);

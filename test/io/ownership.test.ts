@@ -39,7 +39,7 @@ interface Kind {
   open: () => number;
   fromfd?: (fd: number) => OwnedFd;
   /** The error of `fromfd` for another kind. */
-  refusal?: (fd: number, what: string) => string;
+  rejection?: (fd: number, what: string) => string;
 }
 
 const isNot =
@@ -48,20 +48,20 @@ const isNot =
     `fd ${fd} is not ${kind}: it is ${what}`;
 
 const kinds: Record<string, Kind> = {
-  Epoll: { open: () => new Epoll().detach(), fromfd: (fd) => Epoll.fromfd(fd), refusal: isNot("an epoll instance") },
-  EventFd: { open: () => new EventFd().detach(), fromfd: (fd) => EventFd.fromfd(fd), refusal: isNot("an eventfd") },
-  TimerFd: { open: () => new TimerFd().detach(), fromfd: (fd) => TimerFd.fromfd(fd), refusal: isNot("a timerfd") },
+  Epoll: { open: () => new Epoll().detach(), fromfd: (fd) => Epoll.fromfd(fd), rejection: isNot("an epoll instance") },
+  EventFd: { open: () => new EventFd().detach(), fromfd: (fd) => EventFd.fromfd(fd), rejection: isNot("an eventfd") },
+  TimerFd: { open: () => new TimerFd().detach(), fromfd: (fd) => TimerFd.fromfd(fd), rejection: isNot("a timerfd") },
   Inotify: {
     open: () => new Inotify().detach(),
     fromfd: (fd) => Inotify.fromfd(fd),
-    refusal: isNot("an inotify instance"),
+    rejection: isNot("an inotify instance"),
   },
-  PidFd: { open: () => new PidFd(process.pid).detach(), fromfd: (fd) => PidFd.fromfd(fd), refusal: isNot("a pidfd") },
-  MemFd: { open: () => new MemFd("kind").detach(), fromfd: (fd) => MemFd.fromfd(fd), refusal: isNot("a memfd") },
+  PidFd: { open: () => new PidFd(process.pid).detach(), fromfd: (fd) => PidFd.fromfd(fd), rejection: isNot("a pidfd") },
+  MemFd: { open: () => new MemFd("kind").detach(), fromfd: (fd) => MemFd.fromfd(fd), rejection: isNot("a memfd") },
   Socket: {
     open: () => new Socket().detach(),
     fromfd: (fd) => Socket.fromfd(fd),
-    refusal: () => "ENOTSOCK: socket operation on non-socket, getsockopt",
+    rejection: () => "ENOTSOCK: socket operation on non-socket, getsockopt",
   },
   "a pipe": {
     open: () => {
@@ -85,7 +85,7 @@ const kinds: Record<string, Kind> = {
 
 const classes = Object.entries(kinds).filter(([, { fromfd }]) => fromfd !== undefined);
 
-describe.each(classes)("%s.fromfd", (name, { open, fromfd, refusal }) => {
+describe.each(classes)("%s.fromfd", (name, { open, fromfd, rejection }) => {
   const adopt = fromfd as (fd: number) => OwnedFd;
 
   test("takes over its own kind, and makes it close-on-exec and non-blocking", () =>
@@ -107,7 +107,7 @@ describe.each(classes)("%s.fromfd", (name, { open, fromfd, refusal }) => {
         const fd = other.open();
         const what = openFds().get(fd) as string;
         const flags = fdFlags(fd);
-        expect(() => adopt(fd)).toThrow(refusal?.(fd, what));
+        expect(() => adopt(fd)).toThrow(rejection?.(fd, what));
         expect([openFds().get(fd), fdFlags(fd)]).toEqual([what, flags]);
         sys.close(fd);
       }),
