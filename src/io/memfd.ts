@@ -112,7 +112,7 @@ export class MemFd extends OwnedFd {
     checkInteger("position", position, 0, Number.MAX_SAFE_INTEGER);
     const bytes = toBytes(data);
     const fd = this.open("write");
-    return withErrnoError(fd, () => nodeFs().writeSync(fd, bytes, 0, transferLength(bytes), position));
+    return withErrnoError(fd, () => nodeFs().writeSync(fd, bytes, 0, transferLength(bytes, "data"), position));
   }
 
   /** The seals, which forbid operations to all processes: F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL. */

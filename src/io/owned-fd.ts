@@ -143,10 +143,11 @@ export class OwnedFd implements Disposable {
   ): number {
     let fd = -1;
     let length = 0;
+    const name = call === "read" ? "buffer" : "data";
     // Looked up before each attempt: the listener of a trace, which runs between them, may change both.
     const n = retryInterrupted(() => {
       fd = this.open(method);
-      length = transferLength(bytes);
+      length = transferLength(bytes, name);
       return attempt(fd, length);
     });
     return n === -EAGAIN ? WOULD_BLOCK : Math.min(check(n, call, fd), length);

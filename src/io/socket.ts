@@ -262,7 +262,7 @@ export class Socket extends OwnedFd {
   send(data: Uint8Array | string, flags: number = 0): number {
     const bytes = toBytes(data);
     const allFlags = checkFlags(flags) | MSG_NOSIGNAL;
-    const n = this.#call("send", "send", (fd) => this.sys.send(fd, bytes, 0, transferLength(bytes), allFlags));
+    const n = this.#call("send", "send", (fd) => this.sys.send(fd, bytes, 0, transferLength(bytes, "data"), allFlags));
     return n === -EAGAIN ? WOULD_BLOCK : n;
   }
 
@@ -284,7 +284,8 @@ export class Socket extends OwnedFd {
     const receiver = encodeAddress(this.sys, address, this.family);
     const bytes = toBytes(data);
     const allFlags = checkFlags(flags) | MSG_NOSIGNAL;
-    const send = (fd: number): number => this.sys.sendto(fd, bytes, 0, transferLength(bytes), allFlags, receiver);
+    const send = (fd: number): number =>
+      this.sys.sendto(fd, bytes, 0, transferLength(bytes, "data"), allFlags, receiver);
     const n = this.#call("sendto", "sendto", send, address);
     return n === -EAGAIN ? WOULD_BLOCK : n;
   }

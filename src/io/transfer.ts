@@ -1,6 +1,6 @@
 // Helpers for non-blocking reads and writes: the result WOULD_BLOCK, the size limit, and checks of arguments.
 
-import { checkInteger } from "../kernel/errors.ts";
+import { checkInteger, invalidType } from "../kernel/errors.ts";
 import { Buffer } from "node:buffer";
 import { byteLengthOf } from "../kernel/byte-arrays.ts";
 import { EINTR } from "../kernel/errno.ts";
@@ -31,16 +31,21 @@ export function createBuffer(size: number, name: string = "size"): Uint8Array {
 /** Returns data to be sent as bytes. A string is encoded as UTF-8. */
 export function toBytes(data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") return Buffer.from(data);
-  byteLengthOf(data, "data", "a string, a Buffer or a Uint8Array");
-  return data;
+  if (data instanceof Uint8Array) return data;
+  throw invalidType("data", "a string, a Buffer or a Uint8Array", data);
 }
 
-/** @throws {TypeError} if `buffer` is not a Uint8Array with memory */
+/** @throws {TypeError} if `buffer` is not a Uint8Array */
 export function checkBuffer(buffer: Uint8Array): void {
-  byteLengthOf(buffer);
+  if (!(buffer instanceof Uint8Array)) throw invalidType("buffer", "a Buffer or a Uint8Array", buffer);
 }
 
-/** Returns the number of bytes to transfer in one call. */
-export function transferLength(bytes: Uint8Array): number {
-  return Math.min(byteLengthOf(bytes), MAX_TRANSFER_BYTES);
+/**
+ * Returns the number of bytes to transfer in one call. Other code that runs before the call could change it.
+ *
+ * @param name the name of the argument, for the message
+ * @throws {TypeError} if `bytes` has no memory, or only inherits from Uint8Array
+ */
+export function transferLength(bytes: Uint8Array, name: "buffer" | "data" = "buffer"): number {
+  return Math.min(byteLengthOf(bytes, name), MAX_TRANSFER_BYTES);
 }
