@@ -9,6 +9,12 @@ const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 /** Calls epoll_wait and stores its events in a list. Returns the number of events, or -errno. */
 export let waitForEvents: (sys: Syscalls, epfd: number, events: EventList, timeoutMs: number) => number;
 
+/**
+ * Fills a list by another call than epoll_wait. `fill` gets its memory and its capacity, and returns the number of events
+ * that it has written, or -errno. Returns the same.
+ */
+export let fillEvents: (events: EventList, fill: (raw: Int32Array, capacity: number) => number) => number;
+
 /** Returns whether a value is an EventList, and not only an object with the same methods. */
 export let isEventList: (value: unknown) => value is EventList;
 
@@ -30,11 +36,9 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   readonly #raw: Int32Array;
 
   static {
-    waitForEvents = (sys, epfd, events, timeoutMs) => {
-      const n = sys.epoll_wait(epfd, events.#raw, events.#capacity, timeoutMs);
-      events.#length = n < 0 ? 0 : Math.min(n, events.#capacity);
-      return n < 0 ? n : events.#length;
-    };
+    waitForEvents = (sys, epfd, events, timeoutMs) =>
+      events.#setLength(sys.epoll_wait(epfd, events.#raw, events.#capacity, timeoutMs));
+    fillEvents = (events, fill) => events.#setLength(fill(events.#raw, events.#capacity));
     isEventList = (value): value is EventList => typeof value === "object" && value !== null && #raw in value;
   }
 
@@ -105,6 +109,11 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   /** Formats the events, for example as `[(5, EPOLLIN)]`. */
   toString(): string {
     return formatEvents(this.toArray());
+  }
+
+  #setLength(n: number): number {
+    this.#length = n < 0 ? 0 : Math.min(n, this.#capacity);
+    return n < 0 ? n : this.#length;
   }
 
   #rejectIndex(i: number): never {

@@ -26,6 +26,7 @@ import {
   type TraceEvent,
   WOULD_BLOCK,
 } from "../../src/index.ts";
+import { fillEvents } from "../../src/io/event-list.ts";
 import { syscalls, type Syscalls, untracedSyscalls, wrapSyscalls } from "../../src/kernel/ffi.ts";
 import { OpenFd } from "../../src/io/owned-fd.ts";
 import { Tracer } from "../../src/trace/tracer.ts";
@@ -451,6 +452,22 @@ describe("an EventList", () => {
     using counter = new EventFd(1);
     epoll.register(counter, EPOLLIN);
     expect(() => epoll.pollInto(list as EventList, 0)).toThrow(/^events must be an EventList; received /);
+  });
+
+  test("that is filled by another call than epoll_wait has no more events than its memory", () => {
+    const list = new EventList(2);
+    const fill = (raw: Int32Array, capacity: number): number => {
+      raw.set([EPOLLIN, 7, 8]);
+      return capacity + 1;
+    };
+    expect([fillEvents(list, fill), list.toArray()]).toEqual([
+      2,
+      [
+        [7, EPOLLIN],
+        [0, 0],
+      ],
+    ]);
+    expect([fillEvents(list, () => -9), list.length]).toEqual([-9, 0]);
   });
 
   test("has no event beyond its length", () => {
