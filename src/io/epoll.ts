@@ -9,7 +9,7 @@ import {
   EPOLLOUT,
   EPOLLPRI,
 } from "../kernel/constants.ts";
-import { EINTR, EPERM } from "../kernel/errno.ts";
+import { EINTR, ENOSYS, EPERM } from "../kernel/errno.ts";
 import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
@@ -132,15 +132,15 @@ export class Epoll extends OwnedFd {
   /**
    * Waits for events. If a signal interrupts the wait (EINTR), it continues until the deadline.
    *
-   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately. A negative number (the default) or
-   *   Infinity blocks indefinitely
+   * @param timeoutMs the timeout in milliseconds. 0 returns immediately. A negative number (the default) or Infinity
+   *   blocks indefinitely. A fraction is kept (epoll_pwait2); before Linux 5.11 it is rounded up
    * @param maxEvents maximum number of events to return, from 1 to 1048576; the next call returns the others. -1 means
    *   the default, 1023
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
    * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
    * @throws {TypeError | RangeError} if `timeoutMs` or `maxEvents` is not a number or out of range
    * @throws {ClosedError} if this object is closed
-   * @see epoll_wait(2)
+   * @see epoll_wait(2), epoll_pwait2(2)
    */
   poll(timeoutMs: number = -1, maxEvents: number = DEFAULT_MAX_EVENTS): [fd: number, mask: number][] {
     this.open("poll");
@@ -167,9 +167,9 @@ export class Epoll extends OwnedFd {
    */
   pollInto(events: EventList, timeoutMs: number = -1): number {
     const fd = this.open("pollInto");
-    const timeout = toTimeout(timeoutMs);
+    const timeout = toExactTimeout(timeoutMs);
     const start = timeout > 0 ? performance.now() : 0;
-    let n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeout);
+    let n = waitExactly(this.sys, fd, events, timeout);
     if (n === -EINTR) n = this.#waitRemaining(fd, events, timeout, start);
     events.length = n < 0 ? 0 : n;
     return check(n, "epoll_wait", fd);
@@ -202,11 +202,25 @@ export class Epoll extends OwnedFd {
   #waitRemaining(fd: number, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
-      const remaining = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, remaining);
+      const remaining = timeout < 0 ? -1 : Math.max(0, deadline - performance.now());
+      const n = waitExactly(this.sys, fd, events, Number.isInteger(timeout) ? Math.ceil(remaining) : remaining);
       if (n !== -EINTR) return n;
     }
   }
+}
+
+/**
+ * Waits as epoll_wait(2) does, for a number of milliseconds that may have a fraction. Before Linux 5.11, and in a
+ * sandbox that forbids epoll_pwait2, a fraction is rounded up.
+ */
+function waitExactly(sys: Syscalls, fd: number, events: EventList, timeoutMs: number): number {
+  if (!Number.isInteger(timeoutMs)) {
+    const seconds = Math.floor(timeoutMs / 1000);
+    const nanoseconds = Math.min(Math.ceil((timeoutMs - seconds * 1000) * 1e6), 999_999_999);
+    const n = sys.epoll_pwait2(fd, events.raw, events.capacity, seconds, nanoseconds);
+    if (n !== -ENOSYS && n !== -EPERM) return n;
+  }
+  return sys.epoll_wait(fd, events.raw, events.capacity, Math.ceil(timeoutMs));
 }
 
 /**
@@ -215,16 +229,20 @@ export class Epoll extends OwnedFd {
  * @throws {TypeError | RangeError} if the timeout is not a number, or out of range
  */
 export function toTimeout(timeoutMs: number | null): number {
+  return Math.ceil(toExactTimeout(timeoutMs));
+}
+
+/** Converts a timeout to milliseconds from 0 to 2147483647, or -1 to block indefinitely. */
+function toExactTimeout(timeoutMs: number | null): number {
   if (timeoutMs === null) return -1;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw invalidType("timeoutMs", "a number of milliseconds", timeoutMs);
   }
   if (timeoutMs < 0 || timeoutMs === Infinity) return -1;
-  const timeout = Math.ceil(timeoutMs);
-  if (timeout > MAX_TIMEOUT_MS) {
+  if (timeoutMs > MAX_TIMEOUT_MS) {
     throw outOfRange("timeoutMs", `at most ${MAX_TIMEOUT_MS} (or -1 to block indefinitely)`, timeoutMs);
   }
-  return timeout;
+  return timeoutMs;
 }
 
 function check32Bit(value: number, name: string): number {

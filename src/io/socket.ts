@@ -1,6 +1,13 @@
 // class Socket: a non-blocking socket with the API of Python's socket.socket.
 
-import { type Address, addressBuffer, type AddressLike, decodeAddress, encodeAddress } from "../kernel/address.ts";
+import {
+  type Address,
+  addressBuffer,
+  type AddressLike,
+  decodeAddress,
+  encodeAddress,
+  errorEndpoint,
+} from "../kernel/address.ts";
 import {
   AF_INET,
   AF_UNIX,
@@ -16,17 +23,35 @@ import {
   SOMAXCONN,
   TCP_INFO,
 } from "../kernel/constants.ts";
-import { type Ancillary, CMSG_LEN, type Credentials, decodeCredentials } from "../kernel/control-messages.ts";
+import { type Ancillary, type Credentials, decodeCredentials, fdsSize } from "../kernel/control-messages.ts";
 import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
-import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
+import { check, checkInteger, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
 import { type FdLike, setNonblocking, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { getIntOption } from "../kernel/int-options.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { OwnedFd } from "./owned-fd.ts";
-import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";
+import { MAX_MESSAGES, MessageBatch, messagesOf, type OutgoingMessage, sendMessages } from "./message-batch.ts";
+import {
+  checkDatagrams,
+  type DatagramInfo,
+  type Message,
+  type MessageInfo,
+  receiveFromInto,
+  receiveMessage,
+  receiveMessageInto,
+  sendMessage,
+} from "./socket-messages.ts";
 import { getOption, setLinger, setOption } from "./socket-options.ts";
-import { checkBuffer, createBuffer, retryInterrupted, toBytes, transferLength, WOULD_BLOCK } from "./transfer.ts";
+import {
+  checkBuffer,
+  createBuffer,
+  MAX_TRANSFER_BYTES,
+  retryInterrupted,
+  toBytes,
+  transferLength,
+  WOULD_BLOCK,
+} from "./transfer.ts";
 
 const SCRATCH_BYTES = 65_536;
 const scratch = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
@@ -274,14 +299,14 @@ export class Socket extends OwnedFd {
   }
 
   /**
-   * Sends several buffers as one message, optionally with file descriptors or credentials.
+   * Sends several buffers as one message, without copying them, optionally with ancillary data.
    *
    * On a stream, ancillary data is sent with the first byte. If fewer bytes are sent than given, send the rest without
    * ancillary data.
    *
-   * @param buffers the data
-   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; a stream needs at least one
-   *   byte
+   * @param buffers the data, at most 1024 buffers
+   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; `{ packetInfo }`,
+   *   `{ hopLimit }`, `{ trafficClass }` and `{ segmentSize }`, for AF_INET and AF_INET6. A stream needs at least one byte
    * @param flags MSG_MORE, …
    * @param address the receiver, for a socket that is not connected
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full and nothing was sent
@@ -300,7 +325,7 @@ export class Socket extends OwnedFd {
     address?: AddressLike,
   ): number {
     const fd = this.open("sendmsg");
-    const n = sendMessage(this.sys, fd, this, buffers, ancillary, flags, address);
+    const n = sendMessage(this.sys, () => this.open("sendmsg"), this, buffers, ancillary, flags, address);
     if (n === -EAGAIN) return WOULD_BLOCK;
     if (n < 0) throw new ErrnoError(-n, "sendmsg", { fd, ...(address && this.#endpoint(address)) });
     return n;
@@ -320,7 +345,8 @@ export class Socket extends OwnedFd {
    * @see recvmsg(2), cmsg(3)
    */
   recvmsg(size: number, ancillarySize: number = 0, flags: number = 0): Message | null {
-    return receiveMessage(this.sys, this.open("recvmsg"), size, ancillarySize, flags);
+    this.open("recvmsg");
+    return receiveMessage(this.sys, () => this.open("recvmsg"), this, size, ancillarySize, flags);
   }
 
   /**
@@ -345,13 +371,14 @@ export class Socket extends OwnedFd {
    * @param maxFds maximum number of file descriptors; the kernel closes any others and sets MSG_CTRUNC in `flags`
    * @returns the bytes and the file descriptors, which the caller must close; `null` if nothing has been received yet
    * @throws {ErrnoError} as `recv`
-   * @throws {TypeError | RangeError} if the size is not a number or out of range
+   * @throws {TypeError | RangeError} if the size is not a number or out of range, or `maxFds` is not an integer from 0 to
+   *   253
    * @throws {ClosedError} if this object is closed
    * @see unix(7), SCM_RIGHTS
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
     this.open("recvFds");
-    const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); // with CMSG_SPACE, padding could admit one more
+    const message = this.recvmsg(size, fdsSize(maxFds));
     if (message === null) return null;
     const { data, flags, address, ancillary } = message;
     return { data, fds: ancillary.flatMap((item) => ("fds" in item ? item.fds : [])), flags, address };
@@ -471,9 +498,108 @@ export class Socket extends OwnedFd {
     return decodeAddress(this.sys, address);
   }
 
+  /**
+   * Receives a datagram into an existing buffer, and the address of its sender.
+   *
+   * @param buffer receives the bytes; the rest of a longer datagram is discarded
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of bytes and the address; `null` if none has been received yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError} if `buffer` is not a Uint8Array
+   * @throws {ClosedError} if this object is closed
+   * @see recvfrom(2)
+   */
+  recvfromInto(buffer: Uint8Array, flags: number = 0): DatagramInfo | null {
+    this.open("recvfromInto");
+    return receiveFromInto(this.sys, () => this.open("recvfromInto"), this, buffer, flags);
+  }
+
+  /**
+   * Receives a message into several buffers, which are filled in order, with its sender's address, its flags and its
+   * ancillary data.
+   *
+   * @param buffers receive the bytes, at most 1024 buffers; the rest of a longer datagram is discarded
+   * @param ancillarySize buffer size for ancillary data; see `recvmsg`
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of bytes, the address, flags and ancillary data; `null` if none has been received yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
+   * @throws {ClosedError} if this object is closed
+   * @see recvmsg(2), cmsg(3)
+   */
+  recvmsgInto(buffers: readonly Uint8Array[], ancillarySize: number = 0, flags: number = 0): MessageInfo | null {
+    this.open("recvmsgInto");
+    return receiveMessageInto(this.sys, () => this.open("recvmsgInto"), this, buffers, ancillarySize, flags);
+  }
+
+  /**
+   * Sends datagrams with one system call.
+   *
+   * If a datagram cannot be sent, the call returns the number of those before it. Call it again with `start` at the first
+   * that was not sent: if it still cannot be sent, that call throws its error or returns `WOULD_BLOCK`.
+   *
+   * @param messages a MessageBatch, or an array of `{ data, address, ancillary }`, of which one call sends at most 1024
+   * @param flags MSG_CONFIRM, …
+   * @param start the index of the first message to send
+   * @returns the number of messages sent, counted from `start`; `WOULD_BLOCK` if the send buffer is full
+   * @throws {ErrnoError} as `sendto` and `sendmsg`, for the first message
+   * @throws {TypeError | RangeError} if an argument is not valid, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see sendmmsg(2)
+   */
+  sendmmsg(messages: MessageBatch | readonly OutgoingMessage[], flags: number = 0, start: number = 0): number {
+    const fd = this.open("sendmmsg");
+    checkDatagrams(this, "sendmmsg", "sendmsg");
+    const open = (): number => this.open("sendmmsg");
+    const n = MessageBatch.is(messages)
+      ? MessageBatch.send(this.sys, open, messages, this.family, start, flags)
+      : sendMessages(this.sys, open, this.family, messages, start, flags);
+    return n === -EAGAIN ? WOULD_BLOCK : check(n, "sendmmsg", fd);
+  }
+
+  /**
+   * Receives datagrams with one system call.
+   *
+   * @param maxMessages maximum number of datagrams, from 1 to 1024
+   * @param size maximum number of bytes of each datagram; the rest of a longer one is discarded
+   * @param ancillarySize buffer size for the ancillary data of each datagram; see `recvmsg`
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the datagrams that have been received; `null` if there is none yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError | RangeError} if an argument is not a number or out of range, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see recvmmsg(2)
+   */
+  recvmmsg(maxMessages: number, size: number, ancillarySize: number = 0, flags: number = 0): Message[] | null {
+    this.open("recvmmsg");
+    checkInteger("maxMessages", maxMessages, 1, MAX_MESSAGES);
+    checkInteger("size", size, 0, Math.floor(MAX_TRANSFER_BYTES / maxMessages));
+    const { family } = this;
+    const batch = new MessageBatch({ capacity: maxMessages, messageSize: size, ancillarySize, family });
+    return this.recvmmsgInto(batch, flags) === WOULD_BLOCK ? null : messagesOf(batch);
+  }
+
+  /**
+   * Receives datagrams into a batch with one system call, without allocating memory. What the batch contained is lost.
+   *
+   * @param batch receives the datagrams, as many as have been received or fit
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of datagrams; `WOULD_BLOCK` if none has been received yet
+   * @throws {ErrnoError} as `recv`. An error after the first datagram is reported by the next call
+   * @throws {TypeError | RangeError} if an argument is not valid, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see recvmmsg(2)
+   */
+  recvmmsgInto(batch: MessageBatch, flags: number = 0): number {
+    const fd = this.open("recvmmsgInto");
+    checkDatagrams(this, "recvmmsg", "recvmsg");
+    if (!MessageBatch.is(batch)) throw invalidType("batch", "a MessageBatch", batch);
+    const n = MessageBatch.receive(this.sys, () => this.open("recvmmsgInto"), batch, this.family, flags);
+    return n === -EAGAIN ? WOULD_BLOCK : check(n, "recvmmsg", fd);
+  }
+
   #endpoint(address: AddressLike): { address: string; port?: number } {
-    if ("path" in address) return { address: address.path };
-    return { address: address.address ?? (this.family === AF_INET ? "0.0.0.0" : "::"), port: address.port };
+    return errorEndpoint(this.sys, address, this.family);
   }
 }
 

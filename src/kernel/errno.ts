@@ -12,6 +12,7 @@ export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOSPC = 28;
 export const EPIPE = 32;
+export const ENOSYS = 38;
 export const EPROTO = 71;
 export const EADDRINUSE = 98;
 export const ECONNABORTED = 103;

@@ -1,6 +1,7 @@
 // Error classes for failed system calls, closed objects and host lookups, and the catalog of argument errors.
 
 import { errnoMessage, errnoName } from "./errno.ts";
+import { formatPath } from "./format-path.ts";
 
 /** The file descriptor or address that a failed call referred to, and a hint. */
 export interface ErrnoDetails {
@@ -40,7 +41,7 @@ export class ErrnoError extends Error {
   constructor(errno: number, syscall: string, { fd, address, port, hint }: ErrnoDetails = {}) {
     const code = errnoName(errno);
     const message = errnoMessage(errno);
-    const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
+    const endpoint = port || address === undefined ? `${address}:${port}` : formatPath(address); // no brackets, no :0, as in Node
     const text =
       address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`;
     super(hint === undefined ? text : `${text}: ${hint}`);
@@ -156,6 +157,19 @@ export function incompatibleOptions(names: readonly string[], hint?: string): Ty
 /** Returns the error for options that do not exist. The message names all of them. */
 export function unknownOptions(message: string): TypeError {
   return withCode(new TypeError(message), "ERR_UNKNOWN_OPTION");
+}
+
+/**
+ * Returns `value` if it is an integer from `min` to `max`.
+ *
+ * @throws {TypeError} if it is not a number
+ * @throws {RangeError} if it is not an integer, or out of range
+ */
+export function checkInteger(name: string, value: unknown, min: number, max: number): number {
+  const expected = `an integer from ${min} to ${max}`;
+  if (typeof value !== "number") throw invalidType(name, expected, value);
+  if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expected, value);
+  return value;
 }
 
 /** Formats a received value, shortened to fit in a message. */

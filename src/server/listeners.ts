@@ -6,6 +6,7 @@ import {
   ADDRESS_BYTES,
   decodeAddress,
   familyOf,
+  formatAddress,
   formatEndpoint,
   type InternetAddress,
 } from "../kernel/address.ts";
@@ -210,6 +211,7 @@ function resolveHost(sys: Syscalls, hostname: string): InternetAddress[] {
 /** Returns the URL of an address, with the host name from the options; for an inherited socket, with a host that reaches it. */
 export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "hostname" | "fd">): string {
   if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
+  if (!("address" in address)) return formatAddress(address).replaceAll(" ", ":"); // an inherited socket: vsock:2:80
   const isWildcard = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isWildcard ? "localhost" : address.address;
   return `http://${formatEndpoint(host, address.port)}`;
