@@ -8,6 +8,7 @@ import {
   encodeAncillary,
   type ReceivedAncillary,
 } from "../kernel/control-messages.ts";
+import { byteLengthOf } from "../kernel/byte-arrays.ts";
 import { checkInteger, invalidType, invalidValue, outOfRange } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import type { Message } from "./socket-messages.ts";
@@ -60,6 +61,33 @@ interface Batch {
   readonly state: Int32Array;
 }
 
+/** Returns whether a value is a MessageBatch, and not only an object with the same methods. */
+export let isMessageBatch: (value: unknown) => value is MessageBatch;
+
+/**
+ * Sends the messages from index `start` on.
+ *
+ * @param open returns the fd; it is called before each attempt
+ * @returns the number of messages sent, or -errno
+ */
+export let sendBatch: (
+  sys: Syscalls,
+  open: () => number,
+  batch: MessageBatch,
+  family: number,
+  start: number,
+  flags: number,
+) => number;
+
+/** Receives messages. Returns their number, or -errno; see `sendBatch`. */
+export let receiveBatch: (
+  sys: Syscalls,
+  open: () => number,
+  batch: MessageBatch,
+  family: number,
+  flags: number,
+) => number;
+
 /**
  * Reusable memory for datagrams. `Socket.recvmmsgInto` fills it and `Socket.sendmmsg` sends it with one system call, and
  * without allocating memory.
@@ -86,13 +114,52 @@ export class MessageBatch {
   readonly #buffers: readonly [Uint8Array];
   #length = 0;
 
+  static {
+    isMessageBatch = (value): value is MessageBatch => typeof value === "object" && value !== null && #batch in value;
+    sendBatch = (sys, open, batch, family, start, flags) => {
+      const length = batch.#length;
+      checkInteger("start", start, 0, length);
+      batch.#checkFamily(family);
+      open();
+      if (start === length) return 0;
+      const { headers, iovecs, addresses, control, state } = batch.#batch;
+      const size = batch.#messageSize;
+      state[START] = start;
+      state[FLAGS] = flags | MSG_NOSIGNAL;
+      return retryInterrupted(() => {
+        const fd = open();
+        batch.#checkAttached();
+        for (let i = start; i < length; i++) sys.set_iovec(iovecs, i, batch.#bytes, i * size, batch.size(i));
+        return sys.sendmmsg(fd, headers, iovecs, addresses, control, state, length - start, batch.#buffers);
+      });
+    };
+    receiveBatch = (sys, open, batch, family, flags) => {
+      batch.#checkFamily(family);
+      const { headers, iovecs, addresses, control, state } = batch.#batch;
+      const [size, capacity] = [batch.#messageSize, batch.#capacity];
+      state[FLAGS] = flags | MSG_CMSG_CLOEXEC;
+      const n = retryInterrupted(() => {
+        const fd = open();
+        batch.#checkAttached();
+        for (let i = 0; i < capacity; i++) sys.set_iovec(iovecs, i, batch.#bytes, i * size, size);
+        return sys.recvmmsg(fd, headers, iovecs, addresses, control, state, capacity, batch.#buffers);
+      });
+      batch.#length = Math.max(0, Math.min(n, capacity));
+      return n < 0 ? n : batch.#length;
+    };
+  }
+
   /**
    * Allocates the memory.
    *
    * @param options `capacity`, `messageSize`, `ancillarySize`, `family`
    * @throws {TypeError | RangeError} if an option has the wrong type or is out of range
    */
-  constructor({ capacity, messageSize, ancillarySize = 0, family = AF_INET }: MessageBatchOptions) {
+  constructor(options: MessageBatchOptions) {
+    if (typeof options !== "object" || options === null) {
+      throw invalidType("options", "an object, such as { capacity: 64, messageSize: 1500 }", options);
+    }
+    const { capacity, messageSize, ancillarySize = 0, family = AF_INET } = options;
     this.#capacity = checkInteger("capacity", capacity, 1, MAX_MESSAGES);
     this.#messageSize = checkInteger("messageSize", messageSize, 0, Math.floor(MAX_TRANSFER_BYTES / capacity));
     this.#ancillarySize = checkInteger("ancillarySize", ancillarySize, 0, Math.floor(MAX_TRANSFER_BYTES / capacity));
@@ -204,10 +271,9 @@ export class MessageBatch {
     if (i === this.#capacity) {
       throw invalidValue(`the batch is full: it has ${this.#capacity} messages; send it, then call clear()`);
     }
-    if (bytes.length > this.#messageSize) {
-      throw invalidValue(
-        `data is ${bytes.length} bytes long; a message of this batch can have at most ${this.#messageSize}`,
-      );
+    const length = byteLengthOf(bytes, "data");
+    if (length > this.#messageSize) {
+      throw invalidValue(`data is ${length} bytes long; a message of this batch can have at most ${this.#messageSize}`);
     }
     const { addresses, control, state } = this.#batch;
     const controlSize = state[CONTROL_SIZE] as number;
@@ -221,7 +287,7 @@ export class MessageBatch {
     if (to !== undefined) addresses.set(to, i * ADDRESS_BYTES);
     control.set(items, i * controlSize);
     const at = FIRST + FIELDS * i;
-    state[at + LENGTH] = bytes.length;
+    state[at + LENGTH] = length;
     state[at + MESSAGE_FLAGS] = 0;
     state[at + CONTROL_LENGTH] = items.length;
     state[at + SENDS_CONTROL] = 1;
@@ -244,62 +310,14 @@ export class MessageBatch {
     this.#length = 0;
   }
 
-  /** @internal Whether a value is a MessageBatch, and not an object that looks like one. */
-  static is(value: unknown): value is MessageBatch {
-    return typeof value === "object" && value !== null && #batch in value;
-  }
-
-  /** @internal Returns the number of messages sent, from message `start` on, or -errno. */
-  static send(
-    sys: Syscalls,
-    open: () => number,
-    batch: MessageBatch,
-    family: number,
-    start: number,
-    flags: number,
-  ): number {
-    const length = batch.#length;
-    checkInteger("start", start, 0, length);
-    batch.#checkFamily(family);
-    const fd = open();
-    if (start === length) return 0;
-    const { headers, iovecs, addresses, control, state } = batch.#batch;
-    const size = batch.#messageSize;
-    batch.#checkAttached();
-    state[START] = start;
-    state[FLAGS] = flags | MSG_NOSIGNAL;
-    return retryInterrupted(() => {
-      for (let i = start; i < length; i++) sys.set_iovec(iovecs, i, batch.#bytes, i * size, batch.size(i));
-      return sys.sendmmsg(fd, headers, iovecs, addresses, control, state, length - start, batch.#buffers);
-    });
-  }
-
-  /** @internal Returns the number of messages received, or -errno. */
-  static receive(sys: Syscalls, open: () => number, batch: MessageBatch, family: number, flags: number): number {
-    batch.#checkFamily(family);
-    const fd = open();
-    const { headers, iovecs, addresses, control, state } = batch.#batch;
-    const size = batch.#messageSize;
-    batch.#checkAttached();
-    state[FLAGS] = flags | MSG_CMSG_CLOEXEC;
-    const n = retryInterrupted(() => {
-      for (let i = 0; i < batch.#capacity; i++) sys.set_iovec(iovecs, i, batch.#bytes, i * size, size);
-      return sys.recvmmsg(fd, headers, iovecs, addresses, control, state, batch.#capacity, batch.#buffers);
-    });
-    batch.#length = Math.max(0, n);
-    return n;
-  }
-
   #field(i: number, field: number): number {
     return this.#batch.state[FIRST + FIELDS * this.#check(i) + field] as number;
   }
 
   #check(i: number): number {
-    if (typeof i !== "number") throw invalidType("i", "the index of a message", i);
-    if (!Number.isInteger(i) || i < 0 || i >= this.#length) {
-      throw outOfRange("i", `the index of one of the ${this.#length} messages`, i);
-    }
-    return i;
+    if (typeof i === "number" && i >>> 0 === i && i < this.#length) return i;
+    const expected = this.#length === 0 ? "omitted: the batch is empty" : `an integer from 0 to ${this.#length - 1}`;
+    throw typeof i === "number" ? outOfRange("i", expected, i) : invalidType("i", expected, i);
   }
 
   #checkFamily(family: number): void {
@@ -308,10 +326,9 @@ export class MessageBatch {
     }
   }
 
+  /** The view is public, so its ArrayBuffer may have been transferred. */
   #checkAttached(): void {
-    if (this.#bytes.length !== this.#capacity * this.#messageSize) {
-      throw invalidValue("the memory of the batch was transferred to another thread: create a new batch");
-    }
+    byteLengthOf(this.#bytes, "the memory of the batch");
   }
 }
 
@@ -355,19 +372,23 @@ export function sendMessages(
   const count = parts.length;
   const controlSize = Math.max(0, ...parts.map(({ items }) => items.length));
   const { headers, iovecs, addresses, control, state } = createBatch(Math.max(1, count), controlSize);
-  for (const [i, { bytes, to, items }] of parts.entries()) {
+  for (const [i, { to, items }] of parts.entries()) {
     if (to !== undefined) addresses.set(to, i * ADDRESS_BYTES);
     control.set(items, i * controlSize);
-    state[FIRST + FIELDS * i + LENGTH] = bytes.length;
     state[FIRST + FIELDS * i + CONTROL_LENGTH] = items.length;
     state[FIRST + FIELDS * i + SENDS_CONTROL] = 1;
   }
   state[FLAGS] = flags | MSG_NOSIGNAL;
   const buffers = parts.map(({ bytes }) => bytes);
-  const fd = open();
+  open();
   if (count === 0) return 0;
   return retryInterrupted(() => {
-    for (const [i, bytes] of buffers.entries()) sys.set_iovec(iovecs, i, bytes, 0, transferLength(bytes));
+    const fd = open();
+    for (const [i, bytes] of buffers.entries()) {
+      const length = transferLength(bytes, "data");
+      state[FIRST + FIELDS * i + LENGTH] = length;
+      sys.set_iovec(iovecs, i, bytes, 0, length);
+    }
     return sys.sendmmsg(fd, headers, iovecs, addresses, control, state, count, buffers);
   });
 }

@@ -6,8 +6,6 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { decodeSigInfo, type SigInfo, SIGINFO_BYTES } from "../kernel/siginfo.ts";
 import { type SignalName, signalNumber } from "../kernel/signal-names.ts";
 
-export type { SignalName } from "../kernel/signal-names.ts";
-
 const EBUSY = 16;
 /** The size of the pipe, rounded down to whole records: one read empties it. */
 const BUFFER_BYTES = 65_536 - (65_536 % SIGINFO_BYTES);

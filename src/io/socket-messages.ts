@@ -1,7 +1,7 @@
 // Messages of several buffers, with ancillary data: sendmsg(2) and recvmsg(2).
 
 import { type Address, addressBuffer, type AddressLike, decodeAddress, encodeAddress } from "../kernel/address.ts";
-import { AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_TRUNC, SOCK_STREAM } from "../kernel/constants.ts";
+import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SOCK_STREAM } from "../kernel/constants.ts";
 import {
   type Ancillary,
   decodeAncillary,
@@ -62,7 +62,7 @@ export interface SocketKind {
  * Sends buffers as one message, without copying them. Returns the result of sendmsg: the number of bytes sent, or
  * -errno.
  *
- * @param open returns the fd. It is called last: getters of the arguments may have closed the socket
+ * @param open returns the fd. It is called after the other arguments have been read: they may have closed the socket
  */
 export function sendMessage(
   sys: Syscalls,
@@ -81,37 +81,26 @@ export function sendMessage(
     throw invalidValue("buffers are empty: on a stream socket, ancillary data requires at least one byte of data");
   }
   const to = address === undefined ? NO_ADDRESS : encodeAddress(sys, address, family);
-  const fd = open();
   return retryInterrupted(() => {
-    setIovecs(sys, parts);
+    const fd = open();
+    setIovecs(sys, parts, "data");
     return sys.sendmsg(fd, iovecs, parts.length, to, control, control.length, flags | MSG_NOSIGNAL, parts);
   });
 }
 
-/** Receives a message, or returns null if there is none. */
+/**
+ * Receives a message into buffers, which are filled in order, or returns null if there is none.
+ *
+ * @param open returns the fd; it is called before each attempt
+ * @param discards whether the kernel discards the bytes instead of writing them: TCP with MSG_TRUNC, see tcp(7)
+ */
 export function receiveMessage(
   sys: Syscalls,
   open: () => number,
-  kind: SocketKind,
-  size: number,
-  ancillarySize: number,
-  flags: number,
-): Message | null {
-  const buffer = createBuffer(size);
-  const info = receiveMessageInto(sys, open, kind, [buffer], ancillarySize, flags);
-  if (info === null) return null;
-  const { address, flags: returned, ancillary } = info;
-  return { data: buffer.subarray(0, info.size), address, flags: returned, ancillary };
-}
-
-/** Receives a message into buffers, which are filled in order, or returns null if there is none. */
-export function receiveMessageInto(
-  sys: Syscalls,
-  open: () => number,
-  kind: SocketKind,
   buffers: readonly Uint8Array[],
   ancillarySize: number,
   flags: number,
+  discards: boolean,
 ): MessageInfo | null {
   if (!Array.isArray(buffers)) throw invalidType("buffers", "an array of buffers", buffers);
   const parts = Array.from(buffers as readonly Uint8Array[]);
@@ -120,22 +109,20 @@ export function receiveMessageInto(
   const control = ancillarySize === 0 ? NO_BYTES : createBuffer(ancillarySize, "ancillarySize");
   const from = addressBuffer();
   const state = new Int32Array(new ArrayBuffer(8));
-  const fd = open();
+  let fd = -1;
+  let capacity = 0;
   const n = retryInterrupted(() => {
-    setIovecs(sys, parts);
+    fd = open();
     state[0] = ancillarySize;
     state[1] = flags | MSG_CMSG_CLOEXEC;
+    capacity = parts.reduce((sum, part) => sum + transferLength(part), 0);
+    setIovecs(sys, parts, "buffer");
     return sys.recvmsg(fd, iovecs, parts.length, from, control, state, parts);
   });
   if (n === -EAGAIN) return null;
   check(n, "recvmsg", fd);
   return {
-    size: sizeOf(
-      n,
-      parts.reduce((sum, part) => sum + transferLength(part), 0),
-      kind,
-      flags,
-    ),
+    size: discards ? 0 : Math.min(n, capacity),
     fullSize: n,
     address: decodeAddress(sys, from),
     flags: (state[1] as number) & ~MSG_CMSG_CLOEXEC, // the kernel also returns this flag
@@ -143,32 +130,26 @@ export function receiveMessageInto(
   };
 }
 
-/** Receives a datagram into a buffer, or returns null if there is none. */
-export function receiveFromInto(
+/** Receives a datagram into a buffer, or returns null if there is none. See `receiveMessage`. */
+export function receiveFrom(
   sys: Syscalls,
   open: () => number,
-  kind: SocketKind,
   buffer: Uint8Array,
   flags: number,
+  discards: boolean,
 ): DatagramInfo | null {
   checkBuffer(buffer);
   const from = addressBuffer();
-  const fd = open();
-  const length = transferLength(buffer);
-  const n = retryInterrupted(() => sys.recvfrom(fd, buffer, 0, length, flags, from));
+  let fd = -1;
+  let capacity = 0;
+  const n = retryInterrupted(() => {
+    fd = open();
+    capacity = transferLength(buffer);
+    return sys.recvfrom(fd, buffer, 0, capacity, flags, from);
+  });
   if (n === -EAGAIN) return null;
   check(n, "recvfrom", fd);
-  return { size: sizeOf(n, length, kind, flags), fullSize: n, address: decodeAddress(sys, from) };
-}
-
-/**
- * Returns the number of bytes that the kernel has written to buffers of `capacity` bytes.
- *
- * With MSG_TRUNC, recvmsg returns the size of the whole datagram; TCP discards the bytes instead, see tcp(7).
- */
-function sizeOf(n: number, capacity: number, { family, type }: SocketKind, flags: number): number {
-  if ((flags & MSG_TRUNC) !== 0 && type === SOCK_STREAM && family !== AF_UNIX) return 0;
-  return Math.min(n, capacity);
+  return { size: discards ? 0 : Math.min(n, capacity), fullSize: n, address: decodeAddress(sys, from) };
 }
 
 function checkCount(buffers: readonly Uint8Array[]): void {
@@ -182,8 +163,8 @@ function checkCount(buffers: readonly Uint8Array[]): void {
  * Stores the addresses of the buffers. No other code may run before the system call: it could resize or detach them, and
  * reading `buffer` of a small Uint8Array moves its bytes. So it is done again before a call is repeated.
  */
-function setIovecs(sys: Syscalls, buffers: readonly Uint8Array[]): void {
-  for (const [i, buffer] of buffers.entries()) sys.set_iovec(iovecs, i, buffer, 0, transferLength(buffer));
+function setIovecs(sys: Syscalls, buffers: readonly Uint8Array[], name: "buffer" | "data"): void {
+  for (const [i, buffer] of buffers.entries()) sys.set_iovec(iovecs, i, buffer, 0, transferLength(buffer, name));
 }
 
 /** @throws {RangeError} for a stream socket, which may send or receive a part of a message */

@@ -2,6 +2,7 @@
 
 import { networkInterfaces } from "node:os";
 import { AF_CAN, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_UNSPEC, AF_VSOCK } from "./constants.ts";
+import { byteLengthOf } from "./byte-arrays.ts";
 import { checkInteger, invalidType, invalidValue, outOfRange, unknownOptions } from "./errors.ts";
 import type { Syscalls } from "./ffi.ts";
 import { formatPath } from "./format-path.ts";
@@ -278,20 +279,23 @@ function checkKeys(to: object, keys: readonly string[], what: string): void {
 }
 
 function encodeRaw({ family, bytes = EMPTY }: RawAddress, buffer: Uint8Array, view: DataView): number {
-  if (!(bytes instanceof Uint8Array)) throw invalidType("address.bytes", "a Buffer or a Uint8Array", bytes);
-  if (bytes.length > RAW_BYTES_MAX) {
-    throw invalidValue(`address.bytes is ${bytes.length} bytes long; an address can have at most ${RAW_BYTES_MAX}`);
+  const length = byteLengthOf(bytes, "address.bytes");
+  if (length > RAW_BYTES_MAX) {
+    throw invalidValue(`address.bytes is ${length} bytes long; an address can have at most ${RAW_BYTES_MAX}`);
   }
   view.setUint16(START, checkInteger("address.family", family, 0, 0xffff), true);
   buffer.set(bytes, START + 2);
-  return 2 + bytes.length;
+  return 2 + length;
+}
+
+/** Copies bytes, as many as the engine says, so that no property of the argument can change their number. */
+function copyOf(bytes: unknown, name: string, expected?: string): Uint8Array {
+  byteLengthOf(bytes as Uint8Array, name, expected);
+  return new Uint8Array(bytes as Uint8Array);
 }
 
 function encodeUnix(_sys: Syscalls, { path }: Record<string, unknown>, buffer: Uint8Array): number {
-  if (typeof path !== "string" && !(path instanceof Uint8Array)) {
-    throw invalidType("path", "a string or a Uint8Array", path);
-  }
-  const bytes = typeof path === "string" ? encodePath(path) : path;
+  const bytes = typeof path === "string" ? encodePath(path) : copyOf(path, "path", "a string or a Uint8Array");
   const isAbstract = bytes[0] === 0;
   if (!isAbstract && bytes.includes(0)) {
     throw invalidValue("path contains a NUL byte, which is allowed only at the start of an abstract name");
@@ -316,7 +320,7 @@ function encodeIpv6(sys: Syscalls, to: Record<string, unknown>, buffer: Uint8Arr
   view.setUint16(START + 2, checkPort(to["port"] as number), false);
   const text = (to["address"] as string | undefined) ?? "::";
   const zone = typeof text === "string" ? text.indexOf("%") : -1;
-  view.setUint32(START + 4, checkUint32("flowInfo", to["flowInfo"] ?? 0), false);
+  view.setUint32(START + 4, checkUint32("flowInfo", to["flowInfo"], 0), false);
   encodeIpAddress(sys, AF_INET6, zone < 0 ? text : text.slice(0, zone), buffer, START + 8);
   const scopeId = (to["scopeId"] as number | undefined) ?? (zone < 0 ? 0 : scopeIdOf(text.slice(zone + 1)));
   view.setUint32(START + 24, checkScopeId(scopeId), true);
@@ -325,26 +329,34 @@ function encodeIpv6(sys: Syscalls, to: Record<string, unknown>, buffer: Uint8Arr
 
 /** struct sockaddr_nl: 2 bytes of padding, port ID, groups. */
 function encodeNetlink(_sys: Syscalls, to: Record<string, unknown>, _buffer: Uint8Array, view: DataView): number {
-  view.setUint32(START + 4, checkUint32("pid", to["pid"] ?? 0), true);
-  view.setUint32(START + 8, checkUint32("groups", to["groups"] ?? 0), true);
+  view.setUint32(START + 4, checkUint32("pid", to["pid"], 0), true);
+  view.setUint32(START + 8, checkUint32("groups", to["groups"], 0), true);
   return 12;
 }
 
 /** struct sockaddr_ll: protocol (big-endian), interface, hardware type, packet type, length and bytes of the address. */
 function encodePacket(sys: Syscalls, to: Record<string, unknown>, buffer: Uint8Array, view: DataView): number {
-  const hardwareAddress = to["hardwareAddress"] ?? EMPTY;
-  if (!(hardwareAddress instanceof Uint8Array)) {
-    throw invalidType("hardwareAddress", "a Buffer or a Uint8Array", hardwareAddress);
-  }
+  const hardwareAddress = copyOf(
+    to["hardwareAddress"] === undefined ? EMPTY : to["hardwareAddress"],
+    "hardwareAddress",
+  );
   if (hardwareAddress.length > HARDWARE_ADDRESS_MAX) {
     throw invalidValue(
       `hardwareAddress is ${hardwareAddress.length} bytes long; it can have at most ${HARDWARE_ADDRESS_MAX}`,
     );
   }
-  view.setUint16(START + 2, checkInteger("protocol", to["protocol"] ?? 0, 0, 0xffff), false);
+  view.setUint16(
+    START + 2,
+    checkInteger("protocol", to["protocol"] === undefined ? 0 : to["protocol"], 0, 0xffff),
+    false,
+  );
   view.setInt32(START + 4, interfaceOf(sys, to), true);
-  view.setUint16(START + 8, checkInteger("hardwareType", to["hardwareType"] ?? 0, 0, 0xffff), true);
-  view.setUint8(START + 10, checkInteger("packetType", to["packetType"] ?? 0, 0, 0xff));
+  view.setUint16(
+    START + 8,
+    checkInteger("hardwareType", to["hardwareType"] === undefined ? 0 : to["hardwareType"], 0, 0xffff),
+    true,
+  );
+  view.setUint8(START + 10, checkInteger("packetType", to["packetType"] === undefined ? 0 : to["packetType"], 0, 0xff));
   view.setUint8(START + 11, hardwareAddress.length);
   buffer.set(hardwareAddress, START + 12);
   return 20;
@@ -354,7 +366,7 @@ function encodePacket(sys: Syscalls, to: Record<string, unknown>, buffer: Uint8A
 function encodeVsock(_sys: Syscalls, to: Record<string, unknown>, _buffer: Uint8Array, view: DataView): number {
   view.setUint32(START + 4, checkUint32("port", to["port"]), true);
   view.setUint32(START + 8, checkUint32("cid", to["cid"]), true);
-  view.setUint8(START + 12, checkInteger("flags", to["flags"] ?? 0, 0, 0xff));
+  view.setUint8(START + 12, checkInteger("flags", to["flags"] === undefined ? 0 : to["flags"], 0, 0xff));
   return 16;
 }
 
@@ -362,8 +374,8 @@ function encodeVsock(_sys: Syscalls, to: Record<string, unknown>, _buffer: Uint8
 function encodeCan(sys: Syscalls, to: Record<string, unknown>, _buffer: Uint8Array, view: DataView): number {
   view.setInt32(START + 4, interfaceOf(sys, to), true);
   if (to["rxId"] === undefined && to["txId"] === undefined) return 8;
-  view.setUint32(START + 8, checkUint32("rxId", to["rxId"] ?? 0), true);
-  view.setUint32(START + 12, checkUint32("txId", to["txId"] ?? 0), true);
+  view.setUint32(START + 8, checkUint32("rxId", to["rxId"], 0), true);
+  view.setUint32(START + 12, checkUint32("txId", to["txId"], 0), true);
   return 16;
 }
 
@@ -371,7 +383,7 @@ function interfaceOf(sys: Syscalls, { ifindex, ifname }: Record<string, unknown>
   if (ifindex !== undefined && ifname !== undefined) {
     throw invalidValue("address has both ifindex and ifname: omit one of them");
   }
-  if (ifname === undefined) return checkInteger("ifindex", ifindex ?? 0, 0, 0x7fffffff);
+  if (ifname === undefined) return checkInteger("ifindex", ifindex === undefined ? 0 : ifindex, 0, 0x7fffffff);
   return interfaceIndex(sys, ifname as string);
 }
 
@@ -483,8 +495,8 @@ function checkScopeId(scopeId: number): number {
   return scopeId;
 }
 
-function checkUint32(name: string, value: unknown): number {
-  return checkInteger(name, value, 0, 0xffffffff);
+function checkUint32(name: string, value: unknown, byDefault?: number): number {
+  return checkInteger(name, value === undefined ? byDefault : value, 0, 0xffffffff);
 }
 
 /** Writes an IP address to `buffer` at `offset`. @throws {TypeError | RangeError} if it is not one of the family */

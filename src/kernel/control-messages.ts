@@ -36,6 +36,7 @@ import {
   UDP_GRO,
   UDP_SEGMENT,
 } from "./constants.ts";
+import { byteLengthOf } from "./byte-arrays.ts";
 import { errnoName } from "./errno.ts";
 import { checkInteger, invalidType, invalidValue, unknownOptions } from "./errors.ts";
 import { type FdLike, toFd } from "./fd.ts";
@@ -378,7 +379,8 @@ function encodeItem(sys: Syscalls, item: Ancillary, family: number): RawAncillar
   }
   checkInteger("level", level, -0x80000000, 0x7fffffff);
   checkInteger("type", type, -0x80000000, 0x7fffffff);
-  return { level, type, data };
+  byteLengthOf(data, "data");
+  return { level, type, data: new Uint8Array(data) }; // a copy has no length property of its own
 }
 
 function checkFds(fds: readonly FdLike[]): number[] {
@@ -436,7 +438,7 @@ function encodeIpItem(sys: Syscalls, item: Ancillary, kind: string, family: numb
   }
   const ifindex =
     packetInfo.ifname === undefined
-      ? checkInteger("packetInfo.ifindex", packetInfo.ifindex ?? 0, 0, 0x7fffffff)
+      ? checkInteger("packetInfo.ifindex", packetInfo.ifindex === undefined ? 0 : packetInfo.ifindex, 0, 0x7fffffff)
       : interfaceIndex(sys, packetInfo.ifname);
   const data = new Uint8Array(new ArrayBuffer(isIpv4 ? 12 : 20));
   new DataView(data.buffer).setInt32(isIpv4 ? 0 : 16, ifindex, true);

@@ -3,6 +3,7 @@
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
+import { ErrnoError } from "./errors.ts";
 import { checkRequirements } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
@@ -102,6 +103,10 @@ export interface Syscalls {
   getaddrinfo(host: Bytes, out: Bytes, max: number): number;
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
+  /** Like `read`, but never waits, though the fd is blocking. For an fd that other processes share. */
+  read_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
+  /** Like `write`, but never waits, though the fd is blocking. May write less than there is space for. */
+  write_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
   /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
   equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
@@ -181,6 +186,8 @@ const signatures: Signatures<Syscalls> = {
   getaddrinfo: [bytes, bytes, int],
   read: [int, bytes, int, int],
   write: [int, bytes, int, int],
+  read_nowait: [int, bytes, int, int],
+  write_nowait: [int, bytes, int, int],
   close: [int],
   equal: [bytes, int, bytes, int],
   disown: [int],
@@ -232,20 +239,26 @@ export function wrapSyscalls(wrap: (sys: Syscalls) => Syscalls): void {
  * Compiles C source that needs no header and defines `address_of(name)`, and returns its functions.
  *
  * @throws {Error} if the platform is not supported; see checkRequirements
+ * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; EPERM or ENOSYS if a seccomp
+ *   filter forbids memfd_create
  */
 export function compile<Functions>(source: string, signatures: Signatures<Functions>): Functions {
   checkRequirements();
-  const { cc, dlopen, linkSymbols } = bunFfi();
+  const { cc, dlopen, linkSymbols, read } = bunFfi();
   // cc takes a file, and a bundle or a compiled program has none. A memfd needs no writable directory.
   const libc = dlopen("libc.so.6", {
     memfd_create: { args: ["buffer", "u32"], returns: "i32" },
     write: { args: ["i32", "buffer", "u64"], returns: "i64" },
     close: { args: ["i32"], returns: "i32" },
+    __errno_location: { args: [], returns: "ptr" },
   });
   try {
+    const errnoAddress = libc.symbols["__errno_location"]?.() as number; // looked up first: no other call may set errno
     const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
-    if (fd < 0) throw new Error("epoll-hello: memfd_create failed; the limit of open files may be reached");
+    if (fd < 0) {
+      throw new ErrnoError(read.i32(errnoAddress), "memfd_create", { hint: "epoll-hello's C code cannot be compiled" });
+    }
     try {
       if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
         throw new Error("epoll-hello: cannot write the C source to a memfd");
@@ -287,6 +300,7 @@ interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
+  read: { i32(address: number): number };
 }
 
 /** Loads bun:ffi. An `import` statement would fail outside Bun before checkRequirements can explain why. */

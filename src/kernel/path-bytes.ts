@@ -1,6 +1,7 @@
 // Conversion of paths between bytes and strings without loss, as os.fsencode() and os.fsdecode() of Python do it.
 
 import { Buffer } from "node:buffer";
+import { byteLengthOf } from "./byte-arrays.ts";
 import { invalidType, invalidValue } from "./errors.ts";
 
 const encoder = new TextEncoder();
@@ -21,7 +22,7 @@ const LAST_ESCAPED = 0xff;
  * @throws {TypeError} if `bytes` is not a Uint8Array
  */
 export function decodePath(bytes: Uint8Array): string {
-  if (!(bytes instanceof Uint8Array)) throw invalidType("bytes", "a Buffer or a Uint8Array", bytes);
+  byteLengthOf(bytes, "bytes");
   const whole = tryDecode(bytes);
   if (whole !== undefined) return whole;
   let path = "";

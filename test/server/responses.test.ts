@@ -147,7 +147,9 @@ for (const kind of kinds) {
 
       test.skipIf(isAbstract)("node:http accepts the response", async () => {
         const where =
-          "address" in address ? { host: address.address, port: address.port } : { socketPath: "path" in address ? address.path : "" };
+          "address" in address
+            ? { host: address.address, port: address.port }
+            : { socketPath: "path" in address ? address.path : "" };
         const text = await new Promise<string>((resolve, reject) => {
           const request = httpRequest({ ...where, agent: false }, (response) => {
             let text = "";

@@ -5,6 +5,7 @@ import { AF_UNIX, EPOLLIN, MSG_TRUNC, SOCK_DGRAM, type TraceEvent } from "../../
 import { Epoll } from "../../src/io/epoll.ts";
 import { MessageBatch } from "../../src/io/message-batch.ts";
 import { Socket, socketpair } from "../../src/io/socket.ts";
+import { OpenFd } from "../../src/io/owned-fd.ts";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { Tracer } from "../../src/trace/tracer.ts";
 import { everySocketIsClosed } from "../support/sockets.ts";
@@ -15,7 +16,9 @@ everySocketIsClosed();
 test("contain the bytes of all buffers that were sent or received", () => {
   const events: TraceEvent[] = [];
   const sys = new Tracer({ listener: (event) => void events.push(event), bytes: true }).wrapProgram(syscalls());
-  const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM).map((end) => new Socket(AF_UNIX, SOCK_DGRAM, 0, end.detach(), sys));
+  const [a, b] = socketpair(AF_UNIX, SOCK_DGRAM).map(
+    (end) => new Socket(AF_UNIX, SOCK_DGRAM, 0, new OpenFd(end.detach()), sys),
+  );
   using client = a as Socket;
   using server = b as Socket;
   client.sendmsg(["GET / ", "HTTP/1.1\r\n", "x"]);

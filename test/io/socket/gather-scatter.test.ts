@@ -12,6 +12,7 @@ import {
   Socket,
   socketpair,
 } from "../../../src/index.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
 import { closeSync } from "node:fs";
 import { eventually, everySocketIsClosed, Pair, Place } from "../../support/sockets.ts";
@@ -35,7 +36,7 @@ describe("sendmsg", () => {
       },
     };
     using pair = new Pair(...socketpair(AF_UNIX, SOCK_DGRAM));
-    const client = new Socket(AF_UNIX, SOCK_DGRAM, 0, pair.client.detach(), sys);
+    const client = new Socket(AF_UNIX, SOCK_DGRAM, 0, new OpenFd(pair.client.detach()), sys);
     const buffers = [new Uint8Array([1, 2]), Buffer.from("three"), new Uint8Array(0)];
     expect(client.sendmsg(buffers)).toBe(7);
     expect(calls).toEqual([[3, ...buffers]]);
@@ -58,7 +59,7 @@ describe("sendmsg", () => {
       },
     };
     using pair = new Pair(...socketpair(AF_UNIX, SOCK_DGRAM));
-    using client = new Socket(AF_UNIX, SOCK_DGRAM, 0, pair.client.detach(), sys);
+    using client = new Socket(AF_UNIX, SOCK_DGRAM, 0, new OpenFd(pair.client.detach()), sys);
     expect(client.sendmsg([new Uint8Array(4), "x"])).toBe(5);
     expect(pair.server.recv(10)).toEqual(Uint8Array.of(9, 9, 9, 9, 0x78));
   });

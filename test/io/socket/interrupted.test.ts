@@ -4,6 +4,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM } from "../../../src/kernel/constants.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
 import { MessageBatch } from "../../../src/io/message-batch.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { failure } from "../../support/sockets.ts";
@@ -17,7 +18,7 @@ function scripted(name: keyof Syscalls, ...results: number[]): { socket: Socket;
   let calls = 0;
   const sys: Syscalls = { ...syscalls(), close: () => 0, [name]: () => results[calls++] ?? -22 };
   const type = name.endsWith("mmsg") ? SOCK_DGRAM : SOCK_STREAM;
-  return { socket: new Socket(AF_UNIX, type, 0, 0x3fffffff, sys), calls: () => calls };
+  return { socket: new Socket(AF_UNIX, type, 0, new OpenFd(0x3fffffff), sys), calls: () => calls };
 }
 
 function batchOf(...messages: string[]): MessageBatch {

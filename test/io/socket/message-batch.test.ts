@@ -15,6 +15,7 @@ import {
   socketpair,
   WOULD_BLOCK,
 } from "../../../src/index.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
 import { eventually, everySocketIsClosed, failure, Pair, Place } from "../../support/sockets.ts";
 import { leavesNoFd } from "../../support/fds.ts";
@@ -91,8 +92,8 @@ test("one system call sends or receives all of them, and allocates nothing for e
     recvmmsg: (...call) => (calls.push("recvmmsg"), host.recvmmsg(...call)),
   };
   using pair = new Pair(...socketpair(AF_UNIX, SOCK_DGRAM));
-  const client = new Socket(AF_UNIX, SOCK_DGRAM, 0, pair.client.detach(), sys);
-  const server = new Socket(AF_UNIX, SOCK_DGRAM, 0, pair.server.detach(), sys);
+  const client = new Socket(AF_UNIX, SOCK_DGRAM, 0, new OpenFd(pair.client.detach()), sys);
+  const server = new Socket(AF_UNIX, SOCK_DGRAM, 0, new OpenFd(pair.server.detach()), sys);
   const batch = new MessageBatch({ capacity: 8, messageSize: 16, family: AF_UNIX });
   for (let i = 0; i < 8; i++) expect(batch.push(`message ${i}`)).toBe(i);
   expect(client.sendmmsg(batch)).toBe(8);
@@ -242,9 +243,9 @@ describe("arguments", () => {
     );
     throws(() => batch().push(5 as never), "data must be a string, a Buffer or a Uint8Array");
     throws(() => batch().push("x", { port: 1 } as never), "the address of an AF_UNIX socket must be { path }");
-    throws(() => batch().size(0), "i must be the index of one of the 0 messages; received 0");
-    throws(() => full.data(2), "i must be the index of one of the 2 messages; received 2");
-    throws(() => full.address("0" as never), 'i must be the index of a message; received "0"');
+    throws(() => batch().size(0), "i must be omitted: the batch is empty; received 0");
+    throws(() => full.data(2), "i must be an integer from 0 to 1; received 2");
+    throws(() => full.address("0" as never), 'i must be an integer from 0 to 1; received "0"');
     throws(() => full.resize(0, 5), "size must be an integer from 0 to 4; received 5");
   });
 
@@ -287,10 +288,9 @@ describe("arguments", () => {
     moved.push("x");
     structuredClone(moved.bytes, { transfer: [moved.bytes.buffer as ArrayBuffer] });
     pair.client.send("long enough");
-    throws(
-      () => pair.server.recvmmsgInto(moved),
-      "the memory of the batch was transferred to another thread: create a new batch",
-    );
-    throws(() => pair.server.sendmmsg(moved), "the memory of the batch was transferred");
+    Object.defineProperty(moved.bytes, "byteLength", { value: 8 });
+    const message = "the memory of the batch must be a view of existing memory: its ArrayBuffer is detached";
+    throws(() => pair.server.recvmmsgInto(moved), message);
+    throws(() => pair.server.sendmmsg(moved), message);
   });
 });
