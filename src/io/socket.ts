@@ -66,10 +66,12 @@ const SCRATCH_BYTES = 65_536;
 let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
 
 /**
- * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams.
+ * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams. Sockets of other
+ * families work too; see `AddressLike`.
  *
- * Where Python raises BlockingIOError, methods return a value instead: `accept`, `recv`, `recvfrom` and `recvmsg`
- * return `null`, `recvInto` and the send methods return `WOULD_BLOCK` (-1), and `connect` returns `false`. All other
+ * Where Python raises BlockingIOError, methods return a value instead: `accept` and the methods that return received
+ * data return `null`; `recvInto`, `recvmmsgInto` and the send methods return `WOULD_BLOCK` (-1); and `connect` returns
+ * `false`. All other
  * failures throw an ErrnoError. SIGPIPE is never raised. Every method except `close` throws a ClosedError after `close`
  * or `detach`.
  *
@@ -82,7 +84,7 @@ let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYT
  * ```
  */
 export class Socket extends OwnedFd {
-  /** The address family: AF_INET, AF_INET6 or AF_UNIX. */
+  /** The address family: AF_INET, AF_INET6, AF_UNIX, … */
   readonly family: number;
   /** SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. */
   readonly type: number;
@@ -139,8 +141,8 @@ export class Socket extends OwnedFd {
   /**
    * Binds the socket to a local address.
    *
-   * @param address `{ address, port }`, where port 0 selects a free port; or `{ path }`, where `"\0name"` is an
-   *   abstract name
+   * @param address `{ address, port }`, where port 0 selects a free port; `{ path }`, where `"\0name"` is an abstract
+   *   name; or an address of another family. An unknown key is refused
    * @throws {ErrnoError} EADDRINUSE if the address is in use; EADDRNOTAVAIL if it is not local
    * @throws {ErrnoError} EACCES for a privileged port, or a directory without write permission
    * @throws {ErrnoError} EINVAL if the socket is already bound; ENOENT, ENOTDIR, EROFS or ELOOP for a path
@@ -193,7 +195,8 @@ export class Socket extends OwnedFd {
   /**
    * Connects to an address.
    *
-   * @param address `{ address, port }` or `{ path }`
+   * @param address `{ address, port }`, `{ path }` or an address of another family. `{ family: AF_UNSPEC }` disconnects
+   *   a datagram socket
    * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case, wait for
    *   EPOLLOUT; `getsockopt(SOL_SOCKET, SO_ERROR)` then returns 0 or an errno
    * @throws {ErrnoError} ECONNREFUSED, ENETUNREACH, EHOSTUNREACH or EADDRNOTAVAIL if the connection fails immediately
@@ -293,7 +296,7 @@ export class Socket extends OwnedFd {
    * Sends a datagram to an address.
    *
    * @param data bytes, or a string, which is encoded as UTF-8
-   * @param address `{ address, port }` or `{ path }`
+   * @param address `{ address, port }`, `{ path }` or an address of another family
    * @param flags MSG_CONFIRM, …
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EMSGSIZE if the datagram is too long; EISCONN if the socket is connected

@@ -41,15 +41,15 @@ export function decodePath(bytes: Uint8Array): string {
  * `os.fsencode`.
  *
  * @param path a path from `decodePath`, from a decoded address, or any other string
- * @returns the bytes, which `node:fs` accepts as a path if they are a Buffer
+ * @returns the bytes; `node:fs` accepts a Buffer of them as a path
  * @throws {TypeError} if `path` is not a string
  * @throws {RangeError} if it contains any other lone surrogate, which no bytes stand for
  * @example
  * ```ts
- * unlinkSync(encodePath(address.path)); // also if the path is not UTF-8
+ * unlinkSync(Buffer.from(encodePath(address.path))); // also if the path is not UTF-8
  * ```
  */
-export function encodePath(path: string): Buffer<ArrayBuffer> {
+export function encodePath(path: string): Uint8Array {
   if (typeof path !== "string") throw invalidType("path", "a string", path);
   if (path.isWellFormed()) return Buffer.from(path);
   const parts: Uint8Array[] = [];

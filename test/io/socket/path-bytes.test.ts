@@ -105,7 +105,7 @@ describe("sockets", () => {
       expect(readdirSync(directory, { encoding: "buffer" }).map((entry) => [...entry])).toEqual([[0x61, 0xff]]);
       const bound = socket.getsockname() as { path: string };
       expect(bound).toEqual({ path: `${directory}/a\udcff` });
-      unlinkSync(encodePath(bound.path));
+      unlinkSync(Buffer.from(encodePath(bound.path)));
       expect(existsSync(path)).toBe(false);
       using again = new Socket(AF_UNIX);
       again.bind(bound);
