@@ -26,6 +26,7 @@ interface Chunk {
 export interface ConnectionOwner {
   flush(connection: Connection): void;
   abort(connection: Connection): void;
+  fail(connection: Connection, error: unknown): void;
 }
 
 export class Connection implements ProtocolConnection, Timed<Connection> {
@@ -60,6 +61,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   progress: number = 0;
   isPaused: boolean = false;
   wantsDrain: boolean = false;
+
+  hasPeerClosed: boolean = false;
+  /** Output that is counted in the server's budget: what was queued when the connection last waited for room. */
+  countedBytes: number = 0;
 
   /** The protocol is being called: what it requests is performed when the call returns. */
   isInCallback: boolean = false;
@@ -169,6 +174,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   abort(): void {
     if (!this.isClosed) this.#owner.abort(this);
+  }
+
+  fail(error: unknown): void {
+    this.#owner.fail(this, error);
   }
 
   finish(isPeerDone: boolean): void {

@@ -11,6 +11,7 @@ import { HttpProtocol } from "../protocols/http/http-protocol.ts";
 import { noRejections } from "../protocols/http/rejection.ts";
 import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
+import { BufferBudget } from "../protocols/buffer-budget.ts";
 import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
@@ -85,13 +86,14 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.#stopped = Promise.withResolvers(); // not in the field, which would be initialized before the platform is checked
     this.#sys = sys;
     this.#clock = clock;
-    this.#protocol = this.#createProtocol(settings);
+    const budget = new BufferBudget(settings.maxBufferedBytes);
+    this.#protocol = this.#createProtocol(settings, budget);
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings);
+    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings, budget);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
 
@@ -261,13 +263,13 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     return this.stop();
   }
 
-  #createProtocol(settings: ResolvedOptions): HttpProtocol | ClassicProtocol | SocketProtocol {
+  #createProtocol(settings: ResolvedOptions, budget: BufferBudget): HttpProtocol | ClassicProtocol | SocketProtocol {
     const { socket, fetch, keepAlive, eager } = settings;
     const clock = this.#clock;
     if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
     if (fetch === undefined && !keepAlive && !eager) return new ClassicProtocol({ ...settings, clock });
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
-    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys });
+    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget });
   }
 
   #runOnce(timeoutMs: number, sinceMs?: number): number {

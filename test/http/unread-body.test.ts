@@ -1,6 +1,7 @@
 // The policy for a request body that the handler has not read when the response is ready.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { BufferBudget } from "../../src/protocols/buffer-budget.ts";
 import { Exchange } from "../../src/protocols/http/exchange.ts";
 import { readHead } from "../../src/protocols/http/read-head.ts";
 import { RequestBody } from "../../src/protocols/http/request-body.ts";
@@ -27,7 +28,8 @@ function exchangeWith(
   const bytes = Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n${field}\r\n\r\n`);
   const head = readHead(bytes, 0, bytes.length, limits);
   if (!(head instanceof RequestHead)) throw new Error(`not a head: ${head}`);
-  const body = head.bodyLength === 0 ? undefined : new RequestBody(head.bodyLength, 1e9, owner);
+  const body =
+    head.bodyLength === 0 ? undefined : new RequestBody(head.bodyLength, 1e9, new BufferBudget(Infinity), owner);
   const exchange = new Exchange(head, body);
   exchange.respond(response);
   return exchange;

@@ -52,6 +52,7 @@ export class BodyWriter {
       if (length >= 0 && sent > length) throw new TypeError(`the body is longer than its Content-Length of ${length}`);
       if (this.#isChunked) this.#writeChunk(piece);
       else connection.write(piece);
+      connection.progress++;
       connection.flush();
     }
     if (sent < length)

@@ -50,6 +50,10 @@ export class HttpProtocol implements Protocol {
     else (connection.protocolState as HttpConnection).end();
   }
 
+  peerClosed(connection: ProtocolConnection): void {
+    (connection.protocolState as HttpConnection | undefined)?.peerClosed();
+  }
+
   drain(connection: ProtocolConnection): void {
     (connection.protocolState as HttpConnection | undefined)?.drain();
   }
