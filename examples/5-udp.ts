@@ -15,7 +15,7 @@ for (;;) {
   epoll.poll();
   for (let datagram; (datagram = socket.recvfrom(65_536)) !== null;) {
     const { data, address } = datagram;
-    if (!("port" in address)) continue;
+    if (!("address" in address)) continue;
     console.log(`${data.length} bytes from ${address.address}:${address.port}`);
     socket.sendto(data, address); // if it would block, the datagram is dropped, as UDP permits
   }

@@ -55,8 +55,12 @@ extern void *dlsym(void *handle, const char *name);
   X(int, waitid, (int, u32, void *, int))                       \
   X(long, syscall, (long, ...))                                 \
   X(int, sigaction, (int, const void *, void *))                \
+  X(int, __libc_current_sigrtmin, (void))                       \
+  X(int, __libc_current_sigrtmax, (void))                       \
   X(int, inet_pton, (int, const char *, void *))                \
   X(const char *, inet_ntop, (int, const void *, char *, u32))  \
+  X(u32, if_nametoindex, (const char *))                        \
+  X(char *, if_indextoname, (u32, char *))                      \
   X(int, getaddrinfo, (const char *, const char *, const void *, void **)) \
   X(void, freeaddrinfo, (void *))                               \
   X(int, pthread_sigmask, (int, const void *, void *))          \
@@ -136,9 +140,8 @@ int epoll_ctl(int epfd, int op, int fd, u32 events, u32 token) {
   return result(c_epoll_ctl(epfd, op, fd, &event));
 }
 
-/* Fills `out` (16 bytes for each of `max` events) with triples of 32-bit numbers: events, fd, token. */
-int epoll_wait(int epfd, u32 *out, int max, int timeout) {
-  int n = result(c_epoll_wait(epfd, out, max, timeout));
+/* Converts `n` events in `out` to triples of 32-bit numbers: events, fd, token. Returns `n`. */
+static int unpack_events(u32 *out, int n) {
 #ifndef __x86_64__
   struct epoll_event *event = (struct epoll_event *)out;
   int i;
@@ -150,6 +153,19 @@ int epoll_wait(int epfd, u32 *out, int max, int timeout) {
   }
 #endif
   return n;
+}
+
+/* Fills `out` (16 bytes for each of `max` events) with triples of 32-bit numbers: events, fd, token. */
+int epoll_wait(int epfd, u32 *out, int max, int timeout) {
+  return unpack_events(out, result(c_epoll_wait(epfd, out, max, timeout)));
+}
+
+/* Like epoll_wait(), with a timeout in nanoseconds. libc may lack it; its number is the same on both architectures. */
+int epoll_pwait2(int epfd, u32 *out, int max, int seconds, int nanoseconds) {
+  long timeout[2];
+  timeout[0] = seconds;
+  timeout[1] = nanoseconds;
+  return unpack_events(out, result(c_syscall(441L, (long)epfd, out, (long)max, timeout, 0L, 0L)));
 }
 
 /* ---- sockets ---- */
@@ -209,21 +225,94 @@ struct msghdr { /* the same layout in musl, where iovlen and controllen are 32 b
   int flags;
 };
 
+/* Sets element `index` of an array of buffers. */
+int set_iovec(struct iovec *iovecs, int index, u8 *bytes, int offset, int length) {
+  iovecs[index].base = bytes + offset;
+  iovecs[index].length = length;
+  return 0;
+}
+
 /* `control` holds control messages, cmsg(3). If the length of `to` is 0, no address is passed. */
-int sendmsg(int fd, u8 *bytes, int length, struct address *to, u8 *control, int controllen, int flags) {
-  struct iovec part = {bytes, length};
-  struct msghdr message = {to->length ? to->sockaddr : 0, to->length, &part, 1, controllen ? control : 0, controllen, 0};
+int sendmsg(int fd, struct iovec *iovecs, int count, struct address *to, u8 *control, int controllen, int flags) {
+  struct msghdr message = {to->length ? to->sockaddr : 0, to->length, iovecs, count, controllen ? control : 0, controllen, 0};
   return result(c_sendmsg(fd, &message, flags));
 }
 
-/* Sets out[0] to the number of bytes of control messages, out[1] to the returned flags (MSG_TRUNC, MSG_CTRUNC, ...). */
-int recvmsg(int fd, u8 *bytes, int length, struct address *from, u8 *control, int controllen, int *out, int flags) {
-  struct iovec part = {bytes, length};
-  struct msghdr message = {from->sockaddr, sizeof from->sockaddr, &part, 1, controllen ? control : 0, controllen, 0};
-  int n = result(c_recvmsg(fd, &message, flags));
+/*
+ * `state` is { size of control, flags }. Sets it to { bytes of control messages, returned flags: MSG_TRUNC, MSG_CTRUNC, ... }.
+ */
+int recvmsg(int fd, struct iovec *iovecs, int count, struct address *from, u8 *control, int *state) {
+  struct msghdr message = {from->sockaddr, sizeof from->sockaddr, iovecs, count, state[0] ? control : 0, state[0], 0};
+  int n = result(c_recvmsg(fd, &message, state[1]));
   from->length = message.namelen;
-  out[0] = (int)message.controllen;
-  out[1] = message.flags;
+  state[0] = (int)message.controllen;
+  state[1] = message.flags;
+  return n;
+}
+
+struct mmsghdr {
+  struct msghdr header;
+  u32 length;
+};
+
+/* What JavaScript passes to sendmmsg() and recvmmsg(), and what they return. */
+struct batch {
+  int flags, control_size /* of each message */, start, reserved;
+  struct {
+    int length, flags, controllen, sends_control;
+  } messages[];
+};
+
+/* musl's sendmmsg() makes a call for each message, so both are called by their numbers. */
+#ifdef __x86_64__
+enum { SYS_RECVMMSG = 299, SYS_SENDMMSG = 307 };
+#else
+enum { SYS_RECVMMSG = 243, SYS_SENDMMSG = 269 };
+#endif
+
+/* Sends messages start ... start + count - 1. Returns how many were sent. `headers` is memory for `count` structs. */
+int sendmmsg(int fd, struct mmsghdr *headers, struct iovec *iovecs, struct address *addresses, u8 *control,
+             struct batch *batch, int count) {
+  int i;
+  for (i = 0; i < count; i++) {
+    int at = batch->start + i;
+    struct msghdr *header = &headers[i].header;
+    header->name = addresses[at].length ? addresses[at].sockaddr : 0;
+    header->namelen = addresses[at].length;
+    header->iov = &iovecs[at];
+    header->iovlen = 1;
+    /* A received message can be sent as it is, but not what came with it. */
+    header->controllen = batch->messages[at].sends_control ? batch->messages[at].controllen : 0;
+    header->control = header->controllen ? control + (size)at * batch->control_size : 0;
+    header->flags = 0;
+    headers[i].length = 0;
+  }
+  return result(c_syscall((long)SYS_SENDMMSG, (long)fd, headers, (long)count, (long)batch->flags));
+}
+
+/* Receives up to `count` messages. Returns how many were received, and describes them in `batch` and `addresses`. */
+int recvmmsg(int fd, struct mmsghdr *headers, struct iovec *iovecs, struct address *addresses, u8 *control,
+             struct batch *batch, int count) {
+  int i, n;
+  for (i = 0; i < count; i++) {
+    struct msghdr *header = &headers[i].header;
+    header->name = addresses[i].sockaddr;
+    header->namelen = sizeof addresses[i].sockaddr;
+    header->iov = &iovecs[i];
+    header->iovlen = 1;
+    header->control = batch->control_size ? control + (size)i * batch->control_size : 0;
+    header->controllen = batch->control_size;
+    header->flags = 0;
+    headers[i].length = 0;
+  }
+  n = result(c_syscall((long)SYS_RECVMMSG, (long)fd, headers, (long)count, (long)batch->flags, 0L));
+  for (i = 0; i < n; i++) {
+    addresses[i].length = headers[i].header.namelen;
+    batch->messages[i].length = (int)headers[i].length;
+    batch->messages[i].flags = headers[i].header.flags;
+    batch->messages[i].controllen = (int)headers[i].header.controllen;
+    batch->messages[i].sends_control = 0;
+  }
   return n;
 }
 
@@ -257,6 +346,15 @@ int inet_pton(int family, const char *text, u8 *out, int offset) { return c_inet
 int inet_ntop(int family, const u8 *from, int offset, char *text, int length) {
   return c_inet_ntop(family, from + offset, text, length) ? 0 : result(-1);
 }
+
+/* Returns the index of a network interface. */
+int if_nametoindex(const char *name) {
+  u32 index = c_if_nametoindex(name);
+  return index ? (int)index : result(-1);
+}
+
+/* Writes the name of a network interface, with a terminating NUL, to `name`, 16 bytes. */
+int if_indextoname(int index, char *name) { return c_if_indextoname(index, name) ? 0 : result(-1); }
 
 struct addrinfo {
   int flags, family, socktype, protocol;
@@ -398,18 +496,22 @@ int preadv2(int fd, u8 *bytes, int length, int low, int high, int flags) {
 
 /* ---- lookup by name ---- */
 
-int signal_catch(int signal, int fd, int chains);
+int signal_catch(int signal, int pipe, int lost, int chains);
 int signal_release(int signal);
-int signal_take(int signal);
+int signal_rtmin(void);
+int signal_rtmax(void);
 int start_bridge_thread(int epfd, int socket, int is_worker);
 int stop_bridge_thread(int peer);
 
-#define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
-  X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(sendmsg) X(recvmsg) X(shutdown) \
-  X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
-  X(write) X(read_nowait) X(write_nowait) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
+#define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait2) X(socket) \
+  X(socketpair) X(bind) X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(set_iovec) X(sendmsg) \
+  X(recvmsg) X(sendmmsg) X(recvmmsg) X(shutdown) X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) \
+  X(inet_ntop) X(getaddrinfo) X(if_nametoindex) X(if_indextoname) X(read) X(write) X(read_nowait) X(write_nowait) \
+  X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
-  X(open) X(openat2) X(statx) X(preadv2) X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread)
+  X(open) X(openat2) X(statx) X(preadv2) \
+  X(waitid) X(signal_catch) X(signal_release) X(signal_rtmin) X(signal_rtmax) \
+  X(start_bridge_thread) X(stop_bridge_thread)
 
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;

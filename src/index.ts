@@ -6,14 +6,31 @@ export { Epoll, type EpollOptions } from "./io/epoll.ts";
 export { EventList } from "./io/event-list.ts";
 export { formatEvents, formatMask } from "./kernel/format-mask.ts";
 export { Socket, socketpair } from "./io/socket.ts";
-export type { Message } from "./io/socket-messages.ts";
+export type { DatagramInfo, Message, MessageInfo } from "./io/socket-messages.ts";
+export { MessageBatch, type MessageBatchOptions, type OutgoingMessage } from "./io/message-batch.ts";
 export { WOULD_BLOCK } from "./io/transfer.ts";
-export type { Address, AddressLike, InternetAddress, UnixAddress } from "./kernel/address.ts";
+export type {
+  Address,
+  AddressLike,
+  CanAddress,
+  InternetAddress,
+  NetlinkAddress,
+  PacketAddress,
+  RawAddress,
+  UnixAddress,
+  VsockAddress,
+} from "./kernel/address.ts";
+export { decodePath, encodePath } from "./kernel/path-bytes.ts";
+export { ifIndexToName, ifNameToIndex } from "./io/interfaces.ts";
 export {
   type Ancillary,
   CMSG_LEN,
   CMSG_SPACE,
   type Credentials,
+  type ExtendedError,
+  type PacketInfo,
+  type PacketTimestamps,
+  type RawAncillary,
   type ReceivedAncillary,
 } from "./kernel/control-messages.ts";
 export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
@@ -22,7 +39,9 @@ export { EventFd } from "./io/eventfd.ts";
 export { formatInotifyMask, Inotify, type InotifyEvent, type InotifyReadOptions } from "./io/inotify.ts";
 export { MemFd } from "./io/memfd.ts";
 export { PidFd, type ProcessEnd } from "./io/pidfd.ts";
-export { type SignalCount, type SignalName, Signals } from "./io/signals.ts";
+export { type CaughtSignal, Signals } from "./io/signals.ts";
+export type { SigInfo } from "./kernel/siginfo.ts";
+export type { SignalName } from "./kernel/signal-names.ts";
 export { TimerFd, type TimerSetting } from "./io/timerfd.ts";
 export type { OwnedFd } from "./io/owned-fd.ts";
 export type { FdLike } from "./kernel/fd.ts";

@@ -150,15 +150,15 @@ export class Epoll extends OwnedFd {
   /**
    * Waits for events. If a signal interrupts the wait (EINTR), it continues until the deadline.
    *
-   * @param timeoutMs the timeout in milliseconds, rounded up. 0 returns immediately. A negative number (the default) or
-   *   Infinity blocks indefinitely
+   * @param timeoutMs the timeout in milliseconds. 0 returns immediately. A negative number (the default) or Infinity
+   *   blocks indefinitely. A fraction is kept (epoll_pwait2); before Linux 5.11 it is rounded up
    * @param maxEvents maximum number of events to return, from 1 to 1048576; the next call returns the others. -1 means
    *   the default, 1023
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
    * @throws {ErrnoError} EBADF if the file descriptor was closed elsewhere
    * @throws {TypeError | RangeError} if `timeoutMs` or `maxEvents` is not a number or out of range
    * @throws {ClosedError} if this object is closed
-   * @see epoll_wait(2)
+   * @see epoll_wait(2), epoll_pwait2(2)
    */
   poll(timeoutMs: number = -1, maxEvents: number = DEFAULT_MAX_EVENTS): [fd: number, mask: number][] {
     this.open("poll");
@@ -214,7 +214,7 @@ export class Epoll extends OwnedFd {
   }
 
   #wait(method: string, events: EventList, timeoutMs: number): number {
-    const timeout = toTimeout(timeoutMs);
+    const timeout = toExactTimeout(timeoutMs);
     const fd = this.open(method);
     const start = timeout > 0 ? performance.now() : 0;
     let n = waitForEvents(this.sys, fd, events, timeout);
@@ -226,8 +226,9 @@ export class Epoll extends OwnedFd {
   #waitRemaining(method: string, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
-      const remaining = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      const n = waitForEvents(this.sys, this.open(method), events, remaining);
+      const remaining = timeout < 0 ? -1 : Math.max(0, deadline - performance.now());
+      const timeoutMs = Number.isInteger(timeout) ? Math.ceil(remaining) : remaining;
+      const n = waitForEvents(this.sys, this.open(method), events, timeoutMs);
       if (n !== -EINTR) return n;
     }
   }
@@ -239,14 +240,18 @@ export class Epoll extends OwnedFd {
  * @throws {TypeError | RangeError} if the timeout is not a number, or out of range
  */
 export function toTimeout(timeoutMs: number | null): number {
+  return Math.ceil(toExactTimeout(timeoutMs));
+}
+
+/** Converts a timeout to milliseconds from 0 to 2147483647, or -1 to block indefinitely. */
+function toExactTimeout(timeoutMs: number | null): number {
   if (timeoutMs === null) return -1;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw invalidType("timeoutMs", "a number of milliseconds", timeoutMs);
   }
   if (timeoutMs < 0 || timeoutMs === Infinity) return -1;
-  const timeout = Math.ceil(timeoutMs);
-  if (timeout > MAX_TIMEOUT_MS) {
+  if (timeoutMs > MAX_TIMEOUT_MS) {
     throw outOfRange("timeoutMs", `at most ${MAX_TIMEOUT_MS} (or -1 to block indefinitely)`, timeoutMs);
   }
-  return timeout;
+  return timeoutMs;
 }

@@ -1,12 +1,18 @@
 // class EventList: a reusable buffer for the events of epoll_wait, read without allocating.
 
+import { ENOSYS, EPERM } from "../kernel/errno.ts";
 import { checkInteger, invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { formatEvents } from "../kernel/format-mask.ts";
 
 const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 
-/** Calls epoll_wait and stores its events in a list. Returns the number of events, or -errno. */
+/**
+ * Calls epoll_wait and stores its events in a list. If the number of milliseconds has a fraction, it calls epoll_pwait2,
+ * and rounds up if the kernel lacks it (before Linux 5.11) or a sandbox forbids it.
+ *
+ * @returns the number of events, or -errno
+ */
 export let waitForEvents: (sys: Syscalls, epfd: number, events: EventList, timeoutMs: number) => number;
 
 /**
@@ -36,8 +42,18 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   readonly #raw: Int32Array;
 
   static {
-    waitForEvents = (sys, epfd, events, timeoutMs) =>
-      events.#setLength(sys.epoll_wait(epfd, events.#raw, events.#capacity, timeoutMs));
+    waitForEvents = (sys, epfd, events, timeoutMs) => {
+      let n = -ENOSYS;
+      if (!Number.isInteger(timeoutMs)) {
+        const seconds = Math.floor(timeoutMs / 1000);
+        const nanoseconds = Math.min(Math.ceil((timeoutMs - seconds * 1000) * 1e6), 999_999_999);
+        n = sys.epoll_pwait2(epfd, events.#raw, events.#capacity, seconds, nanoseconds);
+      }
+      if (n === -ENOSYS || n === -EPERM) {
+        n = sys.epoll_wait(epfd, events.#raw, events.#capacity, Math.ceil(timeoutMs));
+      }
+      return events.#setLength(n);
+    };
     fillEvents = (events, fill) => events.#setLength(fill(events.#raw, events.#capacity));
     isEventList = (value): value is EventList => typeof value === "object" && value !== null && #raw in value;
   }

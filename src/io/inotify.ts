@@ -6,6 +6,7 @@ import * as constants from "../kernel/constants.ts";
 import { check, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { check32Bit, checkInt } from "../kernel/integers.ts";
+import { decodePath, encodePath } from "../kernel/path-bytes.ts";
 import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 
 const INOTIFY: FileKind = ["an inotify instance", /^anon_inode:inotify$/];
@@ -29,7 +30,7 @@ export interface InotifyEvent<Name extends string | Uint8Array = string> {
 /** Options of `Inotify.read`. */
 export interface InotifyReadOptions {
   /**
-   * `"utf8"` (the default) decodes names, which replaces bytes that are not UTF-8 with U+FFFD. `"buffer"` returns names
+   * `"utf8"` (the default) decodes names, as `decodePath` does: bytes that are not UTF-8 are kept. `"buffer"` returns names
    * as bytes, as the options of node:fs do.
    */
   encoding?: "utf8" | "buffer" | undefined;
@@ -96,12 +97,11 @@ export class Inotify extends OwnedFd {
    * @see inotify_add_watch(2)
    */
   add(path: string | Uint8Array, mask: number): number {
-    const bytes = encodePath(path);
+    const bytes = pathBytes(path);
     check32Bit("mask", mask);
     const fd = this.open("add");
     const wd = this.sys.inotify_add_watch(fd, bytes, mask | 0);
-    if (wd < 0)
-      throw new ErrnoError(-wd, "inotify_add_watch", { fd, address: bytes.toString("utf8", 0, bytes.length - 1) });
+    if (wd < 0) throw new ErrnoError(-wd, "inotify_add_watch", { fd, address: decodePath(bytes.subarray(0, -1)) });
     return wd;
   }
 
@@ -146,7 +146,7 @@ export class Inotify extends OwnedFd {
         wd: buffer.readInt32LE(at),
         mask: buffer.readUInt32LE(at + 4),
         cookie: buffer.readUInt32LE(at + 8),
-        name: isBuffer ? new Uint8Array(name) : name.toString("utf8"),
+        name: isBuffer ? new Uint8Array(name) : decodePath(name),
       });
       at = start + size;
     }
@@ -154,12 +154,13 @@ export class Inotify extends OwnedFd {
   }
 }
 
-function encodePath(path: string | Uint8Array): Buffer {
+/** Returns a path as bytes, with a terminating NUL. */
+function pathBytes(path: string | Uint8Array): Buffer {
   const expected = "a string or a Uint8Array without NUL bytes";
-  const length = typeof path === "string" ? Buffer.byteLength(path) : byteLengthOf(path, "path", expected);
-  const bytes = Buffer.alloc(length + 1); // with a terminating NUL
-  if (typeof path === "string") bytes.write(path);
-  else bytes.set(path);
+  const encoded = typeof path === "string" ? encodePath(path) : path;
+  const length = byteLengthOf(encoded, "path", expected);
+  const bytes = Buffer.alloc(length + 1);
+  bytes.set(encoded);
   if (bytes.indexOf(0) !== length) throw invalidType("path", expected, path);
   return bytes;
 }

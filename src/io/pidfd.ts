@@ -1,12 +1,11 @@
 // class PidFd: a process as a file descriptor, pidfd_open(2), which stays valid even if the PID is reused.
 
-import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
-import { check, checkInteger, invalidType } from "../kernel/errors.ts";
+import { check, checkInteger } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { checkInt, MAX_INT } from "../kernel/integers.ts";
+import { type SignalName, signalName, signalNumber } from "../kernel/signal-names.ts";
 import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
-import type { SignalName } from "./signals.ts";
 
 /** Since Linux 6.9, pidfds are files of a file system of their own, with the process as the inode. */
 const PIDFD: FileKind = ["a pidfd", /^(anon_inode:\[pidfd\]|pidfd:\[\d+\])$/];
@@ -77,7 +76,8 @@ export class PidFd extends OwnedFd {
    * @see pidfd_send_signal(2)
    */
   kill(signal: SignalName | number = "SIGTERM"): void {
-    const number = toSignalNumber(signal);
+    const expected = 'the name or number of a signal, such as "SIGTERM"';
+    const number = typeof signal === "number" ? checkInt("signal", signal) : signalNumber(this.sys, signal, expected);
     const fd = this.open("kill");
     check(this.sys.pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
   }
@@ -102,17 +102,6 @@ export class PidFd extends OwnedFd {
     const status = info.getInt32(24, true);
     if (pid === 0) return null;
     if (info.getInt32(8, true) === CLD_EXITED) return { pid, code: status, signal: null };
-    const signal = Object.entries(os.signals).find(([, number]) => number === status)?.[0];
-    return { pid, code: null, signal: (signal ?? `SIG${status}`) as SignalName };
+    return { pid, code: null, signal: signalName(this.sys, status) };
   }
-}
-
-function toSignalNumber(signal: SignalName | number): number {
-  if (typeof signal === "number") return checkInt("signal", signal);
-  const number =
-    typeof signal === "string" && Object.hasOwn(os.signals, signal)
-      ? (os.signals as Record<string, number>)[signal]
-      : undefined;
-  if (number === undefined) throw invalidType("signal", 'the name or number of a signal, such as "SIGTERM"', signal);
-  return number;
 }

@@ -1,50 +1,81 @@
 // class Signals: signals as a file descriptor, which is readable when a signal has been caught.
 
-import { constants as os } from "node:os";
-import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
-import { check, ClosedError, invalidType } from "../kernel/errors.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK, O_CLOEXEC, O_NONBLOCK } from "../kernel/constants.ts";
+import { check, ClosedError, invalidType, invalidValue } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
+import { decodeSigInfo, type SigInfo, SIGINFO_BYTES } from "../kernel/siginfo.ts";
+import { type SignalName, signalNumber } from "../kernel/signal-names.ts";
 
 const EBUSY = 16;
-/** Receives the count of the eventfd, which is not used. */
-const unusedCount = new Uint8Array(new ArrayBuffer(8));
+/** The size of the pipe, rounded down to whole records: one read empties it. */
+const BUFFER_BYTES = 65_536 - (65_536 % SIGINFO_BYTES);
 
-/** The name of a signal, such as `"SIGHUP"`; see signal(7). */
-export type SignalName = `SIG${string}`;
+/** Signals that Bun needs, and why. */
+const REFUSED: Readonly<Record<string, string>> = {
+  SIGPWR: "JavaScriptCore suspends its threads with it",
+  SIGILL: "returning from its handler repeats the fault",
+  SIGBUS: "returning from its handler repeats the fault",
+  SIGFPE: "returning from its handler repeats the fault",
+  SIGSEGV: "returning from its handler repeats the fault",
+  SIGTRAP: "debuggers and JavaScriptCore use it",
+};
 
-/** A signal that has been caught. */
-export interface SignalCount {
-  /** The name of the signal. */
+/**
+ * A signal that has been caught, and what the kernel says about it, siginfo_t. What does not apply to `code` is absent.
+ *
+ * @see sigaction(2)
+ */
+export interface CaughtSignal extends Partial<SigInfo> {
+  /** The name of the signal, as it was given to the constructor. */
   signal: SignalName;
-  /** The number of times the signal was caught since the previous `read`. */
+  /**
+   * The number of deliveries that this object stands for: 1, with `code`. If more than about 1300 deliveries were
+   * pending, the last objects have the number of the others, for each signal, and nothing else.
+   */
   count: number;
+}
+
+/** A caught signal, with the eventfd that counts its deliveries when the pipe is full. */
+interface Caught {
+  readonly name: SignalName;
+  readonly number: number;
+  readonly lostFd: number;
 }
 
 /**
  * Catches signals until `close`, which restores the previous handlers. Available only on the main thread.
  *
  * Previous handlers, including Bun's handler for `process.on`, are still called. Signals are caught by a handler that
- * writes to an eventfd. signalfd(2) is not used, because every thread would have to block the signals.
+ * writes to a pipe. signalfd(2) is not used, because every thread would have to block the signals.
  *
- * @see sigaction(2), eventfd(2)
+ * The kernel delivers a standard signal once if it is sent several times before it is delivered. Real-time signals,
+ * `"SIGRTMIN"` to `"SIGRTMAX"`, are queued: each is delivered, with its value.
+ *
+ * @see sigaction(2), signal(7), sigqueue(3)
  * @example
  * ```ts
  * const signals = new Signals(["SIGHUP", "SIGUSR1"]);
- * watch(signals, EPOLLIN, () => console.log(signals.read()));
+ * watch(signals, EPOLLIN, () => {
+ *   for (const { signal, pid } of signals.read()) console.log(`${signal} from process ${pid}`);
+ * });
  * ```
  */
 export class Signals implements Disposable {
   readonly #sys: Syscalls;
-  readonly #fd: number;
-  readonly #caught: [name: SignalName, number: number][] = [];
+  readonly #reader: number;
+  readonly #writer: number;
+  readonly #caught: Caught[] = [];
+  readonly #buffer = new Uint8Array(new ArrayBuffer(BUFFER_BYTES));
   #isClosed = false;
 
   /**
    * Starts catching signals.
    *
-   * @param signals the names of the signals
+   * @param signals the names of the signals, each once
    * @throws {ErrnoError} EINVAL for a signal that cannot be caught, such as SIGKILL; EMFILE or ENFILE
    * @throws {TypeError} if `signals` is not an array of the names of signals
+   * @throws {RangeError} if it is empty, or contains a signal twice, a real-time signal that does not exist, or one that
+   *   Bun needs: SIGPWR, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
    * @throws {Error} if a signal is already caught by another Signals object or by a server's `run`, or in a Worker
    */
   constructor(signals: readonly SignalName[]);
@@ -54,25 +85,13 @@ export class Signals implements Disposable {
     if (!Bun.isMainThread) {
       throw new Error("signals can be caught only on the main thread; forward them to Workers with postMessage");
     }
-    if (!Array.isArray(signals)) throw invalidType("signals", 'an array of names, such as ["SIGHUP"]', signals);
-    const numbers = signals.map((name): [SignalName, number] => {
-      const number = (os.signals as Record<string, number>)[name];
-      if (number === undefined) throw invalidType("signal", 'the name of a signal, such as "SIGHUP"', name);
-      return [name, number];
-    });
+    const numbers = checkSignals(sys, signals);
     this.#sys = sys;
-    this.#fd = check(sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    const ends = new Int32Array(new ArrayBuffer(8));
+    check(sys.pipe2(ends, O_NONBLOCK | O_CLOEXEC), "pipe2");
+    [this.#reader, this.#writer] = ends as unknown as [number, number];
     try {
-      for (const [name, number] of numbers) {
-        // Bun's handler for listeners of process.on is called as well. At a terminal, Bun has another one without listeners,
-        // which restores the terminal and ends the process: the caller of `new Signals` wants to do that itself.
-        const n = sys.signal_catch(number, this.#fd, process.listenerCount(name) > 0 ? 1 : 0);
-        if (n === -EBUSY) {
-          throw new Error(`${name} is already caught by another Signals object or by a server's run(): close it first`);
-        }
-        check(n, "sigaction");
-        this.#caught.push([name, number]);
-      }
+      for (const [number, name] of numbers) this.#catch(name, number);
     } catch (error) {
       this.close();
       throw error;
@@ -86,7 +105,7 @@ export class Signals implements Disposable {
    */
   fileno(): number {
     if (this.#isClosed) throw new ClosedError("Signals.fileno");
-    return this.#fd;
+    return this.#reader;
   }
 
   /** Whether this object is closed, so that the signals are no longer caught. */
@@ -95,28 +114,75 @@ export class Signals implements Disposable {
   }
 
   /**
-   * Returns the signals that were caught since the previous call, in no particular order.
+   * Returns the signals that were caught since the previous call, in the order of their delivery.
    *
-   * @returns the signals with their counts; `[]` if there are none, or after `close`
+   * @returns an object for each delivery; `[]` if there are none, or after `close`
    */
-  read(): SignalCount[] {
+  read(): CaughtSignal[] {
     if (this.#isClosed) return [];
-    this.#sys.read(this.#fd, unusedCount, 0, unusedCount.length);
-    return this.#caught
-      .map(([signal, number]) => ({ signal, count: this.#sys.signal_take(number) }))
-      .filter(({ count }) => count > 0);
+    const caught: CaughtSignal[] = [];
+    const view = new DataView(this.#buffer.buffer);
+    const n = this.#sys.read(this.#reader, this.#buffer, 0, this.#buffer.length);
+    for (let at = 0; at + SIGINFO_BYTES <= n; at += SIGINFO_BYTES) {
+      const number = view.getInt32(at, true); // 0: deliveries have been counted by an eventfd
+      const signal = this.#caught.find((each) => each.number === number)?.name;
+      if (signal !== undefined) caught.push({ signal, count: 1, ...decodeSigInfo(view, at) });
+    }
+    return [...caught, ...this.#readLost()];
   }
 
   /** Restores the previous handlers. Closing twice has no effect. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const [, number] of this.#caught) this.#sys.signal_release(number);
-    this.#sys.close(this.#fd);
+    for (const { number } of this.#caught) this.#sys.signal_release(number);
+    for (const fd of [...this.#caught.map(({ lostFd }) => lostFd), this.#writer, this.#reader]) this.#sys.close(fd);
   }
 
   /** Restores the previous handlers. */
   [Symbol.dispose](): void {
     this.close();
   }
+
+  #catch(name: SignalName, number: number): void {
+    const lostFd = check(this.#sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    // Bun's handler for listeners of process.on is called as well. At a terminal, Bun has another one without listeners,
+    // which restores the terminal and ends the process: the caller of `new Signals` wants to do that itself.
+    const n = this.#sys.signal_catch(number, this.#writer, lostFd, process.listenerCount(name) > 0 ? 1 : 0);
+    if (n >= 0) {
+      this.#caught.push({ name, number, lostFd });
+      return;
+    }
+    this.#sys.close(lostFd);
+    if (n === -EBUSY) {
+      throw new Error(`${name} is already caught by another Signals object or by a server's run(): close it first`);
+    }
+    check(n, "sigaction");
+  }
+
+  /** Returns the deliveries for which there was no space in the pipe. */
+  #readLost(): CaughtSignal[] {
+    const total = new BigUint64Array(new ArrayBuffer(8));
+    const bytes = new Uint8Array(total.buffer);
+    return this.#caught.flatMap(({ name, lostFd }) =>
+      this.#sys.read(lostFd, bytes, 0, 8) === 8 ? [{ signal: name, count: Number(total[0]) }] : [],
+    );
+  }
+}
+
+/** Returns the numbers of the signals, with their names. */
+function checkSignals(sys: Syscalls, signals: readonly SignalName[]): Map<number, SignalName> {
+  if (!Array.isArray(signals)) throw invalidType("signals", 'an array of names, such as ["SIGHUP"]', signals);
+  if (signals.length === 0) throw invalidValue('signals is empty: give the names of signals, such as ["SIGHUP"]');
+  const numbers = new Map<number, SignalName>();
+  for (const name of signals as readonly SignalName[]) {
+    const number = signalNumber(sys, name);
+    const reason = REFUSED[name];
+    if (reason !== undefined) throw invalidValue(`${name} cannot be caught: ${reason}`);
+    const other = numbers.get(number);
+    if (other === name) throw invalidValue(`signals contains ${name} twice`);
+    if (other !== undefined) throw invalidValue(`signals contains ${other} and ${name}, which are the same signal`);
+    numbers.set(number, name);
+  }
+  return numbers;
 }

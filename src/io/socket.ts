@@ -1,10 +1,19 @@
 // class Socket: a non-blocking socket with the API of Python's socket.socket.
 
-import { type Address, addressBuffer, type AddressLike, decodeAddress, encodeAddress } from "../kernel/address.ts";
+import {
+  type Address,
+  addressBuffer,
+  type AddressLike,
+  decodeAddress,
+  encodeAddress,
+  errorEndpoint,
+} from "../kernel/address.ts";
 import {
   AF_INET,
   AF_UNIX,
+  IPPROTO_MPTCP,
   IPPROTO_TCP,
+  MSG_ERRQUEUE,
   MSG_NOSIGNAL,
   MSG_TRUNC,
   SHUT_RD,
@@ -12,6 +21,7 @@ import {
   SO_DOMAIN,
   SO_LINGER,
   SO_PEERCRED,
+  SO_PROTOCOL,
   SO_TYPE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -20,33 +30,48 @@ import {
   SOMAXCONN,
   TCP_INFO,
 } from "../kernel/constants.ts";
-import { type Ancillary, CMSG_LEN, type Credentials, decodeCredentials } from "../kernel/control-messages.ts";
+import { type Ancillary, type Credentials, decodeCredentials, fdsSize } from "../kernel/control-messages.ts";
 import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
-import { check, checkInteger, ErrnoError } from "../kernel/errors.ts";
+import { check, checkInteger, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { checkFd, type FdLike, setCloexec, setNonblocking } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { getIntOption, tryGetIntOption } from "../kernel/int-options.ts";
 import { checkInt } from "../kernel/integers.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
+import {
+  isMessageBatch,
+  MAX_MESSAGES,
+  MessageBatch,
+  messagesOf,
+  type OutgoingMessage,
+  receiveBatch,
+  sendBatch,
+  sendMessages,
+} from "./message-batch.ts";
 import { checkSyscalls, OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
-import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";
+import {
+  checkDatagrams,
+  type DatagramInfo,
+  type Message,
+  type MessageInfo,
+  receiveFrom,
+  receiveMessage,
+  sendMessage,
+} from "./socket-messages.ts";
 import { encodeLinger, encodeOption, getOption, setOption } from "./socket-options.ts";
 import { checkBuffer, createBuffer, MAX_TRANSFER_BYTES, toBytes, transferLength, WOULD_BLOCK } from "./transfer.ts";
 
-const SO_PROTOCOL = 38;
-const IPPROTO_MPTCP = 262;
-const MSG_ERRQUEUE = 0x2000;
-/** The kernel's limit per message, SCM_MAX_FD. */
-const MAX_FDS = 253;
 const SCRATCH_BYTES = 65_536;
 /** Shared by all sockets of a thread; undefined during a call of `recv`, which may run the listener of a trace. */
 let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
 
 /**
- * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams.
+ * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams. Sockets of other
+ * families work too; see `AddressLike`.
  *
- * Where Python raises BlockingIOError, methods return a value instead: `accept`, `recv`, `recvfrom` and `recvmsg`
- * return `null`, `recvInto` and the send methods return `WOULD_BLOCK` (-1), and `connect` returns `false`. All other
+ * Where Python raises BlockingIOError, methods return a value instead: `accept` and the methods that return received
+ * data return `null`; `recvInto`, `recvmmsgInto` and the send methods return `WOULD_BLOCK` (-1); and `connect` returns
+ * `false`. All other
  * failures throw an ErrnoError. SIGPIPE is never raised. Every method except `close` throws a ClosedError after `close`
  * or `detach`.
  *
@@ -59,7 +84,7 @@ let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYT
  * ```
  */
 export class Socket extends OwnedFd {
-  /** The address family: AF_INET, AF_INET6 or AF_UNIX. */
+  /** The address family: AF_INET, AF_INET6, AF_UNIX, … */
   readonly family: number;
   /** SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. */
   readonly type: number;
@@ -116,8 +141,8 @@ export class Socket extends OwnedFd {
   /**
    * Binds the socket to a local address.
    *
-   * @param address `{ address, port }`, where port 0 selects a free port; or `{ path }`, where `"\0name"` is an
-   *   abstract name
+   * @param address `{ address, port }`, where port 0 selects a free port; `{ path }`, where `"\0name"` is an abstract
+   *   name; or an address of another family. An unknown key is refused
    * @throws {ErrnoError} EADDRINUSE if the address is in use; EADDRNOTAVAIL if it is not local
    * @throws {ErrnoError} EACCES for a privileged port, or a directory without write permission
    * @throws {ErrnoError} EINVAL if the socket is already bound; ENOENT, ENOTDIR, EROFS or ELOOP for a path
@@ -170,7 +195,8 @@ export class Socket extends OwnedFd {
   /**
    * Connects to an address.
    *
-   * @param address `{ address, port }` or `{ path }`
+   * @param address `{ address, port }`, `{ path }` or an address of another family. `{ family: AF_UNSPEC }` disconnects
+   *   a datagram socket
    * @returns `true` if the socket is connected; `false` if the connection is in progress. In that case, wait for
    *   EPOLLOUT; `getsockopt(SOL_SOCKET, SO_ERROR)` then returns 0 or an errno
    * @throws {ErrnoError} ECONNREFUSED, ENETUNREACH, EHOSTUNREACH or EADDRNOTAVAIL if the connection fails immediately
@@ -270,7 +296,7 @@ export class Socket extends OwnedFd {
    * Sends a datagram to an address.
    *
    * @param data bytes, or a string, which is encoded as UTF-8
-   * @param address `{ address, port }` or `{ path }`
+   * @param address `{ address, port }`, `{ path }` or an address of another family
    * @param flags MSG_CONFIRM, …
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full
    * @throws {ErrnoError} EMSGSIZE if the datagram is too long; EISCONN if the socket is connected
@@ -311,14 +337,14 @@ export class Socket extends OwnedFd {
   }
 
   /**
-   * Sends several buffers as one message, optionally with file descriptors or credentials.
+   * Sends several buffers as one message, without copying them, optionally with ancillary data.
    *
    * On a stream, ancillary data is sent with the first byte. If fewer bytes are sent than given, send the rest without
    * ancillary data.
    *
-   * @param buffers the data
-   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; a stream needs at least one
-   *   byte
+   * @param buffers the data, at most 1024 buffers
+   * @param ancillary items such as `{ fds }` and `{ credentials }`, for unix sockets only; `{ packetInfo }`,
+   *   `{ hopLimit }`, `{ trafficClass }` and `{ segmentSize }`, for AF_INET and AF_INET6. A stream needs at least one byte
    * @param flags MSG_MORE, …
    * @param address the receiver, for a socket that is not connected
    * @returns the number of bytes sent; `WOULD_BLOCK` if the send buffer is full and nothing was sent
@@ -359,9 +385,12 @@ export class Socket extends OwnedFd {
    */
   recvmsg(size: number, ancillarySize: number = 0, flags: number = 0): Message | null {
     const discards = this.#discards("recvmsg", checkFlags(flags));
-    const message = receiveMessage(this.sys, this.open("recvmsg"), size, ancillarySize, flags);
-    if (discards && message !== null) message.data = message.data.subarray(0, 0);
-    return message;
+    const buffer = createBuffer(size);
+    const open = (): number => this.open("recvmsg");
+    const info = receiveMessage(this.sys, open, [buffer], ancillarySize, flags, discards);
+    if (info === null) return null;
+    const { address, flags: returned, ancillary } = info;
+    return { data: buffer.subarray(0, info.size), address, flags: returned, ancillary };
   }
 
   /**
@@ -391,9 +420,9 @@ export class Socket extends OwnedFd {
    * @see unix(7), SCM_RIGHTS
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
-    checkInteger("maxFds", maxFds, 0, MAX_FDS);
+    const ancillarySize = fdsSize(maxFds);
     this.open("recvFds");
-    const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); // with CMSG_SPACE, padding could admit one more
+    const message = this.recvmsg(size, ancillarySize);
     if (message === null) return null;
     const { data, flags, address, ancillary } = message;
     return { data, fds: ancillary.flatMap((item) => ("fds" in item ? item.fds : [])), flags, address };
@@ -520,6 +549,111 @@ export class Socket extends OwnedFd {
   }
 
   /**
+   * Receives a datagram into an existing buffer, and the address of its sender.
+   *
+   * @param buffer receives the bytes; the rest of a longer datagram is discarded
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of bytes and the address; `null` if none has been received yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError} if `buffer` is not a Uint8Array
+   * @throws {ClosedError} if this object is closed
+   * @see recvfrom(2)
+   */
+  recvfromInto(buffer: Uint8Array, flags: number = 0): DatagramInfo | null {
+    const discards = this.#discards("recvfromInto", checkFlags(flags));
+    return receiveFrom(this.sys, () => this.open("recvfromInto"), buffer, flags, discards);
+  }
+
+  /**
+   * Receives a message into several buffers, which are filled in order, with its sender's address, its flags and its
+   * ancillary data.
+   *
+   * @param buffers receive the bytes, at most 1024 buffers; the rest of a longer datagram is discarded
+   * @param ancillarySize buffer size for ancillary data; see `recvmsg`
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of bytes, the address, flags and ancillary data; `null` if none has been received yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
+   * @throws {ClosedError} if this object is closed
+   * @see recvmsg(2), cmsg(3)
+   */
+  recvmsgInto(buffers: readonly Uint8Array[], ancillarySize: number = 0, flags: number = 0): MessageInfo | null {
+    const discards = this.#discards("recvmsgInto", checkFlags(flags));
+    return receiveMessage(this.sys, () => this.open("recvmsgInto"), buffers, ancillarySize, flags, discards);
+  }
+
+  /**
+   * Sends datagrams with one system call.
+   *
+   * If a datagram cannot be sent, the call returns the number of those before it. Call it again with `start` at the first
+   * that was not sent: if it still cannot be sent, that call throws its error or returns `WOULD_BLOCK`.
+   *
+   * @param messages a MessageBatch, or an array of `{ data, address, ancillary }`, of which one call sends at most 1024
+   * @param flags MSG_CONFIRM, …
+   * @param start the index of the first message to send
+   * @returns the number of messages sent, counted from `start`; `WOULD_BLOCK` if the send buffer is full
+   * @throws {ErrnoError} as `sendto` and `sendmsg`, for the first message
+   * @throws {TypeError | RangeError} if an argument is not valid, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see sendmmsg(2)
+   */
+  sendmmsg(messages: MessageBatch | readonly OutgoingMessage[], flags: number = 0, start: number = 0): number {
+    checkFlags(flags);
+    this.open("sendmmsg");
+    checkDatagrams(this, "sendmmsg", "sendmsg");
+    let fd = -1;
+    const open = (): number => (fd = this.open("sendmmsg"));
+    const n = isMessageBatch(messages)
+      ? sendBatch(this.sys, open, messages, this.family, start, flags)
+      : sendMessages(this.sys, open, this.family, messages, start, flags);
+    return n === -EAGAIN ? WOULD_BLOCK : check(n, "sendmmsg", fd);
+  }
+
+  /**
+   * Receives datagrams with one system call.
+   *
+   * @param maxMessages maximum number of datagrams, from 1 to 1024
+   * @param size maximum number of bytes of each datagram; the rest of a longer one is discarded
+   * @param ancillarySize buffer size for the ancillary data of each datagram; see `recvmsg`
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the datagrams that have been received; `null` if there is none yet
+   * @throws {ErrnoError} as `recv`
+   * @throws {TypeError | RangeError} if an argument is not a number or out of range, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see recvmmsg(2)
+   */
+  recvmmsg(maxMessages: number, size: number, ancillarySize: number = 0, flags: number = 0): Message[] | null {
+    this.open("recvmmsg");
+    checkInteger("maxMessages", maxMessages, 1, MAX_MESSAGES);
+    checkInteger("size", size, 0, Math.floor(MAX_TRANSFER_BYTES / maxMessages));
+    const { family } = this;
+    const batch = new MessageBatch({ capacity: maxMessages, messageSize: size, ancillarySize, family });
+    return this.recvmmsgInto(batch, flags) === WOULD_BLOCK ? null : messagesOf(batch);
+  }
+
+  /**
+   * Receives datagrams into a batch with one system call, without allocating memory. What the batch contained is lost.
+   *
+   * @param batch receives the datagrams, as many as have been received or fit
+   * @param flags MSG_PEEK, MSG_TRUNC, …
+   * @returns the number of datagrams; `WOULD_BLOCK` if none has been received yet
+   * @throws {ErrnoError} as `recv`. An error after the first datagram is reported by the next call
+   * @throws {TypeError | RangeError} if an argument is not valid, or this is a stream socket
+   * @throws {ClosedError} if this object is closed
+   * @see recvmmsg(2)
+   */
+  recvmmsgInto(batch: MessageBatch, flags: number = 0): number {
+    checkFlags(flags);
+    this.open("recvmmsgInto");
+    checkDatagrams(this, "recvmmsg", "recvmsg");
+    let fd = -1;
+    const open = (): number => (fd = this.open("recvmmsgInto"));
+    if (!isMessageBatch(batch)) throw invalidType("batch", "a MessageBatch", batch);
+    const n = receiveBatch(this.sys, open, batch, this.family, flags);
+    return n === -EAGAIN ? WOULD_BLOCK : check(n, "recvmmsg", fd);
+  }
+
+  /**
    * Makes a call, and repeats it if a signal interrupts it. The file descriptor is looked up before each attempt, because
    * the listener of a trace, which runs between them, may close this socket.
    *
@@ -543,8 +677,7 @@ export class Socket extends OwnedFd {
   }
 
   #endpoint(address: AddressLike): { address: string; port?: number } {
-    if ("path" in address) return { address: address.path };
-    return { address: address.address ?? (this.family === AF_INET ? "0.0.0.0" : "::"), port: address.port };
+    return errorEndpoint(this.sys, address, this.family);
   }
 }
 

@@ -1,6 +1,7 @@
 // Error classes for failed system calls, closed objects and host lookups, and the catalog of argument errors.
 
 import { errnoMessage, errnoName } from "./errno.ts";
+import { formatPath } from "./format-path.ts";
 
 /** The file descriptor or address that a failed call referred to, and a hint. */
 export interface ErrnoDetails {
@@ -46,7 +47,7 @@ export class ErrnoError extends Error {
     if (hint !== undefined) checkText("hint", hint);
     const code = errnoName(errno);
     const message = errnoMessage(errno);
-    const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
+    const endpoint = port || address === undefined ? `${address}:${port}` : formatPath(address); // no brackets, no :0, as in Node
     const text =
       address === undefined ? `${code}: ${message}, ${syscall}` : `${syscall} ${code}: ${message} ${endpoint}`;
     super(hint === undefined ? text : `${text}: ${hint}`);

@@ -22,6 +22,8 @@ export interface Syscalls {
   epoll_ctl(epfd: number, op: number, fd: number, events: number, token: number): number;
   /** Fills `out` (16 bytes for each of `max` events) with triples: events, fd, token. */
   epoll_wait(epfd: number, out: Int32Array, max: number, timeoutMs: number): number;
+  /** As epoll_wait, with a timeout of seconds and nanoseconds. -ENOSYS before Linux 5.11. */
+  epoll_pwait2(epfd: number, out: Int32Array, max: number, seconds: number, nanoseconds: number): number;
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
   bind(fd: number, address: Bytes): number;
@@ -32,25 +34,57 @@ export interface Syscalls {
   send(fd: number, bytes: Bytes, offset: number, length: number, flags: number): number;
   recvfrom(fd: number, bytes: Bytes, offset: number, length: number, flags: number, from: Bytes): number;
   sendto(fd: number, bytes: Bytes, offset: number, length: number, flags: number, to: Bytes): number;
+  /**
+   * Sets element `index` of an array of buffers, 16 bytes each, for the next call. Not a system call. The array does not
+   * keep the buffer alive: pass the buffers to the call as well.
+   */
+  set_iovec(iovecs: Bytes, index: number, bytes: Bytes, offset: number, length: number): number;
+  /** `buffers` are those of `iovecs`. The kernel does not get them: they are kept alive, and a trace reads them. */
   sendmsg(
     fd: number,
-    bytes: Bytes,
-    length: number,
+    iovecs: Bytes,
+    count: number,
     to: Bytes,
     control: Bytes,
     controlLength: number,
     flags: number,
+    buffers: readonly Bytes[],
   ): number;
-  /** Sets `out` to the length of the control messages and the returned flags. */
+  /** `state` holds the size of `control` and the flags; it returns the length of the control messages and the flags. */
   recvmsg(
     fd: number,
-    bytes: Bytes,
-    length: number,
+    iovecs: Bytes,
+    count: number,
     from: Bytes,
     control: Bytes,
-    controlLength: number,
-    out: Int32Array,
-    flags: number,
+    state: Int32Array,
+    buffers: readonly Bytes[],
+  ): number;
+  /**
+   * Sends `count` messages of one buffer each. `headers` is memory, 64 bytes for each. `batch` holds the flags, the
+   * size of a message's part of `control`, the index of the first message, 0, and for each message its length, flags,
+   * length of control messages, and whether to send them. `addresses` has 132 bytes for each message.
+   */
+  sendmmsg(
+    fd: number,
+    headers: Bytes,
+    iovecs: Bytes,
+    addresses: Bytes,
+    control: Bytes,
+    batch: Int32Array,
+    count: number,
+    buffers: readonly Bytes[],
+  ): number;
+  /** Receives up to `count` messages, and describes them in `batch`; see `sendmmsg`. */
+  recvmmsg(
+    fd: number,
+    headers: Bytes,
+    iovecs: Bytes,
+    addresses: Bytes,
+    control: Bytes,
+    batch: Int32Array,
+    count: number,
+    buffers: readonly Bytes[],
   ): number;
   shutdown(fd: number, how: number): number;
   /** Returns the number of bytes written to `value`. */
@@ -61,6 +95,10 @@ export interface Syscalls {
   /** Returns 1 if `text` (NUL-terminated) is an address of the family, else 0. */
   inet_pton(family: number, text: Bytes, out: Bytes, offset: number): number;
   inet_ntop(family: number, from: Bytes, offset: number, text: Bytes, length: number): number;
+  /** Returns the index of a network interface. `name` is NUL-terminated. */
+  if_nametoindex(name: Bytes): number;
+  /** Writes the name of a network interface, NUL-terminated, to `name`, 16 bytes. */
+  if_indextoname(index: number, name: Bytes): number;
   /** Writes addresses of `host` (NUL-terminated) to `out`. Returns their number, or a negative EAI_ code. */
   getaddrinfo(host: Bytes, out: Bytes, max: number): number;
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
@@ -99,11 +137,15 @@ export interface Syscalls {
   preadv2(fd: number, bytes: Bytes, length: number, positionLow: number, positionHigh: number, flags: number): number;
   /** `info` is 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
-  /** Counts a signal and writes to the eventfd `fd` on each delivery, to whichever thread it is delivered. */
-  signal_catch(signal: number, fd: number, chains: number): number;
+  /**
+   * On each delivery of a signal, to whichever thread, writes 48 bytes of its siginfo_t to `pipe`. If the pipe is full,
+   * adds 1 to the eventfd `lost`.
+   */
+  signal_catch(signal: number, pipe: number, lost: number, chains: number): number;
   signal_release(signal: number): number;
-  /** Returns how many times the signal was delivered since the last call. */
-  signal_take(signal: number): number;
+  /** Returns the first and the last real-time signal that programs may use; see signal(7). */
+  signal_rtmin(): number;
+  signal_rtmax(): number;
   /**
    * Starts the thread that writes the token of each event of `epfd` to `socket`. The thread owns both and closes them.
    * See loop-bridge.ts.
@@ -123,6 +165,7 @@ const signatures: Signatures<Syscalls> = {
   epoll_create1: [int],
   epoll_ctl: [int, int, int, int, int],
   epoll_wait: [int, bytes, int, int],
+  epoll_pwait2: [int, bytes, int, int, int],
   socket: [int, int, int],
   socketpair: [int, int, int, bytes],
   bind: [int, bytes],
@@ -133,8 +176,11 @@ const signatures: Signatures<Syscalls> = {
   send: [int, bytes, int, int, int],
   recvfrom: [int, bytes, int, int, int, bytes],
   sendto: [int, bytes, int, int, int, bytes],
+  set_iovec: [bytes, int, bytes, int, int],
   sendmsg: [int, bytes, int, bytes, bytes, int, int],
-  recvmsg: [int, bytes, int, bytes, bytes, int, bytes, int],
+  recvmsg: [int, bytes, int, bytes, bytes, bytes],
+  sendmmsg: [int, bytes, bytes, bytes, bytes, bytes, int],
+  recvmmsg: [int, bytes, bytes, bytes, bytes, bytes, int],
   shutdown: [int, int],
   getsockopt: [int, int, int, bytes, int],
   setsockopt: [int, int, int, bytes, int],
@@ -142,6 +188,8 @@ const signatures: Signatures<Syscalls> = {
   getpeername: [int, bytes],
   inet_pton: [int, bytes, bytes, int],
   inet_ntop: [int, bytes, int, bytes, int],
+  if_nametoindex: [bytes],
+  if_indextoname: [int, bytes],
   getaddrinfo: [bytes, bytes, int],
   read: [int, bytes, int, int],
   write: [int, bytes, int, int],
@@ -168,9 +216,10 @@ const signatures: Signatures<Syscalls> = {
   statx: [int, bytes],
   preadv2: [int, bytes, int, int, int, int],
   waitid: [int, bytes, int],
-  signal_catch: [int, int, int],
+  signal_catch: [int, int, int, int],
   signal_release: [int],
-  signal_take: [int],
+  signal_rtmin: [],
+  signal_rtmax: [],
   start_bridge_thread: [int, int, int],
   stop_bridge_thread: [int],
 };

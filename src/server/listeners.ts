@@ -6,6 +6,7 @@ import {
   ADDRESS_BYTES,
   decodeAddress,
   familyOf,
+  formatAddress,
   formatEndpoint,
   type InternetAddress,
 } from "../kernel/address.ts";
@@ -27,6 +28,7 @@ import {
 } from "../kernel/constants.ts";
 import { ErrnoError, invalidValue, LookupError } from "../kernel/errors.ts";
 import { setCloexec } from "../kernel/fd.ts";
+import { encodePath } from "../kernel/path-bytes.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { getIntOption } from "../kernel/int-options.ts";
 import { Socket } from "../io/socket.ts";
@@ -209,15 +211,20 @@ function resolveHost(sys: Syscalls, hostname: string): InternetAddress[] {
 
 /** Returns the URL of an address, with the host name from the options; for an inherited socket, with a host that reaches it. */
 export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "hostname" | "fd">): string {
-  if ("path" in address) return `unix:${formatEndpoint(encodePath(address.path))}`;
+  if ("path" in address) return `unix:${formatEndpoint(percentEncoded(address.path))}`;
+  if (!("address" in address)) return formatAddress(address).replaceAll(" ", ":"); // an inherited socket: vsock:2:80
   const isWildcard = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isWildcard ? "localhost" : address.address;
   return `http://${formatEndpoint(host, address.port)}`;
 }
 
 /** Encodes what a URL parser would not take for a part of the path. */
-function encodePath(path: string): string {
-  return encodeURI(path).replaceAll("%00", "\0").replaceAll("?", "%3F").replaceAll("#", "%23");
+function percentEncoded(path: string): string {
+  const bytes = Buffer.from(encodePath(path)).toString("latin1"); // also if the path is not UTF-8
+  return bytes.replace(
+    /[^\0\w!$&'()*+,\-./:;=@~[\]]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
 }
 
 /** Returns a server's URL for people to read: the handlers of `socket` do not speak HTTP. */

@@ -101,7 +101,7 @@ export interface ConnectEvent {
 export interface TransferEvent {
   type: "recv" | "send";
   /** The system call, if it is not the one that `type` names. */
-  call?: "read" | "recvfrom" | "recvmsg" | "write" | "sendto" | "sendmsg";
+  call?: "read" | "recvfrom" | "recvmsg" | "recvmmsg" | "write" | "sendto" | "sendmsg" | "sendmmsg";
   fd: number;
   /** The number of bytes that the caller asked to read or write. */
   wanted: number;

@@ -1,6 +1,6 @@
 // Trace events as text: one line for each event, similar to strace(1), with masks by name.
 
-import { type Address, formatEndpoint } from "../kernel/address.ts";
+import { type Address, formatAddress } from "../kernel/address.ts";
 import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
@@ -100,7 +100,7 @@ export function hasLine({ type }: TraceEvent): boolean {
 /** Formats an address as `127.0.0.1:51514`, `[::1]:51514`, `"/run/app.sock"`, or `(unix)` for an unnamed socket. */
 export function formatPeer(address: Address): string {
   if ("path" in address) return address.path === "" ? "(unix)" : JSON.stringify(address.path);
-  return formatEndpoint(address.address, address.port);
+  return formatAddress(address);
 }
 
 function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {

@@ -1,5 +1,6 @@
 // The system calls that a trace reports, as a table: for each call, the event that describes it.
 
+import { Buffer } from "node:buffer";
 import { addressBuffer, decodeAddress } from "../kernel/address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
@@ -113,6 +114,37 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     event.call = call;
     return event;
   };
+  /** A transfer to or from several buffers. With MSG_TRUNC, the result may exceed their size. */
+  const transferAll = (
+    type: "recv" | "send",
+    call: NonNullable<TransferEvent["call"]>,
+    result: number,
+    fd: number,
+    buffers: readonly (Uint8Array | Int32Array)[],
+    wanted = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  ): TraceEvent => {
+    const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
+    const startLines = type === "recv" ? received : sent;
+    const size = Math.min(result, bytes.length);
+    const event = transferEvent(type, fd, wanted, size, bytes, 0, startLines, recorder.hasBytes);
+    event.result = result;
+    event.call = call;
+    return event;
+  };
+  /** The event of a batch has the number of bytes of all messages that were sent or received. */
+  const transferBatch = (
+    type: "recv" | "send",
+    call: NonNullable<TransferEvent["call"]>,
+    result: number,
+    fd: number,
+    batch: Int32Array,
+    buffers: readonly (Uint8Array | Int32Array)[],
+  ): TraceEvent => {
+    const wanted = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const parts = messagesOf(batch, buffers, Math.max(0, result));
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    return transferAll(type, call, result < 0 ? result : size, fd, parts, wanted);
+  };
   return {
     connect: {
       fdArgument: 0,
@@ -157,11 +189,23 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     },
     recvmsg: {
       fdArgument: 0,
-      event: (result, fd, bytes, length) => transfer("recv", "recvmsg", result, fd, bytes, 0, length),
+      event: (result, fd, _iovecs, _count, _from, _control, _state, buffers) =>
+        transferAll("recv", "recvmsg", result, fd, buffers),
     },
     sendmsg: {
       fdArgument: 0,
-      event: (result, fd, bytes, length) => transfer("send", "sendmsg", result, fd, bytes, 0, length),
+      event: (result, fd, _iovecs, _count, _to, _control, _length, _flags, buffers) =>
+        transferAll("send", "sendmsg", result, fd, buffers),
+    },
+    recvmmsg: {
+      fdArgument: 0,
+      event: (result, fd, _headers, _iovecs, _addresses, _control, batch, _count, buffers) =>
+        transferBatch("recv", "recvmmsg", result, fd, batch, buffers),
+    },
+    sendmmsg: {
+      fdArgument: 0,
+      event: (result, fd, _headers, _iovecs, _addresses, _control, batch, _count, buffers) =>
+        transferBatch("send", "sendmmsg", result, fd, batch, buffers),
     },
   };
 }
@@ -228,6 +272,21 @@ function transferEvent(
   if (hasBytes) event.bytes = toLatin1(bytes, offset, received);
   return event;
 }
+
+/** Returns the first `count` messages of a batch; see `struct batch` in shim.c. */
+function messagesOf(batch: Int32Array, buffers: readonly (Uint8Array | Int32Array)[], count: number): Uint8Array[] {
+  const [, , start = 0] = batch;
+  const [whole = EMPTY] = buffers;
+  const capacity = (batch.length - 4) / 4;
+  const messageSize = whole.byteLength / capacity; // if they share one buffer
+  return Array.from({ length: count }, (_, i) => {
+    if (buffers.length > 1) return toBytes(buffers[i] ?? EMPTY);
+    const from = (start + i) * messageSize;
+    return toBytes(whole).subarray(from, from + Math.min(batch[4 + 4 * (start + i)] as number, messageSize));
+  });
+}
+
+const EMPTY = new Uint8Array(0);
 
 function toBytes({ buffer, byteOffset, byteLength }: Uint8Array | Int32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);

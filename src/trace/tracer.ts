@@ -71,7 +71,12 @@ export class Tracer {
   wrap(sys: Syscalls): Syscalls {
     return {
       ...wrapCalls(sys, loopCalls(sys, this.#recorder), this.#recorder),
-      epoll_wait: (epfd, out, maxEvents, timeoutMs) => this.#wait(sys, epfd, out, maxEvents, timeoutMs),
+      epoll_wait: (epfd, out, maxEvents, timeoutMs) =>
+        this.#wait(epfd, out, maxEvents, timeoutMs, () => sys.epoll_wait(epfd, out, maxEvents, timeoutMs)),
+      epoll_pwait2: (epfd, out, maxEvents, seconds, nanoseconds) =>
+        this.#wait(epfd, out, maxEvents, (seconds * 1e9 + nanoseconds) / 1e6, () =>
+          sys.epoll_pwait2(epfd, out, maxEvents, seconds, nanoseconds),
+        ),
     };
   }
 
@@ -116,13 +121,13 @@ export class Tracer {
     }
   }
 
-  #wait(sys: Syscalls, epfd: number, out: Int32Array, maxEvents: number, timeoutMs: number): number {
+  #wait(epfd: number, out: Int32Array, maxEvents: number, timeoutMs: number, call: () => number): number {
     const yieldedUs = this.#yieldedUs;
     if (yieldedUs === undefined) this.#endIteration();
     else this.#returnFromYield();
     this.#rethrow();
     const startUs = this.#nowUs();
-    const result = sys.epoll_wait(epfd, out, maxEvents, timeoutMs);
+    const result = call();
     this.#iteration++;
     const events: [number, number][] = [];
     for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { statSync } from "node:fs";
 import * as library from "../../src/index.ts";
 import {
+  AF_INET,
   CMSG_LEN,
   CMSG_SPACE,
   compareInterest,
@@ -18,14 +19,17 @@ import {
   formatEvents,
   formatInotifyMask,
   formatMask,
+  ifIndexToName,
   Inotify,
   inspectFd,
   interestList,
   LookupError,
   MemFd,
+  MessageBatch,
   notify,
   pipe,
   PidFd,
+  SOCK_DGRAM,
   Socket,
   socketpair,
   TimerFd,
@@ -106,6 +110,11 @@ const process_ = stack.use(new PidFd(process.pid));
 const poller = new NpmEpoll(() => {});
 const server = new EpollServer({ hostname: "127.0.0.1", response: "" });
 const message = new Uint8Array(4);
+const datagrams = stack.use(new Socket(AF_INET, SOCK_DGRAM));
+const batch = new MessageBatch({ capacity: 4, messageSize: 4 });
+const filled = new MessageBatch({ capacity: 1, messageSize: 4 });
+filled.push("x");
+const netlinkBatch = new MessageBatch({ capacity: 1024, messageSize: 1, family: 16 });
 const here = { address: "127.0.0.1", port: 9 };
 const list = new EventList(4);
 const fdLike = (value: unknown): boolean => Object(value) === value && typeof (value as Any).fileno === "function";
@@ -182,6 +191,33 @@ const arguments_: Record<string, Argument[]> = {
   ],
   "Epoll.pollInto": [argument("timeoutMs", (n) => epoll.pollInto(list, n), timeout)],
   "Epoll.waitInto": [],
+  MessageBatch: [
+    argument("capacity", (n) => new MessageBatch({ capacity: n, messageSize: 1 })),
+    argument("messageSize", (n) => new MessageBatch({ capacity: 1, messageSize: n })),
+    argument("ancillarySize", (n) => new MessageBatch({ capacity: 1, messageSize: 1, ancillarySize: n }), omitted),
+    argument("family", (n) => new MessageBatch({ capacity: 1, messageSize: 1, family: n }), omitted),
+  ],
+  "MessageBatch.offset": [argument("i", (n) => batch.offset(n))],
+  "MessageBatch.size": [argument("i", (n) => batch.size(n))],
+  "MessageBatch.fullSize": [argument("i", (n) => batch.fullSize(n))],
+  "MessageBatch.data": [argument("i", (n) => batch.data(n))],
+  "MessageBatch.address": [argument("i", (n) => batch.address(n))],
+  "MessageBatch.flags": [argument("i", (n) => batch.flags(n))],
+  "MessageBatch.ancillary": [argument("i", (n) => batch.ancillary(n))],
+  "MessageBatch.resize": [argument("i", (n) => batch.resize(n, 1)), argument("size", (n) => filled.resize(0, n))],
+  "MessageBatch.push": [
+    argument(
+      "pid",
+      (n) => netlinkBatch.push("x", { pid: n }),
+      either(omitted, (v) => v === 2 ** 31),
+    ),
+    argument(
+      "groups",
+      (n) => netlinkBatch.push("x", { groups: n }),
+      either(omitted, (v) => v === 2 ** 31),
+    ),
+  ],
+  ifIndexToName: [argument("index", ifIndexToName)],
   EventList: [argument("capacity", (n) => new EventList(n), omitted)],
   "EventList.fd": [argument("i", (n) => list.fd(n))],
   "EventList.mask": [argument("i", (n) => list.mask(n))],
@@ -235,6 +271,23 @@ const arguments_: Record<string, Argument[]> = {
     argument("ancillarySize", (n) => one.recvmsg(4, n), omitted),
     argument("flags", (n) => one.recvmsg(4, 0, n), omitted),
   ],
+  "Socket.recvfromInto": [argument("flags", (n) => one.recvfromInto(message, n), omitted)],
+  "Socket.recvmsgInto": [
+    argument("ancillarySize", (n) => one.recvmsgInto([message], n), omitted),
+    argument("flags", (n) => one.recvmsgInto([message], 0, n), omitted),
+  ],
+  "Socket.sendmmsg": [
+    argument("flags", (n) => datagrams.sendmmsg([], n), omitted),
+    argument("start", (n) => datagrams.sendmmsg([], 0, n), omitted),
+    argument("start", (n) => datagrams.sendmmsg(batch, 0, n), omitted),
+  ],
+  "Socket.recvmmsg": [
+    argument("maxMessages", (n) => datagrams.recvmmsg(n, 1)),
+    argument("size", (n) => datagrams.recvmmsg(1, n)),
+    argument("ancillarySize", (n) => datagrams.recvmmsg(1, 1, n), omitted),
+    argument("flags", (n) => datagrams.recvmmsg(1, 1, 0, n), omitted),
+  ],
+  "Socket.recvmmsgInto": [argument("flags", (n) => datagrams.recvmmsgInto(batch, n), omitted)],
   "Socket.recvFds": [argument("size", (n) => one.recvFds(n, 1)), argument("maxFds", (n) => one.recvFds(4, n))],
   "Socket.send": [argument("flags", (n) => one.send("", n), omitted)],
   "Socket.sendmsg": [
@@ -291,6 +344,10 @@ const arguments_: Record<string, Argument[]> = {
 const without = new Set([
   ..."ClosedError Descriptor EpollServer MemFd ServerSocket Signals TraceError".split(" "), // their constructors
   ..."formatEvent listenFds parseTrace pipe readTrace watchdogIntervalMs".split(" "),
+  ..."decodePath encodePath ifNameToIndex".split(" "),
+  ..."MessageBatch.bytes MessageBatch.capacity MessageBatch.messageSize MessageBatch.length MessageBatch.clear".split(
+    " ",
+  ),
   ..."close closed detach dup fileno sys open transfer readInto toArray toString write".split(" "),
   ..."Descriptor.write EventFd.read EventList.capacity EventList.length Inotify.read MemFd.size MemFd.seals".split(" "),
   ..."PidFd.wait Signals.read TimerFd.get TimerFd.read".split(" "),

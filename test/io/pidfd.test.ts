@@ -40,3 +40,13 @@ test("rejects invalid PIDs and signals, and waiting for a process that is not a 
     expect(() => self.kill(99)).toThrow("EINVAL");
     expect(() => self.wait()).toThrow("ECHILD");
   }));
+
+test("sends a real-time signal by name, which ends the process", async () => {
+  const program = start(["sleep", "1000"]);
+  using process = new PidFd(program.pid);
+  expect(() => process.kill("SIGRTMIN+99")).toThrow("SIGRTMIN+99 does not exist");
+  process.kill("SIGRTMIN+1");
+  using epoll = new Epoll();
+  epoll.register(process, EPOLLIN);
+  expect(epoll.poll(10_000)).toHaveLength(1);
+});

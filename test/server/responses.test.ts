@@ -22,7 +22,7 @@ function listenOptions(kind: Kind, at: Place): { hostname?: string; unix?: strin
 }
 
 function urlOf(address: Address): string {
-  if ("path" in address) return "http://localhost/";
+  if (!("address" in address)) return "http://localhost/";
   return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}/`;
 }
 
@@ -146,7 +146,10 @@ for (const kind of kinds) {
       });
 
       test.skipIf(isAbstract)("node:http accepts the response", async () => {
-        const where = "path" in address ? { socketPath: address.path } : { host: address.address, port: address.port };
+        const where =
+          "address" in address
+            ? { host: address.address, port: address.port }
+            : { socketPath: "path" in address ? address.path : "" };
         const text = await new Promise<string>((resolve, reject) => {
           const request = httpRequest({ ...where, agent: false }, (response) => {
             let text = "";

@@ -200,8 +200,14 @@ export function interestOf(epoll: FdLike): { fd: number; mask: number; token: nu
   );
 }
 
-/** Creates an Epoll that calls `wait` instead of epoll_wait, and records the arguments of the calls. */
-export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts: number[]; counts: number[] } {
+/**
+ * Creates an Epoll that calls `wait` instead of epoll_wait and epoll_pwait2, and records the arguments of the calls. With
+ * `pwait2Error`, epoll_pwait2 fails.
+ */
+export function withWait(
+  wait: Syscalls["epoll_wait"],
+  pwait2Error?: number,
+): { epoll: Epoll; timeouts: number[]; counts: number[] } {
   const timeouts: number[] = [];
   const counts: number[] = [];
   const epoll = new Epoll(undefined, {
@@ -210,6 +216,12 @@ export function withWait(wait: Syscalls["epoll_wait"]): { epoll: Epoll; timeouts
       timeouts.push(timeoutMs);
       counts.push(max);
       return wait(epfd, out, max, timeoutMs);
+    },
+    epoll_pwait2(epfd, out, max, seconds, nanoseconds) {
+      if (pwait2Error !== undefined) return -pwait2Error;
+      timeouts.push((seconds * 1e9 + nanoseconds) / 1e6);
+      counts.push(max);
+      return wait(epfd, out, max, seconds * 1000 + Math.ceil(nanoseconds / 1e6));
     },
   });
   return { epoll, timeouts, counts };

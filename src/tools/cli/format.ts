@@ -1,14 +1,14 @@
 // Formats addresses, requests and totals for the command's output.
 
 import type { Address, RequestInfo, ServerStats } from "../../index.ts";
-import { formatEndpoint } from "../../kernel/address.ts";
+import { formatAddress } from "../../kernel/address.ts";
 import type { SupervisorReport } from "../../workers/supervisor.ts";
 import type { Totals } from "../../workers/totals.ts";
 import { formatTable } from "../table.ts";
 
 /** Returns the log line of a request. */
 export function formatRequest({ line, status, peer }: RequestInfo): string {
-  return `${formatAddress(peer)}  ${printable(line)}  ${status}`;
+  return `${formatPeer(peer)}  ${printable(line)}  ${status}`;
 }
 
 export function formatStats({ requests, accepted }: Pick<ServerStats, "requests" | "accepted">): string {
@@ -20,12 +20,11 @@ export function formatCount(n: number, noun: string): string {
 }
 
 export function formatAddresses(addresses: readonly Address[]): string {
-  return addresses.map(formatAddress).join(" and ");
+  return addresses.map(formatPeer).join(" and ");
 }
 
-function formatAddress(address: Address): string {
-  if ("path" in address) return address.path === "" ? "unix" : formatEndpoint(address.path);
-  return formatEndpoint(address.address, address.port);
+function formatPeer(address: Address): string {
+  return "path" in address && address.path === "" ? "unix" : formatAddress(address);
 }
 
 /** Returns a table: a line for each worker, one for those that have exited, and the totals. */

@@ -240,14 +240,17 @@ class DebugThread {
 
 /** Splits long waits into waits of at most `maxMs`, so that the thread can be paused while the program waits. */
 function limitWaits(sys: Syscalls, maxMs: number): Syscalls {
+  const epoll_wait: Syscalls["epoll_wait"] = (epfd, out, maxEvents, timeoutMs) => {
+    for (let leftMs = timeoutMs < 0 ? Infinity : timeoutMs; ; leftMs -= maxMs) {
+      const result = sys.epoll_wait(epfd, out, maxEvents, Math.min(leftMs, maxMs));
+      if (result !== 0 || leftMs <= maxMs) return result;
+    }
+  };
   return {
     ...sys,
-    epoll_wait(epfd, out, maxEvents, timeoutMs) {
-      for (let leftMs = timeoutMs < 0 ? Infinity : timeoutMs; ; leftMs -= maxMs) {
-        const result = sys.epoll_wait(epfd, out, maxEvents, Math.min(leftMs, maxMs));
-        if (result !== 0 || leftMs <= maxMs) return result;
-      }
-    },
+    epoll_wait,
+    epoll_pwait2: (epfd, out, maxEvents, seconds, nanoseconds) =>
+      epoll_wait(epfd, out, maxEvents, Math.ceil(seconds * 1000 + nanoseconds / 1e6)),
   };
 }
 

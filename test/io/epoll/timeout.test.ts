@@ -1,7 +1,8 @@
-// Timeouts of poll: rounded up, indefinite if negative or omitted, and never shorter than requested.
+// Timeouts of poll: exact to the nanosecond, indefinite if negative or omitted, and never shorter than requested.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLIN } from "../../../src/kernel/constants.ts";
+import { ENOSYS, EPERM } from "../../../src/kernel/errno.ts";
 import { Epoll } from "../../../src/io/epoll.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { EventFd, everyFdIsClosed, Fifo, reportOf, withWait } from "../../support/descriptors.ts";
@@ -10,9 +11,9 @@ import { Waiter } from "../../support/waiting.ts";
 setDefaultTimeout(60_000);
 everyFdIsClosed();
 
-/** Returns the timeouts that poll and pollInto pass to epoll_wait. */
-function passedTimeouts(timeoutMs: number | null | undefined): number[] {
-  const { epoll, timeouts } = withWait(() => 0);
+/** Returns the timeouts in milliseconds that poll and pollInto pass to epoll_wait or epoll_pwait2. */
+function passedTimeouts(timeoutMs: number | null | undefined, pwait2Error?: number): number[] {
+  const { epoll, timeouts } = withWait(() => 0, pwait2Error);
   using _ = epoll;
   epoll.poll(timeoutMs as number);
   epoll.pollInto(new EventList(1), timeoutMs as number);
@@ -31,14 +32,17 @@ describe("passes to epoll_wait", () => {
   });
 
   test.each([
-    [Number.MIN_VALUE, 1],
-    [0.1, 1],
-    [0.9999, 1],
-    [1.000001, 2],
-    [1.5, 2],
-    [0x7ffffffe + 0.5, 0x7fffffff],
-  ])("a fraction rounded up: %p", (timeoutMs, passed) => {
+    [Number.MIN_VALUE, 0.000001, 1],
+    [0.1, 0.1, 1],
+    [0.25, 0.25, 1],
+    [0.9999, 0.9999, 1],
+    [1.000001, 1.000001, 2],
+    [1.5, 1.5, 2],
+    [999.9999999, 999.999999, 1000],
+    [0x7ffffffe + 0.5, 0x7ffffffe + 0.5, 0x7fffffff],
+  ])("a fraction in nanoseconds, or rounded up if the kernel lacks epoll_pwait2: %p", (timeoutMs, passed, rounded) => {
     expect(passedTimeouts(timeoutMs)).toEqual([passed, passed]);
+    for (const errno of [ENOSYS, EPERM]) expect(passedTimeouts(timeoutMs, errno)).toEqual([rounded, rounded]);
   });
 
   test.each([[-1], [-2], [-0.5], [-1e300], [-Infinity], [Infinity], [null], [undefined]])(
@@ -93,6 +97,17 @@ test.each([[-1], [null], [undefined], [Infinity], [0x7fffffff]])("poll(%p) retur
   using eventfd = new EventFd(1);
   epoll.register(eventfd, EPOLLIN);
   expect(epoll.poll(timeoutMs as number)).toEqual([[eventfd.fileno(), EPOLLIN]]);
+});
+
+test("a fraction of a millisecond ends with a timeout, or with an event", () => {
+  using epoll = new Epoll();
+  using eventfd = new EventFd();
+  epoll.register(eventfd, EPOLLIN);
+  expect(epoll.poll(0.25)).toEqual([]);
+  eventfd.add();
+  expect(epoll.poll(0.25)).toEqual([[eventfd.fileno(), EPOLLIN]]);
+  const events = new EventList(1);
+  expect([epoll.pollInto(events, 10_000.5), events.fd(0), events.token(0)]).toEqual([1, eventfd.fileno(), 0]);
 });
 
 test("poll() without arguments blocks indefinitely", () => {

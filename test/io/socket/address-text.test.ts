@@ -105,8 +105,10 @@ describe("formats IPv6 addresses like inet_ntop(3):", () => {
   });
 });
 
-test("decodes an address of another family as an empty path", () => {
+test("decodes an address of another family as bytes, and no address as an empty path", () => {
   const buffer = addressBuffer();
-  buffer.set([12, 0, 0, 0, 16, 0]); // AF_NETLINK
+  buffer.set([6, 0, 0, 0, 0x34, 0x12, 1, 2, 3, 4]);
+  expect(decodeAddress(sys, buffer)).toEqual({ family: 0x1234, bytes: Uint8Array.of(1, 2, 3, 4) });
+  buffer.set([0]);
   expect(decodeAddress(sys, buffer)).toEqual({ path: "" });
 });

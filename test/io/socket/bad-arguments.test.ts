@@ -4,12 +4,15 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   AF_INET,
   AF_INET6,
+  AF_NETLINK,
   AF_UNIX,
   IPPROTO_TCP,
   SO_KEEPALIVE,
   SO_RCVBUF,
+  SOCK_RAW,
   SOL_SOCKET,
 } from "../../../src/kernel/constants.ts";
+import { CMSG_LEN, CMSG_SPACE } from "../../../src/kernel/control-messages.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
 import { everySocketIsClosed, Pair } from "../../support/sockets.ts";
 
@@ -48,7 +51,7 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
   test.each([5, "127.0.0.1:80", null, true, ...(method === "sendmsg" ? [] : [undefined])])(
     "must be an object, not %p",
     (address) => {
-      const message = `address must be { address, port } or { path }; received ${JSON.stringify(address)}`;
+      const message = `address must be { address, port }; received ${JSON.stringify(address)}`;
       rejects(() => pass(AF_INET, address), TypeError, message);
     },
   );
@@ -136,8 +139,8 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
     );
   });
 
-  test.each([5, undefined, null, {}])("must have a path that is a string, not %p", (path) => {
-    rejects(() => pass(AF_UNIX, { path }), TypeError, "path must be a string; received ");
+  test.each([5, undefined, null, {}, [1]])("must have a path that is a string or bytes, not %p", (path) => {
+    rejects(() => pass(AF_UNIX, { path }), TypeError, "path must be a string or a Uint8Array; received ");
   });
 
   test("must have a path of at most 107 bytes, or 108 for an abstract name", () => {
@@ -155,9 +158,195 @@ describe.each(["bind", "connect", "sendto", "sendmsg"] as const)("the address of
   });
 });
 
-test("bind rejects addresses for other families", () => {
-  using socket = new Socket(16 /* AF_NETLINK */, 3);
-  rejects(() => socket.bind({ port: 1 }), TypeError, "the socket's family must be AF_INET, AF_INET6 or AF_UNIX");
+test("bind rejects addresses of other families", () => {
+  using socket = new Socket(AF_NETLINK, SOCK_RAW);
+  const message = 'unknown key "port" in the address of an AF_NETLINK socket: The keys are pid, groups, family';
+  rejects(() => socket.bind({ port: 1 }), TypeError, message);
+  rejects(() => socket.bind({ path: "/x" }), TypeError, 'unknown key "path" in the address of an AF_NETLINK socket');
+  rejects(() => socket.bind({ family: "vsock", cid: 1, port: 1 }), TypeError, 'unknown key "cid"');
+  rejects(
+    () => socket.bind({ family: "packet" }),
+    TypeError,
+    'address.family must be "netlink" for an AF_NETLINK socket',
+  );
+});
+
+describe("an address with an unknown key is refused", () => {
+  test.each([
+    [
+      AF_INET,
+      { hostname: "127.0.0.1", port: 0 },
+      'unknown key "hostname" in the address of an AF_INET socket: did you mean "address"? The keys are address, port, family, scopeId, flowInfo',
+    ],
+    [
+      AF_INET,
+      { host: "127.0.0.1", port: 0 },
+      'unknown key "host" in the address of an AF_INET socket: did you mean "address"?',
+    ],
+    [
+      AF_INET,
+      { addres: "127.0.0.1", port: 0 },
+      'unknown key "addres" in the address of an AF_INET socket: did you mean "address"?',
+    ],
+    [
+      AF_INET6,
+      { address: "fe80::1", port: 0, scopeid: 1 },
+      'unknown key "scopeid" in the address of an AF_INET6 socket: did you mean "scopeId"?',
+    ],
+    [AF_UNIX, { path: "/x", mode: 0o600 }, 'unknown key "mode" in the address of an AF_UNIX socket: The keys are path'],
+    [
+      AF_INET,
+      { family: AF_INET, port: 1 },
+      'unknown key "port" in an address { family, bytes }: The keys are family, bytes',
+    ],
+  ])("%# %p", (family, address, message) => {
+    using socket = new Socket(family, 2);
+    for (const method of ["bind", "connect"] as const)
+      rejects(() => socket[method](address as Any), TypeError, message);
+    rejects(() => socket.sendto("x", address as Any), TypeError, message);
+  });
+
+  test("but not the size that Node's dgram adds to an address, or an undefined value", () => {
+    using socket = new Socket(AF_INET, 2);
+    socket.bind({ address: "127.0.0.1", port: 0, size: 5, host: undefined, family: "IPv4" } as Any);
+    expect(socket.getsockname()).toMatchObject({ address: "127.0.0.1" });
+  });
+});
+
+describe("ancillary data", () => {
+  test.each([
+    [
+      "null",
+      null,
+      TypeError,
+      "an item of ancillary data must be { fds }, { credentials: { pid, uid, gid } } or { level, type, data }; received null",
+    ],
+    ["5", 5, TypeError, "an item of ancillary data must be { fds }, "],
+    [
+      "fds without an array",
+      { fds: 5 },
+      TypeError,
+      "fds must be an array of file descriptors, or objects with fileno(); received 5",
+    ],
+    [
+      "fds with null",
+      { fds: [null] },
+      TypeError,
+      "fd must be an integer or an object with a fileno() method; received null",
+    ],
+    ["no credentials", { credentials: null }, TypeError, "credentials must be { pid, uid, gid }; received null"],
+    [
+      "no uid",
+      { credentials: { pid: process.pid, gid: 0 } },
+      TypeError,
+      "credentials.uid must be an integer from 0 to 4294967295; received undefined",
+    ],
+    ["no gid", { credentials: { pid: process.pid, uid: 0 } }, TypeError, "credentials.gid must be an integer"],
+    [
+      "a pid that is too large",
+      { credentials: { pid: 2 ** 31, uid: 0, gid: 0 } },
+      RangeError,
+      "credentials.pid must be an integer from 0 to 2147483647",
+    ],
+    [
+      "a negative uid",
+      { credentials: { pid: 1, uid: -1, gid: 0 } },
+      RangeError,
+      "credentials.uid must be an integer from 0 to 4294967295; received -1",
+    ],
+    [
+      "a level that is too large",
+      { level: 2 ** 31, type: 1, data: new Uint8Array(4) },
+      RangeError,
+      "level must be an integer from -2147483648 to 2147483647",
+    ],
+    ["data that is not bytes", { level: 1, type: 1, data: [1] }, TypeError, "an item of ancillary data must be"],
+    [
+      "a hop limit over a unix socket",
+      { hopLimit: 1 },
+      RangeError,
+      "ancillary contains hopLimit, which can be sent only over AF_INET and AF_INET6 sockets",
+    ],
+  ] as const)("must not be %s", (_, item, kind, message) => {
+    using pair = new Pair(...socketpair());
+    rejects(() => pair.client.sendmsg(["x"], [item] as Any), kind, message);
+    rejects(() => pair.client.sendmsg(["x"], [{ fds: [0] }, item] as Any), kind, message);
+    expect(pair.server.recv(1)).toBeNull();
+  });
+
+  test.each([
+    [{ hopLimit: 256 }, RangeError, "hopLimit must be an integer from 0 to 255; received 256"],
+    [{ trafficClass: "1" }, TypeError, "trafficClass must be an integer from 0 to 255"],
+    [{ segmentSize: 0 }, RangeError, "segmentSize must be an integer from 1 to 65535"],
+    [{ packetInfo: null }, TypeError, "packetInfo must be { ifindex, localAddress }; received null"],
+    [{ packetInfo: { index: 1 } }, TypeError, 'unknown key "index" in packetInfo'],
+    [{ packetInfo: { localAddress: "::1" } }, RangeError, '"::1" is not an IPv4 address'],
+    [{ packetInfo: { ifname: "nosuch0" } }, RangeError, 'no network interface is named "nosuch0"'],
+  ] as const)("must not be %p over UDP", (item, kind, message) => {
+    using socket = new Socket(AF_INET, 2);
+    rejects(() => socket.sendmsg(["x"], [item] as Any, 0, { address: "127.0.0.1", port: 1 }), kind, message);
+  });
+
+  test("has a size that fits 32 bits", () => {
+    for (const length of [-1, 2 ** 31, 2 ** 31 - 23, 1.5, NaN, "4", undefined]) {
+      for (const size of [CMSG_LEN, CMSG_SPACE]) {
+        rejects(
+          () => size(length as Any),
+          errorFor(length),
+          "length must be an integer from 0 to 2147483624; received ",
+        );
+      }
+    }
+    expect([CMSG_LEN(2 ** 31 - 24), CMSG_SPACE(2 ** 31 - 24)]).toEqual([2147483640, 2147483640]);
+    expect([CMSG_LEN(4), CMSG_SPACE(4), CMSG_LEN(0), CMSG_SPACE(0)]).toEqual([20, 24, 16, 16]);
+  });
+
+  test.each([-1, 254, 1.5, NaN, "1", undefined, null])("recvFds rejects %p file descriptors", (maxFds) => {
+    using pair = new Pair(...socketpair());
+    rejects(
+      () => pair.client.recvFds(10, maxFds as Any),
+      errorFor(maxFds),
+      "maxFds must be an integer from 0 to 253; received ",
+    );
+  });
+
+  test.each(["recvmsg", "recvmsgInto"] as const)("%s rejects a size that is not an integer", (method) => {
+    using pair = new Pair(...socketpair());
+    for (const size of [-1, 1.5, NaN, 2 ** 31, "4", null]) {
+      const call = (): unknown =>
+        method === "recvmsg" ? pair.client.recvmsg(1, size as Any) : pair.client.recvmsgInto([], size as Any);
+      rejects(call, errorFor(size), "ancillarySize must be an integer from 0 to 2147479552; received ");
+    }
+  });
+});
+
+describe("the buffers of a message", () => {
+  test("are at most 1024", () => {
+    using pair = new Pair(...socketpair());
+    const message = "buffers has 1025 buffers; a message can have at most 1024 (IOV_MAX): join some of them";
+    const many = Array.from({ length: 1025 }, () => new Uint8Array(1));
+    rejects(() => pair.client.sendmsg(many), RangeError, message);
+    rejects(() => pair.client.recvmsgInto(many), RangeError, message);
+  });
+
+  test.each([null, "x", {}, [[1]], new Uint16Array(1)])("recvmsgInto rejects %p", (buffer) => {
+    using pair = new Pair(...socketpair());
+    rejects(
+      () => pair.client.recvmsgInto([buffer as Any]),
+      TypeError,
+      "buffer must be a Buffer or a Uint8Array; received ",
+    );
+    rejects(
+      () => pair.client.recvfromInto(buffer as Any),
+      TypeError,
+      "buffer must be a Buffer or a Uint8Array; received ",
+    );
+  });
+
+  test("recvmsgInto requires an array", () => {
+    using pair = new Pair(...socketpair());
+    rejects(() => pair.client.recvmsgInto(new Uint8Array(1) as Any), TypeError, "buffers must be an array of buffers");
+  });
 });
 
 describe.each(["recv", "recvfrom", "recvmsg"] as const)("%s", (method) => {

@@ -21,7 +21,11 @@ describe.each(kinds)("over %s", (kind) => {
       errno: -98,
       syscall: "bind",
       fd: second.fileno(),
-      ...("path" in name ? { address: name.path } : { address: name.address, port: name.port }),
+      ...("address" in name
+        ? { address: name.address, port: name.port }
+        : "path" in name
+          ? { address: name.path }
+          : {}),
     });
   });
 

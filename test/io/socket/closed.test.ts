@@ -2,6 +2,7 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ClosedError } from "../../../src/kernel/errors.ts";
+import { MessageBatch } from "../../../src/io/message-batch.ts";
 import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
 import { openFds } from "../../support/fds.ts";
@@ -25,6 +26,11 @@ const calls: Record<string, (socket: Socket) => unknown> = {
   recvfrom: (socket) => socket.recvfrom(1),
   sendmsg: (socket) => socket.sendmsg(["x"]),
   recvmsg: (socket) => socket.recvmsg(1),
+  recvfromInto: (socket) => socket.recvfromInto(new Uint8Array(1)),
+  recvmsgInto: (socket) => socket.recvmsgInto([]),
+  sendmmsg: (socket) => socket.sendmmsg([]),
+  recvmmsg: (socket) => socket.recvmmsg(1, 1),
+  recvmmsgInto: (socket) => socket.recvmmsgInto(new MessageBatch({ capacity: 1, messageSize: 1 })),
   sendFds: (socket) => socket.sendFds("x", [0]),
   recvFds: (socket) => socket.recvFds(1, 1),
   tcpInfo: (socket) => socket.tcpInfo(),

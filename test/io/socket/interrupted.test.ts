@@ -1,8 +1,9 @@
 // Interrupted calls and rare errors, simulated by replaced system calls.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { AF_UNIX, SOCK_STREAM } from "../../../src/kernel/constants.ts";
+import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM } from "../../../src/kernel/constants.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
+import { MessageBatch } from "../../../src/io/message-batch.ts";
 import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
@@ -16,7 +17,14 @@ const EINTR = 4;
 function scripted(name: keyof Syscalls, ...results: number[]): { socket: Socket; calls: () => number } {
   let calls = 0;
   const sys: Syscalls = { ...syscalls(), close: () => 0, [name]: () => results[calls++] ?? -22 };
-  return { socket: new Socket(AF_UNIX, SOCK_STREAM, 0, new OpenFd(0x3fffffff), sys), calls: () => calls };
+  const type = name.endsWith("mmsg") ? SOCK_DGRAM : SOCK_STREAM;
+  return { socket: new Socket(AF_UNIX, type, 0, new OpenFd(0x3fffffff), sys), calls: () => calls };
+}
+
+function batchOf(...messages: string[]): MessageBatch {
+  const batch = new MessageBatch({ capacity: 1, messageSize: 1, family: AF_UNIX });
+  for (const message of messages) batch.push(message);
+  return batch;
 }
 
 const address = { path: "/x" };
@@ -29,6 +37,12 @@ const calls: [name: keyof Syscalls, call: (socket: Socket) => unknown, blocked: 
   ["recvfrom", (socket) => socket.recvfrom(10), null],
   ["sendmsg", (socket) => socket.sendmsg(["x"]), WOULD_BLOCK],
   ["recvmsg", (socket) => socket.recvmsg(10), null],
+  ["recvmsg", (socket) => socket.recvmsgInto([new Uint8Array(1)]), null],
+  ["recvfrom", (socket) => socket.recvfromInto(new Uint8Array(1)), null],
+  ["sendmmsg", (socket) => socket.sendmmsg([{ data: "x" }]), WOULD_BLOCK],
+  ["sendmmsg", (socket) => socket.sendmmsg(batchOf("x")), WOULD_BLOCK],
+  ["recvmmsg", (socket) => socket.recvmmsg(1, 1), null],
+  ["recvmmsg", (socket) => socket.recvmmsgInto(batchOf()), WOULD_BLOCK],
 ];
 
 describe.each(calls)("%s", (name, call, blocked) => {

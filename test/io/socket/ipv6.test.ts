@@ -13,6 +13,7 @@ import {
   SOCK_DGRAM,
   SOL_SOCKET,
 } from "../../../src/kernel/constants.ts";
+import type { InternetAddress } from "../../../src/kernel/address.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { accepted, eventually, everySocketIsClosed, failure, freePort, Place, until } from "../../support/sockets.ts";
 
@@ -92,7 +93,11 @@ test("an IPv6 socket sends a datagram to a mapped IPv4 address", () => {
   sender.bind({ address: "127.0.0.1", port: 0 });
   sender.sendto("x", { address: "127.0.0.1", port: (receiver.getsockname() as { port: number }).port });
   const { address } = eventually(receiver, () => receiver.recvfrom(10));
-  expect(address).toEqual({ ...sender.getsockname(), address: "::ffff:127.0.0.1", family: "IPv6" });
+  expect(address).toEqual({
+    ...(sender.getsockname() as InternetAddress),
+    address: "::ffff:127.0.0.1",
+    family: "IPv6",
+  });
 });
 
 describe("a zone", () => {
