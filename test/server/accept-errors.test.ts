@@ -131,7 +131,7 @@ test("a listener that fails does not affect the others", () =>
   }));
 
 for (const maxConnections of [1, 10]) {
-  test(`a listener that was shut down, which epoll reports for ever, does not spin, and may listen again; maxConnections: ${maxConnections}`, () =>
+  test(`a listener that was shut down, which epoll reports indefinitely, does not spin, and may listen again; maxConnections: ${maxConnections}`, () =>
     leavesNoFd(() => {
       const socket = listening();
       const { state, harness } = failing({ fd: duplicate(socket), maxConnections });

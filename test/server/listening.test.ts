@@ -130,10 +130,14 @@ test("address, addresses, port and url are those of the listening sockets", () =
     const path = newPath();
     await using unix = new EpollServer({ unix: path });
     expect(unix).toMatchObject({ port: undefined, address: { path }, url: `unix:${path}` });
-    if (!hasIPv6) return;
+  }));
+
+test.skipIf(!hasIPv6)("the URL has an IPv6 address in brackets", () =>
+  leavesNoFd(async () => {
     await using six = new EpollServer({ hostname: "::1" });
     expect(six.url).toBe(`http://[::1]:${six.port}`);
-  }));
+  }),
+);
 
 test("removes the file of a unix socket when it stops", () =>
   leavesNoFd(async () => {
