@@ -1,22 +1,26 @@
-// The accept throttle: stops accepting at the connection limit or when file descriptors run out, and resumes automatically.
+// The accept throttle: stops accepting at a limit or when accept4 fails, and resumes automatically.
 
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../kernel/constants.ts";
 import type { Epoll } from "../io/epoll.ts";
 import {
+  EACCES,
   EAGAIN,
+  EBADF,
   ECONNABORTED,
   EINTR,
+  EINVAL,
   EMFILE,
   ENFILE,
   ENOBUFS,
   ENOMEM,
+  EPERM,
   EPROTO,
   errnoMessage,
   errnoName,
 } from "../kernel/errno.ts";
+import { formatAddress } from "../kernel/address.ts";
 import { ErrnoError } from "../kernel/errors.ts";
 import type { Listener } from "./listeners.ts";
-import type { Socket } from "../io/socket.ts";
 import { LISTENER } from "./tokens.ts";
 import type { ServerWarning } from "./types.ts";
 
@@ -29,10 +33,48 @@ const RETRY_MS = 100;
  */
 const REREGISTER_MS = 1_000;
 
-// accept(2): errors of the pending connection, not of the listener; the next accept may succeed. By number: EPERM (a firewall),
-// ENONET, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
-const TRANSIENT_ERRNOS = new Set([ECONNABORTED, EPROTO, EINTR, 1, 64, 92, 95, 100, 101, 110, 112, 113]);
-const RESOURCE_ERRNOS = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+/** How long a listener pauses after accept4 failed in a way that is neither a connection's fault nor a lack of resources. */
+const BROKEN_RETRY_MS = 1_000;
+
+/** A listener pauses after this many events in a row for which accept4 found no connection. */
+const MAX_EMPTY_EVENTS = 100;
+
+// accept(2): errors of the pending connection, not of the listener; the next accept may succeed. By number: ENONET, ENOPROTOOPT,
+// EPROTONOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+const TRANSIENT_ERRNOS = new Set([
+  ECONNABORTED,
+  EPROTO,
+  EINTR,
+  EACCES,
+  EPERM,
+  64,
+  92,
+  93,
+  94,
+  95,
+  100,
+  101,
+  110,
+  112,
+  113,
+]);
+const ENOSR = 63;
+const RESOURCE_ERRNOS = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSR]);
+const ENOTSOCK = 88;
+
+/** What a failure of accept4 means. */
+const MEANINGS = new Map([
+  [EBADF, "other code has closed the listening socket"],
+  [ENOTSOCK, "other code has closed the listening socket and reused its number"],
+  [EINVAL, "the socket does not listen anymore; shutdown(2) was called on it, possibly in another process"],
+  [EACCES, "a security module denies it"],
+  [EPERM, "a firewall or a security module denies it"],
+]);
+/** What to do when resources have run out. */
+const REMEDIES = new Map([
+  [EMFILE, "Raise the limit with ulimit -n, or set maxConnections below it"],
+  [ENFILE, "Raise the system's limit, the sysctl fs.file-max"],
+]);
 
 export interface AcceptThrottleOptions {
   maxConnections: number;
@@ -41,39 +83,70 @@ export interface AcceptThrottleOptions {
   onWarning: ((warning: ServerWarning) => void) | undefined;
 }
 
+/** A listening socket, and whether its events are wanted. */
+interface WatchedListener extends Listener {
+  readonly fd: number;
+  isRegistered: boolean;
+  /** accept4 failed: the listener is not registered until then. */
+  pausedUntilMs: number;
+  /** A warning was given since the last connection was accepted. */
+  hasWarned: boolean;
+  /** Events in a row for which accept4 found no connection. */
+  emptyEvents: number;
+}
+
 export class AcceptThrottle {
-  /** When accepting resumes even if no connection has closed; Infinity: never. */
+  /** When `open` is due; Infinity: never. */
   retryAtMs: number = Infinity;
-  /** The listening sockets are registered, so that epoll reports pending connections. */
+  /** The listening sockets are registered, except those that are paused because accept4 failed. */
   isOpen: boolean = false;
   /** The listening sockets are closed. */
   closed: boolean = false;
 
   readonly #epoll: Epoll;
-  readonly #listeners: readonly Listener[];
+  readonly #listeners: readonly WatchedListener[];
   readonly #options: AcceptThrottleOptions;
-  #isRegistered = false;
   /** Resources have run out, and a warning has said so. */
   #isExhausted = false;
 
   constructor(epoll: Epoll, listeners: readonly Listener[], options: AcceptThrottleOptions) {
     this.#epoll = epoll;
-    this.#listeners = listeners;
+    this.#listeners = listeners.map(({ socket, address, close }) => {
+      return {
+        socket,
+        address,
+        close,
+        fd: socket.fileno(),
+        isRegistered: false,
+        pausedUntilMs: 0,
+        hasWarned: false,
+        emptyEvents: 0,
+      };
+    });
     this.#options = options;
   }
 
-  /** Starts or resumes accepting. */
-  open(nowMs: number): void {
-    const { exclusive } = this.#options;
-    this.retryAtMs = Infinity;
-    if (this.closed || (this.isOpen && !exclusive)) return;
-    if (exclusive) return this.#openExclusive(nowMs);
+  /**
+   * Starts accepting.
+   *
+   * @throws {ErrnoError} if a listening socket cannot be registered with epoll
+   */
+  start(nowMs: number): void {
+    for (const listener of this.#listeners) this.#register(listener);
     this.isOpen = true;
-    for (const { socket } of this.#listeners) {
-      if (this.#isRegistered) this.#epoll.modify(socket, EPOLLIN, LISTENER);
-      else this.#epoll.register(socket, EPOLLIN, LISTENER);
+    this.#schedule(nowMs);
+  }
+
+  /** Resumes accepting. */
+  open(nowMs: number): void {
+    if (this.closed) return;
+    this.isOpen = true;
+    for (const listener of this.#listeners) {
+      if (nowMs < listener.pausedUntilMs) continue;
+      if (this.#options.exclusive) this.#unregister(listener); // registered again, it reports what is pending
+      this.#resume(listener, nowMs);
     }
-    this.#isRegistered = true;
+    this.#schedule(nowMs);
   }
 
   /**
@@ -87,7 +160,7 @@ export class AcceptThrottle {
   /** Returns whether another connection may be accepted; if not, accepting pauses. */
   canAccept(open: number): boolean {
     if (open < this.#options.maxConnections) return true;
-    this.#stopWatching();
+    this.#pauseAll(Infinity);
     return false;
   }
 
@@ -104,33 +177,34 @@ export class AcceptThrottle {
   /** No connection is pending. */
   onBacklogEmpty(): void {
     this.#isExhausted = false;
+    for (const listener of this.#listeners) listener.emptyEvents = 0;
   }
 
-  /** Pauses accepting for a moment. */
-  pause(nowMs: number): void {
-    this.#stopWatching();
-    this.retryAtMs = nowMs + RETRY_MS;
+  /** A connection was accepted. */
+  onAccepted(fd: number): void {
+    const listener = this.#find(fd);
+    if (listener === undefined) return;
+    listener.emptyEvents = 0;
+    listener.hasWarned = false;
   }
 
   /**
-   * Handles the failure of accept4. EAGAIN: the backlog is empty. If resources have run out, accepting pauses; a warning says so
-   * once, until the backlog has been empty.
-   *
-   * @throws {ErrnoError} if the listener itself has failed
+   * Handles the failure of accept4 for an event of a listener: no connection was accepted. EAGAIN: the backlog is empty. If
+   * resources have run out, all listeners pause for a moment, or until a connection closes. After any other error, that listener
+   * pauses. A warning says so once: until the backlog has been empty, or the listener has accepted a connection.
    */
-  onAcceptFailed(errno: number, open: number, nowMs: number): void {
-    if (errno === EAGAIN) return this.onBacklogEmpty();
-    if (!RESOURCE_ERRNOS.has(errno)) throw new ErrnoError(errno, "accept4");
-    this.pause(nowMs);
-    if (this.#isExhausted) return;
-    this.#isExhausted = true;
-    const code = errnoName(errno);
-    this.#options.onWarning?.({
-      code,
-      message:
-        `${code}: ${errnoMessage(errno)}: accepting is paused at ${open} open connections until one closes. ` +
-        `Raise the limit with ulimit -n, or set maxConnections below it`,
-    });
+  onAcceptFailed(fd: number, errno: number, open: number, nowMs: number): void {
+    const listener = this.#find(fd);
+    if (errno === EAGAIN) {
+      this.#isExhausted = false;
+      // Usually another process was faster. But if epoll reports a connection that is never there, the loop would spin.
+      if (listener !== undefined && ++listener.emptyEvents >= MAX_EMPTY_EVENTS)
+        this.#pauseListener(listener, nowMs, RETRY_MS);
+    } else if (RESOURCE_ERRNOS.has(errno)) {
+      this.#onExhausted(errno, open, nowMs);
+    } else if (listener !== undefined) {
+      this.#onFailed(listener, errno, "accept4", nowMs, TRANSIENT_ERRNOS.has(errno) ? RETRY_MS : BROKEN_RETRY_MS);
+    }
   }
 
   /** Closes the listening sockets. */
@@ -138,43 +212,94 @@ export class AcceptThrottle {
     if (this.closed) return;
     this.closed = true;
     this.retryAtMs = Infinity;
-    for (const { socket, close } of this.#listeners) {
-      this.#unregister(socket);
-      close();
+    for (const listener of this.#listeners) {
+      this.#unregister(listener);
+      listener.close();
     }
   }
 
-  #stopWatching(): void {
-    if (!this.isOpen) return;
+  #find(fd: number): WatchedListener | undefined {
+    return this.#listeners.find((listener) => listener.fd === fd);
+  }
+
+  #onExhausted(errno: number, open: number, nowMs: number): void {
+    this.#pauseAll(nowMs + RETRY_MS);
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    const code = errnoName(errno);
+    this.#options.onWarning?.({
+      code,
+      message:
+        `${code}: ${errnoMessage(errno)}: accepting is paused at ${open} open connections until one closes, and tried again ` +
+        `every ${RETRY_MS} ms. ${REMEDIES.get(errno) ?? "Lower maxConnections, or give the system more memory"}`,
+    });
+  }
+
+  /** Pauses accepting on all listeners. */
+  #pauseAll(untilMs: number): void {
     this.isOpen = false;
-    for (const { socket } of this.#listeners) {
-      if (this.#options.exclusive) this.#unregister(socket);
-      else this.#epoll.modify(socket, 0, LISTENER);
+    this.retryAtMs = untilMs;
+    for (const listener of this.#listeners) this.#unregister(listener);
+  }
+
+  /** A system call has failed for a listener: pauses it, with a warning the first time. */
+  #onFailed(listener: WatchedListener, errno: number, syscall: string, nowMs: number, forMs: number): void {
+    this.#pauseListener(listener, nowMs, forMs);
+    if (listener.hasWarned) return;
+    listener.hasWarned = true;
+    const code = errnoName(errno);
+    const meaning = MEANINGS.has(errno) ? ` (${MEANINGS.get(errno)})` : "";
+    const message =
+      `${code}: ${errnoMessage(errno)}, ${syscall}: no connection can be accepted on ${formatAddress(listener.address)}${meaning}. ` +
+      `The server tries again every ${forMs} ms`;
+    this.#options.onWarning?.({ code, message });
+  }
+
+  /** Pauses accepting on one listener. */
+  #pauseListener(listener: WatchedListener, nowMs: number, forMs: number): void {
+    this.#unregister(listener);
+    listener.emptyEvents = 0;
+    listener.pausedUntilMs = nowMs + forMs;
+    this.#schedule(nowMs);
+  }
+
+  /** Determines when `open` is due next. */
+  #schedule(nowMs: number): void {
+    if (!this.isOpen) return; // the pause of all listeners has its own time
+    this.retryAtMs = this.#options.exclusive ? nowMs + REREGISTER_MS : Infinity;
+    for (const { pausedUntilMs } of this.#listeners) {
+      if (pausedUntilMs > nowMs) this.retryAtMs = Math.min(this.retryAtMs, pausedUntilMs);
     }
   }
 
-  /** EPOLLEXCLUSIVE cannot be modified, only registered again, which reports pending connections immediately (epoll_ctl(2)). */
-  #openExclusive(nowMs: number): void {
-    const isFirst = !this.#isRegistered;
-    this.#isRegistered = this.isOpen = true;
-    this.retryAtMs = nowMs + REREGISTER_MS;
+  /** Registers a listener again. If that fails, it pauses: ENOMEM, ENOSPC; EBADF if other code has closed it. */
+  #resume(listener: WatchedListener, nowMs: number): void {
     try {
-      for (const { socket } of this.#listeners) {
-        if (!isFirst) this.#unregister(socket);
-        this.#epoll.register(socket, EPOLLIN | EPOLLEXCLUSIVE, LISTENER);
-      }
+      this.#register(listener);
     } catch (error) {
-      if (isFirst || !(error instanceof ErrnoError)) throw error;
-      this.pause(nowMs); // ENOMEM, ENOSPC: meanwhile the other processes serve
-      this.#options.onWarning?.({ code: error.code, message: error.message });
+      if (!(error instanceof ErrnoError)) throw error;
+      this.#onFailed(listener, -error.errno, "epoll_ctl", nowMs, RETRY_MS);
     }
   }
 
-  #unregister(socket: Socket): void {
+  #register(listener: WatchedListener): void {
+    if (listener.isRegistered) return;
+    const { exclusive } = this.#options;
+    this.#epoll.register(listener.socket, exclusive ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN, LISTENER);
+    listener.isRegistered = true;
+  }
+
+  /**
+   * Removes the registration. A mask of 0 would not do: EPOLLHUP, which a listener that was shut down has, is always reported. An
+   * EPOLLEXCLUSIVE registration cannot be modified at all (epoll_ctl(2)).
+   */
+  #unregister(listener: WatchedListener): void {
+    if (!listener.isRegistered) return;
+    listener.isRegistered = false;
     try {
-      this.#epoll.unregister(socket);
+      this.#epoll.unregister(listener.socket);
     } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error; // ENOENT: it is not registered
+      if (!(error instanceof ErrnoError)) throw error; // ENOENT, EBADF: other code has closed the socket
     }
   }
 }

@@ -2,7 +2,6 @@
 
 import { addressBuffer } from "../kernel/address.ts";
 import { SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
-import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import type { Epoll } from "../io/epoll.ts";
 import { ErrnoError } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
@@ -192,10 +191,13 @@ export class ConnectionTable {
     if (deferred !== undefined) throw deferred.error;
   }
 
-  /** Throws the first of the deferred errors, and reports the others as uncaught. */
+  /** Throws the deferred error; an AggregateError if there are several. */
   rethrowAll(): void {
-    for (const { error } of this.#deferredErrors.splice(1)) throwUncaught(error);
-    this.rethrow();
+    const errors = this.#deferredErrors.splice(0).map(({ error }) => error);
+    if (errors.length === 1) throw errors[0];
+    if (errors.length === 0) return;
+    const first = errors[0] instanceof Error ? errors[0].message : String(errors[0]);
+    throw new AggregateError(errors, `${errors.length} callbacks failed; the first one: ${first}`);
   }
 
   #uncount(address: string): void {

@@ -17,7 +17,6 @@ import type { Clock } from "../kernel/clock.ts";
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
-import { ErrnoError } from "../kernel/errors.ts";
 import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
@@ -104,7 +103,7 @@ export class RunLoop implements ConnectionOwner {
     try {
       epoll = new Epoll(undefined, sys);
       this.#throttle = new AcceptThrottle(epoll, listeners, options);
-      this.#throttle.open(this.#nowMs);
+      this.#throttle.start(this.#nowMs);
     } catch (error) {
       epoll?.close();
       for (const listener of listeners) listener.close();
@@ -225,16 +224,16 @@ export class RunLoop implements ConnectionOwner {
   #accept(listener: number): void {
     const { eager, exclusive } = this.#options;
     let accepted = 0;
+    let errno = 0;
     for (let attempt = 0; attempt < ACCEPT_BURST; attempt++) {
       if (!this.#throttle.canAccept(this.open)) return;
       const fd = this.#sys.accept4(listener, this.#connections.peer, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
-        if (this.#throttle.isTransient(-fd)) continue;
-        // If no fd is free, accept4 fails even when the backlog is empty. Only a failure of the first call is significant.
-        if (accepted === 0) this.#onAcceptFailed(-fd);
-        return;
+        errno = -fd;
+        if (this.#throttle.isTransient(errno)) continue;
+        break;
       }
-      accepted++;
+      if (accepted++ === 0) this.#throttle.onAccepted(listener);
       const connection = this.#addConnection(fd);
       const { isFinished, isPaused } = connection; // its protocol may have closed or paused it already
       if (eager && !isFinished && !isPaused) this.#receive(connection);
@@ -244,7 +243,8 @@ export class RunLoop implements ConnectionOwner {
         return;
       }
     }
-    if (accepted === 0) this.#throttle.pause(this.#nowMs);
+    // If no fd is free, accept4 fails even when the backlog is empty. Only a failure of the first call is significant.
+    if (accepted === 0) this.#throttle.onAcceptFailed(listener, errno, this.open, this.#nowMs);
   }
 
   /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
@@ -299,15 +299,6 @@ export class RunLoop implements ConnectionOwner {
       this.#callProtocol(connection, () => this.#protocol.open(connection));
     }
     return connection;
-  }
-
-  #onAcceptFailed(errno: number): void {
-    try {
-      this.#throttle.onAcceptFailed(errno, this.open, this.#nowMs);
-    } catch (error) {
-      this.hasFailed = error instanceof ErrnoError;
-      throw error;
-    }
   }
 
   /** Delivers input to the protocol. Does not use #callProtocol, to avoid allocating a closure per request. */

@@ -136,10 +136,14 @@ test("address, addresses, port and url are those of the listening sockets", () =
     expect([protocol, decodeURIComponent(pathname), search, hash]).toEqual(["unix:", special, "", ""]);
     await using abstract = new EpollServer({ unix: `\0epoll-hello-${process.pid}` });
     expect(abstract.url).toBe(`unix:@epoll-hello-${process.pid}`);
-    if (!hasIPv6) return;
+  }));
+
+test.skipIf(!hasIPv6)("the URL has an IPv6 address in brackets", () =>
+  leavesNoFd(async () => {
     await using six = new EpollServer({ hostname: "::1" });
     expect(six.url).toBe(`http://[::1]:${six.port}`);
-  }));
+  }),
+);
 
 test("removes the file of a unix socket when it stops", () =>
   leavesNoFd(async () => {

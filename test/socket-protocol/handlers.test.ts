@@ -152,7 +152,7 @@ for (const mode of modes) {
       client.setsockopt(SOL_SOCKET, SO_LINGER, reset);
       client.close();
       harness.settle();
-      expect(calls).toEqual([true, -1, -1, 0]);
+      expect(calls).toEqual([true, -1, -1, -1]);
       expect(harness.server.stats).toMatchObject({ open: 0, errors: 1 });
     }));
 
@@ -259,6 +259,23 @@ test("an error in a handler goes to the error handler; without one, the connecti
     expect(() => harness.settle()).toThrow("from the application");
     expect(harness.fate(client)).toBe("reset");
     expect(harness.server.stats.open).toBe(0);
+  }));
+
+test("tick throws the error of an async handler, even if the application never returns to Bun's event loop", () =>
+  leavesNoFd(async () => {
+    using harness = harnessOf({
+      async data() {
+        await Promise.resolve();
+        throw new Error("from the application");
+      },
+    });
+    const client = harness.client("x");
+    harness.settle();
+    for (let i = 0; i < 10; i++) await Promise.resolve(); // runs microtasks only
+    expect(harness.fate(client)).toBe("reset");
+    expect(() => harness.server.tick(0)).toThrow("from the application");
+    harness.settle();
+    await new Promise((resolve) => setImmediate(resolve)); // it is not reported again
   }));
 
 test("closes all connections even if close handlers throw", () =>

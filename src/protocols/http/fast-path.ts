@@ -136,14 +136,13 @@ export class FastPath implements RequestReader {
     while (at + size <= end && budget > 0 && this.#sys.equal(bytes, at, cached, size) === 1) {
       at += size;
       const closes = this.#beginRequest(connection, head);
-      const lengthBefore = this.#batch.length;
       if (!this.#callHandler(connection, head, closes)) return at - start;
       if (closes) {
         this.#batch.writeTo(connection);
         connection.finish(at === end && head.isLast);
         return end - start; // requests after the last one are ignored
       }
-      budget -= this.#batch.length - lengthBefore;
+      budget = HIGH_WATER_MARK - connection.pending - this.#batch.length; // a full batch has been written meanwhile
     }
     this.#batch.writeTo(connection);
     if (at > start) connection.phase = "idle";

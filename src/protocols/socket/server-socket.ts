@@ -1,14 +1,19 @@
 // class ServerSocket: a connection of a server with `socket` handlers, and the type of these handlers.
 
-import { Buffer } from "node:buffer";
-import type { Address } from "../../kernel/address.ts";
+import { type Address, addressBuffer, decodeAddress, type InternetAddress } from "../../kernel/address.ts";
 import { IPPROTO_TCP, TCP_INFO } from "../../kernel/constants.ts";
 import { check } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../../kernel/tcp-info.ts";
 import type { ProtocolConnection } from "../protocol.ts";
+import { outputBytes } from "./output-bytes.ts";
 
-/** The handlers of the `socket` option, in the shape of Bun.listen's. Only `data` is required. */
+/**
+ * The handlers of the `socket` option, in the shape of Bun.listen's. Only `data` is required.
+ *
+ * A handler may be async. The server does not wait for its promise: handlers may be called again before it settles. If it
+ * rejects, that is an error of the handler, as if it had thrown.
+ */
 export interface SocketHandlers<Data = unknown> {
   /** Called when a connection has been accepted. */
   open?(socket: ServerSocket<Data>): void;
@@ -21,7 +26,9 @@ export interface SocketHandlers<Data = unknown> {
   /** Called when the connection is closed, for whatever reason. */
   close?(socket: ServerSocket<Data>): void;
   /**
-   * Called when another handler throws. Without this handler the connection is reset, and `run` or `tick` throws the error.
+   * Called when another handler throws, or its promise rejects. The connection stays open: call `terminate` or `end` to close it.
+   * Without this handler, or if it throws as well, the connection is reset, and the error is thrown by `run` or `tick`; after
+   * `start` it is an uncaught exception.
    */
   error?(socket: ServerSocket<Data>, error: unknown): void;
 }
@@ -77,34 +84,76 @@ export class ServerSocket<Data = unknown> {
     return this.#connection.isClosed;
   }
 
+  /** Whether the connection can be written to: 1 if so; -1 if it is closed or `end` was called. As in Bun. */
+  get readyState(): 1 | -1 {
+    return this.#connection.isFinished ? -1 : 1;
+  }
+
+  /** The number of bytes that `write` and `end` have taken. */
+  get bytesWritten(): number {
+    return this.#connection.bytesOut + this.#connection.pending;
+  }
+
+  /** The peer's IP address; undefined on a unix socket. */
+  get remoteAddress(): string | undefined {
+    return internet(this.peer)?.address;
+  }
+
+  /** The peer's port; undefined on a unix socket. */
+  get remotePort(): number | undefined {
+    return internet(this.peer)?.port;
+  }
+
+  /** The IP version of the peer's address; undefined on a unix socket. */
+  get remoteFamily(): "IPv4" | "IPv6" | undefined {
+    return internet(this.peer)?.family;
+  }
+
+  /** Our IP address on this connection; undefined on a unix socket, and once the connection is closed. */
+  get localAddress(): string | undefined {
+    return this.#local?.address;
+  }
+
+  /** Our port; undefined on a unix socket, and once the connection is closed. */
+  get localPort(): number | undefined {
+    return this.#local?.port;
+  }
+
+  /** The IP version of our address; undefined on a unix socket, and once the connection is closed. */
+  get localFamily(): "IPv4" | "IPv6" | undefined {
+    return this.#local?.family;
+  }
+
   /**
    * Writes as much as fits into the buffer.
    *
-   * @param bytes a string is encoded as UTF-8; bytes are copied
+   * @param data a string is encoded as UTF-8. Bytes are copied
+   * @param byteOffset where to begin: the number of bytes that an earlier call took
+   * @param byteLength how many bytes to write; the rest if omitted
    * @returns the number of bytes taken. If that is less than all, write the rest when `drain` is called. -1 if the connection is
    *   closed or `end` was called
+   * @throws {TypeError} if `data` is neither a string nor bytes, or is detached
+   * @throws {RangeError} if `byteOffset` or `byteLength` is out of range
    */
-  write(bytes: string | Uint8Array): number {
-    const connection = this.#connection;
-    if (connection.isFinished) return -1;
-    const all = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
-    const length = Math.min(all.length, Math.max(0, MAX_BUFFERED_BYTES - connection.pending));
-    if (length < all.length) this.#owesDrain = connection.wantsDrain = true;
-    connection.progress++;
-    if (length > 0) connection.write(typeof bytes === "string" ? all : new Uint8Array(all.subarray(0, length)), length);
-    connection.flush();
-    return length;
+  write(data: string | ArrayBufferView | ArrayBufferLike, byteOffset?: number, byteLength?: number): number {
+    const bytes = outputBytes(data, byteOffset, byteLength);
+    const room = Math.max(0, MAX_BUFFERED_BYTES - this.#connection.pending);
+    return this.#write(bytes, Math.min(bytes.length, room), typeof data === "string");
   }
 
   /**
    * Writes, and ends the connection once everything is sent: the server closes its side first, then waits a limited time for the
-   * peer to close its own.
+   * peer to close its own. No handler is called with what the peer sends until then.
    *
-   * @returns the number of bytes taken, as `write` does
+   * @param data as for `write`, but all of it is taken, however much it is
+   * @returns the number of bytes taken; -1 if the connection is closed or `end` was called before
+   * @throws {TypeError} and {RangeError} as `write` does; the connection then does not end
    */
-  end(bytes?: string | Uint8Array): number {
-    const taken = bytes === undefined ? 0 : this.write(bytes);
-    if (this.#connection.isFinished) return taken;
+  end(data?: string | ArrayBufferView | ArrayBufferLike, byteOffset?: number, byteLength?: number): number {
+    const bytes = data === undefined ? undefined : outputBytes(data, byteOffset, byteLength);
+    if (this.#connection.isFinished) return -1;
+    const taken = bytes === undefined ? 0 : this.#write(bytes, bytes.length, typeof data === "string");
+    if (this.#connection.isFinished) return taken; // the connection failed, or a `drain` handler has ended it
     this.#connection.finish(false);
     this.#connection.flush();
     return taken;
@@ -165,6 +214,22 @@ export class ServerSocket<Data = unknown> {
     return decodeTcpInfo(bytes.subarray(0, check(n, "getsockopt")));
   }
 
+  get #local(): InternetAddress | undefined {
+    const address = addressBuffer();
+    return this.#sys.getsockname(this.fd, address) < 0 ? undefined : internet(decodeAddress(this.#sys, address));
+  }
+
+  /** Queues the first `length` bytes, and tries to send them. Copies them unless they are our own. */
+  #write(bytes: Uint8Array, length: number, isOwn: boolean): number {
+    const connection = this.#connection;
+    if (connection.isFinished) return -1;
+    if (length < bytes.length) this.#owesDrain = connection.wantsDrain = true;
+    connection.progress++;
+    if (length > 0) connection.write(isOwn ? bytes : new Uint8Array(bytes.subarray(0, length)), length);
+    connection.flush();
+    return length;
+  }
+
   #setPaused(isPaused: boolean): void {
     if (this.#isPaused === isPaused || this.closed) return;
     this.#isPaused = isPaused;
@@ -183,4 +248,8 @@ export class ServerSocket<Data = unknown> {
     socket.#owesDrain = socket.#connection.wantsDrain = false;
     return owesDrain;
   }
+}
+
+function internet(address: Address): InternetAddress | undefined {
+  return "address" in address ? address : undefined;
 }

@@ -54,25 +54,25 @@ export class SocketProtocol implements Protocol {
     const socket = new ServerSocket(connection, this.#sys);
     connection.protocolState = socket;
     connection.phase = "idle";
-    this.#call(socket, () => this.#handlers.open?.(socket));
+    this.#call(connection, socket, () => this.#handlers.open?.(socket));
   }
 
   receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void {
     const socket = connection.protocolState as ServerSocket;
     connection.messages++;
-    this.#call(socket, () => this.#handlers.data(socket, Buffer.from(bytes.subarray(0, length))));
+    this.#call(connection, socket, () => this.#handlers.data(socket, Buffer.from(bytes.subarray(0, length))));
   }
 
   end(connection: ProtocolConnection): void {
     const socket = connection.protocolState as ServerSocket;
     ServerSocket.onEnd(socket);
     if (this.#handlers.end === undefined) connection.finish(true);
-    else this.#call(socket, () => this.#handlers.end?.(socket));
+    else this.#call(connection, socket, () => this.#handlers.end?.(socket));
   }
 
   drain(connection: ProtocolConnection): void {
     const socket = connection.protocolState as ServerSocket;
-    if (ServerSocket.takeDrain(socket)) this.#call(socket, () => this.#handlers.drain?.(socket));
+    if (ServerSocket.takeDrain(socket)) this.#call(connection, socket, () => this.#handlers.drain?.(socket));
   }
 
   timeout(connection: ProtocolConnection): void {
@@ -87,7 +87,7 @@ export class SocketProtocol implements Protocol {
   closed(connection: ProtocolConnection): void {
     const socket = connection.protocolState as ServerSocket | undefined;
     connection.protocolState = undefined;
-    if (socket !== undefined) this.#call(socket, () => this.#handlers.close?.(socket));
+    if (socket !== undefined) this.#call(connection, socket, () => this.#handlers.close?.(socket));
   }
 
   stop(): void {}
@@ -96,12 +96,36 @@ export class SocketProtocol implements Protocol {
     return false;
   }
 
-  #call(socket: ServerSocket, handler: () => void): void {
+  /** Calls a handler. Its error goes to the `error` handler. If there is none, it is thrown: the run loop resets the connection. */
+  #call(connection: ProtocolConnection, socket: ServerSocket, handler: () => unknown): void {
     try {
-      handler();
+      awaitResult(handler(), (error) => this.#onRejected(connection, socket, error));
     } catch (error) {
-      if (this.#handlers.error === undefined) throw error;
-      this.#handlers.error(socket, error);
+      this.#onError(connection, socket, error);
     }
   }
+
+  #onError(connection: ProtocolConnection, socket: ServerSocket, error: unknown): void {
+    if (this.#handlers.error === undefined) throw error;
+    awaitResult(this.#handlers.error(socket, error), (own) => connection.fail(own));
+  }
+
+  /** The promise of an async handler has rejected, outside of the run loop's calls. */
+  #onRejected(connection: ProtocolConnection, socket: ServerSocket, error: unknown): void {
+    try {
+      this.#onError(connection, socket, error);
+    } catch (uncaught) {
+      connection.fail(uncaught);
+    }
+  }
+}
+
+/** Throws the error of an async handler if its promise has already rejected; if it rejects later, calls `onRejected`. */
+function awaitResult(result: unknown, onRejected: (error: unknown) => void): void {
+  if (typeof (result as PromiseLike<unknown> | undefined | null)?.then !== "function") return;
+  if (result instanceof Promise && Bun.peek.status(result) === "rejected") {
+    result.catch(() => {}); // otherwise Bun reports it as unhandled
+    throw Bun.peek(result);
+  }
+  void (result as PromiseLike<unknown>).then(undefined, onRejected);
 }
