@@ -41,6 +41,9 @@ extern void *dlsym(void *handle, const char *name);
   X(int, strcmp, (const char *, const char *))                  \
   X(int, fcntl, (int, int, ...))                                \
   X(int, ioctl, (int, size, ...))                               \
+  X(int, flock, (int, int))                                     \
+  X(int, prctl, (int, ...))                                     \
+  X(u32, alarm, (u32))                                          \
   X(int, eventfd, (u32, int))                                   \
   X(int, pipe2, (int *, int))                                   \
   X(int, timerfd_create, (int, int))                            \
@@ -296,6 +299,8 @@ int ioctl(int fd, int request) {
   return n < 0 ? result(n) : value;
 }
 
+int flock(int fd, int operation) { return result(c_flock(fd, operation)); }
+
 int eventfd(int initial, int flags) { return track_fd(c_eventfd(initial, flags)); }
 
 int pipe2(int *fds, int flags) { return track_pair(c_pipe2(fds, flags), fds); }
@@ -330,13 +335,15 @@ int signal_release(int signal);
 int signal_take(int signal);
 int start_bridge_thread(int epfd, int socket, int is_worker);
 int stop_bridge_thread(int peer);
+int end_with_parent(int seconds);
 
 #define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
   X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(sendmsg) X(recvmsg) X(shutdown) \
   X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
   X(write) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
-  X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread)
+  X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread) \
+  X(flock) X(end_with_parent)
 
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;

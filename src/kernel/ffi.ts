@@ -99,6 +99,9 @@ export interface Syscalls {
   start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
   /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
   stop_bridge_thread(peer: number): number;
+  flock(fd: number, operation: number): number;
+  /** Lets the kernel end this process `seconds` after its parent has exited, whatever the process is doing. 0: immediately. */
+  end_with_parent(seconds: number): number;
 }
 
 /** The parameter types of C functions, all of which return a 32-bit integer. */
@@ -155,6 +158,8 @@ const signatures: Signatures<Syscalls> = {
   signal_take: [int],
   start_bridge_thread: [int, int, int],
   stop_bridge_thread: [int],
+  flock: [int, int],
+  end_with_parent: [int],
 };
 
 let table: Syscalls | undefined;

@@ -18,7 +18,7 @@ import { openListeners, urlOf } from "./listeners.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
-import { StopSignals, type StopSignal } from "./stop-signals.ts";
+import { type ExtraStopSignal, StopSignals, type StopSignal } from "./stop-signals.ts";
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
 /** The options that contain application code. */
@@ -65,7 +65,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   #isStarted = false;
   /** Runs the iterations on Bun's event loop: after `start`, or after a `stop` outside of `run`. */
   #bunLoop: BunLoopDriver | undefined;
-  #stopSignal: StopSignal | undefined;
+  #stopSignal: StopSignal | ExtraStopSignal | undefined;
   #isStopping = false;
   readonly #stopped: PromiseWithResolvers<void>;
 
@@ -133,12 +133,18 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @returns the signal that stopped the server; undefined if it was stopped otherwise
    * @throws {ClosedError} if the server has already been stopped
    */
-  run(onRunning?: () => void): StopSignal | undefined {
+  run(onRunning?: () => void): StopSignal | undefined;
+  /** @internal `extraSignals` stop the server in the same way */
+  run<Extra extends ExtraStopSignal>(
+    onRunning: (() => void) | undefined,
+    extraSignals: readonly Extra[],
+  ): StopSignal | Extra | undefined;
+  run(onRunning?: () => void, extraSignals: readonly ExtraStopSignal[] = []): StopSignal | ExtraStopSignal | undefined {
     this.#assertUsable("run");
-    let signals: StopSignals | undefined;
+    let signals: StopSignals<ExtraStopSignal> | undefined;
     this.#isRunning = true;
     try {
-      if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions belong to the process, not to a Worker
+      if (Bun.isMainThread) signals = this.#catchSignals(extraSignals); // dispositions belong to the process, not to a Worker
       onRunning?.();
       this.#runMicrotasks();
       while (!this.closed) {
@@ -286,8 +292,8 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     while (this.#protocol.failBlockedRequests());
   }
 
-  #catchSignals(): StopSignals {
-    const signals = new StopSignals(this.#sys);
+  #catchSignals(extra: readonly ExtraStopSignal[]): StopSignals<ExtraStopSignal> {
+    const signals = new StopSignals(this.#sys, extra);
     try {
       this.#loop.onReadable(signals, () => {
         for (const signal of signals.take()) {

@@ -8,6 +8,8 @@ import type { Command, Subcommand } from "./command-line.ts";
 export const VERSION: string = packageJson.version;
 export const DEFAULT_ADDRESS: { hostname: string; port: number } = { hostname: "localhost", port: 8800 };
 export const MAX_WORKERS = 1024;
+/** In seconds: a day. */
+export const MAX_WORKER_TIMEOUT = 86_400;
 export const MAX_INT32 = 0x7fffffff;
 export const MAX_PORT = 65_535;
 
@@ -46,7 +48,17 @@ const numeric: BooleanFlag = { type: "boolean", description: "print event masks 
 
 export const serveFlags: FlagTable<
   "app",
-  "port" | "host" | "unix" | "fd" | "backlog" | "workers" | "balance" | "trace" | "trace-file" | "inspect",
+  | "port"
+  | "host"
+  | "unix"
+  | "fd"
+  | "backlog"
+  | "workers"
+  | "balance"
+  | "worker-timeout"
+  | "trace"
+  | "trace-file"
+  | "inspect",
   "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
 > = {
   app: {
@@ -99,6 +111,12 @@ export const serveFlags: FlagTable<
     valueHint: "MODE",
     expects: '"reuseport" or "shared"',
     description: "reuseport: one accept queue per worker (the default); shared: one for all",
+  },
+  "worker-timeout": {
+    type: "string",
+    valueHint: "SECONDS",
+    expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
+    description: "replace a worker that has not responded for so long; 0: never (default: 30)",
   },
   classic: {
     type: "boolean",
