@@ -3,7 +3,8 @@
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
-import { checkRequirements } from "./requirements.ts";
+import { errnoMessage, errnoName } from "./errno.ts";
+import { checkRequirements, explainFfiError, explainMemfdError } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
 type Bytes = Uint8Array | Int32Array;
@@ -191,27 +192,34 @@ export function wrapSyscalls(wrap: (sys: Syscalls) => Syscalls): void {
  */
 export function compile<Functions>(source: string, signatures: Signatures<Functions>): Functions {
   checkRequirements();
-  const { cc, dlopen, linkSymbols } = bunFfi();
+  const { cc, dlopen, linkSymbols, read } = bunFfi();
   // cc takes a file, and a bundle or a compiled program has none. A memfd needs no writable directory.
-  const libc = dlopen("libc.so.6", {
-    memfd_create: { args: ["buffer", "u32"], returns: "i32" },
-    write: { args: ["i32", "buffer", "u64"], returns: "i64" },
-    close: { args: ["i32"], returns: "i32" },
-  });
+  const libc = orExplain(() =>
+    dlopen("libc.so.6", {
+      memfd_create: { args: ["buffer", "u32"], returns: "i32" },
+      write: { args: ["i32", "buffer", "u64"], returns: "i64" },
+      close: { args: ["i32"], returns: "i32" },
+      __errno_location: { args: [], returns: "ptr" },
+    }),
+  );
+  const failed = (call: string): Error => {
+    const errno = read.i32(Number(libc.symbols["__errno_location"]?.()));
+    return new Error(explainMemfdError(call, errnoName(errno), errnoMessage(errno)));
+  };
   try {
     const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
-    if (fd < 0) throw new Error("epoll-hello: memfd_create failed; the limit of open files may be reached");
+    if (fd < 0) throw failed("memfd_create");
     try {
-      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
-        throw new Error("epoll-hello: cannot write the C source to a memfd");
-      }
+      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) throw failed("write to a memfd");
       // Passing flags also makes Bun ignore BUN_TCC_OPTIONS. The library is never closed, as its code stays in use.
-      const { symbols } = cc({
-        source: `/proc/self/fd/${fd}`,
-        flags: ["-nostdlib", "-nostdinc"],
-        symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
-      });
+      const { symbols } = orExplain(() =>
+        cc({
+          source: `/proc/self/fd/${fd}`,
+          flags: ["-nostdlib", "-nostdinc"],
+          symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
+        }),
+      );
       const addressOf = symbols["address_of"] as (name: Uint8Array) => number | null;
       return link(addressOf, signatures, linkSymbols);
     } finally {
@@ -219,6 +227,15 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
     }
   } finally {
     libc.close();
+  }
+}
+
+/** Returns what `load` returns. If bun:ffi fails, the error says what the process lacks. */
+function orExplain<T>(load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    throw new Error(explainFfiError(error), { cause: error });
   }
 }
 
@@ -243,6 +260,7 @@ interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
+  read: { i32(pointer: number): number };
 }
 
 /** Loads bun:ffi. An `import` statement would fail outside Bun before checkRequirements can explain why. */

@@ -18,3 +18,25 @@ export function checkRequirements(): void {
   }
   if (arch !== "x64" && arch !== "arm64") throw new Error(`epoll-hello needs x86-64 or arm64; ${here}.`);
 }
+
+/** Returns one sentence that says why bun:ffi cannot load or compile code, and what to change. */
+export function explainFfiError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!/\bJIT\b/.test(message)) return `epoll-hello cannot compile its C code: ${message}`;
+  const { BUN_JSC_useJIT } = process.env;
+  const remedy =
+    BUN_JSC_useJIT === undefined
+      ? "remove MemoryDenyWriteExecute=yes from the systemd unit, or another setting that forbids executable memory, " +
+        "such as PR_SET_MDWE or a limit of virtual memory (ulimit -v)"
+      : `unset the environment variable BUN_JSC_useJIT (it is ${JSON.stringify(BUN_JSC_useJIT)})`;
+  return `epoll-hello needs Bun's JIT, which cannot run in this process: ${remedy}.`;
+}
+
+/** Returns one sentence that says why the C code cannot be passed to the compiler, and what to change. */
+export function explainMemfdError(call: string, code: string, message: string): string {
+  const remedy =
+    code === "EMFILE" || code === "ENFILE"
+      ? "close some files, or raise the limit (ulimit -n, LimitNOFILE=)"
+      : "allow memfd_create(2), which a seccomp filter may forbid (SystemCallFilter= in a systemd unit)";
+  return `epoll-hello cannot compile its C code: ${call} failed (${code}: ${message}); ${remedy}.`;
+}

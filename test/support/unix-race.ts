@@ -3,10 +3,7 @@
 import { EpollServer } from "../../src/index.ts";
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 
-export type RaceCommand =
-  | { listen: string; delays: Partial<Record<keyof Syscalls, number>> }
-  | { ask: string }
-  | "stop";
+export type RaceCommand = { listen: string; delays: Partial<Record<keyof Syscalls, number>> } | "stop";
 export type RaceReply = { outcome: string } | "stopped";
 
 function reply(message: RaceReply): void {
