@@ -115,6 +115,7 @@ async function serve(
 const MAX_MESSAGE_LENGTH = 500;
 
 function firstLine(error: unknown): string {
+  if (error instanceof Error && error.cause instanceof Error) error = error.cause; // without the source lines of a stack
   const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
   return line.slice(0, MAX_MESSAGE_LENGTH);
 }

@@ -15,7 +15,7 @@ import { EXIT_FAILURE, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
 import { DEFAULT_ADDRESS } from "../flags.ts";
 import { formatAddresses, formatCount, formatReport, formatStats } from "../format.ts";
 import { listen } from "../listen.ts";
-import { describeError, logError, logWarning } from "../logger.ts";
+import { describeError, describeOnOneLine, logError, logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
 import { isIgnored, UNUSED_SIGNAL } from "../signals.ts";
 import { printLine, shareOutput } from "../stdout.ts";
@@ -49,7 +49,7 @@ export async function supervise(command: ServeCommand, { count, balance, timeout
       printLine(`${where} (${formatAddresses(sockets.addresses)}) ${workers} (pid ${process.pid}); stop with Ctrl-C`);
     },
     onWarning: logWarning,
-    describeError,
+    describeError: describeOnOneLine,
     ...(timeoutMs === undefined ? {} : { workerTimeoutMs: timeoutMs }),
   });
 
@@ -64,7 +64,7 @@ export async function supervise(command: ServeCommand, { count, balance, timeout
   try {
     const { totals, hasFailed, failures } = await supervisor.run();
     if (hasFailed) {
-      logError(["no worker could start", ...failures].join("\n"));
+      logError(formatFailures(failures));
       return EXIT_FAILURE;
     }
     if (!isQuiet) printLine(formatStats(totals));
@@ -72,6 +72,13 @@ export async function supervise(command: ServeCommand, { count, balance, timeout
   } finally {
     signals.remove();
   }
+}
+
+/** Returns the error for workers that could not start: one line if all failed in the same way, otherwise one for each. */
+function formatFailures(failures: readonly string[]): string {
+  const reasons = new Set(failures.map((text) => text.replace(/^worker \d+ (\(pid \d+\) )?/, "")));
+  const [reason] = reasons;
+  return reasons.size === 1 ? `no worker could start: it ${reason}` : ["no worker could start", ...failures].join("\n");
 }
 
 interface SignalHandlers {
