@@ -88,7 +88,13 @@ export class WorkerProcess {
     }
     this.pid = this.#process.pid;
     this.serving = this.#serving.promise;
-    this.#watch = watch(control, EPOLLIN, () => this.receive());
+    try {
+      this.#watch = watch(control, EPOLLIN, () => this.receive());
+    } catch (error) {
+      this.kill(); // no fd is left
+      control.close();
+      throw error;
+    }
     this.exited = this.#process.exited.then(() => this.#onExit());
     this.#killIn(startTimeoutMs, `it was not serving within ${startTimeoutMs / 1000} s`);
   }
