@@ -10,7 +10,7 @@ const MAX_WRITE_BYTES = 4096;
 const MAX_QUEUE_BYTES = 1_048_576;
 const FLUSH_TIMEOUT_MS = 1_000;
 
-let hasFailed = false;
+const failed = new Set<string>();
 let onFailure: ((message: string) => void) | undefined;
 
 /** Sets the function that reports a failure to write output, once for each output. */
@@ -18,17 +18,22 @@ export function onOutputFailure(callback: (message: string) => void): void {
   onFailure = callback;
 }
 
-/** Records that output is lost: the exit code says so. A reader that has closed the pipe, as `head` does, is not a failure. */
-export function reportOutputFailure(message: string): void {
-  hasFailed = true;
-  onFailure?.(message);
+/**
+ * Records that output is lost, so that the exit code says so. A reader that has closed the pipe, as `head` does, is not a failure.
+ *
+ * @param output a file, or the name of a standard stream
+ */
+export function reportOutputFailure(output: string, message: string): void {
+  if (failed.has(output)) return;
+  failed.add(output);
+  onFailure?.(`cannot write to ${output}: ${message}`);
 }
 
 /** Writes what is queued. Returns the exit code of the process: 1 if output is lost, unless `exitCode` reports another failure. */
 export function finishOutput(exitCode: number): number {
   flushLines();
   stderr.write(FLUSH_TIMEOUT_MS);
-  return hasFailed && (exitCode === 0 || isSignalExitCode(exitCode)) ? EXIT_FAILURE : exitCode;
+  return failed.size > 0 && (exitCode === 0 || isSignalExitCode(exitCode)) ? EXIT_FAILURE : exitCode;
 }
 
 /** Queues a line, and writes as much of the queue as fits. If the queue is full, the line is dropped and counted. */
@@ -100,7 +105,7 @@ class LineOutput {
         this.#isClosed = true;
         this.#queue = [];
         this.#queuedBytes = 0;
-        if (code !== "EPIPE") reportOutputFailure(`cannot write to ${this.#name}: ${message}`);
+        if (code !== "EPIPE") reportOutputFailure(this.#name, message);
       }
     }
   }

@@ -142,7 +142,7 @@ class LineWriter {
         }
         this.hasFailed = true;
         if (code === "EPIPE" && this.#fd === STDOUT) continue; // as with `| head`
-        reportOutputFailure(`cannot write the trace to ${this.#name}: ${message}`);
+        reportOutputFailure(this.#name, message);
       }
     }
   }
