@@ -43,7 +43,18 @@ export type ListenOptions = Pick<
 export interface Listener {
   readonly socket: Socket;
   readonly address: Address;
+  /** Returns the listener of a duplicate of the socket, which from then on is the one that removes the file of a unix socket. */
+  handOver(duplicate: number): Listener;
   close(): void;
+}
+
+function listenerOf(socket: Socket, address: Address): Listener {
+  return {
+    socket,
+    address,
+    handOver: (duplicate) => listenerOf(Socket.fromfd(duplicate), address),
+    close: () => socket.close(),
+  };
 }
 
 const MAX_PORT_ATTEMPTS = 32;
@@ -82,7 +93,7 @@ function adoptListeners(sys: Syscalls, fds: readonly number[]): Listener[] {
     setCloexec(sys, fd);
     const socket = Socket.fromfd(fd);
     if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
-    return { socket, address: socket.getsockname(), close: () => socket.close() };
+    return listenerOf(socket, socket.getsockname());
   });
 }
 
@@ -126,7 +137,7 @@ function openInternet(
     if (deferAccept) socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1); // seconds
     socket.bind(address);
     listen(socket, backlog, address);
-    return { socket, address: socket.getsockname(), close: () => socket.close() };
+    return listenerOf(socket, socket.getsockname());
   } catch (error) {
     socket.close();
     throw error;
@@ -141,21 +152,7 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
     try {
       bindUnix(sys, socket, path);
       socket.listen(backlog);
-      const inode = inodeOf(path);
-      return {
-        socket,
-        address: socket.getsockname(),
-        close() {
-          if (socket.closed) return;
-          // The file is removed first: while this socket listens, no other server takes the file for a stale one and replaces it.
-          // If it is another one, it was removed or replaced nevertheless.
-          try {
-            if (inode !== undefined && inodeOf(path) === inode) nodeFs().rmSync(path, { force: true });
-          } finally {
-            socket.close();
-          }
-        },
-      };
+      return unixListener(socket, path, inodeOf(path));
     } finally {
       unlock?.();
     }
@@ -163,6 +160,28 @@ function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
     socket.close();
     throw error;
   }
+}
+
+function unixListener(socket: Socket, path: string, inode: string | undefined): Listener {
+  let ownsFile = inode !== undefined;
+  return {
+    socket,
+    address: socket.getsockname(),
+    handOver(duplicate) {
+      ownsFile = false;
+      return unixListener(Socket.fromfd(duplicate), path, inode);
+    },
+    close() {
+      if (socket.closed) return;
+      // The file is removed first: while this socket listens, no other server takes the file for a stale one and replaces it. A
+      // file with another inode is not this socket's: somebody has removed or replaced that.
+      try {
+        if (ownsFile && inodeOf(path) === inode) nodeFs().rmSync(path, { force: true });
+      } finally {
+        socket.close();
+      }
+    },
+  };
 }
 
 function bindUnix(sys: Syscalls, socket: Socket, path: string): void {

@@ -14,6 +14,7 @@ import { drainMicrotasks } from "../kernel/jsc.ts";
 import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
+import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
@@ -89,7 +90,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
-    const listeners = openListeners(tracedSys, settings);
+    const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
     const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
@@ -101,6 +102,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.url = urlOf(this.address, settings);
     this.#onStopping = settings.onStopping;
     this.#hasApplication = CALLBACKS.some((name) => settings[name] !== undefined);
+    offerListeners(settings, listeners, this.#stopped.promise, () => {
+      loop.stopAccepting(); // the backlog is the next server's
+      return this.stop();
+    });
   }
 
   /** The server's counters so far: a copy, which does not change afterwards. */
