@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { cli, endPrograms, start } from "../support/programs.ts";
+import { cli, endPrograms, root, run, start } from "../support/programs.ts";
 import { eventually as waitFor } from "../support/eventually.ts";
 import { eventually, freePort } from "../support/sockets.ts";
 
@@ -135,14 +135,26 @@ test("listenFds returns none for another process, rejects malformed variables, a
   Object.assign(process.env, { LISTEN_FDS: "1", LISTEN_PID: String(process.pid + 1) });
   expect(listenFds()).toEqual([]);
   process.env["LISTEN_PID"] = "me";
-  expect(() => listenFds()).toThrow('LISTEN_PID must be an integer; it is "me"');
+  expect(() => listenFds()).toThrow('LISTEN_PID must be an integer from 0 to 2147483647; it is "me"');
   Object.assign(process.env, { LISTEN_FDS: "-1", LISTEN_PID: String(process.pid) });
-  expect(() => listenFds()).toThrow("LISTEN_FDS must be an integer");
+  expect(() => listenFds()).toThrow('LISTEN_FDS must be an integer from 0 to 2147483647; it is "-1"');
+  process.env["LISTEN_FDS"] = "999999999999";
+  expect(() => listenFds()).toThrow('LISTEN_FDS must be an integer from 0 to 2147483647; it is "999999999999"');
   Object.assign(process.env, { LISTEN_FDS: "2", LISTEN_FDNAMES: "one" });
   expect(() => listenFds()).toThrow("LISTEN_FDNAMES has 1 names, but LISTEN_FDS is 2");
   Object.assign(process.env, { LISTEN_FDS: "0", LISTEN_FDNAMES: "" });
   expect(listenFds()).toEqual([]);
   expect(process.env["LISTEN_FDS"]).toBeUndefined();
+});
+
+test("listenFds names the first fd that is not open", async () => {
+  const code = `import { listenFds } from ${JSON.stringify(join(root, "src/index.ts"))};
+    Object.assign(process.env, { LISTEN_FDS: "99999999", LISTEN_PID: String(process.pid) });
+    try { listenFds(); } catch (error) { console.log(error.code, error.fd, error.message); }`;
+  const { stdout } = await run(["bun", "-e", code]);
+  expect(stdout).toMatch(
+    /^EBADF (\d+) EBADF: bad file descriptor, fcntl: LISTEN_FDS is 99999999, but the file descriptor \1 is not open\n$/,
+  );
 });
 
 test("watchdogIntervalMs returns undefined without a watchdog, or for another process", () => {

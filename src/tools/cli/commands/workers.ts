@@ -12,7 +12,7 @@ import { readAppAddress } from "../app-address.ts";
 import { onBunxExit } from "../bunx.ts";
 import type { CommandLine, ServeCommand, WorkerOptions } from "../command-line.ts";
 import { EXIT_FAILURE, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
-import { DEFAULT_ADDRESS } from "../flags.ts";
+import { DEFAULT_ADDRESS, MAX_INT32 } from "../flags.ts";
 import { formatAddresses, formatCount, formatReport, formatStats } from "../format.ts";
 import { listen } from "../listen.ts";
 import { describeError, describeOnOneLine, logError, logWarning } from "../logger.ts";
@@ -58,7 +58,7 @@ export async function supervise(command: ServeCommand, { count, balance, timeout
     const beat = (): void => {
       if (supervisor.isResponsive) reportState({ watchdog: true, status: formatStats(supervisor.totals) });
     };
-    setInterval(beat, watchdogMs / 2).unref();
+    setInterval(beat, Math.min(watchdogMs / 2, MAX_INT32)).unref();
   }
 
   try {
