@@ -174,7 +174,7 @@ function unixListener(socket: Socket, path: string, inode: string | undefined): 
     close() {
       if (socket.closed) return;
       // The file is removed first: while this socket listens, no other server takes the file for a stale one and replaces it. A
-      // file with another inode is not this socket's: somebody has removed or replaced that.
+      // file with another inode is another server's.
       try {
         if (ownsFile && inodeOf(path) === inode) nodeFs().rmSync(path, { force: true });
       } finally {

@@ -19,7 +19,7 @@ import { openListeners, urlOf } from "./listeners.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
-import { type ExtraStopSignal, StopSignals, type StopSignal } from "./stop-signals.ts";
+import { type ExtraSignals, type ExtraStopSignal, StopSignals, type StopSignal } from "./stop-signals.ts";
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
 /** The options that contain application code. */
@@ -139,12 +139,12 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @throws {ClosedError} if the server has already been stopped
    */
   run(onRunning?: () => void): StopSignal | undefined;
-  /** @internal `extraSignals` stop the server in the same way */
+  /** @internal `extraSignals` are caught as well */
   run<Extra extends ExtraStopSignal>(
     onRunning: (() => void) | undefined,
-    extraSignals: readonly Extra[],
+    extraSignals: ExtraSignals<Extra>,
   ): StopSignal | Extra | undefined;
-  run(onRunning?: () => void, extraSignals: readonly ExtraStopSignal[] = []): StopSignal | ExtraStopSignal | undefined {
+  run(onRunning?: () => void, extraSignals: ExtraSignals = { stop: [] }): StopSignal | ExtraStopSignal | undefined {
     this.#assertUsable("run");
     let signals: StopSignals<ExtraStopSignal> | undefined;
     this.#isRunning = true;
@@ -297,7 +297,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     while (this.#protocol.failBlockedRequests());
   }
 
-  #catchSignals(extra: readonly ExtraStopSignal[]): StopSignals<ExtraStopSignal> {
+  #catchSignals(extra: ExtraSignals): StopSignals<ExtraStopSignal> {
     const signals = new StopSignals(this.#sys, extra);
     try {
       this.#loop.onReadable(signals, () => {

@@ -6,6 +6,7 @@ import { watch } from "../event-loop/watch.ts";
 import { EpollServer } from "../server/server.ts";
 import { startUntilStopped } from "../server/run-until-stopped.ts";
 import type { EpollServerOptions } from "../server/options.ts";
+import type { ExtraSignals } from "../server/stop-signals.ts";
 import { Socket } from "../io/socket.ts";
 import { ControlChannel, type WorkerCommand, type WorkerMessage } from "./control-channel.ts";
 import { totalsOf, zeroTotals } from "./totals.ts";
@@ -20,7 +21,7 @@ const FINAL_REPORT_TIMEOUT_MS = 1_000;
  */
 const ORPHAN_SECONDS = 12;
 /** Ctrl-\ in a terminal sends it to the workers as well. */
-const EXTRA_STOP_SIGNALS = ["SIGQUIT"] as const;
+const EXTRA_SIGNALS: ExtraSignals = { stop: ["SIGQUIT"] };
 /** Signals for the supervisor, which the kernel or a shell may send to all processes of a terminal. */
 const SUPERVISOR_SIGNALS = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
@@ -107,8 +108,8 @@ async function serve(
   const onServing = (): void => {
     supervisor.send({ kind: "serving", ...(options.socket === undefined ? {} : { socket: true }) });
   };
-  if (onBunLoop) await startUntilStopped(server, onServing, EXTRA_STOP_SIGNALS);
-  else server.run(onServing, EXTRA_STOP_SIGNALS);
+  if (onBunLoop) await startUntilStopped(server, onServing, EXTRA_SIGNALS);
+  else server.run(onServing, EXTRA_SIGNALS);
   report(false, FINAL_REPORT_TIMEOUT_MS);
 }
 

@@ -2,14 +2,14 @@
 
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { type EpollServer, Signals } from "../../index.ts";
+import type { ServerStats } from "../../index.ts";
+import type { ExtraSignals } from "../../server/stop-signals.ts";
 import { formatStats } from "./format.ts";
 import { logWarning } from "./logger.ts";
 import { printLine } from "./stdout.ts";
 
 /** A terminal sends SIGHUP when it closes, and SIGQUIT for Ctrl-\. */
 const EXTRA_STOP_SIGNALS = ["SIGHUP", "SIGQUIT"] as const;
-const INFO_SIGNALS = ["SIGUSR1", "SIGUSR2"] as const;
 
 export const UNUSED_SIGNAL = "SIGUSR2 has no effect; it is ignored";
 
@@ -18,19 +18,14 @@ export function extraStopSignals(): (typeof EXTRA_STOP_SIGNALS)[number][] {
   return EXTRA_STOP_SIGNALS.filter(isFree);
 }
 
-/** Prints the totals for SIGUSR1, and a warning for SIGUSR2, until the returned function is called. */
-export function watchInfoSignals(server: EpollServer): () => void {
-  const signals = new Signals(INFO_SIGNALS.filter(isFree));
-  const unwatch = server.onReadable(signals, () => {
-    for (const { signal } of signals.read()) {
-      if (signal === "SIGUSR2") logWarning(UNUSED_SIGNAL);
-      else printLine(`${formatStats(server.stats)}; ${server.stats.open} open`);
-    }
-  });
-  return () => {
-    unwatch();
-    signals.close();
+/** Returns the extra signals that a server handles: SIGUSR1 prints its totals, and SIGUSR2 a warning. */
+export function extraSignals(stats: () => ServerStats): ExtraSignals {
+  const handlers = {
+    SIGUSR1: () => printLine(`${formatStats(stats())}; ${stats().open} open`),
+    SIGUSR2: () => logWarning(UNUSED_SIGNAL),
   };
+  const free = Object.entries(handlers).filter(([signal]) => isFree(signal as keyof typeof handlers));
+  return { stop: extraStopSignals(), handlers: Object.fromEntries(free) };
 }
 
 /** Returns false if the app handles the signal, or if the process was started with the signal ignored, as by nohup. */

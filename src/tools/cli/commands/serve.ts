@@ -12,7 +12,7 @@ import { DEFAULT_ADDRESS } from "../flags.ts";
 import { formatAddresses, formatRequest, formatStats } from "../format.ts";
 import { listen } from "../listen.ts";
 import { logWarning } from "../logger.ts";
-import { extraStopSignals, watchInfoSignals } from "../signals.ts";
+import { extraSignals } from "../signals.ts";
 import { finishOutput, printLine, writeError } from "../stdout.ts";
 import { inheritedFds, reportState, serviceOptions } from "../systemd.ts";
 
@@ -46,11 +46,9 @@ export async function serve({ options, app, isQuiet, usesSystemd, trace }: Serve
     else if (!isQuiet) printLine(line);
   };
   // An app may wait for timers or I/O, which need Bun's event loop. run() blocks it.
-  const signals = extraStopSignals();
-  const unwatchSignals = watchInfoSignals(server);
+  const signals = extraSignals(() => server.stats);
   const signal =
     app === undefined ? server.run(onRunning, signals) : await startUntilStopped(server, onRunning, signals);
-  unwatchSignals();
   traceWriter?.close();
   if (!isQuiet && !isJson) printLine(formatStats(server.stats));
   return exitIfApp(app, signal === undefined ? 0 : SIGNAL_EXIT_CODES[signal]);
