@@ -44,7 +44,7 @@ const inspect: StringFlag = { type: "string", valueHint: "PORT", expects: PORT, 
 
 const numeric: BooleanFlag = { type: "boolean", description: "print event masks as numbers" };
 
-// --help has 77 columns for the description of a flag.
+// --help has 76 columns for the description of a flag.
 
 export const serveFlags: FlagTable<
   "app",
@@ -76,7 +76,7 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "HOST",
     expects: "a host name or an IP address",
-    description: `name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}, both 127.0.0.1 and ::1)`,
+    description: `name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}: 127.0.0.1 and ::1)`,
   },
   unix: {
     type: "string",
@@ -92,7 +92,7 @@ export const serveFlags: FlagTable<
   },
   systemd: {
     type: "boolean",
-    description: "use the sockets passed by systemd; report readiness and status (sd_notify)",
+    description: "use sockets passed by systemd; report readiness and status (sd_notify)",
   },
   backlog: {
     type: "string",
@@ -110,17 +110,17 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "MODE",
     expects: '"reuseport" or "shared"',
-    description: "reuseport: one accept queue per worker (the default); shared: one for all",
+    description: "reuseport: one accept queue per worker (default); shared: one for all",
   },
   "worker-timeout": {
     type: "string",
-    valueHint: "SECONDS",
+    valueHint: "S",
     expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
-    description: "replace a worker that has not responded for so long; 0: never (default: 30)",
+    description: "replace a worker that is silent for S seconds; 0: never (default: 30)",
   },
   classic: {
     type: "boolean",
-    description: "serve as the Python original does: no keep-alive, one system call per event",
+    description: "serve as the Python original: no keep-alive, one system call per event",
   },
   quiet: { type: "boolean", description: "print only warnings and errors" },
   trace: {
