@@ -72,7 +72,7 @@ async function loadOptions(
     }
     if (supervisor.isClosed || commands.some(({ kind }) => kind === "stop")) stopped.resolve(undefined);
   };
-  const watcher = onBunLoop ? watch(supervisor, EPOLLIN, receive) : undefined;
+  const watcher = onBunLoop ? watch(supervisor, EPOLLIN, receive).unref() : undefined;
   try {
     receive(); // the supervisor may have exited before this process asked the kernel to end with it
     return supervisor.isClosed ? undefined : await Promise.race([load(), stopped.promise]);
