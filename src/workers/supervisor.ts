@@ -189,6 +189,10 @@ export class Supervisor {
 
   #onServing(): void {
     this.#hasServed = true;
+    this.#reportServing();
+  }
+
+  #reportServing(): void {
     if (this.#hasReportedServing || this.#isStopping) return;
     if (!this.#slots.every(({ current }) => current?.state === "serving")) return;
     this.#hasReportedServing = true;
@@ -253,6 +257,7 @@ export class Supervisor {
     let what: string;
     try {
       const how = await slot.replace(GRACE_MS, IDLE_MS);
+      this.#reportServing(); // the worker that was replaced may never have served
       if (how === undefined || this.#isStopping) return true;
       what = how;
     } catch (error) {
