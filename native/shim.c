@@ -39,7 +39,9 @@ extern void *dlsym(void *handle, const char *name);
   X(int, close, (int))                                          \
   X(int, memcmp, (const void *, const void *, size))            \
   X(int, strcmp, (const char *, const char *))                  \
+  X(int, poll, (void *, size, int))                             \
   X(int, fcntl, (int, int, ...))                                \
+  X(int, open, (const char *, int, ...))                        \
   X(int, ioctl, (int, size, ...))                               \
   X(int, flock, (int, int))                                     \
   X(int, prctl, (int, ...))                                     \
@@ -288,6 +290,46 @@ int read(int fd, u8 *bytes, int offset, int length) { return result(c_read(fd, b
 
 int write(int fd, const u8 *bytes, int offset, int length) { return result(c_write(fd, bytes + offset, length)); }
 
+/* ---- an fd that shares its open file description with other processes, and therefore stays blocking ---- */
+
+enum { POLL_IN = 1, POLL_OUT = 4, RWF_NOWAIT = 8, PIPE_BYTES = 4096, ERRNO_AGAIN = 11, ERRNO_NOSYS = 38, ERRNO_OPNOTSUPP = 95 };
+#ifdef __x86_64__
+enum { SYS_PREADV2 = 327, SYS_PWRITEV2 = 328 };
+#else
+enum { SYS_PREADV2 = 286, SYS_PWRITEV2 = 287 };
+#endif
+
+struct pollfd {
+  int fd;
+  short events, revents;
+};
+
+static int would_wait(int fd, short events) {
+  struct pollfd poll = {fd, events, 0};
+  return c_poll(&poll, 1, 0) == 0;
+}
+
+/* Terminals and FIFOs have no RWF_NOWAIT. Then poll(2) is the answer, unless another process reads or writes in between. */
+static int lacks_nowait(long n) { return n < 0 && (*c_errno() == ERRNO_OPNOTSUPP || *c_errno() == ERRNO_NOSYS); }
+
+int read_nowait(int fd, u8 *bytes, int offset, int length) {
+  struct iovec part = {bytes + offset, length};
+  long n;
+  if (would_wait(fd, POLL_IN)) return -ERRNO_AGAIN;
+  n = c_syscall((long)SYS_PREADV2, (long)fd, &part, 1L, -1L, -1L, (long)RWF_NOWAIT);
+  return lacks_nowait(n) ? read(fd, bytes, offset, length) : result(n);
+}
+
+/* A pipe that is ready has space for one page. A longer write could wait for more. */
+int write_nowait(int fd, const u8 *bytes, int offset, int length) {
+  struct iovec part = {(u8 *)bytes + offset, length};
+  long n;
+  if (would_wait(fd, POLL_OUT)) return -ERRNO_AGAIN;
+  n = c_syscall((long)SYS_PWRITEV2, (long)fd, &part, 1L, -1L, -1L, (long)RWF_NOWAIT);
+  if (!lacks_nowait(n)) return result(n);
+  return write(fd, bytes, offset, length < PIPE_BYTES ? length : PIPE_BYTES);
+}
+
 int close(int fd) { return disown(fd), result(c_close(fd)); }
 
 int fcntl(int fd, int command, int argument) { return result(c_fcntl(fd, command, argument)); }
@@ -328,6 +370,37 @@ int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)
 /* Waits for the process of a pidfd. `info` is a siginfo_t, 128 bytes. */
 int waitid(int pidfd, u8 *info, int options) { return result(c_waitid(3 /* P_PIDFD */, pidfd, info, options)); }
 
+/* ---- files ----
+
+   These take system call numbers, because not every libc has wrappers for all of them. */
+
+#ifdef __x86_64__
+enum { NR_PREADV2 = 327, NR_STATX = 332 };
+#else
+enum { NR_PREADV2 = 286, NR_STATX = 291 };
+#endif
+enum { NR_OPENAT2 = 437, CURRENT_DIRECTORY = -100 /* AT_FDCWD */ };
+
+int open(const char *path, int flags) { return track_fd(c_open(path, flags, 0)); }
+
+int openat2(const char *path, int flags, int resolve) {
+  size how[3] = {(u32)flags, 0, (u32)resolve}; /* struct open_how */
+  return track_fd(c_syscall(NR_OPENAT2, (long)CURRENT_DIRECTORY, path, how, sizeof how));
+}
+
+/* `out` is 256 bytes, a struct statx. Does not wait for a file server. */
+int statx(int fd, u8 *out) {
+  long flags = 0x1000 /* AT_EMPTY_PATH */ | 0x4000 /* AT_STATX_DONT_SYNC */;
+  return result(c_syscall(NR_STATX, (long)fd, "", flags, 0x7ffL /* STATX_BASIC_STATS */, out));
+}
+
+/* Reads at a position, given as two halves. */
+int preadv2(int fd, u8 *bytes, int length, int low, int high, int flags) {
+  struct iovec part = {bytes, length};
+  long position = (long)((size)(u32)high << 32 | (u32)low);
+  return result(c_syscall(NR_PREADV2, (long)fd, &part, 1L, position, 0L, (long)flags));
+}
+
 /* ---- lookup by name ---- */
 
 int signal_catch(int signal, int fd, int chains);
@@ -340,9 +413,9 @@ int end_with_parent(int seconds);
 #define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
   X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(sendmsg) X(recvmsg) X(shutdown) \
   X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
-  X(write) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
+  X(write) X(read_nowait) X(write_nowait) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
-  X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread) \
+  X(open) X(openat2) X(statx) X(preadv2) X(waitid) X(signal_catch) X(signal_release) X(signal_take) X(start_bridge_thread) X(stop_bridge_thread) \
   X(flock) X(end_with_parent)
 
 #define FIND(function) \

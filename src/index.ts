@@ -19,7 +19,7 @@ export {
 export type { TcpInfo, TcpState } from "./kernel/tcp-info.ts";
 export { Descriptor, pipe } from "./io/descriptor.ts";
 export { EventFd } from "./io/eventfd.ts";
-export { formatInotifyMask, Inotify, type InotifyEvent } from "./io/inotify.ts";
+export { formatInotifyMask, Inotify, type InotifyEvent, type InotifyReadOptions } from "./io/inotify.ts";
 export { MemFd } from "./io/memfd.ts";
 export { PidFd, type ProcessEnd } from "./io/pidfd.ts";
 export { type SignalCount, type SignalName, Signals } from "./io/signals.ts";

@@ -3,6 +3,7 @@
 import { EPOLLONESHOT } from "../kernel/constants.ts";
 import { ClosedError, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
+import { check32Bit } from "../kernel/integers.ts";
 import type { CtlEvent, TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { nextWatchToken, WatchRegistry } from "./watch-registry.ts";
@@ -66,6 +67,10 @@ export function watch(
   if (callback !== undefined && typeof callback !== "function" && callback !== options) {
     throw invalidType("callback", "a function, or omitted to iterate over the watch", callback);
   }
+  if (options !== undefined && (typeof options !== "object" || options === null)) {
+    throw invalidType("options", "{ signal, trace }", options);
+  }
+  check32Bit("mask", mask);
   const signal = options?.signal;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidType("signal", "an AbortSignal", signal);
   const tracer = options?.trace === undefined ? undefined : new Tracer(options.trace);
@@ -131,6 +136,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
    * @see epoll_ctl(2)
    */
   modify(mask: number): void {
+    check32Bit("mask", mask);
     const registry = this.#open("modify");
     const previous = this.#mask;
     this.#mask = mask;

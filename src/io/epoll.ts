@@ -11,13 +11,15 @@ import {
 } from "../kernel/constants.ts";
 import { EINTR, EPERM } from "../kernel/errno.ts";
 import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
-import { type FdLike, toFd } from "../kernel/fd.ts";
+import { checkFd, type FdLike, setCloexec, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
+import { check32Bit } from "../kernel/integers.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
-import { checkEventCount, EventList } from "./event-list.ts";
-import { OwnedFd } from "./owned-fd.ts";
+import { checkEventCount, EventList, isEventList, waitForEvents } from "./event-list.ts";
+import { checkKind, checkSyscalls, type FileKind, OpenFd, OwnedFd } from "./owned-fd.ts";
 
+const EPOLL: FileKind = ["an epoll instance", /^anon_inode:\[eventpoll\]$/];
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
 const NOT_WATCHABLE =
@@ -56,26 +58,42 @@ export class Epoll extends OwnedFd {
    *
    * @param options a trace listener
    * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; ENOMEM
+   * @throws {TypeError} if `options` is not an object, such as the size hint of Python's `select.epoll`
    * @see epoll_create1(2)
    */
   constructor(options?: EpollOptions);
-  /** @internal takes ownership of `fd`; `sys` replaces the kernel's system calls */
-  constructor(fd: number | undefined, sys?: Syscalls);
-  constructor(first?: number | EpollOptions, sys: Syscalls = syscalls()) {
-    const trace = typeof first === "object" ? first.trace : undefined;
+  /** @internal takes ownership of an open file descriptor; `sys` replaces the kernel's system calls */
+  constructor(open: OpenFd | undefined, sys?: Syscalls);
+  constructor(first?: OpenFd | EpollOptions, sys: Syscalls = syscalls()) {
+    if (first instanceof OpenFd) {
+      super("Epoll", first.fd, sys);
+      return;
+    }
+    if (first !== undefined && (typeof first !== "object" || first === null)) {
+      throw invalidType(
+        "options",
+        "{ trace } or omitted: an Epoll has no size (to own an open fd, use Epoll.fromfd)",
+        first,
+      );
+    }
+    checkSyscalls(sys, "second");
+    const trace = first?.trace;
     const used = trace === undefined ? sys : new Tracer(trace).wrap(sys);
-    const fd = typeof first === "number" ? first : check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-    super("Epoll", fd, used);
+    super("Epoll", check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1"), used);
   }
 
   /**
-   * Takes ownership of an epoll file descriptor that was opened elsewhere.
+   * Takes ownership of an epoll file descriptor that was opened elsewhere, and makes it close-on-exec.
    *
    * @param fd an open epoll file descriptor
-   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   * @throws {ErrnoError} EBADF if it is not open
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor, or not an epoll instance
    */
   static fromfd(fd: number): Epoll {
-    return new Epoll(toFd(fd));
+    const sys = syscalls();
+    checkKind(sys, checkFd(fd), EPOLL);
+    setCloexec(sys, fd);
+    return new Epoll(new OpenFd(fd), sys);
   }
 
   /**
@@ -137,7 +155,7 @@ export class Epoll extends OwnedFd {
    * @param maxEvents maximum number of events to return, from 1 to 1048576; the next call returns the others. -1 means
    *   the default, 1023
    * @returns a pair `[fd, mask]` for each ready file descriptor; `[]` after a timeout
-   * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
+   * @throws {ErrnoError} EBADF if the file descriptor was closed elsewhere
    * @throws {TypeError | RangeError} if `timeoutMs` or `maxEvents` is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see epoll_wait(2)
@@ -147,10 +165,9 @@ export class Epoll extends OwnedFd {
     if (maxEvents === -1) maxEvents = DEFAULT_MAX_EVENTS; // as in CPython
     let events = this.#events;
     if (events === undefined || events.capacity !== maxEvents) {
-      checkEventCount("maxEvents", maxEvents);
-      events = this.#events = new EventList(maxEvents);
+      events = this.#events = new EventList(checkEventCount("maxEvents", maxEvents));
     }
-    this.pollInto(events, timeoutMs);
+    this.#wait("poll", events, timeoutMs);
     return events.toArray();
   }
 
@@ -160,19 +177,15 @@ export class Epoll extends OwnedFd {
    * @param events receives the events: `events.fd(i)`, `events.mask(i)`, `events.token(i)`
    * @param timeoutMs as for `poll`
    * @returns the number of events
-   * @throws {ErrnoError} EBADF or EINVAL if the file descriptor given to `fromfd` is not an epoll instance
-   * @throws {TypeError | RangeError} if the timeout is not a number or out of range
+   * @throws {ErrnoError} EBADF if the file descriptor was closed elsewhere
+   * @throws {TypeError | RangeError} if `events` is not an EventList, or the timeout is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see epoll_wait(2)
    */
   pollInto(events: EventList, timeoutMs: number = -1): number {
-    const fd = this.open("pollInto");
-    const timeout = toTimeout(timeoutMs);
-    const start = timeout > 0 ? performance.now() : 0;
-    let n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeout);
-    if (n === -EINTR) n = this.#waitRemaining(fd, events, timeout, start);
-    events.length = n < 0 ? 0 : n;
-    return check(n, "epoll_wait", fd);
+    this.open("pollInto");
+    if (!isEventList(events)) throw invalidType("events", "an EventList", events);
+    return this.#wait("pollInto", events, timeoutMs);
   }
 
   /**
@@ -183,27 +196,38 @@ export class Epoll extends OwnedFd {
    */
   waitInto(events: EventList, timeoutMs: number): number {
     const fd = this.open("waitInto");
-    const n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeoutMs);
-    events.length = n < 0 ? 0 : n;
+    const n = waitForEvents(this.sys, fd, events, timeoutMs);
     return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
   }
 
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
-    const epfd = this.open(method);
+    this.open(method);
     const fd = toFd(fdLike);
-    const result = this.sys.epoll_ctl(epfd, op, fd, check32Bit(mask, "mask") | 0, check32Bit(token, "token") | 0);
+    const events = check32Bit("mask", mask) | 0;
+    const data = check32Bit("token", token) | 0;
+    const epfd = this.open(method); // again: fileno() may have closed this object, and its number may be reused
+    const result = this.sys.epoll_ctl(epfd, op, fd, events, data);
     if (result < 0) {
       const hint = result === -EPERM ? NOT_WATCHABLE : undefined;
       throw new ErrnoError(-result, "epoll_ctl", { fd, hint });
     }
   }
 
+  #wait(method: string, events: EventList, timeoutMs: number): number {
+    const timeout = toTimeout(timeoutMs);
+    const fd = this.open(method);
+    const start = timeout > 0 ? performance.now() : 0;
+    let n = waitForEvents(this.sys, fd, events, timeout);
+    if (n === -EINTR) n = this.#waitRemaining(method, events, timeout, start);
+    return check(n, "epoll_wait", fd);
+  }
+
   /** Continues a wait that was interrupted by a signal, until `timeout` ms after `start`. */
-  #waitRemaining(fd: number, events: EventList, timeout: number, start: number): number {
+  #waitRemaining(method: string, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
       const remaining = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, remaining);
+      const n = waitForEvents(this.sys, this.open(method), events, remaining);
       if (n !== -EINTR) return n;
     }
   }
@@ -225,12 +249,4 @@ export function toTimeout(timeoutMs: number | null): number {
     throw outOfRange("timeoutMs", `at most ${MAX_TIMEOUT_MS} (or -1 to block indefinitely)`, timeoutMs);
   }
   return timeout;
-}
-
-function check32Bit(value: number, name: string): number {
-  if (typeof value !== "number") throw invalidType(name, "a 32-bit integer", value);
-  if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
-    throw outOfRange(name, "a 32-bit integer", value);
-  }
-  return value;
 }

@@ -1,9 +1,22 @@
 // class EventList: a reusable buffer for the events of epoll_wait, read without allocating.
 
-import { invalidType, outOfRange } from "../kernel/errors.ts";
+import { checkInteger, invalidType, outOfRange } from "../kernel/errors.ts";
+import type { Syscalls } from "../kernel/ffi.ts";
 import { formatEvents } from "../kernel/format-mask.ts";
 
 const MAX_CAPACITY = 1 << 20; // 16 MiB of events
+
+/** Calls epoll_wait and stores its events in a list. Returns the number of events, or -errno. */
+export let waitForEvents: (sys: Syscalls, epfd: number, events: EventList, timeoutMs: number) => number;
+
+/**
+ * Fills a list by another call than epoll_wait. `fill` gets its memory and its capacity, and returns the number of events
+ * that it has written, or -errno. Returns the same.
+ */
+export let fillEvents: (events: EventList, fill: (raw: Int32Array, capacity: number) => number) => number;
+
+/** Returns whether a value is an EventList, and not only an object with the same methods. */
+export let isEventList: (value: unknown) => value is EventList;
 
 /**
  * A reusable list of events for `Epoll.pollInto`, which overwrites it.
@@ -16,15 +29,18 @@ const MAX_CAPACITY = 1 << 20; // 16 MiB of events
  * ```
  */
 export class EventList implements Iterable<[fd: number, mask: number]> {
-  /** Maximum number of events that one call can return. */
-  readonly capacity: number;
-  /** Number of events that the last call returned. */
-  length: number = 0;
-  /**
-   * @internal Written by epoll_wait: triples of mask, fd and token. The kernel may need 16 bytes per event before the
-   * shim converts them.
-   */
-  readonly raw: Int32Array;
+  // Private, because the kernel writes `#capacity` events to `#raw`, and the accessors read only what it wrote.
+  readonly #capacity: number;
+  #length = 0;
+  /** Triples of mask, fd and token. The kernel may need 16 bytes per event before the shim converts them. */
+  readonly #raw: Int32Array;
+
+  static {
+    waitForEvents = (sys, epfd, events, timeoutMs) =>
+      events.#setLength(sys.epoll_wait(epfd, events.#raw, events.#capacity, timeoutMs));
+    fillEvents = (events, fill) => events.#setLength(fill(events.#raw, events.#capacity));
+    isEventList = (value): value is EventList => typeof value === "object" && value !== null && #raw in value;
+  }
 
   /**
    * Creates an empty list.
@@ -33,30 +49,55 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
    * @throws {TypeError | RangeError} if the capacity is not a number or out of range
    */
   constructor(capacity: number = 1023) {
-    checkEventCount("capacity", capacity);
-    this.capacity = capacity;
-    this.raw = new Int32Array(new ArrayBuffer(capacity * 16));
+    this.#capacity = checkEventCount("capacity", capacity);
+    this.#raw = new Int32Array(new ArrayBuffer(capacity * 16));
   }
 
-  /** Returns the mask of event `i`. It is never negative, as the kernel reports no bit above EPOLLRDHUP. */
+  /** Maximum number of events that one call can return. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Number of events that the last call returned. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Returns the mask of event `i`. It is never negative, as the kernel reports no bit above EPOLLRDHUP.
+   *
+   * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
+   */
   mask(i: number): number {
-    return this.raw[3 * i] as number;
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    return this.#raw[3 * i] as number;
   }
 
-  /** Returns the file descriptor of event `i`. */
+  /**
+   * Returns the file descriptor of event `i`.
+   *
+   * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
+   */
   fd(i: number): number {
-    return this.raw[3 * i + 1] as number;
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    return this.#raw[3 * i + 1] as number;
   }
 
-  /** Returns the token of event `i`'s registration, unsigned. */
+  /**
+   * Returns the token of event `i`'s registration, unsigned.
+   *
+   * @throws {RangeError} if `i` is not an integer from 0 to `length - 1`
+   */
   token(i: number): number {
-    return (this.raw[3 * i + 2] as number) >>> 0;
+    if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
+    return (this.#raw[3 * i + 2] as number) >>> 0;
   }
 
   /** Returns the events as `[fd, mask]` pairs. */
   toArray(): [fd: number, mask: number][] {
     const pairs: [number, number][] = [];
-    for (let i = 0; i < this.length; i++) pairs.push([this.fd(i), this.mask(i)]);
+    const raw = this.#raw;
+    for (let i = 0; i < this.#length; i++) pairs.push([raw[3 * i + 1] as number, raw[3 * i] as number]);
     return pairs;
   }
 
@@ -67,13 +108,25 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
 
   /** Formats the events, for example as `[(5, EPOLLIN)]`. */
   toString(): string {
-    return formatEvents(this);
+    return formatEvents(this.toArray());
+  }
+
+  #setLength(n: number): number {
+    this.#length = n < 0 ? 0 : Math.min(n, this.#capacity);
+    return n < 0 ? n : this.#length;
+  }
+
+  #rejectIndex(i: number): never {
+    const expected = this.#length === 0 ? "omitted: the list is empty" : `an integer from 0 to ${this.#length - 1}`;
+    throw typeof i === "number" ? outOfRange("i", expected, i) : invalidType("i", expected, i);
   }
 }
 
-/** @throws {TypeError | RangeError} unless the argument called `name` is a possible number of events */
-export function checkEventCount(name: string, count: number): void {
-  const expected = `an integer from 1 to ${MAX_CAPACITY}`;
-  if (typeof count !== "number") throw invalidType(name, expected, count);
-  if (!Number.isInteger(count) || count < 1 || count > MAX_CAPACITY) throw outOfRange(name, expected, count);
+/**
+ * Returns `count` if it is a possible number of events.
+ *
+ * @throws {TypeError | RangeError} if it is not a number or out of range
+ */
+export function checkEventCount(name: string, count: number): number {
+  return checkInteger(name, count, 1, MAX_CAPACITY);
 }

@@ -1,11 +1,12 @@
 // class EventFd: a 64-bit counter in the kernel, eventfd(2), for waking an event loop, even from another thread.
 
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from "../kernel/constants.ts";
-import { check, invalidType, outOfRange } from "../kernel/errors.ts";
+import { check, checkInteger, invalidType, outOfRange } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { WOULD_BLOCK } from "./transfer.ts";
 
+const EVENTFD: FileKind = ["an eventfd", /^anon_inode:\[eventfd\]$/];
 const MAX_COUNT = 0xfffffffffffffffen;
 const COUNT_RANGE = "an integer or bigint from 0 to 2^64 - 2";
 
@@ -29,18 +30,17 @@ export class EventFd extends OwnedFd {
    * @param initial the initial count, from 0 to 4294967295
    * @param options `semaphore`: `read` decrements the count by 1 instead of resetting it
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
-   * @throws {TypeError | RangeError} if `initial` is not a number or out of range
+   * @throws {TypeError | RangeError} if `initial` is not a number or out of range, or `options` is not an object
    */
   constructor(initial?: number, options?: { semaphore?: boolean | undefined });
-  /** @internal takes ownership of `fd` */
-  constructor(initial?: number, options?: { semaphore?: boolean | undefined }, fd?: number);
-  constructor(initial: number = 0, { semaphore = false }: { semaphore?: boolean | undefined } = {}, fd?: number) {
-    const expected = "an integer from 0 to 4294967295";
-    if (typeof initial !== "number") throw invalidType("initial", expected, initial);
-    if (!Number.isInteger(initial) || initial < 0 || initial > 0xffffffff)
-      throw outOfRange("initial", expected, initial);
-    const flags = EFD_NONBLOCK | EFD_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0);
-    super("EventFd", fd ?? check(syscalls().eventfd(initial | 0, flags), "eventfd"));
+  /** @internal takes ownership of an open file descriptor */
+  constructor(initial: number, options: { semaphore?: boolean | undefined }, open: OpenFd);
+  constructor(initial: number = 0, options: { semaphore?: boolean | undefined } = {}, open?: OpenFd) {
+    checkInteger("initial", initial, 0, 0xffffffff);
+    if (typeof options !== "object" || options === null) throw invalidType("options", "{ semaphore }", options);
+    const flags = EFD_NONBLOCK | EFD_CLOEXEC | (options.semaphore ? EFD_SEMAPHORE : 0);
+    const create = (): number => check(syscalls().eventfd(initial | 0, flags), "eventfd");
+    super("EventFd", openOr(open, "third", create));
   }
 
   /**
@@ -48,10 +48,10 @@ export class EventFd extends OwnedFd {
    *
    * @param fd an open eventfd
    * @throws {ErrnoError} EBADF if it is not open
-   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor, or not an eventfd
    */
   static fromfd(fd: number): EventFd {
-    return new EventFd(0, {}, adoptFd(fd));
+    return new EventFd(0, {}, adoptFd(fd, EVENTFD));
   }
 
   /**

@@ -2,11 +2,14 @@
 
 import { constants as os } from "node:os";
 import { EAGAIN } from "../kernel/errno.ts";
-import { check, invalidType } from "../kernel/errors.ts";
+import { check, checkInteger, invalidType } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { checkInt, MAX_INT } from "../kernel/integers.ts";
+import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import type { SignalName } from "./signals.ts";
 
+/** Since Linux 6.9, pidfds are files of a file system of their own, with the process as the inode. */
+const PIDFD: FileKind = ["a pidfd", /^(anon_inode:\[pidfd\]|pidfd:\[\d+\])$/];
 const PIDFD_NONBLOCK = 0x800;
 // waitid(2)
 const WNOHANG = 1;
@@ -39,17 +42,18 @@ export class PidFd extends OwnedFd {
    * Opens a process.
    *
    * @param pid the process ID of any process in this PID namespace
-   * @throws {ErrnoError} ESRCH if the process does not exist; EINVAL if the PID is invalid
+   * @throws {ErrnoError} ESRCH if the process does not exist; EINVAL if the kernel has no PID that large
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
-   * @throws {TypeError} if `pid` is not an integer
+   * @throws {TypeError | RangeError} if `pid` is not an integer from 1 to 2147483647
    */
   constructor(pid: number);
-  /** @internal takes ownership of `fd` */
-  constructor(pid: number, fd?: number);
-  constructor(pid: number, fd?: number) {
-    if (!Number.isInteger(pid)) throw invalidType("pid", "an integer", pid);
+  /** @internal takes ownership of an open file descriptor */
+  constructor(pid: number, open: OpenFd);
+  constructor(pid: number, open?: OpenFd) {
+    checkInteger("pid", pid, 1, MAX_INT);
     // A pidfd is always close-on-exec.
-    super("PidFd", fd ?? check(syscalls().pidfd_open(pid, PIDFD_NONBLOCK), "pidfd_open"));
+    const create = (): number => check(syscalls().pidfd_open(pid, PIDFD_NONBLOCK), "pidfd_open");
+    super("PidFd", openOr(open, "second", create));
   }
 
   /**
@@ -57,10 +61,10 @@ export class PidFd extends OwnedFd {
    *
    * @param fd an open pidfd
    * @throws {ErrnoError} EBADF if it is not open
-   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor, or not a pidfd
    */
   static fromfd(fd: number): PidFd {
-    return new PidFd(0, adoptFd(fd));
+    return new PidFd(1, adoptFd(fd, PIDFD));
   }
 
   /**
@@ -68,14 +72,13 @@ export class PidFd extends OwnedFd {
    *
    * @param signal a name or number; 0 only checks whether the process exists
    * @throws {ErrnoError} ESRCH if the process has terminated; EPERM without permission; EINVAL if the number is invalid
-   * @throws {TypeError} if the name is not the name of a signal
+   * @throws {TypeError | RangeError} if the name is not the name of a signal, or the number is out of range
    * @throws {ClosedError} if this object is closed
    * @see pidfd_send_signal(2)
    */
   kill(signal: SignalName | number = "SIGTERM"): void {
+    const number = toSignalNumber(signal);
     const fd = this.open("kill");
-    const number = typeof signal === "number" ? signal : (os.signals as Record<string, number>)[signal];
-    if (number === undefined) throw invalidType("signal", 'the name or number of a signal, such as "SIGTERM"', signal);
     check(this.sys.pidfd_send_signal(fd, number), "pidfd_send_signal", fd);
   }
 
@@ -102,4 +105,14 @@ export class PidFd extends OwnedFd {
     const signal = Object.entries(os.signals).find(([, number]) => number === status)?.[0];
     return { pid, code: null, signal: (signal ?? `SIG${status}`) as SignalName };
   }
+}
+
+function toSignalNumber(signal: SignalName | number): number {
+  if (typeof signal === "number") return checkInt("signal", signal);
+  const number =
+    typeof signal === "string" && Object.hasOwn(os.signals, signal)
+      ? (os.signals as Record<string, number>)[signal]
+      : undefined;
+  if (number === undefined) throw invalidType("signal", 'the name or number of a signal, such as "SIGTERM"', signal);
+  return number;
 }

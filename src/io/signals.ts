@@ -2,7 +2,7 @@
 
 import { constants as os } from "node:os";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../kernel/constants.ts";
-import { check, invalidType } from "../kernel/errors.ts";
+import { check, ClosedError, invalidType } from "../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 
 const EBUSY = 16;
@@ -79,8 +79,13 @@ export class Signals implements Disposable {
     }
   }
 
-  /** Returns a file descriptor that is readable when a signal has been caught. */
+  /**
+   * Returns a file descriptor that is readable when a signal has been caught.
+   *
+   * @throws {ClosedError} if this object is closed
+   */
   fileno(): number {
+    if (this.#isClosed) throw new ClosedError("Signals.fileno");
     return this.#fd;
   }
 

@@ -35,10 +35,10 @@ interface SocketKind {
   readonly type: number;
 }
 
-/** Sends buffers as one message. Returns the result of sendmsg: the number of bytes sent, or -errno. */
+/** Sends buffers as one message. `open` returns the fd, after the other arguments have been read. Returns the result of sendmsg: the number of bytes sent, or -errno. */
 export function sendMessage(
   sys: Syscalls,
-  fd: number,
+  open: () => number,
   { family, type }: SocketKind,
   buffers: readonly (Uint8Array | string)[],
   ancillary: readonly Ancillary[],
@@ -59,7 +59,7 @@ export function sendMessage(
   }
   const to = address === undefined ? NO_ADDRESS : encodeAddress(sys, address, family);
   return retryInterrupted(() =>
-    sys.sendmsg(fd, bytes, transferLength(bytes), to, control, control.length, flags | MSG_NOSIGNAL),
+    sys.sendmsg(open(), bytes, transferLength(bytes), to, control, control.length, flags | MSG_NOSIGNAL),
   );
 }
 

@@ -6,7 +6,11 @@ import {
   AF_UNIX,
   IPPROTO_TCP,
   MSG_NOSIGNAL,
+  MSG_TRUNC,
+  SHUT_RD,
+  SHUT_RDWR,
   SO_DOMAIN,
+  SO_LINGER,
   SO_PEERCRED,
   SO_TYPE,
   SOCK_CLOEXEC,
@@ -18,18 +22,25 @@ import {
 } from "../kernel/constants.ts";
 import { type Ancillary, CMSG_LEN, type Credentials, decodeCredentials } from "../kernel/control-messages.ts";
 import { EAGAIN, EINPROGRESS, EINTR } from "../kernel/errno.ts";
-import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
-import { type FdLike, setNonblocking, toFd } from "../kernel/fd.ts";
+import { check, checkInteger, ErrnoError } from "../kernel/errors.ts";
+import { checkFd, type FdLike, setCloexec, setNonblocking } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
-import { getIntOption } from "../kernel/int-options.ts";
+import { getIntOption, tryGetIntOption } from "../kernel/int-options.ts";
+import { checkInt } from "../kernel/integers.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
-import { OwnedFd } from "./owned-fd.ts";
+import { checkSyscalls, OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { type Message, receiveMessage, sendMessage } from "./socket-messages.ts";
-import { getOption, setLinger, setOption } from "./socket-options.ts";
-import { checkBuffer, createBuffer, retryInterrupted, toBytes, transferLength, WOULD_BLOCK } from "./transfer.ts";
+import { encodeLinger, encodeOption, getOption, setOption } from "./socket-options.ts";
+import { checkBuffer, createBuffer, MAX_TRANSFER_BYTES, toBytes, transferLength, WOULD_BLOCK } from "./transfer.ts";
 
+const SO_PROTOCOL = 38;
+const IPPROTO_MPTCP = 262;
+const MSG_ERRQUEUE = 0x2000;
+/** The kernel's limit per message, SCM_MAX_FD. */
+const MAX_FDS = 253;
 const SCRATCH_BYTES = 65_536;
-const scratch = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
+/** Shared by all sockets of a thread; undefined during a call of `recv`, which may run the listener of a trace. */
+let scratch: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));
 
 /**
  * A non-blocking, close-on-exec socket of family AF_INET, AF_INET6 or AF_UNIX, for streams or datagrams.
@@ -62,20 +73,31 @@ export class Socket extends OwnedFd {
    * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; ENOBUFS, ENOMEM
    * @throws {ErrnoError} EAFNOSUPPORT if the kernel does not support the family; EPROTONOSUPPORT or ESOCKTNOSUPPORT if
    *   the family does not support the type; EACCES without permission
-   * @throws {TypeError} if an argument is not an integer
+   * @throws {TypeError | RangeError} if an argument is not an integer, or out of range
    * @see socket(2)
    */
   constructor(family?: number, type?: number, protocol?: number);
-  /** @internal takes ownership of `fd`, which is already non-blocking; `sys` replaces the kernel's system calls */
-  constructor(family: number, type: number, protocol: number, fd: number | undefined, sys?: Syscalls);
-  constructor(family = AF_INET, type = SOCK_STREAM, protocol = 0, fd?: number, sys: Syscalls = syscalls()) {
-    super("Socket", fd ?? openSocket(sys, family, type, protocol), sys);
+  /** @internal takes ownership of `open`, which is already non-blocking; `sys` replaces the kernel's system calls */
+  constructor(family: number, type: number, protocol: number, open: OpenFd | undefined, sys?: Syscalls);
+  constructor(
+    family: number = AF_INET,
+    type: number = SOCK_STREAM,
+    protocol: number = 0,
+    open?: OpenFd,
+    sys: Syscalls = syscalls(),
+  ) {
+    checkSocketKind(family, type, protocol);
+    checkSyscalls(sys, "fifth");
+    const create = (): number => check(sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
+    super("Socket", openOr(open, "fourth", create), sys);
     this.family = family;
     this.type = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
   }
 
   /**
-   * Takes ownership of a socket that was opened elsewhere, and makes it non-blocking.
+   * Takes ownership of a socket that was opened elsewhere, and makes it non-blocking and close-on-exec.
+   *
+   * O_NONBLOCK belongs to the open file description, so it also applies to other processes that share the socket.
    *
    * @param fd an open socket
    * @throws {ErrnoError} EBADF if it is not open; ENOTSOCK if it is not a socket
@@ -83,11 +105,12 @@ export class Socket extends OwnedFd {
    */
   static fromfd(fd: number): Socket {
     const sys = syscalls();
-    const number = toFd(fd);
+    const number = checkFd(fd);
     const family = getIntOption(sys, number, SOL_SOCKET, SO_DOMAIN);
     const type = getIntOption(sys, number, SOL_SOCKET, SO_TYPE);
     setNonblocking(sys, number);
-    return new Socket(family, type, 0, number, sys);
+    setCloexec(sys, number);
+    return new Socket(family, type, 0, new OpenFd(number), sys);
   }
 
   /**
@@ -103,26 +126,27 @@ export class Socket extends OwnedFd {
    * @see bind(2)
    */
   bind(address: AddressLike): void {
-    const fd = this.open("bind");
-    const result = this.sys.bind(fd, encodeAddress(this.sys, address, this.family));
+    const bytes = encodeAddress(this.sys, address, this.family);
+    const fd = this.open("bind"); // last: a getter of the address may have closed this socket
+    const result = this.sys.bind(fd, bytes);
     if (result < 0) throw new ErrnoError(-result, "bind", { fd, ...this.#endpoint(address) });
   }
 
   /**
    * Listens for connections.
    *
-   * @param backlog maximum number of connections waiting to be accepted; the kernel caps it at net.core.somaxconn
+   * @param backlog maximum number of connections waiting to be accepted, from 0 to 2147483647; the kernel caps it at
+   *   net.core.somaxconn
    * @throws {ErrnoError} EADDRINUSE if another socket listens on the port; EOPNOTSUPP if this is not a stream socket
    * @throws {ErrnoError} EINVAL if the socket is connected, or if it is a unix socket that is not bound
-   * @throws {TypeError | RangeError} if the backlog is not an integer
+   * @throws {TypeError | RangeError} if the backlog is not an integer, or out of range
    * @throws {ClosedError} if this object is closed
    * @see listen(2)
    */
   listen(backlog: number = SOMAXCONN): void {
+    checkInt("backlog", backlog);
     const fd = this.open("listen");
-    if (typeof backlog !== "number") throw invalidType("backlog", "an integer", backlog);
-    if (!Number.isInteger(backlog)) throw outOfRange("backlog", "an integer", backlog);
-    check(this.sys.listen(fd, Math.max(0, Math.min(backlog, 0x7fffffff))), "listen", fd);
+    check(this.sys.listen(fd, backlog), "listen", fd);
   }
 
   /**
@@ -136,11 +160,10 @@ export class Socket extends OwnedFd {
    * @see accept4(2)
    */
   accept(): { socket: Socket; address: Address } | null {
-    const fd = this.open("accept");
     const peer = addressBuffer();
-    const n = retryInterrupted(() => this.sys.accept4(fd, peer, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    const n = this.#call("accept", "accept4", (fd) => this.sys.accept4(fd, peer, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (n === -EAGAIN) return null;
-    const socket = new Socket(this.family, this.type, 0, check(n, "accept4", fd), this.sys);
+    const socket = new Socket(this.family, this.type, 0, new OpenFd(n), this.sys);
     return { socket, address: decodeAddress(this.sys, peer) };
   }
 
@@ -160,8 +183,9 @@ export class Socket extends OwnedFd {
    * @see connect(2)
    */
   connect(address: AddressLike): boolean {
+    const bytes = encodeAddress(this.sys, address, this.family);
     const fd = this.open("connect");
-    const result = this.sys.connect(fd, encodeAddress(this.sys, address, this.family));
+    const result = this.sys.connect(fd, bytes);
     if (result === -EINPROGRESS || result === -EINTR) return false; // after EINTR, it continues
     if (result < 0) throw new ErrnoError(-result, "connect", { fd, ...this.#endpoint(address) });
     return true;
@@ -172,7 +196,8 @@ export class Socket extends OwnedFd {
    *
    * @param size maximum number of bytes
    * @param flags MSG_PEEK, MSG_OOB, …
-   * @returns the bytes; an empty array at the end of the stream; `null` if nothing has been received yet
+   * @returns the bytes, never more than `size`; an empty array at the end of the stream, or if MSG_TRUNC discarded the
+   *   bytes of a TCP connection; `null` if nothing has been received yet
    * @throws {ErrnoError} ECONNRESET if the connection was reset; ETIMEDOUT if it timed out; ENOTCONN if it is not
    *   connected
    * @throws {ErrnoError} ECONNREFUSED if an earlier datagram caused an ICMP error
@@ -181,14 +206,21 @@ export class Socket extends OwnedFd {
    * @see recv(2)
    */
   recv(size: number, flags: number = 0): Uint8Array | null {
-    const fd = this.open("recv");
-    // Usually fewer bytes arrive than requested: copy them out of a shared buffer instead of keeping a large one.
-    const fitsScratch = Number.isInteger(size) && size >= 0 && size <= SCRATCH_BYTES;
-    const buffer = fitsScratch ? scratch : createBuffer(size);
-    const n = retryInterrupted(() => this.sys.recv(fd, buffer, 0, size, flags));
-    if (n === -EAGAIN) return null;
-    check(n, "recv", fd);
-    return fitsScratch ? buffer.slice(0, n) : buffer.subarray(0, n);
+    const discards = this.#discards("recv", checkFlags(flags));
+    // Usually fewer bytes arrive than requested: copy them out of a shared buffer instead of keeping a large one. With
+    // MSG_TRUNC, the result can count bytes that the kernel has not written: in the shared buffer, they are another's.
+    const isShared = checkSize(size) <= SCRATCH_BYTES && (flags & MSG_TRUNC) === 0;
+    const shared = isShared ? scratch : undefined;
+    const buffer = shared ?? createBuffer(size);
+    if (shared !== undefined) scratch = undefined;
+    try {
+      const n = this.#call("recv", "recv", (fd) => this.sys.recv(fd, buffer, 0, size, flags));
+      if (n === -EAGAIN) return null;
+      const length = discards ? 0 : Math.min(n, size);
+      return shared === undefined ? buffer.subarray(0, length) : buffer.slice(0, length);
+    } finally {
+      if (shared !== undefined) scratch = shared;
+    }
   }
 
   /**
@@ -196,17 +228,22 @@ export class Socket extends OwnedFd {
    *
    * @param buffer receives the bytes
    * @param flags MSG_PEEK, MSG_OOB, …
-   * @returns the number of bytes; 0 at the end of the stream; `WOULD_BLOCK` if nothing has been received yet
+   * @returns the number of bytes, never more than the length of the buffer; 0 at the end of the stream; `WOULD_BLOCK` if
+   *   nothing has been received yet. With MSG_TRUNC, a TCP connection discards the bytes that it counts; see tcp(7)
    * @throws {ErrnoError} as `recv`
    * @throws {TypeError} if `buffer` is not a Uint8Array
    * @throws {ClosedError} if this object is closed
    * @see recv(2)
    */
   recvInto(buffer: Uint8Array, flags: number = 0): number {
-    const fd = this.open("recvInto");
     checkBuffer(buffer);
-    const n = retryInterrupted(() => this.sys.recv(fd, buffer, 0, transferLength(buffer), flags));
-    return n === -EAGAIN ? WOULD_BLOCK : check(n, "recv", fd);
+    checkFlags(flags);
+    let length = 0;
+    const n = this.#call("recvInto", "recv", (fd) => {
+      length = transferLength(buffer);
+      return this.sys.recv(fd, buffer, 0, length, flags);
+    });
+    return n === -EAGAIN ? WOULD_BLOCK : Math.min(n, length);
   }
 
   /**
@@ -223,10 +260,10 @@ export class Socket extends OwnedFd {
    * @see send(2)
    */
   send(data: Uint8Array | string, flags: number = 0): number {
-    const fd = this.open("send");
     const bytes = toBytes(data);
-    const n = retryInterrupted(() => this.sys.send(fd, bytes, 0, transferLength(bytes), flags | MSG_NOSIGNAL));
-    return n === -EAGAIN ? WOULD_BLOCK : check(n, "send", fd);
+    const allFlags = checkFlags(flags) | MSG_NOSIGNAL;
+    const n = this.#call("send", "send", (fd) => this.sys.send(fd, bytes, 0, transferLength(bytes, "data"), allFlags));
+    return n === -EAGAIN ? WOULD_BLOCK : n;
   }
 
   /**
@@ -244,13 +281,13 @@ export class Socket extends OwnedFd {
    * @see sendto(2)
    */
   sendto(data: Uint8Array | string, address: AddressLike, flags: number = 0): number {
-    const fd = this.open("sendto");
+    const receiver = encodeAddress(this.sys, address, this.family);
     const bytes = toBytes(data);
-    const to = encodeAddress(this.sys, address, this.family);
-    const n = retryInterrupted(() => this.sys.sendto(fd, bytes, 0, transferLength(bytes), flags | MSG_NOSIGNAL, to));
-    if (n === -EAGAIN) return WOULD_BLOCK;
-    if (n < 0) throw new ErrnoError(-n, "sendto", { fd, ...this.#endpoint(address) });
-    return n;
+    const allFlags = checkFlags(flags) | MSG_NOSIGNAL;
+    const send = (fd: number): number =>
+      this.sys.sendto(fd, bytes, 0, transferLength(bytes, "data"), allFlags, receiver);
+    const n = this.#call("sendto", "sendto", send, address);
+    return n === -EAGAIN ? WOULD_BLOCK : n;
   }
 
   /**
@@ -265,12 +302,12 @@ export class Socket extends OwnedFd {
    * @see recvfrom(2)
    */
   recvfrom(size: number, flags: number = 0): { data: Uint8Array; address: Address } | null {
-    const fd = this.open("recvfrom");
     const buffer = createBuffer(size);
+    const discards = this.#discards("recvfrom", checkFlags(flags));
     const from = addressBuffer();
-    const n = retryInterrupted(() => this.sys.recvfrom(fd, buffer, 0, size, flags, from));
+    const n = this.#call("recvfrom", "recvfrom", (fd) => this.sys.recvfrom(fd, buffer, 0, size, flags, from));
     if (n === -EAGAIN) return null;
-    return { data: buffer.subarray(0, check(n, "recvfrom", fd)), address: decodeAddress(this.sys, from) };
+    return { data: buffer.subarray(0, discards ? 0 : n), address: decodeAddress(this.sys, from) };
   }
 
   /**
@@ -299,8 +336,9 @@ export class Socket extends OwnedFd {
     flags: number = 0,
     address?: AddressLike,
   ): number {
-    const fd = this.open("sendmsg");
-    const n = sendMessage(this.sys, fd, this, buffers, ancillary, flags, address);
+    let fd = -1;
+    const open = (): number => (fd = this.open("sendmsg"));
+    const n = sendMessage(this.sys, open, this, buffers, ancillary, checkFlags(flags), address);
     if (n === -EAGAIN) return WOULD_BLOCK;
     if (n < 0) throw new ErrnoError(-n, "sendmsg", { fd, ...(address && this.#endpoint(address)) });
     return n;
@@ -320,7 +358,10 @@ export class Socket extends OwnedFd {
    * @see recvmsg(2), cmsg(3)
    */
   recvmsg(size: number, ancillarySize: number = 0, flags: number = 0): Message | null {
-    return receiveMessage(this.sys, this.open("recvmsg"), size, ancillarySize, flags);
+    const discards = this.#discards("recvmsg", checkFlags(flags));
+    const message = receiveMessage(this.sys, this.open("recvmsg"), size, ancillarySize, flags);
+    if (discards && message !== null) message.data = message.data.subarray(0, 0);
+    return message;
   }
 
   /**
@@ -342,7 +383,7 @@ export class Socket extends OwnedFd {
    * Receives bytes and file descriptors over a unix socket.
    *
    * @param size maximum number of bytes
-   * @param maxFds maximum number of file descriptors; the kernel closes any others and sets MSG_CTRUNC in `flags`
+   * @param maxFds maximum number of file descriptors, from 0 to 253; the kernel closes any others and sets MSG_CTRUNC in `flags`
    * @returns the bytes and the file descriptors, which the caller must close; `null` if nothing has been received yet
    * @throws {ErrnoError} as `recv`
    * @throws {TypeError | RangeError} if the size is not a number or out of range
@@ -350,6 +391,7 @@ export class Socket extends OwnedFd {
    * @see unix(7), SCM_RIGHTS
    */
   recvFds(size: number, maxFds: number): { data: Uint8Array; fds: number[]; flags: number; address: Address } | null {
+    checkInteger("maxFds", maxFds, 0, MAX_FDS);
     this.open("recvFds");
     const message = this.recvmsg(size, CMSG_LEN(4 * maxFds)); // with CMSG_SPACE, padding could admit one more
     if (message === null) return null;
@@ -361,14 +403,14 @@ export class Socket extends OwnedFd {
    * Shuts down one or both directions of the connection.
    *
    * @param how SHUT_RD, SHUT_WR or SHUT_RDWR
-   * @throws {ErrnoError} ENOTCONN if the socket is not connected; EINVAL if `how` is not valid
-   * @throws {TypeError} if `how` is not an integer
+   * @throws {ErrnoError} ENOTCONN if the socket is not connected
+   * @throws {TypeError | RangeError} if `how` is none of these
    * @throws {ClosedError} if this object is closed
    * @see shutdown(2)
    */
   shutdown(how: number): void {
+    checkInteger("how", how, SHUT_RD, SHUT_RDWR, ": SHUT_RD, SHUT_WR or SHUT_RDWR");
     const fd = this.open("shutdown");
-    if (!Number.isInteger(how)) throw invalidType("how", "SHUT_RD, SHUT_WR or SHUT_RDWR", how);
     check(this.sys.shutdown(fd, how), "shutdown", fd);
   }
 
@@ -379,12 +421,14 @@ export class Socket extends OwnedFd {
    * @param name SO_REUSEADDR, TCP_NODELAY, …
    * @param value a number or boolean if the option is an int, bytes if it is a structure
    * @throws {ErrnoError} ENOPROTOOPT if the option does not exist; EINVAL or EDOM if the value is invalid; EPERM
-   * @throws {TypeError | RangeError} if the value has the wrong type, or is not a 32-bit integer
+   * @throws {TypeError | RangeError} if an argument has the wrong type or is out of range
    * @throws {ClosedError} if this object is closed
    * @see setsockopt(2), socket(7), tcp(7), ipv6(7)
    */
   setsockopt(level: number, name: number, value: number | boolean | Uint8Array): void {
-    setOption(this.sys, this.open("setsockopt"), level, name, value);
+    checkOptionName(level, name);
+    const bytes = encodeOption(value);
+    setOption(this.sys, this.open("setsockopt"), level, name, bytes);
   }
 
   /**
@@ -395,13 +439,15 @@ export class Socket extends OwnedFd {
    * @param length buffer size in bytes, if the option is a structure
    * @returns a number or, if a length is given, the bytes that the kernel wrote
    * @throws {ErrnoError} ENOPROTOOPT if the option does not exist; EINVAL
-   * @throws {TypeError | RangeError} if the length is not a number or out of range
+   * @throws {TypeError | RangeError} if an argument is not a number or out of range
    * @throws {ClosedError} if this object is closed
    * @see getsockopt(2)
    */
   getsockopt(level: number, name: number): number;
   getsockopt(level: number, name: number, length: number): Uint8Array;
   getsockopt(level: number, name: number, length?: number): number | Uint8Array {
+    checkOptionName(level, name);
+    if (length === undefined) return getIntOption(this.sys, this.open("getsockopt"), level, name);
     return getOption(this.sys, this.open("getsockopt"), level, name, length);
   }
 
@@ -436,11 +482,13 @@ export class Socket extends OwnedFd {
    *
    * @param seconds `null`, the default of a new socket, sends the data in the background. A number limits the time;
    *   after that, unsent data is discarded and the connection is reset. 0 resets the connection immediately
+   * @throws {TypeError | RangeError} if `seconds` is neither `null` nor an integer from 0 to 2147483647. It must be given
    * @throws {ClosedError} if this object is closed
    * @see socket(7), SO_LINGER
    */
   setLinger(seconds: number | null): void {
-    setLinger(this.sys, this.open("setLinger"), seconds);
+    const bytes = encodeLinger(seconds);
+    setOption(this.sys, this.open("setLinger"), SOL_SOCKET, SO_LINGER, bytes);
   }
 
   /**
@@ -471,6 +519,29 @@ export class Socket extends OwnedFd {
     return decodeAddress(this.sys, address);
   }
 
+  /**
+   * Makes a call, and repeats it if a signal interrupts it. The file descriptor is looked up before each attempt, because
+   * the listener of a trace, which runs between them, may close this socket.
+   *
+   * @returns the result, or -EAGAIN
+   * @throws {ErrnoError} if the call fails otherwise, with the address `to`
+   */
+  #call(method: string, syscall: string, call: (fd: number) => number, to?: AddressLike): number {
+    for (;;) {
+      const fd = this.open(method);
+      const n = call(fd);
+      if (n >= 0 || n === -EAGAIN) return n;
+      if (n !== -EINTR) throw new ErrnoError(-n, syscall, { fd, ...(to && this.#endpoint(to)) });
+    }
+  }
+
+  /** Whether a receiving call with these flags discards bytes instead of writing them to the buffer; see tcp(7). */
+  #discards(method: string, flags: number): boolean {
+    if ((flags & MSG_TRUNC) === 0 || (flags & MSG_ERRQUEUE) !== 0 || this.type !== SOCK_STREAM) return false;
+    const protocol = tryGetIntOption(this.sys, this.open(method), SOL_SOCKET, SO_PROTOCOL);
+    return protocol === IPPROTO_TCP || protocol === IPPROTO_MPTCP;
+  }
+
   #endpoint(address: AddressLike): { address: string; port?: number } {
     if ("path" in address) return { address: address.path };
     return { address: address.address ?? (this.family === AF_INET ? "0.0.0.0" : "::"), port: address.port };
@@ -485,7 +556,7 @@ export class Socket extends OwnedFd {
  * @param protocol the protocol number; 0 (the default) selects the protocol of the type
  * @throws {ErrnoError} EOPNOTSUPP if the family is not AF_UNIX; EMFILE or ENFILE if the limit of open file descriptors
  *   is reached
- * @throws {TypeError} if an argument is not an integer
+ * @throws {TypeError | RangeError} if an argument is not an integer, or out of range
  * @see socketpair(2)
  */
 export function socketpair(
@@ -493,20 +564,29 @@ export function socketpair(
   type: number = SOCK_STREAM,
   protocol: number = 0,
 ): [Socket, Socket] {
+  checkSocketKind(family, type, protocol);
   const sys = syscalls();
   const fds = new Int32Array(new ArrayBuffer(8));
-  checkKind(family, type, protocol);
   check(sys.socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, fds), "socketpair");
-  return [new Socket(family, type, protocol, fds[0], sys), new Socket(family, type, protocol, fds[1], sys)];
+  const socket = (i: number): Socket => new Socket(family, type, protocol, new OpenFd(fds[i] as number), sys);
+  return [socket(0), socket(1)];
 }
 
-function openSocket(sys: Syscalls, family: number, type: number, protocol: number): number {
-  checkKind(family, type, protocol);
-  return check(sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
+function checkSocketKind(family: number, type: number, protocol: number): void {
+  checkInt("family", family, ", such as AF_INET");
+  checkInt("type", type, ", such as SOCK_STREAM");
+  checkInt("protocol", protocol, ", such as IPPROTO_TCP");
 }
 
-function checkKind(family: number, type: number, protocol: number): void {
-  for (const [name, value] of Object.entries({ family, type, protocol })) {
-    if (!Number.isInteger(value)) throw invalidType(name, "an integer, such as AF_INET, SOCK_STREAM or 0", value);
-  }
+function checkOptionName(level: number, name: number): void {
+  checkInt("level", level, ", such as SOL_SOCKET");
+  checkInt("name", name, ", such as SO_REUSEADDR");
+}
+
+function checkFlags(flags: number): number {
+  return checkInt("flags", flags, ", such as MSG_PEEK");
+}
+
+function checkSize(size: number): number {
+  return checkInteger("size", size, 0, MAX_TRANSFER_BYTES);
 }

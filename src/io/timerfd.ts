@@ -9,9 +9,11 @@ import {
 } from "../kernel/constants.ts";
 import { check, invalidType, outOfRange } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
-import { adoptFd, OwnedFd } from "./owned-fd.ts";
+import { checkInt } from "../kernel/integers.ts";
+import { adoptFd, type FileKind, type OpenFd, openOr, OwnedFd } from "./owned-fd.ts";
 import { WOULD_BLOCK } from "./transfer.ts";
 
+const TIMERFD: FileKind = ["a timerfd", /^anon_inode:\[timerfd\]$/];
 const NS_PER_SECOND = 1_000_000_000n;
 const MAX_SECONDS = 0x7fffffffffffffffn;
 
@@ -45,16 +47,15 @@ export class TimerFd extends OwnedFd {
    * @param clock CLOCK_MONOTONIC (the default), CLOCK_REALTIME or CLOCK_BOOTTIME
    * @throws {ErrnoError} EINVAL if the clock does not exist
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM if no file descriptor can be created
-   * @throws {TypeError} if `clock` is not an integer
+   * @throws {TypeError | RangeError} if `clock` is not an integer, or out of range
    */
   constructor(clock?: number);
-  /** @internal takes ownership of `fd` */
-  constructor(clock?: number, fd?: number);
-  constructor(clock: number = CLOCK_MONOTONIC, fd?: number) {
-    if (!Number.isInteger(clock)) {
-      throw invalidType("clock", "CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME", clock);
-    }
-    super("TimerFd", fd ?? check(syscalls().timerfd_create(clock, O_NONBLOCK | O_CLOEXEC), "timerfd_create"));
+  /** @internal takes ownership of an open file descriptor */
+  constructor(clock: number, open: OpenFd);
+  constructor(clock: number = CLOCK_MONOTONIC, open?: OpenFd) {
+    checkInt("clock", clock, ": CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME");
+    const create = (): number => check(syscalls().timerfd_create(clock, O_NONBLOCK | O_CLOEXEC), "timerfd_create");
+    super("TimerFd", openOr(open, "second", create));
   }
 
   /**
@@ -62,10 +63,10 @@ export class TimerFd extends OwnedFd {
    *
    * @param fd an open timerfd
    * @throws {ErrnoError} EBADF if it is not open
-   * @throws {TypeError | RangeError} if it is not a valid file descriptor
+   * @throws {TypeError | RangeError} if it is not a valid file descriptor, or not a timerfd
    */
   static fromfd(fd: number): TimerFd {
-    return new TimerFd(CLOCK_MONOTONIC, adoptFd(fd));
+    return new TimerFd(CLOCK_MONOTONIC, adoptFd(fd, TIMERFD));
   }
 
   /**
@@ -79,7 +80,6 @@ export class TimerFd extends OwnedFd {
    * @see timerfd_settime(2)
    */
   set(setting: TimerSetting): { value: bigint; interval: bigint } {
-    const fd = this.open("set");
     if (typeof setting !== "object" || setting === null) {
       throw invalidType("setting", "{ value, interval? } with times in nanoseconds", setting);
     }
@@ -87,6 +87,7 @@ export class TimerFd extends OwnedFd {
     const flags = (isAbsolute ? TFD_TIMER_ABSTIME : 0) | (isCanceledOnSet ? TFD_TIMER_CANCEL_ON_SET : 0);
     const previous = encode(0n, 0n);
     const next = encode(toNanoseconds("value", value), toNanoseconds("interval", interval));
+    const fd = this.open("set"); // last: a getter of the setting may have closed this object
     check(this.sys.timerfd_settime(fd, flags, bytesOf(next), bytesOf(previous)), "timerfd_settime", fd);
     return decode(previous);
   }

@@ -1,8 +1,9 @@
 // Helpers for non-blocking reads and writes: the result WOULD_BLOCK, the size limit, and checks of arguments.
 
+import { checkInteger, invalidType } from "../kernel/errors.ts";
 import { Buffer } from "node:buffer";
+import { byteLengthOf } from "../kernel/byte-arrays.ts";
 import { EINTR } from "../kernel/errno.ts";
-import { invalidType, outOfRange } from "../kernel/errors.ts";
 
 /** Returned by reads and writes that would have to wait (EAGAIN). Wait for EPOLLIN or EPOLLOUT, then try again. */
 export const WOULD_BLOCK = -1;
@@ -24,10 +25,7 @@ export function retryInterrupted(call: () => number): number {
  * @throws {TypeError | RangeError} if `size`, the argument called `name`, is not a number or out of range
  */
 export function createBuffer(size: number, name: string = "size"): Uint8Array {
-  const expected = `an integer from 0 to ${MAX_TRANSFER_BYTES}`;
-  if (typeof size !== "number") throw invalidType(name, expected, size);
-  if (!Number.isInteger(size) || size < 0 || size > MAX_TRANSFER_BYTES) throw outOfRange(name, expected, size);
-  return new Uint8Array(new ArrayBuffer(size));
+  return new Uint8Array(new ArrayBuffer(checkInteger(name, size, 0, MAX_TRANSFER_BYTES)));
 }
 
 /** Returns data to be sent as bytes. A string is encoded as UTF-8. */
@@ -42,7 +40,12 @@ export function checkBuffer(buffer: Uint8Array): void {
   if (!(buffer instanceof Uint8Array)) throw invalidType("buffer", "a Buffer or a Uint8Array", buffer);
 }
 
-/** Returns the number of bytes to transfer in one call. */
-export function transferLength(bytes: Uint8Array): number {
-  return Math.min(bytes.byteLength, MAX_TRANSFER_BYTES);
+/**
+ * Returns the number of bytes to transfer in one call. Other code that runs before the call could change it.
+ *
+ * @param name the name of the argument, for the message
+ * @throws {TypeError} if `bytes` has no memory, or only inherits from Uint8Array
+ */
+export function transferLength(bytes: Uint8Array, name: "buffer" | "data" = "buffer"): number {
+  return Math.min(byteLengthOf(bytes, name), MAX_TRANSFER_BYTES);
 }

@@ -1,7 +1,7 @@
 // Ancillary data of a message, cmsg(3): file descriptors and credentials passed over unix sockets.
 
 import { SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
-import { invalidType, invalidValue } from "./errors.ts";
+import { checkInteger, invalidType, invalidValue } from "./errors.ts";
 import { type FdLike, toFd } from "./fd.ts";
 
 /** The identity of a process: its process, user and group ID. */
@@ -33,28 +33,31 @@ export type ReceivedAncillary =
 const MAX_FDS = 253;
 /** struct cmsghdr on 64-bit Linux: a size_t length, then level and type. musl pads its 32-bit length with zeros. */
 const HEADER_BYTES = 16;
+const MAX_LENGTH = 0x7fffffff - HEADER_BYTES - 7;
 const UCRED_BYTES = 12; // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
 
 /**
  * Returns the number of bytes that an item of ancillary data takes in a buffer, with padding.
  *
  * @param length size of the item's data in bytes: 4 for each file descriptor
+ * @throws {TypeError | RangeError} if the length is not an integer from 0 to 2147483624
  *
  * @see cmsg(3)
  */
 export function CMSG_SPACE(length: number): number {
-  return HEADER_BYTES + align(length);
+  return HEADER_BYTES + align(checkInteger("length", length, 0, MAX_LENGTH));
 }
 
 /**
  * Returns the number of bytes that an item of ancillary data takes in a buffer, without trailing padding.
  *
  * @param length size of the item's data in bytes: 4 for each file descriptor
+ * @throws {TypeError | RangeError} if the length is not an integer from 0 to 2147483624
  *
  * @see cmsg(3)
  */
 export function CMSG_LEN(length: number): number {
-  return HEADER_BYTES + length;
+  return HEADER_BYTES + checkInteger("length", length, 0, MAX_LENGTH);
 }
 
 /** Encodes items of ancillary data as control messages. @throws {TypeError | RangeError} if an item is not valid */
@@ -108,7 +111,9 @@ export function decodeCredentials(view: DataView): Credentials {
 }
 
 function encodeItem(item: Ancillary): { level: number; type: number; data: Uint8Array } {
+  if (typeof item !== "object" || item === null) throw invalidItem(item);
   if ("fds" in item) {
+    if (!Array.isArray(item.fds)) throw invalidType("fds", "an array of file descriptors", item.fds);
     const fds = item.fds.map(toFd);
     if (fds.length === 0) throw invalidValue("fds is empty: omit the item to send no file descriptors");
     if (fds.length > MAX_FDS) {
@@ -119,18 +124,23 @@ function encodeItem(item: Ancillary): { level: number; type: number; data: Uint8
     return { level: SOL_SOCKET, type: SCM_RIGHTS, data: new Uint8Array(Int32Array.from(fds).buffer) };
   }
   if ("credentials" in item) {
+    if (typeof item.credentials !== "object" || item.credentials === null) throw invalidItem(item);
     const { pid, uid, gid } = item.credentials;
     return { level: SOL_SOCKET, type: SCM_CREDENTIALS, data: new Uint8Array(Int32Array.of(pid, uid, gid).buffer) };
   }
   const { level, type, data } = item;
   if (!(data instanceof Uint8Array) || !Number.isInteger(level) || !Number.isInteger(type)) {
-    throw invalidType(
-      "an item of ancillary data",
-      "{ fds }, { credentials: { pid, uid, gid } } or { level, type, data }",
-      item,
-    );
+    throw invalidItem(item);
   }
   return { level, type, data };
+}
+
+function invalidItem(item: unknown): TypeError {
+  return invalidType(
+    "an item of ancillary data",
+    "{ fds }, { credentials: { pid, uid, gid } } or { level, type, data }",
+    item,
+  );
 }
 
 function align(length: number): number {

@@ -37,7 +37,13 @@ export class ErrnoError extends Error {
    * @param errno the error number, positive as in errno(3)
    * @param syscall the name of the system call
    */
-  constructor(errno: number, syscall: string, { fd, address, port, hint }: ErrnoDetails = {}) {
+  constructor(errno: number, syscall: string, details: ErrnoDetails = {}) {
+    if (typeof details !== "object" || details === null) throw invalidType("details", "{ fd, address, … }", details);
+    const { fd, address, port, hint } = details;
+    checkInteger("errno", errno, 0, 0x7fffffff);
+    checkText("syscall", syscall);
+    if (address !== undefined) checkText("address", address);
+    if (hint !== undefined) checkText("hint", hint);
     const code = errnoName(errno);
     const message = errnoMessage(errno);
     const endpoint = port ? `${address}:${port}` : address?.replaceAll("\0", "@"); // no brackets, no :0, as in Node
@@ -60,6 +66,7 @@ export class ClosedError extends Error {
 
   /** @param method the class and the method: `"Epoll.poll"` */
   constructor(method: string) {
+    checkText("method", method);
     super(`${method}: this ${method.slice(0, method.indexOf("."))} is closed`);
   }
 }
@@ -100,6 +107,8 @@ export class LookupError extends Error {
 
   /** @param eai the error of getaddrinfo, negative; 0 if it succeeded without finding an address */
   constructor(eai: number, hostname: string) {
+    checkInteger("eai", eai, -0x80000000, 0x7fffffff);
+    checkText("hostname", hostname);
     const code = lookupNames.get(eai) ?? (eai === 0 ? "ENOTFOUND" : `EAI_${-eai}`);
     super(`getaddrinfo ${code} ${hostname}`);
     this.code = code;
@@ -156,6 +165,25 @@ export function incompatibleOptions(names: readonly string[], hint?: string): Ty
 /** Returns the error for options that do not exist. The message names all of them. */
 export function unknownOptions(message: string): TypeError {
   return withCode(new TypeError(message), "ERR_UNKNOWN_OPTION");
+}
+
+/**
+ * Returns `value` if it is an integer from `min` to `max`.
+ *
+ * @param hint follows the range in the message: `", such as AF_INET"`
+ * @throws {TypeError} if it is not a number
+ * @throws {RangeError} if it is not an integer, or out of range
+ */
+export function checkInteger(name: string, value: unknown, min: number, max: number, hint: string = ""): number {
+  if (typeof value !== "number") throw invalidType(name, `an integer from ${min} to ${max}${hint}`, value);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw outOfRange(name, `an integer from ${min} to ${max}${hint}`, value);
+  }
+  return value;
+}
+
+function checkText(name: string, value: string): void {
+  if (typeof value !== "string") throw invalidType(name, "a string", value);
 }
 
 /** Formats a received value, shortened to fit in a message. */

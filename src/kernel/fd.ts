@@ -1,8 +1,9 @@
 // File descriptor arguments, and the fcntl(2) flags that every adopted fd gets.
 
 import { F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "./constants.ts";
-import { check, invalidType, outOfRange } from "./errors.ts";
+import { check, invalidType } from "./errors.ts";
 import type { Syscalls } from "./ffi.ts";
+import { checkInt } from "./integers.ts";
 
 /** A file descriptor, or an object with `fileno()`, such as a Socket or an Epoll. */
 export type FdLike = number | { fileno(): number };
@@ -16,10 +17,16 @@ export type FdLike = number | { fileno(): number };
 export function toFd(fd: FdLike): number {
   const number = typeof fd === "number" ? fd : typeof fd?.fileno === "function" ? fd.fileno() : undefined;
   if (typeof number !== "number") throw invalidType("fd", "an integer or an object with a fileno() method", fd);
-  if (!Number.isInteger(number) || number < 0 || number > 0x7fffffff) {
-    throw outOfRange("fd", "an integer from 0 to 2147483647", number);
-  }
-  return number;
+  return checkInt("fd", number);
+}
+
+/**
+ * Returns a file descriptor to take over. Objects that own one are not accepted, because two owners would close it.
+ *
+ * @throws {TypeError | RangeError} if `fd` is not a valid file descriptor
+ */
+export function checkFd(fd: number): number {
+  return checkInt("fd", fd);
 }
 
 /** Sets O_NONBLOCK. @throws {ErrnoError} EBADF if the fd is not open */

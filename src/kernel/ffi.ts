@@ -3,7 +3,7 @@
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
-import { errnoMessage, errnoName } from "./errno.ts";
+import { ErrnoError } from "./errors.ts";
 import { checkRequirements, explainFfiError, explainMemfdError } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
@@ -65,6 +65,10 @@ export interface Syscalls {
   getaddrinfo(host: Bytes, out: Bytes, max: number): number;
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
+  /** Like `read`, but never waits, though the fd is blocking. For an fd that other processes share. */
+  read_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
+  /** Like `write`, but never waits, though the fd is blocking. May write less than there is space for. */
+  write_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
   /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
   equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
@@ -86,6 +90,13 @@ export interface Syscalls {
   memfd_create(name: Bytes, flags: number): number;
   pidfd_open(pid: number, flags: number): number;
   pidfd_send_signal(fd: number, signal: number): number;
+  /** `path` is NUL-terminated, and relative to the current directory. */
+  open(path: Bytes, flags: number): number;
+  openat2(path: Bytes, flags: number, resolve: number): number;
+  /** `out` is 256 bytes, a struct statx. Returns cached attributes: does not wait for a file server. */
+  statx(fd: number, out: Bytes): number;
+  /** Reads at a position, whose lower and upper 32 bits are given. */
+  preadv2(fd: number, bytes: Bytes, length: number, positionLow: number, positionHigh: number, flags: number): number;
   /** `info` is 128 bytes, a siginfo_t. */
   waitid(pidfd: number, info: Bytes, options: number): number;
   /** Counts a signal and writes to the eventfd `fd` on each delivery, to whichever thread it is delivered. */
@@ -137,6 +148,8 @@ const signatures: Signatures<Syscalls> = {
   getaddrinfo: [bytes, bytes, int],
   read: [int, bytes, int, int],
   write: [int, bytes, int, int],
+  read_nowait: [int, bytes, int, int],
+  write_nowait: [int, bytes, int, int],
   close: [int],
   equal: [bytes, int, bytes, int],
   disown: [int],
@@ -153,6 +166,10 @@ const signatures: Signatures<Syscalls> = {
   memfd_create: [bytes, int],
   pidfd_open: [int, int],
   pidfd_send_signal: [int, int],
+  open: [bytes, int],
+  openat2: [bytes, int, int],
+  statx: [int, bytes],
+  preadv2: [int, bytes, int, int, int, int],
   waitid: [int, bytes, int],
   signal_catch: [int, int, int],
   signal_release: [int],
@@ -189,6 +206,8 @@ export function wrapSyscalls(wrap: (sys: Syscalls) => Syscalls): void {
  * Compiles C source that needs no header and defines `address_of(name)`, and returns its functions.
  *
  * @throws {Error} if the platform is not supported; see checkRequirements
+ * @throws {ErrnoError} EMFILE or ENFILE if the limit of open file descriptors is reached; EPERM or ENOSYS if a seccomp
+ *   filter forbids memfd_create
  */
 export function compile<Functions>(source: string, signatures: Signatures<Functions>): Functions {
   checkRequirements();
@@ -202,16 +221,17 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
       __errno_location: { args: [], returns: "ptr" },
     }),
   );
+  const errnoAddress = Number(libc.symbols["__errno_location"]?.()); // looked up first: no other call may set errno
   const failed = (call: string): Error => {
-    const errno = read.i32(Number(libc.symbols["__errno_location"]?.()));
-    return new Error(explainMemfdError(call, errnoName(errno), errnoMessage(errno)));
+    const errno = read.i32(errnoAddress);
+    return new ErrnoError(errno, call, { hint: explainMemfdError(errno) });
   };
   try {
     const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
     if (fd < 0) throw failed("memfd_create");
     try {
-      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) throw failed("write to a memfd");
+      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) throw failed("write");
       // Passing flags also makes Bun ignore BUN_TCC_OPTIONS. The library is never closed, as its code stays in use.
       const { symbols } = orExplain(() =>
         cc({
@@ -260,7 +280,7 @@ interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
-  read: { i32(pointer: number): number };
+  read: { i32(address: number): number };
 }
 
 /** Loads bun:ffi. An `import` statement would fail outside Bun before checkRequirements can explain why. */

@@ -19,6 +19,8 @@ import {
   EPOLLWRBAND,
   EPOLLWRNORM,
 } from "./constants.ts";
+import { checkInteger, invalidType } from "./errors.ts";
+import { check32Bit, MAX_INT } from "./integers.ts";
 
 const maskNames: readonly (readonly [bit: number, name: string])[] = [
   [EPOLLIN, "EPOLLIN"],
@@ -45,13 +47,14 @@ const maskNames: readonly (readonly [bit: number, name: string])[] = [
  *
  * @param mask any 32-bit number; a negative one, as `EPOLLIN | EPOLLET` is in JavaScript, is read as unsigned
  * @returns the names joined by `|`, followed by unknown bits in hex; `"0"` for an empty mask
+ * @throws {TypeError | RangeError} if the mask is not a 32-bit integer
  * @example
  * ```ts
  * formatMask(EPOLLIN | EPOLLRDHUP); // "EPOLLIN|EPOLLRDHUP"
  * ```
  */
 export function formatMask(mask: number): string {
-  let rest = mask >>> 0;
+  let rest = check32Bit("mask", mask) >>> 0;
   const names: string[] = [];
   for (const [bit, name] of maskNames) {
     if ((rest & bit) === 0) continue;
@@ -66,11 +69,21 @@ export function formatMask(mask: number): string {
  * Formats a list of events as Python prints it, with masks by name.
  *
  * @param events `[fd, mask]` pairs: the result of `Epoll.poll`, or an `EventList`
+ * @throws {TypeError | RangeError} if `events` has anything else
  * @example
  * ```ts
  * formatEvents([[5, EPOLLIN]]); // "[(5, EPOLLIN)]"
  * ```
  */
 export function formatEvents(events: Iterable<readonly [fd: number, mask: number]>): string {
-  return `[${Array.from(events, ([fd, mask]) => `(${fd}, ${formatMask(mask)})`).join(", ")}]`;
+  if (typeof events !== "object" || typeof events?.[Symbol.iterator] !== "function") {
+    throw invalidType("events", "[fd, mask] pairs", events);
+  }
+  return `[${Array.from(events, formatPair).join(", ")}]`;
+}
+
+function formatPair(pair: readonly [fd: number, mask: number]): string {
+  if (!Array.isArray(pair)) throw invalidType("an item of events", "a pair [fd, mask]", pair);
+  const [fd, mask] = pair as readonly [number, number];
+  return `(${checkInteger("fd", fd, -1, MAX_INT)}, ${formatMask(mask)})`;
 }

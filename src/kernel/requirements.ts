@@ -1,5 +1,7 @@
 // What the package needs to run: Linux on x86-64 or arm64, and a recent Bun.
 
+import { EMFILE, ENFILE } from "./errno.ts";
+
 const MIN_BUN = { major: 1, minor: 4 };
 
 /**
@@ -22,7 +24,7 @@ export function checkRequirements(): void {
 /** Returns one sentence that says why bun:ffi cannot load or compile code, and what to change. */
 export function explainFfiError(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (!/\bJIT\b/.test(message)) return `epoll-hello cannot compile its C code: ${message}`;
+  if (!/\bJIT\b/.test(message)) return `epoll-hello's C code cannot be compiled: ${message}`;
   const { BUN_JSC_useJIT } = process.env;
   const remedy =
     BUN_JSC_useJIT === undefined
@@ -32,11 +34,11 @@ export function explainFfiError(error: unknown): string {
   return `epoll-hello needs Bun's JIT, which cannot run in this process: ${remedy}.`;
 }
 
-/** Returns one sentence that says why the C code cannot be passed to the compiler, and what to change. */
-export function explainMemfdError(call: string, code: string, message: string): string {
+/** Returns a hint for an error of memfd_create or write, without which the C code cannot be passed to the compiler. */
+export function explainMemfdError(errno: number): string {
   const remedy =
-    code === "EMFILE" || code === "ENFILE"
+    errno === EMFILE || errno === ENFILE
       ? "close some files, or raise the limit (ulimit -n, LimitNOFILE=)"
       : "allow memfd_create(2), which a seccomp filter may forbid (SystemCallFilter= in a systemd unit)";
-  return `epoll-hello cannot compile its C code: ${call} failed (${code}: ${message}); ${remedy}.`;
+  return `epoll-hello's C code cannot be compiled; ${remedy}`;
 }

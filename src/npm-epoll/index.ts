@@ -12,6 +12,8 @@ import {
 } from "../kernel/constants.ts";
 import { ENOENT } from "../kernel/errno.ts";
 import { ClosedError, ErrnoError, invalidType } from "../kernel/errors.ts";
+import { checkFd } from "../kernel/fd.ts";
+import { check32Bit } from "../kernel/integers.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 
 /** Called on the event loop when a file descriptor is ready. `err` is always null. */
@@ -65,13 +67,14 @@ export class Epoll {
    * @param fd an open file descriptor that is not watched by any instance
    * @param events the events to watch for, combined with `|`
    * @throws {ErrnoError} EEXIST if it is already watched by this instance or another; EBADF, EPERM, … as for `watch`
+   * @throws {TypeError | RangeError} if `fd` is not a file descriptor, or `events` is not a 32-bit integer
    * @throws {ClosedError} after `close`
    */
   add(fd: number, events: number): this {
     this.#assertOpen("add");
     this.#watches.set(
-      fd,
-      watch(fd, events, (mask) => this.#callback(null, fd, mask)),
+      checkFd(fd),
+      watch(fd, check32Bit("events", events), (mask) => this.#callback(null, fd, mask)),
     );
     return this;
   }
@@ -82,10 +85,11 @@ export class Epoll {
    * @param fd a file descriptor that has been added
    * @param events the events to watch for from now on
    * @throws {ErrnoError} ENOENT if it has not been added
+   * @throws {TypeError | RangeError} if `events` is not a 32-bit integer
    * @throws {ClosedError} after `close`
    */
   modify(fd: number, events: number): this {
-    this.#watchOf(fd, "modify").modify(events);
+    this.#watchOf(fd, "modify").modify(check32Bit("events", events));
     return this;
   }
 

@@ -8,12 +8,14 @@ import type { Address } from "../kernel/address.ts";
  * - `new`: the first byte.
  * - `head`: the rest of a message's head.
  * - `body`: more of a message's body.
- * - `handler`: the application. There is no timeout.
+ * - `handler`: the application, for a response.
+ * - `streaming`: the application, for more of a response that has begun.
  * - `idle`: the next message, or, without messages, more bytes.
  *
- * While output waits for room in the send queue, the write timeout applies instead.
+ * While output waits for room in the send queue, the write timeout applies instead. Once the peer has closed its side, the
+ * timeouts of `handler` and `streaming` are shorter.
  */
-export type Phase = "new" | "head" | "body" | "handler" | "idle";
+export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle";
 
 /**
  * A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does everything else after each
@@ -32,6 +34,8 @@ export interface ProtocolConnection {
   set phase(phase: Phase);
   /** Incremented by the protocol to restart the timeout within a phase. */
   progress: number;
+  /** The peer has closed its side. Input that it sent before may still be unread. */
+  readonly hasPeerClosed: boolean;
   /** A request to the run loop: receive nothing for now. */
   isPaused: boolean;
   /** A request to the run loop: call `drain` when all output has been sent. */
@@ -65,6 +69,11 @@ export interface ProtocolConnection {
   flush(): void;
   /** Resets the connection. Queued output is lost. */
   abort(): void;
+  /**
+   * Resets the connection, because a callback of the application has thrown outside of the run loop's calls. The run loop throws
+   * the error from its current or next iteration, as it does with an error that is thrown within its calls.
+   */
+  fail(error: unknown): void;
 }
 
 /** A protocol. One object serves all connections of a server. */
@@ -84,9 +93,14 @@ export interface Protocol {
   receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void;
   /** The peer has closed its side. The protocol either finishes the connection, or pauses it and continues to send. */
   end(connection: ProtocolConnection): void;
+  /**
+   * The peer has closed its side while the connection is paused: its input is still to be received, and `end` is called after
+   * that. Without this method, the peer's end is not noticed while a connection is paused.
+   */
+  peerClosed?(connection: ProtocolConnection): void;
   /** All output has been sent; called if `wantsDrain` is set. */
   drain(connection: ProtocolConnection): void;
-  /** The timeout of `new`, `head` or `body` has expired. The protocol may send a response, and finishes the connection. */
+  /** The timeout of `new`, `head`, `body`, `handler` or `streaming` has expired. The protocol may send a response, and finishes the connection. */
   timeout(connection: ProtocolConnection): void;
   /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
   reject(connection: ProtocolConnection): void;

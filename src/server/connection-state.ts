@@ -5,7 +5,7 @@ import type { Phase } from "../protocols/protocol.ts";
 /**
  * The state of a connection; docs/connection-states.md has a diagram.
  *
- * While a connection is open, its protocol moves it between the five phases. `finish()` ends that:
+ * While a connection is open, its protocol moves it between the six phases. `finish()` ends that:
  *
  * - `finishing`: sends what is queued, then shuts down.
  * - `finishing-no-linger`: the same, but the peer has announced that it sends nothing more, so the connection can be closed as
@@ -17,12 +17,22 @@ import type { Phase } from "../protocols/protocol.ts";
 export type ConnectionState = Phase | "finishing" | "finishing-no-linger" | "closing" | "lingering" | "closed";
 
 /** The names of states in traces. `sending`: output waits for room in the send queue, in any state. */
-export const TRACED_STATES = ["new", "head", "body", "handler", "sending", "idle", "closing", "lingering"] as const;
+export const TRACED_STATES = [
+  "new",
+  "head",
+  "body",
+  "handler",
+  "streaming",
+  "sending",
+  "idle",
+  "closing",
+  "lingering",
+] as const;
 
 export type TracedState = (typeof TRACED_STATES)[number];
 
 const openTransitions: readonly ConnectionState[] = [
-  ...(["new", "head", "body", "handler", "idle"] satisfies Phase[]),
+  ...(["new", "head", "body", "handler", "streaming", "idle"] satisfies Phase[]),
   "finishing",
   "finishing-no-linger",
   "closed",
@@ -34,6 +44,7 @@ export const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionSt
   head: openTransitions,
   body: openTransitions,
   handler: openTransitions,
+  streaming: openTransitions,
   idle: openTransitions,
   finishing: ["finishing-no-linger", "closing", "lingering", "closed"],
   "finishing-no-linger": ["finishing", "closing", "closed"],

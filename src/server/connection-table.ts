@@ -2,10 +2,12 @@
 
 import { addressBuffer } from "../kernel/address.ts";
 import { SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
+import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import type { Epoll } from "../io/epoll.ts";
 import { ErrnoError } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
+import type { BufferBudget } from "../protocols/buffer-budget.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import { Connection, type ConnectionOwner, UNREGISTERED } from "./connection.ts";
 import { FIRST_CONNECTION } from "./tokens.ts";
@@ -38,13 +40,16 @@ export class ConnectionTable {
   readonly #tokens = new TokenCounter(FIRST_CONNECTION);
   /** The number of connections of each address, if that is limited. */
   readonly #countByAddress = new Map<string, number>();
-  #deferredError: { error: unknown } | undefined;
+  readonly #budget: BufferBudget;
+  /** Errors that callbacks have thrown, to be thrown out of the run loop's iterations. */
+  readonly #deferredErrors: { error: unknown }[] = [];
 
-  constructor(sys: Syscalls, epoll: Epoll, protocol: Protocol, options: ConnectionTableOptions) {
+  constructor(sys: Syscalls, epoll: Epoll, protocol: Protocol, options: ConnectionTableOptions, budget: BufferBudget) {
     this.#sys = sys;
     this.#epoll = epoll;
     this.#protocol = protocol;
     this.#options = options;
+    this.#budget = budget;
   }
 
   get(fd: number): Connection | undefined {
@@ -118,6 +123,8 @@ export class ConnectionTable {
     this.open--;
     connection.transition("closed");
     connection.output = undefined;
+    connection.pending = 0;
+    if (connection.countedBytes > 0) this.countOutput(connection);
     if (connection.countedAddress !== undefined) this.#uncount(connection.countedAddress);
     connection.timeoutQueue?.remove(connection);
     // close() alone is not enough: a duplicate of the fd, in a child between fork and exec, keeps the registration alive.
@@ -126,7 +133,7 @@ export class ConnectionTable {
     try {
       this.#protocol.closed(connection);
     } catch (error) {
-      this.#deferredError ??= { error }; // thrown by the application; the caller may have more connections to close
+      this.deferError(error); // thrown by the application; the caller may have more connections to close
     }
     this.onClosed();
   }
@@ -159,11 +166,36 @@ export class ConnectionTable {
     }
   }
 
-  /** Throws the first error that the protocol threw while connections were closed. */
+  /** Resets the connections that have nothing to send to their peers, which have closed their side. */
+  closeHalfClosed(): void {
+    for (const connection of this) if (connection.hasPeerClosed && connection.pending === 0) this.abort(connection);
+  }
+
+  /** Counts the output that waits for room in the server's budget. */
+  countOutput(connection: Connection): void {
+    this.#budget.add(connection.pending - connection.countedBytes);
+    connection.countedBytes = connection.pending;
+  }
+
+  /** Keeps an error that a callback has thrown, until `rethrow`. */
+  deferError(error: unknown): void {
+    this.#deferredErrors.push({ error });
+  }
+
+  get hasDeferredError(): boolean {
+    return this.#deferredErrors.length > 0;
+  }
+
+  /** Throws the first of the deferred errors. */
   rethrow(): void {
-    const deferred = this.#deferredError;
-    this.#deferredError = undefined;
+    const deferred = this.#deferredErrors.shift();
     if (deferred !== undefined) throw deferred.error;
+  }
+
+  /** Throws the first of the deferred errors, and reports the others as uncaught. */
+  rethrowAll(): void {
+    for (const { error } of this.#deferredErrors.splice(1)) throwUncaught(error);
+    this.rethrow();
   }
 
   #uncount(address: string): void {

@@ -20,12 +20,14 @@ const MAX_SENT_CHUNKS = 16;
 interface Chunk {
   bytes: Uint8Array;
   length: number;
+  isBorrowed: boolean;
 }
 
 /** The operations that a connection requests from its run loop. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
   abort(connection: Connection): void;
+  fail(connection: Connection, error: unknown): void;
 }
 
 export class Connection implements ProtocolConnection, Timed<Connection> {
@@ -60,6 +62,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   progress: number = 0;
   isPaused: boolean = false;
   wantsDrain: boolean = false;
+
+  hasPeerClosed: boolean = false;
+  /** Output that is counted in the server's budget: what was queued when the connection last waited for room. */
+  countedBytes: number = 0;
 
   /** The protocol is being called: what it requests is performed when the call returns. */
   isInCallback: boolean = false;
@@ -151,11 +157,16 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.outputEnd = length;
       this.#isBorrowed = isBorrowed;
     } else {
-      (this.#more ??= []).push({ bytes: isBorrowed ? new Uint8Array(bytes.subarray(0, length)) : bytes, length });
+      (this.#more ??= []).push({ bytes, length, isBorrowed });
     }
   }
 
   copyBorrowed(): void {
+    for (let i = this.#nextChunk; i < (this.#more?.length ?? 0); i++) {
+      const chunk = this.#more?.[i] as Chunk;
+      if (chunk.isBorrowed) chunk.bytes = new Uint8Array(chunk.bytes.subarray(0, chunk.length));
+      chunk.isBorrowed = false;
+    }
     if (!this.#isBorrowed || this.output === undefined) return;
     this.output = new Uint8Array(this.output.subarray(this.outputStart, this.outputEnd)); // Buffer's slice does not copy
     this.outputEnd -= this.outputStart;
@@ -169,6 +180,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   abort(): void {
     if (!this.isClosed) this.#owner.abort(this);
+  }
+
+  fail(error: unknown): void {
+    this.#owner.fail(this, error);
   }
 
   finish(isPeerDone: boolean): void {
@@ -208,7 +223,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.#nextChunk = 0;
     }
     this.output = next?.bytes;
-    this.#isBorrowed = false;
+    this.#isBorrowed = next?.isBorrowed ?? false;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;
   }

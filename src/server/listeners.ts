@@ -290,10 +290,15 @@ function resolveHost(sys: Syscalls, hostname: string): InternetAddress[] {
 
 /** Returns the URL of an address, with the host name from the options; for an inherited socket, with a host that reaches it. */
 export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "hostname" | "fd">): string {
-  if ("path" in address) return `unix:${formatEndpoint(address.path)}`;
+  if ("path" in address) return `unix:${formatEndpoint(encodePath(address.path))}`;
   const isWildcard = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isWildcard ? "localhost" : address.address;
   return `http://${formatEndpoint(host, address.port)}`;
+}
+
+/** Encodes what a URL parser would not take for a part of the path. */
+function encodePath(path: string): string {
+  return encodeURI(path).replaceAll("%00", "\0").replaceAll("?", "%3F").replaceAll("#", "%23");
 }
 
 /** Returns a server's URL for people to read: the handlers of `socket` do not speak HTTP. */

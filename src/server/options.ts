@@ -59,10 +59,11 @@ export interface EpollServerOptions {
    */
   fetch?: FetchHandler | undefined;
   /**
-   * Called when `fetch` throws, rejects, or does not return a Response. The Response that it returns is sent. If it returns
-   * nothing, or is not set, the status is 500.
+   * Called when `fetch` throws, rejects, does not return a Response, or takes longer than `handlerTimeoutMs`, and when the body of
+   * a response fails. The Response that it returns, or that its promise resolves with, is sent if no response has begun. If it
+   * returns nothing, or is not set, the status is 500, or 503 after a timeout.
    */
-  onError?: ((error: unknown, request: Request | undefined) => Response | void) | undefined;
+  onError?: ((error: unknown, request: Request | undefined) => Response | void | Promise<Response | void>) | undefined;
   /** Handlers for a protocol of your own instead of HTTP, in the shape of Bun.listen's. */
   // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
   socket?: SocketHandlers<any> | undefined;
@@ -84,6 +85,12 @@ export interface EpollServerOptions {
   /** The maximum size of a request's body in bytes. Beyond it: 413. Default: 16777216 (16 MiB). */
   maxBodyBytes?: number | undefined;
   /**
+   * The maximum number of bytes that wait in the server's buffers: responses that clients have not received yet, and request
+   * bodies that handlers have not read yet. Beyond it, new requests get 503. Default: a quarter of the memory that is available to
+   * the process.
+   */
+  maxBufferedBytes?: number | undefined;
+  /**
    * How long a request's head may take, in milliseconds, from the start of the connection or the first byte of the head. Beyond
    * it: 408. Default: 10000. This and the other timeouts accept Infinity.
    */
@@ -95,8 +102,18 @@ export interface EpollServerOptions {
   bodyTimeoutMs?: number | undefined;
   /** The minimum rate of a request's body in bytes per second, on average over `bodyTimeoutMs`. Default: 240. */
   minBodyRate?: number | undefined;
-  /** How long a connection may be idle between two requests, in milliseconds. Default: 60000. */
+  /**
+   * How long a connection may be idle between two requests, in milliseconds. Default: 75000, which is longer than the 60 seconds
+   * after which most proxies close their idle connections: if the server closed first, it could lose a request that the proxy has
+   * just sent.
+   */
   idleTimeoutMs?: number | undefined;
+  /**
+   * How long `fetch` may take until its response is available, and how long a streaming response may send nothing, in
+   * milliseconds. Beyond it, `request.signal` aborts. A response that has not begun is replaced by 503; a stream is canceled and
+   * its connection reset. After a client has closed its side, the limit is at most 10 seconds. Default: 120000.
+   */
+  handlerTimeoutMs?: number | undefined;
   /**
    * How long a client may go without reading any of its response, in milliseconds. Then the connection is reset. Default:
    * 30000.

@@ -1,5 +1,6 @@
 // Validation of EpollServer's options, and their defaults: a table with one row per option.
 
+import { totalmem } from "node:os";
 import { SOMAXCONN } from "../kernel/constants.ts";
 import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOptions } from "../kernel/errors.ts";
 import { toFd } from "../kernel/fd.ts";
@@ -32,6 +33,12 @@ type Check = (name: string, value: unknown) => void;
 
 const MAX_INT32 = 0x7fffffff;
 
+/** Returns a quarter of the memory that is available to the process: the machine's, or what its cgroup limits it to. */
+function quarterOfMemory(): number {
+  const limit = process.constrainedMemory();
+  return Math.floor(Math.min(totalmem(), limit > 0 ? limit : Infinity) / 4);
+}
+
 const HELLO: StaticResponse = { headers: { "Content-Type": "text/plain" }, body: "Hello from Epoll server!" };
 
 /** Each option: its default, and its check. Undefined is not checked: it stands for the default. */
@@ -57,10 +64,12 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   maxHeaderCount: [100, integer(1)],
   maxTargetBytes: [8_192, integer(1)],
   maxBodyBytes: [16_777_216, integerOrInfinity(0, Number.MAX_SAFE_INTEGER)],
+  maxBufferedBytes: [quarterOfMemory(), integerOrInfinity(1, Number.MAX_SAFE_INTEGER)],
   headerTimeoutMs: [10_000, duration],
   bodyTimeoutMs: [30_000, duration],
   minBodyRate: [240, integer(0)],
-  idleTimeoutMs: [60_000, duration],
+  idleTimeoutMs: [75_000, duration],
+  handlerTimeoutMs: [120_000, duration],
   writeTimeoutMs: [30_000, duration],
   onRequest: [undefined, callback],
   heartbeat: [undefined, heartbeat],

@@ -6,6 +6,7 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLRDHUP,
   MSG_NOSIGNAL,
   SHUT_RDWR,
   SHUT_WR,
@@ -17,9 +18,11 @@ import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
 import { ErrnoError } from "../kernel/errors.ts";
+import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
-import type { Protocol } from "../protocols/protocol.ts";
+import type { BufferBudget } from "../protocols/buffer-budget.ts";
+import type { Phase, Protocol } from "../protocols/protocol.ts";
 import { AcceptThrottle, type AcceptThrottleOptions } from "./accept-throttle.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type TracedState, tracedState } from "./connection-state.ts";
@@ -63,6 +66,7 @@ export class RunLoop implements ConnectionOwner {
   readonly #clock: Clock;
   readonly #protocol: Protocol;
   readonly #options: RunLoopOptions;
+  readonly #budget: BufferBudget;
   readonly #receiveBytes: number;
   readonly #acceptBurst: number;
   readonly #epoll: Epoll;
@@ -84,11 +88,13 @@ export class RunLoop implements ConnectionOwner {
     listeners: readonly Listener[],
     protocol: Protocol,
     options: RunLoopOptions,
+    budget: BufferBudget,
   ) {
     this.#sys = sys;
     this.#clock = clock;
     this.#protocol = protocol;
     this.#options = options;
+    this.#budget = budget;
     this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
     this.#acceptBurst = !options.eager ? 1 : options.exclusive ? EXCLUSIVE_BURST : ACCEPT_BURST;
     this.#timeouts = new ConnectionTimeouts(options);
@@ -105,7 +111,7 @@ export class RunLoop implements ConnectionOwner {
       throw error;
     }
     this.#epoll = epoll;
-    this.#connections = new ConnectionTable(sys, epoll, protocol, options);
+    this.#connections = new ConnectionTable(sys, epoll, protocol, options, budget);
     this.#connections.onClosed = () => this.#throttle.onConnectionClosed(this.#connections.open, this.#nowMs);
     this.#shutdown = new Shutdown(this.#throttle, this.#connections);
   }
@@ -137,6 +143,7 @@ export class RunLoop implements ConnectionOwner {
   /** When the next iteration is due if no event arrives, by the loop's clock; Infinity: never. */
   get nextMs(): number {
     const { nextMs } = this.#timeouts;
+    if (this.#connections.hasDeferredError) return this.#nowMs;
     return Math.min(nextMs, this.#throttle.retryAtMs, this.#shutdown.nextMs(this.#nowMs), this.#nextHeartbeatMs);
   }
 
@@ -197,6 +204,7 @@ export class RunLoop implements ConnectionOwner {
         const ready = mask & connection.registeredMask; // an earlier event may have changed the registered mask
         if (ready & EPOLLIN) this.#receive(connection);
         if (ready & EPOLLOUT) this.#send(connection);
+        else if (ready & EPOLLRDHUP) this.#onPeerClosed(connection);
         else if (ready === 0 && mask & (EPOLLHUP | EPOLLERR)) this.#hangUp(connection, mask);
       }
     }
@@ -206,6 +214,7 @@ export class RunLoop implements ConnectionOwner {
       this.#handleTimeouts();
     }
     if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
+    if (this.#budget.takeWarning()) this.#warnOfBudget();
     this.#connections.rethrow();
     return n;
   }
@@ -330,11 +339,19 @@ export class RunLoop implements ConnectionOwner {
 
   /** The peer has closed its side. Usually this ends the connection. */
   #onEndOfInput(connection: Connection): void {
+    connection.hasPeerClosed = true;
     if (!connection.isShutDown) {
       this.#callProtocol(connection, () => this.#protocol.end(connection));
       if (!connection.isFinished || connection.output !== undefined) return this.#continue(connection);
     }
     this.#connections.close(connection);
+  }
+
+  /** EPOLLRDHUP while the connection is paused: the peer has closed its side, and input may still be unread. */
+  #onPeerClosed(connection: Connection): void {
+    connection.hasPeerClosed = true;
+    this.#callProtocol(connection, () => this.#protocol.peerClosed?.(connection));
+    this.#continue(connection);
   }
 
   /** Performs what the protocol has requested. */
@@ -348,31 +365,32 @@ export class RunLoop implements ConnectionOwner {
   /** No output is left: calls `drain` if the protocol requested it, then closes the connection or waits for input. */
   #onAllSent(connection: Connection): void {
     if (connection.isShutDown) return;
+    if (connection.countedBytes > 0) this.#connections.countOutput(connection);
     if (connection.wantsDrain) {
       this.#callProtocol(connection, () => this.#protocol.drain(connection));
       if (connection.isClosed) return;
       if (connection.output !== undefined) return this.#waitForRoom(connection); // other connections get their turn first
     }
     if (connection.isFinished) return this.#shutDown(connection);
-    if (!this.#connections.watch(connection, connection.isPaused ? 0 : EPOLLIN)) return;
-    const { phase, timeoutQueue, messages, progress } = connection;
-    const next = phase && this.#timeouts.ofPhase(phase);
-    if (next === undefined) {
-      timeoutQueue?.remove(connection);
-    } else if (
-      timeoutQueue !== next ||
-      messages !== connection.messagesBefore ||
-      progress !== connection.progressBefore
-    ) {
+    if (!this.#connections.watch(connection, connection.isPaused ? this.#pausedMask(connection) : EPOLLIN)) return;
+    const { timeoutQueue, messages, progress, hasPeerClosed } = connection;
+    const next = this.#timeouts.ofPhase(connection.phase as Phase, hasPeerClosed);
+    if (timeoutQueue !== next || messages !== connection.messagesBefore || progress !== connection.progressBefore) {
       connection.messagesBefore = messages;
       connection.progressBefore = progress;
       next.push(connection, this.#nowMs);
     }
   }
 
+  /** Returns the mask of a connection that receives nothing for now: only the peer's end is of interest, and only once. */
+  #pausedMask(connection: Connection): number {
+    return this.#protocol.peerClosed === undefined || connection.hasPeerClosed ? 0 : EPOLLRDHUP;
+  }
+
   /** The send queue may be full: waits for EPOLLOUT. */
   #waitForRoom(connection: Connection): void {
     connection.copyBorrowed();
+    this.#connections.countOutput(connection);
     // Sending takes longer now. Input that arrives meanwhile must not turn the close into a reset.
     if (connection.state === "finishing-no-linger") connection.transition("finishing");
     const isReading = this.#protocol.isDuplex && !connection.isPaused && !connection.isFinished;
@@ -421,6 +439,13 @@ export class RunLoop implements ConnectionOwner {
     this.onChange?.();
   }
 
+  fail(connection: Connection, error: unknown): void {
+    if (this.closed) return throwUncaught(error); // no iteration follows that could throw it
+    this.#connections.abort(connection);
+    this.#connections.deferError(error);
+    this.onChange?.();
+  }
+
   // ---- waiting and timeouts ----
 
   #wait(timeoutMs: number): number {
@@ -447,10 +472,13 @@ export class RunLoop implements ConnectionOwner {
   }
 
   #handleTimeouts(): void {
-    const { head, body, idle, write, linger } = this.#timeouts;
+    const { head, body, handler, halfClosed, quiet, idle, write, linger } = this.#timeouts;
     const now = this.#nowMs;
     for (let late; (late = head.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = body.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    for (let late; (late = handler.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    for (let late; (late = halfClosed.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
+    for (let late; (late = quiet.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#onIdleTimeout(late);
     for (let late; (late = write.expired(now)) !== undefined;) this.#onWriteTimeout(late);
     for (let late; (late = linger.expired(now)) !== undefined;) this.#connections.close(late);
@@ -467,6 +495,12 @@ export class RunLoop implements ConnectionOwner {
     else this.#onAllSent(connection);
   }
 
+  /** The peer has closed its side, and nothing was sent for some time: it has probably left. */
+  #onHalfClosedTimeout(connection: Connection): void {
+    this.timeouts++;
+    this.#connections.abort(connection);
+  }
+
   #onIdleTimeout(connection: Connection): void {
     this.timeouts++;
     this.#connections.close(connection);
@@ -479,6 +513,16 @@ export class RunLoop implements ConnectionOwner {
     if (this.bytesOut > bytesOut || connection.isClosed) return;
     this.timeouts++;
     this.#connections.abort(connection); // close() would leave the kernel trying to send
+  }
+
+  #warnOfBudget(): void {
+    const { maxBytes } = this.#budget;
+    this.#options.onWarning?.({
+      code: "ENOBUFS",
+      message:
+        `more than ${maxBytes} bytes are buffered for slow clients and unread request bodies (maxBufferedBytes): ` +
+        "new requests get 503 until some of it is sent or read",
+    });
   }
 
   // ---- stopping ----
@@ -509,6 +553,6 @@ export class RunLoop implements ConnectionOwner {
     } finally {
       this.#epoll.close();
     }
-    this.#connections.rethrow();
+    this.#connections.rethrowAll();
   }
 }

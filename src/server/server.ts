@@ -11,6 +11,7 @@ import { HttpProtocol } from "../protocols/http/http-protocol.ts";
 import { noRejections } from "../protocols/http/rejection.ts";
 import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
+import { BufferBudget } from "../protocols/buffer-budget.ts";
 import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
@@ -49,7 +50,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly addresses: readonly Address[];
   /** The port that the server listens on; undefined on a unix socket. */
   readonly port: number | undefined;
-  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path` on a unix socket. */
+  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path`, percent-encoded, on a unix socket. */
   readonly url: string;
 
   readonly #sys: Syscalls;
@@ -86,13 +87,14 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.#stopped = Promise.withResolvers(); // not in the field, which would be initialized before the platform is checked
     this.#sys = sys;
     this.#clock = clock;
-    this.#protocol = this.#createProtocol(settings);
+    const budget = new BufferBudget(settings.maxBufferedBytes);
+    this.#protocol = this.#createProtocol(settings, budget);
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings);
+    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings, budget);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
 
@@ -184,6 +186,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   async start(): Promise<void> {
     this.#assertUsable("start");
     this.#attachToBunLoop();
+    if (this.#protocol instanceof HttpProtocol) this.#protocol.onBunLoop();
     this.#isStarted = true;
   }
 
@@ -272,13 +275,13 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     return this.stop();
   }
 
-  #createProtocol(settings: ResolvedOptions): HttpProtocol | ClassicProtocol | SocketProtocol {
+  #createProtocol(settings: ResolvedOptions, budget: BufferBudget): HttpProtocol | ClassicProtocol | SocketProtocol {
     const { socket, fetch, keepAlive, eager } = settings;
     const clock = this.#clock;
     if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
     if (fetch === undefined && !keepAlive && !eager) return new ClassicProtocol({ ...settings, clock });
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
-    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys });
+    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget });
   }
 
   #runOnce(timeoutMs: number, sinceMs?: number): number {

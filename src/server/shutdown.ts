@@ -6,12 +6,16 @@ import type { ConnectionTable } from "./connection-table.ts";
 /** How long a shutdown keeps accepting the connections that are already in the backlog. */
 const MAX_BACKLOG_MS = 1_000;
 
+/** How long a shutdown waits for responses to clients that have closed their side: usually they have left. */
+const HALF_CLOSED_MS = 1_000;
+
 export class Shutdown {
   hasBegun: boolean = false;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
   #backlogUntilMs = 0;
   #closeIdleAtMs = Infinity;
+  #closeHalfClosedAtMs = Infinity;
   #forceCloseAtMs = Infinity;
 
   constructor(throttle: AcceptThrottle, connections: ConnectionTable) {
@@ -31,6 +35,7 @@ export class Shutdown {
     if (this.hasBegun) return;
     this.hasBegun = true;
     this.#backlogUntilMs = Math.min(forceCloseAtMs, nowMs + MAX_BACKLOG_MS);
+    this.#closeHalfClosedAtMs = nowMs + HALF_CLOSED_MS;
   }
 
   /** The backlog is being emptied: iterations must not wait for events. */
@@ -40,8 +45,10 @@ export class Shutdown {
 
   /** Returns when the next deadline is; Infinity if there is none. */
   nextMs(nowMs: number): number {
-    const closeIdleAtMs = this.#closeIdleAtMs > nowMs ? this.#closeIdleAtMs : Infinity; // a past one has been handled
-    return Math.min(this.#forceCloseAtMs, closeIdleAtMs);
+    // Past deadlines have been handled.
+    const closeIdleAtMs = this.#closeIdleAtMs > nowMs ? this.#closeIdleAtMs : Infinity;
+    const closeHalfClosedAtMs = this.#closeHalfClosedAtMs > nowMs ? this.#closeHalfClosedAtMs : Infinity;
+    return Math.min(this.#forceCloseAtMs, closeIdleAtMs, closeHalfClosedAtMs);
   }
 
   /**
@@ -54,6 +61,7 @@ export class Shutdown {
     const throttle = this.#throttle;
     if (!throttle.closed && (events === 0 || nowMs >= this.#backlogUntilMs)) throttle.close();
     if (throttle.closed && nowMs >= this.#closeIdleAtMs) this.#connections.closeIdle();
+    if (nowMs >= this.#closeHalfClosedAtMs) this.#connections.closeHalfClosed();
     if (nowMs >= this.#forceCloseAtMs) this.#connections.closeAll();
     return throttle.closed && this.#connections.open === 0;
   }

@@ -1,9 +1,10 @@
 // The interface to systemd: inherited sockets, readiness and status notifications, and the watchdog.
 
 import { AF_UNIX, SOCK_DGRAM } from "../kernel/constants.ts";
-import { ErrnoError, invalidValue } from "../kernel/errors.ts";
+import { checkInteger, ErrnoError, invalidType, invalidValue } from "../kernel/errors.ts";
 import { setCloexec } from "../kernel/fd.ts";
 import { syscalls } from "../kernel/ffi.ts";
+import { MAX_INT } from "../kernel/integers.ts";
 import { checkRequirements } from "../kernel/requirements.ts";
 import { Socket } from "../io/socket.ts";
 import { WOULD_BLOCK } from "../io/transfer.ts";
@@ -82,7 +83,7 @@ export interface ServiceState {
  *
  * @returns true if the message was sent; false if NOTIFY_SOCKET is not set, or its receive queue is full
  * @throws {ErrnoError} ECONNREFUSED, ENOENT, EACCES, … if nothing receives at NOTIFY_SOCKET
- * @throws {RangeError} if the status has more than one line, or NOTIFY_SOCKET is not a path or an @abstract name
+ * @throws {TypeError | RangeError} if a field has the wrong type, the status has more than one line, or NOTIFY_SOCKET is not a path or an @abstract name
  * @see sd_notify(3)
  * @example
  * ```ts
@@ -92,6 +93,7 @@ export interface ServiceState {
  */
 export function notify(state: ServiceState): boolean {
   checkRequirements();
+  if (typeof state !== "object" || state === null) throw invalidType("state", "{ ready, status, … }", state);
   const lines = messageLines(state);
   const path = process.env["NOTIFY_SOCKET"];
   if (path === undefined || path === "") return false;
@@ -124,6 +126,8 @@ export function watchdogIntervalMs(): number | undefined {
 }
 
 function messageLines({ ready, stopping, reloading, watchdog, status, mainPid }: ServiceState): string[] {
+  if (status !== undefined && typeof status !== "string") throw invalidType("status", "a string", status);
+  if (mainPid !== undefined) checkInteger("mainPid", mainPid, 1, MAX_INT);
   if (status?.includes("\n")) throw invalidValue("status must be one line; it contains a line break");
   const lines: string[] = [];
   // systemd wants CLOCK_MONOTONIC. process.hrtime is that; performance.now() starts with the process.

@@ -65,7 +65,17 @@ export interface Timeouts {
   bodyTimeoutMs: number;
   idleTimeoutMs: number;
   writeTimeoutMs: number;
+  handlerTimeoutMs: number;
 }
+
+/** How long a response may take to begin after its client has closed its side: usually the client has left. */
+const HALF_CLOSED_TIMEOUT_MS = 10_000;
+
+/**
+ * How long a stream may be quiet after its client has closed its side. Most clients that do so have left. If the stream is not
+ * quiet, the kernel reports that after the next part is sent: the client's answer is a reset.
+ */
+const QUIET_TIMEOUT_MS = 250;
 
 /** How long a connection may linger, or wait for EPOLLHUP, after we have shut it down. */
 const LINGER_TIMEOUT_MS = 2_000;
@@ -78,26 +88,45 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly body: TimeoutQueue<Member>;
   /** `idle`: the next request. */
   readonly idle: TimeoutQueue<Member>;
+  /** `handler` and `streaming`: the response, or the next part of it. */
+  readonly handler: TimeoutQueue<Member>;
+  /** `handler`, after the peer has closed its side. */
+  readonly halfClosed: TimeoutQueue<Member>;
+  /** `streaming`, after the peer has closed its side. */
+  readonly quiet: TimeoutQueue<Member>;
   /** Any state with queued output: the peer must read some of it. */
   readonly write: TimeoutQueue<Member>;
   /** `closing` and `lingering`: the peer must close its side. */
   readonly linger: TimeoutQueue<Member> = new TimeoutQueue(LINGER_TIMEOUT_MS);
 
-  constructor({ headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs }: Timeouts) {
+  constructor(timeouts: Timeouts) {
+    const { headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs, handlerTimeoutMs } = timeouts;
     this.head = new TimeoutQueue(headerTimeoutMs);
     this.body = new TimeoutQueue(bodyTimeoutMs);
     this.idle = new TimeoutQueue(idleTimeoutMs);
     this.write = new TimeoutQueue(writeTimeoutMs);
+    this.handler = new TimeoutQueue(handlerTimeoutMs);
+    this.halfClosed = new TimeoutQueue(Math.min(HALF_CLOSED_TIMEOUT_MS, idleTimeoutMs, handlerTimeoutMs));
+    this.quiet = new TimeoutQueue(Math.min(QUIET_TIMEOUT_MS, handlerTimeoutMs));
   }
 
   /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
-    const { head, body, idle, write, linger } = this;
-    return Math.min(head.nextMs, body.nextMs, idle.nextMs, write.nextMs, linger.nextMs);
+    const { head, body, idle, write, handler, halfClosed, quiet, linger } = this;
+    return Math.min(
+      head.nextMs,
+      body.nextMs,
+      idle.nextMs,
+      write.nextMs,
+      handler.nextMs,
+      halfClosed.nextMs,
+      quiet.nextMs,
+      linger.nextMs,
+    );
   }
 
-  /** Returns the queue of a phase; undefined if the phase has no timeout. */
-  ofPhase(phase: Phase): TimeoutQueue<Member> | undefined {
+  /** Returns the queue of a phase. Every phase has one. */
+  ofPhase(phase: Phase, hasPeerClosed: boolean): TimeoutQueue<Member> {
     switch (phase) {
       case "new":
       case "head":
@@ -107,7 +136,9 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
       case "idle":
         return this.idle;
       case "handler":
-        return undefined;
+        return hasPeerClosed ? this.halfClosed : this.handler;
+      case "streaming":
+        return hasPeerClosed ? this.quiet : this.handler;
     }
   }
 }

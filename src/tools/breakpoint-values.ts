@@ -24,6 +24,7 @@ export const CONNECTION_STATES: readonly string[] = [
   "head",
   "body",
   "handler",
+  "streaming",
   "sending",
   "idle",
   "closing",

@@ -2,7 +2,9 @@
 
 import type { Address } from "../kernel/address.ts";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";
+import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
+import { check32Bit } from "../kernel/integers.ts";
 import { REPORTING_FLAGS } from "./compare-masks.ts";
 import type { FdInfo } from "./fd-info.ts";
 import { formatPeer } from "./format.ts";
@@ -14,8 +16,11 @@ import { formatPeer } from "./format.ts";
  * @param info what `inspectFd` returned
  * @param registeredMask the mask that the fd is registered with; undefined if it is not registered
  * @returns a few sentences on one line
+ * @throws {TypeError | RangeError} if `info` is not an FdInfo, or the mask is not a 32-bit integer
  */
-export function explainReadiness(info: FdInfo, registeredMask: number | undefined): string {
+export function explainReadiness(info: FdInfo, registeredMask?: number | undefined): string {
+  if (!isFdInfo(info)) throw invalidType("info", "what inspectFd returned", info);
+  if (registeredMask !== undefined) check32Bit("registeredMask", registeredMask);
   return [
     describeFd(info),
     describeInput(info),
@@ -23,6 +28,17 @@ export function explainReadiness(info: FdInfo, registeredMask: number | undefine
     ...describeHangup(info),
     describeResult(info, registeredMask),
   ].join(" ");
+}
+
+const KINDS: readonly unknown[] = ["connection", "listener", "datagram", "other"] satisfies FdInfo["kind"][];
+
+function isFdInfo(info: unknown): info is FdInfo {
+  if (typeof info !== "object" || info === null) return false;
+  const { fd, kind, ready, file, local, peer } = info as Record<string, unknown>;
+  const hasAddresses = [local, peer].every((address) => address === undefined || Object(address) === address);
+  return (
+    hasAddresses && Number.isInteger(fd) && Number.isInteger(ready) && typeof file === "string" && KINDS.includes(kind)
+  );
 }
 
 function describeFd({ fd, kind, file, local, peer, tcp }: FdInfo): string {

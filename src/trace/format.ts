@@ -1,6 +1,7 @@
 // Trace events as text: one line for each event, similar to strace(1), with masks by name.
 
 import { type Address, formatEndpoint } from "../kernel/address.ts";
+import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
 import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
@@ -18,6 +19,7 @@ const NOTE_COLUMN = 46;
  * Formats an event as one line, such as `#13 epoll_wait(4, 1000) = [(5, EPOLLIN)]`. Everything but a wait is indented.
  *
  * @returns the line, or undefined for the events that have none: `begin` and `iteration`
+ * @throws {TypeError} if `event` is not a trace event, or `options` is not an object
  * @example
  * ```ts
  * const trace = (event: TraceEvent) => {
@@ -27,6 +29,8 @@ const NOTE_COLUMN = 46;
  * ```
  */
 export function formatEvent(event: TraceEvent, options: TextOptions = {}): string | undefined {
+  if (!isTraceEvent(event)) throw invalidType("event", "a trace event", event);
+  if (typeof options !== "object" || options === null) throw invalidType("options", "{ isNumeric }", options);
   switch (event.type) {
     case "begin":
     case "iteration":
@@ -63,6 +67,28 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
     case "warning":
       return `${INDENT}warning: ${event.message} (${event.code})`;
+  }
+}
+
+/** Checks the fields that are objects. A file of a trace may contain anything. */
+function isTraceEvent(event: unknown): event is TraceEvent {
+  if (typeof event !== "object" || event === null) return false;
+  const { type, events, us, address, peer, bytes } = event as Record<string, unknown>;
+  const isAddress = (value: unknown): boolean =>
+    Object(value) === value && Object.values(value as object).every((field) => Object(field) !== field);
+  switch (type) {
+    case "wait":
+      return typeof us === "number" && Array.isArray(events) && events.every((pair) => Array.isArray(pair));
+    case "listen":
+    case "connect":
+      return isAddress(address);
+    case "accept":
+      return peer === null || isAddress(peer);
+    case "recv":
+    case "send":
+      return bytes === undefined || typeof bytes === "string";
+    default:
+      return typeof type === "string";
   }
 }
 

@@ -4,6 +4,7 @@ import { formatMask } from "../kernel/format-mask.ts";
 import { EBADF } from "../kernel/errno.ts";
 import { ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
+import { check32Bit } from "../kernel/integers.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { compareMasks } from "./compare-masks.ts";
 
@@ -51,13 +52,17 @@ export interface InterestDifference {
  * @param registered the registered masks, by fd
  * @returns the differences, ordered by fd; empty if there are none
  * @throws {ErrnoError} EBADF if the fd is not open
- * @throws {TypeError} if the fd is not an epoll instance
+ * @throws {TypeError} if the fd is not an epoll instance, or `registered` is not a Map of masks
  */
 export function compareInterest(registered: ReadonlyMap<number, number>, epoll: FdLike): InterestDifference[] {
+  if (typeof registered?.get !== "function" || typeof registered.keys !== "function") {
+    throw invalidType("registered", "a Map of masks by fd", registered);
+  }
   const kernelMasks = new Map(interestList(epoll).map(({ fd, mask }) => [fd, mask]));
   const fds = [...new Set([...registered.keys(), ...kernelMasks.keys()])].sort((a, b) => a - b);
   return fds.flatMap((fd) => {
     const registeredMask = registered.get(fd);
+    if (registeredMask !== undefined) check32Bit("a mask of registered", registeredMask);
     const kernelMask = kernelMasks.get(fd);
     const message = describeDifference(registeredMask, kernelMask);
     return message === undefined ? [] : [{ fd, registeredMask, kernelMask, message: `${fd}: ${message}` }];

@@ -1,5 +1,6 @@
 // Readers of saved traces: newline-delimited JSON, in the current version of the trace format or in version 1.
 
+import { invalidType } from "../kernel/errors.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { TRACE_VERSION, type TraceEvent } from "./events.ts";
 
@@ -25,6 +26,7 @@ export function readTrace(path: string): TraceEvent[] {
  * @throws {TraceError} if the file is a character device, which may have no end
  */
 export function readTraceText(path: string): string {
+  if (typeof path !== "string") throw invalidType("path", "a string", path);
   if (nodeFs().statSync(path).isCharacterDevice()) throw new TraceError(`${path} is a device, not a trace file`);
   return nodeFs().readFileSync(path, "utf8");
 }
@@ -32,11 +34,14 @@ export function readTraceText(path: string): string {
 /**
  * Parses the text of a saved trace.
  *
- * @param name what to call the text in error messages
+ * @param name what to call the text in error messages; default: `"the trace"`
  * @returns all events, in order; those of a version 1 trace are converted to version 2
  * @throws {TraceError} if the text is not a complete trace in a supported version
+ * @throws {TypeError} if an argument is not a string
  */
-export function parseTrace(text: string, name: string): TraceEvent[] {
+export function parseTrace(text: string, name: string = "the trace"): TraceEvent[] {
+  if (typeof text !== "string") throw invalidType("text", "a string", text);
+  if (typeof name !== "string") throw invalidType("name", "a string", name);
   const events: TraceEvent[] = [];
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();

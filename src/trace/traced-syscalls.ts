@@ -135,6 +135,14 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
       fdArgument: 0,
       event: (result, fd, bytes, offset, length) => transfer("recv", "read", result, fd, bytes, offset, length),
     },
+    read_nowait: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("recv", "read", result, fd, bytes, offset, length),
+    },
+    write_nowait: {
+      fdArgument: 0,
+      event: (result, fd, bytes, offset, length) => transfer("send", "write", result, fd, bytes, offset, length),
+    },
     recvfrom: {
       fdArgument: 0,
       event: (result, fd, bytes, offset, length) => transfer("recv", "recvfrom", result, fd, bytes, offset, length),
@@ -214,9 +222,10 @@ function transferEvent(
 ): TraceMoment & TransferEvent {
   const event: TraceMoment & TransferEvent = { ...UNSTAMPED, type, fd, wanted, result };
   if (result <= 0) return event;
-  const line = startLines.parse(bytes, offset, result);
+  const received = Math.min(result, wanted); // with MSG_TRUNC, the result can exceed the size of the buffer
+  const line = startLines.parse(bytes, offset, received);
   if (line !== undefined) event.line = line;
-  if (hasBytes) event.bytes = toLatin1(bytes, offset, result);
+  if (hasBytes) event.bytes = toLatin1(bytes, offset, received);
   return event;
 }
 

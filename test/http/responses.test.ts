@@ -36,7 +36,7 @@ test("sets Content-Length and Content-Type of bodies in memory", () =>
       [() => new Response("x", { headers: { "Content-Type": "a/b" } }), "x", "a/b"],
       [() => new Response(new Uint8Array([0, 255])), "\0\xff", "application/octet-stream"],
       [() => new Response(new Blob(["abc"], { type: "image/png" })), "abc", "image/png"],
-      [() => new Response(new Blob(["abcdef"]).slice(1, 3)), "bc", text],
+      [() => new Response(new Blob(["abcdef"]).slice(1, 3)), "bc", "application/octet-stream"],
       [() => new Response(new File(["abc"], "n.txt", { type: "a/b" })), "abc", "a/b"],
       [() => Response.json({ a: 1 }), '{"a":1}', "application/json;charset=utf-8"],
       [() => new Response(new URLSearchParams("a=b")), "a=b", "application/x-www-form-urlencoded;charset=UTF-8"],
@@ -321,6 +321,20 @@ test("closes the connection after a Response with Connection: close", () =>
     using harness = new FetchHarness(() => new Response("x", { headers: { Connection: "close" } }));
     const text = await harness.rest(harness.client(`${GET}\r\nHost: a\r\n\r\n`.repeat(3)));
     expect(parseResponses(text).map(({ headers }) => headers["connection"])).toEqual(["close"]);
+  }));
+
+test("keeps Connection: Upgrade, which Upgrade requires", () =>
+  leavesNoFd(async () => {
+    const headers = { Upgrade: "websocket", Connection: "keep-alive, Upgrade" };
+    using harness = new FetchHarness(() => new Response("x", { status: 426, headers }));
+    const text = await harness.rest(
+      harness.client(`${GET}\r\nHost: a\r\n\r\n${GET}\r\nHost: a\r\nConnection: close\r\n\r\n`),
+    );
+    const connections = parseResponses(text).map(({ headers: { upgrade, connection } }) => [upgrade, connection]);
+    expect(connections).toEqual([
+      ["websocket", "upgrade"],
+      ["websocket", "upgrade, close"],
+    ]);
   }));
 
 test("resets the connection if onError throws; its responses never reach another connection", () =>

@@ -181,3 +181,24 @@ test("resets the connection if a stream waits for a timer, and calls onError", (
     expect(response).not.toContain("\r\n0\r\n\r\n");
     expect(errors).toEqual([expect.stringContaining("start()")]);
   }));
+
+test("onError may return a promise; if that waits for a timer, too, the status is 500", () =>
+  leavesNoFd(() => {
+    const fetch = async (): Promise<Response> => {
+      await Bun.sleep(1);
+      return new Response("never");
+    };
+    const immediately = async (): Promise<Response> => new Response("sorry", { status: 503 });
+    const later = async (): Promise<Response> => {
+      await Bun.sleep(1);
+      return new Response("never");
+    };
+    for (const [onError, status] of [
+      [immediately, 503],
+      [later, 500],
+    ] as const) {
+      expect(parseResponses(served(fetch, [LAST], 1, { onError })[0] as string).map((each) => each.status)).toEqual([
+        status,
+      ]);
+    }
+  }));

@@ -1,21 +1,26 @@
 // The policy for a request body that the handler has not read when the response is ready.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { BufferBudget } from "../../src/protocols/buffer-budget.ts";
 import { Exchange } from "../../src/protocols/http/exchange.ts";
 import { readHead } from "../../src/protocols/http/read-head.ts";
 import { RequestBody } from "../../src/protocols/http/request-body.ts";
 import { RequestHead } from "../../src/protocols/http/request-head.ts";
+import { FileOpener } from "../../src/protocols/http/file-source.ts";
 import { prepareResponse, type PreparedResponse } from "../../src/protocols/http/response.ts";
 import { SerializedResponse } from "../../src/protocols/http/static-response.ts";
 import { MAX_DISCARDED_BYTES, unreadBodyPolicy } from "../../src/protocols/http/unread-body.ts";
 import { hostClock } from "../../src/kernel/clock.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 
 setDefaultTimeout(60_000);
 
 const limits = { maxHeaderBytes: 1000, maxHeaderCount: 10, maxTargetBytes: 100 };
 const owner = { onReadStarted() {}, onBodyDrain() {} };
-const text = (): PreparedResponse => prepareResponse(new Response("x")) as PreparedResponse;
-const stream = (): PreparedResponse => prepareResponse(new Response(new ReadableStream())) as PreparedResponse;
+const prepare = (response: Response): PreparedResponse =>
+  prepareResponse(response, new FileOpener(syscalls())) as PreparedResponse;
+const text = (): PreparedResponse => prepare(new Response("x"));
+const stream = (): PreparedResponse => prepare(new Response(new ReadableStream()));
 const fixed = (): SerializedResponse => new SerializedResponse({ body: "x" }, hostClock);
 
 function exchangeWith(
@@ -27,7 +32,8 @@ function exchangeWith(
   const bytes = Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n${field}\r\n\r\n`);
   const head = readHead(bytes, 0, bytes.length, limits);
   if (!(head instanceof RequestHead)) throw new Error(`not a head: ${head}`);
-  const body = head.bodyLength === 0 ? undefined : new RequestBody(head.bodyLength, 1e9, owner);
+  const body =
+    head.bodyLength === 0 ? undefined : new RequestBody(head.bodyLength, 1e9, new BufferBudget(Infinity), owner);
   const exchange = new Exchange(head, body);
   exchange.respond(response);
   return exchange;

@@ -88,6 +88,40 @@ test("formatInotifyMask names the bits", () => {
   expect(formatInotifyMask(0)).toBe("0");
 });
 
+test("names that are not UTF-8 go in and come out as bytes", () =>
+  leavesNoFd(() => {
+    using inotify = new Inotify();
+    const name = Uint8Array.of(0xff, 0xfe, 0x2e, 0x80);
+    const other = Uint8Array.of(0xff, 0xff);
+    const path = (...parts: Uint8Array[]): Buffer => Buffer.concat([Buffer.from(`${folder}/`), ...parts]);
+    mkdirSync(path(name));
+    const wd = inotify.add(path(name), IN_CREATE); // a directory whose name no string can express
+    expect(inotify.add(new Uint8Array(path(name)), IN_CREATE)).toBe(wd);
+    writeFileSync(path(name, Buffer.from("/"), other), "");
+    expect(inotify.read({ encoding: "buffer" })).toEqual([{ wd, mask: IN_CREATE, cookie: 0, name: other }]);
+    inotify.add(folder, IN_DELETE);
+    rmSync(path(name), { recursive: true });
+    const deletion = inotify.read({ encoding: "buffer" }).find(({ mask }) => (mask & IN_DELETE) !== 0);
+    expect(deletion?.name).toEqual(name);
+    expect(() => writeFileSync(path(deletion?.name as Uint8Array), "")).not.toThrow();
+    expect(() => inotify.add(path(other), IN_CREATE)).toThrow("inotify_add_watch ENOENT");
+  }));
+
+test("read decodes names as UTF-8 by default, and keeps the bytes of its result", () =>
+  leavesNoFd(() => {
+    using inotify = new Inotify();
+    const wd = inotify.add(folder, IN_CREATE);
+    writeFileSync(join(folder, "ö"), "");
+    const [first] = inotify.read({ encoding: "buffer" });
+    writeFileSync(join(folder, "other"), "");
+    expect(inotify.read({ encoding: "utf8" })).toEqual([{ wd, mask: IN_CREATE, cookie: 0, name: "other" }]);
+    expect(Buffer.from(first?.name ?? []).toString()).toBe("ö"); // not overwritten by the second read
+    expect(inotify.read()).toEqual([]);
+    for (const encoding of ["latin1", 5, null]) {
+      expect(() => inotify.read({ encoding } as never)).toThrow('encoding must be "utf8" or "buffer"; received ');
+    }
+  }));
+
 test("rejects invalid paths, masks and watch descriptors", () =>
   leavesNoFd(() => {
     const inotify = new Inotify();
@@ -96,6 +130,7 @@ test("rejects invalid paths, masks and watch descriptors", () =>
     writeFileSync(join(folder, "a"), "");
     expect(() => inotify.add(join(folder, "a"), IN_CREATE | IN_ONLYDIR)).toThrow("ENOTDIR");
     expect(() => inotify.add("a\0b", IN_CREATE)).toThrow(TypeError);
+    expect(() => inotify.add(Uint8Array.of(97, 0, 98), IN_CREATE)).toThrow("without NUL bytes");
     expect(() => inotify.remove(99)).toThrow("EINVAL");
     inotify.close();
     expect(() => inotify.read()).toThrow("Inotify.read: this Inotify is closed");

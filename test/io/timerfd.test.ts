@@ -44,7 +44,9 @@ test("rejects a clock that does not exist, a setting that is not an object, and 
   leavesNoFd(() => {
     using timer = new TimerFd();
     expect(() => new TimerFd(99)).toThrow("EINVAL: invalid argument, timerfd_create");
-    expect(() => new TimerFd("0" as never)).toThrow("clock must be CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME");
+    expect(() => new TimerFd("0" as never)).toThrow(
+      "clock must be an integer from 0 to 2147483647: CLOCK_MONOTONIC, CLOCK_REALTIME or CLOCK_BOOTTIME",
+    );
     for (const [setting, received] of [
       [500, "500"],
       [undefined, "undefined"],

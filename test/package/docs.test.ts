@@ -114,7 +114,9 @@ test("docs/server.md lists every option, with its default", () => {
   const rows = new Map(
     [...section.matchAll(/^\| `(\w+)` +\| ([^|]*?) +\|/gm)].map(([, name = "", value = ""]) => [name, value]),
   );
-  const defaults = resolveOptions({});
+  const { maxBufferedBytes, ...defaults } = resolveOptions({});
+  expect(rows.get("maxBufferedBytes")).toBe("¼ of memory");
+  expect(maxBufferedBytes).toBeGreaterThan(0);
   expect(Object.keys(defaults).filter((name) => !rows.has(name))).toEqual([]);
   for (const [name, value] of Object.entries(defaults)) {
     if (typeof value === "number" && value !== Infinity) expect([name, rows.get(name)]).toEqual([name, `\`${value}\``]);

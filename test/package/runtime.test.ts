@@ -97,6 +97,19 @@ test("ignores BUN_TCC_OPTIONS", async () => {
   expect(await run(["bun", app], { env })).toEqual(saw);
 });
 
+test.skipIf(Bun.which("strace") === null)("says with which errno memfd_create failed", async () => {
+  const path = script(
+    "forbidden.ts",
+    `const { Epoll } = await import(${index});
+     try { new Epoll(); } catch ({ name, code, message }) { console.log(name, code, message); }`,
+  );
+  const trace = ["strace", "--follow-forks", "--output=/dev/null", "--inject=memfd_create:error=EPERM"];
+  expect((await run([...trace, process.execPath, path])).stdout).toBe(
+    "ErrnoError EPERM EPERM: operation not permitted, memfd_create: epoll-hello's C code cannot be compiled; " +
+      "allow memfd_create(2), which a seccomp filter may forbid (SystemCallFilter= in a systemd unit)\n",
+  );
+});
+
 test("loads bun:ffi on first use, not on import", async () => {
   const path = script(
     "lazy.ts",

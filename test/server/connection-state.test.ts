@@ -13,7 +13,7 @@ import { root } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 
 const states = Object.keys(TRANSITIONS) as ConnectionState[];
-const phases = ["new", "head", "body", "handler", "idle"] as const;
+const phases = ["new", "head", "body", "handler", "streaming", "idle"] as const;
 
 /** How to bring a new connection into each state. */
 const paths: Record<ConnectionState, ConnectionState[]> = {
@@ -21,6 +21,7 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
   head: ["head"],
   body: ["body"],
   handler: ["handler"],
+  streaming: ["streaming"],
   idle: ["idle"],
   finishing: ["finishing"],
   "finishing-no-linger": ["finishing-no-linger"],
@@ -30,7 +31,7 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
 };
 
 function connectionIn(state: ConnectionState): Connection {
-  const owner = { flush() {}, abort() {} };
+  const owner = { flush() {}, abort() {}, fail() {} };
   const connection = new Connection(syscalls(), owner, 0, FIRST_CONNECTION, new Int32Array(8));
   for (const step of paths[state]) connection.transition(step);
   expect(connection.state).toBe(state);

@@ -257,7 +257,7 @@ test("removes a registration that no connection owns after its first event", () 
       },
     }));
     using harness = new ServerHarness({}, sys);
-    using ours = new Epoll(syscalls().fcntl(epfd, F_DUPFD_CLOEXEC, 0));
+    using ours = Epoll.fromfd(syscalls().fcntl(epfd, F_DUPFD_CLOEXEC, 0));
     const fd = syscalls().eventfd(1, 0);
     ours.register(fd, EPOLLIN, 77);
     expect([harness.server.tick(0), harness.server.tick(0)]).toEqual([1, 0]);

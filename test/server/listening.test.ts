@@ -130,6 +130,12 @@ test("address, addresses, port and url are those of the listening sockets", () =
     const path = newPath();
     await using unix = new EpollServer({ unix: path });
     expect(unix).toMatchObject({ port: undefined, address: { path }, url: `unix:${path}` });
+    const special = `${newPath()} a#b?c%20é`;
+    await using encoded = new EpollServer({ unix: special });
+    const { protocol, pathname, search, hash } = new URL(encoded.url);
+    expect([protocol, decodeURIComponent(pathname), search, hash]).toEqual(["unix:", special, "", ""]);
+    await using abstract = new EpollServer({ unix: `\0epoll-hello-${process.pid}` });
+    expect(abstract.url).toBe(`unix:@epoll-hello-${process.pid}`);
     if (!hasIPv6) return;
     await using six = new EpollServer({ hostname: "::1" });
     expect(six.url).toBe(`http://[::1]:${six.port}`);

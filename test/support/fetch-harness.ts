@@ -1,6 +1,7 @@
 // A test server with asynchronous handlers: Bun's event loop runs between its iterations.
 
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
+import type { Syscalls } from "../../src/kernel/ffi.ts";
 import { ServerHarness } from "./server.ts";
 
 /** A response that a client has received. */
@@ -13,8 +14,8 @@ export interface ReceivedResponse {
 
 export class FetchHarness extends ServerHarness {
   /** @param fetch undefined for a static response */
-  constructor(fetch: FetchHandler | undefined, options: EpollServerOptions = {}) {
-    super({ ...options, fetch });
+  constructor(fetch: FetchHandler | undefined, options: EpollServerOptions = {}, sys?: Syscalls) {
+    super({ ...options, fetch }, sys);
   }
 
   /** Runs iterations of both loops until the condition holds. Throws after 20,000 iterations. */

@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
-import { leavesNoFd } from "../support/fds.ts";
+import { eventuallyLeavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
 
@@ -21,7 +21,7 @@ const of = <Type extends TraceEvent["type"]>(events: TraceEvent[], type: Type) =
   events.filter((event): event is Extract<TraceEvent, { type: Type }> => event.type === type);
 
 test("attributes the time that a handler waits for a timer to Bun's event loop, not to an fd", () =>
-  leavesNoFd(async () => {
+  eventuallyLeavesNoFd(async () => {
     const handler = async (): Promise<Response> => {
       await Bun.sleep(SLEEP_MS);
       return new Response("late");

@@ -1,12 +1,11 @@
 // The application's callbacks: the fetch handler, onError and onRequest.
 
 import type { ProtocolConnection } from "../protocol.ts";
-import type { Exchange } from "./exchange.ts";
+import type { FileOpener } from "./file-source.ts";
 import type { RequestHead } from "./request-head.ts";
 import { requestInfo, type RequestInfo } from "./request-info.ts";
 import { type PreparedResponse, prepareResponse } from "./response.ts";
 import { ServerRequest } from "./server-request.ts";
-import type { SerializedResponse } from "./static-response.ts";
 
 export interface ApplicationCallbacks {
   fetch: ((request: Request) => unknown) | undefined;
@@ -20,14 +19,13 @@ export class Application {
   /** Whether `reportRequest` has a callback to call. */
   readonly hasRequestCallback: boolean;
   readonly #callbacks: ApplicationCallbacks;
-  readonly #failure: SerializedResponse;
+  readonly #files: FileOpener;
 
-  /** @param failure the response if the handler fails, unless onError returns another one */
-  constructor(callbacks: ApplicationCallbacks, failure: SerializedResponse) {
+  constructor(callbacks: ApplicationCallbacks, files: FileOpener) {
     this.hasHandler = callbacks.fetch !== undefined;
     this.hasRequestCallback = callbacks.onRequest !== undefined;
     this.#callbacks = callbacks;
-    this.#failure = failure;
+    this.#files = files;
   }
 
   /**
@@ -49,26 +47,32 @@ export class Application {
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
   prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result);
+    if (result instanceof Response) return prepareResponse(result, this.#files);
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
 
-  /** Responds with what onError returns for the handler's error, or with 500. */
-  respondWithError(exchange: Exchange, error: unknown): void {
-    exchange.respond(this.#failure); // before the callback, which may throw
-    const result = this.reportError(error, exchange.request);
-    if (!(result instanceof Response)) return;
-    try {
-      const response = prepareResponse(result);
-      if (!(response instanceof Promise)) exchange.respond(response);
-    } catch (unusable) {
-      this.reportError(unusable, exchange.request);
-    }
+  /**
+   * Calls onError.
+   *
+   * @returns its result: a Response, a promise, or anything else if it has no response
+   * @throws what onError throws
+   */
+  handleError(error: unknown, request: ServerRequest | undefined): unknown {
+    return this.#callbacks.onError?.(error, request === undefined ? undefined : ServerRequest.forHandler(request));
   }
 
-  /** Calls onError and returns its result. */
-  reportError(error: unknown, request: ServerRequest | undefined): unknown {
-    return this.#callbacks.onError?.(error, request === undefined ? undefined : ServerRequest.forHandler(request));
+  /**
+   * Calls onError for an error that it cannot answer, because a response has begun or the client has left.
+   *
+   * @param onThrown receives what onError throws, or what its promise rejects with
+   */
+  reportError(failure: unknown, request: ServerRequest | undefined, onThrown: (thrown: unknown) => void): void {
+    try {
+      const result = this.handleError(failure, request);
+      if (isThenable(result)) result.then(undefined, onThrown);
+    } catch (thrown) {
+      onThrown(thrown);
+    }
   }
 
   /**
@@ -83,6 +87,7 @@ export class Application {
   }
 }
 
-function isThenable(result: unknown): result is PromiseLike<unknown> {
+/** Returns whether a value has a method `then`. */
+export function isThenable(result: unknown): result is PromiseLike<unknown> {
   return typeof (result as PromiseLike<unknown> | null | undefined)?.then === "function";
 }

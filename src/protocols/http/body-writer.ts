@@ -50,9 +50,13 @@ export class BodyWriter {
       if (piece === undefined) break;
       sent += piece.length;
       if (length >= 0 && sent > length) throw new TypeError(`the body is longer than its Content-Length of ${length}`);
-      if (this.#isChunked) this.#writeChunk(piece);
-      else connection.write(piece);
+      // The application may overwrite a piece as soon as it is asked for the next one.
+      const isBorrowed = !this.#source.isBufferReused;
+      if (this.#isChunked) this.#writeChunk(piece, isBorrowed);
+      else connection.write(piece, piece.length, isBorrowed);
+      connection.progress++;
       connection.flush();
+      connection.copyBorrowed();
     }
     if (sent < length)
       throw new TypeError(`the body is shorter than its Content-Length of ${length}: it has ${sent} bytes`);
@@ -84,7 +88,7 @@ export class BodyWriter {
     this.isWaitingForDrain = false;
   }
 
-  #writeChunk(piece: Uint8Array): void {
+  #writeChunk(piece: Uint8Array, isBorrowed: boolean): void {
     const connection = this.#connection;
     const size = `${piece.length.toString(16)}\r\n`;
     if (piece.length <= MAX_COPIED_BYTES) {
@@ -95,7 +99,7 @@ export class BodyWriter {
       connection.write(chunk);
     } else {
       connection.write(Buffer.from(size, "latin1"));
-      connection.write(piece);
+      connection.write(piece, piece.length, isBorrowed);
       connection.write(CRLF);
     }
   }

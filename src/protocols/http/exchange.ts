@@ -1,4 +1,4 @@
-// One request and its response, in the response queue of its connection.
+// One request and its response.
 
 import type { BodyWriter } from "./body-writer.ts";
 import type { RequestBody } from "./request-body.ts";
@@ -11,7 +11,7 @@ import { SerializedResponse } from "./static-response.ts";
  * The progress of an exchange:
  *
  * - `handling`: the handler has not produced a response yet
- * - `ready`: the response is waiting for its turn in the queue
+ * - `ready`: the response is available; it may have to wait for the rest of the request's body
  * - `streaming`: the head was sent, and the body is being streamed
  * - `done`: the response was sent completely, or the exchange was canceled
  */
@@ -22,7 +22,7 @@ export type ExchangeState = "handling" | "ready" | "streaming" | "done";
  *
  * - `none`: the client does not wait for `100 Continue`, or no longer
  * - `expected`: it waits, and the handler has not asked for the body yet
- * - `due`: `100 Continue` is sent when it is the exchange's turn in the queue
+ * - `due`: `100 Continue` is to be sent
  * - `sent`: `100 Continue` was sent
  */
 export type Expectation = "none" | "expected" | "due" | "sent";
@@ -36,6 +36,8 @@ export class Exchange {
   /** The first line of the input, if there is no head. */
   line: string = "";
   expectation: Expectation;
+  /** onError was called for an error of the handler. */
+  hasFailed: boolean = false;
   /** The connection closes after the response. */
   closesConnection: boolean = false;
   #state: ExchangeState = "handling";
@@ -77,6 +79,7 @@ export class Exchange {
 
   /** The response was sent completely: ready or streaming → done. */
   complete(): void {
+    this.body?.leaveBudget();
     this.#writer = undefined;
     this.#state = "done";
   }
@@ -84,6 +87,7 @@ export class Exchange {
   /** Aborts the request's signal and releases the response's body: any state → done. */
   cancel(reason: Error): void {
     this.#state = "done";
+    this.body?.leaveBudget();
     if (this.request !== undefined) ServerRequest.abort(this.request, reason);
     const response = this.#response;
     if (this.#writer !== undefined) this.#writer.cancel(reason);

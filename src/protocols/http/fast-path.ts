@@ -19,6 +19,8 @@ const CR = 13;
 export interface SlowPath {
   /** Adds an exchange that is ready. */
   addReady(exchange: Exchange): void;
+  /** Adds an exchange whose handler has failed. */
+  addFailed(exchange: Exchange, error: unknown): void;
   /** Adds an exchange whose handler has returned a promise. */
   addPending(exchange: Exchange, result: Promise<unknown>): void;
   /** Adds an exchange whose response is being prepared. */
@@ -60,6 +62,7 @@ export class FastPath implements RequestReader {
   #cacheNext(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): boolean {
     const first = bytes[start] as number;
     if (first <= CR || connection.pending >= HIGH_WATER_MARK || this.#isAnswering) return false;
+    if (this.#context.budget.isExceeded) return false;
     const head = this.readHead(bytes, start, end);
     return head !== undefined && head === this.#cachedHead;
   }
@@ -75,7 +78,7 @@ export class FastPath implements RequestReader {
 
   answerCached(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
     const head = this.#cachedHead;
-    if (head === undefined || this.#isAnswering) return 0;
+    if (head === undefined || this.#isAnswering || this.#context.budget.isExceeded) return 0;
     this.#batch.reclaim();
     this.#isAnswering = true;
     try {
@@ -170,9 +173,8 @@ export class FastPath implements RequestReader {
       if (!(result instanceof Promise)) response = application.prepare(result);
     } catch (error) {
       const exchange = newExchange(head, request, closes);
-      application.respondWithError(exchange, error);
       this.#batch.writeTo(connection);
-      this.#slowPathOf(connection).addReady(exchange);
+      this.#slowPathOf(connection).addFailed(exchange, error);
       return false;
     }
     if (

@@ -11,34 +11,33 @@ import type { RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
 import { RequestInput, type RequestInputOwner } from "./request-input.ts";
 import type { PreparedResponse } from "./response.ts";
-import { clientGoneError, ResponseQueue, type ResponseQueueOwner } from "./response-queue.ts";
+import { clientGoneError } from "./client-gone.ts";
+import { ResponseSender, type ResponseSenderOwner } from "./response-sender.ts";
 import { ServerRequest } from "./server-request.ts";
 import { SerializedResponse } from "./static-response.ts";
 
-/** Requests of one connection that are handled at the same time; further ones stay in the buffer. */
-const MAX_PIPELINED = 32;
 /** How much of a malformed first line is reported to onRequest. */
 const MAX_LINE_BYTES = 8_192;
 
 /**
  * Connects the parts of an HTTP connection: `RequestInput` parses requests, `HandlerRunner` calls the handler, and
- * `ResponseQueue` sends the responses. See docs/http-connection.md.
+ * `ResponseSender` sends the responses. Requests are handled one after another. See docs/http-connection.md.
  */
 export class HttpConnection
-  implements HandlerOwner, RequestInputOwner, ResponseQueueOwner, SlowPath, WaitingConnection
+  implements HandlerOwner, RequestInputOwner, ResponseSenderOwner, SlowPath, WaitingConnection
 {
   readonly connection: ProtocolConnection;
   readonly #context: HttpContext;
   readonly #input: RequestInput;
   readonly #handlers: HandlerRunner;
-  readonly #responses: ResponseQueue;
+  readonly #responses: ResponseSender;
 
   constructor(connection: ProtocolConnection, context: HttpContext, reader: RequestReader, handlers: HandlerRunner) {
     this.connection = connection;
     this.#context = context;
     this.#input = new RequestInput(connection, context, reader, this);
     this.#handlers = handlers;
-    this.#responses = new ResponseQueue(connection, context, this);
+    this.#responses = new ResponseSender(connection, context, this);
   }
 
   // ---- events of the loop ----
@@ -52,19 +51,23 @@ export class HttpConnection
     const input = this.#input;
     input.end();
     // An incomplete request is malformed: RFC 9112, 8.
-    if (input.body !== undefined) this.onInvalidBody("bad-request");
+    if (input.body !== undefined) this.#rejectBody("bad-request", clientGoneError());
     else if (input.hasBuffered && !this.mustWaitForResponses) this.onInvalidHead("bad-request", input.buffered);
-    if (this.#responses.length === 0) this.connection.finish(true);
-    // A client that has closed its side may still read the responses, so they are sent. It may also have closed the whole
-    // connection, so the signals abort.
-    for (const { request } of this.#responses) {
-      if (request !== undefined) ServerRequest.abort(request, clientGoneError());
-    }
+    this.peerClosed();
+  }
+
+  /**
+   * The client has closed its side. It may still read the response, which is therefore sent, within a time limit. It may also
+   * have left, so the signal aborts.
+   */
+  peerClosed(): void {
+    const request = this.#responses.exchange?.request;
+    if (request !== undefined) ServerRequest.abort(request, clientGoneError());
     this.#update();
   }
 
   drain(): void {
-    this.#responses.first?.writer?.onDrain();
+    this.#responses.exchange?.writer?.onDrain();
     this.#responses.sendReady();
     this.#input.parseBuffer();
     this.#update();
@@ -72,7 +75,9 @@ export class HttpConnection
 
   timeout(): void {
     const input = this.#input;
-    if (input.body !== undefined) this.onInvalidBody("body-timeout");
+    const { phase } = this.connection;
+    if (phase === "handler" || phase === "streaming") this.#onHandlerTimeout();
+    else if (input.body !== undefined) this.onInvalidBody("body-timeout");
     else if (input.hasBuffered) this.onInvalidHead("header-timeout", input.buffered);
     else this.connection.finish(false);
     this.#update();
@@ -82,34 +87,50 @@ export class HttpConnection
     const reason = clientGoneError();
     this.#context.waiting.delete(this);
     this.#input.stop(reason);
-    this.#responses.cancelAll(reason);
+    this.#responses.cancel(reason);
   }
 
-  /** Fails handlers and streams that wait for a timer or I/O, which cannot complete while `run()` blocks Bun's event loop. */
+  /** Fails a handler or stream that waits for a timer or I/O, which cannot complete while `run()` blocks Bun's event loop. */
   failBlockedRequests(): boolean {
-    const { application } = this.#context;
-    const { first } = this.#responses;
-    if (first === undefined) return false;
-    if (first.state === "streaming" && first.isBlocked) {
-      application.reportError(blockedError(), first.request);
+    const { exchange } = this.#responses;
+    if (exchange?.isBlocked !== true) return false;
+    if (exchange.state === "streaming") {
       this.connection.abort();
-      return true;
+      this.#context.application.reportError(blockedError(), exchange.request, (thrown) => this.onCallbackError(thrown));
+    } else {
+      this.#attempt(() => this.#handlers.fail(exchange, this, blockedError()));
+      this.resume();
     }
-    const blocked = [...this.#responses].filter(({ state, isBlocked }) => state !== "streaming" && isBlocked);
-    for (const exchange of blocked) {
-      if (exchange.state === "done") continue; // an earlier one has closed the connection
-      application.respondWithError(exchange, blockedError());
+    return true;
+  }
+
+  #onHandlerTimeout(): void {
+    const { exchange } = this.#responses;
+    if (exchange === undefined) return this.connection.finish(false);
+    const error = new DOMException("The request was not answered within handlerTimeoutMs.", "TimeoutError");
+    if (exchange.request !== undefined) ServerRequest.abort(exchange.request, error);
+    if (exchange.state === "streaming") {
+      this.connection.abort(); // only a reset tells the client that the response is not complete
+      this.#context.application.reportError(error, exchange.request, (thrown) => this.onCallbackError(thrown));
+    } else {
+      exchange.closesConnection = true;
+      this.#input.stop(error);
+      this.#handlers.fail(exchange, this, error, this.#context.reject("handler-timeout"));
       this.#responses.sendReady();
-      this.#update();
     }
-    if (blocked.length > 0) this.resume();
-    return blocked.length > 0;
   }
 
   // ---- exchanges that the fast path hands over ----
 
   addReady(exchange: Exchange): void {
     this.#add(exchange);
+    this.#responses.sendReady();
+    this.#update();
+  }
+
+  addFailed(exchange: Exchange, error: unknown): void {
+    this.#add(exchange);
+    this.#handlers.fail(exchange, this, error);
     this.#responses.sendReady();
     this.#update();
   }
@@ -127,21 +148,22 @@ export class HttpConnection
   }
 
   #add(exchange: Exchange): void {
-    this.#responses.push(exchange);
+    this.#responses.start(exchange);
     if (exchange.closesConnection) this.#input.readNoMoreRequests();
+    if (this.connection.hasPeerClosed && exchange.request !== undefined) {
+      ServerRequest.abort(exchange.request, clientGoneError());
+    }
   }
 
   // ---- events of the input ----
 
-  get hasExchanges(): boolean {
-    return this.#responses.length > 0;
+  get hasExchange(): boolean {
+    return this.#responses.exchange !== undefined;
   }
 
   get mustWaitForResponses(): boolean {
     if (this.connection.pending >= HIGH_WATER_MARK) return true;
-    if (this.#input.body !== undefined) return false;
-    // The response to an HTTP/1.0 request may have to close the connection, so the next request waits for it.
-    return this.#responses.length >= MAX_PIPELINED || this.#responses.last?.head?.minor === 0;
+    return this.#input.body === undefined && this.hasExchange;
   }
 
   onHead(head: RequestHead): void {
@@ -151,11 +173,12 @@ export class HttpConnection
     connection.messages++;
     this.#context.requests++;
     if (head.bodyLength > limits.maxBodyBytes) return this.#rejectRequest("body-too-large", head);
+    if (this.#context.budget.isExceeded) return this.#rejectRequest("overloaded", head);
     const body = head.bodyLength === 0 ? undefined : input.startBody(head.bodyLength);
     const exchange = new Exchange(head, body);
     if (input.hasUnparsed && exchange.expectation === "expected") exchange.expectation = "none"; // the body is arriving
     exchange.closesConnection = !head.keepAlive || !keepAlive || connection.messages >= limits.maxRequestsPerConnection;
-    this.#responses.push(exchange);
+    this.#responses.start(exchange);
     if (head.target === "*") exchange.respond(responses.options);
     else if (application.hasHandler) this.#handlers.run(exchange, this);
     else exchange.respond(responses.fixed);
@@ -167,7 +190,7 @@ export class HttpConnection
     this.#responses.sendReady();
   }
 
-  /** Rejects input that is not a valid head. The response follows those to the requests before it. */
+  /** Rejects input that is not a valid head. */
   onInvalidHead(reason: RejectionReason, bytes: Uint8Array): void {
     this.#input.stop(rejectionError(reason));
     this.#addRejection(reason, undefined, firstLine(bytes));
@@ -185,20 +208,23 @@ export class HttpConnection
     this.#responses.sendReady();
   }
 
-  /** Rejects the body that is being received, and with it the request, as far as the state of its response allows. */
   onInvalidBody(reason: RejectionReason): void {
-    const { last } = this.#responses;
-    const exchange = last?.body === this.#input.body ? last : undefined;
-    const error = rejectionError(reason);
+    this.#rejectBody(reason, rejectionError(reason));
+  }
+
+  /** Rejects the body that is being received, and with it the request, as far as the state of its response allows. */
+  #rejectBody(reason: RejectionReason, error: Error): void {
+    const { exchange } = this.#responses;
+    const isAnswered = exchange === undefined || exchange.body !== this.#input.body;
     this.#input.stop(error);
-    if (exchange === undefined) {
+    if (isAnswered) {
       this.#context.rejectedBy[reason]++;
-      this.connection.finish(false); // its response was sent before
+      this.connection.finish(false);
     } else if (exchange.state === "streaming") {
       this.#context.rejectedBy[reason]++;
       this.connection.abort(); // only a reset tells the client that the response is not complete
     } else {
-      this.#responses.cancelLast(error);
+      this.#responses.cancel(error);
       this.#addRejection(reason, exchange.head);
       this.#responses.sendReady();
     }
@@ -209,22 +235,22 @@ export class HttpConnection
     exchange.line = line;
     exchange.respond(this.#context.reject(reason));
     exchange.closesConnection = true;
-    this.#responses.push(exchange);
+    this.#responses.start(exchange);
   }
 
   /** Discarding the rest of the body would cost more than a new connection, so this one closes after the pending responses. */
   onBodyDiscarded(): void {
     this.abandonBody();
-    const { last } = this.#responses;
-    if (last === undefined) this.connection.finish(false);
-    else last.closesConnection = true;
+    const { exchange } = this.#responses;
+    if (exchange === undefined) this.connection.finish(false);
+    else exchange.closesConnection = true;
     this.#responses.sendReady();
   }
 
   // ---- events of bodies, handlers and responses, which may occur outside of the loop's calls ----
 
   onReadStarted(): void {
-    const exchange = this.#responses.last;
+    const { exchange } = this.#responses;
     const { body } = this.#input;
     if (body === undefined || exchange?.body !== body || exchange.expectation !== "expected") return;
     if (body.bytesIn > 0) {
@@ -232,10 +258,11 @@ export class HttpConnection
       return;
     }
     exchange.expectation = "due";
-    if (this.#responses.first !== exchange) return;
-    this.#responses.sendReady();
-    this.#update();
-    this.connection.flush();
+    this.#attempt(() => {
+      this.#responses.sendReady();
+      this.#update();
+      this.connection.flush();
+    });
   }
 
   onBodyDrain(): void {
@@ -249,10 +276,27 @@ export class HttpConnection
   }
 
   resume(): void {
-    this.#responses.sendReady();
-    this.#input.parseBuffer();
-    this.#update();
-    this.connection.flush();
+    try {
+      this.#responses.sendReady();
+      this.#input.parseBuffer();
+      this.#update();
+      this.connection.flush();
+    } catch (error) {
+      this.onCallbackError(error);
+    }
+  }
+
+  onCallbackError(error: unknown): void {
+    this.connection.fail(error);
+  }
+
+  /** Takes steps in which callbacks of the application are called, outside of the loop's calls: their errors go to the loop. */
+  #attempt(steps: () => void): void {
+    try {
+      steps();
+    } catch (error) {
+      this.onCallbackError(error);
+    }
   }
 
   get isInputConsumed(): boolean {
@@ -276,22 +320,22 @@ export class HttpConnection
 
   /** Whether no exchange is open and no input is buffered. */
   get #isIdle(): boolean {
-    return this.#responses.length === 0 && this.#input.body === undefined && !this.#input.hasBuffered;
+    return !this.hasExchange && this.#input.body === undefined && !this.#input.hasBuffered;
   }
 
   /** Whether the client waits for `100 Continue` before it sends the body. */
   get #isContinueDue(): boolean {
-    const { last } = this.#responses;
+    const { exchange } = this.#responses;
     const { body } = this.#input;
-    if (body === undefined || last?.body !== body || body.bytesIn > 0) return false;
-    return last.expectation === "expected" || last.expectation === "due";
+    if (body === undefined || exchange?.body !== body || body.bytesIn > 0) return false;
+    return exchange.expectation === "expected" || exchange.expectation === "due";
   }
 
   #phase(isPaused: boolean): Phase {
     const { body, hasBuffered, state } = this.#input;
     if (body !== undefined && !isPaused && !this.#isContinueDue) return "body";
     if (hasBuffered && !isPaused && state === "head") return "head";
-    if (this.#responses.length > 0) return "handler";
+    if (this.hasExchange) return this.#responses.exchange?.state === "streaming" ? "streaming" : "handler";
     return this.#isIdle && this.connection.messages === 0 ? "new" : "idle"; // new: only empty lines were received
   }
 
@@ -300,13 +344,13 @@ export class HttpConnection
     const connection = this.connection;
     const input = this.#input;
     if (connection.isFinished || !this.#isAttached) return;
-    if (this.#responses.length > 0) this.#context.waiting.add(this);
+    if (this.hasExchange) this.#context.waiting.add(this);
     else this.#context.waiting.delete(this);
-    if (input.isEnded && this.#responses.length === 0) return connection.finish(true);
-    const isPaused = input.isPaused || this.mustWaitForResponses;
+    const isFull = connection.pending >= HIGH_WATER_MARK;
+    if (input.isEnded && !this.hasExchange && !(isFull && input.hasBuffered)) return connection.finish(true);
+    const isPaused = input.isPaused || isFull || (input.hasBuffered && this.mustWaitForResponses);
     connection.isPaused = isPaused;
-    connection.wantsDrain =
-      this.#responses.first?.writer?.isWaitingForDrain === true || connection.pending >= HIGH_WATER_MARK;
+    connection.wantsDrain = isFull || this.#responses.exchange?.writer?.isWaitingForDrain === true;
     connection.phase = this.#phase(isPaused);
     // Back to the fast path.
     if (this.#isIdle && !isPaused && !input.isParsing && input.state === "head") connection.protocolState = undefined;

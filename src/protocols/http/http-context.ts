@@ -2,9 +2,11 @@
 
 import type { Clock } from "../../kernel/clock.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
+import type { BufferBudget } from "../buffer-budget.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { Application, type ApplicationCallbacks } from "./application.ts";
 import { DateHeader } from "./date-header.ts";
+import { FileOpener } from "./file-source.ts";
 import type { HeadLimits } from "./read-head.ts";
 import { noRejections, type RejectionCounts, type RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -25,6 +27,7 @@ export interface HttpOptions extends HttpLimits, ApplicationCallbacks {
   keepAlive: boolean;
   clock: Clock;
   sys: Syscalls;
+  budget: BufferBudget;
 }
 
 /** Reads requests, and immediately answers those that need no state per connection. */
@@ -49,7 +52,9 @@ export class HttpContext {
   readonly limits: HttpLimits;
   /** How many bytes of a body must arrive within each `bodyTimeoutMs`. */
   readonly minBodyBytes: number;
+  readonly budget: BufferBudget;
   readonly application: Application;
+  readonly files: FileOpener;
   readonly responses: ServerResponses;
   readonly date: DateHeader;
   /** Whether connections stay open for another request; false after `stop()`. */
@@ -64,9 +69,11 @@ export class HttpContext {
   constructor(options: HttpOptions) {
     this.limits = options;
     this.minBodyBytes = Math.max(1, Math.min((options.minBodyRate * options.bodyTimeoutMs) / 1000, 2 ** 53));
+    this.budget = options.budget;
     this.keepAlive = options.keepAlive;
     this.responses = new ServerResponses(options.response, options.clock);
-    this.application = new Application(options, this.responses.failure);
+    this.files = new FileOpener(options.sys);
+    this.application = new Application(options, this.files);
     this.date = new DateHeader(options.clock);
     this.#clock = options.clock;
   }

@@ -32,6 +32,11 @@ export class HttpProtocol implements Protocol {
     return this.#context.rejectedBy;
   }
 
+  /** Bun's event loop runs from now on, so that responses can wait for files. */
+  onBunLoop(): void {
+    this.#context.files.canAwait = true;
+  }
+
   updateTime(nowMs: number): void {
     this.#context.updateDate(nowMs);
   }
@@ -48,6 +53,10 @@ export class HttpProtocol implements Protocol {
   end(connection: ProtocolConnection): void {
     if (connection.protocolState === undefined) connection.finish(true);
     else (connection.protocolState as HttpConnection).end();
+  }
+
+  peerClosed(connection: ProtocolConnection): void {
+    (connection.protocolState as HttpConnection | undefined)?.peerClosed();
   }
 
   drain(connection: ProtocolConnection): void {

@@ -7,7 +7,9 @@ interface LlhttpExports {
   memory: WebAssembly.Memory;
   _initialize(): void;
   malloc(size: number): number;
+  free(pointer: number): void;
   llhttp_alloc(type: number): number;
+  llhttp_free(parser: number): void;
   llhttp_reset(parser: number): void;
   llhttp_execute(parser: number, data: number, length: number): number;
   llhttp_resume(parser: number): void;
@@ -19,7 +21,9 @@ interface LlhttpExports {
 const requiredFunctions = [
   "_initialize",
   "malloc",
+  "free",
   "llhttp_alloc",
+  "llhttp_free",
   "llhttp_reset",
   "llhttp_execute",
   "llhttp_resume",
@@ -37,6 +41,8 @@ export const HPE_PAUSED_H2_UPGRADE: number = 23;
 const HPE_PAUSED = 21;
 
 const INPUT_BYTES = 65_536;
+/** Parsers that are kept for reuse. One has about 100 bytes. */
+const MAX_FREE_PARSERS = 64;
 /** Parsed before a chunked body, so that the parser expects the first chunk next. */
 const CHUNKED_HEAD = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -97,7 +103,7 @@ export function parseHead(bytes: Uint8Array, start: number, end: number): number
   m.llhttp_reset(parser);
   const code = m.llhttp_execute(parser, m.input, end - start);
   if (code === 0) return INCOMPLETE;
-  const position = m.llhttp_get_error_pos(parser) - m.input;
+  const position = (m.llhttp_get_error_pos(parser) >>> 0) - m.input;
   if (code !== HPE_PAUSED) {
     parseFailure.code = code;
     parseFailure.position = position;
@@ -113,6 +119,11 @@ export function loadParser(): void {
   llhttp ??= load();
 }
 
+/** Returns the size of the parser's memory, which never shrinks. */
+export function parserMemoryBytes(): number {
+  return llhttp?.memory.buffer.byteLength ?? 0;
+}
+
 /** Parsers of released decoders, for reuse. */
 const freeParsers: number[] = [];
 
@@ -124,7 +135,7 @@ export class ChunkedDecoder {
 
   constructor() {
     const m = (llhttp ??= load());
-    this.#parser = freeParsers.pop() ?? m.llhttp_alloc(TYPE_REQUEST);
+    this.#parser = freeParsers.pop() ?? allocated(m.llhttp_alloc(TYPE_REQUEST));
     m.llhttp_reset(this.#parser);
     m.llhttp_execute(this.#parser, m.chunkedHead, CHUNKED_HEAD.length);
     m.llhttp_resume(this.#parser);
@@ -143,7 +154,7 @@ export class ChunkedDecoder {
     pieces.length = parsedHead.fieldCount = 0;
     const code = m.llhttp_execute(this.#parser, m.input, length);
     if (code === 0) return length;
-    const position = m.llhttp_get_error_pos(this.#parser) - m.input;
+    const position = (m.llhttp_get_error_pos(this.#parser) >>> 0) - m.input;
     if (code !== HPE_PAUSED) {
       parseFailure.code = code;
       parseFailure.position = position;
@@ -169,23 +180,40 @@ export class ChunkedDecoder {
 
   /** Makes the parser available for reuse. The decoder must not be used afterwards. */
   release(): void {
-    freeParsers.push(this.#parser);
+    if (freeParsers.length < MAX_FREE_PARSERS) freeParsers.push(this.#parser);
+    else (llhttp as Llhttp).llhttp_free(this.#parser);
   }
 }
 
 function copyInput(m: Llhttp, bytes: Uint8Array, start: number, end: number): void {
   const length = end - start;
-  if (length > m.inputBytes) {
-    m.inputBytes = length;
-    m.input = m.malloc(length);
-  }
+  if (length > m.inputBytes) growInput(m, length);
   if (m.view.buffer !== m.memory.buffer) m.view = new Uint8Array(m.memory.buffer); // the memory has grown
   m.view.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), m.input);
 }
 
+/** Replaces the input buffer by a larger one. Its size doubles, so that a head that grows does not replace it each time. */
+function growInput(m: Llhttp, length: number): void {
+  const size = Math.max(length, 2 * m.inputBytes, INPUT_BYTES);
+  m.free(m.input); // its content is not needed: every parse copies its whole input
+  m.input = m.inputBytes = 0; // in case the allocation fails
+  m.input = allocated(m.malloc(size));
+  m.inputBytes = size;
+}
+
+/**
+ * Returns a pointer as an unsigned number: WebAssembly returns those above 2^31 as negative ones.
+ *
+ * @throws {RangeError} if the memory could not be allocated
+ */
+function allocated(pointer: number): number {
+  if (pointer === 0) throw new RangeError("the HTTP parser is out of memory; lower maxHeaderBytes");
+  return pointer >>> 0;
+}
+
 /** Compiles the module, and checks that it behaves as expected: the application may have installed another version of undici. */
 function load(): Llhttp {
-  const offset = (pointer: number): number => pointer - created.input;
+  const offset = (pointer: number): number => (pointer >>> 0) - created.input;
   // Not an `import` statement: Bun would make each of the array's 54,000 bytes a named export, which takes 40 ms.
   const wasm = require("undici/lib/llhttp/llhttp_simd-wasm.js") as Uint8Array<ArrayBuffer>;
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
@@ -227,9 +255,9 @@ function load(): Llhttp {
   e._initialize();
   const created: Llhttp = {
     ...e,
-    parser: e.llhttp_alloc(TYPE_REQUEST),
-    chunkedHead: e.malloc(CHUNKED_HEAD.length),
-    input: e.malloc(INPUT_BYTES),
+    parser: allocated(e.llhttp_alloc(TYPE_REQUEST)),
+    chunkedHead: allocated(e.malloc(CHUNKED_HEAD.length)),
+    input: allocated(e.malloc(INPUT_BYTES)),
     inputBytes: INPUT_BYTES,
     view: new Uint8Array(e.memory.buffer),
   };

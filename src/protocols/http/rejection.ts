@@ -13,6 +13,8 @@
  * - `expectation-failed` (417): Expect has another value than `100-continue`
  * - `header-too-large` (431): the head exceeds `maxHeaderBytes` or `maxHeaderCount`, or a chunked body has too much framing
  * - `not-implemented` (501): the method is unknown, or the body has another transfer coding than chunked
+ * - `handler-timeout` (503): the handler did not respond within `handlerTimeoutMs`
+ * - `overloaded` (503): more than `maxBufferedBytes` were buffered when the request arrived
  * - `too-many-connections` (503): the address has more than `maxConnectionsPerAddress` connections
  * - `version-not-supported` (505): the version is neither HTTP/1.0 nor HTTP/1.1
  *
@@ -29,6 +31,8 @@ export type RejectionReason =
   | "expectation-failed"
   | "header-too-large"
   | "not-implemented"
+  | "handler-timeout"
+  | "overloaded"
   | "too-many-connections"
   | "version-not-supported";
 
@@ -44,6 +48,8 @@ export const rejections: Readonly<Record<RejectionReason, { status: number; mess
   "expectation-failed": { status: 417, message: "The only supported expectation is 100-continue." },
   "header-too-large": { status: 431, message: "The request's header is too large." },
   "not-implemented": { status: 501, message: "This method or transfer coding is not implemented." },
+  "handler-timeout": { status: 503, message: "The request was not answered in time." },
+  overloaded: { status: 503, message: "The server is overloaded. Try again later." },
   "too-many-connections": { status: 503, message: "There are too many connections from this address." },
   "version-not-supported": { status: 505, message: "Only HTTP/1.0 and HTTP/1.1 are supported." },
 };

@@ -1,6 +1,7 @@
 // The body of a request while it is received: decodes chunks, enforces limits, and buffers until the handler reads.
 
 import { Buffer } from "node:buffer";
+import type { BufferBudget } from "../buffer-budget.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -41,6 +42,8 @@ export class RequestBody {
   readonly #owner: RequestBodyOwner;
   readonly #length: number;
   readonly #maxBytes: number;
+  /** Undefined once the exchange is over: what its handler keeps of the body is no longer in the server's buffers. */
+  #budget: BufferBudget | undefined;
   readonly #decoder: ChunkedDecoder | undefined;
   #isReleased = false;
 
@@ -49,13 +52,15 @@ export class RequestBody {
   #tailUsed = 0;
   #buffered = 0;
   #isReadWhole = false;
+  #isDiscardedWhenFull = false;
   #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
 
   /** @param length in bytes; -1 if it is chunked */
-  constructor(length: number, maxBytes: number, owner: RequestBodyOwner) {
+  constructor(length: number, maxBytes: number, budget: BufferBudget, owner: RequestBodyOwner) {
     this.#length = length;
     this.#maxBytes = maxBytes;
+    this.#budget = budget;
     this.#owner = owner;
     if (length < 0) this.#decoder = new ChunkedDecoder();
   }
@@ -95,8 +100,23 @@ export class RequestBody {
     this.isDiscarded = true;
     this.#flushTail();
     this.#chunks = [];
-    this.#buffered = 0;
+    this.#setBuffered(0);
     this.#notify();
+  }
+
+  /**
+   * Lets the handler, which has responded, read the rest. If it does not keep up with the client, the content is dropped:
+   * nothing waits for it any more.
+   */
+  discardWhenFull(): void {
+    if (!this.isReadStarted || this.isFull) this.discard();
+    this.#isDiscardedWhenFull = true;
+  }
+
+  /** Ends the accounting of its buffer: the exchange is over. */
+  leaveBudget(): void {
+    this.#budget?.add(-this.#buffered);
+    this.#budget = undefined;
   }
 
   /** The body as a stream; the same one each time. */
@@ -104,13 +124,13 @@ export class RequestBody {
     return (this.#stream ??= new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          this.#startReading();
+          this.startReading();
           const chunk = await this.#next();
           if (chunk === undefined) controller.close();
           else controller.enqueue(chunk);
         },
         cancel: () => {
-          this.#startReading();
+          this.startReading();
           this.discard();
           this.#owner.onBodyDrain();
         },
@@ -122,7 +142,7 @@ export class RequestBody {
   /** Resolves with the whole body once it was received. */
   async all(): Promise<Uint8Array<ArrayBuffer>> {
     this.#isReadWhole = true;
-    this.#startReading();
+    this.startReading();
     this.#owner.onBodyDrain();
     while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#changed();
     if (this.error !== undefined) throw this.error;
@@ -132,7 +152,7 @@ export class RequestBody {
     const content =
       this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#buffered);
     this.#chunks = [];
-    this.#buffered = 0;
+    this.#setBuffered(0);
     return new Uint8Array(content.buffer as ArrayBuffer, content.byteOffset, content.byteLength);
   }
 
@@ -181,8 +201,14 @@ export class RequestBody {
       this.#flushTail();
       this.#chunks.push(chunk);
     }
-    this.#buffered += length;
+    this.#setBuffered(this.#buffered + length);
     this.#notify();
+    if (this.#isDiscardedWhenFull && this.isFull) this.discard();
+  }
+
+  #setBuffered(bytes: number): void {
+    this.#budget?.add(bytes - this.#buffered);
+    this.#buffered = bytes;
   }
 
   #flushTail(): void {
@@ -203,7 +229,8 @@ export class RequestBody {
     this.#decoder?.release();
   }
 
-  #startReading(): void {
+  /** The handler has started to read. */
+  startReading(): void {
     if (this.isReadStarted) return;
     this.isReadStarted = true;
     this.#owner.onReadStarted();
@@ -219,7 +246,7 @@ export class RequestBody {
     }
     const wasFull = this.isFull;
     const chunk = this.#chunks.shift() as Uint8Array;
-    this.#buffered -= chunk.length;
+    this.#setBuffered(this.#buffered - chunk.length);
     if (wasFull && !this.isFull) this.#owner.onBodyDrain();
     return chunk;
   }

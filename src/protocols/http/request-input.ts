@@ -19,8 +19,8 @@ const NOT_PARSING = -1;
 
 /** Called while input is parsed. */
 export interface RequestInputOwner extends RequestBodyOwner {
-  /** Whether requests are being handled, or their responses sent. */
-  readonly hasExchanges: boolean;
+  /** Whether a request is being handled, or its response sent. */
+  readonly hasExchange: boolean;
   /** Whether the next request waits until responses were sent. */
   readonly mustWaitForResponses: boolean;
   /** A valid head was parsed. */
@@ -133,7 +133,7 @@ export class RequestInput {
 
   /** Starts to receive the body that a head has announced. */
   startBody(length: number): RequestBody {
-    this.#body = new RequestBody(length, this.#context.limits.maxBodyBytes, this.#owner);
+    this.#body = new RequestBody(length, this.#context.limits.maxBodyBytes, this.#context.budget, this.#owner);
     this.#discardedBytes = this.#bodyProgress = 0;
     this.#transition("body-started");
     return this.#body;
@@ -182,7 +182,7 @@ export class RequestInput {
     if (this.#owner.mustWaitForResponses) return 0;
     const emptyLine = emptyLineLength(bytes, start, end);
     if (emptyLine > 0) return emptyLine;
-    if (!this.#owner.hasExchanges && !this.#isEnded) {
+    if (!this.#owner.hasExchange && !this.#isEnded) {
       const count = this.#reader.answerCached(this.#connection, bytes, start, end);
       if (count > 0) return count;
     }

@@ -1,7 +1,7 @@
 // Serializes the head of a handler's response: the status line, the handler's fields, and the server's fields.
 
 import type { RequestHead } from "./request-head.ts";
-import type { PreparedResponse } from "./response.ts";
+import { type PreparedResponse, UNKNOWN_LENGTH } from "./response.ts";
 
 /**
  * Serializes a head.
@@ -20,7 +20,10 @@ export function serializeHead(
 ): string {
   const { status, statusText, fields, hasDate, declaredLength } = response;
   let length = "";
-  if (!isBodiless(status)) {
+  if (status === 304) {
+    // Optional, and the length of the body that 200 would have: RFC 9110, 8.6.
+    if (declaredLength >= 0) length = `Content-Length: ${declaredLength}\r\n`;
+  } else if (!isBodiless(status) && !(isBodyOmitted && declaredLength === UNKNOWN_LENGTH)) {
     const size = isBodyOmitted && declaredLength >= 0 ? declaredLength : response.length;
     if (size >= 0) length = `Content-Length: ${size}\r\n`;
     else if (head?.minor === 1) length = "Transfer-Encoding: chunked\r\n";

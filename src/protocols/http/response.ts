@@ -1,15 +1,15 @@
 // Prepares a handler's Response for sending: header fields as text, the body as bytes if it is in memory, otherwise as a source.
 
-import { isUtf8 } from "node:buffer";
-import { shallowSizeOf } from "../../kernel/jsc.ts";
-import { type BodySource, FileSource, StreamSource } from "./body-source.ts";
+import { isStream, memorySize, recognizeString } from "./body-kind.ts";
+import { type BodySource, StreamSource } from "./body-source.ts";
+import { type FileContent, type FileOpener, FileSource } from "./file-source.ts";
 import { reasonPhrase } from "./status-codes.ts";
 
 /** A response that is ready to be serialized. */
 export interface PreparedResponse {
   readonly status: number;
   readonly statusText: string;
-  /** The handler's fields, without Connection, Content-Length and Transfer-Encoding, which the server sets. */
+  /** The handler's fields, without Content-Length, Transfer-Encoding and Connection (except for Upgrade). */
   readonly fields: string;
   /** The fields include a Date. */
   readonly hasDate: boolean;
@@ -17,104 +17,156 @@ export interface PreparedResponse {
   readonly closes: boolean;
   /** Length of the body in bytes; -1 if it is unknown. */
   readonly length: number;
-  /** The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none. */
+  /**
+   * The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none, UNKNOWN_LENGTH if it is a
+   * response of another server without one.
+   */
   readonly declaredLength: number;
   readonly body: Uint8Array | undefined;
   readonly source: BodySource | undefined;
 }
 
+/** The length that the body of another server's response to HEAD would have. */
+export const UNKNOWN_LENGTH = -2;
+
+const STRING_TYPE = "text/plain;charset=utf-8";
+const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
+const BYTES_FIELD = "content-type: application/octet-stream\r\n";
+
+/** More than the size of any file. */
+const ANY_SIZE = 2 ** 52;
+
 /**
  * Prepares a Response. A stream is not read yet; any other body is read, or its file opened.
  *
- * @throws {TypeError} if it cannot be sent: its body was used, or it is not a final response
+ * @throws {TypeError} if it cannot be sent: its body was used, it is not a final response, or its file is not regular
+ * @throws {FileError} if its file cannot be opened
  */
-export function prepareResponse(response: Response): PreparedResponse | Promise<PreparedResponse> {
+export function prepareResponse(response: Response, files: FileOpener): PreparedResponse | Promise<PreparedResponse> {
   if (response.bodyUsed) {
     throw new TypeError("fetch returned a Response that was already used; return a new one, or a clone() of it");
   }
-  const { status } = response;
+  const { status, statusText, url } = response;
   if (status < 200) throw new TypeError(`fetch returned a Response with status ${status}, which is not a final status`);
-  if (isInMemory(response)) {
-    const bytes = Bun.peek(response.bytes());
-    return bytes instanceof Promise ? bytes.then((content) => inMemory(response, content)) : inMemory(response, bytes);
-  }
-  if ((response.url !== "" && response.body !== null) || isStream(response)) {
-    return prepared(response, undefined, -1, new StreamSource(response.body as ReadableStream));
-  }
-  const blob = Bun.peek(response.blob());
-  return blob instanceof Promise ? blob.then((content) => fromBlob(response, content)) : fromBlob(response, blob);
-}
-
-// Only a body in memory and the status text add to the shallow size of a Response. Comparing sizes is the only way to
-// distinguish such a body from a stream without starting to read the stream. The size of a Response without a body is
-// measured on first use; if Bun does not behave as expected, all responses take the slow path.
-let emptyResponseBytes: number | undefined;
-
-function isInMemory(response: Response): boolean {
-  emptyResponseBytes ??= measureEmptyResponse();
-  if (shallowSizeOf(response) - emptyResponseBytes <= response.statusText.length) return false;
-  return response.url === ""; // otherwise it came from another server: its size includes the URL, and its body may be endless
-}
-
-function measureEmptyResponse(): number {
-  const stream = new Response(new ReadableStream(), { headers: { a: "b" }, statusText: "" });
-  const empty = shallowSizeOf(stream);
-  const isAsExpected =
-    shallowSizeOf(new Response("abc")) === empty + 3 &&
-    shallowSizeOf(new Response()) === empty &&
-    shallowSizeOf(new Response(null, { statusText: "ab" })) === empty + 2;
-  return isAsExpected ? empty : Infinity;
-}
-
-/** Returns whether the body is a stream. `Bun.inspect` shows that without creating one, which reading `body` would do. */
-function isStream(response: Response): boolean {
-  return /^ {2}ReadableStream \{/m.test(Bun.inspect(response));
-}
-
-function inMemory(response: Response, bytes: Uint8Array): PreparedResponse {
-  return prepared(response, bytes, bytes.length, undefined);
-}
-
-function fromBlob(response: Response, blob: Blob): PreparedResponse | Promise<PreparedResponse> {
-  const inspected = Bun.inspect(blob);
-  if (inspected.startsWith("FileRef")) {
-    const { name } = blob as Blob & { name?: unknown };
-    // Bun reads slices of files, and files without a path. A file from its start is read here, without Bun's event loop.
-    if (typeof name !== "string" || /^ {2}offset: /m.test(inspected)) {
-      const size = Number.isFinite(blob.size) ? blob.size : -1;
-      return prepared(response, undefined, size, new StreamSource(blob.stream()));
-    }
-    const file = FileSource.open(name, blob.size);
-    if (file === undefined) return inMemory(new Response(null, { status: 404 }), new Uint8Array(0));
-    return prepared(response, undefined, file.size, file);
-  }
-  const bytes = Bun.peek(blob.bytes());
-  return bytes instanceof Promise ? bytes.then((content) => inMemory(response, content)) : inMemory(response, bytes);
-}
-
-/** @param length the length of the body in bytes; -1 if it is unknown */
-function prepared(
-  response: Response,
-  body: Uint8Array | undefined,
-  length: number,
-  source: BodySource | undefined,
-): PreparedResponse {
-  const { status, statusText } = response;
   // oxlint-disable-next-line no-control-regex -- these are the characters that could begin another line
   if (statusText !== "" && /[^\t\x20-\x7e\x80-\xff]/.test(statusText)) {
     throw new TypeError(`fetch returned a Response whose statusText is not valid: ${JSON.stringify(statusText)}`);
   }
-  const headers = readHeaders(response.headers);
-  let { fields } = headers;
-  if (!headers.hasType && body !== undefined && length > 0) fields += defaultContentType(body);
+  const headers = readHeaders(response);
+  if (status === 205) {
+    response.body?.cancel().catch(() => {});
+    return prepared(response, headers, "", 0, new Uint8Array(0), undefined); // never any content: RFC 9110, 15.3.6
+  }
+  const size = memorySize(response);
+  if (size > 0) return prepareMemory(response, headers, size);
+  if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
+  if (isStream(response, headers.contentLength))
+    return prepareStream(response, headers, response.body as ReadableStream);
+  const clone = headers.hasType ? undefined : (response.clone() as Response);
+  return whenReady(response.blob(), (blob) => prepareBlob(response, headers, blob, clone, files));
+}
+
+/** Returns the type of a Blob. `blob()` gives one without a type that of a string. */
+function typeOf({ type }: Blob, response: Response): string {
+  return type !== STRING_TYPE || Bun.inspect(response).includes(`type: "${type}"`) ? type : "";
+}
+
+function withType(headers: Readonly<ResponseHeaders>, type: string): Readonly<ResponseHeaders> {
+  return type === "" ? headers : { ...headers, fields: `${headers.fields}content-type: ${type}\r\n`, hasType: true };
+}
+
+/** Calls back with the value of a promise: immediately, if it is known. */
+function whenReady<T, R>(promise: T | Promise<T>, callback: (value: T) => R | Promise<R>): R | Promise<R> {
+  const value = Bun.peek(promise);
+  // oxlint-disable-next-line no-callback-in-promise -- that is what it is for
+  return value instanceof Promise ? value.then(callback) : callback(value as T);
+}
+
+/** Prepares a body that is a string or bytes. */
+function prepareMemory(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  size: number,
+): PreparedResponse | Promise<PreparedResponse> {
+  const isString = headers.hasType ? undefined : recognizeString(response, size);
+  return whenReady(response.bytes(), (bytes) => {
+    // By Fetch, a string has this type. Bytes have none, and without one, browsers would guess.
+    const type = isString === undefined ? "" : isString(bytes) ? TEXT_FIELD : BYTES_FIELD;
+    return prepared(response, headers, type, bytes.length, bytes, undefined);
+  });
+}
+
+function prepareStream(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  stream: ReadableStream,
+): PreparedResponse {
+  return prepared(response, headers, "", -1, undefined, new StreamSource(stream));
+}
+
+/**
+ * Prepares a Blob, which may be a file or empty.
+ *
+ * @param clone of the Response, if that has no Content-Type
+ */
+function prepareBlob(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  blob: Blob,
+  clone: Response | undefined,
+  files: FileOpener,
+): PreparedResponse | Promise<PreparedResponse> {
+  const inspected = Bun.inspect(blob);
+  const isFile = inspected.startsWith("FileRef");
+  if (clone !== undefined) headers = withType(headers, isFile ? blob.type : typeOf(blob, clone));
+  if (!isFile) {
+    return whenReady(blob.bytes(), (bytes) => {
+      const type = headers.hasType || bytes.length === 0 ? "" : BYTES_FIELD;
+      return prepared(response, headers, type, bytes.length, bytes, undefined);
+    });
+  }
+  const { name } = blob as Blob & { name?: unknown };
+  if (typeof name !== "string" || !inspected.startsWith(`FileRef ("${name}")`)) {
+    // The file has no path, or the application has given it another name.
+    const size = Number.isFinite(blob.size) ? blob.size : -1;
+    return prepared(response, headers, "", size, undefined, new StreamSource(blob.stream()));
+  }
+  const start = Number(/^ {2}offset: (\d+)/m.exec(inspected)?.[1] ?? 0);
+  return whenReady(files.open(name, start, sliceLength(blob)), (file: FileContent) =>
+    file instanceof FileSource
+      ? prepared(response, headers, "", file.size, undefined, file)
+      : prepared(response, headers, "", file.length, file, undefined),
+  );
+}
+
+/** Returns the length of a slice of a file, or Infinity if it extends to the end of the file. */
+function sliceLength(blob: Blob): number {
+  // `blob.size` would look up the file, and keep the size that it has now for later responses.
+  return blob.slice(1, ANY_SIZE).size >= ANY_SIZE / 2 ? Infinity : blob.size;
+}
+
+/**
+ * @param type the line of a Content-Type to add
+ * @param length the length of the body in bytes; -1 if it is unknown
+ */
+function prepared(
+  response: Response,
+  headers: Readonly<ResponseHeaders>,
+  type: string,
+  length: number,
+  body: Uint8Array | undefined,
+  source: BodySource | undefined,
+): PreparedResponse {
+  const { status, statusText, url } = response;
   return {
     status,
     statusText: statusText === "" ? reasonPhrase(status) : statusText,
-    fields,
+    fields: headers.fields + type,
     hasDate: headers.hasDate,
     closes: headers.closes,
     length: length < 0 ? headers.contentLength : length,
-    declaredLength: length === 0 ? headers.contentLength : -1,
+    declaredLength:
+      length !== 0 ? -1 : headers.contentLength < 0 && url !== "" ? UNKNOWN_LENGTH : headers.contentLength,
     body,
     source,
   };
@@ -138,19 +190,29 @@ const noHeaders: Readonly<ResponseHeaders> = {
   contentLength: -1,
 };
 
-function readHeaders(headers: Headers): Readonly<ResponseHeaders> {
+function readHeaders({ headers, url }: Response): Readonly<ResponseHeaders> {
   if (headers.count === 0) return noHeaders;
+  const isDecoded = url !== "" && isDecodedByFetch(headers.get("content-encoding"));
   const read: ResponseHeaders = { ...noHeaders };
   headers.forEach((value, name) => {
     switch (name) {
       case "content-length":
-        if (/^\d{1,15}$/.test(value)) read.contentLength = Number(value);
+        if (!isDecoded && /^\d{1,15}$/.test(value)) read.contentLength = Number(value);
         return;
+      case "content-encoding":
+        if (isDecoded) return;
+        break;
+      case "etag":
+        // The tag is that of the encoded bytes: RFC 9110, 8.8.3.3.
+        if (isDecoded && value.startsWith('"')) value = `W/${value}`;
+        break;
       case "transfer-encoding":
       case "keep-alive":
         return;
       case "connection":
         read.closes ||= /(?:^|,)\s*close\s*(?:,|$)/i.test(value);
+        // A 426 response, for example, names the protocol in Upgrade, which requires this: RFC 9110, 7.8.
+        if (/(?:^|,)\s*upgrade\s*(?:,|$)/i.test(value)) read.fields += "connection: upgrade\r\n";
         return;
       case "date":
         read.hasDate = true;
@@ -165,7 +227,9 @@ function readHeaders(headers: Headers): Readonly<ResponseHeaders> {
   return read;
 }
 
-/** Bun's Response does not say whether its body was a string. If it is UTF-8, it is sent as text. */
-function defaultContentType(body: Uint8Array): string {
-  return isUtf8(body) ? "content-type: text/plain;charset=utf-8\r\n" : "content-type: application/octet-stream\r\n";
+/** Returns whether Bun's fetch has decoded a body with this Content-Encoding. It keeps the header field. */
+function isDecodedByFetch(encoding: string | null): boolean {
+  const codings = encoding?.toLowerCase().split(",") ?? [];
+  const applied = codings.map((coding) => coding.trim()).filter((coding) => coding !== "identity");
+  return applied.length === 1 && ["gzip", "x-gzip", "deflate", "br", "zstd"].includes(applied[0] as string);
 }

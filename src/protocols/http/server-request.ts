@@ -54,6 +54,11 @@ export class ServerRequest {
     request.#abort?.abort(reason);
   }
 
+  /** Returns whether the handler has started to read the body. A native request pulls its first piece only later. */
+  static isReading(request: ServerRequest): boolean {
+    return request.#native?.bodyUsed === true;
+  }
+
   get url(): string {
     return this.#head.url;
   }

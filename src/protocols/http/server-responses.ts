@@ -11,6 +11,8 @@ export class ServerResponses {
   readonly options: SerializedResponse;
   /** The response if a handler fails. */
   readonly failure: SerializedResponse;
+  /** The response if a handler responds with a file that does not exist. */
+  readonly missingFile: SerializedResponse;
   readonly #rejections = new Map<string, SerializedResponse>();
 
   constructor(response: StaticResponse, clock: Clock) {
@@ -20,6 +22,7 @@ export class ServerResponses {
       { status: 500, body: "The server failed to respond to this request.\n" },
       clock,
     );
+    this.missingFile = new SerializedResponse({ status: 404, body: "There is no file for this request.\n" }, clock);
     for (const [reason, { status, message }] of Object.entries(rejections)) {
       const headers = status === 405 ? { Allow: ALLOWED_METHODS } : {};
       this.#rejections.set(reason, new SerializedResponse({ status, headers, body: `${message}\n` }, clock));
@@ -32,7 +35,8 @@ export class ServerResponses {
 
   /** Updates the Date of all responses. */
   updateDate(nowMs: number): void {
-    for (const response of [this.fixed, this.options, this.failure, ...this.#rejections.values()]) {
+    const { fixed, options, failure, missingFile } = this;
+    for (const response of [fixed, options, failure, missingFile, ...this.#rejections.values()]) {
       response.updateDate(nowMs);
     }
   }

@@ -10,7 +10,7 @@ import { reasonPhrase } from "./status-codes.ts";
 
 /** The same response to every request, as the option `response` of a server takes it. */
 export interface StaticResponse {
-  /** From 200 to 599. Default: 200. With 204 and 304, there must be no body. */
+  /** From 200 to 599. Default: 200. With 204, 205 and 304, there must be no body. */
   status?: number | undefined;
   /**
    * Header names and values. The server sets Date, Content-Length, Connection and Transfer-Encoding itself, and if the
@@ -121,7 +121,7 @@ function validate(response: StaticResponse): void {
   if (size > MAX_BODY_BYTES) {
     throw invalidValue(`response.body has ${size} bytes; the maximum is ${MAX_BODY_BYTES}`);
   }
-  if (isBodiless(status) && size > 0) {
+  if ((isBodiless(status) || status === 205) && size > 0) {
     throw incompatibleOptions(["response.status", "response.body"], `a ${status} response has no body`);
   }
 }

@@ -5,6 +5,7 @@ import { AF_INET, EPOLL_CLOEXEC, EPOLLIN, SOCK_STREAM } from "../../kernel/const
 import { check } from "../../kernel/errors.ts";
 import { syscalls, type Syscalls } from "../../kernel/ffi.ts";
 import { Epoll } from "../../io/epoll.ts";
+import { OpenFd } from "../../io/owned-fd.ts";
 import { Socket } from "../../io/socket.ts";
 import type { TraceEvent, TraceListener } from "../../trace/events.ts";
 import { Tracer } from "../../trace/tracer.ts";
@@ -87,7 +88,7 @@ export class LessonRunner {
 
   epoll(): Epoll {
     const fd = check(this.#tracedSyscalls.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-    return this.closeAtEnd(new Epoll(fd, this.#tracedSyscalls));
+    return this.closeAtEnd(new Epoll(new OpenFd(fd), this.#tracedSyscalls));
   }
 
   /** Returns a traced listening socket, and a function that connects a client to it. */

@@ -7,6 +7,7 @@ import type { EventList } from "../../../src/io/event-list.ts";
 import type { FdLike } from "../../../src/kernel/fd.ts";
 import { syscalls } from "../../../src/kernel/ffi.ts";
 import { EventFd, everyFdIsClosed, interestOf } from "../../support/descriptors.ts";
+import { openFds } from "../../support/fds.ts";
 
 setDefaultTimeout(60_000);
 everyFdIsClosed();
@@ -29,7 +30,6 @@ const withFd: [name: string, call: (epoll: Epoll, fd: FdLike) => unknown][] = [
   ["register", (epoll, fd) => epoll.register(fd)],
   ["modify", (epoll, fd) => epoll.modify(fd, EPOLLIN)],
   ["unregister", (epoll, fd) => epoll.unregister(fd)],
-  ["fromfd", (_, fd) => Epoll.fromfd(fd as number)],
 ];
 
 describe.each(withFd)("%s", (_, call) => {
@@ -76,6 +76,29 @@ describe.each(withFd)("%s", (_, call) => {
     expect(() => call(epoll, fd)).toThrow(new SyntaxError("mine"));
   });
 });
+
+test.each([undefined, null, "5", true, 5n, {}, { fileno: (): number => 5 }])(
+  "fromfd rejects %p: it takes over a number, not what another object owns",
+  (fd) => {
+    expect(() => Epoll.fromfd(fd as number)).toThrow(TypeError);
+    expect(() => Epoll.fromfd(fd as number)).toThrow("fd must be an integer from 0 to 2147483647; received ");
+  },
+);
+
+test.each([-1, -2147483648, 1.5, NaN, Infinity, 2147483648])("fromfd rejects %p with a RangeError", (fd) => {
+  expect(() => Epoll.fromfd(fd)).toThrow(new RangeError(`fd must be an integer from 0 to 2147483647; received ${fd}`));
+});
+
+test.each([16, -1, 0, "foo", true, null, 5n, () => {}])(
+  "new Epoll(%p) is rejected, as an Epoll has no size",
+  (size) => {
+    const before = openFds();
+    const message = "options must be { trace } or omitted: an Epoll has no size (to own an open fd, use Epoll.fromfd)";
+    expect(() => new Epoll(size as never)).toThrow(TypeError);
+    expect(() => new Epoll(size as never)).toThrow(message);
+    expect(openFds()).toEqual(before);
+  },
+);
 
 const with32Bits: [name: string, call: (epoll: Epoll, fd: FdLike, n: number) => void][] = [
   ["register's mask", (epoll, fd, n) => epoll.register(fd, n)],

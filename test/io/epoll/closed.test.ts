@@ -6,7 +6,7 @@ import { Epoll } from "../../../src/io/epoll.ts";
 import { ClosedError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import { syscalls } from "../../../src/kernel/ffi.ts";
-import { OwnedFd } from "../../../src/io/owned-fd.ts";
+import { OpenFd, OwnedFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { duplicate, EventFd, everyFdIsClosed, interestOf, reportOf } from "../../support/descriptors.ts";
 import { fdFlags, openFds } from "../../support/fds.ts";
@@ -93,7 +93,7 @@ test("closing twice does not close a reused fd", () => {
 });
 
 test("the Epoll is closed even if close throws", () => {
-  const epoll = Epoll.fromfd(0x3fffffff);
+  const epoll = new Epoll(new OpenFd(0x3fffffff));
   expect(failure(() => epoll.close())).toEqual(["EBADF", "close"]);
   expect(epoll.closed).toBe(true);
   expect(() => epoll.close()).not.toThrow();
@@ -168,9 +168,17 @@ describe("fromfd", () => {
     expect(reportOf(second, eventfd)).toBe("EPOLLIN");
   });
 
-  test("does not check the kind of fd: poll fails with EINVAL for an eventfd", () => {
-    using epoll = Epoll.fromfd(new EventFd().fileno());
-    expect(failure(() => epoll.poll(0))).toEqual(["EINVAL", "epoll_wait"]);
+  test("makes it close-on-exec", () => {
+    using epoll = Epoll.fromfd(syscalls().epoll_create1(0));
+    expect(fdFlags(epoll.fileno()) & EPOLL_CLOEXEC).toBe(EPOLL_CLOEXEC);
+  });
+
+  test("rejects other kinds of fd, and leaves them open", () => {
+    using eventfd = new EventFd();
+    const fd = eventfd.fileno();
+    expect(() => Epoll.fromfd(fd)).toThrow(`fd ${fd} is not an epoll instance: it is anon_inode:[eventfd]`);
+    expect(openFds().get(fd)).toBe("anon_inode:[eventfd]");
+    expect(failure(() => Epoll.fromfd(0x3fffffff))).toEqual(["EBADF", "fcntl"]);
   });
 });
 

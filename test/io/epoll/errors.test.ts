@@ -9,6 +9,7 @@ import { ErrnoError } from "../../../src/kernel/errors.ts";
 import { EventList } from "../../../src/io/event-list.ts";
 import type { FdLike } from "../../../src/kernel/fd.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { runBun } from "../../support/children.ts";
 import { Descriptor, duplicate, EventFd, everyFdIsClosed, interestOf } from "../../support/descriptors.ts";
 import { errnoError, failure } from "../../support/sockets.ts";
@@ -59,13 +60,13 @@ describe.each(calls)("%s", (name, call) => {
   });
 
   test("fails with EINVAL if the fd is not an epoll instance", () => {
-    using epoll = Epoll.fromfd(syscalls().eventfd(0, EFD_NONBLOCK));
+    using epoll = new Epoll(new OpenFd(syscalls().eventfd(0, EFD_NONBLOCK)));
     using eventfd = new EventFd();
     expect(failure(() => call(epoll, eventfd))).toEqual(["EINVAL", "epoll_ctl"]);
   });
 
   test("fails with EBADF if the epoll fd is not open", () => {
-    const epoll = Epoll.fromfd(NOT_OPEN);
+    const epoll = new Epoll(new OpenFd(NOT_OPEN));
     using eventfd = new EventFd();
     expect(failure(() => call(epoll, eventfd))).toEqual(["EBADF", "epoll_ctl"]);
   });
@@ -131,7 +132,7 @@ describe.each([
   ["pollInto", (epoll: Epoll): unknown => epoll.pollInto(new EventList(1), 0)],
 ])("%s", (_, call) => {
   test("fails with EINVAL if the fd is not an epoll instance", () => {
-    using epoll = Epoll.fromfd(syscalls().eventfd(0, EFD_NONBLOCK));
+    using epoll = new Epoll(new OpenFd(syscalls().eventfd(0, EFD_NONBLOCK)));
     expect(errnoError(() => call(epoll))).toMatchObject({
       code: "EINVAL",
       syscall: "epoll_wait",
@@ -141,7 +142,7 @@ describe.each([
   });
 
   test("fails with EBADF if the fd is not open", () => {
-    const epoll = Epoll.fromfd(NOT_OPEN);
+    const epoll = new Epoll(new OpenFd(NOT_OPEN));
     expect(errnoError(() => call(epoll))).toMatchObject({
       code: "EBADF",
       syscall: "epoll_wait",

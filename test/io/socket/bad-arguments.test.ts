@@ -217,18 +217,22 @@ test.each([null, undefined, 5, "text", [[1, 2]], {}, new ArrayBuffer(3), new Uin
   },
 );
 
-test.each([NaN, 1.5, Infinity, "5", null])("listen requires an integer, not %p", (backlog) => {
+test.each([-1, NaN, 1.5, Infinity, 2 ** 31, "5", null])("listen requires an integer, not %p", (backlog) => {
   using socket = new Socket();
   rejects(
     () => socket.listen(backlog as Any),
     errorFor(backlog),
-    `backlog must be an integer; received ${typeof backlog === "string" ? `"${backlog}"` : backlog}`,
+    `backlog must be an integer from 0 to 2147483647; received ${typeof backlog === "string" ? `"${backlog}"` : backlog}`,
   );
 });
 
-test.each([undefined, "SHUT_WR", null, NaN])("shutdown requires an integer, not %p", (how) => {
+test.each([undefined, "SHUT_WR", null, NaN, 1.5, -1, 3, 2 ** 32])("shutdown requires an integer, not %p", (how) => {
   using pair = new Pair(...socketpair());
-  rejects(() => pair.client.shutdown(how as Any), TypeError, "how must be SHUT_RD, SHUT_WR or SHUT_RDWR; received ");
+  rejects(
+    () => pair.client.shutdown(how as Any),
+    errorFor(how),
+    "how must be an integer from 0 to 2: SHUT_RD, SHUT_WR or SHUT_RDWR; received ",
+  );
   expect(pair.server.recv(1)).toBeNull();
 });
 
@@ -256,11 +260,7 @@ describe("the value of setsockopt", () => {
 
 describe("fromfd", () => {
   test.each(["3", null, undefined, {}, true])("rejects %p with a TypeError", (fd) => {
-    rejects(
-      () => Socket.fromfd(fd as Any),
-      TypeError,
-      "fd must be an integer or an object with a fileno() method; received ",
-    );
+    rejects(() => Socket.fromfd(fd as Any), TypeError, "fd must be an integer from 0 to 2147483647; received ");
   });
 
   test.each([-1, 1.5, NaN, 2 ** 31])("rejects %p with a RangeError", (fd) => {
@@ -269,13 +269,14 @@ describe("fromfd", () => {
 });
 
 test.each([
-  ["family", () => new Socket("AF_INET" as Any)],
-  ["family", () => new Socket(2.5)],
-  ["type", () => new Socket(AF_INET, "SOCK_STREAM" as Any)],
-  ["protocol", () => new Socket(AF_INET, 1, "tcp" as Any)],
-  ["family", () => socketpair("AF_UNIX" as Any)],
-])("%s must be an integer", (name, call) => {
-  rejects(call, TypeError, `${name} must be an integer, such as AF_INET, SOCK_STREAM or 0; received `);
+  ["family", "AF_INET", TypeError, () => new Socket("AF_INET" as Any)],
+  ["family", "AF_INET", RangeError, () => new Socket(2.5)],
+  ["family", "AF_INET", RangeError, () => new Socket(-1)],
+  ["type", "SOCK_STREAM", TypeError, () => new Socket(AF_INET, "SOCK_STREAM" as Any)],
+  ["protocol", "IPPROTO_TCP", TypeError, () => new Socket(AF_INET, 1, "tcp" as Any)],
+  ["family", "AF_INET", TypeError, () => socketpair("AF_UNIX" as Any)],
+] as const)("%s must be an integer", (name, example, kind, call) => {
+  rejects(call, kind, `${name} must be an integer from 0 to 2147483647, such as ${example}; received `);
 });
 
 test("a rejected argument does not affect the socket", () => {

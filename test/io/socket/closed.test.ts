@@ -2,6 +2,7 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ClosedError } from "../../../src/kernel/errors.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket, socketpair } from "../../../src/io/socket.ts";
 import { openFds } from "../../support/fds.ts";
 import { accepted, everySocketIsClosed, Pair } from "../../support/sockets.ts";
@@ -93,7 +94,7 @@ test("closing twice does not close a reused fd", () => {
 });
 
 test("the socket is closed even if close throws", () => {
-  const socket = new Socket(2, 1, 0, 0x3fffffff);
+  const socket = new Socket(2, 1, 0, new OpenFd(0x3fffffff));
   expect(() => socket.close()).toThrow("EBADF: bad file descriptor, close");
   expect(socket.closed).toBe(true);
   expect(() => socket.close()).not.toThrow();

@@ -6,6 +6,7 @@ import { createConnection, createServer, type Server } from "node:net";
 import { AF_INET, AF_INET6, AF_UNIX } from "../../../src/kernel/constants.ts";
 import { formatEndpoint } from "../../../src/kernel/address.ts";
 import { check, ClosedError, ErrnoError } from "../../../src/kernel/errors.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { errnoError, Place } from "../../support/sockets.ts";
 
@@ -33,7 +34,7 @@ describe("without an address, the message equals that of node:fs:", () => {
 
   test("close", () => {
     const theirs = nodeError(() => closeSync(noSuchFd));
-    const ours = errnoError(() => new Socket(AF_INET, 1, 0, noSuchFd).close());
+    const ours = errnoError(() => new Socket(AF_INET, 1, 0, new OpenFd(noSuchFd)).close());
     expect(ours.message).toBe(theirs.message);
     expect([ours.code, ours.errno, ours.syscall]).toEqual([theirs.code, theirs.errno, theirs.syscall]);
     expect(ours.fd).toBe(noSuchFd);
@@ -41,7 +42,7 @@ describe("without an address, the message equals that of node:fs:", () => {
 
   test("another call, except for its name", () => {
     const theirs = nodeError(() => fstatSync(noSuchFd));
-    const ours = errnoError(() => new Socket(AF_INET, 1, 0, noSuchFd).listen());
+    const ours = errnoError(() => new Socket(AF_INET, 1, 0, new OpenFd(noSuchFd)).listen());
     expect(ours.message).toBe(theirs.message.replace("fstat", "listen"));
   });
 

@@ -3,6 +3,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/kernel/constants.ts";
 import { syscalls, type Syscalls } from "../../../src/kernel/ffi.ts";
+import { OpenFd } from "../../../src/io/owned-fd.ts";
 import { Socket } from "../../../src/io/socket.ts";
 import { WOULD_BLOCK } from "../../../src/io/transfer.ts";
 import { failure } from "../../support/sockets.ts";
@@ -15,7 +16,7 @@ const EINTR = 4;
 function scripted(name: keyof Syscalls, ...results: number[]): { socket: Socket; calls: () => number } {
   let calls = 0;
   const sys: Syscalls = { ...syscalls(), close: () => 0, [name]: () => results[calls++] ?? -22 };
-  return { socket: new Socket(AF_UNIX, SOCK_STREAM, 0, 0x3fffffff, sys), calls: () => calls };
+  return { socket: new Socket(AF_UNIX, SOCK_STREAM, 0, new OpenFd(0x3fffffff), sys), calls: () => calls };
 }
 
 const address = { path: "/x" };

@@ -62,13 +62,13 @@ describe.each(kinds)("a datagram of %s", (kind) => {
     expect(pair.server.recv(100, MSG_PEEK)).toBeNull();
   });
 
-  test("has its full length returned by recvInto with MSG_TRUNC", () => {
+  test("never has a length greater than the buffer's returned by recvInto, even with MSG_TRUNC", () => {
     using place = new Place(kind);
     using pair = place.datagrams();
     pair.client.send("abcdef");
     until(pair.server, EPOLLIN);
     const buffer = new Uint8Array(4).fill(0xff);
-    expect(pair.server.recvInto(buffer.subarray(0, 2), MSG_TRUNC)).toBe(6);
+    expect(pair.server.recvInto(buffer.subarray(0, 2), MSG_TRUNC)).toBe(2);
     expect([...buffer]).toEqual([97, 98, 0xff, 0xff]);
   });
 });

@@ -82,10 +82,10 @@ describe.each(kinds)("a stream socket of %s", (kind) => {
     expect(text(eventually(pair.server, () => pair.server.recv(100)))).toBe("before");
   });
 
-  test("an invalid direction fails with EINVAL", () => {
+  test("an invalid direction is rejected", () => {
     using place = new Place(kind);
     using pair = place.connected();
-    expect(failure(() => pair.client.shutdown(3))).toEqual(["EINVAL", "shutdown"]);
+    expect(() => pair.client.shutdown(3)).toThrow("how must be an integer from 0 to 2: SHUT_RD, SHUT_WR or SHUT_RDWR");
   });
 
   test("shutdown of an unconnected socket fails with ENOTCONN", () => {

@@ -1,4 +1,4 @@
-// The response queue of one connection: sends the responses to its requests in the order of the requests.
+// The response sender of one connection: sends the response to the request that is being handled.
 
 import { Buffer } from "node:buffer";
 import type { ProtocolConnection } from "../protocol.ts";
@@ -12,7 +12,7 @@ import { unreadBodyPolicy } from "./unread-body.ts";
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
-export interface ResponseQueueOwner {
+export interface ResponseSenderOwner {
   /** Whether all input so far was processed, while the parser is running. */
   readonly isInputConsumed: boolean;
   /** The connection closes after a response: no further request is read. */
@@ -21,63 +21,47 @@ export interface ResponseQueueOwner {
   abandonBody(): void;
   /** A streamed response was sent completely. */
   onStreamed(): void;
+  /** A callback has thrown outside of the loop's calls. */
+  onCallbackError(error: unknown): void;
 }
 
-export class ResponseQueue {
+export class ResponseSender {
   readonly #connection: ProtocolConnection;
   readonly #context: HttpContext;
-  readonly #owner: ResponseQueueOwner;
-  readonly #exchanges: Exchange[] = [];
+  readonly #owner: ResponseSenderOwner;
+  #exchange: Exchange | undefined;
 
-  constructor(connection: ProtocolConnection, context: HttpContext, owner: ResponseQueueOwner) {
+  constructor(connection: ProtocolConnection, context: HttpContext, owner: ResponseSenderOwner) {
     this.#connection = connection;
     this.#context = context;
     this.#owner = owner;
   }
 
-  get length(): number {
-    return this.#exchanges.length;
+  /** The exchange whose response is next; undefined if no request is being handled. */
+  get exchange(): Exchange | undefined {
+    return this.#exchange;
   }
 
-  /** The exchange whose response is next. */
-  get first(): Exchange | undefined {
-    return this.#exchanges[0];
+  /** Starts the next exchange. The previous one must be complete. */
+  start(exchange: Exchange): void {
+    this.#exchange = exchange;
   }
 
-  get last(): Exchange | undefined {
-    return this.#exchanges[this.#exchanges.length - 1];
+  /** Cancels the exchange, if there is one. */
+  cancel(reason: Error): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.cancel(reason);
   }
 
-  [Symbol.iterator](): Iterator<Exchange> {
-    return this.#exchanges[Symbol.iterator]();
-  }
-
-  push(exchange: Exchange): void {
-    this.#exchanges.push(exchange);
-  }
-
-  /** Cancels the last exchange and removes it. */
-  cancelLast(reason: Error): void {
-    this.#exchanges.pop()?.cancel(reason);
-  }
-
-  /** Cancels all exchanges and removes them. */
-  cancelAll(reason: Error): void {
-    for (const exchange of this.#exchanges) exchange.cancel(reason);
-    this.#exchanges.length = 0;
-  }
-
-  /** Sends the responses at the front of the queue that are ready. */
+  /** Sends the response if it is ready. */
   sendReady(): void {
-    while (!this.#connection.isFinished) {
-      const exchange = this.#exchanges[0];
-      if (exchange === undefined) return;
-      if (exchange.expectation === "due") this.#sendContinue(exchange);
-      if (!this.#canSend(exchange)) return;
-      this.#send(exchange);
-      if (exchange.state === "streaming") return;
-      if (exchange.state === "ready") this.#onSent(exchange); // otherwise a callback has closed the connection
-    }
+    const exchange = this.#exchange;
+    if (exchange === undefined || this.#connection.isFinished) return;
+    if (exchange.expectation === "due") this.#sendContinue(exchange);
+    if (!this.#canSend(exchange)) return;
+    this.#send(exchange);
+    if (exchange.state === "ready") this.#onSent(exchange); // otherwise it is streaming, or a callback has closed the connection
   }
 
   #sendContinue(exchange: Exchange): void {
@@ -143,30 +127,36 @@ export class ResponseQueue {
     try {
       if (!(await writer.run())) return;
     } catch (error) {
-      if (exchange.state === "done") return;
-      writer.cancel(error);
-      this.#context.application.reportError(error, exchange.request);
-      return this.#connection.abort(); // a reset tells the client that the response is incomplete
+      if (exchange.state !== "done") this.#failStream(exchange, writer, error);
+      return;
     }
     this.#context.updateDate();
-    this.#onSent(exchange);
-    this.#owner.onStreamed();
+    try {
+      this.#onSent(exchange);
+      this.#owner.onStreamed();
+    } catch (error) {
+      this.#owner.onCallbackError(error);
+    }
   }
 
-  /** The response of the first exchange was sent completely. */
+  #failStream(exchange: Exchange, writer: BodyWriter, error: unknown): void {
+    writer.cancel(error);
+    this.#connection.abort(); // a reset tells the client that the response is incomplete
+    this.#context.application.reportError(error, exchange.request, (thrown) => this.#owner.onCallbackError(thrown));
+  }
+
+  /** The response was sent completely. */
   #onSent(exchange: Exchange): void {
-    this.#exchanges.shift();
+    this.#exchange = undefined;
     exchange.complete();
     const { body, head } = exchange;
     if (exchange.closesConnection) {
       this.#owner.onLastResponse();
       // The peer sends nothing more if it announced that, and if everything it sent was received.
       const isBodyReceived = body === undefined || body.isComplete;
-      const isPeerDone = head?.isLast === true && isBodyReceived && this.#owner.isInputConsumed;
-      this.cancelAll(clientGoneError());
-      this.#connection.finish(isPeerDone);
+      this.#connection.finish(head?.isLast === true && isBodyReceived && this.#owner.isInputConsumed);
     } else if (body !== undefined && !body.isComplete) {
-      body.discard();
+      body.discardWhenFull();
     }
   }
 }
@@ -192,6 +182,3 @@ function isChunked({ head }: Exchange, response: PreparedResponse): boolean {
 function omitsBody({ head }: Exchange, response: PreparedResponse): boolean {
   return head?.method === "HEAD" || isBodiless(response.status);
 }
-
-/** Returns the reason for aborting a request's signal and canceling a response's stream after the client disconnected. */
-export const clientGoneError = (): Error => new DOMException("The client closed the connection.", "AbortError");

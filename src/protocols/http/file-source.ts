@@ -1,0 +1,265 @@
+// Opens and reads the files that responses send, without waiting for a disk or a file server.
+
+import { Buffer } from "node:buffer";
+import { O_CLOEXEC, O_NONBLOCK } from "../../kernel/constants.ts";
+import { EAGAIN, EINTR, EINVAL, ENAMETOOLONG, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM } from "../../kernel/errno.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
+import type { Syscalls } from "../../kernel/ffi.ts";
+import { nodeFs } from "../../kernel/node-fs.ts";
+import type { BodySource } from "./body-source.ts";
+import { BATCH_BYTES } from "./buffer-sizes.ts";
+
+// Flags of open(2), openat2(2) and preadv2(2).
+const O_NOCTTY = 0x100;
+const O_PATH = 0x200000;
+/** Fails with EAGAIN if the path is not in the kernel's cache. */
+const RESOLVE_CACHED = 0x20;
+/** Fails with EAGAIN if the data is not in the page cache. */
+const RWF_NOWAIT = 0x8;
+
+/** O_NONBLOCK and O_NOCTTY for the case that the path becomes a FIFO or a terminal after its type was checked. */
+const OPEN_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+/** The maximum number of bytes per read. */
+const READ_BYTES = 262_144;
+/** Files up to this size are read when they are opened. */
+const SMALL_BYTES = BATCH_BYTES;
+
+const fileTypes: Readonly<Record<number, string>> = {
+  0x1000: "a FIFO",
+  0x2000: "a character device",
+  0x4000: "a directory",
+  0x6000: "a block device",
+  0x8000: "a regular file",
+  0xc000: "a socket",
+};
+
+/** Thrown if the file of a response cannot be opened or read: `ENOENT: no such file or directory, open '/a.html'`. */
+export class FileError extends ErrnoError {
+  /** The file's path. */
+  readonly path: string;
+
+  constructor(errno: number, syscall: string, path: string) {
+    super(errno, syscall);
+    this.path = path;
+    this.message += ` '${path}'`;
+  }
+
+  /** Whether there is no file with this path. */
+  get isNotFound(): boolean {
+    return [ENOENT, ENOTDIR, ENAMETOOLONG].includes(-this.errno);
+  }
+}
+
+/** The content of a small file, or the source of a large one. */
+export type FileContent = Uint8Array | FileSource;
+
+/** Opens files. */
+export class FileOpener {
+  /**
+   * Whether promises that wait for I/O can settle, because Bun's event loop is running. Then Bun's thread pool waits for the
+   * disk; otherwise this thread does.
+   */
+  canAwait: boolean = false;
+  readonly sys: Syscalls;
+  /** False on Linux before 5.12. */
+  #hasCachedLookup = true;
+  readonly #statBytes = new Uint8Array(new ArrayBuffer(256));
+  readonly #stat = new DataView(this.#statBytes.buffer);
+
+  constructor(sys: Syscalls) {
+    this.sys = sys;
+  }
+
+  /**
+   * Opens a regular file. If it is small and in the page cache, it is read and closed again.
+   *
+   * @param start the position of the first byte to send
+   * @param length the number of bytes to send at most
+   * @returns the content, or a source of it
+   * @throws {FileError} ENOENT, EACCES, … if it cannot be opened
+   * @throws {TypeError} if it is not a regular file: a FIFO, a device or a socket is never opened
+   */
+  open(path: string, start: number, length: number): FileContent | Promise<FileContent> {
+    const bytes = Buffer.from(`${path}\0`);
+    let fd = this.#hasCachedLookup ? this.#openRegular(bytes, path, RESOLVE_CACHED) : -EAGAIN;
+    if (fd === -ENOSYS || fd === -EINVAL) this.#hasCachedLookup = false;
+    if (fd === -EAGAIN || fd === -EOPNOTSUPP || fd === -EPERM || !this.#hasCachedLookup) {
+      if (this.canAwait)
+        return this.#openInThreadPool(path).then((opened) => this.#source(opened, path, start, length));
+      fd = this.#openRegular(bytes, path, 0);
+    }
+    if (fd < 0) throw new FileError(-fd, "open", path);
+    return this.#source(fd, path, start, length);
+  }
+
+  /** Opens a path after checking its type. Returns the fd, or -errno. */
+  #openRegular(bytes: Uint8Array, path: string, resolve: number): number {
+    const fd = this.#open(bytes, O_PATH | O_CLOEXEC, resolve);
+    if (fd < 0) return fd;
+    try {
+      this.#assertRegular(fd, path);
+    } finally {
+      this.sys.close(fd);
+    }
+    return this.#open(bytes, OPEN_FLAGS, resolve);
+  }
+
+  #open(bytes: Uint8Array, flags: number, resolve: number): number {
+    return resolve === 0 ? this.sys.open(bytes, flags) : this.sys.openat2(bytes, flags, resolve);
+  }
+
+  async #openInThreadPool(path: string): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    nodeFs().stat(path, (error, stat) => {
+      if (error !== null) reject(fileError(error, "open", path));
+      else if (!stat.isFile()) reject(notRegular(stat.mode, path));
+      else {
+        nodeFs().open(path, OPEN_FLAGS, (failure, fd) => {
+          if (failure === null) resolve(fd);
+          else reject(fileError(failure, "open", path));
+        });
+      }
+    });
+    return promise;
+  }
+
+  /** Takes ownership of an fd. */
+  #source(fd: number, path: string, start: number, length: number): FileContent | Promise<FileContent> {
+    try {
+      const fileSize = this.#assertRegular(fd, path); // again: another file may have this path now
+      const size = Math.max(0, Math.min(length, fileSize - start));
+      if (size > 0 && size <= SMALL_BYTES) {
+        const bytes = Buffer.allocUnsafeSlow(size);
+        if (this.pread(fd, bytes, size, start, RWF_NOWAIT) === size) {
+          this.sys.close(fd);
+          return bytes;
+        }
+      }
+      const source = new FileSource(this, fd, path, start, size);
+      return fileSize === 0 && length > 0 ? source.withoutSize() : source;
+    } catch (error) {
+      this.sys.close(fd);
+      throw error;
+    }
+  }
+
+  pread(fd: number, bytes: Uint8Array, length: number, position: number, flags: number): number {
+    return this.sys.preadv2(fd, bytes, length, position | 0, Math.floor(position / 2 ** 32), flags);
+  }
+
+  /** Returns the size of an open file. */
+  #assertRegular(fd: number, path: string): number {
+    const stat = this.#stat;
+    const n = this.sys.statx(fd, this.#statBytes);
+    if (n < 0) throw new FileError(-n, "statx", path);
+    const mode = stat.getUint16(28, true);
+    if ((mode & 0xf000) !== 0x8000) throw notRegular(mode, path);
+    return Number(stat.getBigUint64(40, true));
+  }
+}
+
+/** Reads a regular file. */
+export class FileSource implements BodySource {
+  readonly isBufferReused: boolean = true;
+  /** The number of bytes to send; -1 if it is unknown. */
+  size: number;
+  readonly #opener: FileOpener;
+  readonly #fd: number;
+  readonly #path: string;
+  #position: number;
+  /** Infinity if the size is unknown. */
+  #remaining: number;
+  #buffer: Buffer | undefined;
+  /** A piece that was read before the first `read`. */
+  #first: Uint8Array | undefined;
+  #isReading = false;
+  #isCanceled = false;
+
+  constructor(opener: FileOpener, fd: number, path: string, start: number, size: number) {
+    this.#opener = opener;
+    this.#fd = fd;
+    this.#path = path;
+    this.#position = start;
+    this.size = this.#remaining = size;
+  }
+
+  /** Files in /proc have content although their size is 0. Their content is sent until its end. */
+  withoutSize(): FileSource | Promise<FileSource> {
+    this.#remaining = Infinity;
+    const decide = (first: Uint8Array | undefined): FileSource => {
+      this.#first = first;
+      this.size = first === undefined ? 0 : -1;
+      if (first === undefined) this.#remaining = 0;
+      return this;
+    };
+    const first = this.#readPiece();
+    if (!(first instanceof Promise)) return decide(first);
+    return first.then(decide, (error) => {
+      this.cancel();
+      throw error;
+    });
+  }
+
+  read(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const first = this.#first;
+    this.#first = undefined;
+    return first ?? this.#readPiece();
+  }
+
+  cancel(): void {
+    if (this.#isCanceled) return;
+    this.#isCanceled = true;
+    if (!this.#isReading) this.#opener.sys.close(this.#fd);
+  }
+
+  #readPiece(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    if (this.#remaining === 0) {
+      this.cancel();
+      return undefined;
+    }
+    this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(this.#remaining, READ_BYTES)); // only what was read is sent
+    const length = Math.min(this.#buffer.length, this.#remaining);
+    let n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, RWF_NOWAIT);
+    if (n === -EAGAIN || n === -EINTR || n === -EOPNOTSUPP || n === -EINVAL || n === -ENOSYS) {
+      if (this.#opener.canAwait) return this.#readInThreadPool(this.#buffer, length);
+      n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, 0);
+    }
+    if (n < 0) throw new FileError(-n, "read", this.#path);
+    return this.#piece(n);
+  }
+
+  async #readInThreadPool(buffer: Uint8Array, length: number): Promise<Uint8Array | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.#isReading = true;
+    nodeFs().read(this.#fd, buffer, 0, length, this.#position, (error, count) => {
+      this.#isReading = false;
+      if (this.#isCanceled) this.#opener.sys.close(this.#fd); // not earlier: its number could have been reused
+      if (error === null) resolve(count);
+      else reject(fileError(error, "read", this.#path));
+    });
+    return this.#piece(await promise);
+  }
+
+  #piece(count: number): Uint8Array | undefined {
+    if (count === 0) {
+      if (this.#remaining !== Infinity) {
+        throw new Error(`${this.#path} was truncated while it was being sent: ${this.#remaining} bytes are missing`);
+      }
+      this.cancel();
+      return undefined;
+    }
+    this.#position += count;
+    this.#remaining -= count;
+    return (this.#buffer as Uint8Array).subarray(0, count);
+  }
+}
+
+function notRegular(mode: number, path: string): TypeError {
+  const type = fileTypes[mode & 0xf000] ?? "of an unknown type";
+  return new TypeError(`${path} is not a regular file but ${type}; respond with a stream instead`);
+}
+
+function fileError(error: NodeJS.ErrnoException, syscall: string, path: string): Error {
+  return error.errno === undefined ? error : new FileError(-error.errno, syscall, path);
+}
