@@ -80,7 +80,7 @@ async function measure(workers: number, balance: Balance, flags: string[], progr
     command,
     workers,
     sockets,
-    onServing: serving.resolve,
+    onServing: () => serving.resolve(),
     onWarning: console.error,
   });
   const over = supervisor.run();

@@ -43,6 +43,9 @@ extern void *dlsym(void *handle, const char *name);
   X(int, fcntl, (int, int, ...))                                \
   X(int, open, (const char *, int, ...))                        \
   X(int, ioctl, (int, size, ...))                               \
+  X(int, flock, (int, int))                                     \
+  X(int, prctl, (int, ...))                                     \
+  X(u32, alarm, (u32))                                          \
   X(int, eventfd, (u32, int))                                   \
   X(int, pipe2, (int *, int))                                   \
   X(int, timerfd_create, (int, int))                            \
@@ -436,6 +439,8 @@ int ioctl(int fd, int request) {
   return n < 0 ? result(n) : value;
 }
 
+int flock(int fd, int operation) { return result(c_flock(fd, operation)); }
+
 int eventfd(int initial, int flags) { return track_fd(c_eventfd(initial, flags)); }
 
 int pipe2(int *fds, int flags) { return track_pair(c_pipe2(fds, flags), fds); }
@@ -502,6 +507,7 @@ int signal_rtmin(void);
 int signal_rtmax(void);
 int start_bridge_thread(int epfd, int socket, int is_worker);
 int stop_bridge_thread(int peer);
+int end_with_parent(int seconds);
 
 #define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait2) X(socket) \
   X(socketpair) X(bind) X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(set_iovec) X(sendmsg) \
@@ -511,7 +517,7 @@ int stop_bridge_thread(int peer);
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
   X(open) X(openat2) X(statx) X(preadv2) \
   X(waitid) X(signal_catch) X(signal_release) X(signal_rtmin) X(signal_rtmax) \
-  X(start_bridge_thread) X(stop_bridge_thread)
+  X(start_bridge_thread) X(stop_bridge_thread) X(flock) X(end_with_parent)
 
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;

@@ -68,3 +68,30 @@ int signal_release(int signal) {
 int signal_rtmin(void) { return c___libc_current_sigrtmin(); }
 
 int signal_rtmax(void) { return c___libc_current_sigrtmax(); }
+
+/* ---- the end of the parent process ---- */
+
+enum { PR_SET_PDEATHSIG = 1, SIGKILL = 9, SIGALRM = 14, PARENT_EXITED = 62 /* a real-time signal that nothing else uses */ };
+
+static u32 seconds_after_parent;
+
+static void on_parent_exit(int signal, void *info, void *context) {
+  struct sigaction terminate = {0}; /* SIG_DFL */
+  int saved = *c_errno();
+  c_sigaction(SIGALRM, &terminate, 0);
+  c_alarm(seconds_after_parent);
+  *c_errno() = saved;
+}
+
+/*
+ * Makes the kernel end this process when its parent has exited, whatever this process is doing then: immediately if `seconds`
+ * is 0, otherwise that long after. The parent is the thread that started the process.
+ */
+int end_with_parent(int seconds) {
+  struct sigaction action = {on_parent_exit};
+  if (seconds == 0) return result(c_prctl(PR_SET_PDEATHSIG, (size)SIGKILL, 0L, 0L, 0L));
+  seconds_after_parent = seconds;
+  action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  if (c_sigaction(PARENT_EXITED, &action, 0) < 0) return result(-1);
+  return result(c_prctl(PR_SET_PDEATHSIG, (size)PARENT_EXITED, 0L, 0L, 0L));
+}

@@ -13,4 +13,4 @@ function compute(): number {
 
 const task = takeWorkerTask();
 if (task === undefined) throw new Error("computing-worker.ts is started by bench/workers.ts");
-runWorker(task, { fetch: () => new Response(String(compute())) });
+runWorker(task, () => ({ fetch: () => new Response(String(compute())) }));

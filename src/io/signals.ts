@@ -10,6 +10,9 @@ const EBUSY = 16;
 /** The size of the pipe, rounded down to whole records: one read empties it. */
 const BUFFER_BYTES = 65_536 - (65_536 % SIGINFO_BYTES);
 
+/** The real-time signal that native/signals.c uses. */
+const PARENT_EXITED = 62;
+
 /** Signals that Bun needs, and why. */
 const REFUSED: Readonly<Record<string, string>> = {
   SIGPWR: "JavaScriptCore suspends its threads with it",
@@ -177,7 +180,7 @@ function checkSignals(sys: Syscalls, signals: readonly SignalName[]): Map<number
   const numbers = new Map<number, SignalName>();
   for (const name of signals as readonly SignalName[]) {
     const number = signalNumber(sys, name);
-    const reason = REFUSED[name];
+    const reason = number === PARENT_EXITED ? "workers notice the end of their supervisor by it" : REFUSED[name];
     if (reason !== undefined) throw invalidValue(`${name} cannot be caught: ${reason}`);
     const other = numbers.get(number);
     if (other === name) throw invalidValue(`signals contains ${name} twice`);

@@ -4,7 +4,7 @@ import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
 import { ErrnoError } from "./errors.ts";
-import { checkRequirements } from "./requirements.ts";
+import { checkRequirements, explainFfiError, explainMemfdError } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
 type Bytes = Uint8Array | Int32Array;
@@ -153,6 +153,9 @@ export interface Syscalls {
   start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
   /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
   stop_bridge_thread(peer: number): number;
+  flock(fd: number, operation: number): number;
+  /** Lets the kernel end this process `seconds` after its parent has exited, whatever the process is doing. 0: immediately. */
+  end_with_parent(seconds: number): number;
 }
 
 /** The parameter types of C functions, all of which return a 32-bit integer. */
@@ -222,6 +225,8 @@ const signatures: Signatures<Syscalls> = {
   signal_rtmax: [],
   start_bridge_thread: [int, int, int],
   stop_bridge_thread: [int],
+  flock: [int, int],
+  end_with_parent: [int],
 };
 
 let table: Syscalls | undefined;
@@ -257,29 +262,33 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
   checkRequirements();
   const { cc, dlopen, linkSymbols, read } = bunFfi();
   // cc takes a file, and a bundle or a compiled program has none. A memfd needs no writable directory.
-  const libc = dlopen("libc.so.6", {
-    memfd_create: { args: ["buffer", "u32"], returns: "i32" },
-    write: { args: ["i32", "buffer", "u64"], returns: "i64" },
-    close: { args: ["i32"], returns: "i32" },
-    __errno_location: { args: [], returns: "ptr" },
-  });
+  const libc = orExplain(() =>
+    dlopen("libc.so.6", {
+      memfd_create: { args: ["buffer", "u32"], returns: "i32" },
+      write: { args: ["i32", "buffer", "u64"], returns: "i64" },
+      close: { args: ["i32"], returns: "i32" },
+      __errno_location: { args: [], returns: "ptr" },
+    }),
+  );
+  const errnoAddress = Number(libc.symbols["__errno_location"]?.()); // looked up first: no other call may set errno
+  const failed = (call: string): Error => {
+    const errno = read.i32(errnoAddress);
+    return new ErrnoError(errno, call, { hint: explainMemfdError(errno) });
+  };
   try {
-    const errnoAddress = libc.symbols["__errno_location"]?.() as number; // looked up first: no other call may set errno
     const text = new TextEncoder().encode(source);
     const fd = Number(libc.symbols.memfd_create?.(new TextEncoder().encode("epoll-hello-shim.c\0"), 1));
-    if (fd < 0) {
-      throw new ErrnoError(read.i32(errnoAddress), "memfd_create", { hint: "epoll-hello's C code cannot be compiled" });
-    }
+    if (fd < 0) throw failed("memfd_create");
     try {
-      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) {
-        throw new Error("epoll-hello: cannot write the C source to a memfd");
-      }
+      if (Number(libc.symbols.write?.(fd, text, text.length)) !== text.length) throw failed("write");
       // Passing flags also makes Bun ignore BUN_TCC_OPTIONS. The library is never closed, as its code stays in use.
-      const { symbols } = cc({
-        source: `/proc/self/fd/${fd}`,
-        flags: ["-nostdlib", "-nostdinc"],
-        symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
-      });
+      const { symbols } = orExplain(() =>
+        cc({
+          source: `/proc/self/fd/${fd}`,
+          flags: ["-nostdlib", "-nostdinc"],
+          symbols: { address_of: { args: ["ptr"], returns: "ptr" } },
+        }),
+      );
       const addressOf = symbols["address_of"] as (name: Uint8Array) => number | null;
       return link(addressOf, signatures, linkSymbols);
     } finally {
@@ -287,6 +296,15 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
     }
   } finally {
     libc.close();
+  }
+}
+
+/** Returns what `load` returns. If bun:ffi fails, the error says what the process lacks. */
+function orExplain<T>(load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    throw new Error(explainFfiError(error), { cause: error });
   }
 }
 

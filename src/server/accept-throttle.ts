@@ -111,12 +111,10 @@ export class AcceptThrottle {
 
   constructor(epoll: Epoll, listeners: readonly Listener[], options: AcceptThrottleOptions) {
     this.#epoll = epoll;
-    this.#listeners = listeners.map(({ socket, address, close }) => {
+    this.#listeners = listeners.map((listener) => {
       return {
-        socket,
-        address,
-        close,
-        fd: socket.fileno(),
+        ...listener,
+        fd: listener.socket.fileno(),
         isRegistered: false,
         pausedUntilMs: 0,
         hasWarned: false,

@@ -1,5 +1,6 @@
 // The listening sockets of a server: all addresses of a host on one port, a unix socket, or inherited fds.
 
+import { dirname } from "node:path";
 import { nodeFs } from "../kernel/node-fs.ts";
 import {
   type Address,
@@ -26,6 +27,7 @@ import {
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
 } from "../kernel/constants.ts";
+import { EADDRINUSE, EAGAIN } from "../kernel/errno.ts";
 import { ErrnoError, invalidValue, LookupError } from "../kernel/errors.ts";
 import { setCloexec } from "../kernel/fd.ts";
 import { encodePath } from "../kernel/path-bytes.ts";
@@ -43,7 +45,18 @@ export type ListenOptions = Pick<
 export interface Listener {
   readonly socket: Socket;
   readonly address: Address;
+  /** Returns the listener of a duplicate of the socket, which from then on is the one that removes the file of a unix socket. */
+  handOver(duplicate: number): Listener;
   close(): void;
+}
+
+function listenerOf(socket: Socket, address: Address): Listener {
+  return {
+    socket,
+    address,
+    handOver: (duplicate) => listenerOf(Socket.fromfd(duplicate), address),
+    close: () => socket.close(),
+  };
 }
 
 const MAX_PORT_ATTEMPTS = 32;
@@ -82,7 +95,7 @@ function adoptListeners(sys: Syscalls, fds: readonly number[]): Listener[] {
     setCloexec(sys, fd);
     const socket = Socket.fromfd(fd);
     if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
-    return { socket, address: socket.getsockname(), close: () => socket.close() };
+    return listenerOf(socket, socket.getsockname());
   });
 }
 
@@ -126,7 +139,7 @@ function openInternet(
     if (deferAccept) socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1); // seconds
     socket.bind(address);
     listen(socket, backlog, address);
-    return { socket, address: socket.getsockname(), close: () => socket.close() };
+    return listenerOf(socket, socket.getsockname());
   } catch (error) {
     socket.close();
     throw error;
@@ -136,28 +149,83 @@ function openInternet(
 function openUnix(sys: Syscalls, path: string, backlog: number): Listener {
   const socket = newSocket(sys, AF_UNIX);
   try {
+    // Between bind and listen the socket refuses connections, as a stale one does: another server must not look at it then.
+    const unlock = path.startsWith("\0") ? undefined : lockDirectory(sys, path);
     try {
-      socket.bind({ path });
-    } catch (error) {
-      if (!isErrno(error, "EADDRINUSE") || !isStaleSocketFile(sys, path)) throw error;
-      nodeFs().unlinkSync(path);
-      socket.bind({ path });
+      bindUnix(sys, socket, path);
+      socket.listen(backlog);
+      return unixListener(socket, path, inodeOf(path));
+    } finally {
+      unlock?.();
     }
-    socket.listen(backlog);
-    const inode = inodeOf(path);
-    return {
-      socket,
-      address: socket.getsockname(),
-      close() {
-        if (socket.closed) return;
-        socket.close();
-        if (inode === undefined || inodeOf(path) !== inode) return; // removed, or replaced by another server
-        nodeFs().rmSync(path, { force: true });
-      },
-    };
   } catch (error) {
     socket.close();
     throw error;
+  }
+}
+
+function unixListener(socket: Socket, path: string, inode: string | undefined): Listener {
+  let ownsFile = inode !== undefined;
+  return {
+    socket,
+    address: socket.getsockname(),
+    handOver(duplicate) {
+      ownsFile = false;
+      return unixListener(Socket.fromfd(duplicate), path, inode);
+    },
+    close() {
+      if (socket.closed) return;
+      // The file is removed first: while this socket listens, no other server takes the file for a stale one and replaces it. A
+      // file with another inode is another server's.
+      try {
+        if (ownsFile && inodeOf(path) === inode) nodeFs().rmSync(path, { force: true });
+      } finally {
+        socket.close();
+      }
+    },
+  };
+}
+
+function bindUnix(sys: Syscalls, socket: Socket, path: string): void {
+  try {
+    socket.bind({ path });
+  } catch (error) {
+    if (!isErrno(error, "EADDRINUSE") || !removeStaleSocketFile(sys, path)) throw error;
+    socket.bind({ path });
+  }
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const LOCK_TIMEOUT_MS = 10_000;
+const LOCK_POLL_MS = 5;
+
+/**
+ * Locks the directory of a socket against other servers that are starting there, see flock(2). The kernel releases the lock if this
+ * process dies. Without permission to read the directory, or where its file system has no locks, nothing is locked.
+ *
+ * @returns a function that releases the lock
+ * @throws {ErrnoError} EADDRINUSE if another process keeps the lock
+ */
+function lockDirectory(sys: Syscalls, path: string): (() => void) | undefined {
+  const { openSync, closeSync } = nodeFs();
+  let fd: number;
+  try {
+    fd = openSync(dirname(path), "r");
+  } catch {
+    return undefined; // if the directory does not exist, bind reports that
+  }
+  for (let waitedMs = 0; ; waitedMs += LOCK_POLL_MS) {
+    const errno = -sys.flock(fd, LOCK_EX | LOCK_NB);
+    if (errno <= 0) return () => closeSync(fd);
+    if (errno === EAGAIN && waitedMs < LOCK_TIMEOUT_MS) {
+      Bun.sleepSync(LOCK_POLL_MS);
+      continue;
+    }
+    closeSync(fd);
+    if (errno !== EAGAIN) return undefined;
+    const hint = "another server is starting there, or a process has locked the directory (flock)";
+    throw new ErrnoError(EADDRINUSE, "bind", { address: path, hint });
   }
 }
 
@@ -171,9 +239,22 @@ function listen(socket: Socket, backlog: number, { address, port }: InternetAddr
   }
 }
 
-/** Returns whether a path is a socket without a listener, left behind by a server that was killed. */
-function isStaleSocketFile(sys: Syscalls, path: string): boolean {
-  if (path.startsWith("\0") || nodeFs().lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+/** Removes a socket without a listener, left behind by a server that was killed. Returns whether the path is free now. */
+function removeStaleSocketFile(sys: Syscalls, path: string): boolean {
+  if (path.startsWith("\0")) return false;
+  const stat = nodeFs().lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return true; // its server has just stopped
+  if (!stat.isSocket() || !isRefused(sys, path)) return false;
+  try {
+    nodeFs().rmSync(path, { force: true });
+  } catch (error) {
+    const { errno = 0 } = error as NodeJS.ErrnoException; // EACCES, EPERM: another user's file
+    throw new ErrnoError(Math.abs(errno), "unlink", { address: path });
+  }
+  return true;
+}
+
+function isRefused(sys: Syscalls, path: string): boolean {
   const probe = newSocket(sys, AF_UNIX); // not `using`, which Node cannot parse: it must reach the check for Bun
   try {
     probe.connect({ path });

@@ -47,13 +47,13 @@ export async function loadApp(file: string): Promise<EpollServerOptions> {
     }
     return { fetch: (request, server) => (instance.fetch as FetchHandler)(request, server) };
   }
-  if (!["fetch", "response", "socket"].some((name) => name in app)) {
-    throw new AppError(`${file}: the default export must have one of fetch, response and socket`);
-  }
   try {
-    resolveOptions(app);
+    resolveOptions(app); // first, because it names all options that belong to another server
   } catch (error) {
     throw new AppError(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+  if (!["fetch", "response", "socket"].some((name) => name in app)) {
+    throw new AppError(`${file}: the default export must have one of fetch, response and socket`);
   }
   return { ...app };
 }

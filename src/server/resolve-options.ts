@@ -78,17 +78,38 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   trace: [undefined, () => {}], // the tracer checks it
 };
 
-/** Options of Bun.serve with the equivalent here, or the reason why there is none. */
-const BUN_SERVE_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: string }> = {
+const TLS = { unsupported: "TLS is not supported; put a TLS proxy in front" };
+
+/** Options of Bun.serve, node:http and Deno.serve with the equivalent here, or the reason why there is none. */
+const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: string }> = {
   idleTimeout: "idleTimeoutMs",
+  timeout: "idleTimeoutMs",
+  keepAliveTimeout: "idleTimeoutMs",
+  headersTimeout: "headerTimeoutMs",
+  requestTimeout: "bodyTimeoutMs",
   maxRequestBodySize: "maxBodyBytes",
+  maxHeaderSize: "maxHeaderBytes",
+  maxHeadersCount: "maxHeaderCount",
+  maxRequestsPerSocket: "maxRequestsPerConnection",
   error: "onError",
   host: "hostname",
+  address: "hostname",
+  path: "unix",
+  handler: "fetch",
   static: { unsupported: "static routes are not supported; dispatch in fetch" },
   routes: { unsupported: "routes are not supported; dispatch in fetch, or use a router such as Hono" },
   websocket: { unsupported: "WebSocket is not supported" },
-  tls: { unsupported: "TLS is not supported; put a TLS proxy in front" },
+  tls: TLS,
+  key: TLS,
+  cert: TLS,
+  ca: TLS,
+  passphrase: TLS,
+  http1: { unsupported: "HTTP/1.1 is always on" },
+  http2: { unsupported: "HTTP/2 is not supported" },
   http3: { unsupported: "HTTP/3 is not supported" },
+  signal: { unsupported: "call stop() instead" },
+  onListen: { unsupported: "the server listens once its constructor has returned" },
+  workers: { unsupported: "use the command: epoll-hello app.ts --workers N" },
   development: { unsupported: "there is no development mode" },
   id: { unsupported: "servers have no id" },
   ipv6Only: { unsupported: 'use the hostname "0.0.0.0" or "::" to choose the family' },
@@ -131,7 +152,7 @@ function rejectUnknown(options: object): void {
 }
 
 function hintFor(name: string): string | undefined {
-  const known = Object.hasOwn(BUN_SERVE_OPTIONS, name) ? BUN_SERVE_OPTIONS[name] : undefined;
+  const known = Object.hasOwn(FOREIGN_OPTIONS, name) ? FOREIGN_OPTIONS[name] : undefined;
   if (typeof known === "object") return known.unsupported;
   const ours = known ?? suggest(name, Object.keys(OPTIONS));
   if (ours === undefined) return undefined;
@@ -171,7 +192,7 @@ function toFds(fd: number | readonly number[]): number[] {
 
 function integer(min: number, max: number = MAX_INT32): Check {
   return (name, value) => {
-    const expected = max === MAX_INT32 ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
+    const expected = `an integer from ${min} to ${max}`;
     if (typeof value !== "number") throw invalidType(name, expected, value);
     if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expected, value);
   };
@@ -180,7 +201,7 @@ function integer(min: number, max: number = MAX_INT32): Check {
 function integerOrInfinity(min: number, max: number = MAX_INT32): Check {
   return (name, value) => {
     if (value === Infinity) return;
-    const expected = `an integer of at least ${min}, or Infinity`;
+    const expected = `an integer from ${min} to ${max}, or Infinity`;
     if (typeof value !== "number") throw invalidType(name, expected, value);
     if (!Number.isInteger(value) || value < min || value > max) throw outOfRange(name, expected, value);
   };

@@ -530,6 +530,11 @@ export class RunLoop implements ConnectionOwner {
     if (isFirst) this.#protocol.stop();
   }
 
+  /** Closes the listening sockets immediately, without accepting what is in the backlog. */
+  stopAccepting(): void {
+    this.#throttle.close();
+  }
+
   /** Closes everything immediately. Idempotent. */
   close(): void {
     if (this.closed) return;

@@ -15,11 +15,12 @@ import { BufferBudget } from "../protocols/buffer-budget.ts";
 import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
+import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
-import { StopSignals, type StopSignal } from "./stop-signals.ts";
+import { type ExtraSignals, type ExtraStopSignal, StopSignals, type StopSignal } from "./stop-signals.ts";
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
 /** The options that contain application code. */
@@ -66,7 +67,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   #isStarted = false;
   /** Runs the iterations on Bun's event loop: after `start`, or after a `stop` outside of `run`. */
   #bunLoop: BunLoopDriver | undefined;
-  #stopSignal: StopSignal | undefined;
+  #stopSignal: StopSignal | ExtraStopSignal | undefined;
   #isStopping = false;
   readonly #stopped: PromiseWithResolvers<void>;
 
@@ -91,7 +92,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
-    const listeners = openListeners(tracedSys, settings);
+    const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
     const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings, budget);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
@@ -103,6 +104,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.url = urlOf(this.address, settings);
     this.#onStopping = settings.onStopping;
     this.#hasApplication = CALLBACKS.some((name) => settings[name] !== undefined);
+    offerListeners(settings, listeners, this.#stopped.promise, () => {
+      loop.stopAccepting(); // the backlog is the next server's
+      return this.stop();
+    });
   }
 
   /** The server's counters so far: a copy, which does not change afterwards. */
@@ -135,12 +140,18 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @returns the signal that stopped the server; undefined if it was stopped otherwise
    * @throws {ClosedError} if the server has already been stopped
    */
-  run(onRunning?: () => void): StopSignal | undefined {
+  run(onRunning?: () => void): StopSignal | undefined;
+  /** @internal `extraSignals` are caught as well */
+  run<Extra extends ExtraStopSignal>(
+    onRunning: (() => void) | undefined,
+    extraSignals: ExtraSignals<Extra>,
+  ): StopSignal | Extra | undefined;
+  run(onRunning?: () => void, extraSignals: ExtraSignals = { stop: [] }): StopSignal | ExtraStopSignal | undefined {
     this.#assertUsable("run");
-    let signals: StopSignals | undefined;
+    let signals: StopSignals<ExtraStopSignal> | undefined;
     this.#isRunning = true;
     try {
-      if (Bun.isMainThread) signals = this.#catchSignals(); // dispositions belong to the process, not to a Worker
+      if (Bun.isMainThread) signals = this.#catchSignals(extraSignals); // dispositions belong to the process, not to a Worker
       onRunning?.();
       this.#runMicrotasks();
       while (!this.closed) {
@@ -289,8 +300,8 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     while (this.#protocol.failBlockedRequests());
   }
 
-  #catchSignals(): StopSignals {
-    const signals = new StopSignals(this.#sys);
+  #catchSignals(extra: ExtraSignals): StopSignals<ExtraStopSignal> {
+    const signals = new StopSignals(this.#sys, extra);
     try {
       this.#loop.onReadable(signals, () => {
         for (const signal of signals.take()) {

@@ -1,7 +1,7 @@
 // The interface to systemd: inherited sockets, readiness and status notifications, and the watchdog.
 
 import { AF_UNIX, SOCK_DGRAM } from "../kernel/constants.ts";
-import { checkInteger, invalidType, invalidValue } from "../kernel/errors.ts";
+import { checkInteger, ErrnoError, invalidType, invalidValue } from "../kernel/errors.ts";
 import { setCloexec } from "../kernel/fd.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { MAX_INT } from "../kernel/integers.ts";
@@ -10,6 +10,7 @@ import { Socket } from "../io/socket.ts";
 import { WOULD_BLOCK } from "../io/transfer.ts";
 
 const FIRST_FD = 3; // SD_LISTEN_FDS_START
+const MAX_INT32 = 0x7fffffff;
 
 /** A file descriptor passed by the service manager. */
 export interface ListenFd {
@@ -28,26 +29,37 @@ export interface ListenFd {
  *
  * @returns the fds in the order of the socket unit; `[]` if none were passed to this process
  * @throws {RangeError} if the variables are malformed
- * @throws {ErrnoError} EBADF if one of the fds is not open
+ * @throws {ErrnoError} EBADF if one of the fds is not open; the message names it
  * @see sd_listen_fds_with_names(3)
  */
 export function listenFds(): ListenFd[] {
   checkRequirements();
   const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = process.env;
   if (LISTEN_FDS === undefined || LISTEN_PID === undefined) return [];
-  if (parseInteger("LISTEN_PID", LISTEN_PID) !== process.pid) return [];
-  const count = parseInteger("LISTEN_FDS", LISTEN_FDS);
+  if (parseInteger("LISTEN_PID", LISTEN_PID, MAX_INT32) !== process.pid) return [];
+  const count = parseInteger("LISTEN_FDS", LISTEN_FDS, MAX_INT32);
   const names = LISTEN_FDNAMES === undefined || LISTEN_FDNAMES === "" ? [] : LISTEN_FDNAMES.split(":");
   if (names.length > 0 && names.length !== count) {
     throw invalidValue(`LISTEN_FDNAMES has ${names.length} names, but LISTEN_FDS is ${count}`);
   }
   for (const name of ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]) delete process.env[name];
-  return Array.from({ length: count }, (_, i) => {
+  const fds: ListenFd[] = [];
+  for (let i = 0; i < count; i++) {
     const fd = FIRST_FD + i;
-    const sys = syscalls();
-    setCloexec(sys, fd);
-    return { fd, name: names[i] ?? "unknown" };
-  });
+    closeOnExec(fd, count);
+    fds.push({ fd, name: names[i] ?? "unknown" });
+  }
+  return fds;
+}
+
+function closeOnExec(fd: number, count: number): void {
+  try {
+    setCloexec(syscalls(), fd);
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error;
+    const hint = `LISTEN_FDS is ${count}, but the file descriptor ${fd} is not open`;
+    throw new ErrnoError(-error.errno, error.syscall, { fd, hint });
+  }
 }
 
 /** The state of a service, as `notify` reports it; see sd_notify(3). */
@@ -106,8 +118,9 @@ export function notify(state: ServiceState): boolean {
 export function watchdogIntervalMs(): number | undefined {
   const { WATCHDOG_USEC, WATCHDOG_PID } = process.env;
   if (WATCHDOG_USEC === undefined) return undefined;
-  if (WATCHDOG_PID !== undefined && parseInteger("WATCHDOG_PID", WATCHDOG_PID) !== process.pid) return undefined;
-  const us = parseInteger("WATCHDOG_USEC", WATCHDOG_USEC);
+  if (WATCHDOG_PID !== undefined && parseInteger("WATCHDOG_PID", WATCHDOG_PID, MAX_INT32) !== process.pid)
+    return undefined;
+  const us = parseInteger("WATCHDOG_USEC", WATCHDOG_USEC, Number.MAX_SAFE_INTEGER);
   if (us === 0) throw invalidValue("WATCHDOG_USEC must be greater than 0; it is 0");
   return us / 1000;
 }
@@ -127,7 +140,8 @@ function messageLines({ ready, stopping, reloading, watchdog, status, mainPid }:
   return lines;
 }
 
-function parseInteger(name: string, text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw invalidValue(`${name} must be an integer; it is ${JSON.stringify(text)}`);
-  return Number(text);
+function parseInteger(name: string, text: string, max: number): number {
+  if (/^\d+$/.test(text) && Number(text) <= max) return Number(text);
+  const shown = JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+  throw invalidValue(`${name} must be an integer from 0 to ${max}; it is ${shown}`);
 }

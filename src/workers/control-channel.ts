@@ -7,8 +7,14 @@ import { Socket, socketpair } from "../io/socket.ts";
 import { WOULD_BLOCK } from "../io/transfer.ts";
 import type { Totals } from "./totals.ts";
 
-/** From a worker: it has started serving, or its totals so far. `isReply`: in response to a `report` command. */
-export type WorkerMessage = { kind: "serving" } | { kind: "totals"; totals: Totals; isReply: boolean };
+/**
+ * From a worker: it has started serving; its totals so far, `isReply` in response to a `report` command; or the error because of
+ * which it exits. `socket`: it has these handlers instead of HTTP.
+ */
+export type WorkerMessage =
+  | { kind: "serving"; socket?: true }
+  | { kind: "totals"; totals: Totals; isReply: boolean }
+  | { kind: "failed"; message: string };
 
 /** From the supervisor: stop, with the options of `EpollServer.stop`, or report the totals now. */
 export type WorkerCommand = { kind: "stop"; graceMs: number; idleMs: number } | { kind: "report" };

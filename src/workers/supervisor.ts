@@ -1,6 +1,7 @@
 // Supervises worker processes that share an address: restarts crashed ones, performs rolling restarts, adds up totals.
 
 import { WorkerProcess } from "./worker-process.ts";
+import { START_TIMEOUT_MS } from "./worker-task.ts";
 import { type Totals, addTotals } from "./totals.ts";
 import type { ListenSockets } from "./listen-sockets.ts";
 import { type Backoff, WorkerSlot } from "./worker-slot.ts";
@@ -15,10 +16,17 @@ export interface SupervisorOptions {
   backoff?: Partial<Backoff>;
   /** How often workers report their totals; default: 1000. */
   reportIntervalMs?: number;
-  /** Called once, when all workers are serving. */
-  onServing?: () => void;
+  /**
+   * A serving worker that has not reported for this long is killed and replaced, and so is one that is not serving after this
+   * time, or after 30 s if that is longer. Default: 30000. Infinity: never.
+   */
+  workerTimeoutMs?: number;
+  /** Called once, when all workers are serving. `socket`: the app has these handlers instead of HTTP. */
+  onServing?: (app: { socket?: true | undefined }) => void;
   /** Called for each problem that the supervisor handles itself. */
   onWarning?: (message: string) => void;
+  /** Returns the text of an error because of which a process could not be started; default: its message. */
+  describeError?: (error: unknown) => string;
 }
 
 export interface WorkerReport {
@@ -44,6 +52,8 @@ export interface SupervisorResult {
   totals: Totals;
   /** Whether every worker crashed before any was serving. */
   hasFailed: boolean;
+  /** How each worker ended before any was serving. */
+  failures: string[];
 }
 
 const GRACE_MS = 10_000; // the default of EpollServer.stop
@@ -51,15 +61,23 @@ const GRACE_MS = 10_000; // the default of EpollServer.stop
 const IDLE_MS = 2_000;
 /** A worker that has not reported for this many intervals is unresponsive. */
 const MAX_MISSED_REPORTS = 3;
+const WORKER_TIMEOUT_MS = 30_000;
+/** How often workers are checked, in parts of their timeout. A worker reports at least twice as often. */
+const CHECKS_PER_TIMEOUT = 4;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #reportIntervalMs: number;
+  readonly #workerTimeoutMs: number;
   readonly #slots: readonly WorkerSlot[];
   readonly #result = Promise.withResolvers<SupervisorResult>();
   #launched = 0;
-  /** The slots whose worker crashed while no worker had been serving yet. */
-  readonly #failedSlots = new Set<WorkerSlot>();
+  /** How the worker of each slot ended while no worker had been serving yet. */
+  readonly #failures = new Map<WorkerSlot, string>();
+  #checkTimer: ReturnType<typeof setInterval> | undefined;
+  #lastCheckMs = 0;
+  /** When the silence of workers begins to count: this process, or all of them, may have been stopped before. */
+  #aliveSinceMs = 0;
   #hasServed = false;
   #hasReportedServing = false;
   #isStopping = false;
@@ -69,11 +87,16 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#reportIntervalMs = options.reportIntervalMs ?? 1_000;
+    this.#workerTimeoutMs = options.workerTimeoutMs ?? WORKER_TIMEOUT_MS;
+    this.#reportIntervalMs = Math.min(
+      options.reportIntervalMs ?? 1_000,
+      this.#workerTimeoutMs / (2 * CHECKS_PER_TIMEOUT),
+    );
     const backoff: Backoff = { minMs: 100, maxMs: 10_000, resetMs: 10_000, ...options.backoff };
     const owner = {
       launch: (slot: WorkerSlot) => this.#launch(slot),
-      onCrash: (slot: WorkerSlot, wasServing: boolean) => this.#onCrash(slot, wasServing),
+      onCrash: (slot: WorkerSlot, wasServing: boolean, what: string) => this.#onCrash(slot, wasServing, what),
+      describeError: (error: unknown) => this.#describeError(error),
       onWarning: (message: string) => options.onWarning?.(message),
     };
     this.#slots = Array.from({ length: options.workers }, (_, i) => new WorkerSlot(i, owner, backoff));
@@ -82,6 +105,11 @@ export class Supervisor {
   /** Starts the workers. Resolves when all of them have exited after `stop`. */
   run(): Promise<SupervisorResult> {
     for (const slot of this.#slots) slot.start();
+    const intervalMs = this.#workerTimeoutMs / CHECKS_PER_TIMEOUT;
+    if (intervalMs !== Infinity) {
+      this.#lastCheckMs = performance.now();
+      this.#checkTimer = setInterval(() => this.#replaceHungWorkers(intervalMs), intervalMs);
+    }
     return this.#result.promise;
   }
 
@@ -151,6 +179,7 @@ export class Supervisor {
       listenFds: sockets.fdsFor(index),
       exclusive: sockets.balance === "shared",
       reportIntervalMs: this.#reportIntervalMs,
+      startTimeoutMs: Math.max(START_TIMEOUT_MS, this.#workerTimeoutMs),
     });
     this.#launched++;
     void worker.serving.then((isServing) => isServing && this.#onServing());
@@ -160,24 +189,51 @@ export class Supervisor {
 
   #onServing(): void {
     this.#hasServed = true;
+    this.#reportServing();
+  }
+
+  #reportServing(): void {
     if (this.#hasReportedServing || this.#isStopping) return;
     if (!this.#slots.every(({ current }) => current?.state === "serving")) return;
     this.#hasReportedServing = true;
-    this.#options.onServing?.();
+    this.#options.onServing?.({ socket: this.#slots[0]?.current?.socket });
   }
 
-  #onCrash(slot: WorkerSlot, wasServing: boolean): void {
+  #onCrash(slot: WorkerSlot, wasServing: boolean, what: string): void {
     if (this.#hasServed || wasServing) return;
-    this.#failedSlots.add(slot);
-    if (this.#failedSlots.size < this.#slots.length) return;
+    this.#failures.set(slot, what);
+    if (this.#failures.size < this.#slots.length) return;
     this.#hasFailed = true; // another attempt would fail the same way
     queueMicrotask(() => this.stop(0));
   }
 
   #resolveIfDone(): void {
-    if (this.#isStopping && this.#processes().length === 0) {
-      this.#result.resolve({ totals: this.totals, hasFailed: this.#hasFailed });
+    if (!this.#isStopping || this.#processes().length > 0) return;
+    clearInterval(this.#checkTimer);
+    const failures = [...this.#failures].map(([{ index }, what]) => `worker ${index + 1} ${what}`);
+    this.#result.resolve({ totals: this.totals, hasFailed: this.#hasFailed, failures });
+  }
+
+  #replaceHungWorkers(intervalMs: number): void {
+    const now = performance.now();
+    // After Ctrl-Z, or a call that blocked this process, the workers need time to report.
+    if (now - this.#lastCheckMs > 2 * intervalMs) this.#aliveSinceMs = now;
+    this.#lastCheckMs = now;
+    for (const { processes } of this.#slots) {
+      for (const worker of processes) {
+        worker.receive(); // its reports may be waiting
+        const { state, lastMessageMs, isHung } = worker;
+        const isSilent = now - Math.max(lastMessageMs, this.#aliveSinceMs) >= this.#workerTimeoutMs;
+        if (state !== "serving" || isHung || !isSilent) continue;
+        const reason = `it had not responded for ${this.#workerTimeoutMs / 1000} s`;
+        worker.killBecause(reason);
+      }
     }
+  }
+
+  #describeError(error: unknown): string {
+    const describe = this.#options.describeError ?? ((one) => (one instanceof Error ? one.message : String(one)));
+    return describe(error);
   }
 
   async #restartAll(): Promise<void> {
@@ -198,14 +254,17 @@ export class Supervisor {
   }
 
   async #replace(slot: WorkerSlot): Promise<boolean> {
-    let what = "exited before it was serving";
+    let what: string;
     try {
-      if ((await slot.replace(GRACE_MS, IDLE_MS)) || this.#isStopping) return true;
+      const how = await slot.replace(GRACE_MS, IDLE_MS);
+      this.#reportServing(); // the worker that was replaced may never have served
+      if (how === undefined || this.#isStopping) return true;
+      what = how;
     } catch (error) {
-      what = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      what = `could not be started: ${this.#describeError(error)}`;
     }
     this.#options.onWarning?.(
-      `the new worker ${slot.index + 1} ${what}; the restart is canceled, and the current workers keep serving`,
+      `the new worker ${slot.index + 1} was not serving: it ${what}; the restart is canceled, and the current workers keep serving`,
     );
     return false;
   }

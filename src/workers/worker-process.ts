@@ -6,7 +6,7 @@ import { syscalls } from "../kernel/ffi.ts";
 import { type Watch, watch } from "../event-loop/watch.ts";
 import { ControlChannel, type WorkerCommand, type WorkerMessage } from "./control-channel.ts";
 import { type Totals, zeroTotals } from "./totals.ts";
-import { START_TIMEOUT_MS, TASK_VARIABLE, type WorkerTask } from "./worker-task.ts";
+import { TASK_VARIABLE, type WorkerTask } from "./worker-task.ts";
 
 export interface WorkerProcessOptions {
   /** The program and its arguments. */
@@ -15,11 +15,15 @@ export interface WorkerProcessOptions {
   listenFds: readonly number[];
   exclusive: boolean;
   reportIntervalMs: number;
+  /** The time in which the worker must be serving. */
+  startTimeoutMs: number;
 }
 
 const CONTROL_FD = 3; // the first one after standard input, output and error
 /** A worker that should have exited is killed after this additional time. */
 const KILL_DELAY_MS = 2_000;
+/** What a worker that is not serving yet gets after SIGTERM: its app may handle that, but no request is pending. */
+const KILL_STARTING_DELAY_MS = 1_000;
 const REPORT_TIMEOUT_MS = 1_000;
 const MAX_TIMER_MS = 0x7fffffff;
 
@@ -30,8 +34,12 @@ export class WorkerProcess {
   totals: Totals = zeroTotals();
   lastMessageMs: number = performance.now();
   state: "starting" | "serving" | "draining" | "exited" = "starting";
+  /** Whether the app has handlers of `socket` instead of HTTP, once the worker is serving. */
+  socket: true | undefined;
   /** When the worker started serving. */
   servingSinceMs: number | undefined;
+  /** Whether `killBecause` has been called. */
+  isHung: boolean = false;
   /** Resolves to true when the worker is serving, or to false if it exits before that. */
   readonly serving: Promise<boolean>;
   /** Resolves when the process has exited and its last message has been read. */
@@ -43,9 +51,14 @@ export class WorkerProcess {
   readonly #serving = Promise.withResolvers<boolean>();
   #report: PromiseWithResolvers<void> | undefined;
   #killTimer: ReturnType<typeof setTimeout> | undefined;
+  #killReason: string | undefined;
+  /** The error that the worker reported before it exited. */
+  #failure: string | undefined;
+  /** How long a worker that was stopped before it was serving may take, if it is serving after all. */
+  #stopTimeoutMs: number | undefined;
 
   /** @throws if the process cannot be started */
-  constructor({ command, listenFds, exclusive, reportIntervalMs }: WorkerProcessOptions) {
+  constructor({ command, listenFds, exclusive, reportIntervalMs, startTimeoutMs }: WorkerProcessOptions) {
     const [control, theirs] = ControlChannel.pair();
     this.#control = control;
     const task: WorkerTask = {
@@ -75,30 +88,52 @@ export class WorkerProcess {
     }
     this.pid = this.#process.pid;
     this.serving = this.#serving.promise;
-    this.#watch = watch(control, EPOLLIN, () => this.#receive());
+    try {
+      this.#watch = watch(control, EPOLLIN, () => this.receive());
+    } catch (error) {
+      this.kill(); // no fd is left
+      control.close();
+      throw error;
+    }
     this.exited = this.#process.exited.then(() => this.#onExit());
-    this.#killIn(START_TIMEOUT_MS);
+    this.#killIn(startTimeoutMs, `it was not serving within ${startTimeoutMs / 1000} s`);
   }
 
   /** How the process exited, for a message. Defined only after the exit. */
   get exitDescription(): string {
     const { signalCode, exitCode } = this.#process;
-    return signalCode === null ? `exited with code ${exitCode}` : `was killed by ${signalCode}`;
+    const how = signalCode === null ? `exited with code ${exitCode}` : `was killed by ${signalCode}`;
+    if (this.#failure !== undefined) return `${how}: ${this.#failure}`;
+    return this.#killReason === undefined || signalCode === null ? how : `${how}, because ${this.#killReason}`;
   }
 
   /**
    * Asks the worker to drain: connections still open after `graceMs` are closed. A worker that does not exit after that is
-   * killed.
+   * killed. A worker that is not serving yet has nothing to drain, and ends immediately.
    */
   stop(graceMs: number, idleMs: number): void {
     if (this.state === "exited") return;
-    this.state = "draining";
+    this.receive(); // it may have started serving
     this.#control.send({ kind: "stop", graceMs, idleMs });
-    this.#killIn(graceMs + KILL_DELAY_MS);
+    if (this.servingSinceMs === undefined) {
+      this.#process.kill(this.state === "draining" ? "SIGKILL" : "SIGTERM");
+      this.#stopTimeoutMs = graceMs + KILL_DELAY_MS;
+      this.#killIn(KILL_STARTING_DELAY_MS);
+    } else if (!this.isHung) {
+      this.#killIn(graceMs + KILL_DELAY_MS);
+    }
+    this.state = "draining";
   }
 
   kill(): void {
     this.#process.kill("SIGKILL");
+  }
+
+  /** Kills a worker that hangs. `reason` completes "was killed by SIGKILL, because". Not by SIGABRT: Bun reports a crash then. */
+  killBecause(reason: string): void {
+    this.isHung = true;
+    this.#killReason = reason;
+    this.kill();
   }
 
   /** Asks the worker for its totals, and waits for the reply, at most `REPORT_TIMEOUT_MS`. */
@@ -114,16 +149,23 @@ export class WorkerProcess {
     clearTimeout(timer);
   }
 
-  #receive(): void {
+  /** Handles the messages that have arrived. */
+  receive(): void {
     for (const message of this.#control.receive()) {
       this.lastMessageMs = performance.now();
-      if (message.kind === "serving") this.#onServing();
-      else this.totals = message.totals;
-      if (message.kind === "totals" && message.isReply) this.#onReport();
+      if (message.kind === "serving") {
+        this.socket = message.socket;
+        this.#onServing();
+      } else if (message.kind === "failed") {
+        this.#failure = message.message;
+      } else {
+        this.totals = message.totals;
+        if (message.isReply) this.#onReport();
+      }
     }
     if (!this.#control.isClosed || this.#watch.closed) return;
     this.#watch.close();
-    if (this.state !== "draining") this.#killIn(KILL_DELAY_MS); // a worker closes its end only when it exits
+    if (this.state !== "draining") this.#killIn(KILL_DELAY_MS, this.#killReason); // a worker closes its end only when it exits
   }
 
   #onServing(): void {
@@ -131,12 +173,16 @@ export class WorkerProcess {
     if (this.state === "starting") {
       this.state = "serving";
       clearTimeout(this.#killTimer);
+      this.#killReason = undefined;
+    } else if (this.#stopTimeoutMs !== undefined) {
+      this.#killIn(this.#stopTimeoutMs);
     }
     this.#serving.resolve(true);
   }
 
-  #killIn(ms: number): void {
+  #killIn(ms: number, reason?: string): void {
     clearTimeout(this.#killTimer);
+    this.#killReason = reason;
     this.#killTimer = setTimeout(() => this.kill(), Math.min(ms, MAX_TIMER_MS));
   }
 
@@ -146,7 +192,7 @@ export class WorkerProcess {
   }
 
   #onExit(): void {
-    this.#receive(); // the final report may still be in the receive queue
+    this.receive(); // the final report may still be in the receive queue
     clearTimeout(this.#killTimer);
     this.#watch.close();
     this.#control.close();

@@ -13,8 +13,10 @@ export interface Backoff {
 export interface WorkerSlotOwner {
   /** Starts a process; throws if that fails. */
   launch(slot: WorkerSlot): WorkerProcess;
-  /** A process exited without being asked to, or could not be started. */
-  onCrash(slot: WorkerSlot, wasServing: boolean): void;
+  /** A process exited without being asked to, or could not be started. `what` completes "worker 1". */
+  onCrash(slot: WorkerSlot, wasServing: boolean, what: string): void;
+  /** Returns the text of an error because of which a process could not be started. */
+  describeError(error: unknown): string;
   onWarning(message: string): void;
 }
 
@@ -47,28 +49,28 @@ export class WorkerSlot {
     try {
       this.current = this.#launch();
     } catch (error) {
-      this.#onCrash(false, `could not be started: ${error instanceof Error ? error.message : String(error)}`);
+      this.#onCrash(false, `could not be started: ${this.#owner.describeError(error)}`);
     }
   }
 
   /**
    * Starts a new process, and drains the current one once the new one is serving.
    *
-   * @returns false if the new process exited before it was serving; then the current one is kept
+   * @returns undefined, or how the new process exited before it was serving; then the current one is kept
    */
-  async replace(graceMs: number, idleMs: number): Promise<boolean> {
-    if (this.#isStopping || this.current === undefined) return true; // the pending restart runs the new code
+  async replace(graceMs: number, idleMs: number): Promise<string | undefined> {
+    if (this.#isStopping || this.current === undefined) return undefined; // the pending restart runs the new code
     const next = this.#launch();
     const isServing = await next.serving;
     if (!isServing || this.#isStopping) {
       if (!this.#isStopping && this.current === undefined) this.#scheduleRestart(); // the current one crashed meanwhile
-      return isServing;
+      return isServing ? undefined : next.exitDescription;
     }
     const previous = this.current;
     this.current = next;
     clearTimeout(this.#restartTimer);
     previous?.stop(graceMs, idleMs);
-    return true;
+    return undefined;
   }
 
   /** Stops all processes; no other is started. */
@@ -104,7 +106,7 @@ export class WorkerSlot {
   }
 
   #onCrash(wasServing: boolean, what: string): void {
-    this.#owner.onCrash(this, wasServing);
+    this.#owner.onCrash(this, wasServing, what);
     const delayMs = this.#scheduleRestart();
     // Delayed: a signal to the whole process group, such as Ctrl-C, may reach the supervisor a moment later.
     setTimeout(

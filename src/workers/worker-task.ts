@@ -21,9 +21,35 @@ export const TASK_VARIABLE = "EPOLL_HELLO_WORKER";
  * Returns the task of this process, or undefined if it is not a worker.
  *
  * Removes the variable, so that child processes of a worker do not become workers. A second call returns undefined.
+ *
+ * @throws {Error} if the variable was not set by a supervisor
  */
 export function takeWorkerTask(): WorkerTask | undefined {
   const text = process.env[TASK_VARIABLE];
   delete process.env[TASK_VARIABLE];
-  return text === undefined ? undefined : (JSON.parse(text) as WorkerTask);
+  if (text === undefined) return undefined;
+  let task: unknown;
+  try {
+    task = JSON.parse(text);
+  } catch {
+    // not a task
+  }
+  if (isTask(task)) return task;
+  throw new Error(
+    `the environment variable ${TASK_VARIABLE} is reserved for the worker processes of --workers; ` +
+      `it is ${JSON.stringify(text.slice(0, 64))}: unset it`,
+  );
+}
+
+function isTask(value: unknown): value is WorkerTask {
+  if (typeof value !== "object" || value === null) return false;
+  const { controlFd, listenFds, exclusive, reportIntervalMs } = value as Partial<Record<keyof WorkerTask, unknown>>;
+  const isFd = (fd: unknown): boolean => typeof fd === "number" && Number.isInteger(fd) && fd >= 0;
+  return (
+    isFd(controlFd) &&
+    Array.isArray(listenFds) &&
+    listenFds.every(isFd) &&
+    typeof exclusive === "boolean" &&
+    typeof reportIntervalMs === "number"
+  );
 }

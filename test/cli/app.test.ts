@@ -255,7 +255,7 @@ test.each([
 test("--workers: the process that reads an app's address ends after a timeout", async () => {
   const app = writeApp("await new Promise(() => setInterval(() => {}, 1000)); export default 1;");
   const module = JSON.stringify(join(root, "src/tools/cli/app-address.ts"));
-  const program = `const { printAppAddress } = await import(${module}); await printAppAddress(process.argv[1], 100);`;
+  const program = `const { printAppAddress } = await import(${module}); await printAppAddress(process.argv[1], process.ppid, 100);`;
   expect(await run(["bun", "-e", program, app])).toEqual({
     code: 1,
     stdout: "",

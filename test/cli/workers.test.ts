@@ -174,6 +174,59 @@ test("exits with code 1 and the workers' error if none of them can start", () =>
     expect([code, stdout]).toEqual([1, ""]);
   }));
 
+test("names EMFILE and the limit to raise, whether no worker or only some can be started", async () => {
+  const texts: string[] = [];
+  // The number of fds that a process needs before it starts the first worker depends on what it inherits.
+  for (let limit = 12; limit < 40 && !texts.some((text) => text.startsWith("warning: worker")); limit++) {
+    const limited = ["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh", process.execPath, cli];
+    const program = start([...limited, "--host", "127.0.0.1", "--port", "0", "--workers", "4"]);
+    await Promise.race([program.exited, program.errors(/restarting in/), program.output(/^listening/)]).catch(() => {});
+    program.kill("SIGTERM");
+    await program.exited;
+    texts.push(program.stderr);
+  }
+  const reason =
+    "could not be started: EMFILE: too many open files, [^\n]*" +
+    "\\(Raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit\\)";
+  expect(texts.filter((text) => new RegExp(`^error: no worker could start: it ${reason}\n$`).test(text))).not.toEqual(
+    [],
+  );
+  expect(texts.at(-1)).toMatch(new RegExp(`^warning: worker \\d ${reason}; restarting in 100 ms\n`));
+});
+
+test("says why no worker could load the app", () =>
+  inFolder(async (folder) => {
+    const app = join(folder, "app.ts");
+    writeFileSync(app, 'throw new Error("the database is down"); export default () => {};');
+    const { code, stderr } = await run(["bun", cli, app, "--host", "127.0.0.1", "--port", "0", "--workers", "2"]);
+    expect(stderr).toEndWith("\nerror: no worker could start: it exited with code 1: the database is down\n");
+    expect(code).toBe(1);
+  }));
+
+test("socket handlers are announced as tcp:, with or without an address from the app", () =>
+  inFolder(async (folder) => {
+    const app = join(folder, "app.ts");
+    writeFileSync(
+      app,
+      'export default { hostname: "127.0.0.1", port: 0, socket: { data(socket, data) { socket.write(data); } } };',
+    );
+    for (const flags of [[], ["--host", "127.0.0.1", "--port", "0"]]) {
+      const program = start(["bun", cli, app, ...flags, "--workers", "2"]);
+      await program.output(/^listening on tcp:\/\/127\.0\.0\.1:\d+ /);
+      program.kill("SIGTERM");
+      expect(await program.exited).toBe(0);
+    }
+  }));
+
+test.each(["x", "{}", "[]", "null", '{"controlFd":3}'])("EPOLL_HELLO_WORKER=%s is refused", async (value) => {
+  const { code, stderr } = await run(["bun", cli, "--port", "0"], { env: { EPOLL_HELLO_WORKER: value } });
+  expect(stderr).toContain(
+    "the environment variable EPOLL_HELLO_WORKER is reserved for the worker processes of --workers",
+  );
+  expect(stderr).toContain("unset it");
+  expect(code).toBe(1);
+});
+
 test("an executable of bun build --compile starts its own workers", () =>
   inFolder(async (folder) => {
     const program = join(folder, "hello");

@@ -105,7 +105,8 @@ test.skipIf(Bun.which("strace") === null)("says with which errno memfd_create fa
   );
   const trace = ["strace", "--follow-forks", "--output=/dev/null", "--inject=memfd_create:error=EPERM"];
   expect((await run([...trace, process.execPath, path])).stdout).toBe(
-    "ErrnoError EPERM EPERM: operation not permitted, memfd_create: epoll-hello's C code cannot be compiled\n",
+    "ErrnoError EPERM EPERM: operation not permitted, memfd_create: epoll-hello's C code cannot be compiled; " +
+      "allow memfd_create(2), which a seccomp filter may forbid (SystemCallFilter= in a systemd unit)\n",
   );
 });
 

@@ -87,6 +87,13 @@ test.each([
   ["a class", "export default class App { fetch() {} }", "the default export must not be a class; export an instance"],
   ["an object without a handler", "export default { port: 1 };", "must have one of fetch, response and socket"],
   ["an instance without fetch", "export default new Map();", "must have a fetch method; it is an instance of Map"],
+  [
+    "all options of Bun.serve at once, also without a handler",
+    "export default { routes: {}, error() {}, maxRequestBodySize: 1, idleTimeout: 1, development: true };",
+    'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
+      '"error" (use "onError"), "maxRequestBodySize" (use "maxBodyBytes"), "idleTimeout" (use "idleTimeoutMs"), ' +
+      '"development" (there is no development mode)',
+  ],
   ["an unknown option", "export default { fetch() {}, routes: {} };", 'unknown option of EpollServer: "routes"'],
   [
     "two handlers",
@@ -96,7 +103,7 @@ test.each([
   [
     "a limit out of range",
     'export default { response: "", maxHeaderBytes: 1 };',
-    "maxHeaderBytes must be an integer of at least 16; received 1",
+    "maxHeaderBytes must be an integer from 16 to 2147483647; received 1",
   ],
   ["a module that throws", 'throw new TypeError("at the top");', "at the top"],
   ["a rejected promise", 'export default Promise.reject(new Error("no database"));', "no database"],

@@ -16,7 +16,7 @@ import {
 } from "../../src/index.ts";
 import { ask } from "../support/client.ts";
 import { leavesNoFd, openFds } from "../support/fds.ts";
-import { cli, endPrograms, start } from "../support/programs.ts";
+import { cli, endAfterTest, endPrograms, start } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -99,12 +99,11 @@ test("a listener is passed from one process to the next without refusing a clien
   // Otherwise the first process may accept a connection, and stop before its request arrives.
   listener.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
   const address = listener.getsockname() as InternetAddress;
-  const first = Bun.spawn([process.execPath, cli, "--fd", "3"], {
-    stdio: ["ignore", "pipe", "inherit", listener.fileno()],
-  });
-  const second = Bun.spawn([process.execPath, cli, "--fd", "3"], {
-    stdio: ["ignore", "pipe", "inherit", listener.fileno()],
-  });
+  const [first, second] = [1, 2].map(() =>
+    endAfterTest(
+      Bun.spawn([process.execPath, cli, "--fd", "3"], { stdio: ["ignore", "pipe", "inherit", listener.fileno()] }),
+    ),
+  ) as [Bun.Subprocess<"ignore", "pipe">, Bun.Subprocess<"ignore", "pipe">];
   listener.close();
   for (const { stdout } of [first, second]) {
     const reader = stdout.getReader();

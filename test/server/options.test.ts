@@ -101,6 +101,12 @@ test("rejects all unknown options in one error, with suggestions", () => {
       'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
         '"toString"',
     ],
+    [
+      { keepAliveTimeout: 1, headersTimeout: 1, maxHeaderSize: 1, handler() {}, key: "", http2: true },
+      'unknown options of EpollServer: "keepAliveTimeout" (use "idleTimeoutMs"), "headersTimeout" (use "headerTimeoutMs"), ' +
+        '"maxHeaderSize" (use "maxHeaderBytes"), "handler" (use "fetch"), ' +
+        '"key" (TLS is not supported; put a TLS proxy in front), "http2" (HTTP/2 is not supported)',
+    ],
     [{ tls: {} }, 'unknown option of EpollServer: "tls" (TLS is not supported; put a TLS proxy in front)'],
     [{ websocket: {} }, 'unknown option of EpollServer: "websocket" (WebSocket is not supported)'],
   ];
@@ -134,7 +140,13 @@ test("an error says which value was received, and what it must be", () => {
   const messages: [options: object, message: string][] = [
     [{ port: 70_000 }, "port must be an integer from 0 to 65535; received 70000"],
     [{ port: "80" }, 'port must be an integer from 0 to 65535; received "80"'],
-    [{ maxConnections: 0 }, "maxConnections must be an integer of at least 1, or Infinity; received 0"],
+    [{ maxConnections: 0 }, "maxConnections must be an integer from 1 to 2147483647, or Infinity; received 0"],
+    [
+      { maxConnections: 2 ** 31 },
+      "maxConnections must be an integer from 1 to 2147483647, or Infinity; received 2147483648",
+    ],
+    [{ backlog: 0 }, "backlog must be an integer from 1 to 2147483647; received 0"],
+    [{ maxBodyBytes: -1 }, "maxBodyBytes must be an integer from 0 to 9007199254740991, or Infinity; received -1"],
     [{ eager: 1 }, "eager must be true or false; received 1"],
     [{ idleTimeoutMs: -1 }, "idleTimeoutMs must be a number of milliseconds greater than 0, or Infinity; received -1"],
     [{ fetch: "f" }, 'fetch must be a function; received "f"'],

@@ -1,5 +1,6 @@
 // Programs under test: starts them, reads their output, and kills them by pid after each test.
 
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const root: string = join(import.meta.dir, "..", "..");
@@ -21,12 +22,43 @@ export interface Program {
 
 const running = new Set<Bun.Subprocess>();
 
+/** Lets `endPrograms` kill a process that a test has started by itself. */
+export function endAfterTest<Child extends Bun.Subprocess>(child: Child): Child {
+  running.add(child);
+  void child.exited.then(() => running.delete(child));
+  return child;
+}
+
+/** Returns the pids of a process and of all that it has started, the parents first. */
+function treeOf(pid: number): number[] {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const children = threads.flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" "),
+    );
+    return [pid, ...children.filter(Boolean).flatMap((child) => treeOf(Number(child)))];
+  } catch {
+    return [pid]; // it has exited
+  }
+}
+
 /**
- * Kills all programs that a test has started. Every test file that starts programs passes this function to `afterEach`:
+ * Kills all programs that a test has started, and what they have started: strace leaves the traced program behind, and a shell
+ * its pipeline. Every test file that starts programs passes this function to `afterEach`:
  * an `afterEach` in this file would apply only to the first test file.
  */
 export async function endPrograms(): Promise<void> {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) {
+    const [, ...descendants] = treeOf(child.pid);
+    child.kill("SIGKILL"); // first, or a supervisor would start new workers
+    for (const pid of descendants) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // it has exited
+      }
+    }
+  }
   await Promise.all([...running].map((child) => child.exited));
   running.clear();
 }

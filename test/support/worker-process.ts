@@ -2,17 +2,14 @@
 
 import { takeWorkerTask } from "../../src/workers/worker-task.ts";
 import { runWorker } from "../../src/workers/worker-main.ts";
-import { killWithParent } from "./kill-with-parent.ts";
 
 const task = takeWorkerTask();
 if (task === undefined) throw new Error("this program must be started by a Supervisor");
 
-killWithParent();
-
-runWorker(task, {
+runWorker(task, () => ({
   onRequest({ target }) {
     if (target === "/die") process.exit(7);
     if (target === "/hang") for (;;);
   },
   onWarning: () => {},
-});
+}));

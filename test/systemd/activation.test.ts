@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 import { ask } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
-import { cli, endPrograms, start } from "../support/programs.ts";
+import { cli, endAfterTest, endPrograms, root, run, start } from "../support/programs.ts";
 import { eventually as waitFor } from "../support/eventually.ts";
 import { eventually, freePort } from "../support/sockets.ts";
 
@@ -75,10 +75,12 @@ test("sends READY when it serves, WATCHDOG as long as the loop is not stuck, and
     listener.listen();
     // LISTEN_PID must be the server's pid: the shell's, which replaces itself with it.
     const command = 'export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$0" "$@"';
-    const child = Bun.spawn(["sh", "-c", command, process.execPath, cli, "--systemd", "--quiet"], {
-      env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: path.replace("\0", "@"), WATCHDOG_USEC: "40000" },
-      stdio: ["ignore", "ignore", "inherit", listener.fileno()],
-    });
+    const child = endAfterTest(
+      Bun.spawn(["sh", "-c", command, process.execPath, cli, "--systemd", "--quiet"], {
+        env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: path.replace("\0", "@"), WATCHDOG_USEC: "40000" },
+        stdio: ["ignore", "ignore", "inherit", listener.fileno()],
+      }),
+    );
     listener.close();
     expect(receive(manager)).toMatch(/^READY=1\nSTATUS=listening on http:\/\/127.0.0.1:\d+$/);
     for (let i = 0; i < 5; i++) expect(receive(manager)).toBe("STATUS=served 0 requests on 0 connections\nWATCHDOG=1");
@@ -100,10 +102,12 @@ test("serves even if nothing receives its notifications, with a warning", async 
   listener.bind({ address: "127.0.0.1", port: 0 });
   listener.listen();
   const address = listener.getsockname() as InternetAddress;
-  const child = Bun.spawn(["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', process.execPath, cli, "--systemd"], {
-    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-no-manager", WATCHDOG_USEC: "40000" },
-    stdio: ["ignore", "ignore", "pipe", listener.fileno()],
-  });
+  const child = endAfterTest(
+    Bun.spawn(["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', process.execPath, cli, "--systemd"], {
+      env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: "@epoll-hello-no-manager", WATCHDOG_USEC: "40000" },
+      stdio: ["ignore", "ignore", "pipe", listener.fileno()],
+    }),
+  );
   listener.close();
   for (let i = 0; i < 3; i++) expect(ask(address, GET).body).toBe("Hello from Epoll server!");
   child.kill("SIGTERM");
@@ -135,14 +139,26 @@ test("listenFds returns none for another process, rejects malformed variables, a
   Object.assign(process.env, { LISTEN_FDS: "1", LISTEN_PID: String(process.pid + 1) });
   expect(listenFds()).toEqual([]);
   process.env["LISTEN_PID"] = "me";
-  expect(() => listenFds()).toThrow('LISTEN_PID must be an integer; it is "me"');
+  expect(() => listenFds()).toThrow('LISTEN_PID must be an integer from 0 to 2147483647; it is "me"');
   Object.assign(process.env, { LISTEN_FDS: "-1", LISTEN_PID: String(process.pid) });
-  expect(() => listenFds()).toThrow("LISTEN_FDS must be an integer");
+  expect(() => listenFds()).toThrow('LISTEN_FDS must be an integer from 0 to 2147483647; it is "-1"');
+  process.env["LISTEN_FDS"] = "999999999999";
+  expect(() => listenFds()).toThrow('LISTEN_FDS must be an integer from 0 to 2147483647; it is "999999999999"');
   Object.assign(process.env, { LISTEN_FDS: "2", LISTEN_FDNAMES: "one" });
   expect(() => listenFds()).toThrow("LISTEN_FDNAMES has 1 names, but LISTEN_FDS is 2");
   Object.assign(process.env, { LISTEN_FDS: "0", LISTEN_FDNAMES: "" });
   expect(listenFds()).toEqual([]);
   expect(process.env["LISTEN_FDS"]).toBeUndefined();
+});
+
+test("listenFds names the first fd that is not open", async () => {
+  const code = `import { listenFds } from ${JSON.stringify(join(root, "src/index.ts"))};
+    Object.assign(process.env, { LISTEN_FDS: "99999999", LISTEN_PID: String(process.pid) });
+    try { listenFds(); } catch (error) { console.log(error.code, error.fd, error.message); }`;
+  const { stdout } = await run(["bun", "-e", code]);
+  expect(stdout).toMatch(
+    /^EBADF (\d+) EBADF: bad file descriptor, fcntl: LISTEN_FDS is 99999999, but the file descriptor \1 is not open\n$/,
+  );
 });
 
 test("watchdogIntervalMs returns undefined without a watchdog, or for another process", () => {

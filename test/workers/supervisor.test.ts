@@ -127,7 +127,7 @@ test("restart() keeps the current workers if a new one exits before it is servin
     command.splice(0, command.length, "sh", "-c", "exit 3"); // as after a broken deployment
     await supervisor.restart();
     expect(warnings).toEqual([
-      "the new worker 1 exited before it was serving; the restart is canceled, and the current workers keep serving",
+      "the new worker 1 was not serving: it exited with code 3; the restart is canceled, and the current workers keep serving",
     ]);
     expect(await pids()).toEqual(before);
     using client = new Client(at(port), request("/"));

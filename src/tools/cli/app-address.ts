@@ -1,10 +1,12 @@
 // The address that an app exports, read in a separate process, because the supervisor of the workers must not run the app's code.
 
 import type { EpollServerOptions } from "../../index.ts";
+import { syscalls } from "../../kernel/ffi.ts";
 import { START_TIMEOUT_MS } from "../../workers/worker-task.ts";
 import { EXIT_FAILURE } from "./exit-codes.ts";
 import { describeError, logError } from "./logger.ts";
 import { selfExec } from "./self-exec.ts";
+import { finishOutput } from "./stdout.ts";
 
 /** Set in the environment of the process that reads the address. */
 const VARIABLE = "EPOLL_HELLO_PRINT_ADDRESS";
@@ -23,7 +25,7 @@ type AddressOptions = Pick<EpollServerOptions, "hostname" | "port" | "unix" | "f
  */
 export function readAppAddress(): AddressOptions {
   const child = Bun.spawnSync([...selfExec(), ...process.argv.slice(2)], {
-    env: { ...process.env, [VARIABLE]: "1" },
+    env: { ...process.env, [VARIABLE]: String(process.pid) },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -41,18 +43,27 @@ export function readAppAddress(): AddressOptions {
   throw new Error(child.success || message === "" ? `the app ended while it was loading (${how})` : message);
 }
 
-/** Whether this process should print the address. Removes the variable, so that a second call returns false. */
-export function takeAddressRequest(): boolean {
-  const isRequested = process.env[VARIABLE] !== undefined;
+/**
+ * Returns the pid of the supervisor if this process should print the address. Removes the variable, so that a second call returns
+ * undefined.
+ */
+export function takeAddressRequest(): number | undefined {
+  const pid = process.env[VARIABLE];
   delete process.env[VARIABLE];
-  return isRequested;
+  return pid === undefined ? undefined : Number(pid);
 }
 
 /**
- * Loads the app, prints its address as JSON, and exits, whether that succeeds or not: the app may have started timers. The
- * timeout is this process's own, so that it also ends if the supervisor was killed.
+ * Loads the app, prints its address as JSON, and exits, whether that succeeds or not: the app may have started timers. It also
+ * ends when the supervisor does.
  */
-export async function printAppAddress(app: string, timeoutMs: number = START_TIMEOUT_MS): Promise<never> {
+export async function printAppAddress(
+  app: string,
+  supervisor: number,
+  timeoutMs: number = START_TIMEOUT_MS,
+): Promise<never> {
+  syscalls().end_with_parent(0); // an app that blocks while it is loaded would outlive the supervisor
+  process.kill(supervisor, 0); // throws if the supervisor has exited before that
   setTimeout(() => fail(new Error(`${app} was not loaded within ${timeoutMs / 1000} s`)), timeoutMs);
   try {
     const { loadApp } = await import("../../server/load-app.ts");
@@ -66,5 +77,5 @@ export async function printAppAddress(app: string, timeoutMs: number = START_TIM
 
 function fail(error: unknown): never {
   logError(describeError(error));
-  process.exit(EXIT_FAILURE);
+  process.exit(finishOutput(EXIT_FAILURE));
 }

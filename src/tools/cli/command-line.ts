@@ -52,6 +52,8 @@ export interface WorkerOptions {
   count: number;
   /** Default: reuseport for a TCP port, otherwise shared. */
   balance: Balance | undefined;
+  /** How long a worker may be silent, in milliseconds; Infinity: any time. */
+  timeoutMs: number | undefined;
 }
 
 export interface StepCommand extends ServerSelection {

@@ -8,6 +8,8 @@ import type { Command, Subcommand } from "./command-line.ts";
 export const VERSION: string = packageJson.version;
 export const DEFAULT_ADDRESS: { hostname: string; port: number } = { hostname: "localhost", port: 8800 };
 export const MAX_WORKERS = 1024;
+/** In seconds: a day. */
+export const MAX_WORKER_TIMEOUT = 86_400;
 export const MAX_INT32 = 0x7fffffff;
 export const MAX_PORT = 65_535;
 
@@ -42,11 +44,21 @@ const inspect: StringFlag = { type: "string", valueHint: "PORT", expects: PORT, 
 
 const numeric: BooleanFlag = { type: "boolean", description: "print event masks as numbers" };
 
-// --help has 77 columns for the description of a flag.
+// --help has 76 columns for the description of a flag.
 
 export const serveFlags: FlagTable<
   "app",
-  "port" | "host" | "unix" | "fd" | "backlog" | "workers" | "balance" | "trace" | "trace-file" | "inspect",
+  | "port"
+  | "host"
+  | "unix"
+  | "fd"
+  | "backlog"
+  | "workers"
+  | "balance"
+  | "worker-timeout"
+  | "trace"
+  | "trace-file"
+  | "inspect",
   "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
 > = {
   app: {
@@ -64,7 +76,7 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "HOST",
     expects: "a host name or an IP address",
-    description: `name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}, both 127.0.0.1 and ::1)`,
+    description: `name or address to listen on (default: ${DEFAULT_ADDRESS.hostname}: 127.0.0.1 and ::1)`,
   },
   unix: {
     type: "string",
@@ -80,7 +92,7 @@ export const serveFlags: FlagTable<
   },
   systemd: {
     type: "boolean",
-    description: "use the sockets passed by systemd; report readiness and status (sd_notify)",
+    description: "use sockets passed by systemd; report readiness and status (sd_notify)",
   },
   backlog: {
     type: "string",
@@ -98,11 +110,17 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "MODE",
     expects: '"reuseport" or "shared"',
-    description: "reuseport: one accept queue per worker (the default); shared: one for all",
+    description: "reuseport: one accept queue per worker (default); shared: one for all",
+  },
+  "worker-timeout": {
+    type: "string",
+    valueHint: "S",
+    expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
+    description: "replace a worker that is silent for S seconds; 0: never (default: 30)",
   },
   classic: {
     type: "boolean",
-    description: "serve as the Python original does: no keep-alive, one system call per event",
+    description: "serve as the Python original: no keep-alive, one system call per event",
   },
   quiet: { type: "boolean", description: "print only warnings and errors" },
   trace: {

@@ -34,9 +34,9 @@ const SECTIONS: readonly Section[] = [
   [
     "SIGNALS",
     [
-      ["SIGTERM, SIGINT", "stop after pending requests; a second one stops immediately"],
-      ["SIGHUP", "with --workers: rolling restart"],
-      ["SIGUSR1", "with --workers: print the totals of each worker"],
+      ["SIGTERM, SIGINT, SIGQUIT", "stop after pending requests; a second one stops immediately"],
+      ["SIGHUP", "the same; with --workers: rolling restart"],
+      ["SIGUSR1", "print the totals; with --workers: those of each worker"],
     ],
   ],
   [
@@ -44,11 +44,13 @@ const SECTIONS: readonly Section[] = [
     [
       ["0", "success, or stopped by SIGTERM"],
       ["1", "cannot listen, cannot read or write a file, or cannot load the app;"],
-      ["", "no worker could start; a lesson's check failed; or a program threw an error"],
+      ["", "no worker could start; a lesson's check failed; a program threw an error;"],
+      ["", "or output was lost, because the disk is full"],
       ["2", "the command line is wrong"],
       ["127", "Bun is not installed, or not in PATH"],
-      ["129", "the terminal of a supervisor (--workers) was closed"],
+      ["129", "stopped by SIGHUP, or the terminal was closed"],
       ["130", "stopped by SIGINT (Ctrl-C)"],
+      ["131", "stopped by SIGQUIT (Ctrl-\\)"],
       ["other", "the exit code of a program run with --trace or --trace-file"],
     ],
   ],

@@ -29,5 +29,9 @@ function explainListenError(error: unknown, { hostname, fd }: EpollServerOptions
     if (!(error instanceof ErrnoError) || error.fd === undefined) return error;
     return new Error(`file descriptor ${error.fd} is not an inherited socket (${error.code})`);
   }
-  return error instanceof RangeError || error instanceof TypeError ? new UsageError(error.message) : error;
+  return isArgumentError(error) ? new UsageError(error.message) : error;
+}
+
+function isArgumentError(error: unknown): error is Error {
+  return (error instanceof RangeError || error instanceof TypeError) && "code" in error;
 }

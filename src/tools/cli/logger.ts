@@ -54,10 +54,29 @@ function paint(text: string, color: number): string {
 /** Returns the message of an error, with a hint on the next line if there is one for its code. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (!(error instanceof ErrnoError) || error.address === undefined) return error.message;
-  const hint = error.port === undefined ? (UNIX_HINTS[error.code] ?? HINTS[error.code]) : HINTS[error.code];
+  const hint = hintFor(error);
   return hint === undefined ? error.message : `${error.message}\n${hint}`;
 }
+
+/** Returns the same on one line. */
+export function describeOnOneLine(error: unknown): string {
+  return describeError(error).replace(/\n(.*?)\.?$/s, (_, hint: string) => ` (${hint.replaceAll("\n", "; ")})`);
+}
+
+function hintFor(error: Error): string | undefined {
+  const { code = "", syscall } = error as NodeJS.ErrnoException;
+  if (code === "EAGAIN" && syscall === "posix_spawn") return PROCESS_HINT;
+  if (!(error instanceof ErrnoError) || error.address === undefined) return RESOURCE_HINTS[code];
+  return (error.port === undefined ? UNIX_HINTS[code] : undefined) ?? HINTS[code] ?? RESOURCE_HINTS[code];
+}
+
+const PROCESS_HINT = "Raise the limit of processes: ulimit -u, or TasksMax= in a systemd unit.";
+
+const RESOURCE_HINTS: Readonly<Record<string, string>> = {
+  EMFILE: "Raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit.",
+  ENFILE: "Raise the limit of open files of the whole system: sysctl fs.file-max.",
+  ENOMEM: "Free memory, or raise the limit: ulimit -v, or MemoryMax= in a systemd unit.",
+};
 
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Another process is listening there. Stop it, or use another port (--port 0 takes any free port).",

@@ -7,15 +7,16 @@ import { isSubcommand, UsageError } from "./command-line.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
 import { describeError, logError } from "./logger.ts";
 import { parseArguments } from "./parse-arguments.ts";
-import { printLine } from "./stdout.ts";
+import { finishOutput, onOutputFailure, printLine } from "./stdout.ts";
 
 /** Runs the command, whose module is imported only now, so that a server starts quickly. Returns the exit code. */
 async function main(rawArguments: readonly string[]): Promise<number> {
   const task = takeWorkerTask();
   const command = parseArguments(rawArguments, task !== undefined);
   if (task !== undefined) return (await import("./commands/workers.ts")).runAsWorker(task, command);
-  if (takeAddressRequest() && command.kind === "serve" && command.app !== undefined)
-    return printAppAddress(command.app);
+  const supervisor = takeAddressRequest();
+  if (supervisor !== undefined && command.kind === "serve" && command.app !== undefined)
+    return printAppAddress(command.app, supervisor);
   switch (command.kind) {
     case "help":
       printLine(await (await import("./help.ts")).helpText(command.command));
@@ -47,17 +48,23 @@ async function main(rawArguments: readonly string[]): Promise<number> {
   }
 }
 
-const rawArguments = process.argv.slice(2);
-try {
-  process.exitCode = await main(rawArguments);
-} catch (error) {
-  if (error instanceof UsageError) {
-    const [word] = rawArguments;
-    const name = isSubcommand(word) ? `epoll-hello ${word}` : "epoll-hello";
-    logError(`${error.message}\nRun ${name} --help for usage.`);
-    process.exitCode = EXIT_USAGE;
-  } else {
+/** Reports an error. Returns the exit code. */
+function report(error: unknown, [word]: readonly string[]): number {
+  if (!(error instanceof UsageError)) {
     logError(describeError(error));
-    process.exitCode = EXIT_FAILURE;
+    return EXIT_FAILURE;
   }
+  const name = isSubcommand(word) ? `epoll-hello ${word}` : "epoll-hello";
+  logError(`${error.message}\nRun ${name} --help for usage.`);
+  return EXIT_USAGE;
 }
+
+const rawArguments = process.argv.slice(2);
+onOutputFailure(logError);
+let exitCode: number;
+try {
+  exitCode = await main(rawArguments);
+} catch (error) {
+  exitCode = report(error, rawArguments);
+}
+process.exitCode = finishOutput(exitCode);

@@ -15,7 +15,16 @@ import {
   UsageError,
   type WorkerOptions,
 } from "./command-line.ts";
-import { lessonFlags, MAX_INT32, MAX_PORT, MAX_WORKERS, replayFlags, serveFlags, whyFlags } from "./flags.ts";
+import {
+  lessonFlags,
+  MAX_INT32,
+  MAX_PORT,
+  MAX_WORKER_TIMEOUT,
+  MAX_WORKERS,
+  replayFlags,
+  serveFlags,
+  whyFlags,
+} from "./flags.ts";
 import {
   type Conflicts,
   isGiven,
@@ -56,14 +65,15 @@ const SERVE_CONFLICTS: Conflicts = [
   ["unix", ["fd", "systemd", "port", "host"]],
   ["fd", ["systemd", "port", "host", "backlog"]],
   ["systemd", ["port", "host", "backlog"]],
-  ["step", ["workers", "balance", "trace", "trace-file", "systemd", "quiet"]],
-  ["inspect", ["workers", "balance", "trace", "trace-file", "systemd"]],
+  ["step", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd", "quiet"]],
+  ["inspect", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
   ["trace", ["workers"]],
   ["trace-file", ["workers"]],
 ];
 
 const SERVE_REQUIREMENTS: Requirements = [
   ["balance", ["workers"]],
+  ["worker-timeout", ["workers"]],
   ["numeric", ["trace", "trace-file", "step"]],
   ["show-bytes", ["trace", "trace-file", "step", "inspect"]],
 ];
@@ -77,6 +87,7 @@ const SERVER_ONLY_FLAGS = [
   "systemd",
   "workers",
   "balance",
+  "worker-timeout",
   "classic",
   "backlog",
   "quiet",
@@ -141,7 +152,13 @@ function workerOptions(given: ServeArguments): WorkerOptions | undefined {
       `--balance reuseport cannot be used with --${otherAddress}: only a TCP port can have several accept queues`,
     );
   }
-  return { count, balance };
+  return { count, balance, timeoutMs: workerTimeoutMs(given["worker-timeout"]) };
+}
+
+function workerTimeoutMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = parseInteger("worker-timeout", text, 0, MAX_WORKER_TIMEOUT);
+  return seconds === 0 ? Infinity : seconds * 1000;
 }
 
 function traceOutput(given: ServeArguments): TraceOutput | undefined {

@@ -1,65 +1,140 @@
-// Prints lines to standard output without ever waiting for a slow reader, also while the loop blocks the thread.
+// Prints lines to standard output and standard error without waiting for a slow reader, also while the loop blocks the thread.
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError } from "../../index.ts";
+import { EXIT_FAILURE, isSignalExitCode } from "./exit-codes.ts";
 
-let stdout = 1;
 /** The largest write that does not block on a pipe that epoll has reported writable: PIPE_BUF, pipe(7). */
 const MAX_WRITE_BYTES = 4096;
 /** The limit of the queue for a slow reader. Beyond it, lines are dropped. */
 const MAX_QUEUE_BYTES = 1_048_576;
 const FLUSH_TIMEOUT_MS = 1_000;
 
-let queue: Buffer[] = [];
-let queuedBytes = 0;
-let droppedLines = 0;
-let isReaderGone = false;
-let writability: Epoll | "always" | undefined;
+const failed = new Set<string>();
+let onFailure: ((message: string) => void) | undefined;
+
+/** Sets the function that reports a failure to write output, once for each output. */
+export function onOutputFailure(callback: (message: string) => void): void {
+  onFailure = callback;
+}
+
+/**
+ * Records that output is lost, so that the exit code says so. A reader that has closed the pipe, as `head` does, is not a failure.
+ *
+ * @param output a file, or the name of a standard stream
+ */
+export function reportOutputFailure(output: string, message: string): void {
+  if (failed.has(output)) return;
+  failed.add(output);
+  onFailure?.(`cannot write to ${output}: ${message}`);
+}
+
+/** Writes what is queued. Returns the exit code of the process: 1 if output is lost, unless `exitCode` reports another failure. */
+export function finishOutput(exitCode: number): number {
+  flushLines();
+  stderr.write(FLUSH_TIMEOUT_MS);
+  return failed.size > 0 && (exitCode === 0 || isSignalExitCode(exitCode)) ? EXIT_FAILURE : exitCode;
+}
 
 /** Queues a line, and writes as much of the queue as fits. If the queue is full, the line is dropped and counted. */
 export function printLine(line: string): void {
-  write(0);
-  if (queuedBytes >= MAX_QUEUE_BYTES) {
-    droppedLines++;
-    return;
-  }
-  if (droppedLines > 0) line = `(${droppedLines} lines dropped: standard output is not being read)\n${line}`;
-  droppedLines = 0;
-  const bytes = Buffer.from(`${line}\n`);
-  queue.push(bytes);
-  queuedBytes += bytes.length;
-  write(0);
+  stdout.print(line);
 }
 
-/** Writes a line to standard error. */
+/** Writes a line to standard error in the same way. */
 export function writeError(line: string): void {
-  try {
-    writeSync(2, `${line}\n`);
-  } catch {
-    // standard error is closed
-  }
+  stderr.print(line);
 }
 
 /** Writes the queued lines. If necessary, waits for room, for at most `FLUSH_TIMEOUT_MS` at a time. */
 export function flushLines(): void {
-  write(FLUSH_TIMEOUT_MS);
+  stdout.write(FLUSH_TIMEOUT_MS);
 }
 
-function write(timeoutMs: number): void {
-  while (queuedBytes > 0 && !isReaderGone && isWritable(timeoutMs)) {
-    const bytes = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
-    try {
-      const written = writeSync(stdout, bytes, 0, wholeLines(bytes));
-      queuedBytes = bytes.length - written;
-      queue = queuedBytes > 0 ? [bytes.subarray(written)] : [];
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return;
-      isReaderGone = true; // EPIPE, as with `| head`
+/**
+ * Prepares for other processes that write to the same pipes.
+ *
+ * Another process may fill the pipe after epoll reported it writable, and a blocking write would stall the loop. Reopens the
+ * pipe non-blocking, instead of changing the flags of the open file description that all processes share.
+ */
+export function shareOutput(): void {
+  stdout.share();
+  stderr.share();
+}
+
+class LineOutput {
+  #fd: number;
+  readonly #name: string;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #droppedLines = 0;
+  #isClosed = false;
+  #writability: Epoll | "always" | undefined;
+
+  constructor(fd: number, name: string) {
+    this.#fd = fd;
+    this.#name = name;
+  }
+
+  print(line: string): void {
+    this.write(0);
+    if (this.#isClosed) return;
+    if (this.#queuedBytes >= MAX_QUEUE_BYTES) {
+      this.#droppedLines++;
+      return;
+    }
+    if (this.#droppedLines > 0)
+      line = `(${this.#droppedLines} lines dropped: ${this.#name} is not being read)\n${line}`;
+    this.#droppedLines = 0;
+    const bytes = Buffer.from(`${line}\n`);
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.write(0);
+  }
+
+  write(timeoutMs: number): void {
+    while (this.#queuedBytes > 0 && this.#isWritable(timeoutMs)) {
+      const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue);
+      try {
+        const written = writeSync(this.#fd, bytes, 0, wholeLines(bytes));
+        this.#queuedBytes = bytes.length - written;
+        this.#queue = this.#queuedBytes > 0 ? [bytes.subarray(written)] : [];
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        if (code === "EAGAIN") return;
+        this.#isClosed = true;
+        this.#queue = [];
+        this.#queuedBytes = 0;
+        if (code !== "EPIPE") reportOutputFailure(this.#name, message);
+      }
     }
   }
-  if (isReaderGone) {
-    queue = [];
-    queuedBytes = 0;
+
+  share(): void {
+    try {
+      if (!fstatSync(this.#fd).isFIFO()) return;
+      this.#fd = openSync(`/proc/self/fd/${this.#fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      // ENXIO: the reader is gone. ENOENT: /proc is not mounted; writes may block then.
+    }
+  }
+
+  #isWritable(timeoutMs: number): boolean {
+    const writability = (this.#writability ??= this.#watch());
+    return writability === undefined || writability === "always" || writability.poll(timeoutMs, 1).length > 0;
+  }
+
+  /** Returns undefined if that fails, because no fd is left or epoll is not available: a message about that must get out. */
+  #watch(): Epoll | "always" | undefined {
+    let epoll: Epoll | undefined;
+    try {
+      epoll = new Epoll();
+      epoll.register(this.#fd, EPOLLOUT);
+      return epoll;
+    } catch (error) {
+      epoll?.close();
+      return error instanceof ErrnoError && error.code === "EPERM" ? "always" : undefined; // EPERM: a regular file
+    }
   }
 }
 
@@ -69,34 +144,5 @@ function wholeLines(bytes: Buffer): number {
   return bytes.lastIndexOf(10, MAX_WRITE_BYTES - 1) + 1 || MAX_WRITE_BYTES;
 }
 
-/**
- * Prepares for other processes that write to the same pipe.
- *
- * Another process may fill the pipe after epoll reported it writable, and a blocking write would stall the loop. Reopens the
- * pipe non-blocking, instead of changing the flags of the open file description that all processes share.
- */
-export function shareOutput(): void {
-  try {
-    if (!fstatSync(stdout).isFIFO()) return;
-    stdout = openSync(`/proc/self/fd/${stdout}`, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    // ENXIO: the reader is gone. ENOENT: /proc is not mounted; writes may block then.
-  }
-}
-
-function isWritable(timeoutMs: number): boolean {
-  writability ??= watchStdout();
-  return writability === "always" || writability.poll(timeoutMs, 1).length > 0;
-}
-
-function watchStdout(): Epoll | "always" {
-  const epoll = new Epoll();
-  try {
-    epoll.register(stdout, EPOLLOUT);
-    return epoll;
-  } catch (error) {
-    epoll.close();
-    if (error instanceof ErrnoError) return "always"; // EPERM: a regular file, which never blocks
-    throw error;
-  }
-}
+const stdout = new LineOutput(1, "standard output");
+const stderr = new LineOutput(2, "standard error");

@@ -1,7 +1,7 @@
 // epoll-hello --inspect and replay --inspect: the inspector's page, for a running loop or a saved trace.
 
 import { basename } from "node:path";
-import { type EpollServerOptions, ErrnoError, parseTrace, type StopSignal } from "../../../index.ts";
+import { type EpollServerOptions, ErrnoError, parseTrace } from "../../../index.ts";
 import { Target, TargetError, type TargetOptions } from "../../debugger/target.ts";
 import { InspectorServer, type InspectorOptions } from "../../inspector/inspector-server.ts";
 import { LiveView } from "../../inspector/live-view.ts";
@@ -12,6 +12,7 @@ import { DEFAULT_ADDRESS } from "../flags.ts";
 import { formatAddresses, formatStats } from "../format.ts";
 import { logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
+import { extraStopSignals } from "../signals.ts";
 import { flushLines, printLine } from "../stdout.ts";
 import { readTraceInput } from "./trace.ts";
 
@@ -105,7 +106,7 @@ export function printInspectorUrls(page: InspectorServer): void {
 /** Resolves to the exit code when a signal arrives, or when bunx has exited. */
 function stopSignal(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
-  for (const signal of ["SIGINT", "SIGTERM"] satisfies StopSignal[]) {
+  for (const signal of ["SIGINT", "SIGTERM", ...extraStopSignals()] as const) {
     process.once(signal, () => resolve(SIGNAL_EXIT_CODES[signal]));
   }
   onBunxExit(() => resolve(SIGNAL_EXIT_CODES.SIGTERM));

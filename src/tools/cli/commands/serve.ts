@@ -12,7 +12,8 @@ import { DEFAULT_ADDRESS } from "../flags.ts";
 import { formatAddresses, formatRequest, formatStats } from "../format.ts";
 import { listen } from "../listen.ts";
 import { logWarning } from "../logger.ts";
-import { flushLines, printLine, writeError } from "../stdout.ts";
+import { extraSignals } from "../signals.ts";
+import { finishOutput, printLine, writeError } from "../stdout.ts";
 import { inheritedFds, reportState, serviceOptions } from "../systemd.ts";
 
 /** Serves until stopped. Returns the exit code. */
@@ -45,16 +46,17 @@ export async function serve({ options, app, isQuiet, usesSystemd, trace }: Serve
     else if (!isQuiet) printLine(line);
   };
   // An app may wait for timers or I/O, which need Bun's event loop. run() blocks it.
-  const signal = app === undefined ? server.run(onRunning) : await startUntilStopped(server, onRunning);
+  const signals = extraSignals(() => server.stats);
+  const signal =
+    app === undefined ? server.run(onRunning, signals) : await startUntilStopped(server, onRunning, signals);
   traceWriter?.close();
   if (!isQuiet && !isJson) printLine(formatStats(server.stats));
-  flushLines();
   return exitIfApp(app, signal === undefined ? 0 : SIGNAL_EXIT_CODES[signal]);
 }
 
 /** Returns the exit code. If there is an app, exits instead, because its timers and connections would keep the process alive. */
 export function exitIfApp(app: string | undefined, exitCode: number): number {
-  if (app !== undefined) process.exit(exitCode);
+  if (app !== undefined) process.exit(finishOutput(exitCode));
   return exitCode;
 }
 

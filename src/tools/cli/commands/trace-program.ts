@@ -5,6 +5,7 @@ import { describeThrown } from "../../../server/load-app.ts";
 import type { TraceListener } from "../../../trace/events.ts";
 import { Tracer } from "../../../trace/tracer.ts";
 import type { Program, TraceOutput } from "../command-line.ts";
+import { finishOutput } from "../stdout.ts";
 import { openTraceWriter } from "./trace.ts";
 
 /** Runs the program. Returns its exit code. */
@@ -16,7 +17,10 @@ export async function traceProgram([file, ...rest]: Program, trace: TraceOutput)
   };
   const tracer = new Tracer({ ...writer.options, listener });
   wrapSyscalls((sys) => tracer.wrapProgram(sys));
-  process.on("exit", () => writer.close());
+  process.on("exit", (code) => {
+    writer.close();
+    process.exitCode = finishOutput(code);
+  });
   process.argv.splice(1, Infinity, file, ...rest);
   try {
     await import(file);

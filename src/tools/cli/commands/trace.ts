@@ -14,7 +14,7 @@ import { untracedSyscalls } from "../../../kernel/ffi.ts";
 import { readTraceText } from "../../../trace/trace-file.ts";
 import { hasColor } from "../color.ts";
 import type { TraceOutput } from "../command-line.ts";
-import { logWarning } from "../logger.ts";
+import { reportOutputFailure } from "../stdout.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -34,7 +34,7 @@ export function openTraceWriter(output: TraceOutput): TraceWriter {
   const outputs: { writer: LineWriter; format: EventFormat }[] = [];
   if (output.format !== undefined) outputs.push({ writer: new LineWriter(STDOUT), format: eventFormat(output) });
   if (output.file !== undefined) {
-    outputs.push({ writer: new LineWriter(openTraceFile(output.file)), format: JSON.stringify });
+    outputs.push({ writer: new LineWriter(openTraceFile(output.file), output.file), format: JSON.stringify });
   }
   return {
     options: {
@@ -63,6 +63,7 @@ export function replay(file: string, output: TraceOutput): number {
   for (const event of parseTrace(...readTraceInput(file))) {
     const line = format(event);
     if (line !== undefined) writer.write(line);
+    if (writer.hasFailed) break;
   }
   writer.close();
   return 0;
@@ -103,16 +104,20 @@ function openTraceFile(file: string): number {
 
 /** Writes whole lines to an fd, and waits while it is not writable. */
 class LineWriter {
+  /** Nothing more can be written: the disk is full, or the reader has closed the pipe. Lines are dropped. */
+  hasFailed: boolean = false;
   readonly #fd: number;
+  readonly #name: string;
   #text = "";
-  #hasFailed = false;
   #isFlushScheduled = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, name: string = "standard output") {
     this.#fd = fd;
+    this.#name = name;
   }
 
   write(line: string): void {
+    if (this.hasFailed) return;
     this.#text += `${line}\n`;
     if (this.#text.length >= BUFFER_BYTES) this.flush();
     if (this.#isFlushScheduled) return;
@@ -126,7 +131,7 @@ class LineWriter {
   flush(): void {
     let bytes = Buffer.from(this.#text);
     this.#text = "";
-    while (bytes.length > 0 && !this.#hasFailed) {
+    while (bytes.length > 0 && !this.hasFailed) {
       try {
         bytes = bytes.subarray(writeSync(this.#fd, bytes));
       } catch (error) {
@@ -135,8 +140,9 @@ class LineWriter {
           waitUntilWritable(this.#fd);
           continue;
         }
-        this.#hasFailed = true;
-        if (code !== "EPIPE") logWarning(`cannot continue writing the trace: ${message}`); // EPIPE: as with `| head`
+        this.hasFailed = true;
+        if (code === "EPIPE" && this.#fd === STDOUT) continue; // as with `| head`
+        reportOutputFailure(this.#name, message);
       }
     }
   }

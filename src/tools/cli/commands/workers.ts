@@ -1,7 +1,8 @@
 // epoll-hello --workers N: runs the supervisor, handles its signals, and is the entry point of each worker.
 
 import { closeSync, openSync } from "node:fs";
-import { watchdogIntervalMs } from "../../../index.ts";
+import { type EpollServerOptions, watchdogIntervalMs } from "../../../index.ts";
+import { displayedUrl } from "../../../server/listeners.ts";
 import { addressOptions, mergeOptions } from "../../../server/merge-options.ts";
 import { ListenSockets } from "../../../workers/listen-sockets.ts";
 import { Supervisor } from "../../../workers/supervisor.ts";
@@ -10,20 +11,21 @@ import type { WorkerTask } from "../../../workers/worker-task.ts";
 import { readAppAddress } from "../app-address.ts";
 import { onBunxExit } from "../bunx.ts";
 import type { CommandLine, ServeCommand, WorkerOptions } from "../command-line.ts";
-import { EXIT_FAILURE, EXIT_SIGHUP, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
-import { DEFAULT_ADDRESS } from "../flags.ts";
+import { EXIT_FAILURE, SIGNAL_EXIT_CODES } from "../exit-codes.ts";
+import { DEFAULT_ADDRESS, MAX_INT32 } from "../flags.ts";
 import { formatAddresses, formatCount, formatReport, formatStats } from "../format.ts";
 import { listen } from "../listen.ts";
-import { describeError, logError, logWarning } from "../logger.ts";
+import { describeError, describeOnOneLine, logError, logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
-import { flushLines, printLine, shareOutput } from "../stdout.ts";
+import { isIgnored, UNUSED_SIGNAL } from "../signals.ts";
+import { printLine, shareOutput } from "../stdout.ts";
 import { inheritedFds, reportState } from "../systemd.ts";
 import { appOptions, exitIfApp, loggingOptions } from "./serve.ts";
 
 const REPORT_INTERVAL_MS = 1_000;
 
 /** Runs the workers until stopped. Returns the exit code. */
-export async function supervise(command: ServeCommand, { count, balance }: WorkerOptions): Promise<number> {
+export async function supervise(command: ServeCommand, { count, balance, timeoutMs }: WorkerOptions): Promise<number> {
   const { isQuiet, usesSystemd } = command;
   const watchdogMs = usesSystemd ? watchdogIntervalMs() : undefined;
   const flags = usesSystemd ? { ...command.options, fd: inheritedFds() } : command.options;
@@ -33,20 +35,22 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
   const sockets = listen(options, () =>
     ListenSockets.open(options, count, balance ?? (isTcp ? "reuseport" : "shared")),
   );
-  const where = `listening on ${sockets.url}`;
   const workers = `with ${formatCount(count, "worker")}`;
   const supervisor = new Supervisor({
     command: [...selfExec(), ...process.argv.slice(2)],
     workers: count,
     sockets,
     reportIntervalMs: Math.min(REPORT_INTERVAL_MS, (watchdogMs ?? Infinity) / 4),
-    onServing: () => {
+    onServing: (app) => {
+      const where = `listening on ${displayedUrl(sockets.url, app)}`;
       if (usesSystemd) reportState({ ready: true, status: `${where} ${workers}`, mainPid: process.pid });
       if (isQuiet) return;
       // Signals must be sent to this pid. Under bunx or npx, the shell shows a different one.
       printLine(`${where} (${formatAddresses(sockets.addresses)}) ${workers} (pid ${process.pid}); stop with Ctrl-C`);
     },
     onWarning: logWarning,
+    describeError: describeOnOneLine,
+    ...(timeoutMs === undefined ? {} : { workerTimeoutMs: timeoutMs }),
   });
 
   const signals = handleSignals(supervisor, usesSystemd);
@@ -54,21 +58,27 @@ export async function supervise(command: ServeCommand, { count, balance }: Worke
     const beat = (): void => {
       if (supervisor.isResponsive) reportState({ watchdog: true, status: formatStats(supervisor.totals) });
     };
-    setInterval(beat, watchdogMs / 2).unref();
+    setInterval(beat, Math.min(watchdogMs / 2, MAX_INT32)).unref();
   }
 
   try {
-    const { totals, hasFailed } = await supervisor.run();
+    const { totals, hasFailed, failures } = await supervisor.run();
     if (hasFailed) {
-      logError("no worker could start: each one exited before it was serving");
+      logError(formatFailures(failures));
       return EXIT_FAILURE;
     }
     if (!isQuiet) printLine(formatStats(totals));
     return signals.exitCode ?? 0;
   } finally {
     signals.remove();
-    flushLines();
   }
+}
+
+/** Returns the error for workers that could not start: one line if all failed in the same way, otherwise one for each. */
+function formatFailures(failures: readonly string[]): string {
+  const reasons = new Set(failures.map((text) => text.replace(/^worker \d+ (\(pid \d+\) )?/, "")));
+  const [reason] = reasons;
+  return reasons.size === 1 ? `no worker could start: it ${reason}` : ["no worker could start", ...failures].join("\n");
 }
 
 interface SignalHandlers {
@@ -89,12 +99,14 @@ function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHand
     await supervisor.restart();
     if (usesSystemd && handlers.exitCode === undefined) reportState({ ready: true });
   };
-  const hadTerminal = hasTerminal();
+  const endsWithTerminal = hasTerminal() && !isIgnored("SIGHUP"); // nohup ignores it
   const listeners: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGINT: () => stop(SIGNAL_EXIT_CODES.SIGINT),
     SIGTERM: () => stop(SIGNAL_EXIT_CODES.SIGTERM),
-    SIGHUP: () => (hadTerminal && !hasTerminal() ? stop(EXIT_SIGHUP) : void restart()),
+    SIGQUIT: () => stop(SIGNAL_EXIT_CODES.SIGQUIT),
+    SIGHUP: () => (endsWithTerminal && !hasTerminal() ? stop(SIGNAL_EXIT_CODES.SIGHUP) : void restart()),
     SIGUSR1: () => void supervisor.report().then((report) => printLine(formatReport(report))),
+    SIGUSR2: () => logWarning(UNUSED_SIGNAL),
   };
   for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
   const unwatchBunx = onBunxExit(() => stop(SIGNAL_EXIT_CODES.SIGTERM));
@@ -117,13 +129,15 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
   shareOutput();
   let exitCode = 0;
   try {
-    const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
-    await runWorker(task, { ...loggingOptions(isQuiet), ...merged }, app !== undefined);
+    const load = async (): Promise<EpollServerOptions> => {
+      const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
+      return { ...loggingOptions(isQuiet), ...merged };
+    };
+    await runWorker(task, load, app !== undefined);
   } catch (error) {
     logError(`worker (pid ${process.pid}): ${describeError(error)}`);
     exitCode = EXIT_FAILURE;
   }
-  flushLines();
   return exitIfApp(app, exitCode);
 }
 
