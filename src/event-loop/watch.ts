@@ -5,6 +5,7 @@ import { ClosedError, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import type { CtlEvent, TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { throwUncaught } from "./loop-bridge.ts";
 import { nextWatchToken, WatchRegistry } from "./watch-registry.ts";
 
 /** Called when a watched file descriptor is ready. `mask` holds its events, such as EPOLLIN. */
@@ -91,7 +92,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   /** The event that was delivered before `next()` was called. */
   #pendingMask: number | undefined;
   /** Pending `next()` calls of the async iterator. */
-  #pendingCalls: ((result: IteratorResult<number, undefined>) => void)[] = [];
+  #pendingCalls: PromiseWithResolvers<IteratorResult<number, undefined>>[] = [];
 
   /** @internal */
   constructor(
@@ -154,7 +155,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#tracer?.onEpollCtl(registry.fileno(), "DEL", this.fd, null, 0);
     registry.remove(this);
-    for (const resolve of this.#pendingCalls.splice(0)) resolve({ done: true, value: undefined });
+    for (const { resolve } of this.#pendingCalls.splice(0)) resolve({ done: true, value: undefined });
   }
 
   /** Closes the watch. */
@@ -220,11 +221,24 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #deliver(mask: number): void {
     if (this.#isDisarmed) return;
     this.#isDisarmed = (this.registeredMask & EPOLLONESHOT) !== 0;
-    if (this.#callback !== undefined) return this.#callback(mask, this.fd);
-    const resolve = this.#pendingCalls.shift();
-    if (resolve === undefined) this.#pendingMask = mask;
-    else resolve({ done: false, value: mask });
-    if (this.#pendingCalls.length > 0) this.#rearm();
+    if (this.#callback !== undefined) return this.#call(this.#callback, mask);
+    const pending = this.#pendingCalls.shift();
+    if (pending === undefined) this.#pendingMask = mask;
+    else pending.resolve({ done: false, value: mask });
+    if (this.#pendingCalls.length === 0) return;
+    try {
+      this.#rearm();
+    } catch (error) {
+      // The fd has been closed, so no event will resolve the other calls.
+      for (const { reject } of this.#pendingCalls.splice(0)) reject(error);
+      this.close();
+    }
+  }
+
+  /** Calls the callback. If it is asynchronous and rejects, that is an uncaught error, as if it had thrown. */
+  #call(callback: WatchCallback, mask: number): void {
+    const result: unknown = callback(mask, this.fd);
+    if (result instanceof Promise) result.catch(throwUncaught);
   }
 
   async #next(): Promise<IteratorResult<number, undefined>> {
@@ -233,7 +247,9 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     this.#pendingMask = undefined;
     if (mask !== undefined) return { done: false, value: mask };
     if (this.#isDisarmed) this.#rearm();
-    return new Promise((resolve) => this.#pendingCalls.push(resolve));
+    const pending = Promise.withResolvers<IteratorResult<number, undefined>>();
+    this.#pendingCalls.push(pending);
+    return pending.promise;
   }
 
   #rearm(): void {

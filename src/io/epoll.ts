@@ -20,6 +20,8 @@ import { OwnedFd } from "./owned-fd.ts";
 
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
+/** The longest single wait in a Worker: the engine notices `worker.terminate()` only between two waits. */
+const MAX_WORKER_WAIT_MS = 1_000;
 const NOT_WATCHABLE =
   "regular files, directories and devices such as /dev/null are always ready and cannot be watched with epoll";
 
@@ -48,6 +50,8 @@ export interface EpollOptions {
  * ```
  */
 export class Epoll extends OwnedFd {
+  /** The longest single wait, in milliseconds. */
+  readonly #maxWaitMs = Bun.isMainThread ? Infinity : MAX_WORKER_WAIT_MS;
   /** The list that `poll` uses, with the capacity that its last call required. */
   #events: EventList | undefined;
 
@@ -169,8 +173,9 @@ export class Epoll extends OwnedFd {
     const fd = this.open("pollInto");
     const timeout = toTimeout(timeoutMs);
     const start = timeout > 0 ? performance.now() : 0;
-    let n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeout);
-    if (n === -EINTR) n = this.#waitRemaining(fd, events, timeout, start);
+    const wait = this.#limited(timeout);
+    let n = this.sys.epoll_wait(fd, events.raw, events.capacity, wait);
+    if (n === -EINTR || (n === 0 && wait !== timeout)) n = this.#waitRemaining(fd, events, timeout, start);
     events.length = n < 0 ? 0 : n;
     return check(n, "epoll_wait", fd);
   }
@@ -183,9 +188,23 @@ export class Epoll extends OwnedFd {
    */
   waitInto(events: EventList, timeoutMs: number): number {
     const fd = this.open("waitInto");
-    const n = this.sys.epoll_wait(fd, events.raw, events.capacity, timeoutMs);
-    events.length = n < 0 ? 0 : n;
-    return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
+    for (let leftMs = timeoutMs; ; leftMs -= leftMs > 0 ? this.#maxWaitMs : 0) {
+      const wait = this.#limited(leftMs);
+      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, wait);
+      if (n === 0 && wait !== leftMs) continue;
+      events.length = n < 0 ? 0 : n;
+      return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
+    }
+  }
+
+  /**
+   * Sets the length of a list that a bridge thread has filled with the events of this instance.
+   *
+   * @internal
+   */
+  receiveInto(events: EventList, length: number): number {
+    events.length = this.sys.handed_over(this.open("receiveInto"), events.raw, length, events.capacity);
+    return length;
   }
 
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
@@ -198,14 +217,21 @@ export class Epoll extends OwnedFd {
     }
   }
 
-  /** Continues a wait that was interrupted by a signal, until `timeout` ms after `start`. */
+  /** Continues a wait that a signal interrupted or that `#limited` shortened, until `timeout` ms after `start`. */
   #waitRemaining(fd: number, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
       const remaining = timeout < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, remaining);
-      if (n !== -EINTR) return n;
+      const wait = this.#limited(remaining);
+      const n = this.sys.epoll_wait(fd, events.raw, events.capacity, wait);
+      if (n !== -EINTR && (n !== 0 || wait === remaining)) return n;
     }
+  }
+
+  /** Shortens a timeout to the longest single wait. */
+  #limited(timeoutMs: number): number {
+    const max = this.#maxWaitMs;
+    return max === Infinity || (timeoutMs >= 0 && timeoutMs <= max) ? timeoutMs : max;
   }
 }
 

@@ -3,6 +3,7 @@
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
+import { check } from "./errors.ts";
 import { checkRequirements } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
@@ -92,13 +93,26 @@ export interface Syscalls {
   signal_release(signal: number): number;
   /** Returns how many times the signal was delivered since the last call. */
   signal_take(signal: number): number;
+  /** Makes the end of this thread, a Worker's, close the fds that it has opened and not closed. Not a system call. */
+  close_fds_at_thread_exit(): number;
   /**
-   * Starts the thread that writes the token of each event of `epfd` to `socket`. The thread owns both and closes them.
-   * See loop-bridge.ts.
+   * Returns `n`. Called for the `n` events that a bridge thread has received from epoll_wait, so that a wrapped table can
+   * report them. Not a system call.
    */
-  start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
-  /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
-  stop_bridge_thread(peer: number): number;
+  handed_over(epfd: number, out: Int32Array, n: number, max: number): number;
+  /**
+   * Starts a thread that waits for up to `max` events of `epfd` and writes a byte to `socket` when it has some. The
+   * thread owns the socket. Returns the number of the bridge. See loop-bridge.ts.
+   */
+  bridge_start(epfd: number, socket: number, max: number): number;
+  /** Copies the events that the thread has handed over to `out`, as epoll_wait does; -EAGAIN if there are none. */
+  bridge_take(bridge: number, out: Int32Array, max: number): number;
+  /** Lets the thread wait again. */
+  bridge_resume(bridge: number): number;
+  /** Stops the thread and waits until it has exited. Returns the errno that made it exit earlier, or 0. */
+  bridge_stop(bridge: number): number;
+  /** Stops the thread, and frees the bridge with the events that were not taken. */
+  bridge_free(bridge: number): number;
 }
 
 /** The parameter types of C functions, all of which return a 32-bit integer. */
@@ -153,8 +167,13 @@ const signatures: Signatures<Syscalls> = {
   signal_catch: [int, int, int],
   signal_release: [int],
   signal_take: [int],
-  start_bridge_thread: [int, int, int],
-  stop_bridge_thread: [int],
+  close_fds_at_thread_exit: [],
+  handed_over: [int, bytes, int, int],
+  bridge_start: [int, int, int],
+  bridge_take: [int, bytes, int],
+  bridge_resume: [int],
+  bridge_stop: [int],
+  bridge_free: [int],
 };
 
 let table: Syscalls | undefined;
@@ -171,7 +190,13 @@ export function syscalls(): Syscalls {
 
 /** Returns the system calls without tracing, for internal use by the package. */
 export function untracedSyscalls(): Syscalls {
-  return (table ??= compile([shim, signals, bridgeThread].join("\n"), signatures));
+  return (table ??= compileTable());
+}
+
+function compileTable(): Syscalls {
+  const sys = compile([shim, signals, bridgeThread].join("\n"), signatures);
+  if (!Bun.isMainThread) check(sys.close_fds_at_thread_exit(), "pthread_key_create");
+  return sys;
 }
 
 /** Replaces the system calls of this thread for all later callers. Used to trace a program without changing it. */

@@ -10,7 +10,7 @@ export class Shutdown {
   hasBegun: boolean = false;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
-  #backlogUntilMs = 0;
+  #backlogUntilMs = Infinity;
   #closeIdleAtMs = Infinity;
   #forceCloseAtMs = Infinity;
 
@@ -28,9 +28,8 @@ export class Shutdown {
   begin(nowMs: number, forceCloseAtMs: number, closeIdleAtMs: number): void {
     this.#forceCloseAtMs = Math.min(this.#forceCloseAtMs, forceCloseAtMs);
     this.#closeIdleAtMs = Math.min(this.#closeIdleAtMs, closeIdleAtMs);
-    if (this.hasBegun) return;
+    this.#backlogUntilMs = Math.min(this.#backlogUntilMs, forceCloseAtMs, nowMs + MAX_BACKLOG_MS);
     this.hasBegun = true;
-    this.#backlogUntilMs = Math.min(forceCloseAtMs, nowMs + MAX_BACKLOG_MS);
   }
 
   /** The backlog is being emptied: iterations must not wait for events. */
@@ -40,6 +39,7 @@ export class Shutdown {
 
   /** Returns when the next deadline is; Infinity if there is none. */
   nextMs(nowMs: number): number {
+    if (this.isEmptyingBacklog) return nowMs;
     const closeIdleAtMs = this.#closeIdleAtMs > nowMs ? this.#closeIdleAtMs : Infinity; // a past one has been handled
     return Math.min(this.#forceCloseAtMs, closeIdleAtMs);
   }

@@ -71,7 +71,9 @@ export class Tracer {
   wrap(sys: Syscalls): Syscalls {
     return {
       ...wrapCalls(sys, loopCalls(sys, this.#recorder), this.#recorder),
-      epoll_wait: (epfd, out, maxEvents, timeoutMs) => this.#wait(sys, epfd, out, maxEvents, timeoutMs),
+      epoll_wait: (epfd, out, maxEvents, timeoutMs) =>
+        this.#wait(() => sys.epoll_wait(epfd, out, maxEvents, timeoutMs), epfd, out, maxEvents, timeoutMs),
+      handed_over: (epfd, out, n, maxEvents) => this.#wait(() => n, epfd, out, maxEvents, -1),
     };
   }
 
@@ -102,7 +104,6 @@ export class Tracer {
 
   /** Reports one event of a wait that several watches share, as a separate iteration, and calls its handler. */
   traceDelivery(epfd: number, fd: number, mask: number, handle: () => void): void {
-    this.#rethrow();
     this.#iteration++;
     this.#waitReturnedUs = this.#nowUs();
     const events: [number, number][] = [[fd, mask]];
@@ -113,16 +114,17 @@ export class Tracer {
       handle();
     } finally {
       this.#endIteration();
+      this.#rethrow(); // after the event has been handled: it is not reported again
     }
   }
 
-  #wait(sys: Syscalls, epfd: number, out: Int32Array, maxEvents: number, timeoutMs: number): number {
+  #wait(wait: () => number, epfd: number, out: Int32Array, maxEvents: number, timeoutMs: number): number {
     const yieldedUs = this.#yieldedUs;
     if (yieldedUs === undefined) this.#endIteration();
     else this.#returnFromYield();
     this.#rethrow();
     const startUs = this.#nowUs();
-    const result = sys.epoll_wait(epfd, out, maxEvents, timeoutMs);
+    const result = wait();
     this.#iteration++;
     const events: [number, number][] = [];
     for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);
