@@ -11,8 +11,8 @@
  */
 enum { BRIDGE_TOKEN = 0x62726467, BRIDGE_FD = -1 };
 
-/* How often a failing call is repeated, after pauses of 1, 2, 4, ... 100 ms: for 1.4 seconds. */
-enum { MAX_TRIES = 20 };
+/* How often a failing call is tried, with pauses of 1, 2, 4, ... 100 ms: for 0.4 seconds. */
+enum { MAX_TRIES = 10 };
 
 enum { ERRNO_EINTR = 4, ERRNO_EBADF = 9, ERRNO_EAGAIN = 11, ERRNO_ENOMEM = 12, ERRNO_EINVAL = 22, ERRNO_EPIPE = 32 };
 

@@ -139,7 +139,11 @@ export class WatchRegistry {
     const events = this.#events;
     const handedOver = this.#handedOver;
     this.#bridge.takeInto(handedOver);
-    this.#epoll.pollInto(events, 0);
+    try {
+      this.#epoll.pollInto(events, 0);
+    } catch (error) {
+      throwUncaught(error); // the events that were handed over are delivered nevertheless
+    }
     if (handedOver.length > 0) this.#mergeHandedOver();
     const n = handedOver.length + events.length;
     this.#dispatch(handedOver);
