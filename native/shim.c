@@ -106,6 +106,9 @@ static int track_pair(int n, const int *fds) {
   return result(n);
 }
 
+/* Tracks an fd that was opened elsewhere: this thread owns it from now on. */
+int own(int fd) { return track_fd(fd), 0; }
+
 /* Stops tracking an fd: another owner closes it from now on. */
 int disown(int fd) {
   if (fd >= 0 && fd < MAX_TRACKED_FDS) is_tracked[fd / 8] &= ~(1 << fd % 8);
@@ -360,7 +363,7 @@ int bridge_resume(int number);
 int bridge_stop(int number);
 int bridge_free(int number);
 
-#define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
+#define EXPORTED(X) X(own) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(socket) X(socketpair) X(bind) \
   X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(sendmsg) X(recvmsg) X(shutdown) \
   X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) X(inet_ntop) X(getaddrinfo) X(read) \
   X(write) X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \

@@ -68,6 +68,8 @@ export interface Syscalls {
   close(fd: number): number;
   /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
   equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
+  /** Tracks `fd`, which was opened elsewhere, so that the end of a Worker closes it. Not a system call. */
+  own(fd: number): number;
   /** Stops tracking `fd`: another owner closes it, so the end of a Worker must not. Not a system call. */
   disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -149,6 +151,7 @@ const signatures: Signatures<Syscalls> = {
   write: [int, bytes, int, int],
   close: [int],
   equal: [bytes, int, bytes, int],
+  own: [int],
   disown: [int],
   fcntl: [int, int, int],
   ioctl: [int, int],

@@ -80,9 +80,7 @@ const commands = {
 
 test("refs, delivered events and open resources match the calls", async () => {
   const connect = Bun.connect;
-  const spied = spyOn(Bun, "connect").mockImplementation(((options: {
-    socket: { open: (socket: object) => void };
-  }) => {
+  const spied = spyOn(Bun, "connect").mockImplementation(((options: { socket: { open: (socket: object) => void } }) => {
     const { open } = options.socket;
     options.socket.open = (socket) => open(trackRefs(socket as BunSocket));
     return connect(options as never);
