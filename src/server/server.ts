@@ -204,6 +204,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * Stops the server: stops accepting, finishes pending requests, and closes everything. Idle connections are closed immediately,
    * unless `idleMs` is set.
    *
+   * Do not await the promise in a handler: it waits for the handler's own response, until `graceMs` is over. A second call can
+   * shorten the times of the first, but not extend them.
+   *
    * The iterations of `run` or `tick` complete the stop. If neither is in progress, the server runs the remaining iterations on
    * Bun's event loop, as after `start`.
    *

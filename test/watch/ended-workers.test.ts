@@ -22,8 +22,8 @@ function startWorker(work: Work): RunningWorker {
   const worker = new Worker(new URL("../support/ending-worker.ts", import.meta.url).href);
   const opened = Promise.withResolvers<Opened>();
   const closed = Promise.withResolvers<void>();
-  worker.onmessage = ({ data }: MessageEvent<Opened>) => opened.resolve(data);
-  worker.onerror = () => {};
+  worker.addEventListener("message", ({ data }: MessageEvent<Opened>) => opened.resolve(data));
+  worker.addEventListener("error", () => {});
   worker.addEventListener("close", () => closed.resolve());
   worker.postMessage(work);
   return { worker, opened: opened.promise, closed: closed.promise };

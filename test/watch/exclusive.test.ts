@@ -23,7 +23,7 @@ async function countEvents(
     { length: WORKERS },
     () => new Worker(new URL("../support/exclusive-worker.ts", import.meta.url).href),
   );
-  const ready = workers.map((worker) => new Promise((resolve) => (worker.onmessage = resolve)));
+  const ready = workers.map((worker) => new Promise((resolve) => worker.addEventListener("message", resolve)));
   for (const worker of workers) {
     const options: ExclusiveWorkerOptions = { fd: target.dup(), call, counts: counts.buffer };
     worker.postMessage(options);
