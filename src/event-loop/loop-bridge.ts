@@ -7,7 +7,8 @@
 //    waits again only after `resume`, one system call, when an iteration has found nothing to do.
 // 2. Events that the thread has handed over are dispatched before the instance is polled again. They are in memory of the
 //    thread until `take` copies them, and survive the loss of its socket.
-// 3. An iteration ends in one of three ways: the next one is scheduled, the bridge is armed, or a retry is scheduled.
+// 3. An iteration ends in one of three ways: the next one is scheduled, the bridge is armed, or a retry is scheduled. In
+//    the latter two, also after an error, `onArm` sets a timer for the next deadline.
 // 4. The bridge is lost if Bun closes its end of the socket pair or the thread closes the other: after an error. It is
 //    then rebuilt, and polls from a timer until that succeeds. If it keeps failing, that is an uncaught error.
 // 5. Every error of a callback goes through `throwUncaught`. No immediate is pending when Bun decides whether an uncaught
@@ -25,6 +26,12 @@ import { BridgeThread } from "./bridge-thread.ts";
 const MAX_BUSY_MS = 50;
 /** How many iterations there are between two looks at the clock, minus 1. */
 const CLOCK_INTERVAL_MASK = 15;
+/**
+ * After this many consecutive iterations with events, a few without are run before the thread waits again: under load,
+ * the next event arrives within microseconds, and waking the thread costs more than polling.
+ */
+const BUSY_ITERATIONS = 4;
+const MAX_IDLE_ITERATIONS = 2;
 /** After how many consecutive failures the bridge reports an error, and the pause before each later attempt. */
 const MAX_FAILURES = 10;
 const MAX_RETRY_MS = 100;
@@ -38,6 +45,7 @@ export class LoopBridge {
   #fd: number;
   readonly #maxEvents: number;
   readonly #runOnce: () => boolean;
+  readonly #onArm: () => void;
   /** Undefined while the bridge is being rebuilt. */
   #thread: BridgeThread | undefined;
   #immediate: NodeJS.Immediate | undefined;
@@ -47,6 +55,7 @@ export class LoopBridge {
   /** How often in succession the bridge was lost before it had woken the event loop, or could not be built. */
   #failures = 0;
   #iterations = 0;
+  #idleIterations = 0;
   #busySinceMs = 0;
   #interruptions = interruptions;
   /** How many of the next iterations must not schedule an immediate. */
@@ -59,13 +68,15 @@ export class LoopBridge {
    * @param maxEvents the capacity of the event list that is passed to `waitInto`
    * @param runOnce handles the pending events, which it gets from `waitInto`, and returns whether there were any. An
    *   exception that it throws is reported as uncaught
+   * @param onArm called when no further iteration is scheduled, so only an event, `wake` or `iterate` causes one
    * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be
    *   started
    */
-  constructor(epoll: FdLike, maxEvents: number, runOnce: () => boolean) {
+  constructor(epoll: FdLike, maxEvents: number, runOnce: () => boolean, onArm: () => void = () => {}) {
     this.#fd = toFd(epoll);
     this.#maxEvents = maxEvents;
     this.#runOnce = runOnce;
+    this.#onArm = onArm;
     this.#thread = this.#openThread();
   }
 
@@ -175,7 +186,7 @@ export class LoopBridge {
 
   readonly #onWakeUp = (): void => {
     this.#failures = 0;
-    this.#iterations = 0;
+    this.#iterations = this.#idleIterations = 0;
     if (this.#immediate !== undefined) return; // it will take the events
     this.#busySinceMs = performance.now();
     this.#iterate(false);
@@ -191,9 +202,16 @@ export class LoopBridge {
     }
     if (this.#isClosed) return;
     const mayScheduleImmediate = this.#mayScheduleImmediate(isImmediate);
+    const isExpectingEvents = isBusy || this.#isExpectingEvents;
+    if (isBusy) this.#idleIterations = 0;
     // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not wake Bun's loop.
-    if (isBusy && this.#hasRef && mayScheduleImmediate) this.#scheduleImmediate();
+    if (isExpectingEvents && this.#hasRef && mayScheduleImmediate) this.#scheduleImmediate();
     else this.#arm();
+  }
+
+  /** Whether another poll is worthwhile after one without events. */
+  get #isExpectingEvents(): boolean {
+    return this.#iterations > BUSY_ITERATIONS && this.#idleIterations++ < MAX_IDLE_ITERATIONS;
   }
 
   #mayScheduleImmediate(isImmediate: boolean): boolean {
@@ -213,6 +231,7 @@ export class LoopBridge {
 
   /** Lets the thread wait for the instance. If there is no thread, starts one, or schedules that. */
   #arm(): void {
+    this.#onArm();
     const thread = this.#thread;
     if (thread?.hasEvents === true) return this.#scheduleRetry(1); // a callback that runs Bun's event loop is in progress
     if (thread?.isOpen === true) return thread.arm();

@@ -21,13 +21,7 @@ export class BunLoopDriver {
   constructor(loop: RunLoop, clock: Clock, runOnce: () => boolean) {
     this.#loop = loop;
     this.#clock = clock;
-    this.#bridge = new LoopBridge(loop, MAX_EVENTS, () => {
-      try {
-        return runOnce();
-      } finally {
-        this.#setTimer(); // however the iteration ends: idle, busy or with an error
-      }
-    });
+    this.#bridge = new LoopBridge(loop, MAX_EVENTS, runOnce, () => this.#setTimer());
     loop.bridge = this.#bridge;
     loop.onChange = () => {
       if (loop.isStopping) this.#bridge.wake(); // the last connection may have closed
