@@ -27,7 +27,7 @@ export class BunLoopDriver {
       if (loop.isStopping) this.#bridge.wake(); // the last connection may have closed
       else this.#setTimer();
     };
-    this.#bridge.wake();
+    loop.onChange();
   }
 
   /** Requests an iteration, even if no event arrives. */
