@@ -54,16 +54,27 @@ for (const kind of ["throw", "rejection"]) {
   }
 }
 
-test("an asynchronous callback that rejects ends the process after a few calls", async () => {
-  const program = `${prelude}
-    const [ours] = socketpair();
-    process.on("exit", print);
-    watch(ours, EPOLLOUT, async () => { log.push(0); throw new Error("rejected"); });
-  `;
-  const { stdout, stderr, code } = await run(["bun", "-e", program]);
-  expect([code, (JSON.parse(stdout) as unknown[]).length < 10, stderr.length < 20_000]).toEqual([1, true, true]);
-  expect(stderr).toContain("error: rejected");
-});
+for (const [name, call] of Object.entries({
+  watch: "watch(ours, EPOLLOUT, callback);",
+  "EpollServer.onReadable": `
+    ours.send("a");
+    const server = new EpollServer({ hostname: "127.0.0.1" });
+    server.onReadable(peer, callback);
+    await server.start();
+  `,
+})) {
+  test(`an asynchronous callback that rejects ends the process after a few calls: ${name}`, async () => {
+    const program = `${prelude}
+      const [ours, peer] = socketpair();
+      process.on("exit", print);
+      const callback = async () => { log.push(0); throw new Error("rejected"); };
+      ${call}
+    `;
+    const { stdout, stderr, code } = await run(["bun", "-e", program]);
+    expect([code, (JSON.parse(stdout) as unknown[]).length < 10, stderr.length < 20_000]).toEqual([1, true, true]);
+    expect(stderr).toContain("error: rejected");
+  });
+}
 
 test("a callback that throws ends the process after a few calls", async () => {
   const program = `${prelude}
