@@ -255,7 +255,6 @@ export class LoopBridge {
     const thread = new BridgeThread(this.#fd, this.#maxEvents, {
       onWakeUp: this.#onWakeUp,
       onLost: (error) => {
-        if (this.#thread !== thread) return;
         this.#onFailure(error);
         this.wake(); // takes the events that have been handed over, then starts another thread
       },
