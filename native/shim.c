@@ -120,10 +120,11 @@ static void free_bridges(void);
 
 /* The destructor. The code that cc has compiled stays mapped for as long as the process. */
 static void on_thread_exit(void *argument) {
-  int fd;
+  int i, fd;
   free_bridges(); /* first: they wait on epoll instances that are closed below */
-  for (fd = 0; fd < MAX_TRACKED_FDS; fd++)
-    if (is_tracked[fd / 8] >> fd % 8 & 1) c_close(fd);
+  for (i = 0; i < MAX_TRACKED_FDS / 8; i++)
+    for (fd = 8 * i; is_tracked[i]; fd++)
+      if (is_tracked[i] >> fd % 8 & 1) disown(fd), c_close(fd);
   c_pthread_key_delete(exit_key); /* a process has 1024 keys */
 }
 
