@@ -38,6 +38,10 @@ extern void *dlsym(void *handle, const char *name);
   X(long, write, (int, const void *, size))                     \
   X(int, close, (int))                                          \
   X(int, memcmp, (const void *, const void *, size))            \
+  X(void *, malloc, (size))                                     \
+  X(void *, realloc, (void *, size))                            \
+  X(void, free, (void *))                                       \
+  X(int, nanosleep, (const void *, void *))                     \
   X(int, strcmp, (const char *, const char *))                  \
   X(int, poll, (void *, size, int))                             \
   X(int, fcntl, (int, int, ...))                                \
@@ -68,9 +72,16 @@ extern void *dlsym(void *handle, const char *name);
   X(void, freeaddrinfo, (void *))                               \
   X(int, pthread_sigmask, (int, const void *, void *))          \
   X(int, pthread_create, (size *, const void *, void *(*)(void *), void *)) \
-  X(int, pthread_detach, (size))                                \
-  X(size, pthread_self, (void))                                 \
-  X(int, pthread_join, (size, void **))
+  X(int, pthread_join, (size, void **))                         \
+  X(int, pthread_mutex_init, (void *, const void *))            \
+  X(int, pthread_mutex_lock, (void *))                          \
+  X(int, pthread_mutex_unlock, (void *))                        \
+  X(int, pthread_cond_init, (void *, const void *))             \
+  X(int, pthread_cond_wait, (void *, void *))                   \
+  X(int, pthread_cond_signal, (void *))                         \
+  X(int, pthread_key_create, (u32 *, void (*)(void *)))         \
+  X(int, pthread_key_delete, (u32))                             \
+  X(int, pthread_setspecific, (u32, const void *))
 
 #define DECLARE(type, name, parameters) static type(*c_##name) parameters;
 #define LOOK_UP(type, name, parameters) \
@@ -89,13 +100,13 @@ static int result(long n) { return n < 0 ? -*c_errno() : (int)n; }
 
 /* ---- fds opened by this thread and not closed yet ----
 
-   A terminated Worker runs no more JavaScript, so it cannot close them itself: its bridge thread does. */
+   A Worker that is terminated runs no more JavaScript, so it cannot close them. A destructor does, when its thread exits. */
 
-enum { MAX_TRACKED_FDS = 65536 };
-static u8 is_tracked[MAX_TRACKED_FDS];
+enum { MAX_TRACKED_FDS = 1 << 20 }; /* the kernel's default for fs.nr_open, which ulimit -n cannot exceed */
+static u8 is_tracked[MAX_TRACKED_FDS / 8];
 
 static int track_fd(long n) {
-  if (n >= 0 && n < MAX_TRACKED_FDS) is_tracked[n] = 1;
+  if (n >= 0 && n < MAX_TRACKED_FDS) is_tracked[n / 8] |= 1 << n % 8;
   return result(n);
 }
 
@@ -104,16 +115,32 @@ static int track_pair(int n, const int *fds) {
   return result(n);
 }
 
+/* Tracks an fd that was opened elsewhere: this thread owns it from now on. */
+int own(int fd) { return track_fd(fd), 0; }
+
 /* Stops tracking an fd: another owner closes it from now on. */
 int disown(int fd) {
-  if (fd >= 0 && fd < MAX_TRACKED_FDS) is_tracked[fd] = 0;
+  if (fd >= 0 && fd < MAX_TRACKED_FDS) is_tracked[fd / 8] &= ~(1 << fd % 8);
   return 0;
 }
 
-static void close_tracked_fds(void) {
-  int fd;
-  for (fd = 0; fd < MAX_TRACKED_FDS; fd++)
-    if (is_tracked[fd]) c_close(fd);
+static u32 exit_key;
+static void free_bridges(void);
+
+/* The destructor. The code that cc has compiled stays mapped for as long as the process. */
+static void on_thread_exit(void *argument) {
+  int i, fd;
+  free_bridges(); /* first: they wait on epoll instances that are closed below */
+  for (i = 0; i < MAX_TRACKED_FDS / 8; i++)
+    for (fd = 8 * i; is_tracked[i]; fd++)
+      if (is_tracked[i] >> fd % 8 & 1) disown(fd), c_close(fd);
+  c_pthread_key_delete(exit_key); /* a process has 1024 keys */
+}
+
+/* Closes what this thread has opened and not closed when it exits, however that happens. For Workers. */
+int close_fds_at_thread_exit(void) {
+  int error = c_pthread_key_create(&exit_key, on_thread_exit);
+  return -(error ? error : c_pthread_setspecific(exit_key, &exit_key));
 }
 
 /* Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Eight times as fast as in JavaScript. */
@@ -170,6 +197,9 @@ int epoll_pwait2(int epfd, u32 *out, int max, int seconds, int nanoseconds) {
   timeout[1] = nanoseconds;
   return unpack_events(out, result(c_syscall(441L, (long)epfd, out, (long)max, timeout, 0L, 0L)));
 }
+
+/* Returns `n`. Called with the `n` events that the bridge thread has received from epoll_wait, so that they can be traced. */
+int handed_over(int epfd, const u32 *out, int n, int max) { return n; }
 
 /* ---- sockets ---- */
 
@@ -505,19 +535,22 @@ int signal_catch(int signal, int pipe, int lost, int chains);
 int signal_release(int signal);
 int signal_rtmin(void);
 int signal_rtmax(void);
-int start_bridge_thread(int epfd, int socket, int is_worker);
-int stop_bridge_thread(int peer);
 int end_with_parent(int seconds);
+int bridge_start(int epfd, int socket, int max);
+int bridge_take(int number, u32 *out, int max);
+int bridge_resume(int number);
+int bridge_stop(int number);
+int bridge_free(int number);
 
-#define EXPORTED(X) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait2) X(socket) \
+#define EXPORTED(X) X(own) X(disown) X(equal) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(epoll_pwait2) X(socket) \
   X(socketpair) X(bind) X(listen) X(accept4) X(connect) X(recv) X(send) X(recvfrom) X(sendto) X(set_iovec) X(sendmsg) \
   X(recvmsg) X(sendmmsg) X(recvmmsg) X(shutdown) X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(inet_pton) \
   X(inet_ntop) X(getaddrinfo) X(if_nametoindex) X(if_indextoname) X(read) X(write) X(read_nowait) X(write_nowait) \
   X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
-  X(open) X(openat2) X(statx) X(preadv2) \
-  X(waitid) X(signal_catch) X(signal_release) X(signal_rtmin) X(signal_rtmax) \
-  X(start_bridge_thread) X(stop_bridge_thread) X(flock) X(end_with_parent)
+  X(open) X(openat2) X(statx) X(preadv2) X(flock) X(waitid) X(signal_catch) X(signal_release) X(signal_rtmin) \
+  X(signal_rtmax) X(end_with_parent) X(close_fds_at_thread_exit) X(handed_over) X(bridge_start) X(bridge_take) \
+  X(bridge_resume) X(bridge_stop) X(bridge_free)
 
 #define FIND(function) \
   if (c_strcmp(name, #function) == 0) return (size)function;

@@ -1,229 +1,282 @@
 // class LoopBridge: an epoll instance on Bun's event loop, which can watch sockets but not epoll fds.
+//
+// A bridge thread waits in epoll_wait on the instance itself. It hands the events over and wakes Bun's event loop with a
+// byte on a socket pair. docs/event-loop.md gives the reasons. The invariants:
+//
+// 1. The instance has one waiter: the thread while the bridge is armed, otherwise this JavaScript thread. The thread
+//    waits again only after `resume`, one system call, when an iteration has found nothing to do.
+// 2. Events that the thread has handed over are dispatched before the instance is polled again. They are in memory of the
+//    thread until `take` copies them, and survive the loss of its socket.
+// 3. An iteration ends in one of three ways: the next one is scheduled, the bridge is armed, or a retry is scheduled. In
+//    the latter two, also after an error, `onArm` sets a timer for the next deadline.
+// 4. The bridge is lost if Bun closes its end of the socket pair or the thread closes the other: after an error. It is
+//    then rebuilt, and polls from a timer until that succeeds. If it keeps failing, that is an uncaught error.
+// 5. Every error of a callback goes through `throwUncaught`. No immediate is pending when Bun decides whether an uncaught
+//    error ends the process, or at the latest MAX_BUSY_MS later.
 
-import {
-  AF_UNIX,
-  EPOLL_CLOEXEC,
-  EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
-  EPOLLIN,
-  EPOLLONESHOT,
-  F_SETFL,
-  O_NONBLOCK,
-  SOCK_CLOEXEC,
-  SOCK_STREAM,
-} from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
+import type { Epoll } from "../io/epoll.ts";
+import { type EventList, fillEvents } from "../io/event-list.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
-import { untracedSyscalls, type Syscalls } from "../kernel/ffi.ts";
-import { TokenCounter } from "../kernel/token-counter.ts";
+import { BridgeThread } from "./bridge-thread.ts";
 
 /**
- * Bun ends the process after an uncaught exception only when no immediate is pending, so a chain of immediates must be
- * interrupted from time to time.
+ * How long iterations may follow each other in immediates. Bun ends the process after an uncaught error at the end of a
+ * turn of its event loop in which no immediate is pending, so a chain of immediates must be interrupted.
  */
-const MAX_CONSECUTIVE_ITERATIONS = 64;
-
-/** The part of a Bun socket that is used here. */
-interface BunSocket {
-  ref(): void;
-  unref(): void;
-  terminate(): void;
-}
-
-/** The one bridge thread of this JavaScript thread; it runs while there is a LoopBridge. */
-let bridgeThread: BridgeThread | undefined;
-const tokens = new TokenCounter(1); // 0 tells the thread to exit
-/** Whether an exception was reported during the current iteration. */
-let hasThrown = false;
-
+const MAX_BUSY_MS = 50;
+/** How many iterations there are between two looks at the clock, minus 1. */
+const CLOCK_INTERVAL_MASK = 15;
 /**
- * An epoll instance that is driven by Bun's event loop.
- *
- * While this instance is idle, the bridge thread waits for it: the thread has its own epoll instance, in which this one
- * is registered with EPOLLONESHOT. On an event, the thread writes four bytes to a socket that Bun watches. Iterations
- * then run in `setImmediate`, one per iteration of Bun's loop, as long as they find events. After that, one system call
- * re-arms the registration.
- *
- * The thread owns two fds and exits when Bun's end of the socket is closed: by the last `close`, or when the Worker or
- * the process ends.
- *
- * @see epoll(7) about nested epoll instances
+ * After this many consecutive iterations with events, a few without are run before the thread waits again: under load,
+ * the next event arrives within microseconds, and waking the thread costs more than polling.
  */
+const BUSY_ITERATIONS = 4;
+const MAX_IDLE_ITERATIONS = 2;
+/** After how many consecutive failures the bridge reports an error, and the pause before each later attempt. */
+const MAX_FAILURES = 10;
+const MAX_RETRY_MS = 100;
+const FAILED_RETRY_MS = 1_000;
+
+/** How often the bridges of this JavaScript thread had to interrupt their immediates. */
+let interruptions = 0;
+
+/** An epoll instance that is driven by Bun's event loop. */
 export class LoopBridge {
-  readonly #thread: BridgeThread;
-  readonly #token: number;
-  readonly #fd: number;
+  #fd: number;
+  readonly #maxEvents: number;
   readonly #runOnce: () => boolean;
-  readonly #onImmediate: () => void = () => this.#iterate();
+  readonly #onArm: () => void;
+  /** Undefined while the bridge is being rebuilt. */
+  #thread: BridgeThread | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  /** Whether `wake` requested the immediate. */
+  #isRequested = false;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How often in succession the bridge was lost before it had woken the event loop, or could not be built. */
+  #failures = 0;
   #iterations = 0;
+  #idleIterations = 0;
+  #busySinceMs = 0;
+  #interruptions = interruptions;
+  /** How many of the next iterations must not schedule an immediate. */
+  #iterationsWithoutImmediate = 0;
   #hasRef = true;
   #isClosed = false;
 
   /**
    * @param epoll the epoll instance; it must stay open until `close`
-   * @param runOnce handles the pending events without waiting, and returns whether there were any. An exception that it
-   *   throws is reported as uncaught
+   * @param maxEvents the capacity of the event list that is passed to `waitInto`
+   * @param runOnce handles the pending events, which it gets from `waitInto`, and returns whether there were any. An
+   *   exception that it throws is reported as uncaught
+   * @param onArm called when no further iteration is scheduled, so only an event, `wake` or `iterate` causes one
    * @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or ENOSPC if the bridge cannot be set up; EAGAIN if no thread can be
    *   started
    */
-  constructor(epoll: FdLike, runOnce: () => boolean) {
+  constructor(epoll: FdLike, maxEvents: number, runOnce: () => boolean, onArm: () => void = () => {}) {
     this.#fd = toFd(epoll);
+    this.#maxEvents = maxEvents;
     this.#runOnce = runOnce;
-    this.#token = tokens.next();
-    this.#thread = bridgeThread ??= new BridgeThread();
-    this.#thread.add(this.#token, this.#fd, this);
+    this.#onArm = onArm;
+    this.#thread = this.#openThread();
   }
 
   /** Schedules an iteration, whether or not there is an event. */
   wake(): void {
-    if (this.#isClosed || this.#immediate !== undefined) return;
-    this.#immediate = setImmediate(this.#onImmediate);
+    if (this.#isClosed) return;
+    this.#isRequested = true;
+    this.#scheduleImmediate();
   }
 
-  /** Whether the bridge keeps the process alive while it is open. */
-  get hasRef(): boolean {
-    return this.#hasRef;
+  /** Runs an iteration now, for callers that are at the top of the stack, such as a timer. */
+  iterate(): void {
+    if (!this.#isClosed) this.#iterate(false);
+  }
+
+  /**
+   * Gets the pending events: those that the thread has handed over, otherwise those that a poll finds.
+   *
+   * @param epoll the bridge's epoll instance, whose system calls may be traced
+   * @param timeoutMs how long to wait, an integer; negative: until an event arrives. If it is not 0, the thread is stopped
+   *   until the next iteration, because it would take the events
+   */
+  waitInto(epoll: Epoll, events: EventList, timeoutMs: number): number {
+    const n = this.takeInto(events);
+    if (n > 0) return epoll.receiveInto(events, n);
+    if (timeoutMs === 0 || this.#thread?.isArmed !== true) return epoll.waitInto(events, timeoutMs);
+    this.#thread.stop();
+    this.wake(); // starts another thread
+    return this.waitInto(epoll, events, timeoutMs);
+  }
+
+  /** Gets the events that the thread has handed over, without tracing that. Returns their number, or 0. */
+  takeInto(events: EventList): number {
+    return fillEvents(events, (raw, capacity) => this.#thread?.take(raw, capacity) ?? 0);
+  }
+
+  /**
+   * Replaces the epoll instance, in an iteration.
+   *
+   * @param open closes the previous instance and returns the next one. If it throws, the bridge closes
+   */
+  replace(open: () => FdLike): void {
+    this.#thread?.close();
+    this.#thread = undefined; // the end of the iteration starts another one
+    try {
+      this.#fd = toFd(open());
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Keeps the process alive while the bridge is open. This is the default. */
   ref(): void {
-    if (this.#hasRef || this.#isClosed) return;
-    this.#hasRef = true;
-    this.#thread.addRef();
+    this.#setRef(true);
   }
 
   /** Lets the process exit while the bridge is open. */
   unref(): void {
-    if (!this.#hasRef || this.#isClosed) return;
-    this.#hasRef = false;
-    this.#thread.releaseRef();
+    this.#setRef(false);
   }
 
   /** Leaves Bun's event loop. Call it before closing the epoll instance. Closing twice has no effect. */
   close(): void {
     if (this.#isClosed) return;
-    this.unref();
     this.#isClosed = true;
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#thread.remove(this.#token, this.#fd);
+    clearTimeout(this.#retryTimer);
+    this.#thread?.close();
+    this.#thread = undefined;
   }
 
-  /** @internal Called when the thread reports an event. The registration is disarmed until it is re-armed. */
-  onReady(): void {
-    this.#iterations = 0;
-    if (this.#immediate === undefined) this.#iterate();
+  #setRef(hasRef: boolean): void {
+    if (this.#hasRef === hasRef || this.#isClosed) return;
+    this.#hasRef = hasRef;
+    this.#thread?.setRef(hasRef);
+    if (hasRef) this.#retryTimer?.ref();
+    else this.#retryTimer?.unref();
   }
 
-  #iterate(): void {
+  #scheduleImmediate(): void {
+    this.#immediate ??= setImmediate(this.#onImmediate);
+  }
+
+  #scheduleRetry(delayMs: number): void {
+    if (this.#retryTimer !== undefined) return;
+    this.#retryTimer = setTimeout(this.#onRetry, delayMs);
+    if (!this.#hasRef) this.#retryTimer.unref();
+  }
+
+  readonly #onImmediate = (): void => {
     this.#immediate = undefined;
-    let isBusy = true;
-    hasThrown = false;
+    const isRequested = this.#isRequested;
+    this.#isRequested = false;
+    // After an error, the next turn of Bun's event loop decides what happens. Events are reported again.
+    if (!isRequested && this.#interruptions !== interruptions) this.#arm();
+    else this.#iterate(true);
+  };
+
+  readonly #onRetry = (): void => {
+    this.#retryTimer = undefined;
+    if (this.#thread === undefined) this.#startThread();
+    this.#iterate(false);
+  };
+
+  readonly #onWakeUp = (): void => {
+    this.#failures = 0;
+    this.#iterations = this.#idleIterations = 0;
+    if (this.#immediate !== undefined) return; // it will take the events
+    this.#busySinceMs = performance.now();
+    this.#iterate(false);
+  };
+
+  /** @param isImmediate Bun's event loop may still report other events in this turn */
+  #iterate(isImmediate: boolean): void {
+    let isBusy = false;
     try {
       isBusy = this.#runOnce();
     } catch (error) {
       throwUncaught(error);
     }
     if (this.#isClosed) return;
+    const mayScheduleImmediate = this.#mayScheduleImmediate(isImmediate);
+    const isExpectingEvents = isBusy || this.#isExpectingEvents;
+    if (isBusy) this.#idleIterations = 0;
     // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not wake Bun's loop.
-    if (isBusy && this.#hasRef && !hasThrown && ++this.#iterations < MAX_CONSECUTIVE_ITERATIONS) this.wake();
-    else this.#thread.rearm(this.#token, this.#fd);
+    if (isExpectingEvents && this.#hasRef && mayScheduleImmediate) this.#scheduleImmediate();
+    else this.#arm();
   }
-}
 
-/**
- * The bridge thread, its epoll instance, and a socket pair: the thread writes to one end, and Bun reads from the other.
- */
-class BridgeThread {
-  readonly #sys: Syscalls = untracedSyscalls();
-  readonly #bridges = new Map<number, LoopBridge>();
-  /** Owned and closed by the thread; valid while the read end is open. */
-  readonly #epfd: number;
-  readonly #readEndFd: number;
-  readonly #readEnd: BunSocket;
-  #refs = 0;
+  /** Whether another poll is worthwhile after one without events. */
+  get #isExpectingEvents(): boolean {
+    return this.#iterations > BUSY_ITERATIONS && this.#idleIterations++ < MAX_IDLE_ITERATIONS;
+  }
 
-  constructor() {
-    const sys = this.#sys;
-    const owned: number[] = [];
-    try {
-      this.#epfd = check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-      owned.push(this.#epfd);
-      const pair = new Int32Array(new ArrayBuffer(8));
-      check(sys.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
-      const [writeEndFd = -1, readEndFd = -1] = pair; // the write end stays blocking, so that no token is dropped
-      owned.push(writeEndFd, readEndFd);
-      check(sys.fcntl(readEndFd, F_SETFL, O_NONBLOCK), "fcntl", readEndFd);
-      // With an empty mask, only EPOLLHUP is reported: when the read end is closed. The thread then exits.
-      check(sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, writeEndFd, 0, 0), "epoll_ctl", writeEndFd);
-      check(sys.start_bridge_thread(this.#epfd, writeEndFd, Bun.isMainThread ? 0 : 1), "pthread_create");
-      owned.splice(0, 2); // now owned by the thread
-      this.#readEndFd = readEndFd;
-      sys.disown(readEndFd); // Bun closes it
-      this.#readEnd = this.#openReadEnd(readEndFd);
-    } catch (error) {
-      for (const fd of owned) sys.close(fd);
-      throw error;
+  #mayScheduleImmediate(isImmediate: boolean): boolean {
+    if ((++this.#iterations & CLOCK_INTERVAL_MASK) === 0 && performance.now() - this.#busySinceMs > MAX_BUSY_MS) {
+      if (this.#interruptions === interruptions) interruptions++;
+      this.#busySinceMs = performance.now();
     }
-    this.#readEnd.unref();
+    if (this.#interruptions !== interruptions) {
+      this.#interruptions = interruptions;
+      // Bun polls after its immediates, and looks for errors after polling.
+      this.#iterationsWithoutImmediate = isImmediate ? 2 : 1;
+    }
+    if (this.#iterationsWithoutImmediate === 0) return true;
+    this.#iterationsWithoutImmediate--;
+    return false;
   }
 
-  /** Registers the epoll instance of a bridge. */
-  add(token: number, fd: number, bridge: LoopBridge): void {
-    const n = this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, token);
-    if (n < 0 && this.#bridges.size === 0) this.#stop();
-    check(n, "epoll_ctl", fd);
-    this.#bridges.set(token, bridge);
-    this.addRef();
+  /** Lets the thread wait for the instance. If there is no thread, starts one, or schedules that. */
+  #arm(): void {
+    this.#onArm();
+    const thread = this.#thread;
+    if (thread?.hasEvents === true) return this.#scheduleRetry(1); // a callback that runs Bun's event loop is in progress
+    if (thread?.isOpen === true) return thread.arm();
+    thread?.close();
+    this.#thread = undefined;
+    const failures = this.#failures;
+    if (failures <= 1) this.#startThread();
+    else this.#scheduleRetry(failures < MAX_FAILURES ? Math.min(2 ** (failures - 2), MAX_RETRY_MS) : FAILED_RETRY_MS);
   }
 
-  /** Re-arms the registration, so that the thread waits for the epoll instance again. */
-  rearm(token: number, fd: number): void {
-    check(this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT, token), "epoll_ctl", fd);
+  #startThread(): void {
+    try {
+      this.#thread = this.#openThread();
+    } catch (error) {
+      this.#onFailure(error);
+      this.#scheduleRetry(1);
+    }
   }
 
-  /** Removes the registration. Stops the thread if it was the last one. */
-  remove(token: number, fd: number): void {
-    this.#sys.epoll_ctl(this.#epfd, EPOLL_CTL_DEL, fd, 0, 0);
-    this.#bridges.delete(token);
-    if (this.#bridges.size === 0) this.#stop();
-  }
-
-  addRef(): void {
-    if (++this.#refs === 1) this.#readEnd.ref();
-  }
-
-  releaseRef(): void {
-    if (--this.#refs === 0) this.#readEnd.unref();
-  }
-
-  #openReadEnd(fd: number): BunSocket {
-    let readEnd: BunSocket | undefined;
-    const socket = {
-      open: (opened: BunSocket) => void (readEnd = opened),
-      data: (_: BunSocket, tokens: Buffer) => {
-        // A bridge that was closed in the meantime is no longer in the map.
-        for (let i = 0; i < tokens.length; i += 4) this.#bridges.get(tokens.readUInt32LE(i))?.onReady();
+  #openThread(): BridgeThread {
+    const thread = new BridgeThread(this.#fd, this.#maxEvents, {
+      onWakeUp: this.#onWakeUp,
+      onLost: (error) => {
+        this.#onFailure(error);
+        this.wake(); // takes the events that have been handed over, then starts another thread
       },
-    };
-    // Bun calls `open` synchronously; if it fails, the check below throws.
-    void Bun.connect({ fd, socket } as never).catch(() => {});
-    if (readEnd === undefined) throw new Error("epoll-hello: Bun cannot add a socket to its event loop");
-    return readEnd;
+    });
+    thread.setRef(this.#hasRef);
+    return thread;
   }
 
-  /** Stops the thread, and returns when it has exited and closed its fds. */
-  #stop(): void {
-    if (bridgeThread === this) bridgeThread = undefined;
-    this.#sys.stop_bridge_thread(this.#readEndFd);
-    this.#readEnd.terminate();
+  #onFailure(cause: unknown): void {
+    if (++this.#failures !== MAX_FAILURES) return;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throwUncaught(
+      new Error(
+        `epoll-hello: the bridge to Bun's event loop failed ${MAX_FAILURES} times in succession, most recently with: ` +
+          `${reason}. Watches and started servers are served once a second until it can be restored`,
+        { cause },
+      ),
+    );
   }
 }
 
 /** Reports an error as an uncaught exception, as Bun does for its own callbacks, and returns. */
 export function throwUncaught(error: unknown): void {
-  hasThrown = true;
+  interruptions++;
   queueMicrotask(() => {
     throw error;
   });

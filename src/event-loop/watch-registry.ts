@@ -2,13 +2,16 @@
 
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
-import { EPOLLONESHOT, F_GETFD } from "../kernel/constants.ts";
-import { check, ErrnoError } from "../kernel/errors.ts";
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLONESHOT, F_GETFD } from "../kernel/constants.ts";
+import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
+import { drainMicrotasks } from "../kernel/jsc.ts";
+import { nodeFs } from "../kernel/node-fs.ts";
 import { TokenCounter } from "../kernel/token-counter.ts";
+import { openFileName } from "../trace/interest-list.ts";
 import { LoopBridge, throwUncaught } from "./loop-bridge.ts";
 
-/** Maximum number of callbacks in one iteration, so that a busy watch does not starve the rest of Bun's event loop. */
+/** Maximum number of events in one wait, so that busy watches do not starve the rest of Bun's event loop. */
 const MAX_EVENTS = 256;
 
 /** The part of a watch that the registry uses. */
@@ -38,6 +41,8 @@ export class WatchRegistry {
   #epoll = new Epoll();
   #bridge: LoopBridge;
   readonly #events = new EventList(MAX_EVENTS);
+  /** Events that the bridge thread has received. */
+  readonly #handedOver = new EventList(MAX_EVENTS);
   readonly #watches = new Map<number, RegisteredWatch>();
   readonly #byFd = new Map<number, RegisteredWatch>();
   /**
@@ -45,6 +50,8 @@ export class WatchRegistry {
    * keeps the open file description alive; see epoll(7), Q6.
    */
   readonly #staleTokens = new Set<number>();
+  /** Whether a stale registration has reported an event. */
+  #hasStaleEvent = false;
   #refs = 0;
 
   private constructor() {
@@ -127,56 +134,134 @@ export class WatchRegistry {
     }
   }
 
-  /** Dispatches the pending events, at most MAX_EVENTS. Returns whether there were any. */
+  /** Dispatches the pending events. Returns whether there were any. */
   #runOnce(): boolean {
     const events = this.#events;
-    const n = this.#epoll.pollInto(events, 0);
-    let hasStaleEvent = false;
-    for (let i = 0; i < n && this.#watches.size > 0; i++) {
+    const handedOver = this.#handedOver;
+    this.#bridge.takeInto(handedOver);
+    try {
+      this.#epoll.pollInto(events, 0);
+    } catch (error) {
+      throwUncaught(error); // the events that were handed over are delivered nevertheless
+    }
+    if (handedOver.length > 0) this.#mergeHandedOver();
+    const n = handedOver.length + events.length;
+    this.#dispatch(handedOver);
+    this.#dispatch(events);
+    if (this.#hasStaleEvent && this.#watches.size > 0) this.#rebuild();
+    return n > 0;
+  }
+
+  /**
+   * Reduces the events that the bridge thread has received to those that a poll does not report again. The others are
+   * level-triggered, and the poll is more recent: a callback may have read the data in the meantime.
+   */
+  #mergeHandedOver(): void {
+    const handedOver = this.#handedOver;
+    const polled = this.#events;
+    let kept = 0;
+    for (let i = 0; i < handedOver.length; i++) {
+      const token = handedOver.token(i);
+      const mask = handedOver.mask(i);
+      const watch = this.#watches.get(token);
+      if (watch === undefined) continue; // if its registration is stale, the poll reports it as well
+      const j = polled.indexOfToken(token, i);
+      const polledMask = j < 0 ? 0 : polled.mask(j);
+      const isLevel = (watch.registeredMask & (EPOLLET | EPOLLONESHOT)) === 0;
+      if (isLevel && ((mask & ~polledMask) === 0 || !isConsumedByPolling(watch.fd))) continue;
+      if (j >= 0) polled.setMask(j, 0); // one callback for both
+      handedOver.copy(i, kept);
+      handedOver.setMask(kept++, mask | polledMask);
+    }
+    this.#epoll.receiveInto(handedOver, kept);
+  }
+
+  #dispatch(events: EventList): void {
+    for (let i = 0; i < events.length && this.#watches.size > 0; i++) {
       const token = events.token(i);
       const watch = this.#watches.get(token);
       if (watch === undefined) {
         // Closed by an earlier callback of this iteration, unless the registration is stale.
-        hasStaleEvent ||= this.#staleTokens.has(token);
+        this.#hasStaleEvent ||= this.#staleTokens.has(token);
         continue;
       }
+      const mask = events.mask(i) & (watch.registeredMask | EPOLLERR | EPOLLHUP); // an earlier callback may have changed it
+      if (mask === 0) continue;
       try {
-        watch.deliver(events.mask(i));
+        watch.deliver(mask);
       } catch (error) {
         throwUncaught(error);
+        drainMicrotasks(); // reports the error before the next callback
       }
     }
-    if (hasStaleEvent && this.#watches.size > 0) this.#rebuild();
-    return n > 0;
   }
 
   /**
    * Replaces the epoll instance. This is the only way to remove the registration of a closed fd whose open file
    * description is still referenced by a duplicate: epoll keeps reporting it, and EPOLL_CTL_DEL needs the fd.
+   *
+   * A watch moves to the new instance only if EPOLL_CTL_DEL removes it from the previous one: the kernel finds a
+   * registration by fd number and open file, so this fails if the fd was closed, even if its number has been reused. Such
+   * a watch is closed.
    */
   #rebuild(): void {
-    this.#bridge.close();
-    this.#epoll.close();
+    const previous = this.#epoll;
+    this.#hasStaleEvent = false;
     this.#staleTokens.clear();
-    this.#epoll = new Epoll();
+    const open: RegisteredWatch[] = [];
+    const lost: RegisteredWatch[] = [];
     for (const watch of this.#watches.values()) {
-      try {
-        this.#epoll.register(watch.fd, watch.isDisarmed ? EPOLLONESHOT : watch.registeredMask, watch.token);
-      } catch (error) {
-        if (!(error instanceof ErrnoError)) throw error; // its fd has been closed, so it had no events before, either
-      }
+      const isRegistered = this.#byFd.get(watch.fd) === watch && succeeds(() => previous.unregister(watch.fd));
+      (isRegistered ? open : lost).push(watch);
     }
-    this.#bridge = this.#openBridge();
-    if (this.#refs === 0) this.#bridge.unref();
+    try {
+      this.#bridge.replace(() => {
+        previous.close(); // before the next one is opened: no other fd may be free
+        return (this.#epoll = new Epoll());
+      });
+    } catch (error) {
+      throwUncaught(error);
+    }
+    for (const watch of open) {
+      const mask = watch.isDisarmed ? EPOLLONESHOT : watch.registeredMask;
+      if (!succeeds(() => this.#epoll.register(watch.fd, mask, watch.token))) lost.push(watch);
+    }
+    for (const watch of lost) {
+      if (this.#byFd.get(watch.fd) === watch) this.#byFd.delete(watch.fd); // the number may be that of another file
+      watch.close();
+    }
   }
 
   #openBridge(): LoopBridge {
-    return new LoopBridge(this.#epoll, () => this.#runOnce());
+    return new LoopBridge(this.#epoll, MAX_EVENTS, () => this.#runOnce());
   }
 
   #close(): void {
     if (WatchRegistry.#current === this) WatchRegistry.#current = undefined;
     this.#bridge.close();
     this.#epoll.close();
+  }
+}
+
+/**
+ * Returns whether polling the file clears the event that it reports, as for /proc/self/mounts, /proc/sys/kernel/hostname,
+ * PSI triggers in /proc and cgroups, and perf_event_open(2).
+ */
+function isConsumedByPolling(fd: number): boolean {
+  try {
+    return nodeFs().fstatSync(fd).isFile() || openFileName(fd) === "anon_inode:[perf_event]";
+  } catch {
+    return false; // it has been closed
+  }
+}
+
+/** Returns whether a call succeeds. If not, it throws an ErrnoError or a ClosedError. */
+function succeeds(call: () => void): boolean {
+  try {
+    call();
+    return true;
+  } catch (error) {
+    if (error instanceof ErrnoError || error instanceof ClosedError) return false;
+    throw error;
   }
 }

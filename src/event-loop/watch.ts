@@ -6,6 +6,7 @@ import { type FdLike, toFd } from "../kernel/fd.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import type { CtlEvent, TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
+import { throwUncaught } from "./loop-bridge.ts";
 import { nextWatchToken, WatchRegistry } from "./watch-registry.ts";
 
 /** Called when a watched file descriptor is ready. `mask` holds its events, such as EPOLLIN. */
@@ -26,12 +27,13 @@ export interface WatchOptions {
  * Watches a file descriptor on Bun's event loop, alongside timers, promises, fetch and Bun.serve.
  *
  * If a callback is given, it is called in each iteration of the loop while the file descriptor is ready: the watch is
- * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. An exception thrown by the callback is reported as
- * uncaught and does not affect other watches. Without a callback, the watch is an async iterable of masks: each step
+ * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. An exception that the callback throws, or with which a
+ * promise that it returns rejects, is reported as uncaught and does not affect other watches. Without a callback, the watch is an async iterable of masks: each step
  * waits until the file descriptor is ready.
  *
  * A watch keeps the process alive until it is closed, unless `unref` is called. Close the watch before the file
- * descriptor. A file descriptor can have only one watch; use `modify` to change its mask.
+ * descriptor: a watch whose file descriptor has been closed gets no events, and may be closed. A file descriptor can have
+ * only one watch; use `modify` to change its mask.
  *
  * @param fd a file descriptor, or an object with `fileno()`: a Socket, an Epoll, …
  * @param mask the events to watch for: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are always reported
@@ -96,7 +98,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   /** The event that was delivered before `next()` was called. */
   #pendingMask: number | undefined;
   /** Pending `next()` calls of the async iterator. */
-  #pendingCalls: ((result: IteratorResult<number, undefined>) => void)[] = [];
+  #pendingCalls: PromiseWithResolvers<IteratorResult<number, undefined>>[] = [];
 
   /** @internal */
   constructor(
@@ -160,7 +162,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#tracer?.onEpollCtl(registry.fileno(), "DEL", this.fd, null, 0);
     registry.remove(this);
-    for (const resolve of this.#pendingCalls.splice(0)) resolve({ done: true, value: undefined });
+    for (const { resolve } of this.#pendingCalls.splice(0)) resolve({ done: true, value: undefined });
   }
 
   /** Closes the watch. */
@@ -226,11 +228,24 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
   #deliver(mask: number): void {
     if (this.#isDisarmed) return;
     this.#isDisarmed = (this.registeredMask & EPOLLONESHOT) !== 0;
-    if (this.#callback !== undefined) return this.#callback(mask, this.fd);
-    const resolve = this.#pendingCalls.shift();
-    if (resolve === undefined) this.#pendingMask = mask;
-    else resolve({ done: false, value: mask });
-    if (this.#pendingCalls.length > 0) this.#rearm();
+    if (this.#callback !== undefined) return this.#call(this.#callback, mask);
+    const pending = this.#pendingCalls.shift();
+    if (pending === undefined) this.#pendingMask = mask;
+    else pending.resolve({ done: false, value: mask });
+    if (this.#pendingCalls.length === 0) return;
+    try {
+      this.#rearm();
+    } catch (error) {
+      // The fd has been closed, so no event will resolve the other calls.
+      for (const { reject } of this.#pendingCalls.splice(0)) reject(error);
+      this.close();
+    }
+  }
+
+  /** Calls the callback. If it is asynchronous and rejects, that is an uncaught error, as if it had thrown. */
+  #call(callback: WatchCallback, mask: number): void {
+    const result: unknown = callback(mask, this.fd);
+    if (result instanceof Promise) result.catch(throwUncaught);
   }
 
   async #next(): Promise<IteratorResult<number, undefined>> {
@@ -239,7 +254,9 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     this.#pendingMask = undefined;
     if (mask !== undefined) return { done: false, value: mask };
     if (this.#isDisarmed) this.#rearm();
-    return new Promise((resolve) => this.#pendingCalls.push(resolve));
+    const pending = Promise.withResolvers<IteratorResult<number, undefined>>();
+    this.#pendingCalls.push(pending);
+    return pending.promise;
   }
 
   #rearm(): void {

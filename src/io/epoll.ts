@@ -16,12 +16,14 @@ import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { Tracer } from "../trace/tracer.ts";
-import { checkEventCount, EventList, isEventList, waitForEvents } from "./event-list.ts";
+import { checkEventCount, EventList, fillEvents, isEventList, waitForEvents } from "./event-list.ts";
 import { checkKind, checkSyscalls, type FileKind, OpenFd, OwnedFd } from "./owned-fd.ts";
 
 const EPOLL: FileKind = ["an epoll instance", /^anon_inode:\[eventpoll\]$/];
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
+/** The longest single wait in a Worker: the engine notices `worker.terminate()` only between two waits. */
+const MAX_WORKER_WAIT_MS = 1_000;
 const NOT_WATCHABLE =
   "regular files, directories and devices such as /dev/null are always ready and cannot be watched with epoll";
 
@@ -50,6 +52,8 @@ export interface EpollOptions {
  * ```
  */
 export class Epoll extends OwnedFd {
+  /** The longest single wait, in milliseconds. */
+  readonly #maxWaitMs = Bun.isMainThread ? Infinity : MAX_WORKER_WAIT_MS;
   /** The list that `poll` uses, with the capacity that its last call required. */
   #events: EventList | undefined;
 
@@ -196,8 +200,22 @@ export class Epoll extends OwnedFd {
    */
   waitInto(events: EventList, timeoutMs: number): number {
     const fd = this.open("waitInto");
-    const n = waitForEvents(this.sys, fd, events, timeoutMs);
-    return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
+    for (let leftMs = timeoutMs; ; leftMs -= leftMs > 0 ? this.#maxWaitMs : 0) {
+      const wait = this.#limited(leftMs);
+      const n = waitForEvents(this.sys, fd, events, wait);
+      if (n === 0 && wait !== leftMs) continue;
+      return n === -EINTR ? 0 : check(n, "epoll_wait", fd);
+    }
+  }
+
+  /**
+   * Sets the length of a list that a bridge thread has filled with the events of this instance, and lets them be traced.
+   *
+   * @internal
+   */
+  receiveInto(events: EventList, length: number): number {
+    const fd = this.open("receiveInto");
+    return fillEvents(events, (raw, capacity) => this.sys.handed_over(fd, raw, length, capacity));
   }
 
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {
@@ -217,20 +235,28 @@ export class Epoll extends OwnedFd {
     const timeout = toExactTimeout(timeoutMs);
     const fd = this.open(method);
     const start = timeout > 0 ? performance.now() : 0;
-    let n = waitForEvents(this.sys, fd, events, timeout);
-    if (n === -EINTR) n = this.#waitRemaining(method, events, timeout, start);
+    const wait = this.#limited(timeout);
+    let n = waitForEvents(this.sys, fd, events, wait);
+    if (n === -EINTR || (n === 0 && wait !== timeout)) n = this.#waitRemaining(method, events, timeout, start);
     return check(n, "epoll_wait", fd);
   }
 
-  /** Continues a wait that was interrupted by a signal, until `timeout` ms after `start`. */
+  /** Continues a wait that a signal interrupted or that `#limited` shortened, until `timeout` ms after `start`. */
   #waitRemaining(method: string, events: EventList, timeout: number, start: number): number {
     const deadline = start + timeout;
     for (;;) {
       const remaining = timeout < 0 ? -1 : Math.max(0, deadline - performance.now());
       const timeoutMs = Number.isInteger(timeout) ? Math.ceil(remaining) : remaining;
-      const n = waitForEvents(this.sys, this.open(method), events, timeoutMs);
-      if (n !== -EINTR) return n;
+      const wait = this.#limited(timeoutMs);
+      const n = waitForEvents(this.sys, this.open(method), events, wait);
+      if (n !== -EINTR && (n !== 0 || wait === timeoutMs)) return n;
     }
+  }
+
+  /** Shortens a timeout to the longest single wait. */
+  #limited(timeoutMs: number): number {
+    const max = this.#maxWaitMs;
+    return max === Infinity || (timeoutMs >= 0 && timeoutMs <= max) ? timeoutMs : max;
   }
 }
 

@@ -109,6 +109,23 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
     return (this.#raw[3 * i + 2] as number) >>> 0;
   }
 
+  /** @internal Sets the mask of event `i`. */
+  setMask(i: number, mask: number): void {
+    this.#raw[3 * i] = mask;
+  }
+
+  /** @internal Copies event `i` to the place of event `j`. */
+  copy(i: number, j: number): void {
+    if (i !== j) this.#raw.copyWithin(3 * j, 3 * i, 3 * i + 3);
+  }
+
+  /** @internal Returns the index of the event with the token, or -1. Looks at index `likely` first. */
+  indexOfToken(token: number, likely: number): number {
+    if (likely < this.length && this.token(likely) === token) return likely;
+    for (let i = 0; i < this.length; i++) if (this.token(i) === token) return i;
+    return -1;
+  }
+
   /** Returns the events as `[fd, mask]` pairs. */
   toArray(): [fd: number, mask: number][] {
     const pairs: [number, number][] = [];

@@ -58,6 +58,7 @@ export class OwnedFd implements Disposable {
     this.#className = className;
     this.#fd = fd;
     this.#sys = sys;
+    sys.own(fd);
   }
 
   /**

@@ -3,7 +3,7 @@
 import bridgeThread from "../../native/bridge-thread.c" with { type: "text" };
 import shim from "../../native/shim.c" with { type: "text" };
 import signals from "../../native/signals.c" with { type: "text" };
-import { ErrnoError } from "./errors.ts";
+import { check, ErrnoError } from "./errors.ts";
 import { checkRequirements, explainFfiError, explainMemfdError } from "./requirements.ts";
 
 /** Memory that the kernel reads or writes during one call. */
@@ -110,6 +110,8 @@ export interface Syscalls {
   close(fd: number): number;
   /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
   equal(bytes: Bytes, offset: number, other: Bytes, length: number): number;
+  /** Tracks `fd`, which was opened elsewhere, so that the end of a Worker closes it. Not a system call. */
+  own(fd: number): number;
   /** Stops tracking `fd`: another owner closes it, so the end of a Worker must not. Not a system call. */
   disown(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -146,16 +148,29 @@ export interface Syscalls {
   /** Returns the first and the last real-time signal that programs may use; see signal(7). */
   signal_rtmin(): number;
   signal_rtmax(): number;
-  /**
-   * Starts the thread that writes the token of each event of `epfd` to `socket`. The thread owns both and closes them.
-   * See loop-bridge.ts.
-   */
-  start_bridge_thread(epfd: number, socket: number, isWorker: number): number;
-  /** Stops the thread by shutting down `peer`, the other end of its socket, and waits until it has exited. */
-  stop_bridge_thread(peer: number): number;
+  /** Makes the end of this thread, a Worker's, close the fds that it has opened and not closed. Not a system call. */
+  close_fds_at_thread_exit(): number;
   flock(fd: number, operation: number): number;
   /** Lets the kernel end this process `seconds` after its parent has exited, whatever the process is doing. 0: immediately. */
   end_with_parent(seconds: number): number;
+  /**
+   * Returns `n`. Called for the `n` events that a bridge thread has received from epoll_wait, so that a wrapped table can
+   * report them. Not a system call.
+   */
+  handed_over(epfd: number, out: Int32Array, n: number, max: number): number;
+  /**
+   * Starts a thread that waits for up to `max` events of `epfd` and writes a byte to `socket` when it has some. The
+   * thread owns the socket. Returns the number of the bridge. See loop-bridge.ts.
+   */
+  bridge_start(epfd: number, socket: number, max: number): number;
+  /** Copies the events that the thread has handed over to `out`, as epoll_wait does; -EAGAIN if there are none. */
+  bridge_take(bridge: number, out: Int32Array, max: number): number;
+  /** Lets the thread wait again. */
+  bridge_resume(bridge: number): number;
+  /** Stops the thread and waits until it has exited. Returns the errno that made it exit earlier, or 0. */
+  bridge_stop(bridge: number): number;
+  /** Stops the thread, and frees the bridge with the events that were not taken. */
+  bridge_free(bridge: number): number;
 }
 
 /** The parameter types of C functions, all of which return a 32-bit integer. */
@@ -200,6 +215,7 @@ const signatures: Signatures<Syscalls> = {
   write_nowait: [int, bytes, int, int],
   close: [int],
   equal: [bytes, int, bytes, int],
+  own: [int],
   disown: [int],
   fcntl: [int, int, int],
   ioctl: [int, int],
@@ -223,10 +239,15 @@ const signatures: Signatures<Syscalls> = {
   signal_release: [int],
   signal_rtmin: [],
   signal_rtmax: [],
-  start_bridge_thread: [int, int, int],
-  stop_bridge_thread: [int],
   flock: [int, int],
   end_with_parent: [int],
+  close_fds_at_thread_exit: [],
+  handed_over: [int, bytes, int, int],
+  bridge_start: [int, int, int],
+  bridge_take: [int, bytes, int],
+  bridge_resume: [int],
+  bridge_stop: [int],
+  bridge_free: [int],
 };
 
 let table: Syscalls | undefined;
@@ -243,7 +264,13 @@ export function syscalls(): Syscalls {
 
 /** Returns the system calls without tracing, for internal use by the package. */
 export function untracedSyscalls(): Syscalls {
-  return (table ??= compile([shim, signals, bridgeThread].join("\n"), signatures));
+  return (table ??= compileTable());
+}
+
+function compileTable(): Syscalls {
+  const sys = compile([shim, signals, bridgeThread].join("\n"), signatures);
+  if (!Bun.isMainThread) check(sys.close_fds_at_thread_exit(), "pthread_key_create");
+  return sys;
 }
 
 /** Replaces the system calls of this thread for all later callers. Used to trace a program without changing it. */

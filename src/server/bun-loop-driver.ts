@@ -2,7 +2,7 @@
 
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import type { Clock } from "../kernel/clock.ts";
-import type { RunLoop } from "./run-loop.ts";
+import { MAX_EVENTS, type RunLoop } from "./run-loop.ts";
 
 const MAX_TIMER_MS = 0x7fffffff;
 
@@ -12,7 +12,7 @@ export class BunLoopDriver {
   readonly #bridge: LoopBridge;
   readonly #onTimer = (): void => {
     this.#timerDueMs = Infinity;
-    this.#bridge.wake();
+    this.#bridge.iterate();
   };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerDueMs = Infinity;
@@ -21,16 +21,13 @@ export class BunLoopDriver {
   constructor(loop: RunLoop, clock: Clock, runOnce: () => boolean) {
     this.#loop = loop;
     this.#clock = clock;
-    this.#bridge = new LoopBridge(loop, () => {
-      const isBusy = runOnce();
-      if (!isBusy) this.#setTimer();
-      return isBusy;
-    });
+    this.#bridge = new LoopBridge(loop, MAX_EVENTS, runOnce, () => this.#setTimer());
+    loop.bridge = this.#bridge;
     loop.onChange = () => {
       if (loop.isStopping) this.#bridge.wake(); // the last connection may have closed
       else this.#setTimer();
     };
-    this.#bridge.wake();
+    loop.onChange();
   }
 
   /** Requests an iteration, even if no event arrives. */
@@ -48,7 +45,7 @@ export class BunLoopDriver {
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#loop.onChange = undefined;
+    this.#loop.onChange = this.#loop.bridge = undefined;
     this.#bridge.close();
   }
 

@@ -153,7 +153,7 @@ export class ConnectionTable {
 
   /** Removes the registration of a stale event, which epoll would otherwise report on every wait. */
   removeStale(fd: number): void {
-    if (this.#connections[fd] === undefined) this.unregister(fd); // otherwise it is the new connection's
+    if (fd >= 0 && this.#connections[fd] === undefined) this.unregister(fd); // otherwise it is the new connection's
   }
 
   /** Removes a registration, if there is one. */

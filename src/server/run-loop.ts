@@ -14,6 +14,7 @@ import {
   SOCK_NONBLOCK,
 } from "../kernel/constants.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { LoopBridge } from "../event-loop/loop-bridge.ts";
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
@@ -38,7 +39,7 @@ export interface RunLoopOptions extends Timeouts, AcceptThrottleOptions, Connect
   heartbeat: Heartbeat | undefined;
 }
 
-const MAX_EVENTS = 1024;
+export const MAX_EVENTS = 1024;
 /** The maximum number of accepts per event, so that open connections get their turn. */
 const ACCEPT_BURST = 64;
 /** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
@@ -60,6 +61,8 @@ export class RunLoop implements ConnectionOwner {
   hasFailed: boolean = false;
   /** Called when a connection changed outside of an iteration: the next deadline may have changed as well. */
   onChange: (() => void) | undefined;
+  /** The source of events while the loop runs on Bun's event loop. */
+  bridge: LoopBridge | undefined;
 
   readonly #sys: Syscalls;
   readonly #clock: Clock;
@@ -441,7 +444,8 @@ export class RunLoop implements ConnectionOwner {
 
   #wait(timeoutMs: number): number {
     try {
-      return this.#epoll.waitInto(this.#events, timeoutMs);
+      if (this.bridge === undefined) return this.#epoll.waitInto(this.#events, timeoutMs);
+      return this.bridge.waitInto(this.#epoll, this.#events, timeoutMs);
     } catch (error) {
       this.hasFailed = true;
       throw error;

@@ -2,6 +2,7 @@
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import { type Clock, hostClock } from "../kernel/clock.ts";
+import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import { toTimeout } from "../io/epoll.ts";
 import { ClosedError, invalidType, outOfRange } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
@@ -218,6 +219,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * Stops the server: stops accepting, finishes pending requests, and closes everything. Idle connections are closed immediately,
    * unless `idleMs` is set.
    *
+   * Do not await the promise in a handler: it waits for the handler's own response, until `graceMs` is over. A second call can
+   * shorten the times of the first, but not extend them.
+   *
    * The iterations of `run` or `tick` complete the stop. If neither is in progress, the server runs the remaining iterations on
    * Bun's event loop, as after `start`.
    *
@@ -247,7 +251,8 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
 
   /**
    * Watches another fd in the server's epoll instance, and calls back whenever it is readable or at end of stream. Use it to
-   * wake a thread that blocks in `run`. An error that the callback throws is handled like that of any other callback.
+   * wake a thread that blocks in `run`. An error that the callback throws is handled like that of any other callback. If the
+   * callback reads, it must not block: the data may have been read in the meantime.
    *
    * @param fd a number, or an object with `fileno()`. The caller keeps ownership, and must end the watch before closing it
    * @returns a function that ends the watch
@@ -257,7 +262,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   onReadable(fd: FdLike, callback: () => void): () => void {
     if (this.closed) throw new ClosedError("EpollServer.onReadable");
     if (typeof callback !== "function") throw invalidType("callback", "a function", callback);
-    return this.#loop.onReadable(fd, callback);
+    return this.#loop.onReadable(fd, () => {
+      const result: unknown = callback();
+      if (result instanceof Promise) result.catch(throwUncaught);
+    });
   }
 
   /**

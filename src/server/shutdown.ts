@@ -13,7 +13,7 @@ export class Shutdown {
   hasBegun: boolean = false;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
-  #backlogUntilMs = 0;
+  #backlogUntilMs = Infinity;
   #closeIdleAtMs = Infinity;
   #closeHalfClosedAtMs = Infinity;
   #forceCloseAtMs = Infinity;
@@ -32,10 +32,9 @@ export class Shutdown {
   begin(nowMs: number, forceCloseAtMs: number, closeIdleAtMs: number): void {
     this.#forceCloseAtMs = Math.min(this.#forceCloseAtMs, forceCloseAtMs);
     this.#closeIdleAtMs = Math.min(this.#closeIdleAtMs, closeIdleAtMs);
-    if (this.hasBegun) return;
+    this.#backlogUntilMs = Math.min(this.#backlogUntilMs, forceCloseAtMs, nowMs + MAX_BACKLOG_MS);
     this.hasBegun = true;
-    this.#backlogUntilMs = Math.min(forceCloseAtMs, nowMs + MAX_BACKLOG_MS);
-    this.#closeHalfClosedAtMs = nowMs + HALF_CLOSED_MS;
+    this.#closeHalfClosedAtMs = Math.min(this.#closeHalfClosedAtMs, nowMs + HALF_CLOSED_MS);
   }
 
   /** The backlog is being emptied: iterations must not wait for events. */
@@ -45,6 +44,7 @@ export class Shutdown {
 
   /** Returns when the next deadline is; Infinity if there is none. */
   nextMs(nowMs: number): number {
+    if (this.isEmptyingBacklog) return nowMs;
     // Past deadlines have been handled.
     const closeIdleAtMs = this.#closeIdleAtMs > nowMs ? this.#closeIdleAtMs : Infinity;
     const closeHalfClosedAtMs = this.#closeHalfClosedAtMs > nowMs ? this.#closeHalfClosedAtMs : Infinity;

@@ -8,6 +8,9 @@ import { check32Bit } from "../kernel/integers.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { compareMasks } from "./compare-masks.ts";
 
+/** The data of the registration by which a bridge thread learns that it must exit; see native/bridge-thread.c. */
+const BRIDGE_DATA = "62726467ffffffff";
+
 /** An entry of the kernel's interest list. */
 export interface Interest {
   /** The registered fd. */
@@ -20,7 +23,8 @@ export interface Interest {
 }
 
 /**
- * Returns the kernel's interest list of an epoll instance, ordered by fd.
+ * Returns the kernel's interest list of an epoll instance, ordered by fd, without the registration of this package's own
+ * bridge to Bun's event loop.
  *
  * @throws {ErrnoError} EBADF if the fd is not open
  * @throws {TypeError} if the fd is not an epoll instance
@@ -30,7 +34,8 @@ export function interestList(epoll: FdLike): Interest[] {
   const epfd = toFd(epoll);
   const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
   if (openFileName(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
-  return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+)/gm)]
+  return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+)/gm)]
+    .filter(([, , , data]) => data !== BRIDGE_DATA)
     .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
     .sort((a, b) => a.fd - b.fd);
 }

@@ -77,6 +77,7 @@ export class Tracer {
         this.#wait(epfd, out, maxEvents, (seconds * 1e9 + nanoseconds) / 1e6, () =>
           sys.epoll_pwait2(epfd, out, maxEvents, seconds, nanoseconds),
         ),
+      handed_over: (epfd, out, n, maxEvents) => this.#wait(epfd, out, maxEvents, -1, () => n),
     };
   }
 
@@ -107,7 +108,6 @@ export class Tracer {
 
   /** Reports one event of a wait that several watches share, as a separate iteration, and calls its handler. */
   traceDelivery(epfd: number, fd: number, mask: number, handle: () => void): void {
-    this.#rethrow();
     this.#iteration++;
     this.#waitReturnedUs = this.#nowUs();
     const events: [number, number][] = [[fd, mask]];
@@ -118,6 +118,7 @@ export class Tracer {
       handle();
     } finally {
       this.#endIteration();
+      this.#rethrow(); // after the event has been handled: it is not reported again
     }
   }
 

@@ -196,7 +196,7 @@ test("cannot be started, run or ticked while it is started; throws ClosedError o
     expect(server.ref().unref()).toBe(server);
   }));
 
-test("several servers and watches share one bridge thread", () =>
+test("several servers run beside each other, each with a bridge of its own", () =>
   leavesNothing(async () => {
     const servers = await Promise.all(Array.from({ length: 8 }, () => started()));
     const texts = await Promise.all(servers.map((server) => rest(connected(server, LAST))));

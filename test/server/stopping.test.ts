@@ -4,7 +4,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ClosedError, EpollServer, ErrnoError } from "../../src/index.ts";
+import { ClosedError, EpollServer, ErrnoError, EventFd } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { root, run, endPrograms } from "../support/programs.ts";
 import { complete, GET, SENTENCE, ServerHarness } from "../support/server.ts";
@@ -92,6 +92,19 @@ test("a second stop can only shorten the grace period", () =>
     const first = harness.server.stop({ graceMs: 500 });
     expect(harness.server.stop({ graceMs: 0 })).toBe(first);
     harness.settle();
+    expect(harness.server.closed).toBe(true);
+  }));
+
+test("a second stop with graceMs 0 closes everything in the next iteration, even if an fd is always ready", () =>
+  leavesNoFd(() => {
+    using harness = new ServerHarness();
+    using event = new EventFd(1);
+    harness.server.onReadable(event, () => {});
+    void harness.server.stop();
+    harness.server.tick(0);
+    expect(harness.server.closed).toBe(false); // connections may still be in the backlog
+    void harness.server.stop({ graceMs: 0 });
+    harness.server.tick(0);
     expect(harness.server.closed).toBe(true);
   }));
 

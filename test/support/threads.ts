@@ -4,8 +4,13 @@ import { expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { leavesNoFd } from "./fds.ts";
 
-/** Returns the number of bridge threads. Unlike Bun's own threads, they block all signals. */
+/** Returns the number of bridge threads. */
 export function countBridgeThreads(): number {
+  return bridgeThreads().length;
+}
+
+/** Returns the ids of the bridge threads. Unlike Bun's own threads, they block all signals. */
+export function bridgeThreads(): string[] {
   return readdirSync("/proc/self/task").filter((id) => {
     try {
       const [, blocked = ""] =
@@ -14,7 +19,7 @@ export function countBridgeThreads(): number {
     } catch {
       return false; // it has just exited
     }
-  }).length;
+  });
 }
 
 /** All signals except SIGKILL, SIGSTOP and those that libc reserves for itself. */

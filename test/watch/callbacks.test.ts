@@ -9,6 +9,7 @@ import {
   EPOLLONESHOT,
   EPOLLOUT,
   Epoll,
+  type Socket,
   socketpair,
   type Watch,
   watch,
@@ -189,6 +190,22 @@ test("watches an Epoll like any other fd", () =>
     expect(await received.promise).toEqual([]);
     ours.close();
     peer.close();
+  }));
+
+test("watches an Epoll that contains others, as deep as the kernel allows", () =>
+  leavesNothing(async () => {
+    const [ours, peer] = socketpair();
+    const epolls = Array.from({ length: 4 }, () => new Epoll());
+    let inner: Socket | Epoll = ours;
+    for (const epoll of epolls) {
+      epoll.register(inner, EPOLLIN);
+      inner = epoll;
+    }
+    const received = Promise.withResolvers<void>();
+    using _ = watch(inner, EPOLLIN, () => (ours.recv(10), received.resolve()));
+    peer.send("a");
+    await received.promise;
+    for (const each of [...epolls, ours, peer]) each.close();
   }));
 
 test("many watches share one thread and a few fds", () =>

@@ -74,3 +74,33 @@ test("a stale registration kept by a duplicate is dropped, without losing events
     syscalls().close(duplicate);
     for (const socket of [peer, other, otherPeer, once, oncePeer]) socket.close();
   }));
+
+test("when a stale registration is dropped, a watch of a closed fd is closed, and does not watch the fd's next owner", () =>
+  leavesNothing(async () => {
+    const fcntl = syscalls().fcntl;
+    const [ours, peer] = socketpair();
+    const [lost, lostPeer] = socketpair();
+    const [kept, keptPeer] = socketpair();
+    const calls = { stale: 0, lost: 0, kept: 0 };
+    const stale = watch(ours, EPOLLOUT, () => void calls.stale++);
+    const lostWatch = watch(lost, EPOLLIN, () => void calls.lost++);
+    using _ = watch(kept, EPOLLIN, () => void (calls.kept++, kept.recv(10)));
+    // Duplicates keep the registrations of both. The number of the second is reused, by a socket that is readable.
+    const duplicates = [ours, lost].map((socket) => fcntl(socket.fileno(), F_DUPFD_CLOEXEC, 0));
+    const fd = lost.fileno();
+    lost.close();
+    const strangers = socketpair();
+    expect(strangers.map((socket) => socket.fileno())).toContain(fd);
+    for (const stranger of strangers) stranger.send("a");
+    ours.close();
+    stale.close();
+    keptPeer.send("a");
+    await until(() => calls.kept === 1);
+    await settled();
+    expect(lostWatch.closed).toBe(true);
+    keptPeer.send("b");
+    await until(() => calls.kept === 2);
+    expect(calls.lost).toBe(0);
+    for (const duplicate of duplicates) syscalls().close(duplicate);
+    for (const socket of [peer, lostPeer, kept, keptPeer, ...strangers]) socket.close();
+  }));

@@ -150,6 +150,22 @@ test("process.exit works at any time", async () => {
   }
 });
 
+test("an uncaught error ends the process while the bridge threads wait", async () => {
+  const program = `
+    import { untilWaiting } from "./test/support/bridge-state.ts";
+    const server = new EpollServer({ hostname: "127.0.0.1" });
+    watch(ours, EPOLLIN, () => {});
+    await server.start();
+    await untilWaiting(2);
+  `;
+  for (const end of [`throw new Error("end")`, `void Promise.reject(new Error("end"))`]) {
+    const [output, code] = await outputOf(`${program} ${end}`);
+    expect([output.slice(0, 500), code]).toEqual([expect.stringContaining("error: end"), 1]);
+    const [later, laterCode] = await outputOf(`${program} setTimeout(() => { ${end} }, 1)`);
+    expect([later.slice(0, 500), laterCode]).toEqual([expect.stringContaining("error: end"), 1]);
+  }
+});
+
 test("terminating a Worker ends its thread and closes its fds, and watches of other threads continue", async () => {
   const program = `
     import { readdirSync } from "node:fs";

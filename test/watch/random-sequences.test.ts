@@ -23,8 +23,8 @@ interface Slot {
   received: number;
 }
 
-/** Whether the bridge's read end keeps the process alive; undefined if there is no bridge. */
-let readEndHasRef: boolean | undefined;
+/** The sockets of the bridges that are open, and whether each keeps the process alive. */
+const bridges = new Map<BunSocket, boolean>();
 
 type Command = [name: keyof typeof commands, slot: number];
 
@@ -80,11 +80,9 @@ const commands = {
 
 test("refs, delivered events and open resources match the calls", async () => {
   const connect = Bun.connect;
-  const spied = spyOn(Bun, "connect").mockImplementation(((options: {
-    socket: { open: (readEnd: object) => void };
-  }) => {
+  const spied = spyOn(Bun, "connect").mockImplementation(((options: { socket: { open: (socket: object) => void } }) => {
     const { open } = options.socket;
-    options.socket.open = (readEnd) => open(trackRefs(readEnd as BunSocket));
+    options.socket.open = (socket) => open(trackRefs(socket as BunSocket));
     return connect(options as never);
   }) as never);
   try {
@@ -99,7 +97,7 @@ test("refs, delivered events and open resources match the calls", async () => {
         fc.boolean(),
         async (list, hasServer, isServerRefd) => {
           await leavesNothing(() => execute(list, hasServer, isServerRefd));
-          expect(readEndHasRef).toBeUndefined();
+          expect(bridges.size).toBe(0);
         },
       ),
       { numRuns: RUNS, endOnFailure: true },
@@ -123,8 +121,9 @@ async function execute(list: Command[], hasServer: boolean, isServerRefd: boolea
       await commands[name](slot, slots);
       const open = slots.filter(({ watcher }) => watcher !== undefined);
       const isAlive = open.some(({ hasRef }) => hasRef) || (hasServer && isServerRefd);
-      expect(readEndHasRef).toBe(open.length > 0 || hasServer ? isAlive : undefined);
-      await expectBridgeThreads(readEndHasRef === undefined ? 0 : 1);
+      expect([...bridges.values()].some((hasRef) => hasRef)).toBe(isAlive);
+      expect(bridges.size).toBe((open.length > 0 ? 1 : 0) + (hasServer ? 1 : 0));
+      await expectBridgeThreads(bridges.size);
     }
     await settled();
     for (const { watcher, mask, sent, received } of slots) {
@@ -147,11 +146,11 @@ interface BunSocket {
 }
 
 /** Returns a wrapper that records calls of ref, unref and terminate. */
-function trackRefs(readEnd: BunSocket): BunSocket {
-  readEndHasRef = true;
+function trackRefs(socket: BunSocket): BunSocket {
+  bridges.set(socket, true);
   return {
-    ref: () => void ((readEndHasRef = true), readEnd.ref()),
-    unref: () => void ((readEndHasRef = false), readEnd.unref()),
-    terminate: () => void ((readEndHasRef = undefined), readEnd.terminate()),
+    ref: () => void (bridges.set(socket, true), socket.ref()),
+    unref: () => void (bridges.set(socket, false), socket.unref()),
+    terminate: () => void (bridges.delete(socket), socket.terminate()),
   };
 }

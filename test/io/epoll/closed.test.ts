@@ -25,6 +25,7 @@ const calls: Record<string, (epoll: Epoll) => unknown> = {
   dup: (epoll) => epoll.dup(),
   detach: (epoll) => epoll.detach(),
   waitInto: (epoll) => epoll.waitInto(new EventList(1), 0),
+  receiveInto: (epoll) => epoll.receiveInto(new EventList(1), 0),
 };
 
 function closed(): Epoll {
