@@ -59,6 +59,7 @@ static int wait_for_events(struct bridge *bridge) {
     if (n > 0) return n;
     if (n == -ERRNO_EBADF || n == -ERRNO_EINVAL) break; /* it is not an open epoll instance */
     pause_after(tries);
+    if (n == -ERRNO_EINTR) tries = 0; /* not a failure: SIGSTOP and SIGCONT, a debugger; see signal(7) */
   }
   return n;
 }

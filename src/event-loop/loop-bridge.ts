@@ -57,6 +57,11 @@ export class LoopBridge {
   #iterations = 0;
   #idleIterations = 0;
   #busySinceMs = 0;
+  /**
+   * Whether Bun has looked for errors since the last iteration, without an immediate. After an immediate, it polls first: the next
+   * events may have arrived by then, so that the next immediate is scheduled before it looks.
+   */
+  #isQuiet = true;
   #interruptions = interruptions;
   /** How many of the next iterations must not schedule an immediate. */
   #iterationsWithoutImmediate = 0;
@@ -186,7 +191,7 @@ export class LoopBridge {
     this.#failures = 0;
     this.#iterations = this.#idleIterations = 0;
     if (this.#immediate !== undefined) return; // it will take the events
-    this.#busySinceMs = performance.now();
+    if (this.#isQuiet) this.#busySinceMs = performance.now();
     this.#iterate(false);
   };
 
@@ -203,7 +208,9 @@ export class LoopBridge {
     const isExpectingEvents = isBusy || this.#isExpectingEvents;
     if (isBusy) this.#idleIterations = 0;
     // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not wake Bun's loop.
-    if (isExpectingEvents && this.#hasRef && mayScheduleImmediate) this.#scheduleImmediate();
+    const isContinuing = isExpectingEvents && this.#hasRef && mayScheduleImmediate;
+    this.#isQuiet = !isContinuing && !isImmediate;
+    if (isContinuing) this.#scheduleImmediate();
     else this.#arm();
   }
 
@@ -213,7 +220,7 @@ export class LoopBridge {
   }
 
   #mayScheduleImmediate(isImmediate: boolean): boolean {
-    if ((++this.#iterations & CLOCK_INTERVAL_MASK) === 0 && performance.now() - this.#busySinceMs > MAX_BUSY_MS) {
+    if ((this.#iterations++ & CLOCK_INTERVAL_MASK) === 0 && performance.now() - this.#busySinceMs > MAX_BUSY_MS) {
       if (this.#interruptions === interruptions) interruptions++;
       this.#busySinceMs = performance.now();
     }

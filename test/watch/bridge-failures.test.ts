@@ -78,6 +78,17 @@ describe.skipIf(!canInject)("with system calls that fail", () => {
     });
   }
 
+  // SIGSTOP with SIGCONT, a debugger and the cgroup freezer interrupt epoll_wait, even without signal handlers: signal(7).
+  test("the thread waits again, however often it is interrupted", async () => {
+    for (const program of [edges, server]) {
+      expect(await runWith(["epoll_wait:error=EINTR:when=1..120"], program)).toEqual({
+        code: 0,
+        stdout: "done\n",
+        stderr: "",
+      });
+    }
+  });
+
   for (const [name, faults] of Object.entries({
     "its socket fails again and again": ["recvfrom:error=ECONNRESET"],
     "it can never wake the event loop": ["sendto:error=ENOBUFS"],

@@ -8,7 +8,7 @@ setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
 const prelude = `
-  import { EPOLLIN, EPOLLONESHOT, EPOLLOUT, EpollServer, socketpair, watch } from "./src/index.ts";
+  import { EPOLLIN, EPOLLONESHOT, EPOLLOUT, EpollServer, socketpair, TimerFd, watch } from "./src/index.ts";
   const log = [];
   const print = () => require("node:fs").writeSync(1, JSON.stringify(log) + "\\n");
 `;
@@ -52,6 +52,25 @@ for (const kind of ["throw", "rejection"]) {
       await load.stop();
     });
   }
+}
+
+for (const kind of ["throw", "rejection"]) {
+  test(`an uncaught ${kind} elsewhere ends the process if each event arrives while Bun polls`, async () => {
+    const program = `${prelude}
+      // Every event causes an iteration, whose immediate finds no other: the bridge is armed before Bun polls again.
+      const timer = new TimerFd();
+      timer.set({ value: 100_000n, interval: 100_000n });
+      let calls = 0;
+      watch(timer, EPOLLIN, () => { timer.read(); if (++calls === 3_000) process.exit(7); });
+      setTimeout(() => setImmediate(() => {
+        calls = 0;
+        if (${kind === "throw"}) throw new Error("elsewhere");
+        void Promise.reject(new Error("elsewhere"));
+      }), 20);
+    `;
+    const { code, stderr } = await run(["bun", "-e", program]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("error: elsewhere")]);
+  });
 }
 
 for (const [name, call] of Object.entries({
