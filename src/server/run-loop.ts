@@ -445,11 +445,23 @@ export class RunLoop implements ConnectionOwner {
   #wait(timeoutMs: number): number {
     try {
       if (this.bridge === undefined) return this.#epoll.waitInto(this.#events, timeoutMs);
-      return this.bridge.waitInto(this.#epoll, this.#events, timeoutMs);
+      const n = this.bridge.waitInto(this.#epoll, this.#events, timeoutMs);
+      return this.#hasWatchedFd(n) ? this.#epoll.waitInto(this.#events, 0) : n;
     } catch (error) {
       this.hasFailed = true;
       throw error;
     }
+  }
+
+  /**
+   * Whether the events are to be polled again, because a callback of `onReadable` is among those to be called. Other code may
+   * have read the data since the bridge thread received the events, and if the fd is blocking, the callback would block the
+   * loop. All registrations are level-triggered, so no event is lost.
+   */
+  #hasWatchedFd(n: number): boolean {
+    if (this.#watchCallbacks.size === 0) return false;
+    for (let i = 0; i < n; i++) if (this.#events.token(i) === WATCHED_FD) return true;
+    return false;
   }
 
   #untilNextDeadline(timeoutMs: number, nowMs: number): number {

@@ -1,7 +1,7 @@
 // EpollServer.start(): the server on Bun's event loop, alongside the rest of the application.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { EpollServer, type EpollServerOptions, type InternetAddress, Socket } from "../../src/index.ts";
+import { EpollServer, type EpollServerOptions, type InternetAddress, Socket, socketpair } from "../../src/index.ts";
 import { Client } from "../support/client.ts";
 import { countWaits } from "../support/count-waits.ts";
 import { endPrograms, run } from "../support/programs.ts";
@@ -203,4 +203,24 @@ test("several servers run beside each other, each with a bridge of its own", () 
     expect(texts.every((text) => text.endsWith("Hello from Epoll server!"))).toBe(true);
     await settled();
     await Promise.all(servers.map((server) => server.stop()));
+  }));
+
+test("onReadable does not call back if the data was read after the bridge thread received the event", () =>
+  leavesNothing(async () => {
+    const server = await started();
+    const [ours, peer] = socketpair();
+    const received: string[] = [];
+    server.onReadable(ours, () => received.push(Buffer.from(ours.recv(100) ?? "nothing").toString()));
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1)); // lets the thread wait
+      peer.send("early");
+      Bun.sleepSync(2); // lets it receive the event
+      ours.recv(100);
+    }
+    peer.send("late");
+    await until(() => received.includes("late"));
+    expect(received).toEqual(["late"]);
+    ours.close();
+    peer.close();
+    await server.stop();
   }));
