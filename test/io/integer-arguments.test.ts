@@ -348,6 +348,7 @@ const without = new Set([
   ..."MessageBatch.bytes MessageBatch.capacity MessageBatch.messageSize MessageBatch.length MessageBatch.clear".split(
     " ",
   ),
+  ..."Epoll.receiveInto EventList.copy EventList.indexOfToken EventList.setMask".split(" "), // internal
   ..."close closed detach dup fileno sys open transfer readInto toArray toString write".split(" "),
   ..."Descriptor.write EventFd.read EventList.capacity EventList.length Inotify.read MemFd.size MemFd.seals".split(" "),
   ..."PidFd.wait Signals.read TimerFd.get TimerFd.read".split(" "),
