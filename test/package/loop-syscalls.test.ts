@@ -10,6 +10,7 @@ import {
   type EpollServerOptions,
   EventFd,
   F_DUPFD_CLOEXEC,
+  F_SETFL,
   type FetchHandler,
   IPPROTO_TCP,
   SHUT_RDWR,
@@ -196,7 +197,7 @@ test("the loop of tick: listening sockets of other processes, which set SO_LINGE
   listener.setLinger(1);
   const fds = [false, true].map(() => host.fcntl(listener.fileno(), F_DUPFD_CLOEXEC, 0));
   listener.close();
-  host.fcntl(fds[0] as number, 4 /* F_SETFL */, 0);
+  host.fcntl(fds[0] as number, F_SETFL, 0);
   for (const fd of fds) {
     const options = { fd, exclusive: true, response: new Uint8Array(200_000) };
     using harness = new ServerHarness(options, recorder.table("by run or tick"));
@@ -340,12 +341,17 @@ test("the checks find calls that may wait", () => {
   host.socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
   const [one = -1, other = -1] = fds;
   const bytes = new Uint8Array(new ArrayBuffer(16));
+  const makeBlocking = (): number => host.fcntl(one, F_SETFL, 0);
   host.send(other, bytes, 0, 8, 0);
   sys.handed_over(1_000_000, fds, 0, 0); // recording begins
   sys.recv(one, bytes, 0, 1, 0);
+  sys.recv(one, bytes, 0, 1, 0); // the recorder has made it non-blocking
+  makeBlocking();
   sys.recv(one, bytes, 0, 1, 0x40 /* MSG_DONTWAIT */);
   sys.send(one, bytes, 0, 1, 0);
+  makeBlocking();
   sys.read(one, bytes, 0, 1);
+  makeBlocking();
   sys.write(one, bytes, 0, 1);
   sys.accept4(one, bytes, 0);
   const name = Buffer.from(`${path("small")}\0`);

@@ -1,7 +1,15 @@
 // Records the system calls that run loops make, and finds those that may wait.
 
 import { fstatSync } from "node:fs";
-import { F_GETFL, MSG_DONTWAIT, O_NONBLOCK, SO_LINGER, SOCK_NONBLOCK, SOL_SOCKET } from "../../src/kernel/constants.ts";
+import {
+  F_GETFL,
+  F_SETFL,
+  MSG_DONTWAIT,
+  O_NONBLOCK,
+  SO_LINGER,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "../../src/kernel/constants.ts";
 import { syscalls, type Syscalls, untracedSyscalls } from "../../src/kernel/ffi.ts";
 
 type Name = keyof Syscalls;
@@ -31,8 +39,12 @@ const host = { ...syscalls() };
 /** Returns why a call may wait; undefined if it cannot. */
 type Check = (runs: Runs, ...args: number[]) => string | undefined;
 
-const needsNonblocking: Check = (_, fd = -1) =>
-  (host.fcntl(fd, F_GETFL, 0) & O_NONBLOCK) === 0 ? `fd ${fd} is blocking` : undefined;
+const needsNonblocking: Check = (_, fd = -1) => {
+  const flags = host.fcntl(fd, F_GETFL, 0);
+  if ((flags & O_NONBLOCK) !== 0) return undefined;
+  host.fcntl(fd, F_SETFL, flags | O_NONBLOCK); // the test fails, and does not hang
+  return `fd ${fd} is blocking`;
+};
 
 const needsNonblockingOrFlag: Check = (runs, fd, _bytes, _offset, _length, flags = 0) =>
   (flags & MSG_DONTWAIT) === 0 ? needsNonblocking(runs, fd as number) : undefined;
