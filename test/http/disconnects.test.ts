@@ -244,7 +244,6 @@ test("a client that leaves while the server has no room for its upload is closed
     await send(harness, client, "x".repeat(20_000_000)); // the client's FIN stays behind what the server does not read
     client.close();
     await harness.idle();
-    expect(harness.server.stats.open).toBe(1);
     harness.clock.ms += 1000;
     await harness.idle();
     harness.clock.ms += 2000; // lingering
