@@ -243,7 +243,7 @@ test("the fd of a file stays open while the thread pool reads it", () =>
     await server.stop();
   }));
 
-test("a missing file is 404 unless onError returns a Response, and onError learns of it", () =>
+test("a missing file is reported to onError, and is 404 unless that returns a Response", () =>
   leavesNoFd(async () => {
     for (const name of ["none", "small/below-a-file", "n".repeat(300)]) {
       const errors: (Error & { code?: string; path?: string })[] = [];

@@ -134,7 +134,7 @@ describe("the same as Bun.serve", () => {
   }
 });
 
-describe("other than Bun.serve", () => {
+describe("different from Bun.serve", () => {
   for (const [name, [make, type]] of Object.entries(different)) {
     test(name, async () => {
       const expected = await byBun(make);

@@ -262,7 +262,7 @@ const liars: [name: string, lie: (bytes: Uint8Array) => Uint8Array][] = [
 ];
 
 describe.each(liars)("the length that %s claims", (_, lie) => {
-  test("is not believed by calls that write to the memory", () => {
+  test("is ignored by calls that write to the memory", () => {
     const memory = new Uint8Array(64);
     const buffer = lie(memory.subarray(16, 32));
     using pair = new Pair(...socketpair());
@@ -277,7 +277,7 @@ describe.each(liars)("the length that %s claims", (_, lie) => {
     expect([...memory]).toEqual(expected);
   });
 
-  test("is not believed by calls that read the memory", () => {
+  test("is ignored by calls that read the memory", () => {
     const bytes = lie(new Uint8Array(64).fill(7).subarray(16, 32));
     using pair = new Pair(...socketpair());
     using datagram = new Socket(AF_INET, SOCK_DGRAM);
@@ -292,7 +292,7 @@ describe.each(liars)("the length that %s claims", (_, lie) => {
     writer.close();
   });
 
-  test("is not believed by messages, files, paths and options", () => {
+  test("is ignored by messages, files, paths and options", () => {
     const bytes = lie(new Uint8Array(64).fill(7).subarray(16, 32));
     using pair = new Pair(...socketpair());
     expect([pair.client.sendmsg([bytes]), pair.server.recv(100)?.length]).toEqual([16, 16]);
