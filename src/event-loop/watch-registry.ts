@@ -255,7 +255,7 @@ function isConsumedByPolling(fd: number): boolean {
   }
 }
 
-/** Returns whether a call succeeds. If not, it throws an ErrnoError or a ClosedError. */
+/** Calls a function. Returns false if it throws an ErrnoError or a ClosedError; other errors are thrown. */
 function succeeds(call: () => void): boolean {
   try {
     call();

@@ -16,8 +16,8 @@ const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 export let waitForEvents: (sys: Syscalls, epfd: number, events: EventList, timeoutMs: number) => number;
 
 /**
- * Fills a list by another call than epoll_wait. `fill` gets its memory and its capacity, and returns the number of events
- * that it has written, or -errno. Returns the same.
+ * Fills a list by a call other than epoll_wait. `fill` gets the memory and the capacity of the list. It returns the number
+ * of events that it has written, or -errno, and so does this function.
  */
 export let fillEvents: (events: EventList, fill: (raw: Int32Array, capacity: number) => number) => number;
 
