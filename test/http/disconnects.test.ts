@@ -380,7 +380,7 @@ describe("after handlerTimeoutMs", () => {
       expect([observed.canceled, errors]).toEqual([1, ["TimeoutError"]]);
     }));
 
-  test("a stream that is not quiet for so long continues", () =>
+  test("a stream that is quiet for less than that continues", () =>
     leavesNoFd(async () => {
       let enqueue: (text: string) => void = () => {};
       using harness = new FetchHarness(

@@ -191,6 +191,7 @@ const arguments_: Record<string, Argument[]> = {
   ],
   "Epoll.pollInto": [argument("timeoutMs", (n) => epoll.pollInto(list, n), timeout)],
   "Epoll.waitInto": [],
+  "Epoll.receiveInto": [],
   MessageBatch: [
     argument("capacity", (n) => new MessageBatch({ capacity: n, messageSize: 1 })),
     argument("messageSize", (n) => new MessageBatch({ capacity: 1, messageSize: n })),
@@ -348,7 +349,6 @@ const without = new Set([
   ..."MessageBatch.bytes MessageBatch.capacity MessageBatch.messageSize MessageBatch.length MessageBatch.clear".split(
     " ",
   ),
-  ..."Epoll.receiveInto EventList.copy EventList.indexOfToken EventList.setMask".split(" "), // internal
   ..."close closed detach dup fileno sys open transfer readInto toArray toString write".split(" "),
   ..."Descriptor.write EventFd.read EventList.capacity EventList.length Inotify.read MemFd.size MemFd.seals".split(" "),
   ..."PidFd.wait Signals.read TimerFd.get TimerFd.read".split(" "),
