@@ -11,7 +11,7 @@
  */
 enum { BRIDGE_TOKEN = 0x62726467, BRIDGE_FD = -1 };
 
-/* How often a failing call is tried, with pauses of 1, 2, 4, ... 100 ms: for 0.4 seconds. */
+/* The number of attempts of a failing call, with pauses of 1, 2, 4, ... 100 ms: 0.4 seconds in total. */
 enum { MAX_TRIES = 10 };
 
 enum { ERRNO_EINTR = 4, ERRNO_EBADF = 9, ERRNO_EAGAIN = 11, ERRNO_ENOMEM = 12, ERRNO_EINVAL = 22, ERRNO_EPIPE = 32 };
@@ -29,7 +29,7 @@ struct bridge {
   int epfd;
   int max;
   size mutex[8];   /* a pthread_mutex_t is up to 48 bytes long */
-  size changed[8]; /* a pthread_cond_t, too */
+  size changed[8]; /* so is a pthread_cond_t */
   int state;
   volatile int must_exit;
   int is_joined;
@@ -43,7 +43,7 @@ struct bridge {
 static struct bridge **bridges;
 static int bridge_slots;
 
-/* Sleeps before the next try of a call that has failed `tries` times. */
+/* Sleeps before the next attempt of a call that has failed `tries` times. */
 static void pause_after(int tries) {
   long time[2];
   time[0] = 0;
@@ -51,7 +51,7 @@ static void pause_after(int tries) {
   c_nanosleep(time, 0);
 }
 
-/* Waits for events. Returns their number, or -errno if waiting is impossible or has failed again and again. */
+/* Waits for events. Returns their number, or -errno if waiting is impossible or keeps failing. */
 static int wait_for_events(struct bridge *bridge) {
   int tries, n = -ERRNO_EINTR;
   for (tries = 1; tries <= MAX_TRIES && !bridge->must_exit; tries++) {
@@ -76,7 +76,7 @@ static int remove_own_event(struct bridge *bridge) {
   return 0;
 }
 
-/* Wakes Bun's event loop. Returns 0, or the errno if that is impossible or has failed again and again. */
+/* Wakes Bun's event loop. Returns 0, or the errno if that is impossible or keeps failing. */
 static int wake_event_loop(struct bridge *bridge) {
   int tries, error = 0;
   for (tries = 1; tries <= MAX_TRIES && !bridge->must_exit; tries++) {

@@ -127,7 +127,7 @@ int disown(int fd) {
 static u32 exit_key;
 static void free_bridges(void);
 
-/* The destructor. The code that cc has compiled stays mapped for as long as the process. */
+/* The destructor. The code that cc has compiled stays mapped as long as the process runs. */
 static void on_thread_exit(void *argument) {
   int i, fd;
   free_bridges(); /* first: they wait on epoll instances that are closed below */
@@ -314,7 +314,7 @@ int sendmmsg(int fd, struct mmsghdr *headers, struct iovec *iovecs, struct addre
     header->namelen = addresses[at].length;
     header->iov = &iovecs[at];
     header->iovlen = 1;
-    /* A received message can be sent as it is, but not what came with it. */
+    /* A received message can be sent as it is, without its ancillary data. */
     header->controllen = batch->messages[at].sends_control ? batch->messages[at].controllen : 0;
     header->control = header->controllen ? control + (size)at * batch->control_size : 0;
     header->flags = 0;
@@ -437,7 +437,7 @@ static int would_wait(int fd, short events) {
   return c_poll(&poll, 1, 0) == 0;
 }
 
-/* Terminals and FIFOs have no RWF_NOWAIT. Then poll(2) is the answer, unless another process reads or writes in between. */
+/* Terminals and FIFOs do not support RWF_NOWAIT. Then poll(2) says whether a call would wait, unless another process reads or writes in between. */
 static int lacks_nowait(long n) { return n < 0 && (*c_errno() == ERRNO_OPNOTSUPP || *c_errno() == ERRNO_NOSYS); }
 
 int read_nowait(int fd, u8 *bytes, int offset, int length) {

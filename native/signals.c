@@ -1,5 +1,5 @@
 /*
- * Signals as records in a pipe: the handler writes what the kernel says about the signal, siginfo_t. The thread that
+ * Signals as records in a pipe: the handler writes the siginfo_t of the signal. The thread that
  * watches the pipe returns from epoll_wait, whichever thread the kernel delivers the signal to.
  *
  * Several threads may run the handler at the same time, and TinyCC has no atomic operations. So the handler shares no

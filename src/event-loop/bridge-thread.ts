@@ -15,15 +15,15 @@ interface BunSocket {
 export interface BridgeThreadCallbacks {
   /** The thread has handed over events. It waits for the instance again after `arm`. */
   onWakeUp: () => void;
-  /** One of the sockets has failed, or waiting has: the thread has exited. */
+  /** One of the sockets or the wait has failed: the thread has exited. */
   onLost: (error: Error) => void;
 }
 
 /**
  * A native thread that waits for an epoll instance. native/bridge-thread.c is its code.
  *
- * The thread owns one socket of a pair, and Bun the other. Both learn of the other's end: Bun reports that a socket has
- * closed, and the thread's socket is registered in the instance, so that EPOLLHUP ends its wait.
+ * The thread owns one socket of a pair, and Bun the other. Each side notices when the other one closes its socket: Bun
+ * calls `close`, and the thread's socket is registered in the instance, so that EPOLLHUP ends its wait.
  */
 export class BridgeThread {
   /** Whether the thread waits, or has handed over events that have not been taken. */

@@ -24,7 +24,7 @@ import { BridgeThread } from "./bridge-thread.ts";
  * turn of its event loop in which no immediate is pending, so a chain of immediates must be interrupted.
  */
 const MAX_BUSY_MS = 50;
-/** How many iterations there are between two looks at the clock, minus 1. */
+/** The number of iterations between two readings of the clock, minus 1. */
 const CLOCK_INTERVAL_MASK = 15;
 /**
  * After this many consecutive iterations with events, a few without are run before the thread waits again: under load,
@@ -274,7 +274,7 @@ export class LoopBridge {
     throwUncaught(
       new Error(
         `epoll-hello: the bridge to Bun's event loop failed ${MAX_FAILURES} times in succession, most recently with: ` +
-          `${reason}. Watches and started servers are served once a second until it can be restored`,
+          `${reason}. Watches and started servers are polled once a second until it can be restored`,
         { cause },
       ),
     );

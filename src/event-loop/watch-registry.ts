@@ -1,7 +1,7 @@
 // class WatchRegistry: the watches of one thread, which share one epoll instance on Bun's event loop.
 
 import { Epoll } from "../io/epoll.ts";
-import { EventList } from "../io/event-list.ts";
+import { copyEvent, EventList, setMask } from "../io/event-list.ts";
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLONESHOT, F_GETFD } from "../kernel/constants.ts";
 import { check, ClosedError, ErrnoError } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
@@ -165,13 +165,13 @@ export class WatchRegistry {
       const mask = handedOver.mask(i);
       const watch = this.#watches.get(token);
       if (watch === undefined) continue; // if its registration is stale, the poll reports it as well
-      const j = polled.indexOfToken(token, i);
+      const j = indexOfToken(polled, token, i);
       const polledMask = j < 0 ? 0 : polled.mask(j);
       const isLevel = (watch.registeredMask & (EPOLLET | EPOLLONESHOT)) === 0;
       if (isLevel && ((mask & ~polledMask) === 0 || !isConsumedByPolling(watch.fd))) continue;
-      if (j >= 0) polled.setMask(j, 0); // one callback for both
-      handedOver.copy(i, kept);
-      handedOver.setMask(kept++, mask | polledMask);
+      if (j >= 0) setMask(polled, j, 0); // one callback for both
+      copyEvent(handedOver, i, kept);
+      setMask(handedOver, kept++, mask | polledMask);
     }
     this.#epoll.receiveInto(handedOver, kept);
   }
@@ -255,7 +255,7 @@ function isConsumedByPolling(fd: number): boolean {
   }
 }
 
-/** Returns whether a call succeeds. If not, it throws an ErrnoError or a ClosedError. */
+/** Calls a function. Returns false if it throws an ErrnoError or a ClosedError; other errors are thrown. */
 function succeeds(call: () => void): boolean {
   try {
     call();
@@ -264,4 +264,11 @@ function succeeds(call: () => void): boolean {
     if (error instanceof ErrnoError || error instanceof ClosedError) return false;
     throw error;
   }
+}
+
+/** Returns the index of the event with the token, or -1. Looks at index `likely` first. */
+function indexOfToken(events: EventList, token: number, likely: number): number {
+  if (likely < events.length && events.token(likely) === token) return likely;
+  for (let i = 0; i < events.length; i++) if (events.token(i) === token) return i;
+  return -1;
 }

@@ -27,13 +27,13 @@ export interface WatchOptions {
  * Watches a file descriptor on Bun's event loop, alongside timers, promises, fetch and Bun.serve.
  *
  * If a callback is given, it is called in each iteration of the loop while the file descriptor is ready: the watch is
- * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. An exception that the callback throws, or with which a
- * promise that it returns rejects, is reported as uncaught and does not affect other watches. Without a callback, the watch is an async iterable of masks: each step
- * waits until the file descriptor is ready.
+ * level-triggered unless `mask` contains EPOLLET or EPOLLONESHOT. If the callback throws, or the promise that it returns
+ * is rejected, that is an uncaught exception. It does not affect other watches. Without a callback, the watch is an async
+ * iterable of masks: each step waits until the file descriptor is ready.
  *
  * A watch keeps the process alive until it is closed, unless `unref` is called. Close the watch before the file
- * descriptor: a watch whose file descriptor has been closed gets no events, and may be closed. A file descriptor can have
- * only one watch; use `modify` to change its mask.
+ * descriptor: a watch whose file descriptor has been closed receives no events, and may be closed. A file descriptor can
+ * have only one watch; use `modify` to change its mask.
  *
  * @param fd a file descriptor, or an object with `fileno()`: a Socket, an Epoll, …
  * @param mask the events to watch for: EPOLLIN, EPOLLOUT, …; EPOLLERR and EPOLLHUP are always reported
@@ -242,7 +242,7 @@ export class Watch implements Disposable, AsyncIterable<number, undefined> {
     }
   }
 
-  /** Calls the callback. If it is asynchronous and rejects, that is an uncaught error, as if it had thrown. */
+  /** Calls the callback. A rejection of the promise that it returns is an uncaught error, as if it had thrown. */
   #call(callback: WatchCallback, mask: number): void {
     const result: unknown = callback(mask, this.fd);
     if (result instanceof Promise) result.catch(throwUncaught);

@@ -16,10 +16,16 @@ const MAX_CAPACITY = 1 << 20; // 16 MiB of events
 export let waitForEvents: (sys: Syscalls, epfd: number, events: EventList, timeoutMs: number) => number;
 
 /**
- * Fills a list by another call than epoll_wait. `fill` gets its memory and its capacity, and returns the number of events
- * that it has written, or -errno. Returns the same.
+ * Fills a list by a call other than epoll_wait. `fill` gets the memory and the capacity of the list. It returns the number
+ * of events that it has written, or -errno, and so does this function.
  */
 export let fillEvents: (events: EventList, fill: (raw: Int32Array, capacity: number) => number) => number;
+
+/** Sets the mask of event `i`. */
+export let setMask: (events: EventList, i: number, mask: number) => void;
+
+/** Copies event `i` to the place of event `j`. */
+export let copyEvent: (events: EventList, i: number, j: number) => void;
 
 /** Returns whether a value is an EventList, and not only an object with the same methods. */
 export let isEventList: (value: unknown) => value is EventList;
@@ -55,6 +61,12 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
       return events.#setLength(n);
     };
     fillEvents = (events, fill) => events.#setLength(fill(events.#raw, events.#capacity));
+    setMask = (events, i, mask) => {
+      events.#raw[3 * i] = mask;
+    };
+    copyEvent = (events, i, j) => {
+      if (i !== j) events.#raw.copyWithin(3 * j, 3 * i, 3 * i + 3);
+    };
     isEventList = (value): value is EventList => typeof value === "object" && value !== null && #raw in value;
   }
 
@@ -107,23 +119,6 @@ export class EventList implements Iterable<[fd: number, mask: number]> {
   token(i: number): number {
     if (typeof i !== "number" || i >>> 0 !== i || i >= this.#length) this.#rejectIndex(i);
     return (this.#raw[3 * i + 2] as number) >>> 0;
-  }
-
-  /** @internal Sets the mask of event `i`. */
-  setMask(i: number, mask: number): void {
-    this.#raw[3 * i] = mask;
-  }
-
-  /** @internal Copies event `i` to the place of event `j`. */
-  copy(i: number, j: number): void {
-    if (i !== j) this.#raw.copyWithin(3 * j, 3 * i, 3 * i + 3);
-  }
-
-  /** @internal Returns the index of the event with the token, or -1. Looks at index `likely` first. */
-  indexOfToken(token: number, likely: number): number {
-    if (likely < this.length && this.token(likely) === token) return likely;
-    for (let i = 0; i < this.length; i++) if (this.token(i) === token) return i;
-    return -1;
   }
 
   /** Returns the events as `[fd, mask]` pairs. */

@@ -7,7 +7,7 @@ import { syscalls } from "../kernel/ffi.ts";
 const IFNAMSIZ = 16;
 
 /**
- * Returns the index of a network interface, as addresses and packet information have it.
+ * Returns the index of a network interface, which addresses and packet information contain.
  *
  * @param name the name of the interface: `"lo"`, `"eth0"`
  * @throws {TypeError} if the name is not a string

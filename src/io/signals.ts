@@ -24,7 +24,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /**
- * A signal that has been caught, and what the kernel says about it, siginfo_t. What does not apply to `code` is absent.
+ * A signal that has been caught, with the fields of its siginfo_t. Fields that do not apply to `code` are absent.
  *
  * @see sigaction(2)
  */
@@ -33,7 +33,7 @@ export interface CaughtSignal extends Partial<SigInfo> {
   signal: SignalName;
   /**
    * The number of deliveries that this object stands for: 1, with `code`. If more than about 1300 deliveries were
-   * pending, the last objects have the number of the others, for each signal, and nothing else.
+   * pending, the last objects, one for each signal, have only `signal` and the number of the others.
    */
   count: number;
 }
@@ -180,7 +180,7 @@ function checkSignals(sys: Syscalls, signals: readonly SignalName[]): Map<number
   const numbers = new Map<number, SignalName>();
   for (const name of signals as readonly SignalName[]) {
     const number = signalNumber(sys, name);
-    const reason = number === PARENT_EXITED ? "workers notice the end of their supervisor by it" : REFUSED[name];
+    const reason = number === PARENT_EXITED ? "it tells workers that their supervisor has exited" : REFUSED[name];
     if (reason !== undefined) throw invalidValue(`${name} cannot be caught: ${reason}`);
     const other = numbers.get(number);
     if (other === name) throw invalidValue(`signals contains ${name} twice`);

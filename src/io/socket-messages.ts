@@ -161,7 +161,7 @@ function checkCount(buffers: readonly Uint8Array[]): void {
 
 /**
  * Stores the addresses of the buffers. No other code may run before the system call: it could resize or detach them, and
- * reading `buffer` of a small Uint8Array moves its bytes. So it is done again before a call is repeated.
+ * reading `buffer` of a small Uint8Array moves its bytes. So the addresses are stored again before a call is repeated.
  */
 function setIovecs(sys: Syscalls, buffers: readonly Uint8Array[], name: "buffer" | "data"): void {
   for (const [i, buffer] of buffers.entries()) sys.set_iovec(iovecs, i, buffer, 0, transferLength(buffer, name));
@@ -171,7 +171,7 @@ function setIovecs(sys: Syscalls, buffers: readonly Uint8Array[], name: "buffer"
 export function checkDatagrams({ type }: SocketKind, method: string, instead: string): void {
   if (type === SOCK_STREAM) {
     throw invalidValue(
-      `${method} requires a socket that keeps messages apart, such as SOCK_DGRAM: use ${instead} on a stream`,
+      `${method} requires a socket that preserves message boundaries, such as SOCK_DGRAM: use ${instead} on a stream`,
     );
   }
 }

@@ -142,7 +142,7 @@ export class Socket extends OwnedFd {
    * Binds the socket to a local address.
    *
    * @param address `{ address, port }`, where port 0 selects a free port; `{ path }`, where `"\0name"` is an abstract
-   *   name; or an address of another family. An unknown key is refused
+   *   name; or an address of another family. An unknown key is rejected
    * @throws {ErrnoError} EADDRINUSE if the address is in use; EADDRNOTAVAIL if it is not local
    * @throws {ErrnoError} EACCES for a privileged port, or a directory without write permission
    * @throws {ErrnoError} EINVAL if the socket is already bound; ENOENT, ENOTDIR, EROFS or ELOOP for a path
@@ -234,7 +234,7 @@ export class Socket extends OwnedFd {
   recv(size: number, flags: number = 0): Uint8Array | null {
     const discards = this.#discards("recv", checkFlags(flags));
     // Usually fewer bytes arrive than requested: copy them out of a shared buffer instead of keeping a large one. With
-    // MSG_TRUNC, the result can count bytes that the kernel has not written: in the shared buffer, they are another's.
+    // MSG_TRUNC, the result can count bytes that the kernel has not written: in the shared buffer, they belong to another socket.
     const isShared = checkSize(size) <= SCRATCH_BYTES && (flags & MSG_TRUNC) === 0;
     const shared = isShared ? scratch : undefined;
     const buffer = shared ?? createBuffer(size);

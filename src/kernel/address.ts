@@ -288,7 +288,7 @@ function encodeRaw({ family, bytes = EMPTY }: RawAddress, buffer: Uint8Array, vi
   return 2 + length;
 }
 
-/** Copies bytes, as many as the engine says, so that no property of the argument can change their number. */
+/** Copies bytes. Their number comes from the engine, so that no property of the argument can change it. */
 function copyOf(bytes: unknown, name: string, expected?: string): Uint8Array {
   byteLengthOf(bytes as Uint8Array, name, expected);
   return new Uint8Array(bytes as Uint8Array);

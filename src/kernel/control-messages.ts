@@ -135,7 +135,7 @@ export type ReceivedAncillary =
       readonly fds: readonly number[];
     }
   | {
-      /** The pidfd, alone, so that code that closes all received file descriptors closes it too. */
+      /** Only the pidfd, so that code that closes all received file descriptors also closes it. */
       readonly fds: readonly number[];
       /** A pidfd of the sender, which the receiver owns and must close; SO_PASSPIDFD. */
       readonly pidfd: number;

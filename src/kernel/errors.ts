@@ -195,3 +195,12 @@ function format(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   return Array.isArray(value) ? "an array" : `an instance of ${value.constructor?.name ?? "Object"}`;
 }
+
+/** Throws the error, if there is one; an AggregateError if there are several. */
+export function throwErrors(errors: readonly unknown[]): void {
+  if (errors.length === 0) return;
+  const [first] = errors;
+  if (errors.length === 1) throw first;
+  const message = first instanceof Error ? first.message : String(first);
+  throw new AggregateError(errors, `${errors.length} callbacks failed; the first one: ${message}`);
+}

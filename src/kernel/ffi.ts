@@ -39,7 +39,7 @@ export interface Syscalls {
    * keep the buffer alive: pass the buffers to the call as well.
    */
   set_iovec(iovecs: Bytes, index: number, bytes: Bytes, offset: number, length: number): number;
-  /** `buffers` are those of `iovecs`. The kernel does not get them: they are kept alive, and a trace reads them. */
+  /** `buffers` are those of `iovecs`. They are passed to keep them alive, and for traces. */
   sendmsg(
     fd: number,
     iovecs: Bytes,
@@ -103,9 +103,9 @@ export interface Syscalls {
   getaddrinfo(host: Bytes, out: Bytes, max: number): number;
   read(fd: number, bytes: Bytes, offset: number, length: number): number;
   write(fd: number, bytes: Bytes, offset: number, length: number): number;
-  /** Like `read`, but never waits, though the fd is blocking. For an fd that other processes share. */
+  /** Like `read`, but never waits, even if the fd is blocking. For an fd that other processes share. */
   read_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
-  /** Like `write`, but never waits, though the fd is blocking. May write less than there is space for. */
+  /** Like `write`, but never waits, even if the fd is blocking. May write less than there is space for. */
   write_nowait(fd: number, bytes: Bytes, offset: number, length: number): number;
   close(fd: number): number;
   /** Returns 1 if `length` bytes at `offset` equal those of `other`, else 0. Not a system call: memcmp(3). */
@@ -148,7 +148,7 @@ export interface Syscalls {
   /** Returns the first and the last real-time signal that programs may use; see signal(7). */
   signal_rtmin(): number;
   signal_rtmax(): number;
-  /** Makes the end of this thread, a Worker's, close the fds that it has opened and not closed. Not a system call. */
+  /** Closes the fds that this thread, a Worker's, has opened and not closed when the thread exits. Not a system call. */
   close_fds_at_thread_exit(): number;
   flock(fd: number, operation: number): number;
   /** Lets the kernel end this process `seconds` after its parent has exited, whatever the process is doing. 0: immediately. */

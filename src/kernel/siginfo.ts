@@ -1,6 +1,6 @@
 // What the kernel says about a signal: the first 48 bytes of siginfo_t, sigaction(2), on 64-bit Linux.
 
-/** What the kernel says about a signal. What does not apply to `code` is absent. */
+/** What the kernel says about a signal. Fields that do not apply to `code` are absent. */
 export interface SigInfo {
   /**
    * Where the signal comes from: `"SI_USER"` (kill), `"SI_TKILL"` (raise, pthread_kill), `"SI_QUEUE"` (sigqueue),

@@ -3,7 +3,7 @@
 import { addressBuffer } from "../kernel/address.ts";
 import { SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
 import type { Epoll } from "../io/epoll.ts";
-import { ErrnoError } from "../kernel/errors.ts";
+import { ErrnoError, throwErrors } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { BufferBudget } from "../protocols/buffer-budget.ts";
@@ -41,7 +41,7 @@ export class ConnectionTable {
   readonly #countByAddress = new Map<string, number>();
   readonly #budget: BufferBudget;
   /** Errors that callbacks have thrown, to be thrown out of the run loop's iterations. */
-  readonly #deferredErrors: { error: unknown }[] = [];
+  readonly #deferredErrors: unknown[] = [];
 
   constructor(sys: Syscalls, epoll: Epoll, protocol: Protocol, options: ConnectionTableOptions, budget: BufferBudget) {
     this.#sys = sys;
@@ -178,26 +178,21 @@ export class ConnectionTable {
 
   /** Keeps an error that a callback has thrown, until `rethrow`. */
   deferError(error: unknown): void {
-    this.#deferredErrors.push({ error });
+    this.#deferredErrors.push(error);
   }
 
   get hasDeferredError(): boolean {
     return this.#deferredErrors.length > 0;
   }
 
-  /** Throws the first of the deferred errors. */
+  /** Throws the first of the deferred errors, if there are any. */
   rethrow(): void {
-    const deferred = this.#deferredErrors.shift();
-    if (deferred !== undefined) throw deferred.error;
+    if (this.#deferredErrors.length > 0) throw this.#deferredErrors.shift();
   }
 
-  /** Throws the deferred error; an AggregateError if there are several. */
+  /** Throws all deferred errors as one, if there are any. */
   rethrowAll(): void {
-    const errors = this.#deferredErrors.splice(0).map(({ error }) => error);
-    if (errors.length === 1) throw errors[0];
-    if (errors.length === 0) return;
-    const first = errors[0] instanceof Error ? errors[0].message : String(errors[0]);
-    throw new AggregateError(errors, `${errors.length} callbacks failed; the first one: ${first}`);
+    throwErrors(this.#deferredErrors.splice(0));
   }
 
   #uncount(address: string): void {

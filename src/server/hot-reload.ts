@@ -1,4 +1,4 @@
-// Servers under bun --hot: the new code's server takes over the listening sockets of the previous code's.
+// The handover of listening sockets under bun --hot, from the server of the previous code to that of the new code.
 
 import { F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
@@ -6,7 +6,7 @@ import type { Syscalls } from "../kernel/ffi.ts";
 import type { Listener, ListenOptions } from "./listeners.ts";
 
 interface HotServer {
-  /** The address options: the new code's server is recognized by them. */
+  /** The address options, which identify the server that takes over. */
   key: string;
   /** Which evaluation of this module created the server. A reload evaluates all modules again. */
   generation: number;

@@ -94,6 +94,7 @@ function adoptListeners(sys: Syscalls, fds: readonly number[]): Listener[] {
   return fds.map((fd) => {
     setCloexec(sys, fd);
     const socket = Socket.fromfd(fd);
+    socket.setLinger(null); // accepted connections inherit it, and close(2) would wait for their peers, though non-blocking
     if (socket.family !== AF_UNIX) socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
     return listenerOf(socket, socket.getsockname());
   });

@@ -22,7 +22,8 @@ export interface EpollServerOptions {
   unix?: string | undefined;
   /**
    * Serve on one or more sockets that are already listening: inherited, passed by another process, or from `listenFds()`. The
-   * server takes ownership of them and closes them when it stops. The file of a unix socket is left in place.
+   * server takes ownership of them and closes them when it stops. The file of a unix socket is left in place. SO_LINGER is turned
+   * off, because connections inherit it, and closing one would wait for its client.
    */
   fd?: number | readonly number[] | undefined;
   /** The maximum number of connections waiting to be accepted. The kernel caps it at net.core.somaxconn. Default: 4096. */

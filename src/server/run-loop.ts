@@ -195,7 +195,7 @@ export class RunLoop implements ConnectionOwner {
         mayHaveBacklog = true;
         this.#accept(fd);
       } else if (token === WATCHED_FD) {
-        this.#watchCallbacks.get(fd)?.();
+        this.#callBack(this.#watchCallbacks.get(fd));
       } else {
         const connection = this.#connections.get(fd);
         // An earlier event in this batch may have closed this connection, and its fd may already have been reused.
@@ -215,8 +215,9 @@ export class RunLoop implements ConnectionOwner {
       // Only if the event list was not full: otherwise input of a connection that seems late may not have been reported yet.
       this.#handleTimeouts();
     }
-    if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
     if (this.#budget.takeWarning()) this.#warnOfBudget();
+    this.#connections.rethrow(); // before the loop closes, so that each error is thrown
+    if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
     this.#connections.rethrow();
     return n;
   }
@@ -311,23 +312,35 @@ export class RunLoop implements ConnectionOwner {
       this.#protocol.receive(connection, this.#received, length);
     } catch (error) {
       this.#connections.abort(connection);
-      throw error;
+      this.#connections.deferError(error);
     } finally {
       connection.isInCallback = false;
     }
     this.#continue(connection);
   }
 
-  /** Calls the protocol. If it throws, the connection is reset. The caller then performs what the protocol requested. */
+  /**
+   * Calls the protocol. The caller then performs what the protocol requested. If the protocol throws, the connection is reset, and
+   * the error is thrown at the end of the iteration: the other connections are not affected.
+   */
   #callProtocol(connection: Connection, call: () => void): void {
     connection.isInCallback = true;
     try {
       call();
     } catch (error) {
       this.#connections.abort(connection);
-      throw error;
+      this.#connections.deferError(error);
     } finally {
       connection.isInCallback = false;
+    }
+  }
+
+  /** Calls a callback that is not about a connection. */
+  #callBack(callback: (() => void) | undefined): void {
+    try {
+      callback?.();
+    } catch (error) {
+      this.#connections.deferError(error);
     }
   }
 
@@ -434,8 +447,13 @@ export class RunLoop implements ConnectionOwner {
   }
 
   fail(connection: Connection, error: unknown): void {
-    if (this.closed) return throwUncaught(error); // no iteration follows that could throw it
     this.#connections.abort(connection);
+    this.deferError(error);
+  }
+
+  /** Throws an error that a callback caused outside of an iteration from the next iteration. */
+  deferError(error: unknown): void {
+    if (this.closed) return throwUncaught(error); // no iteration follows
     this.#connections.deferError(error);
     this.onChange?.();
   }
@@ -475,7 +493,7 @@ export class RunLoop implements ConnectionOwner {
   #beat(): void {
     const { everyMs, beat } = this.#options.heartbeat as Heartbeat;
     this.#nextHeartbeatMs = this.#nowMs + everyMs;
-    beat();
+    this.#callBack(beat);
   }
 
   #handleTimeouts(): void {

@@ -2,9 +2,8 @@
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import { type Clock, hostClock } from "../kernel/clock.ts";
-import { throwUncaught } from "../event-loop/loop-bridge.ts";
 import { toTimeout } from "../io/epoll.ts";
-import { ClosedError, invalidType, outOfRange } from "../kernel/errors.ts";
+import { ClosedError, invalidType, outOfRange, throwErrors } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";
@@ -150,6 +149,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   run(onRunning?: () => void, extraSignals: ExtraSignals = { stop: [] }): StopSignal | ExtraStopSignal | undefined {
     this.#assertUsable("run");
     let signals: StopSignals<ExtraStopSignal> | undefined;
+    const errors: unknown[] = [];
     this.#isRunning = true;
     try {
       if (Bun.isMainThread) signals = this.#catchSignals(extraSignals); // dispositions belong to the process, not to a Worker
@@ -163,14 +163,17 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
           this.#runOnce(-1, this.#loop.nowMs); // without application code, the last iteration took almost no time
         }
       }
-    } finally {
-      this.#isRunning = false;
-      try {
-        this.#close();
-      } finally {
-        signals?.close();
-      }
+    } catch (error) {
+      errors.push(error);
     }
+    this.#isRunning = false;
+    try {
+      this.#close();
+    } catch (error) {
+      errors.push(error); // of callbacks that the closing has called
+    }
+    signals?.close();
+    throwErrors(errors);
     return this.#stopSignal;
   }
 
@@ -264,7 +267,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     if (typeof callback !== "function") throw invalidType("callback", "a function", callback);
     return this.#loop.onReadable(fd, () => {
       const result: unknown = callback();
-      if (result instanceof Promise) result.catch(throwUncaught);
+      if (result instanceof Promise) result.catch((error: unknown) => this.#loop.deferError(error));
     });
   }
 

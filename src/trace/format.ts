@@ -70,7 +70,7 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
   }
 }
 
-/** Checks the fields that are objects. A file of a trace may contain anything. */
+/** Checks the fields that are objects. A trace file may contain anything. */
 function isTraceEvent(event: unknown): event is TraceEvent {
   if (typeof event !== "object" || event === null) return false;
   const { type, events, us, address, peer, bytes } = event as Record<string, unknown>;

@@ -8,7 +8,7 @@ import { check32Bit } from "../kernel/integers.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { compareMasks } from "./compare-masks.ts";
 
-/** The data of the registration by which a bridge thread learns that it must exit; see native/bridge-thread.c. */
+/** The data of the registration that makes a bridge thread exit; see native/bridge-thread.c. */
 const BRIDGE_DATA = "62726467ffffffff";
 
 /** An entry of the kernel's interest list. */

@@ -1,4 +1,4 @@
-// Supervises worker processes that share an address: restarts crashed ones, performs rolling restarts, adds up totals.
+// Supervises worker processes that share an address: restarts crashed ones, performs rolling restarts, totals their traffic.
 
 import { WorkerProcess } from "./worker-process.ts";
 import { START_TIMEOUT_MS } from "./worker-task.ts";

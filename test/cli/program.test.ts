@@ -37,6 +37,7 @@ const SHORT = `
 
 const masked = (text: string): string =>
   text
+    .replace(/^ *warning: .*\(slow-handler\)\n/gm, "") // the machine is busy
     .replace(/\(\d+/g, "(FD")
     .replace(/= \d+$/gm, "= N")
     .replace(/ +\+\d+\.\d{3}s$/gm, "");

@@ -33,6 +33,25 @@ describe("with tick()", () => {
   }
 });
 
+test("an error does not affect the other connections of its iteration, and all errors are thrown", () =>
+  leavesNoFd(() => {
+    using harness = new FetchHarness(({ url }) => new Response(new URL(url).pathname), {
+      deferAccept: false,
+      onRequest({ target }) {
+        if (target !== "/good") throw new Error(target);
+      },
+    });
+    const paths = ["/bad1", "/good", "/bad2", "/good"];
+    const clients = paths.map(() => harness.client());
+    harness.settle();
+    for (const [i, path] of paths.entries()) clients[i]?.send(GET.replace("/", path));
+    expect(() => harness.server.tick(0)).toThrow("/bad1");
+    for (const i of [1, 3]) expect(Buffer.from(clients[i]?.recv(1000) ?? "").toString()).toEndWith("/good");
+    expect(() => harness.server.tick(0)).toThrow("/bad2");
+    harness.server.tick(0);
+    expect([0, 2].map((i) => harness.fate(clients[i] as Socket))).toEqual(["reset", "reset"]);
+  }));
+
 test("with start(), each client is reset, each error is uncaught once, and the server continues", async () => {
   const program = new URL("../support/callback-errors-process.ts", import.meta.url).pathname;
   const child = Bun.spawn([process.execPath, program], { stdout: "pipe", stderr: "pipe" });

@@ -59,7 +59,7 @@ function recorded(calls: Call[], lookupErrno = 0, readErrno = 0): Syscalls {
   }));
 }
 
-/** Asks a server that runs on Bun's event loop. */
+/** Requests a file from a server that runs on Bun's event loop. */
 async function askStarted(
   make: () => Response,
   sys?: Syscalls,
@@ -92,7 +92,7 @@ async function received(port: number): Promise<string> {
 
 const kinds = { fifo: "a FIFO", folder: "a directory", socket: "a socket" };
 
-describe("does not open what is not a regular file, and goes on serving", () => {
+describe("does not open anything but a regular file, and continues to serve", () => {
   for (const [name, type] of Object.entries({ ...kinds, "/dev/zero": "a character device" })) {
     test(type, () =>
       leavesNoFd(async () => {
@@ -243,7 +243,7 @@ test("the fd of a file stays open while the thread pool reads it", () =>
     await server.stop();
   }));
 
-test("a missing file is 404 unless onError returns a Response, and onError learns of it", () =>
+test("a missing file is reported to onError, and is 404 unless that returns a Response", () =>
   leavesNoFd(async () => {
     for (const name of ["none", "small/below-a-file", "n".repeat(300)]) {
       const errors: (Error & { code?: string; path?: string })[] = [];

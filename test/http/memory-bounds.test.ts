@@ -113,7 +113,7 @@ describe("maxBufferedBytes", () => {
       expect(parseResponses(await harness.rest(harness.client(last)))[0]?.status).toBe(200);
     }));
 
-  test("a client that leaves gives back what was kept for it", () =>
+  test("a client that disconnects releases what was buffered for it", () =>
     leavesNoFd(async () => {
       using harness = new FetchHarness(() => new Response(Buffer.alloc(8 * MIB)), { maxBufferedBytes: 4 * MIB });
       const client = harness.client(get());

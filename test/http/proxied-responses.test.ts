@@ -119,7 +119,7 @@ test("a fetched Response is sent when it arrives, not after what the upstream an
   for (let round = 0; round < 5; round++) {
     const client = harness.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let received = "";
-    // Bun's fetch, on its own thread, asks and answers in order. A few later requests leave time for the handler's.
+    // Bun's fetch, on its own thread, handles requests in order. A few later ones leave time for the handler's.
     for (let later = 0; later < 20 && !received.endsWith(text); later++) {
       await harness.idle(5);
       received += Buffer.from(client.recv(1_000_000) ?? []).toString("latin1");

@@ -134,7 +134,7 @@ describe("the same as Bun.serve", () => {
   }
 });
 
-describe("other than Bun.serve", () => {
+describe("different from Bun.serve", () => {
   for (const [name, [make, type]] of Object.entries(different)) {
     test(name, async () => {
       const expected = await byBun(make);
@@ -205,7 +205,7 @@ test("a string that is sent often keeps its type, and so does another body of it
   expect(await type()).toBe("application/octet-stream");
 });
 
-test("a stream of a Response that is only looked at is neither read nor locked", async () => {
+test("a stream of a Response that is only inspected is neither read nor locked", async () => {
   let pulls = 0;
   const make = (): ReadableStream => new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
   const { isStream } = await import("../../src/protocols/http/body-kind.ts");

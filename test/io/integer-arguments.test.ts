@@ -191,6 +191,7 @@ const arguments_: Record<string, Argument[]> = {
   ],
   "Epoll.pollInto": [argument("timeoutMs", (n) => epoll.pollInto(list, n), timeout)],
   "Epoll.waitInto": [],
+  "Epoll.receiveInto": [],
   MessageBatch: [
     argument("capacity", (n) => new MessageBatch({ capacity: n, messageSize: 1 })),
     argument("messageSize", (n) => new MessageBatch({ capacity: 1, messageSize: n })),

@@ -226,7 +226,7 @@ test("getsockopt of SO_GET_FILTER, which the kernel counts in instructions of 8 
 });
 
 /** The ways to claim another length than the memory has. */
-const liars: [name: string, lie: (bytes: Uint8Array) => Uint8Array][] = [
+const misreporting: [name: string, misreport: (bytes: Uint8Array) => Uint8Array][] = [
   [
     "a subclass",
     (bytes) => {
@@ -261,10 +261,10 @@ const liars: [name: string, lie: (bytes: Uint8Array) => Uint8Array][] = [
   ],
 ];
 
-describe.each(liars)("the length that %s claims", (_, lie) => {
-  test("is not believed by calls that write to the memory", () => {
+describe.each(misreporting)("the length that %s claims", (_, misreport) => {
+  test("is ignored by calls that write to the memory", () => {
     const memory = new Uint8Array(64);
-    const buffer = lie(memory.subarray(16, 32));
+    const buffer = misreport(memory.subarray(16, 32));
     using pair = new Pair(...socketpair());
     pair.client.send("x".repeat(1000));
     expect(pair.server.recvInto(buffer)).toBe(16);
@@ -277,8 +277,8 @@ describe.each(liars)("the length that %s claims", (_, lie) => {
     expect([...memory]).toEqual(expected);
   });
 
-  test("is not believed by calls that read the memory", () => {
-    const bytes = lie(new Uint8Array(64).fill(7).subarray(16, 32));
+  test("is ignored by calls that read the memory", () => {
+    const bytes = misreport(new Uint8Array(64).fill(7).subarray(16, 32));
     using pair = new Pair(...socketpair());
     using datagram = new Socket(AF_INET, SOCK_DGRAM);
     const [reader, writer] = pipe();
@@ -292,8 +292,8 @@ describe.each(liars)("the length that %s claims", (_, lie) => {
     writer.close();
   });
 
-  test("is not believed by messages, files, paths and options", () => {
-    const bytes = lie(new Uint8Array(64).fill(7).subarray(16, 32));
+  test("is ignored by messages, files, paths and options", () => {
+    const bytes = misreport(new Uint8Array(64).fill(7).subarray(16, 32));
     using pair = new Pair(...socketpair());
     expect([pair.client.sendmsg([bytes]), pair.server.recv(100)?.length]).toEqual([16, 16]);
     using file = new MemFd("x");

@@ -145,7 +145,7 @@ class World {
 }
 
 /** The members that are internal, or that would do something to this process. */
-const EXCLUDED = new Set(["constructor", "sys", "open", "transfer", "waitInto"]);
+const EXCLUDED = new Set(["constructor", "sys", "open", "transfer", "waitInto", "receiveInto"]);
 /** These have tests of their own, servers and signal handlers, or the constructor of Error. */
 const OTHER_TESTS = new Set(["EpollServer", "ServerSocket", "Signals", "TraceError"]);
 

@@ -44,12 +44,12 @@ afterEach(() => {
 });
 
 /** A Uint8Array whose every property runs code. */
-function trapped(explode: () => void): Uint8Array {
+function trapped(closeTarget: () => void): Uint8Array {
   class Trapped extends Uint8Array {}
   for (const name of ["length", "byteLength", "byteOffset", "buffer", "0", "constructor", Symbol.toStringTag]) {
     Object.defineProperty(Trapped.prototype, name, {
       get(this: Uint8Array) {
-        explode();
+        closeTarget();
         return Reflect.get(Uint8Array.prototype, name, this) as unknown;
       },
     });
@@ -57,12 +57,12 @@ function trapped(explode: () => void): Uint8Array {
   return Uint8Array.prototype.fill.call(new Trapped(4), 120);
 }
 
-/** Creates an object whose property `name` is a getter that explodes. */
-function withGetter<T>(object: object, name: string, value: unknown, explode: () => void): T {
+/** Creates an object whose property `name` is a getter with a side effect. */
+function withGetter<T>(object: object, name: string, value: unknown, closeTarget: () => void): T {
   return Object.defineProperty({ ...object }, name, {
     enumerable: true,
     get() {
-      explode();
+      closeTarget();
       return value;
     },
   }) as T;
@@ -70,7 +70,7 @@ function withGetter<T>(object: object, name: string, value: unknown, explode: ()
 
 interface Case<T extends OwnedFd> {
   create: () => T;
-  call: (target: T, explode: () => void) => unknown;
+  call: (target: T, closeTarget: () => void) => unknown;
 }
 
 function named<T extends OwnedFd>(name: string, create: () => T, call: Case<T>["call"]): [string, Case<OwnedFd>] {
@@ -78,9 +78,9 @@ function named<T extends OwnedFd>(name: string, create: () => T, call: Case<T>["
 }
 
 let counter: EventFd;
-const fileno = (explode: () => void): { fileno(): number } => ({
+const fileno = (closeTarget: () => void): { fileno(): number } => ({
   fileno() {
-    explode();
+    closeTarget();
     return counter.fileno();
   },
 });
@@ -94,72 +94,76 @@ const unix = (): Socket => {
 const here = { address: "127.0.0.1", port: 9 };
 
 const cases = [
-  named("Epoll.register(fd)", epoll, (target, explode) => target.register(fileno(explode), EPOLLIN)),
-  named("Epoll.modify(fd)", epoll, (target, explode) => target.modify(fileno(explode), EPOLLIN)),
-  named("Epoll.unregister(fd)", epoll, (target, explode) => target.unregister(fileno(explode))),
+  named("Epoll.register(fd)", epoll, (target, closeTarget) => target.register(fileno(closeTarget), EPOLLIN)),
+  named("Epoll.modify(fd)", epoll, (target, closeTarget) => target.modify(fileno(closeTarget), EPOLLIN)),
+  named("Epoll.unregister(fd)", epoll, (target, closeTarget) => target.unregister(fileno(closeTarget))),
   ...(["address", "port"] as const).flatMap((key) => [
-    named(`Socket.bind({ ${key} })`, udp, (target, explode) =>
-      target.bind(withGetter({ address: "127.0.0.1", port: 0 }, key, key === "port" ? 0 : "127.0.0.1", explode)),
+    named(`Socket.bind({ ${key} })`, udp, (target, closeTarget) =>
+      target.bind(withGetter({ address: "127.0.0.1", port: 0 }, key, key === "port" ? 0 : "127.0.0.1", closeTarget)),
     ),
-    named(`Socket.connect({ ${key} })`, udp, (target, explode) =>
-      target.connect(withGetter(here, key, here[key], explode)),
+    named(`Socket.connect({ ${key} })`, udp, (target, closeTarget) =>
+      target.connect(withGetter(here, key, here[key], closeTarget)),
     ),
-    named(`Socket.sendto({ ${key} })`, udp, (target, explode) =>
-      target.sendto("x", withGetter(here, key, here[key], explode)),
+    named(`Socket.sendto({ ${key} })`, udp, (target, closeTarget) =>
+      target.sendto("x", withGetter(here, key, here[key], closeTarget)),
     ),
-    named(`Socket.sendmsg({ ${key} })`, udp, (target, explode) =>
-      target.sendmsg(["x"], [], 0, withGetter(here, key, here[key], explode)),
+    named(`Socket.sendmsg({ ${key} })`, udp, (target, closeTarget) =>
+      target.sendmsg(["x"], [], 0, withGetter(here, key, here[key], closeTarget)),
     ),
   ]),
-  named("Socket.bind({ path })", unix, (target, explode) => target.bind(withGetter({}, "path", "\0none", explode))),
-  named("Socket.sendmsg: a buffer", unix, (target, explode) => target.sendmsg(withGetterAt(["x"], "x", explode))),
-  named("Socket.sendmsg: an item", unix, (target, explode) =>
-    target.sendmsg(["x"], withGetterAt([{ fds: [0] }], { fds: [0] }, explode)),
+  named("Socket.bind({ path })", unix, (target, closeTarget) =>
+    target.bind(withGetter({}, "path", "\0none", closeTarget)),
   ),
-  named("Socket.sendmsg: fds", unix, (target, explode) => target.sendmsg(["x"], [{ fds: [fileno(explode)] }])),
-  named("Socket.sendmsg: data", unix, (target, explode) =>
-    target.sendmsg(["x"], [withGetter({ level: 1, type: 1 }, "data", new Uint8Array(4), explode)]),
+  named("Socket.sendmsg: a buffer", unix, (target, closeTarget) =>
+    target.sendmsg(withGetterAt(["x"], "x", closeTarget)),
   ),
-  named("Socket.sendFds(fds)", unix, (target, explode) => target.sendFds("x", [fileno(explode)])),
-  named("Socket.send(bytes)", unix, (target, explode) => target.send(trapped(explode))),
-  named("Socket.sendto(bytes)", udp, (target, explode) => target.sendto(trapped(explode), here)),
-  named("Socket.sendmsg(bytes)", unix, (target, explode) => target.sendmsg([trapped(explode)])),
-  named("Socket.recvInto(bytes)", unix, (target, explode) => target.recvInto(trapped(explode))),
-  named("Socket.setsockopt(bytes)", unix, (target, explode) => target.setsockopt(1, 9, trapped(explode))),
+  named("Socket.sendmsg: an item", unix, (target, closeTarget) =>
+    target.sendmsg(["x"], withGetterAt([{ fds: [0] }], { fds: [0] }, closeTarget)),
+  ),
+  named("Socket.sendmsg: fds", unix, (target, closeTarget) => target.sendmsg(["x"], [{ fds: [fileno(closeTarget)] }])),
+  named("Socket.sendmsg: data", unix, (target, closeTarget) =>
+    target.sendmsg(["x"], [withGetter({ level: 1, type: 1 }, "data", new Uint8Array(4), closeTarget)]),
+  ),
+  named("Socket.sendFds(fds)", unix, (target, closeTarget) => target.sendFds("x", [fileno(closeTarget)])),
+  named("Socket.send(bytes)", unix, (target, closeTarget) => target.send(trapped(closeTarget))),
+  named("Socket.sendto(bytes)", udp, (target, closeTarget) => target.sendto(trapped(closeTarget), here)),
+  named("Socket.sendmsg(bytes)", unix, (target, closeTarget) => target.sendmsg([trapped(closeTarget)])),
+  named("Socket.recvInto(bytes)", unix, (target, closeTarget) => target.recvInto(trapped(closeTarget))),
+  named("Socket.setsockopt(bytes)", unix, (target, closeTarget) => target.setsockopt(1, 9, trapped(closeTarget))),
   named(
     "TimerFd.set({ value })",
     () => new TimerFd(),
-    (target, explode) => target.set(withGetter({}, "value", 1_000_000_000, explode)),
+    (target, closeTarget) => target.set(withGetter({}, "value", 1_000_000_000, closeTarget)),
   ),
   named(
     "TimerFd.set({ isAbsolute })",
     () => new TimerFd(),
-    (target, explode) => target.set(withGetter({ value: 1_000_000_000 }, "isAbsolute", false, explode)),
+    (target, closeTarget) => target.set(withGetter({ value: 1_000_000_000 }, "isAbsolute", false, closeTarget)),
   ),
   named(
     "Inotify.read({ encoding })",
     () => new Inotify(),
-    (target, explode) => target.read(withGetter({}, "encoding", "utf8", explode)),
+    (target, closeTarget) => target.read(withGetter({}, "encoding", "utf8", closeTarget)),
   ),
   named(
     "Inotify.add(bytes)",
     () => new Inotify(),
-    (target, explode) => target.add(trapped(explode), 1),
+    (target, closeTarget) => target.add(trapped(closeTarget), 1),
   ),
   named(
     "MemFd.write(bytes)",
     () => new MemFd("x"),
-    (target, explode) => target.write(0, trapped(explode)),
+    (target, closeTarget) => target.write(0, trapped(closeTarget)),
   ),
-  named("Descriptor.write(bytes)", writer, (target, explode) => target.write(trapped(explode))),
-  named("Descriptor.readInto(bytes)", writer, (target, explode) => target.readInto(trapped(explode))),
+  named("Descriptor.write(bytes)", writer, (target, closeTarget) => target.write(trapped(closeTarget))),
+  named("Descriptor.readInto(bytes)", writer, (target, closeTarget) => target.readInto(trapped(closeTarget))),
 ];
 
-function withGetterAt<T>(items: T[], value: T, explode: () => void): T[] {
+function withGetterAt<T>(items: T[], value: T, closeTarget: () => void): T[] {
   return Object.defineProperty([...items], 0, {
     enumerable: true,
     get() {
-      explode();
+      closeTarget();
       return value;
     },
   });
@@ -179,7 +183,7 @@ describe.each(cases)("%s", (_, { create, call }) => {
       const target = create();
       const fd = target.fileno();
       let other: OwnedFd | undefined;
-      const explode = (): void => {
+      const closeTarget = (): void => {
         if (other !== undefined) return;
         target.close();
         other = create();
@@ -187,12 +191,12 @@ describe.each(cases)("%s", (_, { create, call }) => {
       };
       let error: unknown;
       try {
-        call(target, explode);
+        call(target, closeTarget);
       } catch (thrown) {
         error = thrown;
       }
       if (other === undefined) {
-        // The engine reads a typed array without running its getters, so there was nothing to find out.
+        // The engine reads a typed array without running its getters, so the object stayed open.
         expect(error instanceof ClosedError).toBe(false);
         target.close();
       } else {

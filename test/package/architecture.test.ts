@@ -1,8 +1,9 @@
 // The architecture: layers that import only from lower ones, no cycles, one file that uses the FFI, and tools apart from the library.
 
+import { Glob } from "bun";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -166,4 +167,13 @@ test("every test file sets a timeout of a minute, so that a busy machine does no
     (file) => !readFileSync(join(root, file), "utf8").includes("\nsetDefaultTimeout(60_000);"),
   );
   expect(missing).toEqual([]); // Bun ignores a timeout in bunfig.toml, and one set by a preloaded file after the first file
+});
+
+test("docs/architecture.md names each file of the library", () => {
+  const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  const files = [...new Glob("{src,native}/**/*.{ts,c}").scanSync(root)].filter(
+    (path) => !path.startsWith("src/tools/") && !path.startsWith("src/npm-epoll/"),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  expect(files.filter((path) => !text.includes(basename(path)))).toEqual([]);
 });

@@ -75,7 +75,7 @@ for (const isStale of [false, true]) {
   });
 }
 
-test("one that stops while another starts: the other one either fails or can be reached", async () => {
+test("while one server stops, another one that starts either fails or can be reached", async () => {
   racers = [new Racer(), new Racer()];
   const [one, two] = racers as [Racer, Racer];
   for (let round = 0; round < ROUNDS; round++) {

@@ -20,7 +20,7 @@ async function play(scenarios: readonly Scenario[]): Promise<Outcome[]> {
 
 for (const mode of ["run", "tick", "start"] as const) {
   for (const failure of failures) {
-    test(`a handler that ${failure}: the error handler gets the error next, and the connection goes on; ${mode}`, async () => {
+    test(`a handler that ${failure}: the error handler gets the error next, and the connection stays open; ${mode}`, async () => {
       const outcomes = await play(handlers.map((failing) => ({ mode, failing, failure, errorHandler: "returns" })));
       for (const [i, { calls, open }] of outcomes.entries()) {
         const failing = handlers[i] as Handler;

@@ -77,7 +77,7 @@ export class Fifo implements Disposable {
   readonly writer: Descriptor;
 
   constructor() {
-    const { exitCode } = Bun.spawnSync(["mkfifo", this.path]);
+    const { exitCode } = Bun.spawnSync(["mkfifo", this.path], { stdio: ["ignore", "ignore", "ignore"] });
     if (exitCode !== 0) throw new Error("mkfifo failed");
     this.reader = new Descriptor(openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK));
     this.writer = new Descriptor(openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK));

@@ -20,6 +20,9 @@ const print = (message: object): unknown => writeSync(1, `${JSON.stringify(messa
 
 killWithParent();
 
+/** Resolves when the first request to `wait` is handled. */
+const isWaiting = Promise.withResolvers<void>();
+
 const type = (request: Request): string => request.headers.get("content-type") ?? "application/octet-stream";
 
 const handlers: Record<
@@ -82,9 +85,15 @@ const handlers: Record<
   /** Reports when the client leaves. */
   async wait(request) {
     print({ waiting: true });
+    isWaiting.resolve();
     await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
     print({ aborted: true });
     return new Response("too late");
+  },
+  /** Responds when a request to `wait` is being handled. */
+  async waiting() {
+    await isWaiting.promise;
+    return new Response();
   },
   /** Responds with the memory in use after garbage collection. */
   live() {

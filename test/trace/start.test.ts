@@ -2,6 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type TraceEvent } from "../../src/index.ts";
+import { untilWaiting } from "../support/bridge-state.ts";
 import { eventuallyLeavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -68,7 +69,7 @@ test("immediately reports the state change after a response that is sent between
   await server.start();
   const response = fetch(server.url);
   while (!events.some((event) => event.type === "state" && event.to === "handler")) await Bun.sleep(1);
-  await Bun.sleep(1);
+  await untilWaiting(1); // no other iteration is scheduled
   events = [];
   released.resolve();
   await isIdle.promise;

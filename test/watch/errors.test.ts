@@ -28,7 +28,7 @@ for (const kind of ["throw", "rejection"]) {
         "bun",
         "-e",
         `${prelude}
-        // Slower than its clients, so that events are always pending.
+        // The server is slower than its clients, so that events are always pending.
         const work = () => { for (const until = performance.now() + 0.2; performance.now() < until; ); };
         const server = new EpollServer({ hostname: "127.0.0.1", fetch: () => (work(), new Response("a")) });
         await server.start();
@@ -46,7 +46,7 @@ for (const kind of ["throw", "rejection"]) {
       const [port] = await program.output(/\d+/);
       const load = new Load({ hostname: "127.0.0.1", port: Number(port) }, { kept: 50, fresh: 0 });
       await load.more(500);
-      // Without interruption of the load, it would end after millions of requests, or never.
+      // If the bridge never paused its immediates, the process would end after millions of requests, or never.
       expect(await Promise.race([program.exited, load.more(20_000)])).toBe(1);
       expect(program.stderr).toContain("error: elsewhere");
       await load.stop();

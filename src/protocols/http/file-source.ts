@@ -17,7 +17,7 @@ const RESOLVE_CACHED = 0x20;
 /** Fails with EAGAIN if the data is not in the page cache. */
 const RWF_NOWAIT = 0x8;
 
-/** O_NONBLOCK and O_NOCTTY for the case that the path becomes a FIFO or a terminal after its type was checked. */
+/** O_NONBLOCK and O_NOCTTY, in case the path becomes a FIFO or a terminal after its type was checked. */
 const OPEN_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 /** The maximum number of bytes per read. */

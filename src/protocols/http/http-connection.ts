@@ -290,7 +290,7 @@ export class HttpConnection
     this.connection.fail(error);
   }
 
-  /** Takes steps in which callbacks of the application are called, outside of the loop's calls: their errors go to the loop. */
+  /** Runs steps that may call the application's callbacks, outside of the run loop's calls. Their errors are passed to the loop. */
   #attempt(steps: () => void): void {
     try {
       steps();

@@ -1,4 +1,4 @@
-// Buffers input that cannot be processed yet: part of a head, or requests beyond the pipelining limit.
+// Buffers input that cannot be processed yet: part of a head, or requests behind the one that is being handled.
 
 import { Buffer } from "node:buffer";
 

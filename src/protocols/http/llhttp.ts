@@ -41,7 +41,7 @@ export const HPE_PAUSED_H2_UPGRADE: number = 23;
 const HPE_PAUSED = 21;
 
 const INPUT_BYTES = 65_536;
-/** Parsers that are kept for reuse. One has about 100 bytes. */
+/** The number of parsers that are kept for reuse. Each takes about 100 bytes. */
 const MAX_FREE_PARSERS = 64;
 /** Parsed before a chunked body, so that the parser expects the first chunk next. */
 const CHUNKED_HEAD = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -90,7 +90,7 @@ function prepareMemory(
 ): PreparedResponse | Promise<PreparedResponse> {
   const isString = headers.hasType ? undefined : recognizeString(response, size);
   return whenReady(response.bytes(), (bytes) => {
-    // By Fetch, a string has this type. Bytes have none, and without one, browsers would guess.
+    // By the Fetch standard, a string has this type. Bytes have none, and without one, browsers would guess.
     const type = isString === undefined ? "" : isString(bytes) ? TEXT_FIELD : BYTES_FIELD;
     return prepared(response, headers, type, bytes.length, bytes, undefined);
   });

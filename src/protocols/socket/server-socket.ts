@@ -89,7 +89,7 @@ export class ServerSocket<Data = unknown> {
     return this.#connection.isFinished ? -1 : 1;
   }
 
-  /** The number of bytes that `write` and `end` have taken. */
+  /** The number of bytes that `write` and `end` have accepted. */
   get bytesWritten(): number {
     return this.#connection.bytesOut + this.#connection.pending;
   }
@@ -109,17 +109,17 @@ export class ServerSocket<Data = unknown> {
     return internet(this.peer)?.family;
   }
 
-  /** Our IP address on this connection; undefined on a unix socket, and once the connection is closed. */
+  /** The local IP address; undefined on a unix socket, and once the connection is closed. */
   get localAddress(): string | undefined {
     return this.#local?.address;
   }
 
-  /** Our port; undefined on a unix socket, and once the connection is closed. */
+  /** The local port; undefined on a unix socket, and once the connection is closed. */
   get localPort(): number | undefined {
     return this.#local?.port;
   }
 
-  /** The IP version of our address; undefined on a unix socket, and once the connection is closed. */
+  /** The IP version of the local address; undefined on a unix socket, and once the connection is closed. */
   get localFamily(): "IPv4" | "IPv6" | undefined {
     return this.#local?.family;
   }
@@ -128,9 +128,9 @@ export class ServerSocket<Data = unknown> {
    * Writes as much as fits into the buffer.
    *
    * @param data a string is encoded as UTF-8. Bytes are copied
-   * @param byteOffset where to begin: the number of bytes that an earlier call took
+   * @param byteOffset where to begin: the number of bytes that an earlier call accepted
    * @param byteLength how many bytes to write; the rest if omitted
-   * @returns the number of bytes taken. If that is less than all, write the rest when `drain` is called. -1 if the connection is
+   * @returns the number of bytes accepted. If that is less than all, write the rest when `drain` is called. -1 if the connection is
    *   closed or `end` was called
    * @throws {TypeError} if `data` is neither a string nor bytes, or is detached
    * @throws {RangeError} if `byteOffset` or `byteLength` is out of range
@@ -143,10 +143,10 @@ export class ServerSocket<Data = unknown> {
 
   /**
    * Writes, and ends the connection once everything is sent: the server closes its side first, then waits a limited time for the
-   * peer to close its own. No handler is called with what the peer sends until then.
+   * peer to close its own. Data that the peer sends until then is discarded.
    *
-   * @param data as for `write`, but all of it is taken, however much it is
-   * @returns the number of bytes taken; -1 if the connection is closed or `end` was called before
+   * @param data as for `write`, but all of it is accepted, regardless of its size
+   * @returns the number of bytes accepted; -1 if the connection is closed or `end` was called before
    * @throws {TypeError} and {RangeError} as `write` does; the connection then does not end
    */
   end(data?: string | ArrayBufferView | ArrayBufferLike, byteOffset?: number, byteLength?: number): number {

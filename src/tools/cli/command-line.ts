@@ -52,7 +52,7 @@ export interface WorkerOptions {
   count: number;
   /** Default: reuseport for a TCP port, otherwise shared. */
   balance: Balance | undefined;
-  /** How long a worker may be silent, in milliseconds; Infinity: any time. */
+  /** How long a worker may go without a report, in milliseconds; Infinity: indefinitely. */
   timeoutMs: number | undefined;
 }
 

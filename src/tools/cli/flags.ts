@@ -116,11 +116,11 @@ export const serveFlags: FlagTable<
     type: "string",
     valueHint: "S",
     expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
-    description: "replace a worker that is silent for S seconds; 0: never (default: 30)",
+    description: "replace a worker that does not respond for S seconds; 0: never (default: 30)",
   },
   classic: {
     type: "boolean",
-    description: "serve as the Python original: no keep-alive, one system call per event",
+    description: "serve like the original in Python: no keep-alive, one system call per event",
   },
   quiet: { type: "boolean", description: "print only warnings and errors" },
   trace: {

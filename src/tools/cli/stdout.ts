@@ -124,7 +124,7 @@ class LineOutput {
     return writability === undefined || writability === "always" || writability.poll(timeoutMs, 1).length > 0;
   }
 
-  /** Returns undefined if that fails, because no fd is left or epoll is not available: a message about that must get out. */
+  /** Returns undefined if that fails, because no fd is left or epoll is not available: the error must still be printed. */
   #watch(): Epoll | "always" | undefined {
     let epoll: Epoll | undefined;
     try {

@@ -1,5 +1,6 @@
 // A thread of the thundering herd lesson: waits on its own epoll instance, then calls accept.
 
+import { EPOLLIN } from "../../kernel/constants.ts";
 import { Epoll } from "../../io/epoll.ts";
 import { Socket } from "../../io/socket.ts";
 
@@ -7,12 +8,13 @@ export interface WaiterTask {
   /** The shared listening socket. */
   listenerFd: number;
   mask: number;
-  timeoutMs: number;
+  /** An eventfd that ends the wait. */
+  endFd: number;
 }
 
 /**
  * `waiting`: the thread is about to call epoll_wait on the epoll fd `value`.
- * `woken`: epoll_wait returned `value` events.
+ * `woken`: epoll_wait returned `value` events of the listening socket.
  * `accepted`: accept returned a connection (1) or failed with EAGAIN (-1), or the thread did not call it (0).
  */
 export interface WaiterReport {
@@ -38,8 +40,9 @@ self.addEventListener("message", ({ data }) => {
   }
   listenerFd = data.listenerFd;
   epoll.register(listenerFd, data.mask);
+  epoll.register(data.endFd, EPOLLIN);
   self.postMessage({ kind: "waiting", value: epoll.fileno() });
-  eventCount = epoll.poll(data.timeoutMs).length;
+  eventCount = epoll.poll().filter(([fd]) => fd === listenerFd).length;
   self.postMessage({ kind: "woken", value: eventCount });
 });
 

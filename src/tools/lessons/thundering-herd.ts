@@ -2,11 +2,11 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../../kernel/constants.ts";
+import { EventFd } from "../../io/eventfd.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson, type LessonRunner } from "./lesson-runner.ts";
 import type { WaiterReport, WaiterTask } from "./thundering-herd-worker.ts";
 
 const THREADS = 4;
-const WAIT_TIMEOUT_MS = 600;
 
 export const thunderingHerd: Lesson = {
   id: "thundering-herd",
@@ -44,6 +44,7 @@ async function connectOnce(
   mask: number,
 ): Promise<{ woken: number; accepted: number; failed: number }> {
   const { listener, connect } = runner.listen();
+  const end = new EventFd();
   const workers = Array.from(
     { length: THREADS },
     () => new Worker(new URL("./thundering-herd-worker.ts", import.meta.url).href),
@@ -52,10 +53,12 @@ async function connectOnce(
     const reports = workers.map((worker) => new ReportQueue(worker));
     const all = (kind: WaiterReport["kind"]): Promise<number[]> =>
       Promise.all(reports.map((queue) => queue.next(kind)));
-    const task: WaiterTask = { listenerFd: listener.fileno(), mask, timeoutMs: WAIT_TIMEOUT_MS };
+    const task: WaiterTask = { listenerFd: listener.fileno(), mask, endFd: end.fileno() };
     for (const worker of workers) worker.postMessage(task);
     await waitUntilBlocked(await all("waiting"));
     connect();
+    await Promise.race(reports.map((queue) => queue.next("woken")));
+    end.write(1); // ends the waits of the other threads, which report whether epoll_wait had an event of the listener as well
     const woken = await all("woken");
     for (const worker of workers) worker.postMessage("accept");
     const accepted = await all("accepted");
@@ -68,6 +71,7 @@ async function connectOnce(
     const closed = workers.map((worker) => new Promise((resolve) => worker.addEventListener("close", resolve)));
     for (const worker of workers) worker.terminate();
     await Promise.all(closed); // Bun closes a thread's own fds when the thread ends
+    end.close();
   }
 }
 

@@ -277,9 +277,9 @@ describe("arguments", () => {
     using stream = new Pair(...socketpair());
     throws(
       () => stream.client.sendmmsg([{ data: "x" }]),
-      "sendmmsg requires a socket that keeps messages apart, such as SOCK_DGRAM: use sendmsg on a stream",
+      "sendmmsg requires a socket that preserves message boundaries, such as SOCK_DGRAM: use sendmsg on a stream",
     );
-    throws(() => stream.client.recvmmsg(1, 1), "recvmmsg requires a socket that keeps messages apart");
+    throws(() => stream.client.recvmmsg(1, 1), "recvmmsg requires a socket that preserves message boundaries");
   });
 
   test("the memory of a batch may have been transferred", () => {

@@ -50,7 +50,7 @@ describe("decodePath", () => {
   });
 });
 
-test("encodePath rejects what no bytes stand for", () => {
+test("encodePath rejects a string that stands for no bytes", () => {
   for (const path of ["\ud800", "\udc7f", "\udd00", "a\udfff"]) {
     expect(() => encodePath(path)).toThrow("path contains the lone surrogate U+");
   }
