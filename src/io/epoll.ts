@@ -73,7 +73,7 @@ export class Epoll extends OwnedFd {
       super("Epoll", first.fd, sys);
       return;
     }
-    if (first !== undefined && (typeof first !== "object" || first === null)) {
+    if (first !== undefined && (typeof first !== "object" || first === null || Array.isArray(first))) {
       throw invalidType(
         "options",
         "{ trace } or omitted: an Epoll has no size (to own an open fd, use Epoll.fromfd)",

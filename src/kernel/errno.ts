@@ -48,7 +48,18 @@ function errnoTables(): ErrnoTables {
 
 /** Messages for errors of sockets and epoll that libuv has no message for. */
 const messagesBeyondLibuv = new Map([
+  ["EBADMSG", "bad message"],
+  ["ECHILD", "no child processes"],
+  ["EDEADLK", "resource deadlock avoided"],
   ["EDOM", "numerical argument out of domain"],
+  ["EIDRM", "identifier removed"],
+  ["EMULTIHOP", "multihop attempted"],
+  ["ENOLCK", "no locks available"],
+  ["ENOMSG", "no message of desired type"],
+  ["ENOSR", "out of streams resources"],
+  ["ENOSTR", "device not a stream"],
+  ["ESTALE", "stale file handle"],
+  ["ETIME", "timer expired"],
   ["EINPROGRESS", "operation now in progress"],
   ["ENETRESET", "connection reset by network"],
   ["EDQUOT", "disk quota exceeded"],

@@ -66,3 +66,8 @@ describe.skipIf(python === null)("compared with Python's errno module", () => {
     }
   });
 });
+
+test("every errno with a name has a message", () => {
+  const named = numbers.filter((n) => errnoName(n) !== `E${n}`);
+  expect(named.filter((n) => errnoMessage(n) === "unknown error").map(errnoName)).toEqual([]);
+});
