@@ -200,7 +200,7 @@ export class RunLoop implements ConnectionOwner {
         const connection = this.#connections.get(fd);
         // An earlier event in this batch may have closed this connection, and its fd may already have been reused.
         if (connection?.token !== token) {
-          this.#connections.removeStale(fd);
+          if (!this.#watchCallbacks.has(fd)) this.#connections.removeStale(fd);
           continue;
         }
         const ready = mask & connection.registeredMask; // an earlier event may have changed the registered mask
@@ -226,6 +226,7 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLIN on a listening socket: connections are pending. */
   #accept(listener: number): void {
+    if (this.#throttle.closed) return; // the bridge thread received this event before the listening sockets were closed
     const { eager, exclusive } = this.#options;
     let accepted = 0;
     let errno = 0;

@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../src/kernel/constants.ts";
 import { formatMask } from "../../src/kernel/format-mask.ts";
-import { SHUT_WR, type Socket } from "../../src/index.ts";
+import { EventFd, SHUT_WR, type Socket } from "../../src/index.ts";
 import { modeNames, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
@@ -131,3 +131,62 @@ for (const mode of modeNames) {
       expect(harness.server.stats).toMatchObject({ accepted: 50, requests, open: 0, errors: 0 });
     }));
 }
+
+test("an event for a listening socket that arrives after it was closed accepts nothing", () =>
+  leavesNoFd(() => {
+    let listener = -1;
+    let isStale = false;
+    const accepted: number[] = [];
+    const warnings: string[] = [];
+    const sys = sysWith((host) => ({
+      listen(fd, backlog) {
+        listener = fd;
+        return host.listen(fd, backlog);
+      },
+      accept4(fd, peer, flags) {
+        if (isStale) accepted.push(fd);
+        return host.accept4(fd, peer, flags);
+      },
+      epoll_wait(epfd, out, max, timeoutMs) {
+        if (!isStale) return host.epoll_wait(epfd, out, max, timeoutMs);
+        out.set([EPOLLIN, listener, LISTENER]); // the bridge thread had received it
+        return 1;
+      },
+    }));
+    using harness = new ServerHarness({ onWarning: ({ message }) => warnings.push(message) }, sys);
+    const client = harness.client(GET.slice(0, 20)); // keeps the server from closing
+    harness.settle();
+    void harness.server.stop();
+    harness.server.tick(0); // closes the listening socket
+    isStale = true;
+    harness.server.tick(0);
+    isStale = false;
+    expect([accepted, warnings]).toEqual([[], []]);
+    client.send(GET.slice(20));
+    expect(harness.receive(client, complete)).toStartWith("HTTP/1.1 200 OK\r\n");
+  }));
+
+test("a stale event of a connection does not end the watch of an fd that has its number now", () =>
+  leavesNoFd(() => {
+    let isStale = false;
+    let fd = -1;
+    const sys = sysWith((host) => ({
+      epoll_wait(epfd, out, max, timeoutMs) {
+        if (!isStale) return host.epoll_wait(epfd, out, max, timeoutMs);
+        out.set([EPOLLIN, fd, 12_345]); // the token of a connection that is closed
+        return 1;
+      },
+    }));
+    using harness = new ServerHarness({}, sys);
+    using event = new EventFd();
+    fd = event.fileno();
+    let calls = 0;
+    const end = harness.server.onReadable(event, () => void calls++);
+    isStale = true;
+    harness.server.tick(0);
+    isStale = false;
+    event.write(1n);
+    harness.server.tick(0);
+    expect(calls).toBe(1);
+    end();
+  }));
