@@ -2,7 +2,7 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { BufferBudget } from "../../src/protocols/buffer-budget.ts";
-import type { ServerWarning } from "../../src/index.ts";
+import { type ServerWarning, SO_RCVBUF, type Socket, SOL_SOCKET } from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 
@@ -11,6 +11,14 @@ setDefaultTimeout(60_000);
 const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const MIB = 1_048_576;
+
+/** Connects a client that sends `text` and whose receive buffer does not grow: otherwise the kernel takes tens of megabytes. */
+function slowClient(harness: FetchHarness, text: string): Socket {
+  const client = harness.client();
+  client.setsockopt(SOL_SOCKET, SO_RCVBUF, 65_536);
+  client.send(text);
+  return client;
+}
 
 describe("a client that pipelines requests and reads nothing", () => {
   for (const [kind, respond] of Object.entries({
@@ -30,7 +38,7 @@ describe("a client that pipelines requests and reads nothing", () => {
           await Bun.sleep(1);
           return respond();
         });
-        const client = harness.client(get().repeat(32));
+        const client = slowClient(harness, get().repeat(32));
         await harness.until(() => begun > 0);
         await harness.idle(500);
         expect(begun).toBe(1);
@@ -66,11 +74,14 @@ describe("maxBufferedBytes", () => {
   test("while responses to slow clients exceed it, new requests get 503; after that, 200", () =>
     leavesNoFd(async () => {
       const warnings: ServerWarning[] = [];
-      using harness = new FetchHarness(({ url }) => new Response(url.endsWith("/big") ? Buffer.alloc(8 * MIB) : "ok"), {
-        maxBufferedBytes: 4 * MIB,
-        onWarning: (warning) => warnings.push(warning),
-      });
-      const slow = harness.client(get("/big"));
+      using harness = new FetchHarness(
+        ({ url }) => new Response(url.endsWith("/big") ? Buffer.alloc(64 * MIB) : "ok"),
+        {
+          maxBufferedBytes: 16 * MIB,
+          onWarning: (warning) => warnings.push(warning),
+        },
+      );
+      const slow = slowClient(harness, get("/big"));
       await harness.until(() => harness.server.stats.requests === 1);
       await harness.idle();
       for (let round = 0; round < 2; round++) {
@@ -83,7 +94,7 @@ describe("maxBufferedBytes", () => {
       let received = 0;
       await harness.until(() => {
         received += slow.recv(1_000_000)?.length ?? 0;
-        return received > 8 * MIB;
+        return received > 64 * MIB;
       });
       expect(parseResponses(await harness.rest(harness.client(last)))[0]?.status).toBe(200);
     }));
@@ -115,8 +126,8 @@ describe("maxBufferedBytes", () => {
 
   test("a client that disconnects releases what was buffered for it", () =>
     leavesNoFd(async () => {
-      using harness = new FetchHarness(() => new Response(Buffer.alloc(8 * MIB)), { maxBufferedBytes: 4 * MIB });
-      const client = harness.client(get());
+      using harness = new FetchHarness(() => new Response(Buffer.alloc(64 * MIB)), { maxBufferedBytes: 16 * MIB });
+      const client = slowClient(harness, get());
       await harness.until(() => harness.server.stats.requests === 1);
       await harness.idle();
       client.close();
