@@ -14,8 +14,6 @@ enum { BRIDGE_TOKEN = 0x62726467, BRIDGE_FD = -1 };
 /* The number of attempts of a failing call, with pauses of 1, 2, 4, ... 100 ms: 0.4 seconds in total. */
 enum { MAX_TRIES = 10 };
 
-enum { ERRNO_EINTR = 4, ERRNO_EBADF = 9, ERRNO_EAGAIN = 11, ERRNO_ENOMEM = 12, ERRNO_EINVAL = 22, ERRNO_EPIPE = 32 };
-
 /*
  * WAITING: the thread is in epoll_wait, or about to be. The batch is its own.
  * HANDED_OVER: the batch holds events that JavaScript has not taken yet. The thread is parked.

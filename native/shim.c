@@ -96,6 +96,17 @@ static int init(void) {
   return 0;
 }
 
+/* Calls for which not every libc has a wrapper. The last four have the same numbers on both architectures. */
+#ifdef __x86_64__
+enum { SYS_RECVMMSG = 299, SYS_SENDMMSG = 307, SYS_PREADV2 = 327, SYS_PWRITEV2 = 328, SYS_STATX = 332 };
+#else
+enum { SYS_RECVMMSG = 243, SYS_SENDMMSG = 269, SYS_PREADV2 = 286, SYS_PWRITEV2 = 287, SYS_STATX = 291 };
+#endif
+enum { SYS_PIDFD_SEND_SIGNAL = 424, SYS_PIDFD_OPEN = 434, SYS_OPENAT2 = 437, SYS_EPOLL_PWAIT2 = 441 };
+
+enum { ERRNO_EINTR = 4, ERRNO_EBADF = 9, ERRNO_EAGAIN = 11, ERRNO_ENOMEM = 12, ERRNO_EINVAL = 22, ERRNO_EPIPE = 32 };
+enum { ERRNO_ENOSYS = 38, ERRNO_EOPNOTSUPP = 95 };
+
 static int result(long n) { return n < 0 ? -*c_errno() : (int)n; }
 
 /* ---- fds opened by this thread and not closed yet ----
@@ -190,12 +201,12 @@ int epoll_wait(int epfd, u32 *out, int max, int timeout) {
   return unpack_events(out, result(c_epoll_wait(epfd, out, max, timeout)));
 }
 
-/* Like epoll_wait(), with a timeout in nanoseconds. libc may lack it; its number is the same on both architectures. */
+/* Like epoll_wait(), with a timeout in nanoseconds. */
 int epoll_pwait2(int epfd, u32 *out, int max, int seconds, int nanoseconds) {
   long timeout[2];
   timeout[0] = seconds;
   timeout[1] = nanoseconds;
-  return unpack_events(out, result(c_syscall(441L, (long)epfd, out, (long)max, timeout, 0L, 0L)));
+  return unpack_events(out, result(c_syscall((long)SYS_EPOLL_PWAIT2, (long)epfd, out, (long)max, timeout, 0L, 0L)));
 }
 
 /* Returns `n`. Called with the `n` events that the bridge thread has received from epoll_wait, so that they can be traced. */
@@ -297,11 +308,6 @@ struct batch {
 };
 
 /* musl's sendmmsg() makes a call for each message, so both are called by their numbers. */
-#ifdef __x86_64__
-enum { SYS_RECVMMSG = 299, SYS_SENDMMSG = 307 };
-#else
-enum { SYS_RECVMMSG = 243, SYS_SENDMMSG = 269 };
-#endif
 
 /* Sends messages start ... start + count - 1. Returns how many were sent. `headers` is memory for `count` structs. */
 int sendmmsg(int fd, struct mmsghdr *headers, struct iovec *iovecs, struct address *addresses, u8 *control,
@@ -420,12 +426,7 @@ int write(int fd, const u8 *bytes, int offset, int length) { return result(c_wri
 
 /* ---- an fd that shares its open file description with other processes, and therefore stays blocking ---- */
 
-enum { POLL_IN = 1, POLL_OUT = 4, RWF_NOWAIT = 8, PIPE_BYTES = 4096, ERRNO_AGAIN = 11, ERRNO_NOSYS = 38, ERRNO_OPNOTSUPP = 95 };
-#ifdef __x86_64__
-enum { SYS_PREADV2 = 327, SYS_PWRITEV2 = 328 };
-#else
-enum { SYS_PREADV2 = 286, SYS_PWRITEV2 = 287 };
-#endif
+enum { POLL_IN = 1, POLL_OUT = 4, RWF_NOWAIT = 8, PIPE_BYTES = 4096 };
 
 struct pollfd {
   int fd;
@@ -438,12 +439,12 @@ static int would_wait(int fd, short events) {
 }
 
 /* Terminals and FIFOs do not support RWF_NOWAIT. Then poll(2) says whether a call would wait, unless another process reads or writes in between. */
-static int lacks_nowait(long n) { return n < 0 && (*c_errno() == ERRNO_OPNOTSUPP || *c_errno() == ERRNO_NOSYS); }
+static int lacks_nowait(long n) { return n < 0 && (*c_errno() == ERRNO_EOPNOTSUPP || *c_errno() == ERRNO_ENOSYS); }
 
 int read_nowait(int fd, u8 *bytes, int offset, int length) {
   struct iovec part = {bytes + offset, length};
   long n;
-  if (would_wait(fd, POLL_IN)) return -ERRNO_AGAIN;
+  if (would_wait(fd, POLL_IN)) return -ERRNO_EAGAIN;
   n = c_syscall((long)SYS_PREADV2, (long)fd, &part, 1L, -1L, -1L, (long)RWF_NOWAIT);
   return lacks_nowait(n) ? read(fd, bytes, offset, length) : result(n);
 }
@@ -452,7 +453,7 @@ int read_nowait(int fd, u8 *bytes, int offset, int length) {
 int write_nowait(int fd, const u8 *bytes, int offset, int length) {
   struct iovec part = {(u8 *)bytes + offset, length};
   long n;
-  if (would_wait(fd, POLL_OUT)) return -ERRNO_AGAIN;
+  if (would_wait(fd, POLL_OUT)) return -ERRNO_EAGAIN;
   n = c_syscall((long)SYS_PWRITEV2, (long)fd, &part, 1L, -1L, -1L, (long)RWF_NOWAIT);
   if (!lacks_nowait(n)) return result(n);
   return write(fd, bytes, offset, length < PIPE_BYTES ? length : PIPE_BYTES);
@@ -490,43 +491,35 @@ int inotify_rm_watch(int fd, int wd) { return result(c_inotify_rm_watch(fd, wd))
 
 int memfd_create(const char *name, int flags) { return track_fd(c_memfd_create(name, flags)); }
 
-/* musl has no wrappers for these two. Their system call numbers are the same on both architectures. */
-int pidfd_open(int pid, int flags) { return track_fd(c_syscall(434L, (long)pid, (long)flags)); }
+int pidfd_open(int pid, int flags) { return track_fd(c_syscall((long)SYS_PIDFD_OPEN, (long)pid, (long)flags)); }
 
-int pidfd_send_signal(int fd, int signal) { return result(c_syscall(424L, (long)fd, (long)signal, 0L, 0L)); }
+int pidfd_send_signal(int fd, int signal) { return result(c_syscall((long)SYS_PIDFD_SEND_SIGNAL, (long)fd, (long)signal, 0L, 0L)); }
 
 /* Waits for the process of a pidfd. `info` is a siginfo_t, 128 bytes. */
 int waitid(int pidfd, u8 *info, int options) { return result(c_waitid(3 /* P_PIDFD */, pidfd, info, options)); }
 
-/* ---- files ----
+/* ---- files ---- */
 
-   These take system call numbers, because not every libc has wrappers for all of them. */
-
-#ifdef __x86_64__
-enum { NR_PREADV2 = 327, NR_STATX = 332 };
-#else
-enum { NR_PREADV2 = 286, NR_STATX = 291 };
-#endif
-enum { NR_OPENAT2 = 437, CURRENT_DIRECTORY = -100 /* AT_FDCWD */ };
+enum { CURRENT_DIRECTORY = -100 /* AT_FDCWD */ };
 
 int open(const char *path, int flags) { return track_fd(c_open(path, flags, 0)); }
 
 int openat2(const char *path, int flags, int resolve) {
   size how[3] = {(u32)flags, 0, (u32)resolve}; /* struct open_how */
-  return track_fd(c_syscall(NR_OPENAT2, (long)CURRENT_DIRECTORY, path, how, sizeof how));
+  return track_fd(c_syscall((long)SYS_OPENAT2, (long)CURRENT_DIRECTORY, path, how, sizeof how));
 }
 
 /* `out` is 256 bytes, a struct statx. Does not wait for a file server. */
 int statx(int fd, u8 *out) {
   long flags = 0x1000 /* AT_EMPTY_PATH */ | 0x4000 /* AT_STATX_DONT_SYNC */;
-  return result(c_syscall(NR_STATX, (long)fd, "", flags, 0x7ffL /* STATX_BASIC_STATS */, out));
+  return result(c_syscall((long)SYS_STATX, (long)fd, "", flags, 0x7ffL /* STATX_BASIC_STATS */, out));
 }
 
 /* Reads at a position, given as two halves. */
 int preadv2(int fd, u8 *bytes, int length, int low, int high, int flags) {
   struct iovec part = {bytes, length};
   long position = (long)((size)(u32)high << 32 | (u32)low);
-  return result(c_syscall(NR_PREADV2, (long)fd, &part, 1L, position, 0L, (long)flags));
+  return result(c_syscall((long)SYS_PREADV2, (long)fd, &part, 1L, position, 0L, (long)flags));
 }
 
 /* ---- lookup by name ---- */

@@ -1,5 +1,6 @@
 // The event types and connection states that a breakpoint can name, for the debugger and the inspector.
 
+import { TRACED_STATES } from "../server/connection-state.ts";
 import type { TraceEvent } from "../trace/events.ts";
 
 export const EVENT_TYPES: readonly TraceEvent["type"][] = [
@@ -19,14 +20,4 @@ export const EVENT_TYPES: readonly TraceEvent["type"][] = [
 ];
 
 /** The states of a connection, as `state` events name them. */
-export const CONNECTION_STATES: readonly string[] = [
-  "new",
-  "head",
-  "body",
-  "handler",
-  "streaming",
-  "sending",
-  "idle",
-  "closing",
-  "lingering",
-];
+export const CONNECTION_STATES: readonly string[] = TRACED_STATES;

@@ -27,6 +27,7 @@ const BRIDGE_CALLS = [
   "socketpair",
   "fcntl",
   "disown",
+  "own",
   "bridge_start",
   "bridge_take",
   "bridge_resume",

@@ -116,8 +116,9 @@ export class FileOpener {
       else if (!stat.isFile()) reject(notRegular(stat.mode, path));
       else {
         nodeFs().open(path, OPEN_FLAGS, (failure, fd) => {
-          if (failure === null) resolve(fd);
-          else reject(fileError(failure, "open", path));
+          if (failure !== null) return reject(fileError(failure, "open", path));
+          this.sys.own(fd); // if this is a Worker that is terminated, its end closes the fd
+          resolve(fd);
         });
       }
     });
