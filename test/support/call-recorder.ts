@@ -27,7 +27,6 @@ const BRIDGE_CALLS = [
   "socketpair",
   "fcntl",
   "disown",
-  "own",
   "bridge_start",
   "bridge_take",
   "bridge_resume",
