@@ -15,7 +15,7 @@ const layers: string[][] = [
   ["io"],
   ["event-loop"],
   ["protocols"],
-  ["server", "npm-epoll"],
+  ["server", "npm-epoll", "libuv"],
   ["workers"],
   ["index.ts"],
   ["tools"],
