@@ -23,6 +23,7 @@ extern void *dlsym(void *handle, const char *name);
   X(word, sysconf, (int))                                             \
   X(int, strcmp, (const char *, const char *))                        \
   X(int, strncmp, (const char *, const char *, size))                 \
+  X(char *, strdup, (const char *))                                   \
   X(size, strlen, (const char *))                                     \
   X(void *, memcpy, (void *, const void *, size))                     \
   X(int, poll, (void *, size, int))                                   \
@@ -76,7 +77,7 @@ enum { MAX_WRAPPERS = 320, MAX_ENVS = 64, CLEANUP_RUNS = 8, CLEANUP_WAIT_MS = 10
 /* The loop of one JavaScript thread. */
 struct loop {
   void *uv;
-  void *keep;         /* an async handle that is always active: without one, uv_backend_timeout() ignores unref'd timers */
+  void *keep;         /* an async handle, ref'd while the host runs the loop: without one, libuv ignores unref'd handles */
   void (*wake)(void); /* schedules a run on the thread's event loop; callable at any time */
   int is_requested;   /* a run is scheduled */
   int is_running;
@@ -167,7 +168,7 @@ static void *wrap(const char *name, void *target) {
   for (n = 0; n < own_host.wrapper_count; n++)
     if (c_strcmp(own_host.names[n], name) == 0) return wrapper_address(n);
   if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
-  own_host.names[n] = name; /* stays mapped, like every addon */
+  if (!(own_host.names[n] = c_strdup(name))) return target; /* an addon that cannot be loaded is unmapped */
   own_host.targets[n] = target;
   own_host.wrapper_count++;
   return wrapper_address(n);
@@ -175,20 +176,15 @@ static void *wrap(const char *name, void *target) {
 
 /* ---- functions that answer for the thread ---- */
 
+/* Handles what is due, without waiting. uv_run() does nothing if all handles are unref'd, so `keep` is not. */
 static int run_loop(struct loop *loop) {
   loop->is_requested = 0;
   loop->is_running = 1;
+  c_uv_ref(loop->keep);
   c_uv_run(loop->uv, UV_RUN_NOWAIT);
+  c_uv_unref(loop->keep);
   loop->is_running = 0;
   return 0;
-}
-
-static int is_alive(struct loop *loop) {
-  int alive;
-  c_uv_unref(loop->keep);
-  alive = c_uv_loop_alive(loop->uv);
-  c_uv_ref(loop->keep);
-  return alive;
 }
 
 struct handles {
@@ -219,7 +215,7 @@ static void run_at_cleanup(void *argument) {
   if (loop != current_loop() || loop->is_running) return;
   for (i = 0; i < CLEANUP_RUNS; i++) {
     run_loop(loop);
-    if (!is_alive(loop) || count_handles(loop).active > 0) return;
+    if (!c_uv_loop_alive(loop->uv) || count_handles(loop).active > 0) return;
     backend[0] = c_uv_backend_fd(loop->uv);
     backend[1] = 1; /* POLLIN */
     c_poll(backend, 1, CLEANUP_WAIT_MS);
@@ -244,6 +240,29 @@ static int host_get_uv_event_loop(void *env, void **out) {
 static void *host_default_loop(void) {
   struct loop *loop = current_loop();
   return loop ? loop->uv : c_uv_default_loop();
+}
+
+/* In a callback of the loop, `keep` is ref'd. These functions hide that from the addon. */
+
+static int host_run_by_addon(void *uv, int mode) {
+  struct loop *loop = current_loop();
+  int value;
+  if (!loop || loop->uv != uv) return c_uv_run(uv, mode);
+  if (loop->is_running) c_uv_unref(loop->keep);
+  value = c_uv_run(uv, mode);
+  if (loop->is_running) c_uv_ref(loop->keep);
+  request_run();
+  return value;
+}
+
+static int host_loop_alive(const void *uv) {
+  struct loop *loop = current_loop();
+  int value;
+  if (!loop || loop->uv != uv || !loop->is_running) return c_uv_loop_alive(uv);
+  c_uv_unref(loop->keep);
+  value = c_uv_loop_alive(uv);
+  c_uv_ref(loop->keep);
+  return value;
 }
 
 /* ---- changing the global offset tables ---- */
@@ -357,6 +376,8 @@ static void *addons_function(const char *name) {
   void *target;
   if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
   if (c_strcmp(name, "uv_default_loop") == 0) return host_default_loop;
+  if (c_strcmp(name, "uv_run") == 0) return host_run_by_addon;
+  if (c_strcmp(name, "uv_loop_alive") == 0) return host_loop_alive;
   if (c_strncmp(name, "uv_", 3) != 0) return 0;
   target = own_host.dlsym(own_host.libuv, name);
   return target ? wrap(name, target) : 0;
@@ -375,8 +396,8 @@ static void *host_dlopen(const char *path, int flags) {
   c_pthread_mutex_lock(own_host.mutex);
   loop->changed = change_references(handle, addons_function);
   /* Also the libraries that came with the addon: new objects are appended to the list. */
-  for (; last; last = last->next)
-    if (last != handle && last != own_host.libuv) loop->changed += change_references(last, addons_function);
+  for (last = last->next; last; last = last->next)
+    if (last != handle) loop->changed += change_references(last, addons_function);
   c_pthread_mutex_unlock(own_host.mutex);
   return handle;
 }
@@ -404,7 +425,7 @@ static struct loop *thread_loop; /* of the thread that has compiled this copy */
 /* Frees the loop when its thread exits, unless an addon has left something in it, whose memory may be gone. */
 static void on_thread_exit(void *argument) {
   struct loop *loop = argument;
-  if (loop->is_default || is_alive(loop) || count_handles(loop).total > 0) return;
+  if (loop->is_default || c_uv_loop_alive(loop->uv) || count_handles(loop).total > 0) return;
   c_uv_close(loop->keep, 0);
   c_uv_run(loop->uv, UV_RUN_NOWAIT);
   if (c_uv_loop_close(loop->uv) < 0) return;
@@ -461,6 +482,7 @@ int host_attach(int is_main, size *functions) {
   if (!loop->uv || !loop->keep) return -12;
   if (!is_main && (error = c_uv_loop_init(loop->uv)) < 0) return error;
   if ((error = c_uv_async_init(loop->uv, loop->keep, 0)) < 0) return error;
+  c_uv_unref(loop->keep);
   thread_loop = loop;
   return -c_pthread_setspecific(host->key, loop);
 }
@@ -473,9 +495,12 @@ int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop
 
 /* Returns how long the loop may wait: milliseconds + 1, or 0: indefinitely. Bit 30 is set if something keeps it alive. */
 int host_state(void) {
-  int timeout = c_uv_backend_timeout(thread_loop->uv);
+  int timeout;
+  c_uv_ref(thread_loop->keep);
+  timeout = c_uv_backend_timeout(thread_loop->uv);
+  c_uv_unref(thread_loop->keep);
   if (timeout > 0x20000000) timeout = 0x20000000;
-  return (timeout + 1) | (is_alive(thread_loop) ? 1 << 30 : 0);
+  return (timeout + 1) | (c_uv_loop_alive(thread_loop->uv) ? 1 << 30 : 0);
 }
 
 /* Returns whether a run is scheduled. */

@@ -356,9 +356,13 @@ export function libcAddresses(...names: string[]): BigUint64Array {
  */
 export function scheduledCallback(callback: () => void): bigint {
   const { JSCallback } = bunFfi();
-  const { ptr } = new JSCallback(callback, { args: [], returns: "void", threadsafe: true });
-  return BigInt(ptr);
+  const scheduled = new JSCallback(callback, { args: [], returns: "void", threadsafe: true });
+  callbacks.push(scheduled);
+  return BigInt(scheduled.ptr);
 }
+
+/** Keeps them alive: C code may call them as long as the thread runs. */
+const callbacks: object[] = [];
 
 /** Returns what `load` returns. If bun:ffi fails, the error says what the process lacks. */
 function orExplain<T>(load: () => T): T {

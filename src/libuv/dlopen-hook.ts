@@ -18,20 +18,21 @@ export function loadedConnector(): AddonConnector | undefined {
   return connector;
 }
 
-/** Whether the hook is installed in this thread. */
-export function isHookInstalled(): boolean {
-  return original !== undefined;
-}
-
-/** Connects each addon that is loaded from now on, if it needs functions of libuv that Bun lacks. */
-export function installDlopenHook(): void {
-  if (original !== undefined) return;
-  const dlopen = (original = process.dlopen as Dlopen);
-  process.dlopen = function (this: unknown, ...args: Parameters<Dlopen>): void {
-    const load = (): void => Reflect.apply(dlopen, this, args);
+/**
+ * Connects each addon that is loaded from now on, if it needs functions of libuv that Bun lacks. Returns whether the hook is
+ * installed: not in Node.js, not on other platforms, where addons need no help, and not if `EPOLL_HELLO_LIBUV` is `off`.
+ */
+export function installDlopenHook(): boolean {
+  if (original !== undefined) return true;
+  if (process.platform !== "linux" || process.versions.bun === undefined) return false;
+  if (process.env["EPOLL_HELLO_LIBUV"] === "off") return false;
+  original = process.dlopen as Dlopen;
+  const load = original;
+  process.dlopen = function dlopen(this: unknown, ...args: Parameters<Dlopen>): void {
+    const loadNow = (): void => Reflect.apply(load, this, args);
     const [, path] = args;
-    if (typeof path === "string") addonConnector().loadAddon(path, load);
-    else load();
+    if (typeof path === "string") addonConnector().loadAddon(path, loadNow);
+    else loadNow();
   };
-  Object.defineProperty(process.dlopen, "name", { value: "dlopen" });
+  return true;
 }

@@ -33,9 +33,6 @@ export class EmbeddedLoop {
       () => this.#setTimer(),
     );
     this.#bridge.unref();
-    process.on("beforeExit", () => {
-      if (this.#host.isRequested) this.#bridge.iterate();
-    });
   }
 
   /** Whether active handles or requests keep the process alive. */

@@ -101,17 +101,14 @@ export class LibuvHost {
 
   /**
    * Calls `load`, which loads an addon with Bun's `process.dlopen`, and connects that addon with libuv.
-   *
-   * @returns how many references to functions were changed
    */
-  connect(load: () => void): number {
+  connect(load: () => void): void {
     this.#functions.host_expect_addon(1);
     try {
       load();
     } finally {
-      var changed = this.#functions.host_expect_addon(0);
+      this.#functions.host_expect_addon(0);
     }
-    return changed;
   }
 }
 

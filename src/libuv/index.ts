@@ -34,8 +34,4 @@ export function hasActiveHandles(): boolean {
   return loadedConnector()?.hasActiveHandles() ?? false;
 }
 
-// On other platforms, and in Node.js, addons need no help.
-if (process.platform === "linux" && process.versions.bun !== undefined && process.env["EPOLL_HELLO_LIBUV"] !== "off") {
-  installDlopenHook();
-  preloadInWorkers();
-}
+if (installDlopenHook()) preloadInWorkers();
