@@ -8,6 +8,7 @@
 //
 //   <!-- test: skip REASON -->     do not run it
 //   <!-- test: try COMMAND -->     run a command while it listens
+//   <!-- test: needs libuv -->     do not run it where libuv is not installed
 //   <!-- output -->                the block is the output of the one before
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
@@ -26,6 +27,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EpollServer } from "../../src/index.ts";
+import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
+import { findLibuv } from "../../src/libuv/find-libuv.ts";
 import { resolveOptions } from "../../src/server/resolve-options.ts";
 import { type CodeBlock, codeBlocks, headingAnchors, linkTargets } from "../support/markdown.ts";
 import { cli, root } from "../support/programs.ts";
@@ -57,7 +60,7 @@ beforeAll(() => {
   mkdirSync(join(modules, ".bin"), { recursive: true });
   symlinkSync(root, join(modules, "epoll-hello"));
   symlinkSync(join(bin, "epoll-hello"), join(modules, ".bin", "epoll-hello"));
-  for (const name of ["bun-types", "@types", "hono", "undici"]) {
+  for (const name of ["bun-types", "@types", "hono", "undici", "serialport", "@serialport", "zeromq"]) {
     if (existsSync(join(root, "node_modules", name)))
       symlinkSync(join(root, "node_modules", name), join(modules, name));
   }
@@ -167,6 +170,8 @@ function fileOf(page: string, block: CodeBlock): string {
 }
 
 const skips = (block: CodeBlock): boolean => block.annotations.some((annotation) => annotation.startsWith("skip"));
+const hasLibuv = findLibuv(bunSymbols().libc) !== undefined;
+const cannotRun = (block: CodeBlock): boolean => block.annotations.includes("needs libuv") && !hasLibuv;
 
 test("every ts block passes the type checker", async () => {
   const files: string[] = [];
@@ -182,6 +187,7 @@ test("every ts block passes the type checker", async () => {
     compilerOptions: {
       paths: {
         "epoll-hello": [join(root, "src", "index.ts")],
+        "epoll-hello/libuv": [join(root, "src", "libuv", "index.ts")],
         "epoll-hello/npm-epoll": [join(root, "src", "npm-epoll", "index.ts")],
       },
       noUnusedLocals: false,
@@ -214,10 +220,12 @@ function attemptsOf({ annotations }: CodeBlock): string[] {
 
 /** Commands that are not run, because they install something or take long. The files and scripts that they name must exist. */
 const notRun =
-  /^(?:npm|bun (?:install|add|test|run|bench\/|docs\/)|bash \.ci|sudo|systemctl|docker|[A-Z_]+=\S+ bun|\()/;
+  /^(?:npm|bun (?:--preload|install|add|test|run|bench\/|docs\/)|bash \.ci|sudo|apt-get|systemctl|docker|[A-Z_]+=\S+ bun|\()/;
 
 function assertNamesExist(command: string): void {
-  for (const [, path = ""] of command.matchAll(/(?:^|\s)((?:bench|test|docs|\.ci)\/[\w./-]+|(?:bench|test|docs)\b)/g)) {
+  for (const [, path = ""] of command.matchAll(
+    /(?:^|\s)((?:bench|test|docs|examples|\.ci)\/[\w./-]+|(?:bench|test|docs)\b)/g,
+  )) {
     if (!path.includes("/") || existsSync(join(root, path))) continue;
     throw new Error(`${command}: there is no ${path}`);
   }
@@ -281,7 +289,7 @@ for (const page of pages.filter((one) => !isGenerated(one) && one !== "README.zh
     const folder = folderOf(page);
     const edits: Edit[] = [];
     for (const [i, block] of blocks.entries()) {
-      if (skips(block) || block.isOutput) continue;
+      if (skips(block) || cannotRun(block) || block.isOutput) continue;
       const where = `${page}:${block.start}`;
       if (block.language === "json") JSON.parse(block.code);
       if (block.language === "ts") {

@@ -5,10 +5,15 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AF_INET, AF_UNIX, Epoll, EPOLLIN, SOCK_DGRAM, Socket, watch } from "../../src/index.ts";
-import { cli, root, run, start, endPrograms } from "../support/programs.ts";
+import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
+import { findLibuv } from "../../src/libuv/find-libuv.ts";
+import { cli, endAfterTest, endPrograms, root, run, start } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
+
+const hasLibuv = findLibuv(bunSymbols().libc) !== undefined;
+const withLibuv = ["bun", "--preload", "epoll-hello/libuv"];
 
 const examples = join(root, "examples");
 
@@ -313,4 +318,41 @@ test("16-app is served by the command, and its errors are printed", async () => 
   expect(await (await fetch(`${url}/length`, { method: "POST", body: "abc" })).json()).toEqual({ length: 3 });
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.errors(/printed in the terminal/);
+});
+
+test.skipIf(!hasLibuv)(
+  "17-serial-port talks to the device that it simulates, and exits when the port is closed",
+  async () => {
+    const [, ...flags] = withLibuv;
+    const program = endAfterTest(
+      Bun.spawn([process.execPath, ...flags, join(examples, "17-serial-port.ts")], {
+        cwd: root,
+        stdin: "pipe",
+        stdout: "pipe",
+      }),
+    );
+    let text = "";
+    for await (const bytes of program.stdout) {
+      const before = text;
+      text += new TextDecoder().decode(bytes);
+      const arrived = (part: string): boolean => text.includes(part) && !before.includes(part);
+      if (arrived("listening to")) program.stdin.write("temperature?\n");
+      if (arrived("°C")) program.stdin.end();
+      program.stdin.flush();
+    }
+    expect(text.split("\n")).toEqual([
+      expect.stringMatching(/^serialport uses 7 functions of libuv 1\.\d+\.\d+$/),
+      expect.stringMatching(/^listening to \/dev\/pts\/\d+$/),
+      expect.stringMatching(/^\/dev\/pts\/\d+: 2[0-2]\.\d °C$/),
+      "closed",
+      "",
+    ]);
+    expect(await program.exited).toBe(0);
+  },
+);
+
+test.skipIf(!hasLibuv)("18-zeromq computes in two Workers, and exits", async () => {
+  const { code, stdout, stderr } = await run([...withLibuv, join(examples, "18-zeromq.ts"), "5"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout.trimEnd().split("\n").sort()).toEqual(["1² = 1", "2² = 4", "3² = 9", "4² = 16", "5² = 25"]);
 });

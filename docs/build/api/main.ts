@@ -13,6 +13,7 @@ const root = join(import.meta.dir, "../../..");
 const folder = join(root, "docs/api");
 const entryPoints = {
   "epoll-hello": join(root, "src/index.ts"),
+  "epoll-hello/libuv": join(root, "src/libuv/index.ts"),
   "epoll-hello/npm-epoll": join(root, "src/npm-epoll/index.ts"),
 };
 

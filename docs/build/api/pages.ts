@@ -88,6 +88,14 @@ export const PAGES: readonly Page[] = [
     sources: ["kernel"],
   },
   {
+    file: "libuv.md",
+    title: "Native addons that need libuv",
+    intro: "Importing the module lets native addons use the real libuv; its exports say what was loaded.",
+    guide: "native-addons.md",
+    module: "epoll-hello/libuv",
+    sources: ["libuv"],
+  },
+  {
     file: "npm-epoll.md",
     title: "The npm package `epoll`",
     intro: "The class of the npm package `epoll`, for programs and packages that were written for it.",
