@@ -1,6 +1,7 @@
 // epoll-hello/libuv: runs native addons that need libuv, such as serialport and zeromq.
 
 import type { LoadedAddon } from "./addon-connector.ts";
+import { checkRequirements } from "../kernel/requirements.ts";
 import { addonConnector, installDlopenHook, loadedConnector } from "./dlopen-hook.ts";
 import { preloadInWorkers } from "./worker-preload.ts";
 
@@ -12,6 +13,7 @@ export type { LoadedAddon };
  * @throws {Error} if libuv is not installed, or `EPOLL_HELLO_LIBUV` names a file that is not libuv
  */
 export function libuvVersion(): string {
+  checkRequirements();
   return addonConnector().openLibuv().version;
 }
 
@@ -21,6 +23,7 @@ export function libuvVersion(): string {
  * @throws {Error} if libuv is not installed, or `EPOLL_HELLO_LIBUV` names a file that is not libuv
  */
 export function libuvPath(): string {
+  checkRequirements();
   return addonConnector().openLibuv().path;
 }
 

@@ -36,6 +36,8 @@ const uses = [
   "lib.inspectFd(3)",
   "new npm.Epoll(() => {}).add(0, 1)",
   "await import(preload)",
+  "libuv.libuvVersion()",
+  "libuv.libuvPath()",
 ];
 
 describe.skipIf(node === null)("in Node.js", () => {
@@ -57,6 +59,7 @@ describe.skipIf(node === null)("in Node.js", () => {
     writeFileSync(
       script,
       `import * as lib from "./dist/index.js";
+       import * as libuv from "./dist/libuv/index.js";
        import * as npm from "./dist/npm-epoll/index.js";
        const preload = "./dist/npm-epoll/preload.js";
        ${body}`,
@@ -88,5 +91,10 @@ describe.skipIf(node === null)("in Node.js", () => {
         new ErrnoError(9, "read").message,
       ]));`;
     expect(await runInNode(body)).toEqual(["EPOLLIN|EPOLLET", "[(5, EPOLLIN)]", 4, "EBADF: bad file descriptor, read"]);
+  });
+
+  test("importing epoll-hello/libuv leaves process.dlopen as it was", async () => {
+    const body = `console.log(JSON.stringify([/native code/.test(process.dlopen.toString()), libuv.loadedAddons(), libuv.hasActiveHandles()]));`;
+    expect(await runInNode(body)).toEqual([true, [], false]);
   });
 });
