@@ -50,19 +50,23 @@ const workloads: readonly Workload[] = [
   {
     name: "zeromq",
     figures: [us("zeromq: round trip, TCP, p50")],
-    run: (runtime) => execute(runtime, "zeromq-round-trips.mjs"),
+    run: (runtime) => runProgram(runtime, "zeromq-round-trips.mjs"),
   },
-  { name: "zeromq", figures: [messages], run: (runtime) => execute(runtime, "zeromq-messages.mjs") },
+  { name: "zeromq", figures: [messages], run: (runtime) => runProgram(runtime, "zeromq-messages.mjs") },
   {
     name: "serial",
     figures: [megabytes("serialport: send to a pty"), megabytes("serialport: receive from a pty")],
     run: serial,
   },
-  { name: "udx", figures: [megabytes("udx-native: stream, loopback")], run: (runtime) => execute(runtime, "udx.mjs") },
+  {
+    name: "udx",
+    figures: [megabytes("udx-native: stream, loopback")],
+    run: (runtime) => runProgram(runtime, "udx.mjs"),
+  },
   {
     name: "wake-up",
     figures: [us("uv_async_send from a thread, idle loop, p50")],
-    run: (runtime) => execute(runtime, "wake-up.mjs", fixture()),
+    run: (runtime) => runProgram(runtime, "wake-up.mjs", fixture()),
   },
 ];
 
@@ -108,37 +112,38 @@ async function compare({ figures, run }: Workload): Promise<void> {
   }
 }
 
-/** Compares the time of a Bun process with and without the preload, for an empty program, and for one that loads an addon on Node. */
+/** Compares Bun processes with and without the preload, and a program that loads an addon with the same one on Node. */
 async function compareStartUp(): Promise<void> {
   const empty = join(scratch, "empty.mjs");
   const loads = join(programs, "load-zeromq.mjs");
   writeFileSync(empty, "");
-  const commands = {
-    plain: [process.execPath, empty],
-    preload: [...RUNTIMES.bun, empty],
-    addon: [...RUNTIMES.bun, loads],
-    nodeAddon: ["node", loads],
-  };
-  const times = { plain: [] as number[], preload: [] as number[], addon: [] as number[], nodeAddon: [] as number[] };
-  const all = Object.entries(commands) as [keyof typeof times, string[]][];
+  const contenders = [
+    { name: "Bun, empty program", command: [process.execPath, empty] },
+    { name: "  with the preload", command: [...RUNTIMES.bun, empty] },
+    { name: "  with the preload, loads zeromq", command: [...RUNTIMES.bun, loads] },
+    { name: "Node, loads zeromq", command: ["node", loads] },
+  ].map((one) => ({ ...one, ms: [] as number[], cpuMs: [] as number[] }));
   const count = 5 * rounds;
   for (let round = 0; round <= count; round++) {
     progress(`start-up, round ${round} of ${count}`);
-    for (const [name, command] of round % 2 === 0 ? all : all.toReversed()) {
+    for (const { command, ms, cpuMs } of round % 2 === 0 ? contenders : contenders.toReversed()) {
       const start = Bun.nanoseconds();
-      await output(command);
-      if (round > 0) times[name].push((Bun.nanoseconds() - start) / 1e6); // round 0 reads the files into the page cache
+      const { usage } = await execute(command);
+      if (round === 0) continue; // it reads the files into the page cache
+      ms.push((Bun.nanoseconds() - start) / 1e6);
+      cpuMs.push(Number(usage.cpuTime.total) / 1000);
     }
   }
   progress("");
-  const added = median(times.preload.map((ms, i) => ms - (times.plain[i] as number)));
-  console.log(`\nstart to exit, medians of ${count} processes each, alternating, ms`);
-  console.log(`Bun, empty program                 ${median(times.plain).toFixed(1).padStart(8)}`);
-  console.log(
-    `  with the preload                 ${median(times.preload).toFixed(1).padStart(8)}   the preload adds ${added.toFixed(1)}`,
-  );
-  console.log(`  with the preload, loads zeromq   ${median(times.addon).toFixed(1).padStart(8)}`);
-  console.log(`Node, loads zeromq                 ${median(times.nodeAddon).toFixed(1).padStart(8)}`);
+  console.log(`\nstart to exit, ${count} processes each, alternating, medians, ms`);
+  console.log(`${"".padEnd(48)}  elapsed  processor time`);
+  for (const { name, ms, cpuMs } of contenders) {
+    console.log(`${name.padEnd(48)}${median(ms).toFixed(1).padStart(9)}${median(cpuMs).toFixed(1).padStart(16)}`);
+  }
+  const [plain, preload] = contenders;
+  const added = (key: "ms" | "cpuMs"): string =>
+    median((preload?.[key] ?? []).map((value, i) => value - (plain?.[key][i] ?? NaN))).toFixed(1);
+  console.log(`${"the preload adds".padEnd(48)}${added("ms").padStart(9)}${added("cpuMs").padStart(16)}`);
 }
 
 async function serial(runtime: Runtime): Promise<string> {
@@ -148,7 +153,7 @@ async function serial(runtime: Runtime): Promise<string> {
   });
   try {
     const { value } = await device.stdout.getReader().read();
-    return await execute(runtime, "serial.mjs", new TextDecoder().decode(value).trim(), String(SERIAL_BYTES));
+    return await runProgram(runtime, "serial.mjs", new TextDecoder().decode(value).trim(), String(SERIAL_BYTES));
   } finally {
     device.kill();
     await device.exited;
@@ -170,17 +175,19 @@ function compiled(name: string, source: string, ...flags: string[]): string {
   return file;
 }
 
-function execute(runtime: Runtime, program: string, ...args: string[]): Promise<string> {
-  return output([...RUNTIMES[runtime], join(programs, program), ...args]);
+async function runProgram(runtime: Runtime, program: string, ...args: string[]): Promise<string> {
+  return (await execute([...RUNTIMES[runtime], join(programs, program), ...args])).text;
 }
 
-/** Runs a command, and returns what it prints. */
-async function output(command: readonly string[]): Promise<string> {
+/** Runs a command, and returns what it prints and uses. */
+async function execute(command: readonly string[]): Promise<{ text: string; usage: Bun.ResourceUsage }> {
   const child = Bun.spawn([...command], { cwd: root, stdout: "pipe", stderr: "inherit", timeout: TIMEOUT_MS });
   const text = await child.stdout.text();
   const code = await child.exited;
-  if (code !== 0) throw new Error(`${command.join(" ")} failed: ${child.signalCode ?? `exit code ${code}`}`);
-  return text;
+  const usage = child.resourceUsage();
+  if (code !== 0 || usage === undefined)
+    throw new Error(`${command.join(" ")} failed: ${child.signalCode ?? `exit code ${code}`}`);
+  return { text, usage };
 }
 
 function parse(text: string, count: number): number[] {
