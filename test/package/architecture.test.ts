@@ -14,6 +14,7 @@ const layers: string[][] = [
   ["trace"],
   ["io"],
   ["event-loop"],
+  ["libuv"],
   ["protocols"],
   ["server", "npm-epoll"],
   ["workers"],
@@ -22,7 +23,7 @@ const layers: string[][] = [
 ];
 
 /** The layers within tools/, which the library never imports. */
-const toolLayers: string[][] = [["comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
+const toolLayers: string[][] = [["addons", "comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
 
 interface Import {
   file: string;

@@ -97,7 +97,8 @@ class Search {
     if (!entry.isDirectory() && !(entry.isSymbolicLink() && isDirectory(path))) return;
     const directory = realpathSync(path);
     // A link to a folder that contains the project, such as that of a workspace's root, would lead to everything.
-    if (`${this.#project}/`.startsWith(`${directory}/`) || !this.#enter(directory)) return;
+    const contains = directory === "/" || `${this.#project}/`.startsWith(`${directory}/`);
+    if (contains || !this.#enter(directory)) return;
     this.#count++;
     this.#onPackage?.(this.#count);
     const files: string[] = [];
