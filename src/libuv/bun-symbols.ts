@@ -111,8 +111,7 @@ const X64_PROLOGUE: readonly (readonly number[])[] = [
  */
 function x64Argument(code: DataView, address: number): number | undefined {
   const matches = (at: number, pattern: readonly number[]): boolean =>
-    at + pattern.length <= code.byteLength &&
-    pattern.every((byte, i) => byte === -1 || byte === code.getUint8(at + i));
+    at + pattern.length <= code.byteLength && pattern.every((byte, i) => byte === -1 || byte === code.getUint8(at + i));
   let at = 0;
   for (;;) {
     const instruction = X64_PROLOGUE.find((pattern) => matches(at, pattern));

@@ -84,7 +84,10 @@ function notAddon(path: string, reason: string): ElfError {
  *
  * @throws {ElfError} if the file is not an ELF file, or damaged
  */
-export function withElfMemory<T>(path: string, use: (read: (address: number, maxLength: number) => Uint8Array) => T): T {
+export function withElfMemory<T>(
+  path: string,
+  use: (read: (address: number, maxLength: number) => Uint8Array) => T,
+): T {
   return withFile(path, (source) => {
     const { segments } = readHeader(source);
     return use((address, maxLength) => {

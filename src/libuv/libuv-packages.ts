@@ -10,7 +10,11 @@ interface Family {
 }
 
 const FAMILIES: readonly Family[] = [
-  { ids: ["debian", "ubuntu"], name: "Debian and Ubuntu; libuv1t64 since Debian 13 and Ubuntu 24.04", command: "apt-get install libuv1" },
+  {
+    ids: ["debian", "ubuntu"],
+    name: "Debian and Ubuntu; libuv1t64 since Debian 13 and Ubuntu 24.04",
+    command: "apt-get install libuv1",
+  },
   { ids: ["alpine", "postmarketos"], name: "Alpine", command: "apk add libuv" },
   { ids: ["fedora", "rhel", "centos", "amzn", "azurelinux"], name: "Fedora and RHEL", command: "dnf install libuv" },
   { ids: ["arch", "archlinux"], name: "Arch", command: "pacman -S libuv" },

@@ -85,12 +85,32 @@ const layouts: [what: string, files: string[], platform: Platform, chosen: strin
     [["build/Release/own.node"], ["build/Release/second.node"]],
   ],
   ["a debug build", ["build/Debug/own.node", "prebuilds/linux-x64/own.node"], glibc, [["build/Debug/own.node"]]],
-  ["koffi", ["build/koffi/linux_x64/koffi.node", "build/koffi/musl_x64/koffi.node"], musl, [["build/koffi/musl_x64/koffi.node", "build/koffi/linux_x64/koffi.node"]]],
+  [
+    "koffi",
+    ["build/koffi/linux_x64/koffi.node", "build/koffi/musl_x64/koffi.node"],
+    musl,
+    [["build/koffi/musl_x64/koffi.node", "build/koffi/linux_x64/koffi.node"]],
+  ],
   ["x86_64", ["bin/linux-x86_64/a.node", "bin/linux-aarch64/a.node"], arm, [["bin/linux-aarch64/a.node"]]],
-  ["a name with a platform", ["better-sqlite3-v11.0.0-napi-v6-linux-x64.node", "better-sqlite3-v11.0.0-napi-v6-linux-arm64.node"], arm, [["better-sqlite3-v11.0.0-napi-v6-linux-arm64.node"]]],
-  ["names that look like tags in part", ["node-hid.node", "win-ca.node", "constructor.node"], glibc, [["constructor.node"], ["node-hid.node"], ["win-ca.node"]]],
+  [
+    "a name with a platform",
+    ["better-sqlite3-v11.0.0-napi-v6-linux-x64.node", "better-sqlite3-v11.0.0-napi-v6-linux-arm64.node"],
+    arm,
+    [["better-sqlite3-v11.0.0-napi-v6-linux-arm64.node"]],
+  ],
+  [
+    "names that look like tags in part",
+    ["node-hid.node", "win-ca.node", "constructor.node"],
+    glibc,
+    [["constructor.node"], ["node-hid.node"], ["win-ca.node"]],
+  ],
   ["a path without tags", ["lib/addon.node"], glibc, [["lib/addon.node"]]],
-  ["two addons", ["prebuilds/linux-x64/a.node", "prebuilds/linux-x64/b.node"], glibc, [["prebuilds/linux-x64/a.node"], ["prebuilds/linux-x64/b.node"]]],
+  [
+    "two addons",
+    ["prebuilds/linux-x64/a.node", "prebuilds/linux-x64/b.node"],
+    glibc,
+    [["prebuilds/linux-x64/a.node"], ["prebuilds/linux-x64/b.node"]],
+  ],
   ["other platforms only", ["prebuilds/win32-x64/a.node"], glibc, []],
 ];
 
@@ -118,7 +138,16 @@ test("cmake-ts: only what its manifest lists, the highest ABI version first", ()
 
 test("a package for other platforms need not have a file for this one", () => {
   const chosen = (manifest: Partial<AddonPackage>): boolean => {
-    const found = { name: "p", version: "1", directory: "/", files: ["p.node"], os: [], cpu: [], libc: [], ...manifest };
+    const found = {
+      name: "p",
+      version: "1",
+      directory: "/",
+      files: ["p.node"],
+      os: [],
+      cpu: [],
+      libc: [],
+      ...manifest,
+    };
     return !chooseFiles(found, glibc).isForeign;
   };
   expect(chosen({})).toBe(true);

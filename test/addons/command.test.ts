@@ -53,7 +53,12 @@ async function verdict(file: string | Uint8Array, env?: Record<string, string>):
 }
 
 test("an addon without uv functions runs on plain Bun", async () => {
-  expect(await verdict(addonFile())).toMatchObject({ uvFunctions: [], usesEventLoop: false, result: "plain-bun", reason: null });
+  expect(await verdict(addonFile())).toMatchObject({
+    uvFunctions: [],
+    usesEventLoop: false,
+    result: "plain-bun",
+    reason: null,
+  });
 });
 
 test("an addon whose uv functions Bun implements runs on plain Bun, without libuv", async () => {
@@ -71,7 +76,11 @@ test("an addon whose uv functions Bun implements runs on plain Bun, without libu
 });
 
 test("an addon with one function that ends plain Bun needs libuv, also if the import is weak", async () => {
-  const expected = { uvFunctions: ["uv_close", "uv_poll_init"], unsupportedByBun: ["uv_poll_init"], result: "with-libuv" };
+  const expected = {
+    uvFunctions: ["uv_close", "uv_poll_init"],
+    unsupportedByBun: ["uv_poll_init"],
+    result: "with-libuv",
+  };
   expect(await verdict(addonFile(["uv_poll_init", "uv_close"]))).toMatchObject(expected);
   expect(await verdict(addonFile(["uv_close"], { weakImports: ["uv_poll_init"] }))).toMatchObject(expected);
 });
@@ -87,7 +96,11 @@ const fails: [what: string, file: () => string | Uint8Array, reason: RegExp][] =
     () => addonFile(["_ZN2v85Thing4GoneEv", "_ZNK2v85Thing5OtherEv", "_ZN4node4GoneEv"]),
     /^uses V8's C\+\+ API, of which Bun doesn't provide 3 functions that it needs, such as v8::Thing::Gone: use a version/,
   ],
-  ["a Node-API function of the future", () => addonFile(["node_api_future"]), /^needs node_api_future, which Bun .* doesn't provide: use a newer/],
+  [
+    "a Node-API function of the future",
+    () => addonFile(["node_api_future"]),
+    /^needs node_api_future, which Bun .* doesn't provide: use a newer/,
+  ],
   [
     "uv functions that no file provides",
     () => addonFile(["uv_a", "uv_b", "uv_c", "uv_d", "uv_e"]),
@@ -103,9 +116,17 @@ const fails: [what: string, file: () => string | Uint8Array, reason: RegExp][] =
     () => addonFile([], { needed: ["libc.musl-x86_64.so.1", "ld-linux-nowhere.so.9"] }),
     /^was built for musl, but this is linux-|^was built for glibc, but this is/,
   ],
-  ["a Windows file", () => "MZ\x90", /^is not an ELF file: it starts with "MZ", so it was built for Windows: reinstall/],
+  [
+    "a Windows file",
+    () => "MZ\x90",
+    /^is not an ELF file: it starts with "MZ", so it was built for Windows: reinstall/,
+  ],
   ["an empty file", () => "", /^is empty: reinstall/],
-  ["a Git LFS pointer", () => "version https://git-lfs.github.com/spec/v1\n", /^is not an ELF file: it is a Git LFS pointer/],
+  [
+    "a Git LFS pointer",
+    () => "version https://git-lfs.github.com/spec/v1\n",
+    /^is not an ELF file: it is a Git LFS pointer/,
+  ],
   ["a truncated file", () => addonFile([], { padding: 100 }).subarray(0, -1), /^is truncated: its header describes/],
   ["an executable", () => addonFile([], { type: 2 }), /^is an executable, not a shared object/],
   ["a file without symbols", () => buildElf(), /^has no dynamic symbols/],
@@ -118,7 +139,9 @@ for (const [what, file, reason] of fails) {
 }
 
 test("V8 functions that Bun provides are no obstacle", async () => {
-  const provided = bunSymbols().names.filter((name) => name.startsWith("_ZN2v8")).slice(0, 20);
+  const provided = bunSymbols()
+    .names.filter((name) => name.startsWith("_ZN2v8"))
+    .slice(0, 20);
   expect(provided.length).toBeGreaterThan(0);
   expect(await verdict(addonFile([...provided, "node_module_register"]))).toMatchObject({ result: "plain-bun" });
 });
@@ -154,7 +177,19 @@ test.skipIf(installed === undefined || !canHide)("without libuv, the reason says
   // A device in place of the file, for this process only.
   const script = `mount --bind /dev/null "${realpathSync(installed ?? "")}" && exec "$@"`;
   const { code, stdout } = await run(
-    ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", process.execPath, cli, "addons", project.directory],
+    [
+      "unshare",
+      "--map-root-user",
+      "--mount",
+      "sh",
+      "-c",
+      script,
+      "sh",
+      process.execPath,
+      cli,
+      "addons",
+      project.directory,
+    ],
     { env: { EPOLL_HELLO_LIBUV: undefined } },
   );
   expect(stdout.replace(/\s+/g, " ")).toMatch(/one: needs libuv, which isn't installed: (?:run|install) .*libuv/);
@@ -198,7 +233,10 @@ test("counts the files for other platforms, and does not check them", async () =
   );
   const suffix = thisLibc === "glibc" ? "gnu" : "musl";
   const files = { "x.node": addonFile() };
-  project.addPackage({ name: `@x/x-${thisTuple}-${suffix}`, version: "3.0.0", os: ["linux"], cpu: [process.arch] }, files);
+  project.addPackage(
+    { name: `@x/x-${thisTuple}-${suffix}`, version: "3.0.0", os: ["linux"], cpu: [process.arch] },
+    files,
+  );
   project.addPackage({ name: "@x/x-darwin-arm64", os: ["darwin"], cpu: ["arm64"] }, { "x.node": "damaged" });
   const { addons, otherFiles } = await report(project);
   expect(addons.map(({ package: name, version, result }) => [name, version, result])).toEqual([
@@ -213,13 +251,17 @@ test("takes the next candidate if the best one cannot be loaded, as loaders do",
   project.addPackage(
     { name: "two" },
     {
-      [`build/linux/${process.arch}/node/127/a.node`]: addonFile([], { needed: ["libc.musl-x86_64.so.1", "ld-linux-nowhere.so.9"] }),
+      [`build/linux/${process.arch}/node/127/a.node`]: addonFile([], {
+        needed: ["libc.musl-x86_64.so.1", "ld-linux-nowhere.so.9"],
+      }),
       [`build/linux/${process.arch}/node/115/a.node`]: addonFile(),
       "lib/a.node": "MZ", // another addon, for Windows
     },
   );
   const { addons, otherFiles } = await report(project);
-  expect(addons.map(({ path, result }) => [path?.replace(/.*\/node\//, ""), result])).toEqual([["115/a.node", "plain-bun"]]);
+  expect(addons.map(({ path, result }) => [path?.replace(/.*\/node\//, ""), result])).toEqual([
+    ["115/a.node", "plain-bun"],
+  ]);
   expect(otherFiles).toBe(2);
 });
 
@@ -228,7 +270,9 @@ test("a package without a file for this platform does not run", async () => {
   project.addPackage({ name: "windows", version: "1.0.0" }, { "prebuilds/win32-x64/w.node": "MZ" });
   const { addons, otherFiles } = await report(project);
   expect(addons).toMatchObject([{ package: "windows", path: null, result: "fails" }]);
-  expect(addons[0]?.reason).toMatch(/^has no file for linux-\w+ \((?:glibc|musl)\): build it from source \(npm rebuild windows\)$/);
+  expect(addons[0]?.reason).toMatch(
+    /^has no file for linux-\w+ \((?:glibc|musl)\): build it from source \(npm rebuild windows\)$/,
+  );
   expect(otherFiles).toBe(1);
 });
 
@@ -240,12 +284,28 @@ test("lists linked packages once, as pnpm, Bun and workspaces install them, and 
   }
   project.link("node_modules/p", ".pnpm/p@1.0.0/node_modules/p");
   project.link("node_modules/.pnpm/q@1.0.0/node_modules/p", "../../p@2.0.0/node_modules/p");
-  project.addPackage({ name: "b", version: "1.0.0" }, { "b.node": addonFile() }, "node_modules/.bun/b@1.0.0/node_modules/b");
+  project.addPackage(
+    { name: "b", version: "1.0.0" },
+    { "b.node": addonFile() },
+    "node_modules/.bun/b@1.0.0/node_modules/b",
+  );
   project.link("node_modules/@scope/b", "../.bun/b@1.0.0/node_modules/b");
-  project.addPackage({ name: "workspace", version: "0.0.0" }, { "build/Release/w.node": addonFile() }, "packages/workspace");
+  project.addPackage(
+    { name: "workspace", version: "0.0.0" },
+    { "build/Release/w.node": addonFile() },
+    "packages/workspace",
+  );
   project.link("node_modules/workspace", "../packages/workspace");
-  project.addPackage({ name: "nested", version: "1.0.0" }, { "n.node": addonFile() }, "node_modules/a/node_modules/nested");
-  project.addPackage({ name: "nested", version: "1.0.0" }, { "n.node": addonFile() }, "node_modules/c/node_modules/nested");
+  project.addPackage(
+    { name: "nested", version: "1.0.0" },
+    { "n.node": addonFile() },
+    "node_modules/a/node_modules/nested",
+  );
+  project.addPackage(
+    { name: "nested", version: "1.0.0" },
+    { "n.node": addonFile() },
+    "node_modules/c/node_modules/nested",
+  );
   // Links that lead nowhere, to the project, to a folder around it, and in a circle.
   project.link("node_modules/dangling", "nowhere");
   project.link("node_modules/self", "..");
@@ -270,7 +330,10 @@ test("looks at the project's own builds, and skips tests, hidden folders and nod
   project.write("build/Release/own.node", addonFile());
   project.write("build/Release/obj.target/own.node", "damaged");
   project.write("test/fixtures/not.node", "damaged");
-  project.addPackage({ name: "tested" }, { "test/a.node": "damaged", ".cache/b.node": "damaged", "ok.node": addonFile() });
+  project.addPackage(
+    { name: "tested" },
+    { "test/a.node": "damaged", ".cache/b.node": "damaged", "ok.node": addonFile() },
+  );
   project.write("node_modules/.cache/c.node", "damaged");
   project.write("node_modules/plain/index.js", "");
   mkdirSync(join(project.directory, "node_modules/plain/folder.node"));

@@ -101,13 +101,28 @@ const x64 = (...bytes: number[]): number[] => bytes;
 const arm64 = (...instructions: number[]): number[] => [...new Uint8Array(Uint32Array.from(instructions).buffer)];
 const codes: [what: string, machine: number, code: number[], isStub: boolean][] = [
   ["push, mov, mov edi, call", EM_X86_64, x64(0x55, 0x48, 0x89, 0xe5, 0xbf, NAME_AT, 0, 0, 0, 0xe8, 1, 2, 3, 4), true],
-  ["endbr64, lea rdi, jmp", EM_X86_64, x64(0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x8d, 0x3d, NAME_AT - 11, 0, 0, 0, 0xe9), true],
-  ["push, lea rdi, xor eax, call", EM_X86_64, x64(0x50, 0x48, 0x8d, 0x3d, NAME_AT - 8, 0, 0, 0, 0x31, 0xc0, 0xe8), true],
+  [
+    "endbr64, lea rdi, jmp",
+    EM_X86_64,
+    x64(0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x8d, 0x3d, NAME_AT - 11, 0, 0, 0, 0xe9),
+    true,
+  ],
+  [
+    "push, lea rdi, xor eax, call",
+    EM_X86_64,
+    x64(0x50, 0x48, 0x8d, 0x3d, NAME_AT - 8, 0, 0, 0, 0x31, 0xc0, 0xe8),
+    true,
+  ],
   ["a branch before it", EM_X86_64, x64(0x75, 0x0e, 0x55, 0xbf, NAME_AT, 0, 0, 0, 0xe8), false],
   ["another string", EM_X86_64, x64(0x55, 0xbf, NAME_AT + 1, 0, 0, 0, 0xe8), false],
   ["an address outside of the file", EM_X86_64, x64(0x55, 0xbf, 0, 0, 0, 0x7f, 0xe8), false],
   ["ret", EM_X86_64, x64(0xc3), false],
-  ["adrp, add, bl", EM_AARCH64, arm64(0xa9bf7bfd, 0x910003fd, 0x90000000, 0x91000000 | (NAME_AT << 10), 0x97fff9c8), true],
+  [
+    "adrp, add, bl",
+    EM_AARCH64,
+    arm64(0xa9bf7bfd, 0x910003fd, 0x90000000, 0x91000000 | (NAME_AT << 10), 0x97fff9c8),
+    true,
+  ],
   ["bti, adr, b", EM_AARCH64, arm64(0xd503245f, 0x10000000 | ((NAME_AT - 4) << 3), 0x14000001), true],
   ["cbz before it", EM_AARCH64, arm64(0xb4000040, 0x10000000 | ((NAME_AT - 4) << 3), 0x94000001), false],
   ["ret after it", EM_AARCH64, arm64(0x10000000 | (NAME_AT << 3), 0xd65f03c0, 0x94000001), false],

@@ -106,7 +106,12 @@ test.skipIf(gcc === null)("reads what gcc has linked, with each kind of hash tab
     const flags = ["-shared", "-fPIC", "-nostdlib", `-Wl,--hash-style=${style},-soname,x.node,-rpath,$ORIGIN/lib`];
     expect(Bun.spawnSync([gcc ?? "", ...flags, "-o", file, source]).exitCode).toBe(0);
     const elf = readAddonFile(file);
-    expect(elf).toMatchObject({ soname: "x.node", runpath: "$ORIGIN/lib", imports: ["uv_run"], weakImports: ["maybe"] });
+    expect(elf).toMatchObject({
+      soname: "x.node",
+      runpath: "$ORIGIN/lib",
+      imports: ["uv_run"],
+      weakImports: ["maybe"],
+    });
     expect(elf.exports).toContain("own");
 
     const withoutSections = readFileSync(file);
@@ -151,7 +156,12 @@ const latin1 = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const rejected: [what: string, bytes: () => Uint8Array, code: ElfErrorCode, message: RegExp][] = [
   ["an empty file", () => latin1(""), "ERR_NOT_ELF", /^addon\.node is empty: reinstall its package/],
   ["a Windows file", () => latin1("MZ\x90\0"), "ERR_NOT_ELF", /starts with "MZ", so it was built for Windows/],
-  ["a macOS file", () => latin1("\xcf\xfa\xed\xfe\x07\0\0\x01"), "ERR_NOT_ELF", /Mach-O file, so it was built for macOS/],
+  [
+    "a macOS file",
+    () => latin1("\xcf\xfa\xed\xfe\x07\0\0\x01"),
+    "ERR_NOT_ELF",
+    /Mach-O file, so it was built for macOS/,
+  ],
   ["a universal file", () => latin1("\xca\xfe\xba\xbe\0\0\0\x02"), "ERR_NOT_ELF", /universal Mach-O .* macOS/],
   [
     "a Git LFS pointer",
@@ -159,15 +169,35 @@ const rejected: [what: string, bytes: () => Uint8Array, code: ElfErrorCode, mess
     "ERR_NOT_ELF",
     /is a Git LFS pointer, not the file itself: run git lfs pull/,
   ],
-  ["a text file", () => latin1("module.exports = 1;\n"), "ERR_NOT_ELF", /text file that starts with "module\.exports = 1;"/],
+  [
+    "a text file",
+    () => latin1("module.exports = 1;\n"),
+    "ERR_NOT_ELF",
+    /text file that starts with "module\.exports = 1;"/,
+  ],
   ["a static library", () => latin1("!<arch>\nx"), "ERR_NOT_ELF", /is a static library: link it/],
   ["other bytes", () => latin1("\x01\x02\xff\0x"), "ERR_NOT_ELF", /starts with the bytes 01 02 ff 00: reinstall/],
   ["a bare signature", () => latin1("\x7fELF"), "ERR_ELF_TRUNCATED", /describes 64 bytes, but it has 4/],
   ["half a header", () => buildElf(parts).subarray(0, 40), "ERR_ELF_TRUNCATED", /describes 64 bytes, but it has 40/],
   ["no program headers", () => buildElf(parts).subarray(0, 64), "ERR_ELF_TRUNCATED", /it has 64/],
-  ["a missing last byte", () => buildElf({ ...parts, padding: 64 }).subarray(0, -1), "ERR_ELF_TRUNCATED", /truncated: .*: reinstall/],
-  ["a 32-bit file", () => set(buildElf({ machine: 40 }), 4, 1), "ERR_ELF_FOREIGN", /a 32-bit file for arm, but this is 64-bit/],
-  ["a big-endian file", () => set(buildElf({ machine: 22 << 8 }), 5, 2), "ERR_ELF_FOREIGN", /a big-endian file for s390x/],
+  [
+    "a missing last byte",
+    () => buildElf({ ...parts, padding: 64 }).subarray(0, -1),
+    "ERR_ELF_TRUNCATED",
+    /truncated: .*: reinstall/,
+  ],
+  [
+    "a 32-bit file",
+    () => set(buildElf({ machine: 40 }), 4, 1),
+    "ERR_ELF_FOREIGN",
+    /a 32-bit file for arm, but this is 64-bit/,
+  ],
+  [
+    "a big-endian file",
+    () => set(buildElf({ machine: 22 << 8 }), 5, 2),
+    "ERR_ELF_FOREIGN",
+    /a big-endian file for s390x/,
+  ],
   [
     "a foreign architecture",
     () => buildElf({ ...parts, machine: foreign }),
@@ -175,15 +205,35 @@ const rejected: [what: string, bytes: () => Uint8Array, code: ElfErrorCode, mess
     new RegExp(`was built for ${foreignArch}, but this is ${process.arch}: reinstall its package on this machine$`),
   ],
   ["an unknown architecture", () => buildElf({ ...parts, machine: 999 }), "ERR_ELF_FOREIGN", /built for machine 999/],
-  ["an executable", () => buildElf({ ...parts, type: 2 }), "ERR_ELF_NOT_ADDON", /an executable, not a shared object: build/],
+  [
+    "an executable",
+    () => buildElf({ ...parts, type: 2 }),
+    "ERR_ELF_NOT_ADDON",
+    /an executable, not a shared object: build/,
+  ],
   ["a PIE executable", () => buildElf({ ...parts, flags1: 0x08000000 }), "ERR_ELF_NOT_ADDON", /is an executable/],
-  ["an object file", () => buildElf({ ...parts, type: 1 }), "ERR_ELF_NOT_ADDON", /object file that is not linked: link it/],
+  [
+    "an object file",
+    () => buildElf({ ...parts, type: 1 }),
+    "ERR_ELF_NOT_ADDON",
+    /object file that is not linked: link it/,
+  ],
   ["a core dump", () => buildElf({ ...parts, type: 4 }), "ERR_ELF_NOT_ADDON", /is a core dump/],
   ["no dynamic section", () => buildElf({ ...parts, isStatic: true }), "ERR_ELF_NOT_ADDON", /has no dynamic section/],
   ["no dynamic symbols", () => buildElf(), "ERR_ELF_NOT_ADDON", /has no dynamic symbols, so it isn't a native addon/],
   ["no hash table", () => buildElf({ ...parts, hash: "none" }), "ERR_ELF_NOT_ADDON", /has no dynamic symbols/],
-  ["symbols elsewhere", () => buildElf({ ...parts, dynamic: { 6: 0x900000 } }), "ERR_ELF_DAMAGED", /dynamic symbols at 0x900000/],
-  ["huge strings", () => buildElf({ ...parts, dynamic: { 10: 0x900000 } }), "ERR_ELF_DAMAGED", /string table .* outside/],
+  [
+    "symbols elsewhere",
+    () => buildElf({ ...parts, dynamic: { 6: 0x900000 } }),
+    "ERR_ELF_DAMAGED",
+    /dynamic symbols at 0x900000/,
+  ],
+  [
+    "huge strings",
+    () => buildElf({ ...parts, dynamic: { 10: 0x900000 } }),
+    "ERR_ELF_DAMAGED",
+    /string table .* outside/,
+  ],
   ["no strings", () => buildElf({ ...parts, dynamic: { 10: 1 } }), "ERR_ELF_DAMAGED", /the name at \d+ is outside/],
   ["large symbols", () => buildElf({ ...parts, dynamic: { 11: 32 } }), "ERR_ELF_DAMAGED", /symbols have 32 bytes each/],
   ["an impossible offset", () => buildElf({ ...parts, dynamic: { 6: 2 ** 60 } }), "ERR_ELF_DAMAGED", /the offset 0x1/],
@@ -209,7 +259,9 @@ test("rejects a directory, a FIFO and a truncated file on disk, and reports a mi
   const short = join(folder, "short.node");
   writeFileSync(short, readFileSync(UDX));
   truncateSync(short, 100_000);
-  expect(errorOf(() => readElfFile(short)).message).toMatch(/is truncated: its header describes \d+ bytes, but it has 100000/);
+  expect(errorOf(() => readElfFile(short)).message).toMatch(
+    /is truncated: its header describes \d+ bytes, but it has 100000/,
+  );
   const missing = join(folder, "missing.node");
   expect(() => readElfFile(missing)).toThrow(expect.objectContaining({ code: "ENOENT", path: missing }));
 });

@@ -39,7 +39,13 @@ for (const [name, osRelease, hint] of releases) {
 test("an unknown distribution gets the command for each known one", () => {
   for (const text of ["", "ID=plan9\n", "not an os-release file \0\xff", 'ID="unclosed\n']) {
     const hint = installHint(text);
-    for (const word of ["apt-get install libuv1 ", "libuv1t64", "apk add libuv ", "dnf install libuv ", "pacman -S libuv "]) {
+    for (const word of [
+      "apt-get install libuv1 ",
+      "libuv1t64",
+      "apk add libuv ",
+      "dnf install libuv ",
+      "pacman -S libuv ",
+    ]) {
       expect(hint).toContain(word);
     }
     expect(hint).toEndWith("zypper install libuv1 (openSUSE)");

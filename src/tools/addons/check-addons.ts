@@ -135,7 +135,10 @@ function checkFile(path: string, host: Host): FileReport {
   const unsupportedByBun = uvFunctions.filter((name) => !host.bun.implements(name));
   const usesEventLoop = imports.includes("napi_get_uv_event_loop");
   const reason =
-    libcProblem(elf, host) ?? v8Problem(elf, host) ?? nodeApiProblem(elf, host) ?? libuvProblem(elf, unsupportedByBun, host);
+    libcProblem(elf, host) ??
+    v8Problem(elf, host) ??
+    nodeApiProblem(elf, host) ??
+    libuvProblem(elf, unsupportedByBun, host);
   const result = reason !== undefined ? "fails" : unsupportedByBun.length > 0 ? "with-libuv" : "plain-bun";
   const verdict = { result, reason: reason ?? null, isForOtherSystem: false } as const;
   return { path, uvFunctions, unsupportedByBun, usesEventLoop, ...verdict };
@@ -146,7 +149,9 @@ function libcProblem({ needed }: ElfFile, { bun, platform }: Host): string | und
   const forMusl = needed.some((name) => name.startsWith("libc.musl-"));
   const loader = needed.find((name) => name.startsWith("ld-linux-"));
   const cannotLoad =
-    bun.libc === "glibc" ? forMusl : loader !== undefined && !existsSync(`/lib/${loader}`) && !existsSync(`/lib64/${loader}`);
+    bun.libc === "glibc"
+      ? forMusl
+      : loader !== undefined && !existsSync(`/lib/${loader}`) && !existsSync(`/lib64/${loader}`);
   if (!cannotLoad) return undefined;
   return `was built for ${forMusl ? "musl" : "glibc"}, but this is ${formatPlatform(platform)}: reinstall its package on this machine`;
 }

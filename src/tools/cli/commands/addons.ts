@@ -93,7 +93,9 @@ function details(addon: AddonReport, list: readonly AddonReport[]): string[] {
   return [
     fullName(addon, list),
     ...(addon.path === null ? [] : [relative(process.cwd(), addon.path)]),
-    ...(names.length === 0 ? ["no uv functions"] : wrap(`${formatCount(names.length, "uv function")}${note}: ${names.join(", ")}`)),
+    ...(names.length === 0
+      ? ["no uv functions"]
+      : wrap(`${formatCount(names.length, "uv function")}${note}: ${names.join(", ")}`)),
     ...(addon.usesEventLoop ? ["asks Node-API for the event loop"] : []),
   ].map((line, i) => (i === 0 ? printable(line) : `  ${printable(line)}`));
 }
