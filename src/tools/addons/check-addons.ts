@@ -109,26 +109,29 @@ function checkPackage(found: AddonPackage, host: Host): AddonReport[] {
   const checked = addons.map((candidates) => {
     const reports = candidates.map((file) => checkFile(join(found.directory, file), host));
     // Loaders try the next candidate if one cannot be loaded.
-    return reports.find(({ result }) => result !== "fails") ?? (reports[0] as FileReport);
+    return reports.find(({ report }) => report.result !== "fails") ?? (reports[0] as CheckedFile);
   });
-  const runs = checked.some(({ result }) => result !== "fails");
+  const runs = checked.some(({ report }) => report.result !== "fails");
   // A file for Windows or macOS without a tag in its name counts as one for another platform if there is one for this platform.
   const own = checked.filter(({ isForOtherSystem }) => !(runs && isForOtherSystem));
-  return own.map(({ isForOtherSystem: _, ...report }) => ({ ...base, ...report }));
+  return own.map(({ report }) => ({ ...base, ...report }));
 }
 
 const NOTHING = { uvFunctions: [], unsupportedByBun: [], usesEventLoop: false } as const;
 
-type FileReport = Omit<AddonReport, "package" | "version"> & { isForOtherSystem: boolean };
+interface CheckedFile {
+  report: Omit<AddonReport, "package" | "version">;
+  isForOtherSystem: boolean;
+}
 
-function checkFile(path: string, host: Host): FileReport {
+function checkFile(path: string, host: Host): CheckedFile {
   let elf: ElfFile;
   try {
     elf = readAddonFile(path);
   } catch (error) {
     const { message } = error as Error;
     const reason = error instanceof ElfError ? message.slice(path.length + 1) : message;
-    return { path, ...NOTHING, result: "fails", reason, isForOtherSystem: isForOtherSystem(error) };
+    return { report: { path, ...NOTHING, result: "fails", reason }, isForOtherSystem: isForOtherSystem(error) };
   }
   const imports = [...elf.imports, ...elf.weakImports];
   const uvFunctions = [...new Set(imports.filter((name) => name.startsWith("uv_")))].sort();
@@ -138,10 +141,10 @@ function checkFile(path: string, host: Host): FileReport {
     libcProblem(elf, host) ??
     v8Problem(elf, host) ??
     nodeApiProblem(elf, host) ??
-    libuvProblem(elf, unsupportedByBun, host);
+    libuvProblem(uvFunctions, unsupportedByBun, host);
   const result = reason !== undefined ? "fails" : unsupportedByBun.length > 0 ? "with-libuv" : "plain-bun";
-  const verdict = { result, reason: reason ?? null, isForOtherSystem: false } as const;
-  return { path, uvFunctions, unsupportedByBun, usesEventLoop, ...verdict };
+  const report = { path, uvFunctions, unsupportedByBun, usesEventLoop, result, reason: reason ?? null } as const;
+  return { report, isForOtherSystem: false };
 }
 
 /** An addon for another C library fails to load, or finds a second C library in the process. */
@@ -173,10 +176,14 @@ function nodeApiProblem({ imports }: ElfFile, { bun }: Host): string | undefined
   return `needs ${list(missing)}, which Bun ${process.versions.bun} doesn't provide: use a newer Bun`;
 }
 
-function libuvProblem({ imports }: ElfFile, unsupportedByBun: readonly string[], host: Host): string | undefined {
+function libuvProblem(
+  uvFunctions: readonly string[],
+  unsupportedByBun: readonly string[],
+  host: Host,
+): string | undefined {
   if (unsupportedByBun.length === 0) return undefined;
   if (host.libuv === undefined) return `needs libuv, ${host.libuvProblem}`;
-  const missing = unsupportedByBun.filter((name) => imports.includes(name) && !host.libuvExports(name));
+  const missing = uvFunctions.filter((name) => !host.libuvExports(name)); // all of them are redirected
   if (missing.length === 0) return undefined;
   return `needs ${list(missing)}, which ${host.libuv.path} doesn't provide: install a newer libuv, or name its file in ${LIBUV_VARIABLE}`;
 }

@@ -16,14 +16,10 @@ import { wrap } from "../wrap.ts";
 export function addons({ directory, isVerbose, isJson }: AddonsCommand): number {
   const report = checkWithProgress(directory);
   for (const problem of report.problems) logWarning(`${printable(problem)}; its addons are not listed`);
-  if (isJson) printLine(toJson(report));
+  if (isJson) printLine(JSON.stringify(report, null, 2));
   else for (const line of toText(report, isVerbose)) printLine(line);
   flushLines();
   return report.addons.some(({ result }) => result === "fails") ? EXIT_FAILURE : 0;
-}
-
-function toJson({ platform: { os, arch, libc }, problems: _, ...report }: ProjectReport): string {
-  return JSON.stringify({ ...report, platform: { os, arch, libc } }, null, 2);
 }
 
 const RESULTS: Readonly<Record<AddonResult, readonly [text: string, color: number]>> = {

@@ -35,12 +35,10 @@ function command(args: readonly string[], env: Record<string, string | undefined
   return run(["bun", cli, "addons", ...args], options);
 }
 
-type JsonReport = Omit<ProjectReport, "problems">;
-
-async function report(project: Project, env: Record<string, string | undefined> = {}): Promise<JsonReport> {
+async function report(project: Project, env: Record<string, string | undefined> = {}): Promise<ProjectReport> {
   const { stdout, stderr } = await command([project.directory, "--json"], env);
   expect(stderr).toBe("");
-  return JSON.parse(stdout) as JsonReport;
+  return JSON.parse(stdout) as ProjectReport;
 }
 
 /** Checks one file in a package of its own. */
@@ -162,11 +160,29 @@ test("a libuv that is not libuv is named in the reason, with the variable", asyn
     /^needs libuv, but .*libother\.so isn't libuv: it has no function uv_run; correct EPOLL_HELLO_LIBUV, or unset it$/,
   );
   expect((await verdict(file, { EPOLL_HELLO_LIBUV: import.meta.path })).reason).toMatch(
-    /^needs libuv, but EPOLL_HELLO_LIBUV cannot be used: .*command\.test\.ts is not an ELF file: it is a text file/,
+    /^needs libuv, but EPOLL_HELLO_LIBUV cannot be used: .*addons\.test\.ts is not an ELF file: it is a text file/,
+  );
+  expect((await verdict(file, { EPOLL_HELLO_LIBUV: "off" })).reason).toBe(
+    "needs libuv, but EPOLL_HELLO_LIBUV cannot be used: it is off",
   );
   expect((await verdict(file, { EPOLL_HELLO_LIBUV: join(folder, "missing") })).reason).toMatch(
     /^needs libuv, but EPOLL_HELLO_LIBUV cannot be used: ENOENT/,
   );
+});
+
+test("a libuv without a directory in its name is searched like any library", async () => {
+  const file = addonFile(["uv_poll_init"]);
+  const env = { EPOLL_HELLO_LIBUV: "libuv-other.so", LD_LIBRARY_PATH: `/nonexistent:${folder}` };
+  expect((await verdict(file, env)).reason).toMatch(/^needs libuv, which isn't installed/);
+  writeFileSync(join(folder, "libuv-other.so"), buildElf({ exports: uvNames }));
+  expect(await verdict(file, env)).toMatchObject({ result: "with-libuv" });
+});
+
+test("a libuv that is too old is named, with the functions that it lacks", async () => {
+  const old = join(folder, "old.so");
+  writeFileSync(old, buildElf({ exports: ["uv_run", "uv_close"] }));
+  const { reason } = await verdict(addonFile(["uv_close", "uv_poll_init"]), { EPOLL_HELLO_LIBUV: old });
+  expect(reason).toMatch(/^needs uv_poll_init, which .*\/old\.so doesn't provide: install a newer libuv/);
 });
 
 const installed = process.env["EPOLL_HELLO_LIBUV"] === undefined ? findLibuv(bunSymbols().libc)?.path : undefined;
@@ -199,7 +215,7 @@ test.skipIf(installed === undefined || !canHide)("without libuv, the reason says
 
 test.skipIf(installed === undefined)("finds the system's libuv, and the addons of real packages", async () => {
   const { code, stdout } = await run(["bun", cli, "addons", root, "--json"], { env: { EPOLL_HELLO_LIBUV: undefined } });
-  const { addons, libuv: path, otherFiles } = JSON.parse(stdout) as JsonReport;
+  const { addons, libuv: path, otherFiles } = JSON.parse(stdout) as ProjectReport;
   expect(path).toBe(installed ?? null);
   const results = Object.fromEntries(addons.map((addon) => [addon.package, addon.result]));
   expect(results).toMatchObject({
@@ -405,13 +421,22 @@ test("the JSON has these fields", async () => {
   using project = new Project();
   project.addPackage({ name: "p", version: "1.0.0" }, { "p.node": addonFile() });
   const json = await report(project);
-  expect(Object.keys(json).sort()).toEqual(["addons", "bun", "directory", "libuv", "otherFiles", "platform"]);
+  expect(Object.keys(json).sort()).toEqual([
+    "addons",
+    "bun",
+    "directory",
+    "libuv",
+    "otherFiles",
+    "platform",
+    "problems",
+  ]);
   expect(json).toMatchObject({
     directory: project.directory,
     platform: { os: "linux", arch: process.arch, libc: thisLibc },
     bun: process.versions.bun,
     libuv,
     otherFiles: 0,
+    problems: [],
   });
 });
 
