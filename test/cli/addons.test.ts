@@ -360,6 +360,28 @@ test("looks at the project's own builds, and skips tests, hidden folders and nod
   ]);
 });
 
+test("names packages whose install script has not run, unless the addon is in a package of its own", async () => {
+  using project = new Project();
+  project.addPackage({ name: "source", version: "1.2.3" }, { "binding.gyp": "{}" });
+  expect((await command([project.directory])).stdout.split("\n").slice(1)).toEqual([
+    "not built, because the install script has not run (bun pm trust source, or npm",
+    "rebuild source): source 1.2.3",
+    "",
+  ]);
+  project.addPackage({ name: "main", optionalDependencies: { "@main/prebuilt": "1.0.0" } }, { "binding.gyp": "{}" });
+  project.addPackage({ name: "odd", optionalDependencies: null, version: "1.0.0" }, { "binding.gyp": "{}" });
+  project.addPackage({ name: "@main/prebuilt" }, { "m.node": addonFile() });
+  project.addPackage({ name: "built" }, { "binding.gyp": "{}", "build/Release/b.node": addonFile() });
+  const { code, stdout } = await command([project.directory, "--json"]);
+  const { addons, unbuilt } = JSON.parse(stdout) as ProjectReport;
+  expect(addons.map((addon) => addon.package)).toEqual(["@main/prebuilt", "built"]);
+  expect(unbuilt).toEqual([
+    { package: "odd", version: "1.0.0" },
+    { package: "source", version: "1.2.3" },
+  ]);
+  expect(code).toBe(0);
+});
+
 test("a damaged package.json does not hide its addon", async () => {
   using project = new Project();
   project.write("node_modules/damaged/package.json", "{");
@@ -429,6 +451,7 @@ test("the JSON has these fields", async () => {
     "otherFiles",
     "platform",
     "problems",
+    "unbuilt",
   ]);
   expect(json).toMatchObject({
     directory: project.directory,
@@ -437,6 +460,7 @@ test("the JSON has these fields", async () => {
     libuv,
     otherFiles: 0,
     problems: [],
+    unbuilt: [],
   });
 });
 

@@ -41,6 +41,8 @@ export interface ProjectReport {
   /** The path of libuv; null if it is not installed. */
   libuv: string | null;
   addons: readonly AddonReport[];
+  /** Packages with the sources of an addon only, because their install script has not run. */
+  unbuilt: readonly { package: string; version: string | null }[];
   /** The number of files for other platforms, which were not checked. */
   otherFiles: number;
   /** One message for each directory that could not be read. */
@@ -54,7 +56,7 @@ export interface ProjectReport {
  * @throws {Error} if the directory does not exist, or has no node_modules
  */
 export function checkAddons(directory: string, onPackage?: (count: number) => void): ProjectReport {
-  const { packages, problems } = findAddons(directory, onPackage);
+  const { packages, unbuilt, problems } = findAddons(directory, onPackage);
   const host = new Host();
   const addons = packages.flatMap((found) => checkPackage(found, host));
   const total = packages.reduce((sum, { files }) => sum + files.length, 0);
@@ -64,6 +66,7 @@ export function checkAddons(directory: string, onPackage?: (count: number) => vo
     bun: process.versions.bun ?? "",
     libuv: host.libuv?.path ?? null,
     addons,
+    unbuilt: unbuilt.map(({ name, version = null }) => ({ package: name, version })),
     otherFiles: total - addons.filter(({ path }) => path !== null).length,
     problems,
   };

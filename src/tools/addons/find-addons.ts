@@ -1,6 +1,6 @@
 // The native addons in a project's node_modules, grouped by package.
 
-import { type Dirent, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { type Dirent, existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 
 /** An installed package with at least one file whose name ends with `.node`. */
@@ -17,8 +17,16 @@ export interface AddonPackage {
   libc: readonly string[];
 }
 
+/** A package with the sources of an addon, but without its file. */
+export interface UnbuiltPackage {
+  name: string;
+  version: string | undefined;
+}
+
 export interface FoundAddons {
   packages: readonly AddonPackage[];
+  /** Packages whose install script, which builds or downloads the addon, has not run. */
+  unbuilt: readonly UnbuiltPackage[];
   /** One message for each directory that could not be read. */
   problems: readonly string[];
 }
@@ -48,12 +56,22 @@ export function findAddons(directory: string, onPackage?: (count: number) => voi
   if (isDirectory(modules)) search.visitModules(modules);
   else if (isDirectory(unplugged)) search.visitStore(unplugged);
   else if (search.packages.length === 0) throw noModules(project);
-  search.packages.sort((a, b) => compare(a.name, b.name) || compare(a.version ?? "", b.version ?? ""));
-  return { packages: search.packages, problems: search.problems };
+  const { packages, unbuilt, problems } = search;
+  const installed = new Set(packages.map(({ name }) => name));
+  return {
+    packages: packages.sort(byNameAndVersion),
+    // A prebuilt file may be in a package of its own, which is an optional dependency.
+    unbuilt: unbuilt
+      .filter(({ prebuiltPackages }) => !prebuiltPackages.some((name) => installed.has(name)))
+      .map(({ name, version }) => ({ name, version }))
+      .sort(byNameAndVersion),
+    problems,
+  };
 }
 
 class Search {
   readonly packages: AddonPackage[] = [];
+  readonly unbuilt: (UnbuiltPackage & { prebuiltPackages: readonly string[] })[] = [];
   readonly problems: string[] = [];
   readonly #project: string;
   readonly #onPackage: ((count: number) => void) | undefined;
@@ -129,7 +147,10 @@ class Search {
   }
 
   #add(directory: string, files: string[]): void {
-    if (files.length > 0) this.packages.push({ directory, files: files.sort(), ...readManifest(directory) });
+    if (files.length === 0 && !existsSync(join(directory, "binding.gyp"))) return;
+    const { prebuiltPackages, ...manifest } = readManifest(directory);
+    if (files.length > 0) this.packages.push({ directory, files: files.sort(), ...manifest });
+    else this.unbuilt.push({ ...manifest, prebuiltPackages });
   }
 
   #entriesOf(directory: string): Dirent[] {
@@ -144,7 +165,9 @@ class Search {
 }
 
 /** Reads the fields of package.json that count here. A damaged one is not an error: its addons are listed by folder. */
-function readManifest(directory: string): Omit<AddonPackage, "directory" | "files"> {
+function readManifest(
+  directory: string,
+): Omit<AddonPackage, "directory" | "files"> & { prebuiltPackages: readonly string[] } {
   let manifest: Record<string, unknown> = {};
   try {
     const value: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
@@ -152,13 +175,14 @@ function readManifest(directory: string): Omit<AddonPackage, "directory" | "file
   } catch {
     // missing or damaged
   }
-  const { name, version, os, cpu, libc } = manifest;
+  const { name, version, os, cpu, libc, optionalDependencies } = manifest;
   return {
     name: typeof name === "string" && name !== "" ? name : basename(directory),
     version: typeof version === "string" && version !== "" ? version : undefined,
     os: words(os),
     cpu: words(cpu),
     libc: words(libc),
+    prebuiltPackages: Object.keys((optionalDependencies as object | null | undefined) ?? {}),
   };
 }
 
@@ -210,6 +234,10 @@ function nearestModules(directory: string): string | undefined {
   if (isDirectory(join(directory, "node_modules"))) return directory;
   const parent = dirname(directory);
   return parent === directory ? undefined : nearestModules(parent);
+}
+
+function byNameAndVersion(a: UnbuiltPackage, b: UnbuiltPackage): number {
+  return compare(a.name, b.name) || compare(a.version ?? "", b.version ?? "");
 }
 
 function compare(a: string, b: string): number {

@@ -30,8 +30,10 @@ const RESULTS: Readonly<Record<AddonResult, readonly [text: string, color: numbe
 
 function toText(report: ProjectReport, isVerbose: boolean): string[] {
   const { addons: list, directory, otherFiles } = report;
+  const notBuilt = formatUnbuilt(report);
   const others = otherFiles === 0 ? [] : [`${formatCount(otherFiles, "file")} for other platforms not checked`];
-  if (list.length === 0) return [`no native addons for this platform in ${printable(directory)}`, ...others];
+  if (list.length === 0)
+    return [`no native addons for this platform in ${printable(directory)}`, ...notBuilt, ...others];
   const groups = groupCopies(list);
   const isColored = hasColor(1);
   const rows = groups.map(({ addon, copies }) => {
@@ -54,12 +56,21 @@ function toText(report: ProjectReport, isVerbose: boolean): string[] {
       return ["", ...wrap(printable(`${names.join(", ")}: ${reason}`))];
     }),
     ...(isVerbose ? groups.flatMap(({ addon }) => ["", ...details(addon, list)]) : []),
+    ...(notBuilt.length > 0 ? ["", ...notBuilt] : []),
     "",
     ...(usesLibuv ? ["To run those that need libuv: bun --preload epoll-hello/libuv app.ts"] : []),
     [formatPlatform(report.platform), `Bun ${report.bun}`, `libuv: ${report.libuv ?? "not installed"}`, ...others]
       .map(printable)
       .join(", "),
   ];
+}
+
+function formatUnbuilt({ unbuilt }: ProjectReport): string[] {
+  const [first] = unbuilt;
+  if (first === undefined) return [];
+  const names = new Set(unbuilt.map(({ package: name, version }) => (version === null ? name : `${name} ${version}`)));
+  const hint = `bun pm trust ${first.package}, or npm rebuild ${first.package}`;
+  return wrap(printable(`not built, because the install script has not run (${hint}): ${[...names].join(", ")}`));
 }
 
 /** Merges the copies of a package that several others depend on, as long as their results agree. */
