@@ -66,7 +66,7 @@ const workloads: readonly Workload[] = [
   {
     name: "wake-up",
     figures: [us("uv_async_send from a thread, idle loop, p50")],
-    run: (runtime) => runProgram(runtime, "wake-up.mjs", fixture()),
+    run: (runtime) => runProgram(runtime, "wake-up.mjs", wakeUpAddon()),
   },
 ];
 
@@ -160,8 +160,8 @@ async function serial(runtime: Runtime): Promise<string> {
   }
 }
 
-function fixture(): string {
-  return compiled("addon.node", join(root, "test/libuv/fixtures/addon.c"), "-shared", "-fPIC");
+function wakeUpAddon(): string {
+  return compiled("wake-up.node", join(programs, "wake-up.c"), "-shared", "-fPIC");
 }
 
 /** Compiles a C file on first use, and returns the path of the result. */
