@@ -356,3 +356,9 @@ test.skipIf(!hasLibuv)("18-zeromq computes in two Workers, and exits", async () 
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout.trimEnd().split("\n").sort()).toEqual(["1² = 1", "2² = 4", "3² = 9", "4² = 16", "5² = 25"]);
 });
+
+test.skipIf(!hasLibuv)("18-zeromq runs with --trace, which needs no preload", async () => {
+  const { code, stdout } = await run(["bun", cli, join(examples, "18-zeromq.ts"), "--trace", "--", "2"]);
+  expect(stdout).toMatch(/^1² = 1$/m);
+  expect(code).toBe(0);
+});

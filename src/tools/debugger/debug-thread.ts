@@ -123,6 +123,7 @@ class DebugThread {
     });
     const timer = setInterval(() => this.#onTimer(), TIMER_MS);
     try {
+      await import("../../libuv/index.ts"); // the program, or a Worker of it, may load native addons that need libuv
       await import(file);
     } catch (thrown) {
       error = describeThrown(thrown);

@@ -23,6 +23,7 @@ export async function traceProgram([file, ...rest]: Program, trace: TraceOutput)
   });
   process.argv.splice(1, Infinity, file, ...rest);
   try {
+    await import("../../../libuv/index.ts"); // the program, or a Worker of it, may load native addons that need libuv
     await import(file);
   } catch (error) {
     throw new Error(`${file} threw an error: ${describeThrown(error)}`, { cause: error });
