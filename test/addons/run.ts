@@ -149,7 +149,8 @@ async function runSuite(suite: Suite, preload: string, deadline: number, filesRu
     const { reasons, unexplained } = explain(suite.addon, file, differences);
     for (const reason of reasons) if (!report.reasons.includes(reason)) report.reasons.push(reason);
     for (const test of unexplained) report.unexplained.push(`${file}: ${test}: ${bun.message || bun.end}`);
-    for (const test of unexplained) progress(`    unexplained: ${test}\n`);
+    for (const test of unexplained.slice(0, 5)) progress(`    unexplained: ${test}\n`);
+    if (unexplained.length > 5) progress(`    and ${unexplained.length - 5} more\n`);
     if (unexplained.length > 0) progress(`    ${bun.end}: ${bun.message}\n`);
   }
   return report;

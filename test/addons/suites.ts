@@ -88,6 +88,8 @@ export const suites: readonly Suite[] = [
     addon: "utp-native",
     source: "package",
     files: ["test/*.js"],
+    // Takes minutes: the package's own `npm test` leaves it out.
+    except: ["test/timeouts.js"],
     framework: "tap",
   },
   {
