@@ -1,0 +1,35 @@
+// A WebRTC data channel between two peers of the process.
+
+import wrtc from "@roamhq/wrtc";
+import { scenario } from "./scenario.mjs";
+
+const MESSAGES = 500;
+
+scenario("@roamhq/wrtc", async ({ equal }) => {
+  const [a, b] = [new wrtc.RTCPeerConnection(), new wrtc.RTCPeerConnection()];
+  a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
+  b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
+  b.ondatachannel = ({ channel }) => {
+    channel.onmessage = ({ data }) => channel.send(data);
+  };
+  const channel = a.createDataChannel("messages");
+  await a.setLocalDescription(await a.createOffer());
+  await b.setRemoteDescription(a.localDescription);
+  await b.setLocalDescription(await b.createAnswer());
+  await a.setRemoteDescription(b.localDescription);
+  await new Promise((resolve) => (channel.onopen = resolve));
+  const echoed = await new Promise((resolve) => {
+    let next = 0;
+    channel.onmessage = ({ data }) => {
+      if (data !== `message ${next}`) resolve(`${data} instead of message ${next}`);
+      if (++next === MESSAGES) resolve(next);
+    };
+    for (let number = 0; number < MESSAGES; number++) channel.send(`message ${number}`);
+  });
+  equal("messages echoed in order", echoed, MESSAGES);
+  const closed = new Promise((resolve) => (channel.onclose = resolve));
+  channel.close();
+  await closed;
+  a.close();
+  b.close();
+});
