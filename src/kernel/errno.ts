@@ -2,6 +2,7 @@
 
 export const EPERM = 1;
 export const ENOENT = 2;
+export const ENOEXEC: number = 8;
 export const EINTR = 4;
 export const EBADF = 9;
 export const EAGAIN = 11;

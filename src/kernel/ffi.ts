@@ -326,6 +326,44 @@ export function compile<Functions>(source: string, signatures: Signatures<Functi
   }
 }
 
+/**
+ * Returns the addresses of libc functions, as the C library defines them. Bun exports some of the same names.
+ *
+ * @throws {Error} if the C library lacks one
+ */
+export function libcAddresses(...names: string[]): BigUint64Array {
+  const { dlopen } = bunFfi();
+  const addresses = new BigUint64Array(new ArrayBuffer(8 * names.length));
+  names.forEach((name, i) => {
+    const find = (library: string): number => {
+      const loaded = dlopen(library, { [name]: { args: [], returns: "ptr" } });
+      const { ptr } = loaded.symbols[name] as unknown as { ptr: number };
+      loaded.close(); // it stays loaded, as Bun depends on it
+      return ptr;
+    };
+    try {
+      addresses[i] = BigInt(find("libc.so.6"));
+    } catch {
+      addresses[i] = BigInt(orExplain(() => find("libdl.so.2"))); // before glibc 2.34
+    }
+  });
+  return addresses;
+}
+
+/**
+ * Returns the address of a C function that schedules `callback` on this thread's event loop. Every thread may call it, at
+ * any time. It exists as long as the process.
+ */
+export function scheduledCallback(callback: () => void): bigint {
+  const { JSCallback } = bunFfi();
+  const scheduled = new JSCallback(callback, { args: [], returns: "void", threadsafe: true });
+  callbacks.push(scheduled);
+  return BigInt(scheduled.ptr);
+}
+
+/** Keeps them alive: C code may call them as long as the thread runs. */
+const callbacks: object[] = [];
+
 /** Returns what `load` returns. If bun:ffi fails, the error says what the process lacks. */
 function orExplain<T>(load: () => T): T {
   try {
@@ -356,6 +394,7 @@ interface BunFfi {
   cc(options: object): { symbols: Record<string, (...args: never[]) => unknown> };
   dlopen(library: string, symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown>; close(): void };
   linkSymbols(symbols: object): { symbols: Record<string, (...args: unknown[]) => unknown> };
+  JSCallback: new (callback: () => void, options: object) => { readonly ptr: number };
   read: { i32(address: number): number };
 }
 

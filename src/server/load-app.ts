@@ -1,6 +1,7 @@
 // Loads an application from a module, for callers that cannot pass functions: a Worker, a child process, the command line.
 
 import { resolve } from "node:path";
+import { installDlopenHook } from "../libuv/dlopen-hook.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { resolveOptions } from "./resolve-options.ts";
 import type { FetchHandler } from "./types.ts";
@@ -20,6 +21,7 @@ export class AppError extends Error {
  * @throws {AppError} if the module cannot be loaded, or its default export cannot be served
  */
 export async function loadApp(file: string): Promise<EpollServerOptions> {
+  installDlopenHook(); // the app may depend on native addons that need libuv
   let app: unknown;
   try {
     const module = (await import(resolve(file))) as { default?: unknown };

@@ -1,0 +1,531 @@
+/*
+ * Makes native addons call the real libuv instead of Bun's uv_* functions, and runs a loop for each JavaScript thread.
+ *
+ * Bun's executable comes first in the dynamic linker's search order, so an addon's uv_* symbols are bound to Bun, whose
+ * functions end the process for the most part. An addon is opened by Bun's call of dlopen(). That call is redirected to
+ * host_dlopen(), which opens the addon and then changes its global offset table (GOT) in memory, before Bun calls the
+ * addon's first function. docs/native-addons.md describes the mechanism.
+ *
+ * Compiled on its own, without headers; see shim.c. Each JavaScript thread compiles a copy, but an addon is loaded once
+ * for all threads. Therefore everything that an addon refers to is in the first copy (`host`), which the others find.
+ */
+typedef unsigned char u8;
+typedef unsigned int u32;
+typedef unsigned long size;
+typedef long word;
+
+extern void *dlsym(void *handle, const char *name);
+
+/* libc functions: return type, name, parameters. dlopen() and dlsym() are passed by the caller, because Bun exports names like these. */
+#define LIBC(X)                                                       \
+  X(char *, dlerror, (void))                                          \
+  X(int, mprotect, (void *, size, int))                               \
+  X(word, sysconf, (int))                                             \
+  X(int, strcmp, (const char *, const char *))                        \
+  X(int, strncmp, (const char *, const char *, size))                 \
+  X(char *, strdup, (const char *))                                   \
+  X(size, strlen, (const char *))                                     \
+  X(void *, memcpy, (void *, const void *, size))                     \
+  X(int, poll, (void *, size, int))                                   \
+  X(void *, calloc, (size, size))                                     \
+  X(void, free, (void *))                                             \
+  X(int, pthread_mutex_init, (void *, const void *))                  \
+  X(int, pthread_mutex_lock, (void *))                                \
+  X(int, pthread_mutex_unlock, (void *))                              \
+  X(int, pthread_key_create, (u32 *, void (*)(void *)))               \
+  X(void *, pthread_getspecific, (u32))                               \
+  X(int, pthread_setspecific, (u32, const void *))
+
+/* libuv functions that the host itself calls. */
+#define LIBUV(X)                                                      \
+  X(const char *, uv_version_string, (void))                          \
+  X(void *, uv_default_loop, (void))                                  \
+  X(size, uv_loop_size, (void))                                       \
+  X(int, uv_loop_init, (void *))                                      \
+  X(int, uv_loop_close, (void *))                                     \
+  X(int, uv_loop_alive, (const void *))                               \
+  X(int, uv_run, (void *, int))                                       \
+  X(int, uv_backend_fd, (const void *))                               \
+  X(int, uv_backend_timeout, (const void *))                          \
+  X(size, uv_handle_size, (int))                                      \
+  X(int, uv_async_init, (void *, void *, void (*)(void *)))           \
+  X(int, uv_is_active, (const void *))                                \
+  X(int, uv_is_closing, (const void *))                               \
+  X(int, uv_has_ref, (const void *))                                  \
+  X(void, uv_ref, (void *))                                           \
+  X(void, uv_unref, (void *))                                         \
+  X(void, uv_close, (void *, void (*)(void *)))                       \
+  X(void, uv_walk, (void *, void (*)(void *, void *), void *))
+
+#define DECLARE(type, name, parameters) static type(*c_##name) parameters;
+#define LOOK_UP_LIBC(type, name, parameters) \
+  if (!(c_##name = dlsym(0, #name))) return -1;
+#define LOOK_UP_LIBUV(type, name, parameters) \
+  if (!(c_##name = real_dlsym(libuv, #name))) return copy_text(texts, TEXT_SIZE, #name), -ERRNO_ENOEXEC;
+
+LIBC(DECLARE)
+LIBUV(DECLARE)
+
+enum { UV_ASYNC = 1, UV_RUN_NOWAIT = 2 };
+enum { RTLD_LAZY = 1, RTLD_GLOBAL = 0x100, PROT_READ = 1, PROT_WRITE = 2, SC_PAGESIZE = 30 };
+enum { ERRNO_ENOENT = 2, ERRNO_ENOEXEC = 8, ERRNO_EALREADY = 114, ERRNO_ENOSYS = 38 };
+
+/* ---- what all threads share ---- */
+
+enum { MAX_WRAPPERS = 320, MAX_ENVS = 64, CLEANUP_RUNS = 8, CLEANUP_WAIT_MS = 10, TEXT_SIZE = 512 };
+
+/* The loop of one JavaScript thread. */
+struct loop {
+  void *uv;
+  void *keep;         /* an async handle, ref'd while the host runs the loop: without one, libuv ignores unref'd handles */
+  void (*wake)(void); /* schedules a run on the thread's event loop; callable at any time */
+  int is_requested;   /* a run is scheduled */
+  int is_running;
+  int expects_addon; /* the next dlopen() of this thread opens an addon that needs libuv */
+  int changed;       /* how many entries the last one had */
+  int is_default;
+  int env_count;
+  void *envs[MAX_ENVS]; /* that have a cleanup hook */
+};
+
+/* The memory of the first copy, which lives as long as the process. */
+struct host {
+  u32 key; /* pthread key: the thread's struct loop */
+  void *libuv;
+  void *(*dlopen)(const char *, int);
+  void *(*dlsym)(void *, const char *);
+  size mutex[8];
+  int wrapper_count;
+  const char *names[MAX_WRAPPERS];
+  word (*targets[MAX_WRAPPERS])(word, word, word, word, word, word, word, word);
+  int (*napi_add_env_cleanup_hook)(void *, void (*)(void *), void *);
+};
+
+static struct host own_host, *host;
+static void *(*real_dlopen)(const char *, int);
+static void *(*real_dlsym)(void *, const char *);
+
+/* dlopen() of this path returns the host. No file has this name. */
+static const char HOST_QUERY[] = "epoll-hello:libuv-host:1";
+
+/* Copies a string of any length. */
+static void copy_text(char *out, int length, const char *text) {
+  int n = c_strlen(text);
+  if (n >= length) n = length - 1;
+  c_memcpy(out, text, n);
+  out[n] = 0;
+}
+
+static struct loop *current_loop(void) { return c_pthread_getspecific(own_host.key); }
+
+/* ---- wrappers of libuv functions ----
+
+   A function that an addon calls may start or stop something in the loop, so a run follows: it passes new watchers to the
+   kernel, and its result says how long the process stays alive. libuv's functions have at most eight arguments. They are
+   integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers. */
+
+static void request_run(void) {
+  struct loop *loop = current_loop(); /* none in threads of libuv or of the addon */
+  if (!loop || loop->is_running || loop->is_requested) return;
+  loop->is_requested = 1;
+  loop->wake();
+}
+
+#define WRAPPER(n)                                                                               \
+  static word wrapper_##n(word a, word b, word c, word d, word e, word f, word g, word h) {      \
+    word value = own_host.targets[n](a, b, c, d, e, f, g, h);                                    \
+    request_run();                                                                               \
+    return value;                                                                                \
+  }
+#define CASE(n) \
+  case n: return wrapper_##n;
+#define TEN(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7) X(n##8) X(n##9)
+#define ALL(X)                                                                                          \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)                                                     \
+  TEN(X, 1) TEN(X, 2) TEN(X, 3) TEN(X, 4) TEN(X, 5) TEN(X, 6) TEN(X, 7) TEN(X, 8) TEN(X, 9) TEN(X, 10)  \
+  TEN(X, 11) TEN(X, 12) TEN(X, 13) TEN(X, 14) TEN(X, 15) TEN(X, 16) TEN(X, 17) TEN(X, 18) TEN(X, 19)    \
+  TEN(X, 20) TEN(X, 21) TEN(X, 22) TEN(X, 23) TEN(X, 24) TEN(X, 25) TEN(X, 26) TEN(X, 27) TEN(X, 28)    \
+  TEN(X, 29) TEN(X, 30) TEN(X, 31)
+
+ALL(WRAPPER)
+
+static void *wrapper_address(int n) {
+  switch (n) { ALL(CASE) }
+  return 0;
+}
+
+/* Functions that change no loop, can be called by any thread, and are called often; uv_buf_init returns a struct. */
+static int is_called_directly(const char *name) {
+  return !c_strncmp(name, "uv_mutex_", 9) || !c_strncmp(name, "uv_cond_", 8) || !c_strncmp(name, "uv_sem_", 7) ||
+         !c_strncmp(name, "uv_rwlock_", 10) || !c_strcmp(name, "uv_async_send") || !c_strcmp(name, "uv_buf_init") ||
+         !c_strcmp(name, "uv_now") || !c_strcmp(name, "uv_hrtime");
+}
+
+/* Returns the wrapper of a function, which is shared by all addons. */
+static void *wrap(const char *name, void *target) {
+  int n;
+  if (is_called_directly(name)) return target;
+  for (n = 0; n < own_host.wrapper_count; n++)
+    if (c_strcmp(own_host.names[n], name) == 0) return wrapper_address(n);
+  if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
+  if (!(own_host.names[n] = c_strdup(name))) return target; /* an addon that cannot be loaded is unmapped */
+  own_host.targets[n] = target;
+  own_host.wrapper_count++;
+  return wrapper_address(n);
+}
+
+/* ---- functions that answer for the thread ---- */
+
+/* Handles what is due, without waiting. uv_run() does nothing if all handles are unref'd, so `keep` is not. */
+static int run_loop(struct loop *loop) {
+  loop->is_requested = 0;
+  loop->is_running = 1;
+  c_uv_ref(loop->keep);
+  c_uv_run(loop->uv, UV_RUN_NOWAIT);
+  c_uv_unref(loop->keep);
+  loop->is_running = 0;
+  return 0;
+}
+
+struct handles {
+  struct loop *loop;
+  int active, total; /* other than `keep` */
+};
+
+static void count_handle(void *handle, void *argument) {
+  struct handles *handles = argument;
+  if (handle == handles->loop->keep) return;
+  handles->total++;
+  handles->active += c_uv_is_active(handle) && c_uv_has_ref(handle) && !c_uv_is_closing(handle);
+}
+
+static struct handles count_handles(struct loop *loop) {
+  struct handles handles = {loop, 0, 0};
+  c_uv_walk(loop->uv, count_handle, &handles);
+  return handles;
+}
+
+/*
+ * Completes what the cleanup hooks of an addon have closed, and requests in the thread pool, before a Worker or the process
+ * ends. Handles that the addon leaves open are not waited for.
+ */
+static void run_at_cleanup(void *argument) {
+  struct loop *loop = argument;
+  int i, backend[2];
+  if (loop != current_loop() || loop->is_running) return;
+  for (i = 0; i < CLEANUP_RUNS; i++) {
+    run_loop(loop);
+    if (!c_uv_loop_alive(loop->uv) || count_handles(loop).active > 0) return;
+    backend[0] = c_uv_backend_fd(loop->uv);
+    backend[1] = 1; /* POLLIN */
+    c_poll(backend, 1, CLEANUP_WAIT_MS);
+  }
+}
+
+static int host_get_uv_event_loop(void *env, void **out) {
+  struct loop *loop = current_loop();
+  int i;
+  if (!env || !out) return 1; /* napi_invalid_arg */
+  if (!loop) return 9;        /* napi_generic_failure: this Worker has not imported epoll-hello/libuv */
+  *out = loop->uv;
+  for (i = 0; i < loop->env_count; i++)
+    if (loop->envs[i] == env) return 0;
+  if (i < MAX_ENVS && own_host.napi_add_env_cleanup_hook) {
+    loop->envs[loop->env_count++] = env;
+    own_host.napi_add_env_cleanup_hook(env, run_at_cleanup, loop);
+  }
+  return 0;
+}
+
+static void *host_default_loop(void) {
+  struct loop *loop = current_loop();
+  return loop ? loop->uv : c_uv_default_loop();
+}
+
+/* In a callback of the loop, `keep` is ref'd. These functions hide that from the addon. */
+
+static int host_run_by_addon(void *uv, int mode) {
+  struct loop *loop = current_loop();
+  int value;
+  if (!loop || loop->uv != uv) return c_uv_run(uv, mode);
+  if (loop->is_running) c_uv_unref(loop->keep);
+  value = c_uv_run(uv, mode);
+  if (loop->is_running) c_uv_ref(loop->keep);
+  request_run();
+  return value;
+}
+
+static int host_loop_alive(const void *uv) {
+  struct loop *loop = current_loop();
+  int value;
+  if (!loop || loop->uv != uv || !loop->is_running) return c_uv_loop_alive(uv);
+  c_uv_unref(loop->keep);
+  value = c_uv_loop_alive(uv);
+  c_uv_ref(loop->keep);
+  return value;
+}
+
+/* ---- changing the global offset tables ---- */
+
+/* dlopen() returns one, in glibc and musl. */
+struct link_map {
+  size base;
+  char *name;
+  struct dyn *dynamic;
+  struct link_map *next, *previous;
+};
+
+struct dyn {
+  word tag;
+  size value;
+};
+
+struct rela {
+  size offset;
+  u32 type, symbol;
+  word addend;
+};
+
+struct sym {
+  u32 name;
+  u8 info, other;
+  unsigned short section;
+  size value, length;
+};
+
+enum { DT_PLTRELSZ = 2, DT_STRTAB = 5, DT_SYMTAB = 6, DT_RELA = 7, DT_RELASZ = 8, DT_STRSZ = 10, DT_JMPREL = 23, DT_TAGS = 24 };
+
+/* Relocations that hold the address of a symbol. */
+#ifdef __x86_64__
+enum { R_ABSOLUTE = 1, R_GLOB_DAT = 6, R_JUMP_SLOT = 7 };
+#else
+enum { R_ABSOLUTE = 257, R_GLOB_DAT = 1025, R_JUMP_SLOT = 1026 };
+#endif
+
+/* The part of an object that is read-only once it has been relocated. */
+static void find_relro(size base, size *start, size *end) {
+  const u8 *header = (const u8 *)base;
+  int i, count;
+  *start = *end = 0;
+  if (!base || *(u32 *)header != 0x464c457f /* "\x7fELF" */) return;
+  count = *(unsigned short *)(header + 56);
+  for (i = 0; i < count; i++) {
+    const u8 *program = header + *(size *)(header + 32) + i * *(unsigned short *)(header + 54);
+    if (*(u32 *)program != 0x6474e552 /* PT_GNU_RELRO */) continue;
+    *start = base + *(size *)(program + 16);
+    *end = *start + *(size *)(program + 40);
+  }
+}
+
+typedef void *(*replacement)(const char *name);
+
+/* Changes the entries of a table of relocations, which has `bytes` bytes. */
+static int change_entries(struct link_map *object, const size *tags, size table, size bytes, replacement replace) {
+  struct rela *relocation = (struct rela *)table;
+  struct sym *symbols = (struct sym *)tags[DT_SYMTAB];
+  const char *names = (const char *)tags[DT_STRTAB];
+  size page = c_sysconf(SC_PAGESIZE), relro_start, relro_end, i;
+  int changed = 0;
+  find_relro(object->base, &relro_start, &relro_end);
+  for (i = 0; table && i < bytes / sizeof *relocation; i++) {
+    u32 type = relocation[i].type, name;
+    size slot, first, length;
+    void *target;
+    if (!relocation[i].symbol || (type != R_ABSOLUTE && type != R_GLOB_DAT && type != R_JUMP_SLOT)) continue;
+    name = symbols[relocation[i].symbol].name;
+    if (name >= tags[DT_STRSZ] || !(target = replace(names + name))) continue;
+    slot = object->base + relocation[i].offset;
+    first = slot & -page;
+    length = ((slot + 7) & -page) + page - first;
+    if (c_mprotect((void *)first, length, PROT_READ | PROT_WRITE) < 0) continue;
+    *(size *)slot = (size)target + (type == R_ABSOLUTE ? relocation[i].addend : 0);
+    if (first >= relro_start && first + length <= (relro_end & -page)) c_mprotect((void *)first, length, PROT_READ);
+    changed++;
+  }
+  return changed;
+}
+
+/* Reads the values of an object's dynamic section that have low tags. */
+static void read_tags(struct link_map *object, size *tags) {
+  struct dyn *entry = object->dynamic;
+  int i;
+  for (i = 0; i < DT_TAGS; i++) tags[i] = 0;
+  for (; entry && entry->tag; entry++)
+    if (entry->tag > 0 && entry->tag < DT_TAGS) tags[entry->tag] = entry->value;
+  for (i = 0; i < DT_TAGS; i++) /* glibc has added the base to addresses, musl has not */
+    if ((i == DT_STRTAB || i == DT_SYMTAB || i == DT_RELA || i == DT_JMPREL) && tags[i] && tags[i] < object->base)
+      tags[i] += object->base;
+}
+
+/* Replaces the targets of an object's references to functions. Returns how many it has changed. */
+static int change_references(struct link_map *object, replacement replace) {
+  size tags[DT_TAGS];
+  read_tags(object, tags);
+  if (!tags[DT_SYMTAB] || !tags[DT_STRTAB]) return 0;
+  return change_entries(object, tags, tags[DT_RELA], tags[DT_RELASZ], replace) +
+         change_entries(object, tags, tags[DT_JMPREL], tags[DT_PLTRELSZ], replace);
+}
+
+/* The functions of libuv for libuv itself: its own calls are bound to Bun's, too. */
+static void *libuvs_function(const char *name) {
+  return c_strncmp(name, "uv_", 3) == 0 ? own_host.dlsym(own_host.libuv, name) : 0;
+}
+
+/* The functions for an addon. */
+static void *addons_function(const char *name) {
+  void *target;
+  if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
+  if (c_strcmp(name, "uv_default_loop") == 0) return host_default_loop;
+  if (c_strcmp(name, "uv_run") == 0) return host_run_by_addon;
+  if (c_strcmp(name, "uv_loop_alive") == 0) return host_loop_alive;
+  if (c_strncmp(name, "uv_", 3) != 0) return 0;
+  target = own_host.dlsym(own_host.libuv, name);
+  return target ? wrap(name, target) : 0;
+}
+
+/* Called instead of dlopen() by Bun. */
+static void *host_dlopen(const char *path, int flags) {
+  struct loop *loop = current_loop();
+  struct link_map *last = 0, *handle;
+  if (path && c_strcmp(path, HOST_QUERY) == 0) return &own_host;
+  if (!loop || !loop->expects_addon) return own_host.dlopen(path, flags);
+  loop->expects_addon = 0;
+  for (last = own_host.libuv; last->next; last = last->next) {}
+  handle = own_host.dlopen(path, flags);
+  if (!handle) return 0;
+  c_pthread_mutex_lock(own_host.mutex);
+  loop->changed = change_references(handle, addons_function);
+  /* Also the libraries that came with the addon: new objects are appended to the list. */
+  for (last = last->next; last; last = last->next)
+    if (last != handle) loop->changed += change_references(last, addons_function);
+  c_pthread_mutex_unlock(own_host.mutex);
+  return handle;
+}
+
+static void *redirect_dlopen(const char *name) { return c_strcmp(name, "dlopen") == 0 ? (void *)host_dlopen : 0; }
+
+/* Finds the present target of Bun's reference to dlopen(). */
+static void *find_dlopen(struct link_map *program) {
+  size tags[DT_TAGS], i;
+  struct rela *relocation;
+  read_tags(program, tags);
+  relocation = (struct rela *)tags[DT_JMPREL];
+  for (i = 0; relocation && i < tags[DT_PLTRELSZ] / sizeof *relocation; i++) {
+    const char *name = (const char *)tags[DT_STRTAB] + ((struct sym *)tags[DT_SYMTAB])[relocation[i].symbol].name;
+    if (relocation[i].type == R_JUMP_SLOT && c_strcmp(name, "dlopen") == 0)
+      return *(void **)(program->base + relocation[i].offset);
+  }
+  return 0;
+}
+
+/* ---- called from JavaScript; each function returns >= 0 or -errno ---- */
+
+static struct loop *thread_loop; /* of the thread that has compiled this copy */
+
+/* Frees the loop when its thread exits, unless an addon has left something in it, whose memory may be gone. */
+static void on_thread_exit(void *argument) {
+  struct loop *loop = argument;
+  if (loop->is_default || c_uv_loop_alive(loop->uv) || count_handles(loop).total > 0) return;
+  c_uv_close(loop->keep, 0);
+  c_uv_run(loop->uv, UV_RUN_NOWAIT);
+  if (c_uv_loop_close(loop->uv) < 0) return;
+  c_free(loop->keep);
+  c_free(loop->uv);
+  c_free(loop);
+}
+
+/*
+ * Opens libuv, or finds the host that another thread has set up. `functions` holds the addresses of dlopen() and dlsym().
+ * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
+ */
+int host_open(const char *path, size *functions, char *texts) {
+  struct link_map *program, *libuv;
+  void *found;
+  texts[0] = texts[TEXT_SIZE] = texts[2 * TEXT_SIZE] = 0;
+  real_dlopen = (void *)functions[0];
+  real_dlsym = (void *)functions[1];
+  program = real_dlopen(0, RTLD_LAZY);
+  if (!(found = find_dlopen(program))) return -ERRNO_ENOSYS;
+  /* Only a host knows the query. Another target is libc's function, or the linker's, which looks that up first. */
+  found = ((void *(*)(const char *, int))found)(HOST_QUERY, RTLD_LAZY);
+  if (found) host = found;
+  libuv = host ? host->libuv : real_dlopen(path, RTLD_LAZY | RTLD_GLOBAL);
+  if (!libuv) return copy_text(texts, TEXT_SIZE, c_dlerror()), -ERRNO_ENOENT;
+  LIBUV(LOOK_UP_LIBUV)
+  copy_text(texts + TEXT_SIZE, TEXT_SIZE, c_uv_version_string());
+  copy_text(texts + 2 * TEXT_SIZE, TEXT_SIZE, libuv->name);
+  if (host) return 0;
+  own_host.libuv = libuv;
+  own_host.dlopen = real_dlopen;
+  own_host.dlsym = real_dlsym;
+  own_host.napi_add_env_cleanup_hook = dlsym(0, "napi_add_env_cleanup_hook");
+  c_pthread_mutex_init(own_host.mutex, 0);
+  if (c_pthread_key_create(&own_host.key, on_thread_exit)) return -11 /* EAGAIN */;
+  change_references(libuv, libuvs_function);
+  if (!change_references(program, redirect_dlopen)) return -ERRNO_ENOSYS;
+  host = &own_host;
+  return 0;
+}
+
+/* Returns 1 if libuv has a function, else 0. */
+int host_has(const char *name) { return host->dlsym(host->libuv, name) != 0; }
+
+/* Creates the loop of this thread. `functions` holds the address of a function that schedules a run. */
+int host_attach(int is_main, size *functions) {
+  struct loop *loop = c_calloc(1, sizeof *loop);
+  int error = 0;
+  if (!loop) return -12; /* ENOMEM */
+  loop->wake = (void (*)(void))functions[0];
+  loop->is_default = is_main;
+  loop->uv = is_main ? c_uv_default_loop() : c_calloc(1, c_uv_loop_size());
+  loop->keep = c_calloc(1, c_uv_handle_size(UV_ASYNC));
+  if (!loop->uv || !loop->keep) return -12;
+  if (!is_main && (error = c_uv_loop_init(loop->uv)) < 0) return error;
+  if ((error = c_uv_async_init(loop->uv, loop->keep, 0)) < 0) return error;
+  c_uv_unref(loop->keep);
+  thread_loop = loop;
+  return -c_pthread_setspecific(host->key, loop);
+}
+
+/* Returns the epoll fd of the loop. */
+int host_backend_fd(void) { return c_uv_backend_fd(thread_loop->uv); }
+
+/* Handles what is due in the loop, without waiting. Returns -EALREADY in a callback of the loop. */
+int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop(thread_loop); }
+
+/* Returns how long the loop may wait: milliseconds + 1, or 0: indefinitely. Bit 30 is set if something keeps it alive. */
+int host_state(void) {
+  int timeout;
+  c_uv_ref(thread_loop->keep);
+  timeout = c_uv_backend_timeout(thread_loop->uv);
+  c_uv_unref(thread_loop->keep);
+  if (timeout > 0x20000000) timeout = 0x20000000;
+  return (timeout + 1) | (c_uv_loop_alive(thread_loop->uv) ? 1 << 30 : 0);
+}
+
+/* Returns whether a run is scheduled. */
+int host_is_requested(void) { return thread_loop->is_requested; }
+
+/* Announces that this thread opens an addon (1), or that it has been opened (0). Returns how many references were changed. */
+int host_expect_addon(int expects) {
+  int changed = thread_loop->changed;
+  thread_loop->expects_addon = expects;
+  thread_loop->changed = 0;
+  return changed;
+}
+
+static int init(void) {
+  LIBC(LOOK_UP_LIBC)
+  return 0;
+}
+
+#define FIND(function) \
+  if (c_strcmp(name, #function) == 0) return (size)function;
+
+/* Returns the address of a function, or 0. */
+size address_of(const char *name) {
+  if (!c_pthread_setspecific && init() < 0) return 0;
+  FIND(host_open) FIND(host_has) FIND(host_attach) FIND(host_backend_fd) FIND(host_run) FIND(host_state)
+  FIND(host_is_requested) FIND(host_expect_addon)
+  return 0;
+}

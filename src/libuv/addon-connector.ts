@@ -1,0 +1,96 @@
+// Connects native addons that need libuv with the real one, and runs its loop.
+
+import { nodeFs } from "../kernel/node-fs.ts";
+import { bunSymbols } from "./bun-symbols.ts";
+import { type ElfFile, readAddonFile } from "./elf-file.ts";
+import { EmbeddedLoop } from "./embedded-loop.ts";
+import { LibuvHost } from "./host.ts";
+import { installHint } from "./libuv-packages.ts";
+import { preloadInWorkers } from "./worker-preload.ts";
+
+/** A native addon that uses the real libuv. */
+export interface LoadedAddon {
+  /** The path of the addon. */
+  readonly path: string;
+  /** The functions of libuv that it uses, in alphabetical order: `["uv_poll_init", …]`. */
+  readonly functions: readonly string[];
+}
+
+/** The name by which the dynamic linker finds libuv, on every distribution. */
+const SONAME = "libuv.so.1";
+/** Where the files are that a program built with `bun build --compile` contains. */
+const EMBEDDED = "/$bunfs/";
+/** Symbols of V8's C++ interface and of Node's, which Bun implements in part. */
+const V8_NAME = /^_ZN[KVR]*(?:2v8|4node)/;
+
+const addons = new Map<string, LoadedAddon>();
+let host: LibuvHost | undefined;
+let loop: EmbeddedLoop | undefined;
+
+/** Opens libuv on first use. @throws {Error} if it is not installed, or is not libuv */
+export function openLibuv(): LibuvHost {
+  return (host ??= new LibuvHost(process.env["EPOLL_HELLO_LIBUV"] || SONAME));
+}
+
+/** Returns the addons of this thread that use libuv, in the order in which they were loaded. */
+export function connectedAddons(): LoadedAddon[] {
+  return [...addons.values()];
+}
+
+/** Returns whether a handle or a request of an addon keeps this thread alive. */
+export function hasActiveHandles(): boolean {
+  return loop?.isAlive ?? false;
+}
+
+/**
+ * Loads an addon, and connects it if it needs functions of libuv that Bun lacks.
+ *
+ * @param path the addon's file
+ * @param load loads it with Bun's `process.dlopen`
+ * @throws {ElfError} if the file is not a shared object for this machine
+ * @throws {Error} if libuv is not installed, or a function is missing
+ */
+export function loadAddon(path: string, load: () => void): void {
+  const file = readAddon(path);
+  if (file === undefined) return load(); // Bun reports why it cannot be read
+  checkV8Names(file);
+  const functions = [...file.imports, ...file.weakImports].filter((name) => name.startsWith("uv_")).toSorted();
+  if (bunSymbols().stubsAmong(functions).length === 0 && functions.every((name) => bunSymbols().exports(name))) load();
+  else connect(path, functions, load);
+}
+
+function readAddon(path: string): ElfFile | undefined {
+  try {
+    return path.startsWith(EMBEDDED) ? readAddonFile(nodeFs().readFileSync(path), path) : readAddonFile(path);
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error) return undefined;
+    throw error;
+  }
+}
+
+/** Without this check, the dynamic linker ends the process when the addon calls the function. */
+function checkV8Names(file: ElfFile): void {
+  const missing = file.imports.filter((name) => V8_NAME.test(name) && !bunSymbols().exports(name));
+  if (missing.length === 0) return;
+  throw new Error(
+    `${file.path} uses V8's C++ interface, which Bun implements only in part: it lacks ${missing.length} of the functions, ` +
+      `such as ${missing[0]}. Use a version of the package that is built on Node-API, or run it with Node.js`,
+  );
+}
+
+function connect(path: string, functions: string[], load: () => void): void {
+  const libuv = openLibuv();
+  const missing = functions.filter((name) => !libuv.has(name));
+  if (missing.length > 0) {
+    const names = missing.join(", ");
+    throw new Error(
+      `${path} needs ${names}, which libuv ${libuv.version} (${libuv.path}) does not have. Install a newer libuv ` +
+        `(${installHint()}), or set EPOLL_HELLO_LIBUV to the path of one`,
+    );
+  }
+  loop ??= new EmbeddedLoop(libuv);
+  preloadInWorkers();
+  libuv.connect(load);
+  addons.set(path, { path, functions });
+  loop.wake();
+}

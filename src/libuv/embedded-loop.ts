@@ -1,0 +1,76 @@
+// class EmbeddedLoop: the libuv loop of a JavaScript thread, run by Bun's event loop.
+//
+// libuv's loop is made to be embedded: its epoll fd is readable when there are events, and uv_backend_timeout() says when
+// the next timer is due. A run is needed in three cases, and happens in no other: after an event, after a timeout, and
+// after an addon has called a function that may have changed the loop. The C wrappers of these functions request it.
+
+import { LoopBridge } from "../event-loop/loop-bridge.ts";
+import { Epoll } from "../io/epoll.ts";
+import { EventList } from "../io/event-list.ts";
+import { EPOLLIN } from "../kernel/constants.ts";
+import type { LibuvHost, LoopState } from "./host.ts";
+
+/** A libuv loop on Bun's event loop. It lives as long as the thread. */
+export class EmbeddedLoop {
+  readonly #host: LibuvHost;
+  /** Holds the loop's epoll fd: waiting for it consumes none of libuv's events. */
+  readonly #epoll = new Epoll();
+  readonly #events = new EventList(1);
+  readonly #bridge: LoopBridge;
+  #state: LoopState = { isAlive: false, timeoutMs: Infinity };
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerDueMs = Infinity;
+
+  /** @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN if the loop or its bridge cannot be set up */
+  constructor(host: LibuvHost) {
+    this.#host = host;
+    const fd = host.attach(() => this.#bridge.iterate());
+    this.#epoll.register(fd, EPOLLIN);
+    this.#bridge = new LoopBridge(
+      this.#epoll,
+      1,
+      () => this.#runOnce(),
+      () => this.#setTimer(),
+    );
+    this.#bridge.unref();
+  }
+
+  /** Whether active handles or requests keep the process alive. */
+  get isAlive(): boolean {
+    return this.#host.state.isAlive;
+  }
+
+  /** Schedules a run. */
+  wake(): void {
+    this.#bridge.wake();
+  }
+
+  /** Handles pending events and due timers, and returns whether there may be more. */
+  #runOnce(): boolean {
+    const n = this.#bridge.waitInto(this.#epoll, this.#events, 0);
+    this.#host.run();
+    this.#state = this.#host.state;
+    if (this.#state.isAlive) this.#bridge.ref();
+    else this.#bridge.unref();
+    return n > 0 || this.#state.timeoutMs === 0;
+  }
+
+  /** Sets the timer for the next run. A timer that is earlier is kept: it costs one run, and resetting it costs more. */
+  #setTimer(): void {
+    const { isAlive, timeoutMs } = this.#state;
+    const dueMs = performance.now() + timeoutMs;
+    if (dueMs < this.#timerDueMs || timeoutMs === Infinity) {
+      clearTimeout(this.#timer);
+      this.#timer = timeoutMs === Infinity ? undefined : setTimeout(this.#onTimeout, timeoutMs);
+      this.#timerDueMs = dueMs;
+    }
+    if (isAlive) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  readonly #onTimeout = (): void => {
+    this.#timer = undefined;
+    this.#timerDueMs = Infinity;
+    this.#bridge.iterate();
+  };
+}

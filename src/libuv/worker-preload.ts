@@ -1,0 +1,38 @@
+// Preloads a module into each Worker, since Bun's --preload applies to the main thread only.
+
+type WorkerClass = new (url: string | URL, options?: WorkerOptions) => object;
+type Options = WorkerOptions & { preload?: string | string[] };
+
+const MODULE = "epoll-hello/libuv";
+
+let isInstalled = false;
+
+/** Makes each Worker that is created from now on load this module before its own code. */
+export function preloadInWorkers(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  const path = resolveModule();
+  if (path === undefined) return;
+  globalThis.Worker = withPreload(globalThis.Worker, path);
+  const workerThreads = process.getBuiltinModule("node:worker_threads") as { Worker: WorkerClass };
+  workerThreads.Worker = withPreload(workerThreads.Worker, path);
+}
+
+/** Returns the path of the module, or undefined in a program that was built with `bun build --compile`. */
+function resolveModule(): string | undefined {
+  try {
+    return Bun.resolveSync(MODULE, import.meta.dir);
+  } catch {
+    return undefined;
+  }
+}
+
+function withPreload<T>(original: T, module: string): T {
+  const Base = original as WorkerClass;
+  class Worker extends Base {
+    constructor(url: string | URL, options?: Options) {
+      super(url, { ...options, preload: [module, ...[options?.preload ?? []].flat()] } as Options);
+    }
+  }
+  return Worker as T;
+}
