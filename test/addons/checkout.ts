@@ -1,6 +1,6 @@
 // The folder in which an addon's own tests run: a copy of the installed package, with the tests of its repository laid over it.
 
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Suite } from "./suites.ts";
 
@@ -78,5 +78,10 @@ export async function prepareSuite(suite: Suite, checkouts: string | undefined):
   }
   const unpacked = await succeeds(["tar", "-xf", archive, "-C", folder], 60_000);
   rmSync(archive, { force: true });
-  return unpacked.ok ? folder : new Error(`tar failed: ${unpacked.output.trim()}`);
+  if (!unpacked.ok) return new Error(`tar failed: ${unpacked.output.trim()}`);
+  for (const [path, target] of Object.entries(suite.links ?? {})) {
+    rmSync(join(folder, path), { recursive: true, force: true });
+    symlinkSync(target, join(folder, path));
+  }
+  return folder;
 }

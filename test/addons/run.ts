@@ -97,7 +97,9 @@ async function attempt(
   preload: string,
 ): Promise<FileResult> {
   const run = async (): Promise<FileResult> => {
-    const environment: Record<string, string> = runtime === "bun" ? { BUN_OPTIONS: `--preload=${preload}` } : {};
+    const environment: Record<string, string> = { ...suite.environment };
+    // Children of the tests, which are started without a preload, read it too.
+    if (runtime === "bun") environment["BUN_OPTIONS"] = `--preload=${preload}`;
     const port = suite.serialPort === true ? await echoPort() : undefined;
     if (port !== undefined) environment["TEST_PORT"] = port.path;
     try {

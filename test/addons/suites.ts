@@ -18,6 +18,8 @@ export interface Suite {
   readonly source: "package" | "here" | { readonly repository: string; readonly ref: string };
   /** What to take from the repository: pathspecs of Git. */
   readonly take?: readonly string[];
+  /** Symbolic links to make in the package: from path to target. */
+  readonly links?: Readonly<Record<string, string>>;
   /** The test files: globs from the root of the package. */
   readonly files: readonly string[];
   /** Files that the globs match and that aren't tests, or can't run here on either runtime. */
@@ -25,6 +27,7 @@ export interface Suite {
   readonly framework: Framework;
   /** Modules that mocha loads before the test file, relative to this folder. */
   readonly setup?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** Whether the tests call `gc()`. */
   readonly gc?: boolean;
   /** A program, relative to the root of the package, that Node runs once before the tests. */
@@ -51,10 +54,13 @@ export const suites: readonly Suite[] = [
   {
     addon: "zeromq",
     source: at("zeromq/zeromq.js", "v6.5.0"),
-    take: ["src", "test/unit", "tsconfig.json"],
+    take: ["test/unit", "tsconfig.json"],
+    // The tests import the sources, which are the published build here.
+    links: { src: "lib" },
     files: ["test/unit/*-test.ts", "test/unit/compat/*-test.ts"],
     except: ["test/unit/typings-compatibility-test.ts"],
     framework: "mocha",
+    environment: { INCLUDE_COMPAT_TESTS: "true" },
     gc: true,
   },
   {

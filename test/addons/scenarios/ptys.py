@@ -13,6 +13,10 @@ import sys
 import termios
 import tty
 
+# The port's poller has one mask, which each of its calls replaces: a port that waits for data no longer waits until it can write.
+# Any later data makes it look again. So the last bytes are held back, and go one by one, until everything was received.
+HELD_BACK = 4096
+
 terminals = [pty.openpty() for _ in range(int(sys.argv[1]))]
 transfers = {}
 commands = b""
@@ -25,7 +29,7 @@ def answer(value):
 def run(command, index, size=0):
     master, slave = terminals[index]
     if command == "exchange":
-        transfers[master] = {"index": index, "out": os.urandom(size), "sent": 0, "size": size, "received": b""}
+        transfers[master] = {"index": index, "out": os.urandom(size), "sent": 0, "size": size, "received": b"", "limit": max(1, size - HELD_BACK)}
     elif command == "send":
         os.write(master, bytes(size))
         answer({"index": index})
@@ -52,12 +56,15 @@ for master, slave in terminals:
     os.set_blocking(master, False)
 answer([os.ttyname(slave) for master, slave in terminals])
 while True:
+    waiting = [t for t in transfers.values() if t["sent"] == t["limit"] < t["size"]]
     readers = [0] + [fd for fd, t in transfers.items() if len(t["received"]) < t["size"]]
-    writers = [fd for fd, t in transfers.items() if t["sent"] < t["size"]]
-    readable, writable, _ = select.select(readers, writers, [])
+    writers = [fd for fd, t in transfers.items() if t["sent"] < t["limit"]]
+    readable, writable, _ = select.select(readers, writers, [], 0.005 if waiting else None)
+    for t in waiting:
+        t["limit"] = t["size"] if len(t["received"]) >= t["size"] else t["limit"] + 1
     for fd in writable:
         t = transfers[fd]
-        t["sent"] += os.write(fd, t["out"][t["sent"] : t["sent"] + 65536])
+        t["sent"] += os.write(fd, t["out"][t["sent"] : min(t["sent"] + 65536, t["limit"])])
     for fd in readable:
         if fd == 0:
             data = os.read(0, 65536)
