@@ -1,6 +1,6 @@
 // Runs the test suites of native addons under Node and under Bun with the preload, and compares the results.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { here, installedVersion, prepareSuite, suitesFolder } from "./checkout.ts";
@@ -22,7 +22,8 @@ Exits with 1 if a test passes on Node, fails on Bun, and test/addons/reasons.jso
   --plain             also run each file on Bun without the preload
   --no-install        use test/addons/node_modules as it is
   --minutes N         time for all suites (default: 60); files past it are not run
-  --json FILE         write the results (default: test/addons/node_modules/.suites/results.json)
+  --json FILE         write the results (default: test/addons/node_modules/.suites/results.json);
+                      results of other addons in the file stay
   --markdown FILE     write the table as Markdown
 `;
 
@@ -158,6 +159,29 @@ async function runSuite(suite: Suite, preload: string, deadline: number, filesRu
   return report;
 }
 
+interface Results {
+  readonly node: string;
+  readonly bun: string;
+  readonly architecture: string;
+  readonly addons: readonly SuiteReport[];
+}
+
+/** Writes the results. Results of other addons that the file has, of the same versions of Node and Bun, stay. */
+function saveResults(path: string, reports: readonly SuiteReport[], node: string): void {
+  const versions = { node, bun: Bun.version, architecture: process.arch };
+  let kept: readonly SuiteReport[] = [];
+  if (existsSync(path)) {
+    const { addons, ...earlier } = JSON.parse(readFileSync(path, "utf8")) as Results;
+    if (JSON.stringify(earlier) === JSON.stringify(versions)) kept = addons;
+  }
+  const addons = suites.flatMap(({ addon }) => {
+    const found = reports.find((report) => report.addon === addon) ?? kept.find((report) => report.addon === addon);
+    return found === undefined ? [] : [found];
+  });
+  writeFileSync(path, `${JSON.stringify({ ...versions, addons } satisfies Results, undefined, 2)}\n`);
+  if (values.markdown !== undefined) writeFileSync(values.markdown, markdownOf(addons, node, Bun.version));
+}
+
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(usage);
@@ -173,18 +197,17 @@ async function main(): Promise<number> {
   const preload = Bun.resolveSync(values.preload, root);
   const deadline = Date.now() + minutes * 60_000;
   const filesRun = new Set<string>();
-  const reports: SuiteReport[] = [];
-  for (const suite of suites)
-    if (positionals.length === 0 || positionals.includes(suite.addon))
-      reports.push(await runSuite(suite, preload, deadline, filesRun));
-
   const nodeVersion = (await Bun.$`node --version`.text()).trim().slice(1);
-  const stale = staleReasons(filesRun);
-  mkdirSync(suitesFolder, { recursive: true });
   const json = values.json ?? join(suitesFolder, "results.json");
-  const results = { node: nodeVersion, bun: Bun.version, architecture: process.arch, addons: reports };
-  writeFileSync(json, `${JSON.stringify(results, undefined, 2)}\n`);
-  if (values.markdown !== undefined) writeFileSync(values.markdown, markdownOf(reports, nodeVersion, Bun.version));
+  mkdirSync(suitesFolder, { recursive: true });
+  const reports: SuiteReport[] = [];
+  for (const suite of suites) {
+    if (positionals.length > 0 && !positionals.includes(suite.addon)) continue;
+    reports.push(await runSuite(suite, preload, deadline, filesRun));
+    // After each suite, so that an interrupted run loses only one.
+    saveResults(json, reports, nodeVersion);
+  }
+  const stale = staleReasons(filesRun);
   process.stdout.write(`${tableOf(reports)}\nResults: ${json}\nOutput of each file: ${join(suitesFolder, "logs")}\n`);
   for (const report of reports)
     for (const failure of new Set(report.unexplained)) progress(`unexplained: ${report.addon}: ${failure}\n`);

@@ -67,7 +67,7 @@ export const suites: readonly Suite[] = [
     addon: "udx-native",
     source: at("holepunchto/udx-native", "v1.20.7"),
     take: ["test"],
-    files: ["test/*.js", "test/slow/*.js"],
+    files: ["test/*.js"],
     except: ["test/all.js"],
     framework: "tap",
     timeout: 120_000,

@@ -9,21 +9,11 @@ import { event, scenario } from "./scenario.mjs";
 
 const WAITERS = 20;
 
-/** Locks the file until standard input ends. */
-const holder = `
-  const fsx = require("fs-native-extensions");
-  const fd = require("fs").openSync(process.argv.at(-1), "r+");
-  if (!fsx.tryLock(fd)) process.exit(2);
-  process.stdout.write("locked");
-  process.stdin.resume().on("end", () => process.exit(0));
-`;
-
 scenario("fs-native-extensions", async ({ equal }) => {
   const folder = mkdtempSync(join(tmpdir(), "locks-"));
   const file = join(folder, "lock");
-  const program = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..", "node_modules", ".lock-holder.cjs");
+  const program = new URL("lock-holder.mjs", import.meta.url).pathname;
   writeFileSync(file, "content");
-  writeFileSync(program, holder);
   const child = spawn(process.execPath, [program, file], { stdio: ["pipe", "pipe", "inherit"] });
   const exited = event(child, "exit");
   equal("the other process", String((await event(child.stdout, "data"))[0]), "locked");

@@ -11,13 +11,16 @@ scenario("@roamhq/wrtc", async ({ equal }) => {
   b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
   b.ondatachannel = ({ channel }) => {
     channel.onmessage = ({ data }) => channel.send(data);
+    channel.send("ready");
   };
   const channel = a.createDataChannel("messages");
+  // A message that arrives before the peer has a handler is lost.
+  const ready = new Promise((resolve) => (channel.onmessage = resolve));
   await a.setLocalDescription(await a.createOffer());
   await b.setRemoteDescription(a.localDescription);
   await b.setLocalDescription(await b.createAnswer());
   await a.setRemoteDescription(b.localDescription);
-  await new Promise((resolve) => (channel.onopen = resolve));
+  await ready;
   const echoed = await new Promise((resolve) => {
     let next = 0;
     channel.onmessage = ({ data }) => {
