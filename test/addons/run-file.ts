@@ -28,7 +28,8 @@ function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
   const isNode = runtime === "node";
   const command = [isNode ? "node" : process.execPath];
   if (suite.gc === true) command.push("--expose-gc");
-  if (suite.framework !== "mocha") return [...command, file];
+  if (suite.framework !== "mocha")
+    return [...command, ...(suite.setup ?? []).flatMap((module) => ["--require", join(here, module)]), file];
   command.push(mocha, "--no-config", "--no-package", "--reporter", "tap", "--exit", "--timeout", "10000");
   if (isNode && file.endsWith(".ts")) command.push("--require", "tsx/cjs");
   for (const module of suite.setup ?? []) command.push("--require", join(here, module));

@@ -25,7 +25,7 @@ export interface Suite {
   /** Files that the globs match and that aren't tests, or can't run here on either runtime. */
   readonly except?: readonly string[];
   readonly framework: Framework;
-  /** Modules that mocha loads before the test file, relative to this folder. */
+  /** Modules that are loaded before the test file, relative to this folder. */
   readonly setup?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Whether the tests call `gc()`. */
@@ -70,6 +70,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/all.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     timeout: 120_000,
   },
   {
@@ -79,6 +80,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/all.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     timeout: 120_000,
   },
   {
@@ -88,6 +90,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/all.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     timeout: 120_000,
   },
   {
@@ -105,6 +108,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/helpers.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
   },
   {
     addon: "fd-lock",
@@ -112,6 +116,7 @@ export const suites: readonly Suite[] = [
     take: ["test.js", "test"],
     files: ["test.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
   },
   {
     addon: "fsctl",
@@ -125,6 +130,7 @@ export const suites: readonly Suite[] = [
     take: ["test.js", "test"],
     files: ["test.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     timeout: 120_000,
   },
   {
@@ -134,6 +140,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/all.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     timeout: 120_000,
   },
   {
@@ -143,6 +150,7 @@ export const suites: readonly Suite[] = [
     files: ["test/*.js"],
     except: ["test/all.js", "test/helpers.js"],
     framework: "tap",
+    setup: ["setup/brittle-timeout.cjs"],
     gc: true,
   },
   {
