@@ -11,7 +11,8 @@ export const suitesFolder: string = join(here, "node_modules", ".suites");
 
 /** Returns the installed version of a package. */
 export function installedVersion(name: string): string {
-  return (JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8")) as { version: string }).version;
+  return (JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8")) as { version: string })
+    .version;
 }
 
 /** Runs a program to its end and returns whether it succeeded, and what it printed. */

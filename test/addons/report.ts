@@ -36,7 +36,14 @@ function cell(report: SuiteReport, column: Column): string {
 
 function rows(reports: readonly SuiteReport[]): string[][] {
   const hasPlain = reports.some((report) => report.files.some((file) => file.plain !== undefined));
-  const head = ["Addon", "Version", "Node", "Bun with epoll-hello/libuv", ...(hasPlain ? ["Plain Bun"] : []), "Differences"];
+  const head = [
+    "Addon",
+    "Version",
+    "Node",
+    "Bun with epoll-hello/libuv",
+    ...(hasPlain ? ["Plain Bun"] : []),
+    "Differences",
+  ];
   const body = reports.map((report) => {
     const name = report.packageName === undefined ? report.addon : `${report.addon} (${report.packageName})`;
     const notes = [
@@ -53,21 +60,29 @@ function rows(reports: readonly SuiteReport[]): string[][] {
 /** Returns the table with aligned columns. */
 export function tableOf(reports: readonly SuiteReport[]): string {
   const table = rows(reports);
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  return `${table.map((row) => row.map((text, column) => text.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")}\n`;
+  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => (row[column] ?? "").length)));
+  return `${table
+    .map((row) =>
+      row
+        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n")}\n`;
 }
 
 /** Returns the table as Markdown, with a sentence on how it was made. */
 export function markdownOf(reports: readonly SuiteReport[], node: string, bun: string): string {
-  const [head, ...body] = rows(reports);
-  const line = (cells: readonly string[]): string => `| ${cells.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  const [head = [], ...body] = rows(reports);
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
   return `${[
     `<!-- Written by \`npm run test:addons -- --markdown FILE\`. -->`,
     "",
     `Each addon's own test suite, run under Node ${node} and Bun ${bun} on ${process.platform}-${process.arch}.`,
     "",
-    line(head!),
-    line(head!.map(() => "---")),
+    line(head),
+    line(head.map(() => "---")),
     ...body.map(line),
   ].join("\n")}\n`;
 }

@@ -21,7 +21,11 @@ export interface FileResult {
   readonly message: string;
 }
 
-const mocha: string = join(dirname(createRequire(join(here, "package.json")).resolve("mocha/package.json")), "bin", "_mocha");
+const mocha: string = join(
+  dirname(createRequire(join(here, "package.json")).resolve("mocha/package.json")),
+  "bin",
+  "_mocha",
+);
 
 /** Returns the command line of a test file. */
 function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
@@ -38,14 +42,18 @@ function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
 
 /** Returns the line that names the failure: an error's, a panic's, or the last one. */
 function failureIn(output: string): string {
-  const lines = output
-    .replaceAll(/\x1b\[[\d;]*m/g, "")
+  const lines = Bun.stripANSI(output)
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
   const telling = /unsupported uv function|^panic|Segmentation|symbol lookup|undefined symbol|Bun has crashed/i;
   const error = /(?:^|\s)(?:\w*Error\b|AssertionError|error:)/;
-  return (lines.find((line) => telling.test(line)) ?? lines.find((line) => error.test(line)) ?? lines.at(-1) ?? "").slice(0, 200);
+  return (
+    lines.find((line) => telling.test(line)) ??
+    lines.find((line) => error.test(line)) ??
+    lines.at(-1) ??
+    ""
+  ).slice(0, 200);
 }
 
 /** Runs a file and returns its results. The process group is killed once `timeout` ms have passed. */

@@ -127,7 +127,8 @@ async function runSuite(suite: Suite, preload: string, deadline: number, filesRu
     return report;
   }
   if (suite.prepare !== undefined)
-    await Bun.spawn(["node", suite.prepare], { cwd: folder, stdin: "ignore", stdout: "ignore", timeout: 120_000 }).exited;
+    await Bun.spawn(["node", suite.prepare], { cwd: folder, stdin: "ignore", stdout: "ignore", timeout: 120_000 })
+      .exited;
   const files = [...new Set(suite.files.flatMap((glob) => [...new Bun.Glob(glob).scanSync(folder)]))]
     .filter((file) => suite.except?.includes(file) !== true && file.includes(values.file ?? ""))
     .sort();
@@ -138,7 +139,9 @@ async function runSuite(suite: Suite, preload: string, deadline: number, filesRu
     }
     progress(`${suite.addon} ${file}: `);
     const node = await attempt(suite, folder, file, "node", preload);
-    progress(`Node ${node.passed.length} of ${node.passed.length + node.failed.length}${node.ok ? "" : ` (${node.end})`}`);
+    progress(
+      `Node ${node.passed.length} of ${node.passed.length + node.failed.length}${node.ok ? "" : ` (${node.end})`}`,
+    );
     const bun = await attempt(suite, folder, file, "bun", preload);
     progress(`, Bun ${bun.passed.length} of ${bun.passed.length + bun.failed.length}${bun.ok ? "" : ` (${bun.end})`}`);
     const plain = values.plain ? await attempt(suite, folder, file, "plain", preload) : undefined;
@@ -190,7 +193,11 @@ async function main(): Promise<number> {
   const minutes = Number(values.minutes);
   const unknown = positionals.filter((name) => !suites.some((suite) => suite.addon === name));
   if (unknown.length > 0 || !(minutes > 0)) {
-    progress(unknown.length > 0 ? `No suite is named ${unknown.join(", ")}.\n` : `--minutes ${values.minutes} is not a number above 0.\n`);
+    progress(
+      unknown.length > 0
+        ? `No suite is named ${unknown.join(", ")}.\n`
+        : `--minutes ${values.minutes} is not a number above 0.\n`,
+    );
     return 2;
   }
   await install();

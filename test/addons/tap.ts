@@ -20,7 +20,7 @@ export function parseTap(output: string): TapResult {
     if (/^1\.\.\d+/.test(line)) isComplete = true;
     const point = /^(not )?ok\b(?: \d+)?(?: - | )?(.*)$/.exec(line);
     if (point === null) continue;
-    const [name = "", directive = ""] = point[2]!.split(/\s#\s*(?=\S)/);
+    const [name = "", directive = ""] = (point[2] ?? "").split(/\s#\s*(?=\S)/);
     if (/^(?:skip|todo)/i.test(directive)) skipped++;
     else (point[1] === undefined ? passed : failed).push(stableName(name));
   }

@@ -31,7 +31,19 @@ export function scenario(name, body, deadline = 30_000) {
     process.exit(1);
   }, deadline).unref();
   // Keeps the process while the scenario runs only if the scenario itself does so.
-  body({
+  const settle = async () => {
+    try {
+      await body(tools);
+    } catch (reason) {
+      error = String(reason?.stack ?? reason);
+      // What a failed scenario left open would keep the process.
+      process.exit(1);
+    }
+    error = undefined;
+    state = "the scenario is over, but the process doesn't end";
+    process.exitCode = 0;
+  };
+  const tools = {
     /** Records a value, and fails unless it equals `expected`. */
     equal(what, actual, expected) {
       checks[what] = actual;
@@ -43,19 +55,8 @@ export function scenario(name, body, deadline = 30_000) {
       checks[what] = value;
       if (!isTrue) throw new Error(`${what}: ${JSON.stringify(value)}`);
     },
-  }).then(
-    () => {
-      error = undefined;
-      state = "the scenario is over, but the process doesn't end";
-      process.exitCode = 0;
-    },
-    (reason) => {
-      error = String(reason?.stack ?? reason);
-      state = error;
-      // What a failed scenario left open would keep the process.
-      process.exit(1);
-    },
-  );
+  };
+  void settle();
 }
 
 /** Returns how many file descriptors the process has open. */

@@ -19,7 +19,9 @@ scenario("sqlite3", async ({ equal }) => {
   await Promise.all(Array.from({ length: ROWS }, (_, number) => settled((done) => statement.run(number, done))));
   await settled((done) => statement.finalize(() => done()));
   let sum = 0;
-  const count = await settled((done) => database.each("SELECT number FROM numbers", (_, row) => (sum += row.number), done));
+  const count = await settled((done) =>
+    database.each("SELECT number FROM numbers", (_, row) => (sum += row.number), done),
+  );
   equal("rows", [count, sum], [ROWS, (ROWS * (ROWS - 1)) / 2]);
   // The events come through a uv_async_t of their own.
   await until(() => profiled >= ROWS + 2);

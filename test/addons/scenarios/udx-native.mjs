@@ -23,9 +23,7 @@ function pseudorandom(state) {
 /** Relays datagrams between two ports and drops a share of them. Returns the ports to send to. */
 async function lossyRelay(portA, portB, share) {
   const [sideA, sideB] = [createSocket("udp4"), createSocket("udp4")];
-  await Promise.all(
-    [sideA, sideB].map((socket) => new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve))),
-  );
+  await Promise.all([sideA, sideB].map((socket) => new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve))));
   const random = pseudorandom(1);
   let dropped = 0;
   const forward = (from, to, port) =>
