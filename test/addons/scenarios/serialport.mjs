@@ -94,7 +94,7 @@ scenario("serialport", async ({ equal, that }) => {
   equal("settings", settings, { rtscts: true, xon: true, xoff: true, stopBits: 2 });
   await settled((done) => controlled.close(done));
 
-  // Flush discards what nobody has read.
+  // Flush discards the data that is not read yet.
   const flushed = new SerialPort({ path: paths[0], baudRate: 115200, autoOpen: false });
   await settled((done) => flushed.open(done));
   await ask("send", 0, 1000);
