@@ -3,14 +3,14 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { cli, endAfterTest, endPrograms, start } from "../support/programs.ts";
 import { childrenOf, isAlive, startWorkers, waitUntil } from "../support/workers.ts";
+import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
 
-const hasStrace = Bun.which("strace") !== null;
 const launchers: Record<string, string[]> = {
   "a shell's pipeline": ["sh", "-c", '"$@" | cat', "sh"],
   "a background process": ["sh", "-c", '"$@" & wait', "sh"],
-  ...(hasStrace ? { strace: ["strace", "-f", "-o", "/dev/null", "-e", "trace=none"] } : {}),
+  ...(canTrace ? { strace: ["strace", "-f", "-o", "/dev/null", "-e", "trace=none"] } : {}),
 };
 
 for (const [what, launcher] of Object.entries(launchers)) {

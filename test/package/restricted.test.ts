@@ -3,6 +3,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { cli, endPrograms, root, run } from "../support/programs.ts";
+import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -15,7 +16,6 @@ const program = [
   try { new Epoll(); } catch (error) { console.log(error.constructor.name + ": " + error.message); }`,
 ];
 const NO_JIT = "epoll-hello needs Bun's JIT, which cannot run in this process: ";
-const hasStrace = Bun.which("strace") !== null;
 const inject = (error: string): string[] => {
   return ["strace", "-f", "-o", "/dev/null", "-e", "trace=memfd_create", "-e", `inject=memfd_create:error=${error}`];
 };
@@ -38,13 +38,13 @@ const cases: [what: string, prefix: string[], message: string, canRun: boolean][
     "memfd_create is forbidden",
     inject("EPERM"),
     "EPERM: operation not permitted, memfd_create: epoll-hello's C code cannot be compiled; allow memfd_create(2)",
-    hasStrace,
+    canTrace,
   ],
   [
     "no fd is left",
     inject("EMFILE"),
     "EMFILE: too many open files, memfd_create: epoll-hello's C code cannot be compiled; close some files",
-    hasStrace,
+    canTrace,
   ],
 ];
 

@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root, run, endPrograms } from "../support/programs.ts";
+import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -97,7 +98,7 @@ test("ignores BUN_TCC_OPTIONS", async () => {
   expect(await run(["bun", app], { env })).toEqual(saw);
 });
 
-test.skipIf(Bun.which("strace") === null)("says with which errno memfd_create failed", async () => {
+test.skipIf(!canTrace)("says with which errno memfd_create failed", async () => {
   const path = script(
     "forbidden.ts",
     `const { Epoll } = await import(${index});

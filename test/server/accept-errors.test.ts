@@ -10,6 +10,7 @@ import { type Address, type EpollServerOptions, type ServerWarning, Socket } fro
 import { Client, modes } from "../support/client.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { complete, GET, ServerHarness, sysWith } from "../support/server.ts";
+import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
 
@@ -239,7 +240,7 @@ test("a burst of connections is accepted in parts, and open connections get thei
 const program = join(import.meta.dir, "../support/fetch-server-process.ts");
 
 for (const method of ["run", "start"]) {
-  test.skipIf(Bun.which("strace") === null)(`errors that the kernel returns do not end ${method}()`, async () => {
+  test.skipIf(!canTrace)(`errors that the kernel returns do not end ${method}()`, async () => {
     const argument = JSON.stringify({ blocks: method === "run", options: { hostname: "127.0.0.1" } });
     const codes = ["EIO", "ENOSR", "ESOCKTNOSUPPORT", "EACCES", "EBADF", "EINVAL", "ENOTSOCK", "EFAULT"];
     const children = codes.map((code) => {

@@ -2,12 +2,10 @@
 
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { endPrograms, run } from "../support/programs.ts";
+import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
-
-/** strace needs ptrace(2), which a container may forbid. */
-const canInject = Bun.which("strace") !== null && Bun.spawnSync(["strace", "-qq", "true"]).exitCode === 0;
 
 /** Runs a program whose system calls fail as described; see strace(1), --inject. Each thread counts its own calls. */
 async function runWith(faults: string[], program: string): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -47,7 +45,7 @@ const server = `
   event.write(1);
 `;
 
-describe.skipIf(!canInject)("with system calls that fail", () => {
+describe.skipIf(!canTrace)("with system calls that fail", () => {
   for (const fault of [
     // The thread cannot wake the event loop: send(2), unix(7).
     ...["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNRESET", "EPIPE"].map((errno) => `sendto:error=${errno}:when=3+3`),
