@@ -302,8 +302,8 @@ enum { R_ABSOLUTE = 1, R_GLOB_DAT = 6, R_JUMP_SLOT = 7 };
 enum { R_ABSOLUTE = 257, R_GLOB_DAT = 1025, R_JUMP_SLOT = 1026 };
 #endif
 
-/* The part of an object that is read-only once it has been relocated. */
-static void find_relro(size base, size *start, size *end) {
+/* The pages of an object that are read-only once it has been relocated: as in the dynamic linker, without the last part of a page. */
+static void find_relro(size base, size page, size *start, size *end) {
   const u8 *header = (const u8 *)base;
   int i, count;
   *start = *end = 0;
@@ -313,7 +313,8 @@ static void find_relro(size base, size *start, size *end) {
     const u8 *program = header + *(size *)(header + 32) + i * *(unsigned short *)(header + 54);
     if (*(u32 *)program != 0x6474e552 /* PT_GNU_RELRO */) continue;
     *start = base + *(size *)(program + 16);
-    *end = *start + *(size *)(program + 40);
+    *end = (*start + *(size *)(program + 40)) & -page;
+    *start &= -page;
   }
 }
 
@@ -326,7 +327,7 @@ static int change_entries(struct link_map *object, const size *tags, size table,
   const char *names = (const char *)tags[DT_STRTAB];
   size page = c_sysconf(SC_PAGESIZE), relro_start, relro_end, i;
   int changed = 0;
-  find_relro(object->base, &relro_start, &relro_end);
+  find_relro(object->base, page, &relro_start, &relro_end);
   for (i = 0; table && i < bytes / sizeof *relocation; i++) {
     u32 type = relocation[i].type, name;
     size slot, first, length;
@@ -339,7 +340,7 @@ static int change_entries(struct link_map *object, const size *tags, size table,
     length = ((slot + 7) & -page) + page - first;
     if (c_mprotect((void *)first, length, PROT_READ | PROT_WRITE) < 0) continue;
     *(size *)slot = (size)target + (type == R_ABSOLUTE ? relocation[i].addend : 0);
-    if (first >= relro_start && first + length <= (relro_end & -page)) c_mprotect((void *)first, length, PROT_READ);
+    if (first >= relro_start && first + length <= relro_end) c_mprotect((void *)first, length, PROT_READ);
     changed++;
   }
   return changed;
