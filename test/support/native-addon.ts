@@ -18,7 +18,6 @@ const node = Bun.which("node");
 export const unavailable: string = whyUnavailable();
 /** Whether Node.js is installed, which shows that the expected results are right. */
 export const hasNode: boolean = node !== null;
-export const hasStrace: boolean = Bun.which("strace") !== null;
 
 function whyUnavailable(): string {
   if (compiler === null) return "there is no C compiler";
