@@ -29,6 +29,8 @@ extern void *dlsym(void *handle, const char *name);
   X(int, poll, (void *, size, int))                                   \
   X(void *, calloc, (size, size))                                     \
   X(void, free, (void *))                                             \
+  X(void, flockfile, (void *))                                        \
+  X(void, funlockfile, (void *))                                      \
   X(int, pthread_mutex_init, (void *, const void *))                  \
   X(int, pthread_mutex_lock, (void *))                                \
   X(int, pthread_mutex_unlock, (void *))                              \
@@ -391,13 +393,12 @@ static void *host_dlopen(const char *path, int flags) {
   if (path && c_strcmp(path, HOST_QUERY) == 0) return &own_host;
   if (!loop || !loop->expects_addon) return own_host.dlopen(path, flags);
   loop->expects_addon = 0;
+  c_pthread_mutex_lock(own_host.mutex); /* another thread's addon may be unmapped if it cannot be loaded */
   for (last = own_host.libuv; last->next; last = last->next) {}
   handle = own_host.dlopen(path, flags);
-  if (!handle) return 0;
-  c_pthread_mutex_lock(own_host.mutex);
-  loop->changed = change_references(handle, addons_function);
+  if (handle) loop->changed = change_references(handle, addons_function);
   /* Also the libraries that came with the addon: new objects are appended to the list. */
-  for (last = last->next; last; last = last->next)
+  for (last = last->next; handle && last; last = last->next)
     if (last != handle) loop->changed += change_references(last, addons_function);
   c_pthread_mutex_unlock(own_host.mutex);
   return handle;
@@ -435,11 +436,7 @@ static void on_thread_exit(void *argument) {
   c_free(loop);
 }
 
-/*
- * Opens libuv, or finds the host that another thread has set up. `functions` holds the addresses of dlopen() and dlsym().
- * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
- */
-int host_open(const char *path, size *functions, char *texts) {
+static int open_host(const char *path, size *functions, char *texts) {
   struct link_map *program, *libuv;
   void *found;
   texts[0] = texts[TEXT_SIZE] = texts[2 * TEXT_SIZE] = 0;
@@ -466,6 +463,20 @@ int host_open(const char *path, size *functions, char *texts) {
   if (!change_references(program, redirect_dlopen)) return -ERRNO_ENOSYS;
   host = &own_host;
   return 0;
+}
+
+/*
+ * Opens libuv, or finds the host that another thread has set up. `functions` holds the addresses of dlopen() and dlsym().
+ * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
+ */
+int host_open(const char *path, size *functions, char *texts) {
+  /* Threads that open it at the same time have no memory in common yet. The lock of stderr is one that they share. */
+  void **lock = dlsym(0, "stderr");
+  int result;
+  if (lock) c_flockfile(*lock);
+  result = open_host(path, functions, texts);
+  if (lock) c_funlockfile(*lock);
+  return result;
 }
 
 /* Returns 1 if libuv has a function, else 0. */
