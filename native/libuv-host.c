@@ -47,6 +47,8 @@ extern void *dlsym(void *handle, const char *name);
   X(int, uv_loop_close, (void *))                                     \
   X(int, uv_loop_alive, (const void *))                               \
   X(int, uv_run, (void *, int))                                       \
+  X(size, uv_now, (const void *))                                     \
+  X(void, uv_update_time, (void *))                                   \
   X(int, uv_backend_fd, (const void *))                               \
   X(int, uv_backend_timeout, (const void *))                          \
   X(size, uv_handle_size, (int))                                      \
@@ -99,6 +101,7 @@ struct host {
   size mutex[8];
   int wrapper_count;
   const char *names[MAX_WRAPPERS];
+  u8 uses_time[MAX_WRAPPERS]; /* no function with double arguments, which would not stay in their registers */
   word (*targets[MAX_WRAPPERS])(word, word, word, word, word, word, word, word);
   int (*napi_add_env_cleanup_hook)(void *, void (*)(void *), void *);
 };
@@ -124,7 +127,8 @@ static struct loop *current_loop(void) { return c_pthread_getspecific(own_host.k
 
    A function that an addon calls may start or stop something in the loop, so a run follows: it passes new watchers to the
    kernel, and its result says how long the process stays alive. libuv's functions have at most eight arguments. They are
-   integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers. */
+   integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers.
+   The loop's time is that of its last run, which may be long ago. Functions that use it get the present one. */
 
 static void request_run(void) {
   struct loop *loop = current_loop(); /* none in threads of libuv or of the addon */
@@ -133,9 +137,16 @@ static void request_run(void) {
   loop->wake();
 }
 
+static void update_time(void) {
+  struct loop *loop = current_loop();
+  if (loop && !loop->is_running) c_uv_update_time(loop->uv);
+}
+
 #define WRAPPER(n)                                                                               \
   static word wrapper_##n(word a, word b, word c, word d, word e, word f, word g, word h) {      \
-    word value = own_host.targets[n](a, b, c, d, e, f, g, h);                                    \
+    word value;                                                                                  \
+    if (own_host.uses_time[n]) update_time();                                                    \
+    value = own_host.targets[n](a, b, c, d, e, f, g, h);                                         \
     request_run();                                                                               \
     return value;                                                                                \
   }
@@ -160,7 +171,7 @@ static void *wrapper_address(int n) {
 static int is_called_directly(const char *name) {
   return !c_strncmp(name, "uv_mutex_", 9) || !c_strncmp(name, "uv_cond_", 8) || !c_strncmp(name, "uv_sem_", 7) ||
          !c_strncmp(name, "uv_rwlock_", 10) || !c_strcmp(name, "uv_async_send") || !c_strcmp(name, "uv_buf_init") ||
-         !c_strcmp(name, "uv_now") || !c_strcmp(name, "uv_hrtime");
+         !c_strcmp(name, "uv_hrtime");
 }
 
 /* Returns the wrapper of a function, which is shared by all addons. */
@@ -172,6 +183,7 @@ static void *wrap(const char *name, void *target) {
   if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
   if (!(own_host.names[n] = c_strdup(name))) return target; /* an addon that cannot be loaded is unmapped */
   own_host.targets[n] = target;
+  own_host.uses_time[n] = !c_strncmp(name, "uv_timer_", 9) || !c_strncmp(name, "uv_fs_poll_", 11);
   own_host.wrapper_count++;
   return wrapper_address(n);
 }
@@ -242,6 +254,11 @@ static int host_get_uv_event_loop(void *env, void **out) {
 static void *host_default_loop(void) {
   struct loop *loop = current_loop();
   return loop ? loop->uv : c_uv_default_loop();
+}
+
+static size host_now(const void *uv) {
+  update_time();
+  return c_uv_now(uv);
 }
 
 /* In a callback of the loop, `keep` is ref'd. These functions hide that from the addon. */
@@ -379,6 +396,7 @@ static void *addons_function(const char *name) {
   void *target;
   if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
   if (c_strcmp(name, "uv_default_loop") == 0) return host_default_loop;
+  if (c_strcmp(name, "uv_now") == 0) return host_now;
   if (c_strcmp(name, "uv_run") == 0) return host_run_by_addon;
   if (c_strcmp(name, "uv_loop_alive") == 0) return host_loop_alive;
   if (c_strncmp(name, "uv_", 3) != 0) return 0;

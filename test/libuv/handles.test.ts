@@ -58,6 +58,20 @@ const timers: Scenario[] = [
     lines: ["fired"],
   },
   {
+    // Timers are relative to the loop's time, which is that of its last run.
+    name: "a timer that is started when nothing has run the loop for a while is not early",
+    code: `
+      const timer = addon.timer(() => {}, 3600000, 0);
+      addon.timerStop(timer);
+      setTimeout(() => {
+        let isEarly = true;
+        const first = addon.timer(() => { console.log("fired", isEarly); addon.close(first); addon.close(timer); }, 300, 0);
+        addon.timerStart(timer, 300, 0);
+        setTimeout(() => { isEarly = false; }, 150);
+      }, 500);`,
+    lines: ["fired false"],
+  },
+  {
     name: "a timer that is stopped and started again",
     code: `
       const timer = addon.timer(() => { console.log("fired"); addon.close(timer); }, 3600000, 0);
