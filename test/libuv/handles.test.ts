@@ -611,6 +611,26 @@ const runs: Scenario[] = [
     lines: ["callback 1", "immediate", "callback 2"],
   },
   {
+    name: "uv_now() goes on when nothing runs the loop",
+    code: `
+      const start = addon.now();
+      setTimeout(() => console.log(addon.now() - start >= 200), 300);`,
+    lines: ["true"],
+  },
+  {
+    name: "a callback that waits for another process",
+    code: `
+      const { spawnSync } = require("child_process");
+      let n = 0, others = 0;
+      addon.unref(addon.timer(() => others++, 1, 1));
+      const timer = addon.timer(() => {
+        const before = others;
+        console.log("callback", ++n, spawnSync("echo", ["hello"]).stdout.toString().trim(), others === before);
+        if (n === 3) addon.close(timer);
+      }, 1, 1);`,
+    lines: [1, 2, 3].map((n) => `callback ${n} hello true`),
+  },
+  {
     name: "a handle is created and closed in one callback, again and again",
     code: `
       let n = 0;

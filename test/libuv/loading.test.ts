@@ -101,6 +101,42 @@ describe.skipIf(unavailable !== "")(`ways to load an addon ${unavailable}`, () =
     expect(await runIn(project, [join(project, "app")])).toEqual(WORKS);
   });
 
+  test("bun test with --preload, and several test files", async () => {
+    const project = createProject("bun-test");
+    const file = `
+      import { test } from "bun:test";
+      import addon from "native-thing";
+      for (const name of ["first", "second"]) {
+        test(name, async () => {
+          await new Promise((resolve) => { const timer = addon.timer(() => { addon.close(timer); resolve(); }, 5, 0); });
+          await new Promise((resolve) => addon.queueWork(resolve));
+        });
+      }`;
+    for (const name of ["a", "b"]) writeFileSync(join(project, `${name}.test.js`), file);
+    const result = await runIn(project, ["bun", "test", "--preload", "epoll-hello/libuv"]);
+    expect(result.stderr).toContain(" 4 pass\n");
+    expect(result.code).toBe(0);
+  });
+
+  test("bun --hot, which evaluates the modules again", async () => {
+    const code = `
+      const n = (globalThis.n = (globalThis.n ?? 0) + 1);
+      ${REQUIRE}
+      const timer = addon.timer(() => {
+        addon.close(timer);
+        addon.queueWork(() => {
+          console.log("generation", n);
+          if (n === 3) process.exit();
+          // Bun may not have begun to watch the file yet.
+          setInterval(() => { if (globalThis.n === n) require("fs").appendFileSync(__filename, "\\n"); }, 100);
+        });
+      }, 1, 0);`;
+    const program = writeProgram(code);
+    const { stdout, code: exitCode } = await runCommand(["bun", "--hot", "--preload", libuvModule, program]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("generation 1\ngeneration 2\ngeneration 3\n");
+  });
+
   test("the module reports what it has loaded", async () => {
     const code = `
       const { loadedAddons, libuvVersion, libuvPath, hasActiveHandles } = require(${JSON.stringify(libuvModule)});
