@@ -1,5 +1,6 @@
 // What a file is that is not an ELF file, told from its first bytes.
 
+import { Buffer } from "node:buffer";
 import { ElfError, REINSTALL } from "./elf-error.ts";
 
 /** How many bytes `notElf` looks at. */
@@ -50,6 +51,7 @@ function describe(text: string): string {
     const [line = ""] = text.trimStart().split(/[\r\n]/, 1);
     return `is a text file that starts with ${JSON.stringify(line.slice(0, MAX_QUOTED_LENGTH))}`;
   }
-  const bytes = [...text.slice(0, 4)].map((byte) => byte.charCodeAt(0).toString(16).padStart(2, "0"));
-  return `starts with the bytes ${bytes.join(" ")}`;
+  return `starts with the bytes ${Buffer.from(text.slice(0, 4), "latin1")
+    .toString("hex")
+    .replace(/..(?=.)/g, "$& ")}`;
 }

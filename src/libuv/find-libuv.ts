@@ -4,8 +4,9 @@ import { readAddonFile } from "./elf-file.ts";
 import type { ElfFile } from "./elf-file.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 
-/** Names a file to use instead of the system's libuv. */
+/** Names a file to use instead of the system's libuv, or turns `epoll-hello/libuv` off. */
 export const LIBUV_VARIABLE = "EPOLL_HELLO_LIBUV";
+const OFF = "off";
 const SONAME = "libuv.so.1";
 
 const DIRECTORIES = ["/usr/local/lib64", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
@@ -16,13 +17,14 @@ const MUSL_ARCH: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aar
  * Returns libuv's file, or undefined if there is none for this architecture.
  *
  * @param libc the C library of this process
- * @throws {ElfError | Error} if `EPOLL_HELLO_LIBUV` names a file that is not a shared object for this machine
+ * @throws {ElfError | Error} if `EPOLL_HELLO_LIBUV` names a file that is not a shared object for this machine, or is `off`
  */
 export function findLibuv(libc: "glibc" | "musl"): ElfFile | undefined {
-  const chosen = process.env[LIBUV_VARIABLE];
-  if (chosen !== undefined && chosen !== "") return readAddonFile(chosen);
+  const chosen = process.env[LIBUV_VARIABLE] || SONAME;
+  if (chosen === OFF) throw new Error(`it is ${OFF}`);
+  if (chosen.includes("/")) return readAddonFile(chosen);
   const tried = new Set<string>();
-  for (const path of candidates(libc)) {
+  for (const path of candidates(chosen, libc)) {
     if (tried.has(path)) continue;
     tried.add(path);
     try {
@@ -34,23 +36,24 @@ export function findLibuv(libc: "glibc" | "musl"): ElfFile | undefined {
   return undefined;
 }
 
-function* candidates(libc: "glibc" | "musl"): Generator<string> {
-  const own = process.env["LD_LIBRARY_PATH"]?.split(/[:;]/) ?? [];
-  yield* inDirectories(own);
+/** Yields the paths in the order in which the dynamic linker tries them. */
+function* candidates(name: string, libc: "glibc" | "musl"): Generator<string> {
+  const inDirectories = (directories: readonly string[]): string[] =>
+    directories.filter((directory) => directory !== "").map((directory) => `${directory}/${name}`);
+  yield* inDirectories(process.env["LD_LIBRARY_PATH"]?.split(/[:;]/) ?? []);
   if (libc === "musl") {
     const list = readText(`/etc/ld-musl-${MUSL_ARCH[process.arch]}.path`);
     yield* inDirectories(list === "" ? ["/lib", "/usr/local/lib", "/usr/lib"] : list.split(/[\n:]/));
     return;
   }
   // The cache of ldconfig(8) contains the paths as C strings.
-  for (const [path] of readText("/etc/ld.so.cache").matchAll(/\/[^\0]*\/libuv\.so\.1(?=\0)/g)) yield path;
+  for (const text of readText("/etc/ld.so.cache").split("\0")) {
+    const path = text.slice(text.indexOf("/"));
+    if (path.startsWith("/") && path.endsWith(`/${name}`)) yield path;
+  }
   const multiarch = MULTIARCH[process.arch];
   if (multiarch !== undefined) yield* inDirectories([`/lib/${multiarch}`, `/usr/lib/${multiarch}`]);
   yield* inDirectories(DIRECTORIES);
-}
-
-function inDirectories(directories: readonly string[]): string[] {
-  return directories.filter((directory) => directory !== "").map((directory) => `${directory}/${SONAME}`);
 }
 
 function readText(path: string): string {

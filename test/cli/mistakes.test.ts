@@ -22,7 +22,7 @@ const usageErrors: [args: string[], message: RegExp][] = [
   [["lessn", "--json"], /unknown command "lessn"; did you mean "lesson"\?/],
   [["--quiet", "lessn", "hello"], /unknown command "lessn"; did you mean "lesson"\?/],
   [["serve", "examples/16-app.ts"], /there is no command "serve"; run: epoll-hello examples\/16-app\.ts/],
-  [["serve", "no-such-app.ts"], /there is no command "serve"; the commands are why, replay, lesson/],
+  [["serve", "no-such-app.ts"], /there is no command "serve"; the commands are why, replay, lesson, addons/],
   [["wyh"], /unknown command "wyh"; did you mean "why"\?/],
   [["version"], /unknown command "version"; did you mean "--version"\?/],
   [["help"], /unknown command "help"; did you mean "--help"\?/],

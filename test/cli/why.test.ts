@@ -191,6 +191,6 @@ test("--help lists its own flags, and epoll-hello --help lists the command", asy
     expect(code).toBe(0);
   }
   const { stdout } = await run(["bun", cli, "--help"]);
-  expect(stdout).toMatch(/^ +epoll-hello why\|replay\|lesson \[OPTIONS\]$/m);
+  expect(stdout).toMatch(/^ +epoll-hello why\|replay\|lesson\|addons \[OPTIONS\]$/m);
   expect(stdout).toMatch(/^ +why +measure select, poll and epoll_wait/m);
 });

@@ -23,7 +23,7 @@ const layers: string[][] = [
 ];
 
 /** The layers within tools/, which the library never imports. */
-const toolLayers: string[][] = [["comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
+const toolLayers: string[][] = [["addons", "comparison", "debugger", "lessons"], ["inspector"], ["cli"]];
 
 interface Import {
   file: string;

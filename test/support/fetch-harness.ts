@@ -1,5 +1,6 @@
 // A test server with asynchronous handlers: Bun's event loop runs between its iterations.
 
+import { WAIT_TIMEOUT_MS } from "./eventually.ts";
 import type { FetchHandler, EpollServerOptions, Socket } from "../../src/index.ts";
 import type { Syscalls } from "../../src/kernel/ffi.ts";
 import { ServerHarness } from "./server.ts";
@@ -18,10 +19,11 @@ export class FetchHarness extends ServerHarness {
     super({ ...options, fetch }, sys);
   }
 
-  /** Runs iterations of both loops until the condition holds. Throws after 20,000 iterations. */
+  /** Runs iterations of both loops until the condition holds. Throws when the time limit is reached. */
   async until(isDone: () => boolean): Promise<void> {
-    for (let iterations = 0; !isDone(); iterations++) {
-      if (iterations > 20_000) throw new Error(`the condition did not become true: ${isDone}`);
+    const deadline = Date.now() + WAIT_TIMEOUT_MS;
+    while (!isDone()) {
+      if (Date.now() > deadline) throw new Error(`the condition did not become true: ${isDone}`);
       if (!this.server.closed) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }

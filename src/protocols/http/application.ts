@@ -1,6 +1,7 @@
 // The application's callbacks: the fetch handler, onError and onRequest.
 
 import type { ProtocolConnection } from "../protocol.ts";
+import { rememberDirectStreams } from "./direct-streams.ts";
 import type { FileOpener } from "./file-source.ts";
 import type { RequestHead } from "./request-head.ts";
 import { requestInfo, type RequestInfo } from "./request-info.ts";
@@ -25,6 +26,7 @@ export class Application {
     this.hasHandler = callbacks.fetch !== undefined;
     this.hasRequestCallback = callbacks.onRequest !== undefined;
     this.#callbacks = callbacks;
+    if (this.hasHandler) rememberDirectStreams();
     this.#files = files;
   }
 

@@ -2,6 +2,8 @@
 
 import { isStream, memorySize, recognizeString } from "./body-kind.ts";
 import { type BodySource, StreamSource } from "./body-source.ts";
+import { DirectSource } from "./direct-source.ts";
+import { directSourceOf } from "./direct-streams.ts";
 import { type FileContent, type FileOpener, FileSource } from "./file-source.ts";
 import { reasonPhrase } from "./status-codes.ts";
 
@@ -101,7 +103,9 @@ function prepareStream(
   headers: Readonly<ResponseHeaders>,
   stream: ReadableStream,
 ): PreparedResponse {
-  return prepared(response, headers, "", -1, undefined, new StreamSource(stream));
+  const direct = directSourceOf(stream);
+  const source = direct === undefined ? new StreamSource(stream) : new DirectSource(stream, direct);
+  return prepared(response, headers, "", -1, undefined, source);
 }
 
 /**

@@ -9,7 +9,7 @@ export class UsageError extends Error {
 }
 
 /** The named commands. Serving is the default, and has no name. */
-export const SUBCOMMANDS = ["why", "replay", "lesson"] as const;
+export const SUBCOMMANDS = ["why", "replay", "lesson", "addons"] as const;
 export type Subcommand = (typeof SUBCOMMANDS)[number];
 export type Command = "serve" | Subcommand;
 
@@ -29,7 +29,8 @@ export type CommandLine =
   | InspectCommand
   | WhyCommand
   | ReplayCommand
-  | { kind: "lesson"; id: string | undefined; isJson: boolean };
+  | { kind: "lesson"; id: string | undefined; isJson: boolean }
+  | AddonsCommand;
 
 /** The app that a server serves, and the server's options. */
 interface ServerSelection {
@@ -97,5 +98,14 @@ export interface WhyCommand {
   maxFds: number;
   /** The file to write the SVG chart to. */
   svgFile: string | undefined;
+  isJson: boolean;
+}
+
+export interface AddonsCommand {
+  kind: "addons";
+  /** The directory of the project. */
+  directory: string;
+  /** List the functions and the file of each addon. */
+  isVerbose: boolean;
   isJson: boolean;
 }

@@ -182,6 +182,13 @@ export const lessonFlags: FlagTable<"name", never, "json" | "help"> = {
   help,
 };
 
+export const addonsFlags: FlagTable<"dir", never, "json" | "verbose" | "help"> = {
+  dir: { type: "positional", required: false, description: "directory of the project (default: the current one)" },
+  verbose: { type: "boolean", description: "list the file and the libuv functions of each addon" },
+  json: { type: "boolean", description: "print the report as JSON" },
+  help,
+};
+
 const subCommands: Readonly<Record<Subcommand, CommandDef<Flags>>> = {
   why: defineCommand<Flags>({
     meta: { name: "why", description: "measure select, poll and epoll_wait on this machine" },
@@ -195,6 +202,10 @@ const subCommands: Readonly<Record<Subcommand, CommandDef<Flags>>> = {
   lesson: defineCommand<Flags>({
     meta: { name: "lesson", description: "run a short lesson on real sockets" },
     args: lessonFlags,
+  }),
+  addons: defineCommand<Flags>({
+    meta: { name: "addons", description: "list a project's native addons, and whether they run on Bun" },
+    args: addonsFlags,
   }),
 };
 

@@ -28,6 +28,7 @@ const SECTIONS: readonly Section[] = [
       ["LISTEN_FDS, LISTEN_PID", "the sockets passed by systemd, used with --systemd"],
       ["NOTIFY_SOCKET", "where --systemd reports readiness and status"],
       ["WATCHDOG_USEC", "the watchdog interval, used with --systemd"],
+      ["EPOLL_HELLO_LIBUV", "the file of libuv, instead of the system's"],
       ["NO_COLOR, FORCE_COLOR", "turn color off or on"],
     ],
   ],
@@ -44,8 +45,8 @@ const SECTIONS: readonly Section[] = [
     [
       ["0", "success, or stopped by SIGTERM"],
       ["1", "cannot listen, cannot read or write a file, or cannot load the app;"],
-      ["", "no worker could start; a lesson's check failed; a program threw an error;"],
-      ["", "or output was lost, because the disk is full"],
+      ["", "no worker could start; a lesson's check failed; an addon doesn't run;"],
+      ["", "a program threw an error; or output was lost, because the disk is full"],
       ["2", "the command line is wrong"],
       ["127", "Bun is not installed, or not in PATH"],
       ["129", "stopped by SIGHUP, or the terminal was closed"],

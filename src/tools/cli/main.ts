@@ -37,6 +37,8 @@ async function main(rawArguments: readonly string[]): Promise<number> {
       return (await import("./commands/why.ts")).why(command);
     case "lesson":
       return (await import("./commands/lesson.ts")).lesson(command.id, command.isJson);
+    case "addons":
+      return (await import("./commands/addons.ts")).addons(command);
     case "replay":
       if (command.inspectorPort !== undefined) {
         return (await import("./commands/inspect.ts")).inspectTrace(command.file, command.inspectorPort);

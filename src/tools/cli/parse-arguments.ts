@@ -16,6 +16,7 @@ import {
   type WorkerOptions,
 } from "./command-line.ts";
 import {
+  addonsFlags,
   lessonFlags,
   MAX_INT32,
   MAX_PORT,
@@ -56,6 +57,8 @@ export function parseArguments(rawArguments: readonly string[], isWorker = false
       return parseReplay(others);
     case "lesson":
       return parseLesson(others);
+    case "addons":
+      return parseAddons(others);
   }
 }
 
@@ -268,6 +271,15 @@ function parseLesson(rawArguments: readonly string[]): CommandLine {
   if (given.help) return { kind: "help", command: "lesson" };
   rejectSurplus([...positionals, ...rest], 1);
   return { kind: "lesson", id: positionals[0], isJson: given.json === true };
+}
+
+function parseAddons(rawArguments: readonly string[]): CommandLine {
+  const { given, positionals, rest } = parseFlags(rawArguments, addonsFlags);
+  if (given.help) return { kind: "help", command: "addons" };
+  const directories = [...positionals, ...rest];
+  rejectSurplus(directories, 1);
+  const [directory = "."] = directories;
+  return { kind: "addons", directory, isVerbose: given.verbose === true, isJson: given.json === true };
 }
 
 const REPLAY_CONFLICTS: Conflicts = [
