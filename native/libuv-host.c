@@ -526,6 +526,7 @@ int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop
 /* Returns how long the loop may wait: milliseconds + 1, or 0: indefinitely. Bit 30 is set if something keeps it alive. */
 int host_state(void) {
   int timeout;
+  if (!thread_loop->is_running) c_uv_update_time(thread_loop->uv); /* the callbacks of the run may have taken long */
   c_uv_ref(thread_loop->keep);
   timeout = c_uv_backend_timeout(thread_loop->uv);
   c_uv_unref(thread_loop->keep);

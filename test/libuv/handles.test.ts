@@ -72,6 +72,19 @@ const timers: Scenario[] = [
     lines: ["fired false"],
   },
   {
+    name: "a timer that is started in a callback that takes long is not late",
+    code: `
+      const async = addon.async(() => {
+        const end = Date.now() + 900;
+        const timer = addon.timer(() => { console.log("uv timer"); addon.close(timer); }, 1000, 0);
+        setTimeout(() => console.log("timeout"), 1500);
+        while (Date.now() < end);
+        addon.close(async);
+      });
+      addon.send(async);`,
+    lines: ["uv timer", "timeout"],
+  },
+  {
     name: "a timer that is stopped and started again",
     code: `
       const timer = addon.timer(() => { console.log("fired"); addon.close(timer); }, 3600000, 0);
