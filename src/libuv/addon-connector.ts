@@ -55,9 +55,10 @@ export function loadAddon(path: string, load: () => void): void {
   const file = readAddon(path);
   if (file === undefined) return load(); // Bun reports why it cannot be read
   checkV8Names(file);
-  const functions = [...new Set(libuvFunctions(file))].toSorted();
+  const required = new Set<string>();
+  const functions = [...new Set(libuvFunctions(file, required))].toSorted();
   if (bunSymbols().stubsAmong(functions).length === 0 && functions.every((name) => bunSymbols().exports(name))) load();
-  else connect(path, functions, load);
+  else connect(path, functions, required, load);
 }
 
 function readAddon(path: string): ElfFile | undefined {
@@ -69,10 +70,17 @@ function readAddon(path: string): ElfFile | undefined {
   }
 }
 
-/** Returns the functions of libuv that an addon needs, and those that the libraries beside it need. */
-function libuvFunctions(file: ElfFile, seen: Set<string> = new Set()): string[] {
-  const own = [...file.imports, ...file.weakImports].filter((name) => name.startsWith("uv_"));
-  return [...own, ...ownLibraries(file, seen).flatMap((library) => libuvFunctions(library, seen))];
+/**
+ * Returns the functions of libuv that an addon uses, and those that the libraries beside it use. Adds those without which
+ * they cannot be loaded to `required`.
+ */
+function libuvFunctions(file: ElfFile, required: Set<string>, seen: Set<string> = new Set()): string[] {
+  const [imports, weak] = [file.imports, file.weakImports].map((names) =>
+    names.filter((name) => name.startsWith("uv_")),
+  );
+  for (const name of imports ?? []) required.add(name);
+  const ofLibraries = ownLibraries(file, seen).flatMap((library) => libuvFunctions(library, required, seen));
+  return [...(imports ?? []), ...(weak ?? []), ...ofLibraries];
 }
 
 /** Returns the libraries that came with an addon: those that the dynamic linker finds by `$ORIGIN`. */
@@ -111,9 +119,9 @@ function checkV8Names(file: ElfFile): void {
   );
 }
 
-function connect(path: string, functions: string[], load: () => void): void {
+function connect(path: string, functions: string[], required: ReadonlySet<string>, load: () => void): void {
   const libuv = openLibuv();
-  const missing = functions.filter((name) => !libuv.has(name));
+  const missing = functions.filter((name) => required.has(name) && !libuv.has(name));
   if (missing.length > 0) {
     const names = missing.join(", ");
     throw new Error(

@@ -392,6 +392,12 @@ describe.skipIf(unavailable !== "")(`bad files ${unavailable}`, () => {
     expect(message).toContain("Install a newer libuv");
   });
 
+  test("weak functions that libuv does not have are none of the addon's needs", async () => {
+    const ADDON = buildAddon("missing", ["-DIS_WEAK"], "weak.node");
+    const result = await runBun(writeProgram(`console.log(require(process.env.ADDON));`), { ADDON });
+    expect(result).toEqual({ stdout: "42\n", stderr: "", code: 0 });
+  });
+
   test("V8's C++ interface", async () => {
     const bad = buildAddon("v8");
     const message = await loadBad(bad);
