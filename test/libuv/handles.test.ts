@@ -81,7 +81,7 @@ const timers: Scenario[] = [
         while (Date.now() < end);
         addon.close(async);
       });
-      addon.send(async);`,
+      setTimeout(() => addon.send(async), 20);`,
     lines: ["uv timer", "timeout"],
   },
   {
