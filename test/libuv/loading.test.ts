@@ -22,9 +22,12 @@ setDefaultTimeout(60_000);
 afterAll(endPrograms);
 afterAll(removeAddonFolder);
 
-/** Uses a timer and the thread pool of an addon. */
+/** Uses a timer, the thread pool and a poll of an addon. Bun has no poll, so that this ends plain Bun. */
 const USE = `
-const timer = addon.timer(() => { addon.close(timer); addon.queueWork(() => console.log("works")); }, 1, 0);
+const timer = addon.timer(() => {
+  addon.close(timer);
+  const poll = addon.poll(() => { addon.close(poll); addon.queueWork(() => console.log("works")); }, addon.socketPair() % 65536, 2);
+}, 1, 0);
 `;
 const REQUIRE = `const addon = require(process.env.ADDON);`;
 const WORKS = { stdout: "works\n", stderr: "", code: 0 };
@@ -66,11 +69,18 @@ describe.skipIf(unavailable !== "")(`ways to load an addon ${unavailable}`, () =
     expect(await runBun(writeProgram(code + USE))).toEqual(WORKS);
   });
 
-  test("an import before the addon, without --preload", async () => {
-    const code = `import "epoll-hello/libuv"; import addon from "native-thing"; ${USE}`;
-    const project = createProject("import-before");
-    writeFileSync(join(project, "app.mjs"), code);
-    expect(await runIn(project, ["bun", "app.mjs"])).toEqual(WORKS);
+  // Bun evaluates a CommonJS package that is imported statically before all ES modules, so that it is too early for an import.
+  test.each([
+    [
+      "createRequire",
+      `import { createRequire } from "node:module"; const addon = createRequire(import.meta.url)("native-thing");`,
+    ],
+    ["require", `const addon = require("native-thing");`],
+    ["a dynamic import", `const { default: addon } = await import("native-thing");`],
+  ])("an import of the module before %s, without --preload", async (how, code) => {
+    const project = createProject(`before-${how.replaceAll(" ", "-")}`);
+    writeFileSync(join(project, "app.ts"), `import "epoll-hello/libuv"; ${code} ${USE}`);
+    expect(await runIn(project, ["bun", "app.ts"])).toEqual(WORKS);
   });
 
   test("a static import of a package that requires an addon, with --preload", async () => {

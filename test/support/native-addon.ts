@@ -1,8 +1,9 @@
 // Native addons for tests: builds the fixtures of test/libuv with the C compiler, and runs programs under Bun and Node.js.
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
 import { findLibuv } from "../../src/libuv/find-libuv.ts";
 import { root, start, type Program } from "./programs.ts";
 
@@ -21,8 +22,7 @@ export const hasNode: boolean = node !== null;
 
 function whyUnavailable(): string {
   if (compiler === null) return "there is no C compiler";
-  const libc = existsSync(`/lib/ld-musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`) ? "musl" : "glibc";
-  return findLibuv(libc) === undefined ? "libuv is not installed" : "";
+  return findLibuv(bunSymbols().libc) === undefined ? "libuv is not installed" : "";
 }
 
 let folder: string | undefined;
