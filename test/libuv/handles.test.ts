@@ -28,7 +28,7 @@ interface Scenario {
   exitCode?: number;
   /** What standard error contains. */
   stderr?: string;
-  /** Node.js behaves differently: it calls no more functions of an addon that ignores an exception. */
+  /** Node.js behaves differently; for example, it calls no more functions of an addon that ignores an exception. */
   isBunOnly?: boolean;
   /** The program is an ES module. */
   isModule?: boolean;
@@ -550,6 +550,19 @@ const runs: Scenario[] = [
     lines: ["tick", "after"],
   },
   {
+    // In Node.js, the loop has handles of Node's own.
+    name: "uv_run(UV_RUN_DEFAULT) and uv_loop_alive() in a callback ignore unref'd handles, also those of the host",
+    code: `
+      const timer = addon.timer(() => {
+        addon.unref(timer);
+        console.log(addon.isLoopAlive(), addon.run(DEFAULT));
+        const other = addon.timer(() => { console.log("other"); addon.close(other); }, 1, 0);
+        console.log(addon.isLoopAlive(), addon.run(DEFAULT));
+      }, 1, 3600000);`,
+    lines: ["0 0", "other", "1 0"],
+    isBunOnly: true,
+  },
+  {
     name: "uv_run that an addon calls, and a handle that it leaves",
     code: `
       const timer = addon.timer(() => { console.log("tick"); if (++n === 2) addon.close(timer); }, 1, 1);
@@ -658,7 +671,7 @@ const runs: Scenario[] = [
 
 const COMMON = `
 const pair = () => { const both = addon.socketPair(); return [Math.floor(both / 65536), both % 65536]; };
-const READABLE = 1, WRITABLE = 2, ONCE = 1, NOWAIT = 2;
+const READABLE = 1, WRITABLE = 2, DEFAULT = 0, ONCE = 1, NOWAIT = 2;
 `;
 const COMMONJS = `const addon = require(process.env.ADDON);${COMMON}`;
 const MODULE = `import { createRequire } from "node:module"; const addon = createRequire(import.meta.url)(process.env.ADDON);${COMMON}`;

@@ -3,9 +3,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { libuvModule, removeAddonFolder, runBun, unavailable, writeProgram } from "../support/native-addon.ts";
 import { endPrograms } from "../support/programs.ts";
-import { isFullRun, scaled } from "../support/scale.ts";
+import { scaled } from "../support/scale.ts";
 
-setDefaultTimeout(isFullRun ? 300_000 : 60_000);
+setDefaultTimeout(60_000);
 afterAll(endPrograms);
 afterAll(removeAddonFolder);
 

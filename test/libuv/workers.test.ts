@@ -94,7 +94,7 @@ describe.skipIf(unavailable !== "").each(KINDS)(`%s Worker ${unavailable}`, (kin
   });
 
   test("a module that only the program imports, without --preload", async () => {
-    const code = `${start} require(${JSON.stringify(libuvModule)}); ${ADDON} ${PAIR} ${USE_ALL}
+    const code = `${start} if (isMain) require(${JSON.stringify(libuvModule)}); ${ADDON} ${PAIR} ${USE_ALL}
       if (isMain) startWorker((message) => console.log(message), (code) => console.log("ended", code));
       else useAll(() => send("works"));`;
     const result = await runCommand(["bun", writeProgram(code)]);
