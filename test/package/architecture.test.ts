@@ -165,7 +165,7 @@ test("index.ts only re-exports", () => {
 });
 
 test("every test file sets a timeout of a minute, so that a busy machine does not cause failures", () => {
-  const tests = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)];
+  const tests = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)].filter((file) => !file.includes("node_modules"));
   const missing = tests.filter(
     (file) => !readFileSync(join(root, file), "utf8").includes("\nsetDefaultTimeout(60_000);"),
   );

@@ -31,7 +31,9 @@ const readsOldName =
 
 const glob = new Bun.Glob("{src,native,test,bench,examples,docs,bin}/**/*.{ts,tsx,c,md,mjs,html}");
 const files = [...glob.scanSync(root), ...new Bun.Glob("*.md").scanSync(root)]
-  .filter((file) => !/^(?:node_modules|dist)\/|^docs\/api\/|\.zh-CN\.md$|^CHANGELOG\.md$|words\.test\.ts$/.test(file))
+  .filter(
+    (file) => !/(?:^|\/)node_modules\/|^dist\/|^docs\/api\/|\.zh-CN\.md$|^CHANGELOG\.md$|words\.test\.ts$/.test(file),
+  )
   .sort();
 
 test("uses the field's terms, the same one for each concept", () => {
