@@ -29,6 +29,8 @@ extern void *dlsym(void *handle, const char *name);
   X(int, poll, (void *, size, int))                                   \
   X(void *, calloc, (size, size))                                     \
   X(void, free, (void *))                                             \
+  X(void, flockfile, (void *))                                        \
+  X(void, funlockfile, (void *))                                      \
   X(int, pthread_mutex_init, (void *, const void *))                  \
   X(int, pthread_mutex_lock, (void *))                                \
   X(int, pthread_mutex_unlock, (void *))                              \
@@ -45,6 +47,8 @@ extern void *dlsym(void *handle, const char *name);
   X(int, uv_loop_close, (void *))                                     \
   X(int, uv_loop_alive, (const void *))                               \
   X(int, uv_run, (void *, int))                                       \
+  X(size, uv_now, (const void *))                                     \
+  X(void, uv_update_time, (void *))                                   \
   X(int, uv_backend_fd, (const void *))                               \
   X(int, uv_backend_timeout, (const void *))                          \
   X(size, uv_handle_size, (int))                                      \
@@ -97,6 +101,7 @@ struct host {
   size mutex[8];
   int wrapper_count;
   const char *names[MAX_WRAPPERS];
+  u8 uses_time[MAX_WRAPPERS]; /* no function with double arguments, which would not stay in their registers */
   word (*targets[MAX_WRAPPERS])(word, word, word, word, word, word, word, word);
   int (*napi_add_env_cleanup_hook)(void *, void (*)(void *), void *);
 };
@@ -122,7 +127,8 @@ static struct loop *current_loop(void) { return c_pthread_getspecific(own_host.k
 
    A function that an addon calls may start or stop something in the loop, so a run follows: it passes new watchers to the
    kernel, and its result says how long the process stays alive. libuv's functions have at most eight arguments. They are
-   integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers. */
+   integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers.
+   The loop's time is that of its last run, which may be long ago. Functions that use it get the present one. */
 
 static void request_run(void) {
   struct loop *loop = current_loop(); /* none in threads of libuv or of the addon */
@@ -131,9 +137,16 @@ static void request_run(void) {
   loop->wake();
 }
 
+static void update_time(void) {
+  struct loop *loop = current_loop();
+  if (loop && !loop->is_running) c_uv_update_time(loop->uv);
+}
+
 #define WRAPPER(n)                                                                               \
   static word wrapper_##n(word a, word b, word c, word d, word e, word f, word g, word h) {      \
-    word value = own_host.targets[n](a, b, c, d, e, f, g, h);                                    \
+    word value;                                                                                  \
+    if (own_host.uses_time[n]) update_time();                                                    \
+    value = own_host.targets[n](a, b, c, d, e, f, g, h);                                         \
     request_run();                                                                               \
     return value;                                                                                \
   }
@@ -158,7 +171,7 @@ static void *wrapper_address(int n) {
 static int is_called_directly(const char *name) {
   return !c_strncmp(name, "uv_mutex_", 9) || !c_strncmp(name, "uv_cond_", 8) || !c_strncmp(name, "uv_sem_", 7) ||
          !c_strncmp(name, "uv_rwlock_", 10) || !c_strcmp(name, "uv_async_send") || !c_strcmp(name, "uv_buf_init") ||
-         !c_strcmp(name, "uv_now") || !c_strcmp(name, "uv_hrtime");
+         !c_strcmp(name, "uv_hrtime");
 }
 
 /* Returns the wrapper of a function, which is shared by all addons. */
@@ -170,6 +183,7 @@ static void *wrap(const char *name, void *target) {
   if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
   if (!(own_host.names[n] = c_strdup(name))) return target; /* an addon that cannot be loaded is unmapped */
   own_host.targets[n] = target;
+  own_host.uses_time[n] = !c_strncmp(name, "uv_timer_", 9) || !c_strncmp(name, "uv_fs_poll_", 11);
   own_host.wrapper_count++;
   return wrapper_address(n);
 }
@@ -242,6 +256,11 @@ static void *host_default_loop(void) {
   return loop ? loop->uv : c_uv_default_loop();
 }
 
+static size host_now(const void *uv) {
+  update_time();
+  return c_uv_now(uv);
+}
+
 /* In a callback of the loop, `keep` is ref'd. These functions hide that from the addon. */
 
 static int host_run_by_addon(void *uv, int mode) {
@@ -302,8 +321,8 @@ enum { R_ABSOLUTE = 1, R_GLOB_DAT = 6, R_JUMP_SLOT = 7 };
 enum { R_ABSOLUTE = 257, R_GLOB_DAT = 1025, R_JUMP_SLOT = 1026 };
 #endif
 
-/* The part of an object that is read-only once it has been relocated. */
-static void find_relro(size base, size *start, size *end) {
+/* The pages of an object that are read-only once it has been relocated: as in the dynamic linker, without the last part of a page. */
+static void find_relro(size base, size page, size *start, size *end) {
   const u8 *header = (const u8 *)base;
   int i, count;
   *start = *end = 0;
@@ -313,7 +332,8 @@ static void find_relro(size base, size *start, size *end) {
     const u8 *program = header + *(size *)(header + 32) + i * *(unsigned short *)(header + 54);
     if (*(u32 *)program != 0x6474e552 /* PT_GNU_RELRO */) continue;
     *start = base + *(size *)(program + 16);
-    *end = *start + *(size *)(program + 40);
+    *end = (*start + *(size *)(program + 40)) & -page;
+    *start &= -page;
   }
 }
 
@@ -326,7 +346,7 @@ static int change_entries(struct link_map *object, const size *tags, size table,
   const char *names = (const char *)tags[DT_STRTAB];
   size page = c_sysconf(SC_PAGESIZE), relro_start, relro_end, i;
   int changed = 0;
-  find_relro(object->base, &relro_start, &relro_end);
+  find_relro(object->base, page, &relro_start, &relro_end);
   for (i = 0; table && i < bytes / sizeof *relocation; i++) {
     u32 type = relocation[i].type, name;
     size slot, first, length;
@@ -339,7 +359,7 @@ static int change_entries(struct link_map *object, const size *tags, size table,
     length = ((slot + 7) & -page) + page - first;
     if (c_mprotect((void *)first, length, PROT_READ | PROT_WRITE) < 0) continue;
     *(size *)slot = (size)target + (type == R_ABSOLUTE ? relocation[i].addend : 0);
-    if (first >= relro_start && first + length <= (relro_end & -page)) c_mprotect((void *)first, length, PROT_READ);
+    if (first >= relro_start && first + length <= relro_end) c_mprotect((void *)first, length, PROT_READ);
     changed++;
   }
   return changed;
@@ -376,6 +396,7 @@ static void *addons_function(const char *name) {
   void *target;
   if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
   if (c_strcmp(name, "uv_default_loop") == 0) return host_default_loop;
+  if (c_strcmp(name, "uv_now") == 0) return host_now;
   if (c_strcmp(name, "uv_run") == 0) return host_run_by_addon;
   if (c_strcmp(name, "uv_loop_alive") == 0) return host_loop_alive;
   if (c_strncmp(name, "uv_", 3) != 0) return 0;
@@ -390,13 +411,12 @@ static void *host_dlopen(const char *path, int flags) {
   if (path && c_strcmp(path, HOST_QUERY) == 0) return &own_host;
   if (!loop || !loop->expects_addon) return own_host.dlopen(path, flags);
   loop->expects_addon = 0;
+  c_pthread_mutex_lock(own_host.mutex); /* another thread's addon may be unmapped if it cannot be loaded */
   for (last = own_host.libuv; last->next; last = last->next) {}
   handle = own_host.dlopen(path, flags);
-  if (!handle) return 0;
-  c_pthread_mutex_lock(own_host.mutex);
-  loop->changed = change_references(handle, addons_function);
+  if (handle) loop->changed = change_references(handle, addons_function);
   /* Also the libraries that came with the addon: new objects are appended to the list. */
-  for (last = last->next; last; last = last->next)
+  for (last = last->next; handle && last; last = last->next)
     if (last != handle) loop->changed += change_references(last, addons_function);
   c_pthread_mutex_unlock(own_host.mutex);
   return handle;
@@ -434,11 +454,7 @@ static void on_thread_exit(void *argument) {
   c_free(loop);
 }
 
-/*
- * Opens libuv, or finds the host that another thread has set up. `functions` holds the addresses of dlopen() and dlsym().
- * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
- */
-int host_open(const char *path, size *functions, char *texts) {
+static int open_host(const char *path, size *functions, char *texts) {
   struct link_map *program, *libuv;
   void *found;
   texts[0] = texts[TEXT_SIZE] = texts[2 * TEXT_SIZE] = 0;
@@ -465,6 +481,20 @@ int host_open(const char *path, size *functions, char *texts) {
   if (!change_references(program, redirect_dlopen)) return -ERRNO_ENOSYS;
   host = &own_host;
   return 0;
+}
+
+/*
+ * Opens libuv, or finds the host that another thread has set up. `functions` holds the addresses of dlopen() and dlsym().
+ * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
+ */
+int host_open(const char *path, size *functions, char *texts) {
+  /* Threads that open it at the same time have no memory in common yet. The lock of stderr is one that they share. */
+  void **lock = dlsym(0, "stderr");
+  int result;
+  if (lock) c_flockfile(*lock);
+  result = open_host(path, functions, texts);
+  if (lock) c_funlockfile(*lock);
+  return result;
 }
 
 /* Returns 1 if libuv has a function, else 0. */
@@ -496,6 +526,7 @@ int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop
 /* Returns how long the loop may wait: milliseconds + 1, or 0: indefinitely. Bit 30 is set if something keeps it alive. */
 int host_state(void) {
   int timeout;
+  if (!thread_loop->is_running) c_uv_update_time(thread_loop->uv); /* the callbacks of the run may have taken long */
   c_uv_ref(thread_loop->keep);
   timeout = c_uv_backend_timeout(thread_loop->uv);
   c_uv_unref(thread_loop->keep);

@@ -1,5 +1,6 @@
 // Connects native addons that need libuv with the real one, and runs its loop.
 
+import { dirname } from "node:path";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { bunSymbols } from "./bun-symbols.ts";
 import { type ElfFile, readAddonFile } from "./elf-file.ts";
@@ -54,9 +55,10 @@ export function loadAddon(path: string, load: () => void): void {
   const file = readAddon(path);
   if (file === undefined) return load(); // Bun reports why it cannot be read
   checkV8Names(file);
-  const functions = [...file.imports, ...file.weakImports].filter((name) => name.startsWith("uv_")).toSorted();
+  const required = new Set<string>();
+  const functions = [...new Set(libuvFunctions(file, required))].toSorted();
   if (bunSymbols().stubsAmong(functions).length === 0 && functions.every((name) => bunSymbols().exports(name))) load();
-  else connect(path, functions, load);
+  else connect(path, functions, required, load);
 }
 
 function readAddon(path: string): ElfFile | undefined {
@@ -65,6 +67,45 @@ function readAddon(path: string): ElfFile | undefined {
   } catch (error) {
     if (error instanceof Error && "syscall" in error) return undefined;
     throw error;
+  }
+}
+
+/**
+ * Returns the functions of libuv that an addon uses, and those that the libraries beside it use. Adds those without which
+ * they cannot be loaded to `required`.
+ */
+function libuvFunctions(file: ElfFile, required: Set<string>, seen: Set<string> = new Set()): string[] {
+  const [imports, weak] = [file.imports, file.weakImports].map((names) =>
+    names.filter((name) => name.startsWith("uv_")),
+  );
+  for (const name of imports ?? []) required.add(name);
+  const ofLibraries = ownLibraries(file, seen).flatMap((library) => libuvFunctions(library, required, seen));
+  return [...(imports ?? []), ...(weak ?? []), ...ofLibraries];
+}
+
+/** Returns the libraries that came with an addon: those that the dynamic linker finds by `$ORIGIN`. */
+function ownLibraries(file: ElfFile, seen: Set<string>): ElfFile[] {
+  const directories = (file.runpath ?? "").split(":").filter((directory) => /^\$(?:ORIGIN|\{ORIGIN\})/.test(directory));
+  const libraries: ElfFile[] = [];
+  for (const name of directories.length > 0 ? file.needed : []) {
+    for (const directory of directories) {
+      const path = `${directory.replace(/^\$(?:ORIGIN|\{ORIGIN\})/, dirname(file.path))}/${name}`;
+      if (seen.has(path)) break;
+      const library = readLibrary(path);
+      if (library === undefined) continue;
+      seen.add(path);
+      libraries.push(library);
+      break;
+    }
+  }
+  return libraries;
+}
+
+function readLibrary(path: string): ElfFile | undefined {
+  try {
+    return readAddonFile(path);
+  } catch {
+    return undefined; // the dynamic linker looks further, and reports it if there is none
   }
 }
 
@@ -78,9 +119,9 @@ function checkV8Names(file: ElfFile): void {
   );
 }
 
-function connect(path: string, functions: string[], load: () => void): void {
+function connect(path: string, functions: string[], required: ReadonlySet<string>, load: () => void): void {
   const libuv = openLibuv();
-  const missing = functions.filter((name) => !libuv.has(name));
+  const missing = functions.filter((name) => required.has(name) && !libuv.has(name));
   if (missing.length > 0) {
     const names = missing.join(", ");
     throw new Error(

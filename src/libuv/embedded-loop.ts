@@ -48,10 +48,13 @@ export class EmbeddedLoop {
   /** Handles pending events and due timers, and returns whether there may be more. */
   #runOnce(): boolean {
     const n = this.#bridge.waitInto(this.#epoll, this.#events, 0);
-    this.#host.run();
-    this.#state = this.#host.state;
-    if (this.#state.isAlive) this.#bridge.ref();
-    else this.#bridge.unref();
+    try {
+      this.#host.run(); // throws an exception of a callback that the addon has ignored
+    } finally {
+      this.#state = this.#host.state;
+      if (this.#state.isAlive) this.#bridge.ref();
+      else this.#bridge.unref();
+    }
     return n > 0 || this.#state.timeoutMs === 0;
   }
 
