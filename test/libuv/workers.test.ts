@@ -152,7 +152,7 @@ describe.skipIf(unavailable !== "").each(KINDS)(`%s Worker ${unavailable}`, (kin
     ["an exception", "", `start(() => { throw new Error("boom"); });`],
     ["an end by itself", "", `for (const item of items) addon.unref(item);`],
   ])("Workers that end by %s leave no fds, threads and memory behind", async (_, fromMain, inWorker) => {
-    const pairs = scaled(20, 100) / 2;
+    const pairs = scaled(10, 100) / 2;
     const code = `${start} ${ADDON} ${PAIR}
       const fs = require("fs");
       if (isMain) {
