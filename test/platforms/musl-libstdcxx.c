@@ -21,6 +21,10 @@ size_t __strftime_l(char *out, size_t size, const char *format, const struct tm 
   return strftime_l(out, size, format, time, locale);
 }
 
+/* libgcc_s.so.1 has old versions of these, which musl's linker does not find. */
+int __cpu_indicator_init(void) { return 0; }
+unsigned __cpu_model[4];
+
 /* Not called by Bun or by the addons. */
 void _ZNSi6ignoreEl(void) { abort(); }
 void _ZNSt13basic_istreamIwSt11char_traitsIwEE6ignoreEl(void) { abort(); }

@@ -223,13 +223,16 @@ function name(file) {
 async function useAddon(file) {
   const packageDir = file.slice(0, file.indexOf("/node_modules/") + "/node_modules/".length) + name(file);
   const exported = require(file);
-  if (name(file) === "zeromq") return zeromq(packageDir);
+  if (name(file) === "zeromq") return zeromq(packageDir, file);
   if (name(file) === "udx-native") return udx(packageDir);
   if (name(file) === "fs-native-extensions") return fileLocks(packageDir);
   return `loaded: ${Object.keys(exported).length} exports`;
 }
 
-async function zeromq(packageDir) {
+async function zeromq(packageDir, file) {
+  // Its loader asks this machine for the C library, which is another one than Bun's here.
+  const load = process.dlopen;
+  process.dlopen = (module, asked, ...rest) => load(module, asked.endsWith("/addon.node") ? file : asked, ...rest);
   const { Push, Pull } = require(packageDir);
   const [push, pull] = [new Push(), new Pull()];
   await push.bind("tcp://127.0.0.1:*");

@@ -139,6 +139,8 @@ musl() { # ARCH DEBIAN_ARCH TRIPLE LIBGCC_S COMPILER PREFIX
   bun=$(bun_for "linux-${arch/arm64/aarch64}-musl")
   local compile=("$cc" -fno-stack-protector -U_FORTIFY_SOURCE -nostdinc -isystem "$sys/usr/include/$triple-musl" -isystem "$("$cc" -print-file-name=include)"
     -idirafter /usr/include -idirafter "/usr/include/$triple-gnu" -idirafter "/usr/$triple-gnu/include" -nostdlib)
+  # Else the compiler calls atomic functions of libgcc.a, which -nostdlib leaves out.
+  [ "$arch" = x64 ] || compile+=(-mno-outline-atomics)
   mkdir -p "$lib"
   cp "$libgcc" "$lib/libgcc_s.so.1"
   local pic libc
