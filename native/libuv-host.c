@@ -56,6 +56,9 @@ extern void *dlsym(void *handle, const char *name);
   X(int, uv_is_active, (const void *))                                \
   X(int, uv_is_closing, (const void *))                               \
   X(int, uv_has_ref, (const void *))                                  \
+  X(int, uv_fileno, (const void *, int *))                            \
+  X(int, uv_poll_start, (void *, int, void (*)(void *, int, int)))    \
+  X(int, uv_poll_stop, (void *))                                      \
   X(void, uv_ref, (void *))                                           \
   X(void, uv_unref, (void *))                                         \
   X(void, uv_close, (void *, void (*)(void *)))                       \
@@ -76,7 +79,17 @@ enum { ERRNO_ENOENT = 2, ERRNO_ENOEXEC = 8, ERRNO_EALREADY = 114, ERRNO_ENOSYS =
 
 /* ---- what all threads share ---- */
 
-enum { MAX_WRAPPERS = 320, MAX_ENVS = 64, CLEANUP_RUNS = 8, CLEANUP_WAIT_MS = 10, TEXT_SIZE = 512 };
+enum { MAX_WRAPPERS = 320, MAX_ENVS = 64, CLEANUP_RUNS = 8, CLEANUP_WAIT_MS = 10, POLL_BUCKETS = 256, TEXT_SIZE = 512 };
+
+/* A poll handle that has been started. */
+struct poll_handle {
+  void *handle;
+  int events;
+  int is_deferred; /* the last uv_poll_start() takes effect after the next run */
+  int next_events;
+  void (*next_callback)(void *, int, int);
+  struct poll_handle *next;
+};
 
 /* The loop of one JavaScript thread. */
 struct loop {
@@ -88,6 +101,8 @@ struct loop {
   int expects_addon; /* the next dlopen() of this thread opens an addon that needs libuv */
   int changed;       /* how many entries the last one had */
   int is_default;
+  int has_deferred;
+  struct poll_handle *polls[POLL_BUCKETS];
   int env_count;
   void *envs[MAX_ENVS]; /* that have a cleanup hook */
 };
@@ -190,6 +205,89 @@ static void *wrap(const char *name, void *target) {
 
 /* ---- functions that answer for the thread ---- */
 
+/* ---- poll handles ----
+
+   uv_poll_start() replaces the events that a handle waits for. serialport waits for one direction in this way while the other is
+   pending, which works as long as an event is delivered as soon as it is there: otherwise it is lost, and once the buffers
+   of both directions are full, nothing ever happens again. Therefore events that are there, and that a call would
+   give up, are delivered before it takes effect. */
+
+static struct poll_handle **find_poll(struct loop *loop, void *handle) {
+  struct poll_handle **at = &loop->polls[((size)handle >> 4) % POLL_BUCKETS];
+  while (*at && (*at)->handle != handle) at = &(*at)->next;
+  return at;
+}
+
+static void forget_poll(void *handle) {
+  struct loop *loop = current_loop();
+  struct poll_handle **at, *found;
+  if (!loop || !(found = *(at = find_poll(loop, handle)))) return;
+  *at = found->next;
+  c_free(found);
+}
+
+/* Whether one of the events is there now. The bits of uv_poll_event are 1, 2, 4, 8; those of poll(2) differ. */
+static int is_ready(void *handle, int events) {
+  int pollfd[2];
+  if (c_uv_fileno(handle, &pollfd[0]) < 0) return 0;
+  pollfd[1] = (events & 1 ? 1 : 0) | (events & 2 ? 4 : 0) | (events & 8 ? 2 : 0);
+  return c_poll(pollfd, 1, 0) > 0;
+}
+
+static int host_poll_start(void *handle, int events, void (*callback)(void *, int, int)) {
+  struct loop *loop = current_loop();
+  struct poll_handle **at, *poll;
+  int error;
+  if (!loop) return c_uv_poll_start(handle, events, callback);
+  at = find_poll(loop, handle);
+  poll = *at;
+  if (poll && !loop->is_running && (poll->events & ~events) && is_ready(handle, poll->events & ~events)) {
+    poll->next_events = events;
+    poll->next_callback = callback;
+    poll->is_deferred = loop->has_deferred = 1;
+    request_run();
+    return 0;
+  }
+  error = c_uv_poll_start(handle, events, callback);
+  request_run();
+  if (error || !events) return forget_poll(handle), error;
+  if (!poll && (poll = c_calloc(1, sizeof *poll))) {
+    poll->handle = handle;
+    *at = poll;
+  }
+  if (poll) poll->events = events, poll->is_deferred = 0;
+  return 0;
+}
+
+static int host_poll_stop(void *handle) {
+  int error;
+  forget_poll(handle);
+  error = c_uv_poll_stop(handle);
+  request_run();
+  return error;
+}
+
+static void host_close(void *handle, void (*callback)(void *)) {
+  forget_poll(handle);
+  c_uv_close(handle, callback);
+  request_run();
+}
+
+/* Lets calls take effect that were deferred, unless a callback has made another one. */
+static void start_deferred_polls(struct loop *loop) {
+  struct poll_handle *poll;
+  int i;
+  loop->has_deferred = 0;
+  for (i = 0; i < POLL_BUCKETS; i++)
+    for (poll = loop->polls[i]; poll; poll = poll->next) {
+      if (!poll->is_deferred) continue;
+      poll->is_deferred = 0;
+      poll->events = poll->next_events;
+      c_uv_poll_start(poll->handle, poll->events, poll->next_callback);
+      request_run();
+    }
+}
+
 /* Handles what is due, without waiting. uv_run() does nothing if all handles are unref'd, so `keep` is not. */
 static int run_loop(struct loop *loop) {
   loop->is_requested = 0;
@@ -198,6 +296,7 @@ static int run_loop(struct loop *loop) {
   c_uv_run(loop->uv, UV_RUN_NOWAIT);
   c_uv_unref(loop->keep);
   loop->is_running = 0;
+  if (loop->has_deferred) start_deferred_polls(loop);
   return 0;
 }
 
@@ -397,6 +496,9 @@ static void *addons_function(const char *name) {
   if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
   if (c_strcmp(name, "uv_default_loop") == 0) return host_default_loop;
   if (c_strcmp(name, "uv_now") == 0) return host_now;
+  if (c_strcmp(name, "uv_poll_start") == 0) return host_poll_start;
+  if (c_strcmp(name, "uv_poll_stop") == 0) return host_poll_stop;
+  if (c_strcmp(name, "uv_close") == 0) return host_close;
   if (c_strcmp(name, "uv_run") == 0) return host_run_by_addon;
   if (c_strcmp(name, "uv_loop_alive") == 0) return host_loop_alive;
   if (c_strncmp(name, "uv_", 3) != 0) return 0;
