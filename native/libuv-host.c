@@ -119,6 +119,9 @@ struct host {
   u8 uses_time[MAX_WRAPPERS]; /* no function with double arguments, which would not stay in their registers */
   word (*targets[MAX_WRAPPERS])(word, word, word, word, word, word, word, word);
   int (*napi_add_env_cleanup_hook)(void *, void (*)(void *), void *);
+  int (*napi_create_string_utf8)(void *, const char *, size, void **);
+  int (*napi_run_script)(void *, void *, void **);
+  char *attach_script; /* JavaScript that attaches a loop to its thread */
 };
 
 static struct host own_host, *host;
@@ -335,11 +338,20 @@ static void run_at_cleanup(void *argument) {
   }
 }
 
+/* Attaches a loop to a Worker that has loaded an addon without having loaded this module. */
+static struct loop *attach_by_script(void *env) {
+  void *script, *result;
+  if (!own_host.attach_script || !own_host.napi_run_script || !own_host.napi_create_string_utf8) return 0;
+  if (own_host.napi_create_string_utf8(env, own_host.attach_script, -1, &script)) return 0;
+  own_host.napi_run_script(env, script, &result);
+  return current_loop();
+}
+
 static int host_get_uv_event_loop(void *env, void **out) {
   struct loop *loop = current_loop();
   int i;
   if (!env || !out) return 1; /* napi_invalid_arg */
-  if (!loop) return 9;        /* napi_generic_failure: this Worker has not imported epoll-hello/libuv */
+  if (!loop && !(loop = attach_by_script(env))) return 9; /* napi_generic_failure */
   *out = loop->uv;
   for (i = 0; i < loop->env_count; i++)
     if (loop->envs[i] == env) return 0;
@@ -577,6 +589,8 @@ static int open_host(const char *path, size *functions, char *texts) {
   own_host.dlopen = real_dlopen;
   own_host.dlsym = real_dlsym;
   own_host.napi_add_env_cleanup_hook = dlsym(0, "napi_add_env_cleanup_hook");
+  own_host.napi_create_string_utf8 = dlsym(0, "napi_create_string_utf8");
+  own_host.napi_run_script = dlsym(0, "napi_run_script");
   c_pthread_mutex_init(own_host.mutex, 0);
   if (c_pthread_key_create(&own_host.key, on_thread_exit)) return -11 /* EAGAIN */;
   change_references(libuv, libuvs_function);
@@ -601,6 +615,12 @@ int host_open(const char *path, size *functions, char *texts) {
 
 /* Returns 1 if libuv has a function, else 0. */
 int host_has(const char *name) { return host->dlsym(host->libuv, name) != 0; }
+
+/* Sets the JavaScript that attaches a loop to its thread. The first one remains. */
+int host_set_attach_script(const char *script) {
+  if (!host->attach_script) host->attach_script = c_strdup(script);
+  return 0;
+}
 
 /* Creates the loop of this thread. `functions` holds the address of a function that schedules a run. */
 int host_attach(int is_main, size *functions) {
@@ -658,7 +678,7 @@ static int init(void) {
 /* Returns the address of a function, or 0. */
 size address_of(const char *name) {
   if (!c_pthread_setspecific && init() < 0) return 0;
-  FIND(host_open) FIND(host_has) FIND(host_attach) FIND(host_backend_fd) FIND(host_run) FIND(host_state)
+  FIND(host_open) FIND(host_has) FIND(host_attach) FIND(host_set_attach_script) FIND(host_backend_fd) FIND(host_run) FIND(host_state)
   FIND(host_is_requested) FIND(host_expect_addon)
   return 0;
 }

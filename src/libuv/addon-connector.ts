@@ -7,7 +7,8 @@ import { type ElfFile, readAddonFile } from "./elf-file.ts";
 import { EmbeddedLoop } from "./embedded-loop.ts";
 import { LibuvHost } from "./host.ts";
 import { installHint } from "./libuv-packages.ts";
-import { preloadInWorkers } from "./worker-preload.ts";
+import { runProblem, v8Problem } from "./unsupported-addon.ts";
+import { attachScript, preloadInWorkers } from "./worker-preload.ts";
 
 /** A native addon that uses the real libuv. */
 export interface LoadedAddon {
@@ -21,8 +22,6 @@ export interface LoadedAddon {
 const SONAME = "libuv.so.1";
 /** Where the files are that a program built with `bun build --compile` contains. */
 const EMBEDDED = "/$bunfs/";
-/** Symbols of V8's C++ interface and of Node's, which Bun implements in part. */
-const V8_NAME = /^_ZN[KVR]*(?:2v8|4node)/;
 
 const addons = new Map<string, LoadedAddon>();
 let host: LibuvHost | undefined;
@@ -43,6 +42,15 @@ export function hasActiveHandles(): boolean {
   return loop?.isAlive ?? false;
 }
 
+/** Creates the loop of this thread, on first use. @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN */
+export function attachLoop(): EmbeddedLoop {
+  if (loop !== undefined) return loop;
+  const libuv = openLibuv();
+  const script = attachScript();
+  if (script !== undefined) libuv.setAttachScript(script);
+  return (loop = new EmbeddedLoop(libuv));
+}
+
 /**
  * Loads an addon, and connects it if it needs functions of libuv that Bun lacks.
  *
@@ -54,7 +62,8 @@ export function hasActiveHandles(): boolean {
 export function loadAddon(path: string, load: () => void): void {
   const file = readAddon(path);
   if (file === undefined) return load(); // Bun reports why it cannot be read
-  checkV8Names(file);
+  const problem = v8Problem(file, bunSymbols()) ?? runProblem(file);
+  if (problem !== undefined) throw new Error(`${path} ${problem}`);
   const required = new Set<string>();
   const functions = [...new Set(libuvFunctions(file, required))].toSorted();
   if (bunSymbols().stubsAmong(functions).length === 0 && functions.every((name) => bunSymbols().exports(name))) load();
@@ -109,16 +118,6 @@ function readLibrary(path: string): ElfFile | undefined {
   }
 }
 
-/** Without this check, the dynamic linker ends the process when the addon calls the function. */
-function checkV8Names(file: ElfFile): void {
-  const missing = file.imports.filter((name) => V8_NAME.test(name) && !bunSymbols().exports(name));
-  if (missing.length === 0) return;
-  throw new Error(
-    `${file.path} uses V8's C++ interface, which Bun implements only in part: it lacks ${missing.length} of the functions, ` +
-      `such as ${missing[0]}. Use a version of the package that is built on Node-API, or run it with Node.js`,
-  );
-}
-
 function connect(path: string, functions: string[], required: ReadonlySet<string>, load: () => void): void {
   const libuv = openLibuv();
   const missing = functions.filter((name) => required.has(name) && !libuv.has(name));
@@ -129,9 +128,9 @@ function connect(path: string, functions: string[], required: ReadonlySet<string
         `(${installHint()}), or set EPOLL_HELLO_LIBUV to the path of one`,
     );
   }
-  loop ??= new EmbeddedLoop(libuv);
+  const attached = attachLoop();
   preloadInWorkers();
   libuv.connect(load);
   addons.set(path, { path, functions });
-  loop.wake();
+  attached.wake();
 }

@@ -2,6 +2,8 @@
 //
 // Loading this file costs little: whatever a program without such an addon does not need is loaded on first use.
 
+import { ATTACH } from "./worker-preload.ts";
+
 type AddonConnector = typeof import("./addon-connector.ts");
 type Dlopen = (module: object, path: string, ...rest: unknown[]) => void;
 
@@ -34,5 +36,6 @@ export function installDlopenHook(): boolean {
     if (typeof path === "string") addonConnector().loadAddon(path, loadNow);
     else loadNow();
   };
+  Object.defineProperty(globalThis, ATTACH, { value: () => addonConnector().attachLoop(), configurable: true });
   return true;
 }

@@ -10,6 +10,7 @@ import { installHint } from "./libuv-packages.ts";
 interface Functions {
   host_open(path: Uint8Array, functions: Uint8Array, texts: Uint8Array): number;
   host_has(name: Uint8Array): number;
+  host_set_attach_script(script: Uint8Array): number;
   host_attach(isMain: number, functions: Uint8Array): number;
   host_backend_fd(): number;
   host_run(): number;
@@ -21,6 +22,7 @@ interface Functions {
 const signatures: Signatures<Functions> = {
   host_open: [bytes, bytes, bytes],
   host_has: [bytes],
+  host_set_attach_script: [bytes],
   host_attach: [int, bytes],
   host_backend_fd: [],
   host_run: [],
@@ -68,6 +70,15 @@ export class LibuvHost {
   /** Returns whether libuv has a function of this name. */
   has(name: string): boolean {
     return this.#functions.host_has(cString(name)) === 1;
+  }
+
+  /**
+   * Sets the JavaScript that runs in a Worker if an addon asks for its loop and there is none.
+   *
+   * @param script attaches the Worker's loop
+   */
+  setAttachScript(script: string): void {
+    this.#functions.host_set_attach_script(cString(script));
   }
 
   /**

@@ -3,6 +3,9 @@
 type WorkerClass = new (url: string | URL, options?: WorkerOptions) => object;
 type Options = WorkerOptions & { preload?: string | string[] };
 
+/** Where a function is registered that attaches a libuv loop to this thread, for `attachScript`. */
+export const ATTACH: symbol = Symbol.for("epoll-hello.libuv.attach");
+
 const MODULE = "epoll-hello/libuv";
 
 let isInstalled = false;
@@ -16,6 +19,17 @@ export function preloadInWorkers(): void {
   globalThis.Worker = withPreload(globalThis.Worker, path);
   const workerThreads = process.getBuiltinModule("node:worker_threads") as { Worker: WorkerClass };
   workerThreads.Worker = withPreload(workerThreads.Worker, path);
+}
+
+/**
+ * Returns JavaScript that loads this module in a Worker that has not loaded it, and attaches a loop. Returns undefined in a
+ * program that was built with `bun build --compile`.
+ */
+export function attachScript(): string | undefined {
+  const path = resolveModule();
+  if (path === undefined) return undefined;
+  const load = `process.getBuiltinModule("node:module").createRequire(${JSON.stringify(path)})(${JSON.stringify(path)})`;
+  return `${load}; globalThis[Symbol.for(${JSON.stringify(Symbol.keyFor(ATTACH))})]()`;
 }
 
 /** Returns the path of the module, or undefined in a program that was built with `bun build --compile`. */

@@ -412,8 +412,13 @@ describe.skipIf(unavailable !== "")(`bad files ${unavailable}`, () => {
     const bad = buildAddon("v8");
     const message = await loadBad(bad);
     expect(message).toContain(bad);
-    expect(message).toContain("V8's C++ interface, which Bun implements only in part");
-    expect(message).toContain("_ZN2v87Isolate17EpollHelloMissingEv");
+    expect(message).toContain("V8's C++ API, of which Bun doesn't provide one function");
+    expect(message).toContain("v8::Isolate::EpollHelloMissing");
+  });
+
+  test("an addon that runs Node's event loop, as deasync does", async () => {
+    const bad = buildAddon("v8", ["-DRUNS_LOOP"], "runs-loop.node");
+    expect(await loadBad(bad)).toContain(`${bad} runs Node's event loop inside a function call (uv_run)`);
   });
 
   test("a library that is missing", async () => {

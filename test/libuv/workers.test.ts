@@ -239,4 +239,19 @@ describe.skipIf(unavailable !== "")(`other Workers ${unavailable}`, () => {
       }`;
     expect(await runBun(writeProgram(code))).toEqual({ stdout: "true\n", stderr: "", code: 0 });
   });
+
+  test("a Worker whose class was taken before the module was loaded", async () => {
+    const code = `
+      const { Worker, isMainThread, parentPort } = require("node:worker_threads");
+      if (isMainThread) {
+        require(${JSON.stringify(libuvModule)});
+        ${ADDON}
+        new Worker(__filename).on("message", (loop) => console.log(loop !== 0, loop !== addon.loops()));
+      } else {
+        ${ADDON}
+        const timer = addon.timer(() => { addon.close(timer); parentPort.postMessage(addon.loops()); }, 1, 0);
+      }`;
+    const result = await runCommand(["bun", writeProgram(code)]);
+    expect(result).toEqual({ stdout: "true true\n", stderr: "", code: 0 });
+  });
 });

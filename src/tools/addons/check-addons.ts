@@ -7,6 +7,7 @@ import { ElfError, type ElfFile, readAddonFile } from "../../libuv/elf-file.ts";
 import { isForOtherSystem } from "../../libuv/file-signature.ts";
 import { findLibuv, LIBUV_VARIABLE } from "../../libuv/find-libuv.ts";
 import { installHint } from "../../libuv/libuv-packages.ts";
+import { runProblem, v8Problem } from "../../libuv/unsupported-addon.ts";
 import { chooseFiles } from "./choose-files.ts";
 import { type AddonPackage, findAddons } from "./find-addons.ts";
 import { formatPlatform, type Platform, thisPlatform } from "./platform.ts";
@@ -142,7 +143,8 @@ function checkFile(path: string, host: Host): CheckedFile {
   const usesEventLoop = imports.includes("napi_get_uv_event_loop");
   const reason =
     libcProblem(elf, host) ??
-    v8Problem(elf, host) ??
+    v8Problem(elf, host.bun) ??
+    runProblem(elf) ??
     nodeApiProblem(elf, host) ??
     libuvProblem(uvFunctions, unsupportedByBun, host);
   const result = reason !== undefined ? "fails" : unsupportedByBun.length > 0 ? "with-libuv" : "plain-bun";
@@ -160,17 +162,6 @@ function libcProblem({ needed }: ElfFile, { bun, platform }: Host): string | und
       : loader !== undefined && !existsSync(`/lib/${loader}`) && !existsSync(`/lib64/${loader}`);
   if (!cannotLoad) return undefined;
   return `was built for ${forMusl ? "musl" : "glibc"}, but this is ${formatPlatform(platform)}: reinstall its package on this machine`;
-}
-
-/** V8 and Node's C++ functions: names in the namespaces `v8` and `node`. */
-const V8_NAME = /^_Z(?:T[ISV])?N[KVr]*(?:2v8|4node)/;
-
-function v8Problem({ imports }: ElfFile, { bun }: Host): string | undefined {
-  const missing = imports.filter((name) => V8_NAME.test(name) && !bun.exports(name));
-  const [first] = missing;
-  if (first === undefined) return undefined;
-  const count = missing.length === 1 ? "one function" : `${missing.length} functions`;
-  return `uses V8's C++ API, of which Bun doesn't provide ${count} that it needs, such as ${demangle(first)}: use a version or a package that is built on Node-API`;
 }
 
 function nodeApiProblem({ imports }: ElfFile, { bun }: Host): string | undefined {
@@ -196,20 +187,4 @@ const MAX_LISTED = 3;
 function list(names: readonly string[]): string {
   const more = names.length - MAX_LISTED;
   return more > 0 ? `${names.slice(0, MAX_LISTED).join(", ")} and ${more} more` : names.join(", ");
-}
-
-/** Returns `v8::Context::Global` for `_ZN2v87Context6GlobalEv`: the name without the parameters. */
-export function demangle(mangled: string): string {
-  let rest = mangled.replace(/^_Z(?:T[ISV])?N[KVr]*/, "");
-  const names: string[] = [];
-  for (;;) {
-    const digits = /^[1-9]\d{0,3}/.exec(rest)?.[0];
-    if (digits === undefined) break;
-    const length = Number(digits);
-    names.push(rest.slice(digits.length, digits.length + length));
-    rest = rest.slice(digits.length + length);
-  }
-  const [last] = names.slice(-1);
-  if (last !== undefined && /^C[1-3]/.test(rest)) names.push(last);
-  return names.length > 1 ? names.join("::") : mangled;
 }
