@@ -298,7 +298,7 @@ test("the loop of start: fetch handlers, uploads, streams, files and slow client
         void send(server, request("/huge"), false);
         await eventually(
           () => server.stats.timeouts,
-          (timeouts) => timeouts === 2,
+          (timeouts) => timeouts >= 2, // on a busy machine, also other requests time out
         );
       },
       replace,

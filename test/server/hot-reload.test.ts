@@ -54,6 +54,7 @@ class HotProgram {
 function serving(options: string): (version: number) => string {
   return (version) => `
     const server = new EpollServer({ ${options}, fetch: async (request) => {
+      if (request.method === "POST") console.log("begun");
       await request.text();
       return new Response("v${version}");
     } });
@@ -111,6 +112,7 @@ test("the previous server finishes its requests", async () => {
   const [, port] = await hot.program.output(/^loaded 1 (\d+)\n/m);
   const at = { address: "127.0.0.1", port: Number(port), family: "IPv4" } as const;
   using client = new Client(at, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+  await hot.program.output(/^begun\n/m);
   await hot.reload();
   expect(ask(at).body).toBe("v2");
   client.send("cd");
