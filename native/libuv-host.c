@@ -212,8 +212,8 @@ static void *wrap(const char *name, void *target) {
 
    uv_poll_start() replaces the events that a handle waits for. serialport waits for one direction in this way while the other is
    pending, which works as long as an event is delivered as soon as it is there: otherwise it is lost, and once the buffers
-   of both directions are full, nothing ever happens again. Therefore events that are there, and that a call would
-   give up, are delivered before it takes effect. */
+   of both directions are full, nothing ever happens again. Therefore, if a call replaces all events that a handle waits
+   for, those that are there are delivered before it takes effect. */
 
 static struct poll_handle **find_poll(struct loop *loop, void *handle) {
   struct poll_handle **at = &loop->polls[((size)handle >> 4) % POLL_BUCKETS];
@@ -244,7 +244,7 @@ static int host_poll_start(void *handle, int events, void (*callback)(void *, in
   if (!loop) return c_uv_poll_start(handle, events, callback);
   at = find_poll(loop, handle);
   poll = *at;
-  if (poll && !loop->is_running && (poll->events & ~events) && is_ready(handle, poll->events & ~events)) {
+  if (poll && events && !(poll->events & events) && !loop->is_running && is_ready(handle, poll->events)) {
     poll->next_events = events;
     poll->next_callback = callback;
     poll->is_deferred = loop->has_deferred = 1;
