@@ -1,7 +1,7 @@
 // bun --preload epoll-hello/libuv examples/17-serial-port.ts /dev/ttyUSB0        (without a path, it simulates a device)
 //
 // The npm package serialport, a native addon that needs libuv: prints each line that the device sends, and sends each line that
-// you type. The open port keeps the process alive. Ctrl-D closes it.
+// you type. The open port keeps the process alive; Ctrl-D closes it.
 
 import { ReadlineParser, SerialPort } from "serialport";
 import { libuvVersion, loadedAddons } from "epoll-hello/libuv";
@@ -20,7 +20,7 @@ port.pipe(new ReadlineParser()).on("data", (line: string) => console.log(`${path
 for await (const typed of console) port.write(`${typed}\r\n`);
 port.drain(() => port.close());
 
-/** A thermometer on a pseudo-terminal, which measures when it receives a line. Returns the path of the terminal. */
+/** Simulates a thermometer on a pseudo-terminal, which reports a temperature for each line. Returns the terminal's path. */
 async function simulateDevice(): Promise<string> {
   const opened = Promise.withResolvers<string>();
   const terminal = new Bun.Terminal({
@@ -30,7 +30,7 @@ async function simulateDevice(): Promise<string> {
       else for (const _line of text.match(/\n/g) ?? []) terminal.write(`${(20 + 2 * Math.random()).toFixed(1)} °C\r\n`);
     },
   });
-  // This process keeps the terminal open, and prints its path.
+  // The child keeps the terminal open, and prints its path.
   const holder = Bun.spawn(["sh", "-c", "stty raw -echo; tty; exec sleep infinity"], { terminal });
   holder.unref();
   terminal.unref();

@@ -21,7 +21,7 @@ async function distribute(count: number): Promise<void> {
   await results.bind("tcp://127.0.0.1:*");
   const endpoints: Endpoints = { tasks: tasks.lastEndpoint ?? "", results: results.lastEndpoint ?? "" };
   const workers = [1, 2].map(() => new Worker(new URL(import.meta.url), { workerData: endpoints }));
-  for (const _ of workers) await results.receive(); // both are connected: Push sends to each of them in turn
+  for (const _ of workers) await results.receive(); // wait until both are connected: Push sends to each in turn
   for (let n = 1; n <= count; n++) await tasks.send(String(n));
   for (let n = 1; n <= count; n++) console.log((await results.receive()).join(""));
   for (const _ of workers) await tasks.send("end");

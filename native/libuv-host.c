@@ -1,13 +1,12 @@
 /*
- * Makes native addons call the real libuv instead of Bun's uv_* functions, and runs a loop for each JavaScript thread.
+ * Makes native addons call the system's libuv instead of Bun's uv_* functions, and runs a loop for each JavaScript thread.
  *
- * Bun's executable comes first in the dynamic linker's search order, so an addon's uv_* symbols are bound to Bun, whose
- * functions end the process for the most part. An addon is opened by Bun's call of dlopen(). That call is redirected to
- * host_dlopen(), which opens the addon and then changes its global offset table (GOT) in memory, before Bun calls the
- * addon's first function. docs/native-addons.md describes the mechanism.
+ * Bun's executable comes first in the dynamic linker's search order, so an addon's uv_* symbols are bound to Bun, where most
+ * of them end the process. Bun opens an addon with dlopen(). That call is redirected to host_dlopen(), which opens the addon
+ * and changes its global offset table (GOT) in memory, before Bun calls the addon's first function. See docs/native-addons.md.
  *
- * Compiled on its own, without headers; see shim.c. Each JavaScript thread compiles a copy, but an addon is loaded once
- * for all threads. Therefore everything that an addon refers to is in the first copy (`host`), which the others find.
+ * Compiled on its own, without headers; see shim.c. Each JavaScript thread compiles a copy, but an addon is loaded once for
+ * all threads. Everything that an addon refers to is therefore in the first copy (`host`), which the other copies look up.
  */
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -77,7 +76,7 @@ enum { UV_ASYNC = 1, UV_RUN_NOWAIT = 2 };
 enum { RTLD_LAZY = 1, RTLD_GLOBAL = 0x100, PROT_READ = 1, PROT_WRITE = 2, SC_PAGESIZE = 30 };
 enum { ERRNO_ENOENT = 2, ERRNO_ENOEXEC = 8, ERRNO_EALREADY = 114, ERRNO_ENOSYS = 38 };
 
-/* ---- what all threads share ---- */
+/* ---- state shared by all threads ---- */
 
 enum { MAX_WRAPPERS = 320, MAX_ENVS = 64, CLEANUP_RUNS = 8, CLEANUP_WAIT_MS = 10, POLL_BUCKETS = 256, TEXT_SIZE = 512 };
 
@@ -99,12 +98,12 @@ struct loop {
   int is_requested;   /* a run is scheduled */
   int is_running;
   int expects_addon; /* the next dlopen() of this thread opens an addon that needs libuv */
-  int changed;       /* how many entries the last one had */
+  int changed;       /* the number of entries changed in the last one */
   int is_default;
   int has_deferred;
   struct poll_handle *polls[POLL_BUCKETS];
   int env_count;
-  void *envs[MAX_ENVS]; /* that have a cleanup hook */
+  void *envs[MAX_ENVS]; /* the environments with a cleanup hook */
 };
 
 /* The memory of the first copy, which lives as long as the process. */
@@ -116,7 +115,7 @@ struct host {
   size mutex[8];
   int wrapper_count;
   const char *names[MAX_WRAPPERS];
-  u8 uses_time[MAX_WRAPPERS]; /* no function with double arguments, which would not stay in their registers */
+  u8 uses_time[MAX_WRAPPERS]; /* not for functions with double arguments: update_time() may overwrite their registers */
   word (*targets[MAX_WRAPPERS])(word, word, word, word, word, word, word, word);
   int (*napi_add_env_cleanup_hook)(void *, void (*)(void *), void *);
   int (*napi_create_string_utf8)(void *, const char *, size, void **);
@@ -146,7 +145,7 @@ static struct loop *current_loop(void) { return c_pthread_getspecific(own_host.k
    A function that an addon calls may start or stop something in the loop, so a run follows: it passes new watchers to the
    kernel, and its result says how long the process stays alive. libuv's functions have at most eight arguments. They are
    integers and pointers, which are passed on; double arguments (uv_fs_utime) stay in their registers.
-   The loop's time is that of its last run, which may be long ago. Functions that use it get the present one. */
+   The loop's time is that of its last run, which may be long ago. It is updated before a call that uses it. */
 
 static void request_run(void) {
   struct loop *loop = current_loop(); /* none in threads of libuv or of the addon */
@@ -185,7 +184,7 @@ static void *wrapper_address(int n) {
   return 0;
 }
 
-/* Functions that change no loop, can be called by any thread, and are called often; uv_buf_init returns a struct. */
+/* Functions that change no loop and are called often, from any thread. uv_buf_init returns a struct. */
 static int is_called_directly(const char *name) {
   return !c_strncmp(name, "uv_mutex_", 9) || !c_strncmp(name, "uv_cond_", 8) || !c_strncmp(name, "uv_sem_", 7) ||
          !c_strncmp(name, "uv_rwlock_", 10) || !c_strcmp(name, "uv_async_send") || !c_strcmp(name, "uv_buf_init") ||
@@ -199,21 +198,18 @@ static void *wrap(const char *name, void *target) {
   for (n = 0; n < own_host.wrapper_count; n++)
     if (c_strcmp(own_host.names[n], name) == 0) return wrapper_address(n);
   if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
-  if (!(own_host.names[n] = c_strdup(name))) return target; /* an addon that cannot be loaded is unmapped */
+  if (!(own_host.names[n] = c_strdup(name))) return target; /* copied: if loading fails, the addon's strings are unmapped */
   own_host.targets[n] = target;
   own_host.uses_time[n] = !c_strncmp(name, "uv_timer_", 9) || !c_strncmp(name, "uv_fs_poll_", 11);
   own_host.wrapper_count++;
   return wrapper_address(n);
 }
 
-/* ---- functions that answer for the thread ---- */
-
 /* ---- poll handles ----
 
-   uv_poll_start() replaces the events that a handle waits for. serialport waits for one direction in this way while the other is
-   pending, which works as long as an event is delivered as soon as it is there: otherwise it is lost, and once the buffers
-   of both directions are full, nothing ever happens again. Therefore, if a call replaces all events that a handle waits
-   for, those that are there are delivered before it takes effect. */
+   uv_poll_start() replaces the events that a handle waits for. serialport calls it to wait for one direction while the other is
+   pending, and so loses an event that is ready but not yet delivered. Once the buffers of both directions are full, it stalls.
+   If a call replaces all events of a handle, those that are ready are therefore delivered before the call takes effect. */
 
 static struct poll_handle **find_poll(struct loop *loop, void *handle) {
   struct poll_handle **at = &loop->polls[((size)handle >> 4) % POLL_BUCKETS];
@@ -229,7 +225,7 @@ static void forget_poll(void *handle) {
   c_free(found);
 }
 
-/* Whether one of the events is there now. The bits of uv_poll_event are 1, 2, 4, 8; those of poll(2) differ. */
+/* Returns whether one of the events is ready. The bits of uv_poll_event are 1, 2, 4, 8; those of poll(2) differ. */
 static int is_ready(void *handle, int events) {
   int pollfd[2];
   if (c_uv_fileno(handle, &pollfd[0]) < 0) return 0;
@@ -276,7 +272,7 @@ static void host_close(void *handle, void (*callback)(void *)) {
   request_run();
 }
 
-/* Lets calls take effect that were deferred, unless a callback has made another one. */
+/* Makes the deferred uv_poll_start() calls, except those that a callback has replaced. */
 static void start_deferred_polls(struct loop *loop) {
   struct poll_handle *poll;
   int i;
@@ -291,7 +287,7 @@ static void start_deferred_polls(struct loop *loop) {
     }
 }
 
-/* Handles what is due, without waiting. uv_run() does nothing if all handles are unref'd, so `keep` is not. */
+/* Runs the loop once, without waiting. uv_run() does nothing if all handles are unref'd, so `keep` is ref'd meanwhile. */
 static int run_loop(struct loop *loop) {
   loop->is_requested = 0;
   loop->is_running = 1;
@@ -322,8 +318,8 @@ static struct handles count_handles(struct loop *loop) {
 }
 
 /*
- * Completes what the cleanup hooks of an addon have closed, and requests in the thread pool, before a Worker or the process
- * ends. Handles that the addon leaves open are not waited for.
+ * Finishes closing the handles that an addon's cleanup hooks have closed, and requests in the thread pool, before a Worker or
+ * the process ends. Does not wait for handles that the addon leaves open.
  */
 static void run_at_cleanup(void *argument) {
   struct loop *loop = argument;
@@ -432,7 +428,7 @@ enum { R_ABSOLUTE = 1, R_GLOB_DAT = 6, R_JUMP_SLOT = 7 };
 enum { R_ABSOLUTE = 257, R_GLOB_DAT = 1025, R_JUMP_SLOT = 1026 };
 #endif
 
-/* The pages of an object that are read-only once it has been relocated: as in the dynamic linker, without the last part of a page. */
+/* Finds the pages that are read-only after relocation. As in the dynamic linker, a partial last page is excluded. */
 static void find_relro(size base, size page, size *start, size *end) {
   const u8 *header = (const u8 *)base;
   int i, count;
@@ -488,7 +484,7 @@ static void read_tags(struct link_map *object, size *tags) {
       tags[i] += object->base;
 }
 
-/* Replaces the targets of an object's references to functions. Returns how many it has changed. */
+/* Replaces the targets of an object's references to functions. Returns the number changed. */
 static int change_references(struct link_map *object, replacement replace) {
   size tags[DT_TAGS];
   read_tags(object, tags);
@@ -497,12 +493,12 @@ static int change_references(struct link_map *object, replacement replace) {
          change_entries(object, tags, tags[DT_JMPREL], tags[DT_PLTRELSZ], replace);
 }
 
-/* The functions of libuv for libuv itself: its own calls are bound to Bun's, too. */
+/* Returns libuv's function for libuv itself, whose own calls are bound to Bun as well. */
 static void *libuvs_function(const char *name) {
   return c_strncmp(name, "uv_", 3) == 0 ? own_host.dlsym(own_host.libuv, name) : 0;
 }
 
-/* The functions for an addon. */
+/* Returns the function that an addon calls instead, or 0. */
 static void *addons_function(const char *name) {
   void *target;
   if (c_strcmp(name, "napi_get_uv_event_loop") == 0) return host_get_uv_event_loop;
@@ -518,18 +514,18 @@ static void *addons_function(const char *name) {
   return target ? wrap(name, target) : 0;
 }
 
-/* Called instead of dlopen() by Bun. */
+/* Bun calls this instead of dlopen(). */
 static void *host_dlopen(const char *path, int flags) {
   struct loop *loop = current_loop();
   struct link_map *last = 0, *handle;
   if (path && c_strcmp(path, HOST_QUERY) == 0) return &own_host;
   if (!loop || !loop->expects_addon) return own_host.dlopen(path, flags);
   loop->expects_addon = 0;
-  c_pthread_mutex_lock(own_host.mutex); /* another thread's addon may be unmapped if it cannot be loaded */
+  c_pthread_mutex_lock(own_host.mutex); /* another thread may unmap an addon that fails to load */
   for (last = own_host.libuv; last->next; last = last->next) {}
   handle = own_host.dlopen(path, flags);
   if (handle) loop->changed = change_references(handle, addons_function);
-  /* Also the libraries that came with the addon: new objects are appended to the list. */
+  /* Includes the addon's own libraries: new objects are appended to the list. */
   for (last = last->next; handle && last; last = last->next)
     if (last != handle) loop->changed += change_references(last, addons_function);
   c_pthread_mutex_unlock(own_host.mutex);
@@ -538,7 +534,7 @@ static void *host_dlopen(const char *path, int flags) {
 
 static void *redirect_dlopen(const char *name) { return c_strcmp(name, "dlopen") == 0 ? (void *)host_dlopen : 0; }
 
-/* Finds the present target of Bun's reference to dlopen(). */
+/* Returns the current target of Bun's reference to dlopen(). */
 static void *find_dlopen(struct link_map *program) {
   size tags[DT_TAGS], i;
   struct rela *relocation;
@@ -556,7 +552,7 @@ static void *find_dlopen(struct link_map *program) {
 
 static struct loop *thread_loop; /* of the thread that has compiled this copy */
 
-/* Frees the loop when its thread exits, unless an addon has left something in it, whose memory may be gone. */
+/* Frees the loop when its thread exits, unless an addon has left a handle in it, whose memory may have been freed. */
 static void on_thread_exit(void *argument) {
   struct loop *loop = argument;
   if (loop->is_default || c_uv_loop_alive(loop->uv) || count_handles(loop).total > 0) return;
@@ -576,7 +572,7 @@ static int open_host(const char *path, size *functions, char *texts) {
   real_dlsym = (void *)functions[1];
   program = real_dlopen(0, RTLD_LAZY);
   if (!(found = find_dlopen(program))) return -ERRNO_ENOSYS;
-  /* Only a host knows the query. Another target is libc's function, or the linker's, which looks that up first. */
+  /* Only a host answers the query. Otherwise the target is libc's dlopen(), or the linker's stub that resolves it. */
   found = ((void *(*)(const char *, int))found)(HOST_QUERY, RTLD_LAZY);
   if (found) host = found;
   libuv = host ? host->libuv : real_dlopen(path, RTLD_LAZY | RTLD_GLOBAL);
@@ -604,7 +600,7 @@ static int open_host(const char *path, size *functions, char *texts) {
  * `texts` receives three strings of 512 bytes: an error, the version, and the path of libuv.
  */
 int host_open(const char *path, size *functions, char *texts) {
-  /* Threads that open it at the same time have no memory in common yet. The lock of stderr is one that they share. */
+  /* Threads that open it at the same time share no state of ours yet, but they share the lock of stderr. */
   void **lock = dlsym(0, "stderr");
   int result;
   if (lock) c_flockfile(*lock);
@@ -616,7 +612,7 @@ int host_open(const char *path, size *functions, char *texts) {
 /* Returns 1 if libuv has a function, else 0. */
 int host_has(const char *name) { return host->dlsym(host->libuv, name) != 0; }
 
-/* Sets the JavaScript that attaches a loop to its thread. The first one remains. */
+/* Sets the JavaScript that attaches a loop to its thread. Later calls have no effect. */
 int host_set_attach_script(const char *script) {
   if (!host->attach_script) host->attach_script = c_strdup(script);
   return 0;
@@ -642,10 +638,10 @@ int host_attach(int is_main, size *functions) {
 /* Returns the epoll fd of the loop. */
 int host_backend_fd(void) { return c_uv_backend_fd(thread_loop->uv); }
 
-/* Handles what is due in the loop, without waiting. Returns -EALREADY in a callback of the loop. */
+/* Runs the loop once, without waiting. Returns -EALREADY in a callback of the loop. */
 int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop(thread_loop); }
 
-/* Returns how long the loop may wait: milliseconds + 1, or 0: indefinitely. Bit 30 is set if something keeps it alive. */
+/* Returns how long the loop may wait, in milliseconds + 1; 0 means indefinitely. Bit 30 is set if something keeps it alive. */
 int host_state(void) {
   int timeout;
   if (!thread_loop->is_running) c_uv_update_time(thread_loop->uv); /* the callbacks of the run may have taken long */
@@ -659,7 +655,7 @@ int host_state(void) {
 /* Returns whether a run is scheduled. */
 int host_is_requested(void) { return thread_loop->is_requested; }
 
-/* Announces that this thread opens an addon (1), or that it has been opened (0). Returns how many references were changed. */
+/* Announces that this thread is about to open an addon (1), or has opened it (0). Returns the number of references changed. */
 int host_expect_addon(int expects) {
   int changed = thread_loop->changed;
   thread_loop->expects_addon = expects;

@@ -1,4 +1,4 @@
-// Connects native addons that need libuv with the real one, and runs its loop.
+// Binds native addons that need libuv to the system's libuv, and runs its loop.
 
 import { dirname } from "node:path";
 import { nodeFs } from "../kernel/node-fs.ts";
@@ -14,35 +14,35 @@ import { attachScript, preloadInWorkers } from "./worker-preload.ts";
 export interface LoadedAddon {
   /** The path of the addon. */
   readonly path: string;
-  /** The functions of libuv that it uses, in alphabetical order: `["uv_poll_init", …]`. */
+  /** The libuv functions that it and its libraries use, in alphabetical order: `["uv_poll_init", …]`. */
   readonly functions: readonly string[];
 }
 
 /** The name by which the dynamic linker finds libuv, on every distribution. */
 const SONAME = "libuv.so.1";
-/** Where the files are that a program built with `bun build --compile` contains. */
+/** The directory of the files embedded by `bun build --compile`. */
 const EMBEDDED = "/$bunfs/";
 
 const addons = new Map<string, LoadedAddon>();
 let host: LibuvHost | undefined;
 let loop: EmbeddedLoop | undefined;
 
-/** Opens libuv on first use. @throws {Error} if it is not installed, or is not libuv */
+/** Opens libuv on first use. @throws {Error} if it is not installed, or the file is not libuv */
 export function openLibuv(): LibuvHost {
   return (host ??= new LibuvHost(process.env["EPOLL_HELLO_LIBUV"] || SONAME));
 }
 
-/** Returns the addons of this thread that use libuv, in the order in which they were loaded. */
+/** Returns this thread's addons that use libuv, in load order. */
 export function connectedAddons(): LoadedAddon[] {
   return [...addons.values()];
 }
 
-/** Returns whether a handle or a request of an addon keeps this thread alive. */
+/** Returns whether an addon's handle or request keeps this thread alive. */
 export function hasActiveHandles(): boolean {
   return loop?.isAlive ?? false;
 }
 
-/** Creates the loop of this thread, on first use. @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN */
+/** Returns this thread's loop, creating it on first use. @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN */
 export function attachLoop(): EmbeddedLoop {
   if (loop !== undefined) return loop;
   const libuv = openLibuv();
@@ -52,7 +52,7 @@ export function attachLoop(): EmbeddedLoop {
 }
 
 /**
- * Loads an addon, and connects it if it needs functions of libuv that Bun lacks.
+ * Loads an addon, and binds it to libuv if it needs functions that Bun lacks.
  *
  * @param path the addon's file
  * @param load loads it with Bun's `process.dlopen`
@@ -80,8 +80,8 @@ function readAddon(path: string): ElfFile | undefined {
 }
 
 /**
- * Returns the functions of libuv that an addon uses, and those that the libraries beside it use. Adds those without which
- * they cannot be loaded to `required`.
+ * Returns the libuv functions that an addon and its own libraries use. Adds those that are not weak, and so must exist, to
+ * `required`.
  */
 function libuvFunctions(file: ElfFile, required: Set<string>, seen: Set<string> = new Set()): string[] {
   const [imports, weak] = [file.imports, file.weakImports].map((names) =>
@@ -92,7 +92,7 @@ function libuvFunctions(file: ElfFile, required: Set<string>, seen: Set<string> 
   return [...(imports ?? []), ...(weak ?? []), ...ofLibraries];
 }
 
-/** Returns the libraries that came with an addon: those that the dynamic linker finds by `$ORIGIN`. */
+/** Returns the libraries shipped with an addon: those that the dynamic linker finds through `$ORIGIN`. */
 function ownLibraries(file: ElfFile, seen: Set<string>): ElfFile[] {
   const directories = (file.runpath ?? "").split(":").filter((directory) => /^\$(?:ORIGIN|\{ORIGIN\})/.test(directory));
   const libraries: ElfFile[] = [];
@@ -114,7 +114,7 @@ function readLibrary(path: string): ElfFile | undefined {
   try {
     return readAddonFile(path);
   } catch {
-    return undefined; // the dynamic linker looks further, and reports it if there is none
+    return undefined; // the dynamic linker searches further, and reports a missing library
   }
 }
 

@@ -4,7 +4,7 @@ import { type ElfFile, type ElfSymbol, readElfFile, withElfMemory } from "./elf-
 
 const THIS_EXECUTABLE = "/proc/self/exe";
 
-/** Bytes of code that are searched. The longest stub, on arm64, has 20. */
+/** Bytes of code to search. The longest stub, on arm64, has 20. */
 const MAX_CODE_BYTES = 32;
 
 /**
@@ -23,7 +23,7 @@ export class BunSymbols {
    * Reads the symbol table of an executable.
    *
    * @param path default: this process
-   * @throws {ElfError} if it is not an ELF file, or damaged
+   * @throws {ElfError} if it is not an ELF file, or is damaged
    * @throws {Error} Node's error if it cannot be read
    */
   constructor(path: string = THIS_EXECUTABLE) {
@@ -39,12 +39,12 @@ export class BunSymbols {
     return this.#elf.interpreter?.includes("ld-musl-") === true ? "musl" : "glibc";
   }
 
-  /** The names that are exported. */
+  /** The exported names. */
   get names(): string[] {
     return [...this.#byName.keys()];
   }
 
-  /** Whether Bun exports a symbol, as a stub or as a function that works. */
+  /** Returns whether Bun exports a symbol, as a stub or as a working function. */
   exports(name: string): boolean {
     return this.#byName.has(name);
   }
@@ -66,12 +66,12 @@ export class BunSymbols {
     return asked.filter((name) => this.#stubs.get(name) === true);
   }
 
-  /** Whether Bun exports a function whose only effect is to end the process. */
+  /** Returns whether Bun exports a function that only ends the process. */
   isStub(name: string): boolean {
     return this.stubsAmong([name]).length > 0;
   }
 
-  /** Whether Bun exports a function that is not a stub. */
+  /** Returns whether Bun exports a function that is not a stub. */
   implements(name: string): boolean {
     return this.exports(name) && !this.isStub(name);
   }
@@ -86,7 +86,7 @@ export function bunSymbols(): BunSymbols {
 
 type ReadMemory = (address: number, maxLength: number) => Uint8Array;
 
-/** Whether a function begins by passing the address of `wanted` to another one, whatever its arguments are. */
+/** Returns whether a function starts by passing the address of the text `wanted` to another function. */
 function loadsText(machine: string, code: Uint8Array, address: number, wanted: string, read: ReadMemory): boolean {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   const target =
@@ -96,7 +96,7 @@ function loadsText(machine: string, code: Uint8Array, address: number, wanted: s
   return bytes.length === wanted.length && bytes.every((byte, i) => byte === wanted.charCodeAt(i));
 }
 
-/** Instructions with which x86-64 functions begin. Bytes of -1 are operands. */
+/** Instructions at the start of x86-64 functions. -1 stands for an operand byte. */
 const X64_PROLOGUE: readonly (readonly number[])[] = [
   [0xf3, 0x0f, 0x1e, 0xfa], // endbr64
   [0x55], // push rbp
@@ -106,8 +106,8 @@ const X64_PROLOGUE: readonly (readonly number[])[] = [
 ];
 
 /**
- * Returns the value that an x86-64 function loads into rdi, if it does so first and calls a function next. A function with a
- * branch before that is not a stub: `uv_ref` ends the process for some kinds of handles only.
+ * Returns the value that an x86-64 function loads into rdi, if it then calls a function. A function that branches
+ * first is not a stub: `uv_ref` ends the process only for some kinds of handles.
  */
 function x64Argument(code: DataView, address: number): number | undefined {
   const matches = (at: number, pattern: readonly number[]): boolean =>

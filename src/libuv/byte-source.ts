@@ -1,4 +1,4 @@
-// Random access to the bytes of a file or of memory, so that a large file is read only where it is needed.
+// Random access to the bytes of a file or buffer, so that only the needed parts of a large file are read.
 
 import { nodeFs } from "../kernel/node-fs.ts";
 import { ElfError } from "./elf-error.ts";
@@ -37,7 +37,7 @@ export function memorySource(bytes: Uint8Array, path: string): ByteSource {
  */
 export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
   const fs = nodeFs();
-  // O_NONBLOCK: opening a FIFO would wait for a writer.
+  // Without O_NONBLOCK, opening a FIFO would wait for a writer.
   const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
     const stats = fs.fstatSync(fd);
@@ -54,7 +54,7 @@ export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
         let done = 0;
         while (done < length) {
           const count = fs.readSync(fd, bytes, done, length - done, offset + done);
-          if (count === 0) throw truncated(path, offset + length, offset + done); // the file has shrunk since
+          if (count === 0) throw truncated(path, offset + length, offset + done); // the file has shrunk
           done += count;
         }
         return bytes;

@@ -1,6 +1,6 @@
-// Replaces process.dlopen, through which Bun loads every native addon, to connect those that need libuv.
+// Replaces process.dlopen, through which Bun loads every native addon, to bind those that need libuv.
 //
-// Loading this file costs little: whatever a program without such an addon does not need is loaded on first use.
+// This file is cheap to load: code that only such an addon needs is loaded on first use.
 
 import { ATTACH } from "./worker-preload.ts";
 
@@ -10,19 +10,19 @@ type Dlopen = (module: object, path: string, ...rest: unknown[]) => void;
 let connector: AddonConnector | undefined;
 let original: Dlopen | undefined;
 
-/** Returns the part that opens libuv, which takes some milliseconds on first use. */
+/** Returns the module that opens libuv. The first call loads it, in a few milliseconds. */
 export function addonConnector(): AddonConnector {
   return (connector ??= require("./addon-connector.ts") as AddonConnector);
 }
 
-/** Returns the part that opens libuv, unless nothing has used it yet. */
+/** Returns the module that opens libuv, or undefined if it has not been loaded. */
 export function loadedConnector(): AddonConnector | undefined {
   return connector;
 }
 
 /**
- * Connects each addon that is loaded from now on, if it needs functions of libuv that Bun lacks. Returns whether the hook is
- * installed: not in Node.js, not on other platforms, where addons need no help, and not if `EPOLL_HELLO_LIBUV` is `off`.
+ * Binds each addon that is loaded from now on to libuv, if it needs functions that Bun lacks. Returns whether the hook is
+ * installed: not in Node.js, not on other platforms than Linux, and not if `EPOLL_HELLO_LIBUV` is `off`.
  */
 export function installDlopenHook(): boolean {
   if (original !== undefined) return true;

@@ -3,7 +3,7 @@
 /**
  * - `ERR_NOT_ELF`: another kind of file, such as one for Windows or macOS, a text file, or an empty one
  * - `ERR_ELF_FOREIGN`: an ELF file for another machine
- * - `ERR_ELF_TRUNCATED`: the file ends before what its header describes
+ * - `ERR_ELF_TRUNCATED`: the file is shorter than its header says
  * - `ERR_ELF_DAMAGED`: its tables contradict each other
  * - `ERR_ELF_NOT_ADDON`: a valid ELF file that is not a shared object with dynamic symbols
  */
@@ -14,13 +14,13 @@ export type ElfErrorCode =
   | "ERR_ELF_DAMAGED"
   | "ERR_ELF_NOT_ADDON";
 
-/** Thrown when a file is not a native addon for this machine. The message names the file, and says what to do. */
+/** Thrown when a file is not a native addon for this machine. The message names the file and says what to do. */
 export class ElfError extends Error {
   override readonly name: string = "ElfError";
   readonly code: ElfErrorCode;
   /** The file. */
   readonly path: string;
-  /** What is wrong, without the file's name: `"it is truncated: …"`. */
+  /** What is wrong, without the file's name: `"is truncated: …"`. */
   readonly reason: string;
 
   /**

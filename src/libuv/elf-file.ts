@@ -12,7 +12,7 @@ export interface ElfSymbol {
   readonly name: string;
   /** Whether the file provides it. Otherwise the file imports it. */
   readonly isDefined: boolean;
-  /** Whether the dynamic linker accepts that no file provides it. */
+  /** Whether it may stay undefined: the dynamic linker reports no error if no file provides it. */
   readonly isWeak: boolean;
   /** The virtual address, before relocation; 0 for an import. */
   readonly address: number;
@@ -20,7 +20,7 @@ export interface ElfSymbol {
   readonly size: number;
 }
 
-/** What the dynamic linker reads of a shared object or an executable. */
+/** What the dynamic linker reads from a shared object or executable. */
 export interface ElfFile {
   readonly path: string;
   /** The architecture in the terms of `process.arch`, such as `"x64"`; `"machine 21"` for one without such a name. */
@@ -45,7 +45,7 @@ export interface ElfFile {
 }
 
 /**
- * Reads an ELF file for any 64-bit little-endian machine. Reads only the parts it needs.
+ * Reads the needed parts of an ELF file for any 64-bit little-endian machine.
  *
  * @param file a path, or the bytes of the file
  * @param name for messages; default: the path
@@ -155,7 +155,7 @@ const MACHINES: Readonly<Record<number, string>> = {
   258: "loong64",
 };
 
-// Far above what linkers write, and low enough that a damaged file is rejected quickly.
+// Far above what linkers write, but low enough to reject a damaged file quickly.
 const MAX_PROGRAM_HEADERS = 4096;
 const MAX_DYNAMIC_ENTRIES = 65_536;
 const MAX_PATH_BYTES = 4096;
@@ -333,7 +333,7 @@ function readDynamicEntries(table: AddressSpace, { start, fileEnd }: Segment): D
   return entries;
 }
 
-/** Reads the global symbols. Those before them are local, and of no interest to the dynamic linker. */
+/** Reads the global symbols. The dynamic linker ignores the local ones before them. */
 function readSymbols(table: AddressSpace, entries: DynamicEntries, strings: Uint8Array): ElfSymbol[] {
   const { path } = table.source;
   const address = entries.get(DT.SYMTAB)?.[0];
@@ -364,7 +364,7 @@ function readSymbols(table: AddressSpace, entries: DynamicEntries, strings: Uint
 }
 
 /**
- * Returns the number of dynamic symbols, which only the hash tables tell.
+ * Returns the number of dynamic symbols, which only the hash tables record.
  *
  * @see https://flapenguin.me/elf-dt-gnu-hash
  */
@@ -447,7 +447,7 @@ function uint64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
 }
 
-/** Returns a 64-bit offset, address or length, of which the sum of two is exact. */
+/** Returns a 64-bit offset, address or length, small enough that the sum of two is exact. */
 function offset64(path: string, view: DataView, at: number): number {
   const value = uint64(view, at);
   if (value > 0xffff_ffff_ffff) throw damaged(path, `it contains the offset 0x${value.toString(16)}`);

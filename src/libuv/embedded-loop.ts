@@ -1,8 +1,8 @@
 // class EmbeddedLoop: the libuv loop of a JavaScript thread, run by Bun's event loop.
 //
-// libuv's loop is made to be embedded: its epoll fd is readable when there are events, and uv_backend_timeout() says when
-// the next timer is due. A run is needed in three cases, and happens in no other: after an event, after a timeout, and
-// after an addon has called a function that may have changed the loop. The C wrappers of these functions request it.
+// libuv's loop is designed to be embedded: its epoll fd is readable when there are events, and uv_backend_timeout() says
+// when the next timer is due. The loop runs only after an event, after a timeout, and after an addon has called a function
+// that may have changed it. The C wrappers of these functions request that run.
 
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import { Epoll } from "../io/epoll.ts";
@@ -13,7 +13,7 @@ import type { LibuvHost, LoopState } from "./host.ts";
 /** A libuv loop on Bun's event loop. It lives as long as the thread. */
 export class EmbeddedLoop {
   readonly #host: LibuvHost;
-  /** Holds the loop's epoll fd: waiting for it consumes none of libuv's events. */
+  /** Contains libuv's epoll fd. Waiting for that fd consumes none of libuv's events. */
   readonly #epoll = new Epoll();
   readonly #events = new EventList(1);
   readonly #bridge: LoopBridge;
@@ -49,7 +49,7 @@ export class EmbeddedLoop {
   #runOnce(): boolean {
     const n = this.#bridge.waitInto(this.#epoll, this.#events, 0);
     try {
-      this.#host.run(); // throws an exception of a callback that the addon has ignored
+      this.#host.run(); // throws if the addon has left a callback's exception pending
     } finally {
       this.#state = this.#host.state;
       if (this.#state.isAlive) this.#bridge.ref();
@@ -58,7 +58,7 @@ export class EmbeddedLoop {
     return n > 0 || this.#state.timeoutMs === 0;
   }
 
-  /** Sets the timer for the next run. A timer that is earlier is kept: it costs one run, and resetting it costs more. */
+  /** Sets the timer for the next run. Keeps an earlier timer: its extra run costs less than resetting the timer. */
   #setTimer(): void {
     const { isAlive, timeoutMs } = this.#state;
     const dueMs = performance.now() + timeoutMs;

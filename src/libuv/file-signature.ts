@@ -1,9 +1,9 @@
-// What a file is that is not an ELF file, told from its first bytes.
+// The kind of a file that is not an ELF file, recognized by its first bytes.
 
 import { Buffer } from "node:buffer";
 import { ElfError, REINSTALL } from "./elf-error.ts";
 
-/** How many bytes `notElf` looks at. */
+/** The number of bytes that `notElf` reads. */
 export const SIGNATURE_BYTES = 64;
 
 const FETCH_LFS = "run git lfs pull, or reinstall its package";
@@ -41,7 +41,7 @@ export function notElf(path: string, start: Uint8Array): ElfError {
   return new ElfError("ERR_NOT_ELF", path, `is not an ELF file: it ${meaning}`, remedy);
 }
 
-/** Whether an error says that the file was built for another operating system. */
+/** Returns whether an error says that the file was built for another operating system. */
 export function isForOtherSystem(error: unknown): boolean {
   return error instanceof ElfError && /built for (?:Windows|macOS)/.test(error.reason);
 }

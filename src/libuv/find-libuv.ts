@@ -1,10 +1,10 @@
-// The file of the system's libuv, found where the dynamic linker looks, without loading it.
+// Finds the system's libuv where the dynamic linker searches, without loading it.
 
 import { readAddonFile } from "./elf-file.ts";
 import type { ElfFile } from "./elf-file.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 
-/** Names a file to use instead of the system's libuv, or turns `epoll-hello/libuv` off. */
+/** The environment variable that selects another libuv, or turns `epoll-hello/libuv` off. */
 export const LIBUV_VARIABLE = "EPOLL_HELLO_LIBUV";
 const OFF = "off";
 const SONAME = "libuv.so.1";
@@ -30,7 +30,7 @@ export function findLibuv(libc: "glibc" | "musl"): ElfFile | undefined {
     try {
       return readAddonFile(path);
     } catch {
-      // not there, or for another architecture: the dynamic linker looks further, too
+      // missing, or for another architecture: the dynamic linker searches further, too
     }
   }
   return undefined;

@@ -1,4 +1,4 @@
-// Bindings of native/libuv-host.c, which connects native addons with the real libuv.
+// Bindings of native/libuv-host.c, which binds native addons to the system's libuv.
 
 import source from "../../native/libuv-host.c" with { type: "text" };
 import { ENOENT, ENOEXEC, ENOSYS } from "../kernel/errno.ts";
@@ -32,18 +32,18 @@ const signatures: Signatures<Functions> = {
 };
 
 const TEXT_SIZE = 512;
-/** The bit of `host_state` that tells whether something keeps the loop alive. */
+/** The bit of `host_state` that is set if something keeps the loop alive. */
 const IS_ALIVE = 1 << 30;
 
 /** What the loop needs after a run. */
 export interface LoopState {
   /** Whether active handles, requests or closing handles keep the process alive. */
   isAlive: boolean;
-  /** After how many milliseconds the next run is due; Infinity if only events cause one. */
+  /** Milliseconds until the next run is due; Infinity if only events cause one. */
   timeoutMs: number;
 }
 
-/** The real libuv, opened for this JavaScript thread. */
+/** libuv, opened for this JavaScript thread. */
 export class LibuvHost {
   /** The version of libuv: `"1.51.0"`. */
   readonly version: string;
@@ -56,7 +56,7 @@ export class LibuvHost {
    * Opens libuv.
    *
    * @param file a path, or a name that the dynamic linker finds
-   * @throws {Error} if libuv is not installed, or the file is not libuv; it names the package to install
+   * @throws {Error} if libuv is not installed, or the file is not libuv; the message names the package to install
    */
   constructor(file: string) {
     const texts = new Uint8Array(new ArrayBuffer(3 * TEXT_SIZE));
@@ -73,16 +73,14 @@ export class LibuvHost {
   }
 
   /**
-   * Sets the JavaScript that runs in a Worker if an addon asks for its loop and there is none.
-   *
-   * @param script attaches the Worker's loop
+   * Sets the JavaScript that attaches a loop to a Worker, for an addon that asks for the loop of a Worker without one.
    */
   setAttachScript(script: string): void {
     this.#functions.host_set_attach_script(cString(script));
   }
 
   /**
-   * Creates the loop of this thread, and returns its epoll fd.
+   * Creates this thread's loop, and returns its epoll fd.
    *
    * @param onRequest called on the event loop after an addon has changed the loop
    * @throws {ErrnoError} EMFILE, ENFILE or ENOMEM
@@ -93,7 +91,7 @@ export class LibuvHost {
     return this.#functions.host_backend_fd();
   }
 
-  /** Handles what is due, without waiting. In a callback of the loop, does nothing. */
+  /** Handles pending events and due timers without waiting. In a callback of the loop, does nothing. */
   run(): void {
     this.#functions.host_run();
   }
@@ -110,9 +108,7 @@ export class LibuvHost {
     return this.#functions.host_is_requested() === 1;
   }
 
-  /**
-   * Calls `load`, which loads an addon with Bun's `process.dlopen`, and connects that addon with libuv.
-   */
+  /** Calls `load`, which loads an addon with Bun's `process.dlopen`, and binds that addon to libuv. */
   connect(load: () => void): void {
     this.#functions.host_expect_addon(1);
     try {

@@ -8,7 +8,7 @@ import { preloadInWorkers } from "./worker-preload.ts";
 export type { LoadedAddon };
 
 /**
- * Returns the version of libuv, such as `"1.51.0"`. Opens it if no addon has yet.
+ * Returns the version of libuv, such as `"1.51.0"`. Opens libuv if no addon has.
  *
  * @throws {Error} if libuv is not installed, or `EPOLL_HELLO_LIBUV` names a file that is not libuv
  */
@@ -18,7 +18,7 @@ export function libuvVersion(): string {
 }
 
 /**
- * Returns the path of the file from which libuv was loaded. Opens it if no addon has yet.
+ * Returns the path of the file from which libuv was loaded. Opens libuv if no addon has.
  *
  * @throws {Error} if libuv is not installed, or `EPOLL_HELLO_LIBUV` names a file that is not libuv
  */
@@ -27,12 +27,12 @@ export function libuvPath(): string {
   return addonConnector().openLibuv().path;
 }
 
-/** Returns the addons of this thread that use libuv, in the order in which they were loaded. */
+/** Returns this thread's addons that use libuv, in load order. */
 export function loadedAddons(): LoadedAddon[] {
   return loadedConnector()?.connectedAddons() ?? [];
 }
 
-/** Returns whether an addon's handles or requests keep this thread alive: uv_loop_alive(). */
+/** Returns whether an addon's handles or requests keep this thread alive, as `uv_loop_alive()` does. */
 export function hasActiveHandles(): boolean {
   return loadedConnector()?.hasActiveHandles() ?? false;
 }

@@ -1,4 +1,4 @@
-// The package that contains libuv in each Linux distribution, for the message that says how to install it.
+// The command that installs libuv on each Linux distribution, for error messages.
 
 import { nodeFs } from "../kernel/node-fs.ts";
 
@@ -24,7 +24,7 @@ const FAMILIES: readonly Family[] = [
   { ids: ["wolfi", "chainguard"], name: "Wolfi", command: "apk add libuv" },
 ];
 
-/** Since these versions, the package has a new name: the transition to 64-bit time_t. */
+/** The first versions with the package's new name, from the transition to 64-bit time_t. */
 const T64_SINCE: Readonly<Record<string, number>> = { debian: 13, ubuntu: 24 };
 const T64_COMMAND = "apt-get install libuv1t64";
 
@@ -33,7 +33,7 @@ const OS_RELEASE_FILES = ["/etc/os-release", "/usr/lib/os-release"];
 
 /**
  * Returns a clause that says how to install libuv on this distribution: `run apt-get install libuv1`. If the distribution is
- * unknown, the clause lists the command for each one that is known.
+ * unknown, the clause lists the commands for the most common ones.
  *
  * @param osRelease the text of os-release(5); default: that of this machine
  */
@@ -75,7 +75,7 @@ function readOsRelease(): string {
     try {
       return nodeFs().readFileSync(file, "utf8");
     } catch {
-      // the next file, or none: a container without a distribution
+      // missing: a container may have neither file
     }
   }
   return "";

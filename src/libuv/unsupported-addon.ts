@@ -1,4 +1,4 @@
-// Native addons that cannot run on Bun, with or without libuv, and why.
+// The reasons why some native addons cannot run on Bun, even with libuv.
 
 import type { BunSymbols } from "./bun-symbols.ts";
 import type { ElfFile } from "./elf-file.ts";
@@ -7,8 +7,8 @@ import type { ElfFile } from "./elf-file.ts";
 const V8_NAME = /^_Z(?:T[ISV])?N[KVr]*(?:2v8|4node)/;
 
 /**
- * Returns why an addon cannot run because of the V8 functions that it uses, as the rest of a sentence about it. The dynamic linker
- * would end the process when the addon calls one that is missing.
+ * Returns why an addon that needs missing V8 functions cannot run, as the rest of a sentence about it. The dynamic linker would
+ * end the process when the addon calls one of them.
  */
 export function v8Problem({ imports }: ElfFile, bun: BunSymbols): string | undefined {
   const missing = imports.filter((name) => V8_NAME.test(name) && !bun.exports(name));

@@ -3,14 +3,14 @@
 type WorkerClass = new (url: string | URL, options?: WorkerOptions) => object;
 type Options = WorkerOptions & { preload?: string | string[] };
 
-/** Where a function is registered that attaches a libuv loop to this thread, for `attachScript`. */
+/** The key of the global function that attaches a libuv loop to this thread, for `attachScript`. */
 export const ATTACH: symbol = Symbol.for("epoll-hello.libuv.attach");
 
 const MODULE = "epoll-hello/libuv";
 
 let isInstalled = false;
 
-/** Makes each Worker that is created from now on load this module before its own code. */
+/** Makes each new Worker load this module before its own code. */
 export function preloadInWorkers(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -23,7 +23,7 @@ export function preloadInWorkers(): void {
 
 /**
  * Returns JavaScript that loads this module in a Worker that has not loaded it, and attaches a loop. Returns undefined in a
- * program that was built with `bun build --compile`.
+ * program built with `bun build --compile`.
  */
 export function attachScript(): string | undefined {
   const path = resolveModule();
@@ -32,7 +32,7 @@ export function attachScript(): string | undefined {
   return `${load}; globalThis[Symbol.for(${JSON.stringify(Symbol.keyFor(ATTACH))})]()`;
 }
 
-/** Returns the path of the module, or undefined in a program that was built with `bun build --compile`. */
+/** Returns the path of the module, or undefined in a program built with `bun build --compile`. */
 function resolveModule(): string | undefined {
   try {
     return Bun.resolveSync(MODULE, import.meta.dir);

@@ -103,7 +103,7 @@ const fails: [what: string, file: () => string | Uint8Array, reason: RegExp][] =
   [
     "uv functions that no file provides",
     () => addonFile(["uv_a", "uv_b", "uv_c", "uv_d", "uv_e"]),
-    /^needs uv_a, uv_b, uv_c and 2 more, which .*libuv\.so\.1 doesn't provide: install a newer libuv, or name its file/,
+    /^needs uv_a, uv_b, uv_c and 2 more, which .*libuv\.so\.1 doesn't provide: install a newer libuv, or set EPOLL_HELLO_LIBUV to its path/,
   ],
   [
     "a foreign architecture",

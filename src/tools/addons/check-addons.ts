@@ -1,4 +1,4 @@
-// Whether the native addons of a project run on plain Bun, with epoll-hello/libuv, or not at all.
+// Checks whether a project's native addons run on plain Bun, with epoll-hello/libuv, or not at all.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ export interface AddonReport {
   uvFunctions: readonly string[];
   /** Those that end the process on plain Bun. */
   unsupportedByBun: readonly string[];
-  /** Whether it asks Node-API for the event loop, `napi_get_uv_event_loop`. */
+  /** Whether it imports `napi_get_uv_event_loop`. */
   usesEventLoop: boolean;
   result: AddonResult;
   /** Why it fails. */
@@ -42,7 +42,7 @@ export interface ProjectReport {
   /** The path of libuv; null if it is not installed. */
   libuv: string | null;
   addons: readonly AddonReport[];
-  /** Packages with the sources of an addon only, because their install script has not run. */
+  /** Packages that contain only an addon's sources, because their install script has not run. */
   unbuilt: readonly { package: string; version: string | null }[];
   /** The number of files for other platforms, which were not checked. */
   otherFiles: number;
@@ -53,7 +53,7 @@ export interface ProjectReport {
 /**
  * Finds and checks the native addons of a project.
  *
- * @param onPackage called for each package that is searched, with their number so far
+ * @param onPackage called for each package, with the number searched so far
  * @throws {Error} if the directory does not exist, or has no node_modules
  */
 export function checkAddons(directory: string, onPackage?: (count: number) => void): ProjectReport {
@@ -78,7 +78,7 @@ class Host {
   readonly bun: BunSymbols = bunSymbols();
   readonly platform: Platform = thisPlatform(this.bun);
   readonly libuv: ElfFile | undefined;
-  /** Completes "needs libuv": why it cannot be used. */
+  /** Why libuv cannot be used: completes "needs libuv, …". */
   readonly libuvProblem: string;
   readonly #libuvExports: ReadonlySet<string>;
 
@@ -152,7 +152,7 @@ function checkFile(path: string, host: Host): CheckedFile {
   return { report, isForOtherSystem: false };
 }
 
-/** An addon for another C library fails to load, or finds a second C library in the process. */
+/** Returns why an addon built for another C library cannot run: it fails to load, or loads a second C library. */
 function libcProblem({ needed }: ElfFile, { bun, platform }: Host): string | undefined {
   const forMusl = needed.some((name) => name.startsWith("libc.musl-"));
   const loader = needed.find((name) => name.startsWith("ld-linux-"));
@@ -177,9 +177,9 @@ function libuvProblem(
 ): string | undefined {
   if (unsupportedByBun.length === 0) return undefined;
   if (host.libuv === undefined) return `needs libuv, ${host.libuvProblem}`;
-  const missing = uvFunctions.filter((name) => !host.libuvExports(name)); // all of them are redirected
+  const missing = uvFunctions.filter((name) => !host.libuvExports(name)); // all of them are rebound
   if (missing.length === 0) return undefined;
-  return `needs ${list(missing)}, which ${host.libuv.path} doesn't provide: install a newer libuv, or name its file in ${LIBUV_VARIABLE}`;
+  return `needs ${list(missing)}, which ${host.libuv.path} doesn't provide: install a newer libuv, or set ${LIBUV_VARIABLE} to its path`;
 }
 
 const MAX_LISTED = 3;

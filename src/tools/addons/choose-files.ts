@@ -1,26 +1,26 @@
-// Which of a package's prebuilt files its loader would load on this platform.
+// Chooses the prebuilt file that a package's loader would load on this platform.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { AddonPackage } from "./find-addons.ts";
 import { matchesPlatform, parsePath, type PathTags, type Platform } from "./platform.ts";
 
-/** The files of one addon for this platform, relative to the package, best first: a loader loads the first one that it can. */
+/** The files of one addon for this platform, relative to the package, best first. A loader loads the first one that it can. */
 export type Candidates = readonly [string, ...string[]];
 
 export interface ChosenFiles {
   /** One list for each addon of the package. */
   addons: readonly Candidates[];
-  /** Whether the package is for other platforms only, so that it need not have a file for this one. */
+  /** Whether the package is only for other platforms, so that a missing file is not an error. */
   isForeign: boolean;
 }
 
 /**
- * Chooses as node-gyp-build, prebuildify, cmake-ts, node-pre-gyp and napi-rs do:
+ * Chooses files as node-gyp-build, prebuildify, cmake-ts, node-pre-gyp and napi-rs do:
  *
- * - what was built on this machine, in build/Release or build/Debug, comes first
- * - otherwise a file whose path names this platform, or none; the more tags match, the better
- * - cmake-ts lists its files in a manifest.json, and takes the highest ABI version
+ * - Files built on this machine, in build/Release or build/Debug, come first.
+ * - Otherwise, the path must name this platform or none. The file with the most matching tags wins.
+ * - cmake-ts lists its files in manifest.json and takes the highest ABI version.
  */
 export function chooseFiles(found: AddonPackage, platform: Platform): ChosenFiles {
   const isAllowed =
@@ -37,7 +37,7 @@ export function chooseFiles(found: AddonPackage, platform: Platform): ChosenFile
   return { addons: [...groups.values()].map((group) => group.map(({ file }) => file) as [string]), isForeign: false };
 }
 
-/** Whether a list of package.json, such as `["linux", "darwin"]` or `["!win32"]`, allows a value. */
+/** Returns whether a list in package.json, such as `["linux", "darwin"]` or `["!win32"]`, allows a value. */
 function allows(list: readonly string[], value: string): boolean {
   if (list.includes(`!${value}`)) return false;
   const wanted = list.filter((word) => !word.startsWith("!") && word !== "any");

@@ -33,17 +33,17 @@ export interface FoundAddons {
 
 /** Folders in which package managers keep the packages that they link into node_modules. */
 const STORES = new Set([".pnpm", ".bun", ".store"]);
-/** What tests need is not loaded by the project. `obj.target` holds copies of what is in `build/Release`. */
+/** Folders to skip: tests' files, and `obj.target`, which holds copies of the files in `build/Release`. */
 const SKIPPED = new Set(["test", "tests", "__tests__", "fixtures", "obj.target"]);
-/** Levels of folders within a package. */
+/** The maximum depth of folders within a package. */
 const MAX_DEPTH = 16;
 
 /**
- * Searches a project: its node_modules, those within packages, and its own builds. Each package is listed once, however many
- * links lead to it.
+ * Searches a project's node_modules, nested node_modules, and its own builds. Each package is listed once, even if several
+ * links point to it.
  *
  * @param directory the project, or its node_modules
- * @param onPackage called for each package that is searched, with their number so far
+ * @param onPackage called for each package, with the number searched so far
  * @throws {Error} if the directory does not exist, or has neither node_modules nor an addon
  */
 export function findAddons(directory: string, onPackage?: (count: number) => void): FoundAddons {
@@ -60,7 +60,7 @@ export function findAddons(directory: string, onPackage?: (count: number) => voi
   const installed = new Set(packages.map(({ name }) => name));
   return {
     packages: packages.sort(byNameAndVersion),
-    // A prebuilt file may be in a package of its own, which is an optional dependency.
+    // The prebuilt file may be in a separate package, an optional dependency.
     unbuilt: unbuilt
       .filter(({ prebuiltPackages }) => !prebuiltPackages.some((name) => installed.has(name)))
       .map(({ name, version }) => ({ name, version }))
@@ -84,7 +84,7 @@ class Search {
     this.#onPackage = onPackage;
   }
 
-  /** Looks only where build tools put an addon, because the rest of a project may be anything. */
+  /** Searches only the folders where build tools put addons, because a project may contain any other files. */
   visitProject(): void {
     this.#visited.add(this.#project);
     const files: string[] = [];
@@ -114,7 +114,7 @@ class Search {
   #visitPackage(path: string, entry: Dirent): void {
     if (!entry.isDirectory() && !(entry.isSymbolicLink() && isDirectory(path))) return;
     const directory = realpathSync(path);
-    // A link to a folder that contains the project, such as that of a workspace's root, would lead to everything.
+    // A link to a folder that contains the project, such as a workspace's root, would lead to unrelated files.
     const contains = directory === "/" || `${this.#project}/`.startsWith(`${directory}/`);
     if (contains || !this.#enter(directory)) return;
     this.#count++;
@@ -124,7 +124,7 @@ class Search {
     this.#add(directory, files);
   }
 
-  /** Whether a folder has not been visited, and is there. */
+  /** Marks a folder as visited. Returns false if it has been visited already. */
   #enter(directory: string): boolean {
     const real = realpathSync(directory);
     if (this.#visited.has(real)) return false;
@@ -164,7 +164,7 @@ class Search {
   }
 }
 
-/** Reads the fields of package.json that count here. A damaged one is not an error: its addons are listed by folder. */
+/** Reads the needed fields of package.json. If it is missing or damaged, the package is named for its folder. */
 function readManifest(
   directory: string,
 ): Omit<AddonPackage, "directory" | "files"> & { prebuiltPackages: readonly string[] } {

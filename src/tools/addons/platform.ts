@@ -1,4 +1,4 @@
-// The platform that a prebuilt file is for, told from the tags in its path: `linux-x64/addon.glibc.node`.
+// The platform of a prebuilt file, from the tags in its path: `linux-x64/addon.glibc.node`.
 
 import type { BunSymbols } from "../../libuv/bun-symbols.ts";
 
@@ -7,7 +7,7 @@ export interface Platform {
   os: string;
   arch: string;
   libc: "glibc" | "musl";
-  /** The version of V8's ABI that Bun claims, `process.versions.modules`. Addons on Node-API run with any. */
+  /** Node's ABI version, `process.versions.modules`. Node-API addons run with any. */
   abi: string;
 }
 
@@ -19,14 +19,14 @@ export function formatPlatform({ os, arch, libc }: Platform): string {
   return `${os}-${arch} (${libc})`;
 }
 
-/** What the path of a file says. A property is undefined if the path does not tell. */
+/** The tags in a file's path. A property is undefined if the path has no such tag. */
 export interface PathTags {
   os: string | undefined;
   archs: readonly string[];
   libc: string | undefined;
   /** An ABI version that the loader requires to be equal. */
   abi: string | undefined;
-  /** An ABI version of which loaders take the highest. */
+  /** An ABI version that need not match: loaders take the highest. */
   anyAbi: number;
   isNodeApi: boolean;
   isElectron: boolean;
@@ -96,7 +96,7 @@ const LIBCS: ReadonlyMap<string, string> = new Map([
   ["msvc", "msvc"],
 ]);
 
-/** Words that belong to a tag but select nothing here. */
+/** Words that are part of a tag but select no platform. */
 const NEUTRAL = /^(?:node|napi|electron|release|debug|libc|unknown|v?\d+|(?:abi|uv)\d+|)$/;
 
 /** Returns what the path of an addon's file, relative to its package, says about the platform. */
@@ -152,7 +152,7 @@ function takeTags(part: string, separator: RegExp, found: Found): boolean {
   return true;
 }
 
-/** Whether nothing in the path of a file says that it is for another platform. */
+/** Returns whether a file's tags allow this platform. */
 export function matchesPlatform(tags: PathTags, { os, arch, libc, abi }: Platform): boolean {
   return (
     (tags.os === undefined || tags.os === os) &&
