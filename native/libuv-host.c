@@ -55,6 +55,7 @@ extern void *dlsym(void *handle, const char *name);
   X(int, uv_is_active, (const void *))                                \
   X(int, uv_is_closing, (const void *))                               \
   X(int, uv_has_ref, (const void *))                                  \
+  X(void *, uv_handle_get_loop, (const void *))                       \
   X(int, uv_fileno, (const void *, int *))                            \
   X(int, uv_poll_start, (void *, int, void (*)(void *, int, int)))    \
   X(int, uv_poll_stop, (void *))                                      \
@@ -74,7 +75,7 @@ LIBUV(DECLARE)
 
 enum { UV_ASYNC = 1, UV_RUN_NOWAIT = 2 };
 enum { RTLD_LAZY = 1, RTLD_GLOBAL = 0x100, PROT_READ = 1, PROT_WRITE = 2, SC_PAGESIZE = 30 };
-enum { ERRNO_ENOENT = 2, ERRNO_ENOEXEC = 8, ERRNO_EALREADY = 114, ERRNO_ENOSYS = 38 };
+enum { ERRNO_ENOENT = 2, ERRNO_ENOEXEC = 8, ERRNO_ENOMEM = 12, ERRNO_EALREADY = 114, ERRNO_ENOSYS = 38 };
 
 /* ---- state shared by all threads ---- */
 
@@ -237,10 +238,11 @@ static int host_poll_start(void *handle, int events, void (*callback)(void *, in
   struct loop *loop = current_loop();
   struct poll_handle **at, *poll;
   int error;
-  if (!loop) return c_uv_poll_start(handle, events, callback);
+  if (!loop || c_uv_handle_get_loop(handle) != loop->uv) return c_uv_poll_start(handle, events, callback);
   at = find_poll(loop, handle);
   poll = *at;
-  if (poll && events && !(poll->events & events) && !loop->is_running && is_ready(handle, poll->events)) {
+  if (poll && events && !(poll->events & events) && !loop->is_running && c_uv_is_active(handle) &&
+      is_ready(handle, poll->events)) {
     poll->next_events = events;
     poll->next_callback = callback;
     poll->is_deferred = loop->has_deferred = 1;
@@ -372,22 +374,25 @@ static size host_now(const void *uv) {
 
 static int host_run_by_addon(void *uv, int mode) {
   struct loop *loop = current_loop();
-  int value;
+  int value, had_ref;
   if (!loop || loop->uv != uv) return c_uv_run(uv, mode);
-  if (loop->is_running) c_uv_unref(loop->keep);
+  if (!loop->is_running && loop->has_deferred) run_loop(loop); /* it would not make the deferred calls */
+  had_ref = c_uv_has_ref(loop->keep); /* callbacks of this run may call this function again */
+  c_uv_unref(loop->keep);
   value = c_uv_run(uv, mode);
-  if (loop->is_running) c_uv_ref(loop->keep);
+  if (had_ref) c_uv_ref(loop->keep);
   request_run();
   return value;
 }
 
 static int host_loop_alive(const void *uv) {
   struct loop *loop = current_loop();
-  int value;
-  if (!loop || loop->uv != uv || !loop->is_running) return c_uv_loop_alive(uv);
+  int value, had_ref;
+  if (!loop || loop->uv != uv) return c_uv_loop_alive(uv);
+  had_ref = c_uv_has_ref(loop->keep);
   c_uv_unref(loop->keep);
   value = c_uv_loop_alive(uv);
-  c_uv_ref(loop->keep);
+  if (had_ref) c_uv_ref(loop->keep);
   return value;
 }
 
@@ -620,18 +625,29 @@ int host_set_attach_script(const char *script) {
 
 /* Creates the loop of this thread. `functions` holds the address of a function that schedules a run. */
 int host_attach(int is_main, size *functions) {
-  struct loop *loop = c_calloc(1, sizeof *loop);
+  struct loop *loop = thread_loop;
   int error = 0;
-  if (!loop) return -12; /* ENOMEM */
+  if (!loop) {
+    if (!(loop = c_calloc(1, sizeof *loop))) return -ERRNO_ENOMEM;
+    loop->is_default = is_main;
+    loop->uv = is_main ? c_uv_default_loop() : c_calloc(1, c_uv_loop_size());
+    loop->keep = c_calloc(1, c_uv_handle_size(UV_ASYNC));
+    if (!loop->uv || !loop->keep) error = -ERRNO_ENOMEM;
+    else if (is_main || !(error = c_uv_loop_init(loop->uv))) {
+      error = c_uv_async_init(loop->uv, loop->keep, 0);
+      if (error < 0 && !is_main) c_uv_loop_close(loop->uv);
+    }
+    if (error < 0) {
+      if (!is_main) c_free(loop->uv);
+      c_free(loop->keep);
+      c_free(loop);
+      return error;
+    }
+    c_uv_unref(loop->keep);
+    thread_loop = loop;
+  } /* otherwise an earlier attempt has failed after this call */
   loop->wake = (void (*)(void))functions[0];
-  loop->is_default = is_main;
-  loop->uv = is_main ? c_uv_default_loop() : c_calloc(1, c_uv_loop_size());
-  loop->keep = c_calloc(1, c_uv_handle_size(UV_ASYNC));
-  if (!loop->uv || !loop->keep) return -12;
-  if (!is_main && (error = c_uv_loop_init(loop->uv)) < 0) return error;
-  if ((error = c_uv_async_init(loop->uv, loop->keep, 0)) < 0) return error;
-  c_uv_unref(loop->keep);
-  thread_loop = loop;
+  loop->is_requested = 0;
   return -c_pthread_setspecific(host->key, loop);
 }
 

@@ -24,7 +24,7 @@ export class EmbeddedLoop {
   /** @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN if the loop or its bridge cannot be set up */
   constructor(host: LibuvHost) {
     this.#host = host;
-    const fd = host.attach(() => this.#bridge.iterate());
+    const fd = host.attach(() => this.#bridge?.iterate());
     this.#epoll.register(fd, EPOLLIN);
     this.#bridge = new LoopBridge(
       this.#epoll,
