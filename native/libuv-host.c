@@ -53,7 +53,6 @@ extern void *dlsym(void *handle, const char *name);
   X(size, uv_handle_size, (int))                                      \
   X(int, uv_async_init, (void *, void *, void (*)(void *)))           \
   X(int, uv_is_active, (const void *))                                \
-  X(int, uv_is_closing, (const void *))                               \
   X(int, uv_has_ref, (const void *))                                  \
   X(void *, uv_handle_get_loop, (const void *))                       \
   X(int, uv_fileno, (const void *, int *))                            \
@@ -61,8 +60,7 @@ extern void *dlsym(void *handle, const char *name);
   X(int, uv_poll_stop, (void *))                                      \
   X(void, uv_ref, (void *))                                           \
   X(void, uv_unref, (void *))                                         \
-  X(void, uv_close, (void *, void (*)(void *)))                       \
-  X(void, uv_walk, (void *, void (*)(void *, void *), void *))
+  X(void, uv_close, (void *, void (*)(void *)))
 
 #define DECLARE(type, name, parameters) static type(*c_##name) parameters;
 #define LOOK_UP_LIBC(type, name, parameters) \
@@ -99,7 +97,6 @@ struct loop {
   int is_requested;   /* a run is scheduled */
   int is_running;
   int expects_addon; /* the next dlopen() of this thread opens an addon that needs libuv */
-  int changed;       /* the number of entries changed in the last one */
   int is_default;
   int has_deferred;
   struct poll_handle *polls[POLL_BUCKETS];
@@ -198,7 +195,7 @@ static void *wrap(const char *name, void *target) {
   if (is_called_directly(name)) return target;
   for (n = 0; n < own_host.wrapper_count; n++)
     if (c_strcmp(own_host.names[n], name) == 0) return wrapper_address(n);
-  if (n == MAX_WRAPPERS) return target; /* libuv 1.51 has 316 functions */
+  if (n == MAX_WRAPPERS) return target; /* libuv 1.52 has 318 functions */
   if (!(own_host.names[n] = c_strdup(name))) return target; /* copied: if loading fails, the addon's strings are unmapped */
   own_host.targets[n] = target;
   own_host.uses_time[n] = !c_strncmp(name, "uv_timer_", 9) || !c_strncmp(name, "uv_fs_poll_", 11);
@@ -301,22 +298,30 @@ static int run_loop(struct loop *loop) {
   return 0;
 }
 
-struct handles {
-  struct loop *loop;
-  int active, total; /* other than `keep` */
+/*
+ * The public fields of uv_loop_t and uv_handle_t, the same in all of libuv 1.x. They are read instead of calling uv_walk(),
+ * because an addon may have freed a handle without closing it.
+ */
+struct uv_list {
+  struct uv_list *next, *previous;
+};
+struct uv_loop {
+  void *data;
+  u32 active_handles; /* ref'd ones */
+  struct uv_list handles;
+};
+struct uv_handle {
+  void *data, *loop;
+  int type;
+  void *close_callback;
+  struct uv_list handles;
 };
 
-static void count_handle(void *handle, void *argument) {
-  struct handles *handles = argument;
-  if (handle == handles->loop->keep) return;
-  handles->total++;
-  handles->active += c_uv_is_active(handle) && c_uv_has_ref(handle) && !c_uv_is_closing(handle);
-}
+static int has_active_handles(struct loop *loop) { return ((struct uv_loop *)loop->uv)->active_handles > 0; }
 
-static struct handles count_handles(struct loop *loop) {
-  struct handles handles = {loop, 0, 0};
-  c_uv_walk(loop->uv, count_handle, &handles);
-  return handles;
+/* Returns whether an addon has left a handle. New ones are appended, so otherwise `keep` is the last. */
+static int has_other_handles(struct loop *loop) {
+  return ((struct uv_loop *)loop->uv)->handles.previous != &((struct uv_handle *)loop->keep)->handles;
 }
 
 /*
@@ -329,7 +334,7 @@ static void run_at_cleanup(void *argument) {
   if (loop != current_loop() || loop->is_running) return;
   for (i = 0; i < CLEANUP_RUNS; i++) {
     run_loop(loop);
-    if (!c_uv_loop_alive(loop->uv) || count_handles(loop).active > 0) return;
+    if (!c_uv_loop_alive(loop->uv) || has_active_handles(loop)) return;
     backend[0] = c_uv_backend_fd(loop->uv);
     backend[1] = 1; /* POLLIN */
     c_poll(backend, 1, CLEANUP_WAIT_MS);
@@ -424,6 +429,7 @@ struct sym {
   size value, length;
 };
 
+enum { STB_WEAK = 2 };
 enum { DT_PLTRELSZ = 2, DT_STRTAB = 5, DT_SYMTAB = 6, DT_RELA = 7, DT_RELASZ = 8, DT_STRSZ = 10, DT_JMPREL = 23, DT_TAGS = 24 };
 
 /* Relocations that hold the address of a symbol. */
@@ -451,6 +457,11 @@ static void find_relro(size base, size page, size *start, size *end) {
 
 typedef void *(*replacement)(const char *name);
 
+/* Returns whether a weak symbol, which may be missing, names a function that libuv lacks. Bun may export it nevertheless. */
+static int is_missing(const struct sym *symbol, const char *name) {
+  return symbol->info >> 4 == STB_WEAK && !symbol->section && c_strncmp(name, "uv_", 3) == 0;
+}
+
 /* Changes the entries of a table of relocations, which has `bytes` bytes. */
 static int change_entries(struct link_map *object, const size *tags, size table, size bytes, replacement replace) {
   struct rela *relocation = (struct rela *)table;
@@ -465,12 +476,14 @@ static int change_entries(struct link_map *object, const size *tags, size table,
     void *target;
     if (!relocation[i].symbol || (type != R_ABSOLUTE && type != R_GLOB_DAT && type != R_JUMP_SLOT)) continue;
     name = symbols[relocation[i].symbol].name;
-    if (name >= tags[DT_STRSZ] || !(target = replace(names + name))) continue;
+    if (name >= tags[DT_STRSZ]) continue;
+    target = replace(names + name);
+    if (!target && !is_missing(&symbols[relocation[i].symbol], names + name)) continue;
     slot = object->base + relocation[i].offset;
     first = slot & -page;
     length = ((slot + 7) & -page) + page - first;
     if (c_mprotect((void *)first, length, PROT_READ | PROT_WRITE) < 0) continue;
-    *(size *)slot = (size)target + (type == R_ABSOLUTE ? relocation[i].addend : 0);
+    *(size *)slot = target ? (size)target + (type == R_ABSOLUTE ? relocation[i].addend : 0) : 0;
     if (first >= relro_start && first + length <= relro_end) c_mprotect((void *)first, length, PROT_READ);
     changed++;
   }
@@ -529,10 +542,10 @@ static void *host_dlopen(const char *path, int flags) {
   c_pthread_mutex_lock(own_host.mutex); /* another thread may unmap an addon that fails to load */
   for (last = own_host.libuv; last->next; last = last->next) {}
   handle = own_host.dlopen(path, flags);
-  if (handle) loop->changed = change_references(handle, addons_function);
+  if (handle) change_references(handle, addons_function);
   /* Includes the addon's own libraries: new objects are appended to the list. */
   for (last = last->next; handle && last; last = last->next)
-    if (last != handle) loop->changed += change_references(last, addons_function);
+    if (last != handle) change_references(last, addons_function);
   c_pthread_mutex_unlock(own_host.mutex);
   return handle;
 }
@@ -560,7 +573,7 @@ static struct loop *thread_loop; /* of the thread that has compiled this copy */
 /* Frees the loop when its thread exits, unless an addon has left a handle in it, whose memory may have been freed. */
 static void on_thread_exit(void *argument) {
   struct loop *loop = argument;
-  if (loop->is_default || c_uv_loop_alive(loop->uv) || count_handles(loop).total > 0) return;
+  if (loop->is_default || c_uv_loop_alive(loop->uv) || has_other_handles(loop)) return;
   c_uv_close(loop->keep, 0);
   c_uv_run(loop->uv, UV_RUN_NOWAIT);
   if (c_uv_loop_close(loop->uv) < 0) return;
@@ -659,25 +672,20 @@ int host_run(void) { return thread_loop->is_running ? -ERRNO_EALREADY : run_loop
 
 /* Returns how long the loop may wait, in milliseconds + 1; 0 means indefinitely. Bit 30 is set if something keeps it alive. */
 int host_state(void) {
-  int timeout;
-  if (!thread_loop->is_running) c_uv_update_time(thread_loop->uv); /* the callbacks of the run may have taken long */
-  c_uv_ref(thread_loop->keep);
-  timeout = c_uv_backend_timeout(thread_loop->uv);
-  c_uv_unref(thread_loop->keep);
+  struct loop *loop = thread_loop;
+  int timeout, had_ref = c_uv_has_ref(loop->keep);
+  if (!loop->is_running) c_uv_update_time(loop->uv); /* the callbacks of the run may have taken long */
+  c_uv_ref(loop->keep);
+  timeout = c_uv_backend_timeout(loop->uv);
+  c_uv_unref(loop->keep);
   if (timeout > 0x20000000) timeout = 0x20000000;
-  return (timeout + 1) | (c_uv_loop_alive(thread_loop->uv) ? 1 << 30 : 0);
+  timeout = (timeout + 1) | (c_uv_loop_alive(loop->uv) ? 1 << 30 : 0);
+  if (had_ref) c_uv_ref(loop->keep);
+  return timeout;
 }
 
-/* Returns whether a run is scheduled. */
-int host_is_requested(void) { return thread_loop->is_requested; }
-
-/* Announces that this thread is about to open an addon (1), or has opened it (0). Returns the number of references changed. */
-int host_expect_addon(int expects) {
-  int changed = thread_loop->changed;
-  thread_loop->expects_addon = expects;
-  thread_loop->changed = 0;
-  return changed;
-}
+/* Announces that this thread is about to open an addon (1), or has opened it (0). */
+int host_expect_addon(int expects) { return thread_loop->expects_addon = expects, 0; }
 
 static int init(void) {
   LIBC(LOOK_UP_LIBC)
@@ -691,6 +699,6 @@ static int init(void) {
 size address_of(const char *name) {
   if (!c_pthread_setspecific && init() < 0) return 0;
   FIND(host_open) FIND(host_has) FIND(host_attach) FIND(host_set_attach_script) FIND(host_backend_fd) FIND(host_run) FIND(host_state)
-  FIND(host_is_requested) FIND(host_expect_addon)
+  FIND(host_expect_addon)
   return 0;
 }

@@ -1,12 +1,13 @@
 // Binds native addons that need libuv to the system's libuv, and runs its loop.
 
-import { dirname } from "node:path";
 import { nodeFs } from "../kernel/node-fs.ts";
+import { type AddonNeeds, addonNeeds } from "./addon-needs.ts";
 import { bunSymbols } from "./bun-symbols.ts";
 import { type ElfFile, readAddonFile } from "./elf-file.ts";
 import { EmbeddedLoop } from "./embedded-loop.ts";
 import { LibuvHost } from "./host.ts";
 import { installHint } from "./libuv-packages.ts";
+import { chosenLibuv, LIBUV_VARIABLE } from "./libuv-setting.ts";
 import { runProblem, v8Problem } from "./unsupported-addon.ts";
 import { attachScript, preloadInWorkers } from "./worker-preload.ts";
 
@@ -18,8 +19,6 @@ export interface LoadedAddon {
   readonly functions: readonly string[];
 }
 
-/** The name by which the dynamic linker finds libuv, on every distribution. */
-const SONAME = "libuv.so.1";
 /** The directory of the files embedded by `bun build --compile`. */
 const EMBEDDED = "/$bunfs/";
 
@@ -29,7 +28,10 @@ let loop: EmbeddedLoop | undefined;
 
 /** Opens libuv on first use. @throws {Error} if it is not installed, or the file is not libuv */
 export function openLibuv(): LibuvHost {
-  return (host ??= new LibuvHost(process.env["EPOLL_HELLO_LIBUV"] || SONAME));
+  if (host !== undefined) return host;
+  const chosen = chosenLibuv();
+  if (chosen === undefined) throw new Error(`epoll-hello/libuv is turned off: unset ${LIBUV_VARIABLE}`);
+  return (host = new LibuvHost(chosen));
 }
 
 /** Returns this thread's addons that use libuv, in load order. */
@@ -64,10 +66,9 @@ export function loadAddon(path: string, load: () => void): void {
   if (file === undefined) return load(); // Bun reports why it cannot be read
   const problem = v8Problem(file, bunSymbols()) ?? runProblem(file);
   if (problem !== undefined) throw new Error(`${path} ${problem}`);
-  const required = new Set<string>();
-  const functions = [...new Set(libuvFunctions(file, required))].toSorted();
-  if (bunSymbols().stubsAmong(functions).length === 0 && functions.every((name) => bunSymbols().exports(name))) load();
-  else connect(path, functions, required, load);
+  const needs = addonNeeds(file, bunSymbols());
+  if (needs.unsupportedByBun.length === 0) load();
+  else connect(path, needs, load);
 }
 
 function readAddon(path: string): ElfFile | undefined {
@@ -79,53 +80,14 @@ function readAddon(path: string): ElfFile | undefined {
   }
 }
 
-/**
- * Returns the libuv functions that an addon and its own libraries use. Adds those that are not weak, and so must exist, to
- * `required`.
- */
-function libuvFunctions(file: ElfFile, required: Set<string>, seen: Set<string> = new Set()): string[] {
-  const [imports, weak] = [file.imports, file.weakImports].map((names) =>
-    names.filter((name) => name.startsWith("uv_")),
-  );
-  for (const name of imports ?? []) required.add(name);
-  const ofLibraries = ownLibraries(file, seen).flatMap((library) => libuvFunctions(library, required, seen));
-  return [...(imports ?? []), ...(weak ?? []), ...ofLibraries];
-}
-
-/** Returns the libraries shipped with an addon: those that the dynamic linker finds through `$ORIGIN`. */
-function ownLibraries(file: ElfFile, seen: Set<string>): ElfFile[] {
-  const directories = (file.runpath ?? "").split(":").filter((directory) => /^\$(?:ORIGIN|\{ORIGIN\})/.test(directory));
-  const libraries: ElfFile[] = [];
-  for (const name of directories.length > 0 ? file.needed : []) {
-    for (const directory of directories) {
-      const path = `${directory.replace(/^\$(?:ORIGIN|\{ORIGIN\})/, dirname(file.path))}/${name}`;
-      if (seen.has(path)) break;
-      const library = readLibrary(path);
-      if (library === undefined) continue;
-      seen.add(path);
-      libraries.push(library);
-      break;
-    }
-  }
-  return libraries;
-}
-
-function readLibrary(path: string): ElfFile | undefined {
-  try {
-    return readAddonFile(path);
-  } catch {
-    return undefined; // the dynamic linker searches further, and reports a missing library
-  }
-}
-
-function connect(path: string, functions: string[], required: ReadonlySet<string>, load: () => void): void {
+function connect(path: string, { functions, required }: AddonNeeds, load: () => void): void {
   const libuv = openLibuv();
-  const missing = functions.filter((name) => required.has(name) && !libuv.has(name));
+  const missing = required.filter((name) => !libuv.has(name));
   if (missing.length > 0) {
     const names = missing.join(", ");
     throw new Error(
       `${path} needs ${names}, which libuv ${libuv.version} (${libuv.path}) does not have. Install a newer libuv ` +
-        `(${installHint()}), or set EPOLL_HELLO_LIBUV to the path of one`,
+        `(${installHint()}), or set ${LIBUV_VARIABLE} to the path of one`,
     );
   }
   const attached = attachLoop();

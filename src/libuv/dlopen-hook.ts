@@ -2,6 +2,7 @@
 //
 // This file is cheap to load: code that only such an addon needs is loaded on first use.
 
+import { chosenLibuv } from "./libuv-setting.ts";
 import { ATTACH } from "./worker-preload.ts";
 
 type AddonConnector = typeof import("./addon-connector.ts");
@@ -27,7 +28,7 @@ export function loadedConnector(): AddonConnector | undefined {
 export function installDlopenHook(): boolean {
   if (original !== undefined) return true;
   if (process.platform !== "linux" || process.versions.bun === undefined) return false;
-  if (process.env["EPOLL_HELLO_LIBUV"] === "off") return false;
+  if (chosenLibuv() === undefined) return false;
   original = process.dlopen as Dlopen;
   const load = original;
   process.dlopen = function dlopen(this: unknown, ...args: Parameters<Dlopen>): void {

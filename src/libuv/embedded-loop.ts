@@ -7,14 +7,16 @@
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
-import { EPOLLIN } from "../kernel/constants.ts";
+import { EFD_CLOEXEC, EPOLLIN } from "../kernel/constants.ts";
+import { check } from "../kernel/errors.ts";
+import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import type { LibuvHost, LoopState } from "./host.ts";
 
 /** A libuv loop on Bun's event loop. It lives as long as the thread. */
 export class EmbeddedLoop {
   readonly #host: LibuvHost;
-  /** Contains libuv's epoll fd. Waiting for that fd consumes none of libuv's events. */
-  readonly #epoll = new Epoll();
+  /** Contains libuv's epoll fd. Waiting for that fd consumes none of libuv's events. Not part of a traced program. */
+  readonly #epoll: Epoll;
   readonly #events = new EventList(1);
   readonly #bridge: LoopBridge;
   #state: LoopState = { isAlive: false, timeoutMs: Infinity };
@@ -24,14 +26,22 @@ export class EmbeddedLoop {
   /** @throws {ErrnoError} EMFILE, ENFILE, ENOMEM or EAGAIN if the loop or its bridge cannot be set up */
   constructor(host: LibuvHost) {
     this.#host = host;
-    const fd = host.attach(() => this.#bridge?.iterate());
-    this.#epoll.register(fd, EPOLLIN);
-    this.#bridge = new LoopBridge(
-      this.#epoll,
-      1,
-      () => this.#runOnce(),
-      () => this.#setTimer(),
-    );
+    const sys = untracedSyscalls();
+    checkFreeFds(sys);
+    this.#epoll = new Epoll(undefined, sys);
+    try {
+      const fd = host.attach(() => this.#bridge?.iterate()); // undefined if the rest of this constructor fails
+      this.#epoll.register(fd, EPOLLIN);
+      this.#bridge = new LoopBridge(
+        this.#epoll,
+        1,
+        () => this.#runOnce(),
+        () => this.#setTimer(),
+      );
+    } catch (error) {
+      this.#epoll.close();
+      throw error;
+    }
     this.#bridge.unref();
   }
 
@@ -76,4 +86,17 @@ export class EmbeddedLoop {
     this.#timerDueMs = Infinity;
     this.#bridge.iterate();
   };
+}
+
+/** libuv opens up to 6 fds for a loop. If it cannot open a pipe for signals, it ends the process. */
+const MAX_FDS_OF_LOOP = 6;
+
+/** @throws {ErrnoError} EMFILE or ENFILE if a loop cannot open its fds */
+function checkFreeFds(sys: Syscalls): void {
+  const fds: number[] = [];
+  try {
+    while (fds.length < MAX_FDS_OF_LOOP) fds.push(check(sys.eventfd(0, EFD_CLOEXEC), "eventfd"));
+  } finally {
+    for (const fd of fds) sys.close(fd);
+  }
 }

@@ -1,27 +1,22 @@
 // Finds the system's libuv where the dynamic linker searches, without loading it.
 
-import { readAddonFile } from "./elf-file.ts";
-import type { ElfFile } from "./elf-file.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
-
-/** The environment variable that selects another libuv, or turns `epoll-hello/libuv` off. */
-export const LIBUV_VARIABLE = "EPOLL_HELLO_LIBUV";
-const OFF = "off";
-const SONAME = "libuv.so.1";
+import { type ElfFile, readAddonFile } from "./elf-file.ts";
+import { chosenLibuv } from "./libuv-setting.ts";
 
 const DIRECTORIES = ["/usr/local/lib64", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 const MULTIARCH: Readonly<Record<string, string>> = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };
 const MUSL_ARCH: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /**
- * Returns libuv's file, or undefined if there is none for this architecture.
+ * Returns libuv's file, or undefined if there is none for this architecture or `epoll-hello/libuv` is turned off.
  *
  * @param libc the C library of this process
- * @throws {ElfError | Error} if `EPOLL_HELLO_LIBUV` names a file that is not a shared object for this machine, or is `off`
+ * @throws {ElfError | Error} if `EPOLL_HELLO_LIBUV` names a file that is not a shared object for this machine
  */
 export function findLibuv(libc: "glibc" | "musl"): ElfFile | undefined {
-  const chosen = process.env[LIBUV_VARIABLE] || SONAME;
-  if (chosen === OFF) throw new Error(`it is ${OFF}`);
+  const chosen = chosenLibuv();
+  if (chosen === undefined) return undefined;
   if (chosen.includes("/")) return readAddonFile(chosen);
   const tried = new Set<string>();
   for (const path of candidates(chosen, libc)) {

@@ -5,6 +5,7 @@ import { ENOENT, ENOEXEC, ENOSYS } from "../kernel/errno.ts";
 import { check } from "../kernel/errors.ts";
 import { bytes, compile, int, libcAddresses, scheduledCallback, type Signatures } from "../kernel/ffi.ts";
 import { installHint } from "./libuv-packages.ts";
+import { LIBUV_VARIABLE } from "./libuv-setting.ts";
 
 /** The functions of the C file. Each returns a number >= 0, or -errno. */
 interface Functions {
@@ -15,7 +16,6 @@ interface Functions {
   host_backend_fd(): number;
   host_run(): number;
   host_state(): number;
-  host_is_requested(): number;
   host_expect_addon(expects: number): number;
 }
 
@@ -27,7 +27,6 @@ const signatures: Signatures<Functions> = {
   host_backend_fd: [],
   host_run: [],
   host_state: [],
-  host_is_requested: [],
   host_expect_addon: [int],
 };
 
@@ -103,11 +102,6 @@ export class LibuvHost {
     return { isAlive: (state & IS_ALIVE) !== 0, timeoutMs: timeout < 0 ? Infinity : timeout };
   }
 
-  /** Whether an addon has changed the loop since the last run. */
-  get isRequested(): boolean {
-    return this.#functions.host_is_requested() === 1;
-  }
-
   /** Calls `load`, which loads an addon with Bun's `process.dlopen`, and binds that addon to libuv. */
   connect(load: () => void): void {
     this.#functions.host_expect_addon(1);
@@ -123,7 +117,7 @@ function explainOpenError(errno: number, file: string, detail: string): string {
   if (errno === ENOENT) {
     return (
       `epoll-hello/libuv cannot open libuv (${detail}): ${installHint()}, ` +
-      `or set EPOLL_HELLO_LIBUV to the path of libuv.so.1`
+      `or set ${LIBUV_VARIABLE} to the path of libuv.so.1`
     );
   }
   if (errno === ENOEXEC) return `${file} is not libuv, or too old: it has no function ${detail}. ${installHint()}`;

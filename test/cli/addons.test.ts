@@ -51,6 +51,25 @@ async function verdict(file: string | Uint8Array, env?: Record<string, string>):
   return addons[0] as AddonReport;
 }
 
+test("libuv functions of a library beside the addon count as the addon's", async () => {
+  using project = new Project();
+  const addon = buildElf({ exports: ["napi_register_module_v1"], needed: ["libown.so"], runpath: "$ORIGIN/lib" });
+  const library = buildElf({ imports: ["uv_poll_init"], exports: ["own"] });
+  project.addPackage({ name: "one" }, { "build/Release/one.node": addon, "build/Release/lib/libown.so": library });
+  expect((await report(project)).addons).toMatchObject([{ uvFunctions: ["uv_poll_init"], result: "with-libuv" }]);
+});
+
+test("an addon can do without weak functions that neither Bun nor libuv has", async () => {
+  const file = buildElf({ imports: ["uv_poll_init"], weakImports: ["uv_none"], exports: ["napi_register_module_v1"] });
+  expect(await verdict(file)).toMatchObject({ uvFunctions: ["uv_none", "uv_poll_init"], result: "with-libuv" });
+});
+
+test("an addon that runs Node's event loop doesn't run", async () => {
+  const { result, reason } = await verdict(addonFile(["uv_run", "_ZN4node19GetCurrentEventLoopEPN2v87IsolateE"]));
+  expect(result).toBe("fails");
+  expect(reason).toStartWith("runs Node's event loop inside a function call (uv_run)");
+});
+
 test("an addon without uv functions runs on plain Bun", async () => {
   expect(await verdict(addonFile())).toMatchObject({
     uvFunctions: [],
@@ -164,7 +183,7 @@ test("a libuv that is not libuv is named in the reason, with the variable", asyn
     /^needs libuv, but EPOLL_HELLO_LIBUV cannot be used: .*addons\.test\.ts is not an ELF file: it is a text file/,
   );
   expect((await verdict(file, { EPOLL_HELLO_LIBUV: "off" })).reason).toBe(
-    "needs libuv, but EPOLL_HELLO_LIBUV cannot be used: it is off",
+    "needs libuv, but EPOLL_HELLO_LIBUV is off: unset it",
   );
   expect((await verdict(file, { EPOLL_HELLO_LIBUV: join(folder, "missing") })).reason).toMatch(
     /^needs libuv, but EPOLL_HELLO_LIBUV cannot be used: ENOENT/,

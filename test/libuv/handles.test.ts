@@ -240,6 +240,39 @@ const polls: Scenario[] = [
     isBunOnly: true,
   },
   {
+    name: "the addon runs the loop after a call that replaces an event that is there",
+    code: `
+      const [a, b] = pair();
+      const poll = addon.poll((events) => { console.log(events); if (events === WRITABLE) addon.close(poll); }, a, READABLE);
+      addon.write(b, 1);
+      addon.pollEvents(poll, WRITABLE);
+      addon.run(ONCE);
+      console.log("returned");`,
+    lines: ["2", "returned"],
+    bunLines: ["1", "2", "returned"],
+  },
+  {
+    name: "a poll on a loop of the addon's own",
+    code: `
+      const [a, b] = pair();
+      addon.write(b, 1);
+      console.log(addon.runOwnLoop((events) => console.log(events), a));`,
+    lines: ["2", "0"],
+  },
+  {
+    name: "a handle that an error has stopped, started again",
+    code: `
+      const [a, b] = pair();
+      addon.write(a, 1);
+      const poll = addon.poll((events) => {
+        console.log(events, addon.isActive(poll));
+        if (events === READABLE) return addon.close(poll);
+        setImmediate(() => { addon.pollEvents(poll, READABLE); console.log(addon.isActive(poll)); addon.close(poll); });
+      }, a, WRITABLE);
+      addon.closeFd(b);`,
+    lines: ["-9 0", "1"],
+  },
+  {
     // As in serialport: one mask, which each request replaces. An event leaves the other requests' bits.
     name: "both directions full, with one mask for both that each request replaces",
     code: `
@@ -490,6 +523,17 @@ const errors: Scenario[] = [
       process.on("unhandledRejection", (error) => console.log("unhandled", error.message));
       const timer = addon.timer(() => { addon.close(timer); Promise.reject(new Error("boom")); }, 1, 0);`,
     lines: ["unhandled boom"],
+  },
+  {
+    name: "uv_loop_alive in a callback of a run within a callback",
+    code: `
+      const outer = addon.timer(() => {
+        const inner = addon.timer(() => { addon.isLoopAlive(); addon.close(inner); }, 1, 0);
+        addon.run(DEFAULT);
+        console.log("returned");
+        addon.close(outer);
+      }, 1, 0);`,
+    lines: ["returned"],
   },
   {
     name: "process.exit in a callback",

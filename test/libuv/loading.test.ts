@@ -3,10 +3,13 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
+import { findLibuv } from "../../src/libuv/find-libuv.ts";
 import {
   addonEnvironment,
   addonFolder,
   buildAddon,
+  bunCommand,
   libuvModule,
   removeAddonFolder,
   type Result,
@@ -31,6 +34,14 @@ const timer = addon.timer(() => {
 `;
 const REQUIRE = `const addon = require(process.env.ADDON);`;
 const WORKS = { stdout: "works\n", stderr: "", code: 0 };
+
+/** The ends of the segments that are loaded, as offsets in the file. */
+function segmentEnds(elf: Buffer): number[] {
+  const [start, size, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
+  const headers = Array.from({ length: count }, (_, i) => elf.subarray(start + i * size));
+  const loaded = headers.filter((header) => header.readUInt32LE(0) === 1 /* PT_LOAD */);
+  return loaded.map((header) => Number(header.readBigUInt64LE(8) + header.readBigUInt64LE(32)));
+}
 
 /** Creates a project whose package `native-thing` contains the addon. */
 function createProject(name: string): string {
@@ -390,9 +401,9 @@ describe.skipIf(unavailable !== "")(`bad files ${unavailable}`, () => {
     expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
     const [loaded = "", works] = stdout.split("\n");
     expect(works).toBe("works");
-    // Without its section headers, which are at the end, a file is complete.
-    const headers = Number(bytes.readBigUInt64LE(40));
-    expect((JSON.parse(loaded) as number[]).filter((length) => length < headers - 4096)).toEqual([]);
+    // What follows the last segment, such as the section headers, is not needed.
+    const end = Math.max(...segmentEnds(bytes));
+    expect((JSON.parse(loaded) as number[]).filter((length) => length < end)).toEqual([]);
   });
 
   test("functions that libuv does not have", async () => {
@@ -406,6 +417,33 @@ describe.skipIf(unavailable !== "")(`bad files ${unavailable}`, () => {
     const ADDON = buildAddon("missing", ["-DIS_WEAK"], "weak.node");
     const result = await runBun(writeProgram(`console.log(require(process.env.ADDON));`), { ADDON });
     expect(result).toEqual({ stdout: "42\n", stderr: "", code: 0 });
+  });
+
+  const libuvNames = new Set(findLibuv(bunSymbols().libc)?.exports);
+  const stub = bunSymbols().names.find((name) => bunSymbols().isStub(name) && !libuvNames.has(name));
+  test.skipIf(stub === undefined)("a weak function that only Bun exports, as a stub", async () => {
+    const ADDON = buildAddon("missing", ["-DIS_WEAK", `-DSTUB=${stub}`], "weak-stub.node");
+    const result = await runBun(writeProgram(`console.log(require(process.env.ADDON));`), { ADDON });
+    expect(result).toEqual({ stdout: "42\n", stderr: "", code: 0 });
+  });
+
+  test("an addon is loaded at the limit of file descriptors, or the attempt can be repeated", async () => {
+    const code = `
+      const { openSync, closeSync, readdirSync } = require("node:fs");
+      const fill = () => { const fds = []; try { for (;;) fds.push(openSync("/dev/null")); } catch {} return fds; };
+      const errors = [];
+      let addon;
+      for (let free = 0; addon === undefined && free < 60; free++) {
+        const fds = fill();
+        for (const fd of fds.splice(0, free)) closeSync(fd);
+        try { addon = require(process.env.ADDON); } catch (error) { errors.push(error.code); }
+        for (const fd of fds) closeSync(fd);
+      }
+      console.log(errors.includes("EMFILE"));
+      const timer = addon.timer(() => { console.log("fired"); addon.close(timer); }, 1, 0);`;
+    const limited = `ulimit -n 100; exec "$0" "$@"`;
+    const result = await runCommand(["sh", "-c", limited, ...bunCommand(writeProgram(code))]);
+    expect(result).toEqual({ stdout: "true\nfired\n", stderr: "", code: 0 });
   });
 
   test("V8's C++ interface", async () => {

@@ -254,4 +254,19 @@ describe.skipIf(unavailable !== "")(`other Workers ${unavailable}`, () => {
     const result = await runCommand(["bun", writeProgram(code)]);
     expect(result).toEqual({ stdout: "true true\n", stderr: "", code: 0 });
   });
+
+  test("a Worker ends although its addon has freed a handle that it did not close", async () => {
+    const code = `
+      if (Bun.isMainThread) {
+        const worker = new Worker(__filename);
+        worker.onmessage = () => worker.terminate();
+        worker.addEventListener("close", () => console.log("closed"));
+      } else {
+        ${ADDON}
+        addon.loops();
+        addon.abandonHandle();
+        postMessage("ready");
+      }`;
+    expect(await runBun(writeProgram(code))).toEqual({ stdout: "closed\n", stderr: "", code: 0 });
+  });
 });

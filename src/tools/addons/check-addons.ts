@@ -2,11 +2,13 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { addonNeeds } from "../../libuv/addon-needs.ts";
 import { type BunSymbols, bunSymbols } from "../../libuv/bun-symbols.ts";
 import { ElfError, type ElfFile, readAddonFile } from "../../libuv/elf-file.ts";
 import { isForOtherSystem } from "../../libuv/file-signature.ts";
-import { findLibuv, LIBUV_VARIABLE } from "../../libuv/find-libuv.ts";
+import { findLibuv } from "../../libuv/find-libuv.ts";
 import { installHint } from "../../libuv/libuv-packages.ts";
+import { chosenLibuv, LIBUV_VARIABLE, OFF } from "../../libuv/libuv-setting.ts";
 import { runProblem, v8Problem } from "../../libuv/unsupported-addon.ts";
 import { chooseFiles } from "./choose-files.ts";
 import { type AddonPackage, findAddons } from "./find-addons.ts";
@@ -83,7 +85,10 @@ class Host {
   readonly #libuvExports: ReadonlySet<string>;
 
   constructor() {
-    let problem = `which isn't installed: ${installHint()}`;
+    let problem =
+      chosenLibuv() === undefined
+        ? `but ${LIBUV_VARIABLE} is ${OFF}: unset it`
+        : `which isn't installed: ${installHint()}`;
     try {
       this.libuv = findLibuv(this.bun.libc);
     } catch (error) {
@@ -138,15 +143,14 @@ function checkFile(path: string, host: Host): CheckedFile {
     return { report: { path, ...NOTHING, result: "fails", reason }, isForOtherSystem: isForOtherSystem(error) };
   }
   const imports = [...elf.imports, ...elf.weakImports];
-  const uvFunctions = [...new Set(imports.filter((name) => name.startsWith("uv_")))].sort();
-  const unsupportedByBun = uvFunctions.filter((name) => !host.bun.implements(name));
+  const { functions: uvFunctions, required, unsupportedByBun } = addonNeeds(elf, host.bun);
   const usesEventLoop = imports.includes("napi_get_uv_event_loop");
   const reason =
     libcProblem(elf, host) ??
     v8Problem(elf, host.bun) ??
     runProblem(elf) ??
     nodeApiProblem(elf, host) ??
-    libuvProblem(uvFunctions, unsupportedByBun, host);
+    libuvProblem(required, unsupportedByBun, host);
   const result = reason !== undefined ? "fails" : unsupportedByBun.length > 0 ? "with-libuv" : "plain-bun";
   const report = { path, uvFunctions, unsupportedByBun, usesEventLoop, result, reason: reason ?? null } as const;
   return { report, isForOtherSystem: false };
@@ -171,13 +175,13 @@ function nodeApiProblem({ imports }: ElfFile, { bun }: Host): string | undefined
 }
 
 function libuvProblem(
-  uvFunctions: readonly string[],
+  required: readonly string[],
   unsupportedByBun: readonly string[],
   host: Host,
 ): string | undefined {
   if (unsupportedByBun.length === 0) return undefined;
   if (host.libuv === undefined) return `needs libuv, ${host.libuvProblem}`;
-  const missing = uvFunctions.filter((name) => !host.libuvExports(name)); // all of them are rebound
+  const missing = required.filter((name) => !host.libuvExports(name)); // all of them are rebound
   if (missing.length === 0) return undefined;
   return `needs ${list(missing)}, which ${host.libuv.path} doesn't provide: install a newer libuv, or set ${LIBUV_VARIABLE} to its path`;
 }

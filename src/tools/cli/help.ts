@@ -28,7 +28,7 @@ const SECTIONS: readonly Section[] = [
       ["LISTEN_FDS, LISTEN_PID", "the sockets passed by systemd, used with --systemd"],
       ["NOTIFY_SOCKET", "where --systemd reports readiness and status"],
       ["WATCHDOG_USEC", "the watchdog interval, used with --systemd"],
-      ["EPOLL_HELLO_LIBUV", "the file of libuv, instead of the system's"],
+      ["EPOLL_HELLO_LIBUV", "the file of libuv for native addons; off: none"],
       ["NO_COLOR, FORCE_COLOR", "turn color off or on"],
     ],
   ],
