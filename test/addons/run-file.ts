@@ -21,11 +21,10 @@ export interface FileResult {
   readonly message: string;
 }
 
-const mocha: string = join(
-  dirname(createRequire(join(here, "package.json")).resolve("mocha/package.json")),
-  "bin",
-  "_mocha",
-);
+/** Returns the path of mocha, once the addons are installed. */
+function mochaPath(): string {
+  return join(dirname(createRequire(join(here, "package.json")).resolve("mocha/package.json")), "bin", "_mocha");
+}
 
 /** Returns the command line of a test file. */
 function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
@@ -34,7 +33,7 @@ function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
   if (suite.gc === true) command.push("--expose-gc");
   if (suite.framework !== "mocha")
     return [...command, ...(suite.setup ?? []).flatMap((module) => ["--require", join(here, module)]), file];
-  command.push(mocha, "--no-config", "--no-package", "--reporter", "tap", "--exit", "--timeout", "10000");
+  command.push(mochaPath(), "--no-config", "--no-package", "--reporter", "tap", "--exit", "--timeout", "10000");
   if (isNode && file.endsWith(".ts")) command.push("--require", "tsx/cjs");
   for (const module of suite.setup ?? []) command.push("--require", join(here, module));
   return [...command, file];

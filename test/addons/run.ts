@@ -27,20 +27,29 @@ Exits with 1 if a test passes on Node, fails on Bun, and test/addons/reasons.jso
   --markdown FILE     write the table as Markdown
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    preload: { type: "string", default: "epoll-hello/libuv" },
-    checkouts: { type: "string" },
-    file: { type: "string" },
-    plain: { type: "boolean", default: false },
-    "no-install": { type: "boolean", default: false },
-    minutes: { type: "string", default: "60" },
-    json: { type: "string" },
-    markdown: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
+const { values, positionals } = readArguments();
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        preload: { type: "string", default: "epoll-hello/libuv" },
+        checkouts: { type: "string" },
+        file: { type: "string" },
+        plain: { type: "boolean", default: false },
+        "no-install": { type: "boolean", default: false },
+        minutes: { type: "string", default: "60" },
+        json: { type: "string" },
+        markdown: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\nnpm run test:addons -- --help lists the options\n`);
+    process.exit(2);
+  }
+}
 
 const root = resolve(here, "../..");
 const progress = (text: string): void => void process.stderr.write(text);
