@@ -1,8 +1,7 @@
 // One test file of an addon in a process of its own, under Node or Bun.
 
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { here, suitesFolder } from "./checkout.ts";
 import type { Suite } from "./suites.ts";
 import { parseTap } from "./tap.ts";
@@ -21,10 +20,8 @@ export interface FileResult {
   readonly message: string;
 }
 
-/** Returns the path of mocha, once the addons are installed. */
-function mochaPath(): string {
-  return join(dirname(createRequire(join(here, "package.json")).resolve("mocha/package.json")), "bin", "_mocha");
-}
+/** Not resolved: Bun would not find what has been installed since it started. */
+const mocha: string = join(here, "node_modules", "mocha", "bin", "_mocha");
 
 /** Returns the command line of a test file. */
 function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
@@ -33,7 +30,7 @@ function commandOf(suite: Suite, file: string, runtime: Runtime): string[] {
   if (suite.gc === true) command.push("--expose-gc");
   if (suite.framework !== "mocha")
     return [...command, ...(suite.setup ?? []).flatMap((module) => ["--require", join(here, module)]), file];
-  command.push(mochaPath(), "--no-config", "--no-package", "--reporter", "tap", "--exit", "--timeout", "10000");
+  command.push(mocha, "--no-config", "--no-package", "--reporter", "tap", "--exit", "--timeout", "10000");
   if (isNode && file.endsWith(".ts")) command.push("--require", "tsx/cjs");
   for (const module of suite.setup ?? []) command.push("--require", join(here, module));
   return [...command, file];

@@ -62,15 +62,16 @@ async function install(): Promise<void> {
       existsSync(join(here, "node_modules", name, "package.json")) && installedVersion(name) === version,
   );
   if (isInstalled || values["no-install"]) return;
-  progress("installing the addons (npm ci) …\n");
-  const npm = Bun.spawn(["npm", "ci", "--no-audit", "--no-fund"], {
+  progress("installing the addons (npm install) …\n");
+  // Not npm ci: it requires optional packages for other platforms in the lockfile, of which some are not published.
+  const npm = Bun.spawn(["npm", "install", "--no-save", "--no-audit", "--no-fund"], {
     cwd: here,
     stdin: "ignore",
     stdout: "ignore",
     stderr: "inherit",
     timeout: 15 * 60_000,
   });
-  if ((await npm.exited) !== 0) throw new Error(`npm ci failed in ${here}`);
+  if ((await npm.exited) !== 0) throw new Error(`npm install failed in ${here}`);
 }
 
 /** Starts a pseudoterminal that echoes. Returns its path, and what ends it. */
