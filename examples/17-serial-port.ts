@@ -3,6 +3,7 @@
 // The npm package serialport, a native addon that needs libuv: prints each line that the device sends, and sends each line that
 // you type. The open port keeps the process alive; Ctrl-D closes it.
 
+import { createInterface } from "node:readline";
 import { ReadlineParser, SerialPort } from "serialport";
 import { libuvVersion, loadedAddons } from "epoll-hello/libuv";
 
@@ -17,8 +18,8 @@ port.on("error", ({ message }) => console.error(message));
 port.on("close", (error: Error | null) => console.log(error ? `unplugged: ${error.message}` : "closed"));
 port.pipe(new ReadlineParser()).on("data", (line: string) => console.log(`${path}: ${line.trimEnd()}`));
 
-for await (const typed of console) port.write(`${typed}\r\n`);
-port.drain(() => port.close());
+for await (const typed of createInterface({ input: process.stdin })) port.write(`${typed}\r\n`);
+port.end(() => port.drain(() => port.close())); // closes the port once all lines were written and transmitted
 
 /** Simulates a thermometer on a pseudo-terminal, which reports a temperature for each line. Returns the terminal's path. */
 async function simulateDevice(): Promise<string> {

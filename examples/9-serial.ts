@@ -3,6 +3,7 @@
 // A serial device on Bun's event loop: prints each line that it sends, and sends each line that you type.
 
 import { constants, openSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { Descriptor, EPOLLHUP, EPOLLIN, formatMask, watch } from "epoll-hello";
 
 const path = process.argv[2] ?? "/dev/ttyUSB0";
@@ -21,7 +22,7 @@ const watcher = watch(device, EPOLLIN, (mask) => {
 });
 console.log(`listening to ${path}`);
 
-for await (const typed of console) device.write(`${typed}\r\n`);
+for await (const typed of createInterface({ input: process.stdin })) device.write(`${typed}\r\n`);
 
 function read(): string {
   let text = "";
