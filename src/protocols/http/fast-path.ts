@@ -1,4 +1,4 @@
-// The fast path: answers requests that repeat a cached head, have no body, and get their response immediately.
+// The fast path: answers requests with a simple head, without a body, that get their response immediately.
 
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../../kernel/ffi.ts";
@@ -6,7 +6,8 @@ import type { ProtocolConnection } from "../protocol.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { Exchange } from "./exchange.ts";
 import type { HttpContext, RequestReader } from "./http-context.ts";
-import { readHead } from "./read-head.ts";
+import { plainHead } from "./plain-head.ts";
+import { createPlainHead, readHead, scanHead } from "./read-head.ts";
 import type { RejectionReason } from "./rejection.ts";
 import { RequestHead } from "./request-head.ts";
 import type { PreparedResponse } from "./response.ts";
@@ -14,6 +15,10 @@ import { ResponseBatch } from "./response-batch.ts";
 import { ServerRequest } from "./server-request.ts";
 
 const CR = 13;
+/** Longer heads are not cached. */
+const MAX_CACHED_BYTES = 8192;
+/** After this many heads in a row that differ from the one before, only one in this many is cached. */
+const RARE = 16;
 
 /** Takes over the exchanges whose response is not available immediately, or cannot be batched. */
 export interface SlowPath {
@@ -32,9 +37,17 @@ export class FastPath implements RequestReader {
   readonly #sys: Syscalls;
   readonly #slowPathOf: (connection: ProtocolConnection) => SlowPath;
   readonly #batch: ResponseBatch;
-  /** The last simple head. A request with the same bytes needs no parsing. */
+  /** The bytes of the last simple head. A request with the same bytes needs no parsing. */
+  readonly #cachedBytes = Buffer.from(new ArrayBuffer(MAX_CACHED_BYTES));
+  #cachedSize = 0;
   #cachedHead: RequestHead | undefined;
-  #cachedBytes: Buffer = Buffer.alloc(0);
+  #isCachedLast = false;
+  /** Heads in a row that were not the cached one. */
+  #misses = 0;
+  // The head that `#next` has found. A RequestHead is created only if there is a handler or an onRequest.
+  #head: RequestHead | undefined;
+  #size = 0;
+  #isLast = false;
   /** Set while requests are answered: a handler may run the loop, which must not use the batch then. */
   #isAnswering = false;
 
@@ -45,73 +58,93 @@ export class FastPath implements RequestReader {
     this.#batch = new ResponseBatch(context);
   }
 
-  /**
-   * Answers requests until one needs the slow path.
-   *
-   * @returns how many bytes these requests had
-   */
-  receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): number {
-    let at = this.answerCached(connection, bytes, 0, length);
-    while (at < length && connection.protocolState === undefined && this.#cacheNext(connection, bytes, at, length)) {
-      at += this.answerCached(connection, bytes, at, length);
-    }
-    return at;
-  }
-
-  /** Reads the next head and caches it if it is simple; returns whether it is. */
-  #cacheNext(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): boolean {
-    const first = bytes[start] as number;
-    if (first <= CR || connection.pending >= HIGH_WATER_MARK || this.#isAnswering) return false;
-    if (this.#context.budget.isExceeded) return false;
-    const head = this.readHead(bytes, start, end);
-    return head !== undefined && head === this.#cachedHead;
-  }
-
   readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined {
-    const head = readHead(bytes, start, end, this.#context.limits);
-    if (head instanceof RequestHead && head.isSimple && head.size === head.bytes.length) {
-      this.#cachedHead = head;
-      this.#cachedBytes = head.bytes;
-    }
-    return head;
+    return readHead(bytes, start, end, this.#context.limits);
   }
 
-  answerCached(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
-    const head = this.#cachedHead;
-    if (head === undefined || this.#isAnswering || this.#context.budget.isExceeded) return 0;
+  answer(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
+    if (this.#isAnswering || this.#context.budget.isExceeded) return 0;
     this.#batch.reclaim();
     this.#isAnswering = true;
     try {
       return this.#context.application.hasHandler
-        ? this.#answerByHandler(connection, head, bytes, start, end)
-        : this.#answerStatically(connection, head, bytes, start, end);
+        ? this.#answerByHandler(connection, bytes, start, end)
+        : this.#answerStatically(connection, bytes, start, end);
     } finally {
       this.#batch.clear(); // if a callback has thrown, this connection's responses must not reach the next one
       this.#isAnswering = false;
     }
   }
 
-  #answerStatically(
-    connection: ProtocolConnection,
-    head: RequestHead,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): number {
+  /** Finds the next head; returns whether there is one that is simple. */
+  #next(connection: ProtocolConnection, bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.#cachedSize > 0 && this.#isCached(bytes, at, end)) return true;
+    const first = bytes[at] as number;
+    if (first <= CR) return false;
+    this.#misses++;
+    if (this.#scanNext(bytes, at, end)) return true;
+    return connection.protocolState === undefined && this.#parseNext(bytes, at, end); // otherwise the slow path parses it
+  }
+
+  #isCached(bytes: Uint8Array, at: number, end: number): boolean {
+    const size = this.#cachedSize;
+    if (at + size > end || this.#sys.equal(bytes, at, this.#cachedBytes, size) !== 1) return false;
+    this.#misses = 0;
+    this.#head = this.#cachedHead;
+    this.#size = size;
+    this.#isLast = this.#isCachedLast;
+    return true;
+  }
+
+  /** Accepts a plain head. */
+  #scanNext(bytes: Uint8Array, at: number, end: number): boolean {
+    const size = scanHead(bytes, at, end, this.#context.limits);
+    if (size === 0 || plainHead.bodyLength > 0 || plainHead.method === "HEAD") return false;
+    const { hasHandler, hasRequestCallback } = this.#context.application;
+    this.#head = hasHandler || hasRequestCallback ? createPlainHead(size) : undefined;
+    this.#size = size;
+    this.#isLast = plainHead.isLast;
+    this.#cache(bytes, at);
+    return true;
+  }
+
+  /** Accepts any other simple head. */
+  #parseNext(bytes: Uint8Array, at: number, end: number): boolean {
+    const head = this.readHead(bytes, at, end);
+    if (!(head instanceof RequestHead) || !head.isSimple || head.size !== head.text.length) return false;
+    this.#head = head;
+    this.#size = head.size;
+    this.#isLast = head.isLast;
+    this.#cache(bytes, at);
+    return true;
+  }
+
+  /** Caches the head, unless the last ones were all different. */
+  #cache(bytes: Uint8Array, at: number): void {
+    const size = this.#size;
+    if (size > MAX_CACHED_BYTES || (this.#misses > RARE && this.#misses % RARE !== 0)) return;
+    this.#cachedBytes.set(bytes.subarray(at, at + size));
+    this.#cachedSize = size;
+    this.#cachedHead = this.#head;
+    this.#isCachedLast = this.#isLast;
+  }
+
+  #answerStatically(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
     const { application, responses } = this.#context;
-    const cached = this.#cachedBytes;
-    const size = cached.length;
     let at = start;
     let count = 0; // responses to be written
     let budget = HIGH_WATER_MARK - connection.pending;
-    while (at + size <= end && budget > 0 && this.#sys.equal(bytes, at, cached, size) === 1) {
-      at += size;
-      const closes = this.#beginRequest(connection, head);
-      if (application.hasRequestCallback) application.reportRequest(connection, head, "", responses.fixed.status);
+    while (at < end && budget > 0 && this.#next(connection, bytes, at, end)) {
+      at += this.#size;
+      const isLast = this.#isLast;
+      const closes = this.#beginRequest(connection);
+      if (application.hasRequestCallback) {
+        application.reportRequest(connection, this.#head, "", responses.fixed.status);
+      }
       if (closes) {
         this.#writeStatic(connection, count);
         connection.write(responses.fixed.variant("close", false));
-        connection.finish(at === end && head.isLast);
+        connection.finish(at === end && isLast);
         return end - start; // requests after the last one are ignored
       }
       count++;
@@ -122,24 +155,17 @@ export class FastPath implements RequestReader {
     return at - start;
   }
 
-  #answerByHandler(
-    connection: ProtocolConnection,
-    head: RequestHead,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): number {
-    const cached = this.#cachedBytes;
-    const size = cached.length;
+  #answerByHandler(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     let budget = HIGH_WATER_MARK - connection.pending;
-    while (at + size <= end && budget > 0 && this.#sys.equal(bytes, at, cached, size) === 1) {
-      at += size;
-      const closes = this.#beginRequest(connection, head);
-      if (!this.#callHandler(connection, head, closes)) return at - start;
+    while (at < end && budget > 0 && this.#next(connection, bytes, at, end)) {
+      at += this.#size;
+      const isLast = this.#isLast;
+      const closes = this.#beginRequest(connection);
+      if (!this.#callHandler(connection, this.#head as RequestHead, closes)) return at - start;
       if (closes) {
         this.#batch.writeTo(connection);
-        connection.finish(at === end && head.isLast);
+        connection.finish(at === end && isLast);
         return end - start; // requests after the last one are ignored
       }
       budget = HIGH_WATER_MARK - connection.pending - this.#batch.length; // a full batch has been written meanwhile
@@ -150,11 +176,11 @@ export class FastPath implements RequestReader {
   }
 
   /** Counts a request; returns whether it is the connection's last. */
-  #beginRequest(connection: ProtocolConnection, head: RequestHead): boolean {
+  #beginRequest(connection: ProtocolConnection): boolean {
     const context = this.#context;
     connection.messages++;
     context.requests++;
-    return !head.keepAlive || !context.keepAlive || connection.messages >= context.limits.maxRequestsPerConnection;
+    return this.#isLast || !context.keepAlive || connection.messages >= context.limits.maxRequestsPerConnection;
   }
 
   /**

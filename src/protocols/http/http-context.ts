@@ -35,11 +35,11 @@ export interface RequestReader {
   /** Reads the head that begins at `start`: see `readHead`. */
   readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined;
   /**
-   * Answers requests as long as their heads have the same bytes as the last simple one.
+   * Answers requests as long as their heads are simple and the responses are ready immediately.
    *
    * @returns how many bytes these requests had
    */
-  answerCached(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number;
+  answer(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number;
 }
 
 /** A connection whose handlers may wait for Bun's event loop. */

@@ -46,7 +46,7 @@ export class HttpProtocol implements Protocol {
   receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void {
     if (connection.protocolState !== undefined)
       return (connection.protocolState as HttpConnection).receive(bytes, 0, length);
-    const count = this.#fastPath.receive(connection, bytes, length);
+    const count = this.#fastPath.answer(connection, bytes, 0, length);
     if (count < length) this.#httpConnection(connection).receive(bytes, count, length);
   }
 

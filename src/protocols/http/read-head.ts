@@ -1,4 +1,5 @@
-// Reads the head of a request: llhttp parses it, and the rules that llhttp leaves to the server are checked here.
+// Reads the head of a request: a scanner accepts plain heads. llhttp parses all others, and the rules that it leaves to the server
+// are checked here.
 
 import { Buffer } from "node:buffer";
 import {
@@ -12,9 +13,10 @@ import {
   parseFailure,
   parseHead,
 } from "./llhttp.ts";
+import { knownAuthority, plainHead, scanPlainHead, setKnownAuthority } from "./plain-head.ts";
 import type { RejectionReason } from "./rejection.ts";
 import { RequestHead } from "./request-head.ts";
-import { validateTarget } from "./request-target.ts";
+import { isAuthority, validateTarget } from "./request-target.ts";
 import { validateFields } from "./validate-fields.ts";
 
 const CR = 13;
@@ -31,12 +33,53 @@ export interface HeadLimits {
 }
 
 /**
+ * Scans the plain head that begins at `start`, and checks its limits and its host.
+ *
+ * @returns its size, with the details in `plainHead`; 0 if it is not plain, not complete, or to be rejected: `readHead` then tells
+ */
+export function scanHead(bytes: Uint8Array, start: number, end: number, limits: HeadLimits): number {
+  const size = scanPlainHead(bytes, start, end);
+  if (size === 0 || size > limits.maxHeaderBytes) return 0;
+  if (plainHead.targetEnd > limits.maxTargetBytes || plainHead.fieldCount > limits.maxHeaderCount) return 0;
+  if (!plainHead.hasKnownHost) {
+    const { host } = plainHead;
+    if (!isAuthority(host)) return 0;
+    setKnownAuthority(host);
+  }
+  return size;
+}
+
+/** Creates the head that `scanHead` has just returned the size of. */
+export function createPlainHead(size: number): RequestHead {
+  const { method, targetEnd, bodyLength, isLast } = plainHead;
+  const head = new RequestHead(plainHead.text(size), method, targetEnd, 1, undefined);
+  head.host = knownAuthority;
+  head.bodyLength = bodyLength;
+  head.hasNormalTarget = plainHead.hasNormalTarget;
+  head.isLast = isLast;
+  head.keepAlive = !isLast;
+  head.isSimple = bodyLength === 0 && method !== "HEAD";
+  return head;
+}
+
+/**
  * Reads the request head that begins at `start`. Empty lines before it must have been skipped.
  *
  * @returns the head, the reason why it is rejected, or undefined if it is incomplete
  * @see RFC 9112
  */
 export function readHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  limits: HeadLimits,
+): RequestHead | RejectionReason | undefined {
+  const size = scanHead(bytes, start, end, limits);
+  return size > 0 ? createPlainHead(size) : parseAndValidate(bytes, start, end, limits);
+}
+
+/** Reads any head with llhttp. The tests compare it with the scanner. */
+export function parseAndValidate(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -77,20 +120,21 @@ function readHeadWithBareLineFeeds(bytes: Uint8Array, limits: HeadLimits): Reque
 /** Creates the head that llhttp has just parsed, or returns the reason why it is rejected. */
 function createHead(bytes: Uint8Array, start: number, size: number): RequestHead | RejectionReason {
   const { targetStart, targetEnd, fieldCount, major, minor } = parsedHead;
-  const copy = Buffer.allocUnsafe(size);
-  copy.set(start === 0 && size === bytes.length ? bytes : bytes.subarray(start, start + size));
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset + start, size);
   // llhttp accepts repeated spaces, names of other protocols, and request lines without a version.
   const methodEnd = targetStart - 1;
-  if (copy[methodEnd] !== SPACE || copy[methodEnd - 1] === SPACE) return "bad-request";
-  if (!hasVersionAt(copy, targetEnd, major, minor)) return "bad-request";
+  if (head[methodEnd] !== SPACE || head[methodEnd - 1] === SPACE) return "bad-request";
+  if (!hasVersionAt(head, targetEnd, major, minor)) return "bad-request";
   if (major !== 1 || minor > 1) return "version-not-supported";
-  const method = isGet(copy) ? "GET" : copy.toString("latin1", 0, methodEnd);
-  const head = new RequestHead(copy, size, method, targetEnd, minor, parsedHead.fields.slice(0, 4 * fieldCount));
-  return validateFields(head) ?? validateTarget(head) ?? head;
-}
-
-function isGet(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x47 && bytes[1] === 0x45 && bytes[2] === 0x54 && bytes[3] === SPACE;
+  const text = head.toString("latin1", 0, size);
+  const created = new RequestHead(
+    text,
+    text.slice(0, methodEnd),
+    targetEnd,
+    minor,
+    parsedHead.fields.slice(0, 4 * fieldCount),
+  );
+  return validateFields(created) ?? validateTarget(created) ?? created;
 }
 
 /** Returns whether ` HTTP/major.minor` is at this position. */

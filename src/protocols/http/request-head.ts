@@ -1,14 +1,15 @@
 // The head of one request: its method, target and fields, decoded from the received bytes on demand.
 
-import type { Buffer } from "node:buffer";
+import { findInPlainHead, listPlainFields } from "./plain-head.ts";
 
 /** A request's head. It never changes once it has been validated, so requests with the same bytes share one. */
 export class RequestHead {
-  /** A copy of the received bytes, starting with the method. */
-  readonly bytes: Buffer;
-  /** Bytes that the head took in the input. It differs from the copy's length if lines ended in a bare LF. */
+  /** The head as received, one character per byte, starting with the method. */
+  readonly text: string;
+  /** Bytes that the head took in the input. It differs from the text's length if lines ended in a bare LF. */
   size: number;
   readonly method: string;
+  readonly targetEnd: number;
   /** The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly minor: number;
   /** Length of the body in bytes; -1 if it is chunked. */
@@ -21,37 +22,28 @@ export class RequestHead {
   isLast: boolean = false;
   /** The fast path can answer it: no body, not HEAD, and if it is HTTP/1.0, then the last on its connection. */
   isSimple: boolean = false;
+  /** `URL` would not change the target. */
+  hasNormalTarget: boolean = false;
   /** The authority the request is for: from the target if it has one, otherwise from Host. */
   host: string = "";
 
-  readonly #targetEnd: number;
-  /** Four offsets per field, as in `parsedHead.fields`. */
-  readonly #fields: Int32Array;
-  // Decoding strings is most of the cost of a request, so they are made on first use.
-  #target: string | undefined;
+  /** Four offsets per field, as in `parsedHead.fields`. Undefined until they are needed, if the head is plain. */
+  #fields: Int32Array | undefined;
   #url: string | undefined;
 
-  constructor(bytes: Buffer, size: number, method: string, targetEnd: number, minor: number, fields: Int32Array) {
-    this.bytes = bytes;
-    this.size = size;
+  constructor(text: string, method: string, targetEnd: number, minor: number, fields: Int32Array | undefined) {
+    this.text = text;
+    this.size = text.length;
     this.method = method;
+    this.targetEnd = targetEnd;
     this.minor = minor;
     this.keepAlive = minor === 1;
-    this.#targetEnd = targetEnd;
     this.#fields = fields;
   }
 
   /** The request target as received. */
   get target(): string {
-    return (this.#target ??= this.bytes.toString("latin1", this.targetStart, this.#targetEnd));
-  }
-
-  get targetStart(): number {
-    return this.method.length + 1;
-  }
-
-  get targetEnd(): number {
-    return this.#targetEnd;
+    return this.text.slice(this.method.length + 1, this.targetEnd);
   }
 
   /** `"HTTP/1.1"` */
@@ -65,54 +57,63 @@ export class RequestHead {
   }
 
   get fieldCount(): number {
-    return this.#fields.length / 4;
+    return this.#offsets.length / 4;
   }
 
   /** Returns a field's name as received. */
   nameAt(index: number): string {
-    return this.bytes.toString("latin1", this.#fields[4 * index], this.#fields[4 * index + 1]);
+    return this.text.slice(this.#offsets[4 * index], this.#offsets[4 * index + 1]);
   }
 
   /** Returns a field's value without surrounding white space, one character per byte. */
   valueAt(index: number): string {
-    return withoutTrailingSpace(
-      this.bytes.toString("latin1", this.#fields[4 * index + 2], this.#fields[4 * index + 3]),
-    );
+    return withoutTrailingSpace(this.text.slice(this.#offsets[4 * index + 2], this.#offsets[4 * index + 3]));
   }
 
   nameLengthAt(index: number): number {
-    return (this.#fields[4 * index + 1] as number) - (this.#fields[4 * index] as number);
+    return (this.#offsets[4 * index + 1] as number) - (this.#offsets[4 * index] as number);
   }
 
   /**
-   * Returns whether a field has this name.
+   * Returns the value of a field without looking at all fields. Only plain heads support that.
    *
-   * @param name in lower case, only letters and hyphens, and as long as the field's name
+   * @param name in any case
+   * @returns null if there is no such field; undefined if the head is not plain or has several fields with this name
    */
-  isNamed(index: number, name: Uint8Array): boolean {
-    const start = this.#fields[4 * index] as number;
-    for (let i = 0; i < name.length; i++) if (((this.bytes[start + i] as number) | 0x20) !== name[i]) return false;
-    return true;
-  }
-
-  /** Returns whether a field has exactly this value. */
-  isValue(index: number, value: Uint8Array): boolean {
-    const start = this.#fields[4 * index + 2] as number;
-    if ((this.#fields[4 * index + 3] as number) - start !== value.length) return false;
-    for (let i = 0; i < value.length; i++) if (this.bytes[start + i] !== value[i]) return false;
-    return true;
+  find(name: string): string | null | undefined {
+    return this.#fields === undefined ? findInPlainHead(this.text, this.targetEnd, name) : undefined;
   }
 
   /** The target URI, normalized as `URL` does it: RFC 9112, 3.3. */
   get url(): string {
-    if (this.#url !== undefined) return this.#url;
+    return (this.#url ??= this.hasNormalTarget ? originOf(this.host) + this.target : this.#normalizedUrl());
+  }
+
+  #normalizedUrl(): string {
     const { target, host } = this;
     const url = target.startsWith("/") ? `http://${host}${target}` : target;
-    // Most are normalized already: no capitals or port 80 in the host, no dot segments, nothing to escape.
-    const isNormal =
-      /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
-    return (this.#url = isNormal.test(url) ? url : new URL(url).href);
+    return isNormal.test(url) ? url : new URL(url).href;
   }
+
+  get #offsets(): Int32Array {
+    return (this.#fields ??= listPlainFields(this.text, this.targetEnd));
+  }
+}
+
+/** Most URLs are normalized already: no capitals or port 80 in the host, no dot segments, nothing to escape. */
+const isNormal =
+  /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
+
+let lastHost = "";
+let lastOrigin = "";
+
+/** Returns the origin of a URL with this host. Most requests have the same, so the last one is cached. */
+function originOf(host: string): string {
+  if (host !== lastHost) {
+    lastOrigin = isNormal.test(`http://${host}/`) ? `http://${host}` : new URL(`http://${host}/`).origin;
+    lastHost = host;
+  }
+  return lastOrigin;
 }
 
 /** llhttp skips the white space before a value, but not after it. `String.trim` would remove more than RFC 9110's OWS. */

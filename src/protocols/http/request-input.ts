@@ -183,7 +183,7 @@ export class RequestInput {
     const emptyLine = emptyLineLength(bytes, start, end);
     if (emptyLine > 0) return emptyLine;
     if (!this.#owner.hasExchange && !this.#isEnded) {
-      const count = this.#reader.answerCached(this.#connection, bytes, start, end);
+      const count = this.#reader.answer(this.#connection, bytes, start, end);
       if (count > 0) return count;
     }
     const head = this.#reader.readHead(bytes, start, end);

@@ -3,6 +3,7 @@
 import type { ProtocolConnection } from "../protocol.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
+import { RequestHeaders } from "./request-headers.ts";
 
 /** Rarely used properties of a Request, which are read from a native one. */
 const nativeProperties = [
@@ -68,11 +69,7 @@ export class ServerRequest {
   }
 
   get headers(): Headers {
-    if (this.#headers !== undefined) return this.#headers;
-    const head = this.#head;
-    const headers = new Headers();
-    for (let i = 0; i < head.fieldCount; i++) headers.append(head.nameAt(i), head.valueAt(i));
-    return (this.#headers = headers);
+    return (this.#headers ??= new RequestHeaders(this.#head) as unknown as Headers);
   }
 
   get signal(): AbortSignal {
@@ -135,10 +132,16 @@ export class ServerRequest {
     return toNative(this).clone() as Request;
   }
 
+  get #nativeHeaders(): Headers {
+    const { headers } = this;
+    return headers instanceof RequestHeaders ? RequestHeaders.toNative(headers) : headers;
+  }
+
   /** Converts it to a native Request, which takes over the body. */
   static toNative(request: ServerRequest): Request {
     if (request.#native !== undefined) return request.#native;
-    const { method, url, headers, signal, body } = request;
+    const { method, url, signal, body } = request;
+    const headers = request.#nativeHeaders;
     const hasBody = body !== null && method !== "GET" && method !== "HEAD";
     const native = new Request(url, { method, headers, signal, ...(hasBody ? { body, duplex: "half" as const } : {}) });
     request.#headers = native.headers;

@@ -1,17 +1,13 @@
 // Validates the header fields that the server interprets, and derives body length, persistence and expectation from them.
 
-import { Buffer } from "node:buffer";
 import type { RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
-import { isAuthority, isLastAuthority, lastAuthority } from "./request-target.ts";
+import { isAuthority } from "./request-target.ts";
 
-const HOST = Buffer.from("host");
-const EXPECT = Buffer.from("expect");
-const CONNECTION = Buffer.from("connection");
-const CONTENT_LENGTH = Buffer.from("content-length");
-const TRANSFER_ENCODING = Buffer.from("transfer-encoding");
-
-const KEEP_ALIVE = Buffer.from("keep-alive");
+/** The lengths of the names of the fields that are interpreted. */
+const KNOWN_LENGTHS = new Set(
+  ["host", "expect", "connection", "content-length", "transfer-encoding"].map((name) => name.length),
+);
 
 /** The values of the fields that the server interprets. A repeated field has its values joined by commas: RFC 9110, 5.3. */
 interface KnownFields {
@@ -26,23 +22,13 @@ interface KnownFields {
   expect: string | undefined;
 }
 
-/** The fields of the head that is being validated. One object for all heads, because this is done for each request. */
-const known: KnownFields = {
-  hostCount: 0,
-  host: "",
-  connection: undefined,
-  contentLength: undefined,
-  transferEncoding: undefined,
-  expect: undefined,
-};
-
 /**
  * Validates a head's fields and sets the properties that are derived from them.
  *
  * @returns why the request is rejected; undefined if it is not
  */
 export function validateFields(head: RequestHead): RejectionReason | undefined {
-  collectKnownFields(head, known);
+  const known = collectKnownFields(head);
   const reason =
     validateHost(head, known) ??
     setPersistence(head, known) ??
@@ -52,39 +38,38 @@ export function validateFields(head: RequestHead): RejectionReason | undefined {
   return reason;
 }
 
-/** Collects the known fields. Names and the most common values are compared as bytes, so that no strings are created. */
-function collectKnownFields(head: RequestHead, fields: KnownFields): void {
-  fields.hostCount = 0;
-  fields.host = "";
-  fields.connection = fields.contentLength = fields.transferEncoding = fields.expect = undefined;
-  const { fieldCount } = head;
-  for (let i = 0; i < fieldCount; i++) {
-    // The names' lengths are distinct, so a length selects the one name to compare with.
-    switch (head.nameLengthAt(i)) {
-      case 4:
-        if (!head.isNamed(i, HOST)) break;
-        fields.hostCount++;
-        fields.host = isLastAuthority(head, i) ? lastAuthority() : head.valueAt(i);
+function collectKnownFields(head: RequestHead): KnownFields {
+  const known: KnownFields = {
+    hostCount: 0,
+    host: "",
+    connection: undefined,
+    contentLength: undefined,
+    transferEncoding: undefined,
+    expect: undefined,
+  };
+  for (let i = 0; i < head.fieldCount; i++) {
+    if (!KNOWN_LENGTHS.has(head.nameLengthAt(i))) continue; // most fields are unknown: do not decode their names
+    switch (head.nameAt(i).toLowerCase()) {
+      case "host":
+        known.hostCount++;
+        known.host = head.valueAt(i);
         break;
-      case 6:
-        if (head.isNamed(i, EXPECT)) fields.expect = joined(fields.expect, head.valueAt(i));
+      case "expect":
+        known.expect = joined(known.expect, head.valueAt(i));
         break;
-      case 10:
-        if (!head.isNamed(i, CONNECTION)) break;
-        if (fields.connection === undefined && head.isValue(i, KEEP_ALIVE)) fields.connection = "keep-alive";
-        else fields.connection = joined(fields.connection, head.valueAt(i));
+      case "connection":
+        known.connection = joined(known.connection, head.valueAt(i));
         break;
-      case 14:
-        if (head.isNamed(i, CONTENT_LENGTH)) fields.contentLength = joined(fields.contentLength, head.valueAt(i));
+      case "content-length":
+        known.contentLength = joined(known.contentLength, head.valueAt(i));
         break;
-      case 17:
-        if (head.isNamed(i, TRANSFER_ENCODING)) {
-          fields.transferEncoding = joined(fields.transferEncoding, head.valueAt(i));
-        }
+      case "transfer-encoding":
+        known.transferEncoding = joined(known.transferEncoding, head.valueAt(i));
         break;
       default:
     }
   }
+  return known;
 }
 
 function joined(values: string | undefined, value: string): string {
