@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { bench, do_not_optimize, group, run } from "mitata";
 import { Epoll, EPOLLIN, EPOLLOUT, EventFd, EventList, MSG_PEEK, type Socket, socketpair, watch } from "epoll-hello";
 import { readHead } from "../src/protocols/http/read-head.ts";
-import { loadParser } from "../src/protocols/http/llhttp.ts";
+import { isParserReady } from "../src/protocols/http/llhttp.ts";
 import { machine } from "./support/machine.ts";
 import { median } from "./support/numbers.ts";
 import { traffic } from "./support/traffic.ts";
@@ -104,7 +104,7 @@ group("Socket", () => {
 const limits = { maxHeaderBytes: 16_384, maxHeaderCount: 100, maxTargetBytes: 8192 };
 const small = Buffer.from("GET / HTTP/1.1\r\nHost: localhost:8800\r\n\r\n");
 const realistic = traffic("pages").map((text) => Buffer.from(text, "latin1"));
-loadParser();
+isParserReady();
 group("a request head not seen before: llhttp and validation", () => {
   bench(`${small.length} bytes`, () => do_not_optimize(readHead(small, 0, small.length, limits)));
   let next = 0;

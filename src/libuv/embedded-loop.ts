@@ -7,9 +7,9 @@
 import { LoopBridge } from "../event-loop/loop-bridge.ts";
 import { Epoll } from "../io/epoll.ts";
 import { EventList } from "../io/event-list.ts";
-import { EFD_CLOEXEC, EPOLLIN } from "../kernel/constants.ts";
-import { check } from "../kernel/errors.ts";
-import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { EPOLLIN } from "../kernel/constants.ts";
+import { untracedSyscalls } from "../kernel/ffi.ts";
+import { checkFreeFds } from "../kernel/free-fds.ts";
 import type { LibuvHost, LoopState } from "./host.ts";
 
 /** A libuv loop on Bun's event loop. It lives as long as the thread. */
@@ -27,7 +27,7 @@ export class EmbeddedLoop {
   constructor(host: LibuvHost) {
     this.#host = host;
     const sys = untracedSyscalls();
-    checkFreeFds(sys);
+    checkFreeFds(sys, MAX_FDS_OF_LOOP);
     this.#epoll = new Epoll(undefined, sys);
     try {
       const fd = host.attach(() => this.#bridge?.iterate()); // undefined if the rest of this constructor fails
@@ -90,13 +90,3 @@ export class EmbeddedLoop {
 
 /** libuv opens up to 6 fds for a loop. If it cannot open a pipe for signals, it ends the process. */
 const MAX_FDS_OF_LOOP = 6;
-
-/** @throws {ErrnoError} EMFILE or ENFILE if a loop cannot open its fds */
-function checkFreeFds(sys: Syscalls): void {
-  const fds: number[] = [];
-  try {
-    while (fds.length < MAX_FDS_OF_LOOP) fds.push(check(sys.eventfd(0, EFD_CLOEXEC), "eventfd"));
-  } finally {
-    for (const fd of fds) sys.close(fd);
-  }
-}

@@ -1,4 +1,5 @@
-// The check of the llhttp build at startup: an unexpected version of undici fails then, not at the first request.
+// Loading llhttp: an unexpected version of undici ends the server after its first response, and a server without free fds loads it
+// later.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +10,7 @@ import { root, run, endPrograms } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-/** Starts a server with another module in place of the parser's. */
+/** Runs a server with another module in place of the parser's. */
 async function startWith(makeBytes: string): Promise<{ stdout: string; code: number | null }> {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
@@ -22,7 +23,20 @@ async function startWith(makeBytes: string): Promise<{ stdout: string; code: num
       require.cache[${JSON.stringify(path)}] = { id: "other", exports: make(real), loaded: true, children: [], paths: [] };`,
     );
     const program = `const { EpollServer } = require(${JSON.stringify(join(root, "src/index.ts"))});
-      try { new EpollServer({ hostname: "127.0.0.1" }); console.log("started"); }
+      const { Socket } = require(${JSON.stringify(join(root, "src/index.ts"))});
+      const server = new EpollServer({ hostname: "127.0.0.1", onRequest: () => void (++answered === 2 && server.stop()) });
+      let answered = 0;
+      const clients = [0, 1].map(() => {
+        const client = new Socket();
+        client.connect({ address: "127.0.0.1", port: server.port });
+        return client;
+      });
+      clients[0].send("GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n");
+      clients[0].shutdown(1);
+      server.tick(1000);
+      clients[1].send("GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n");
+      clients[1].shutdown(1);
+      try { server.run(); console.log("answered", answered); }
       catch (error) { console.log(error.message); }
       process.exit(0);`;
     return await run(["bun", "--preload", preload, "-e", program]);
@@ -32,7 +46,7 @@ async function startWith(makeBytes: string): Promise<{ stdout: string; code: num
 }
 
 test("accepts the installed module", async () => {
-  expect((await startWith("(real) => real")).stdout).toBe("started\n");
+  expect((await startWith("(real) => real")).stdout).toBe("answered 2\n");
 });
 
 test("rejects a module without the required functions", async () => {
@@ -53,4 +67,33 @@ test("rejects a module that parses differently", async () => {
   }`;
   const { stdout } = await startWith(patched);
   expect(stdout).toMatch(/^epoll-hello cannot use the installed version of undici: its llhttp parses differently/);
+});
+
+test("without a free fd, plain requests are answered and others get 503, until one is free", async () => {
+  const program = `const { EpollServer, Socket } = require(${JSON.stringify(join(root, "src/index.ts"))});
+    const { closeSync, openSync } = require("node:fs");
+    const server = new EpollServer({ hostname: "127.0.0.1", deferAccept: false, fetch: () => new Response("hello") });
+    const clients = Array.from({ length: 3 }, () => {
+      const client = new Socket();
+      client.connect({ address: "127.0.0.1", port: server.port });
+      return client;
+    });
+    while (server.stats.open < 3) server.tick(1000);
+    const fds = [];
+    try { for (;;) fds.push(openSync("/dev/null", "r")); } catch {}
+    const statusOf = (client, text) => {
+      client.send(text);
+      for (;;) {
+        server.tick(100);
+        const bytes = client.recv(1000);
+        if (bytes !== null) return Buffer.from(bytes).toString().slice(9, 12);
+      }
+    };
+    const chunked = "POST / HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n";
+    const first = [statusOf(clients[0], "GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"), statusOf(clients[1], chunked)];
+    for (const fd of fds) closeSync(fd);
+    console.log(...first, statusOf(clients[2], chunked));
+    process.exit(0);`;
+  const { stdout, stderr } = await run(["bash", "-c", 'ulimit -n 100; exec bun -e "$0"', program]);
+  expect([stdout, stderr]).toEqual(["200 503 200\n", ""]);
 });

@@ -5,8 +5,11 @@ import { FastPath } from "./fast-path.ts";
 import { HandlerRunner } from "./handler-runner.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpContext, type HttpOptions } from "./http-context.ts";
-import { loadParser } from "./llhttp.ts";
+import { isParserReady } from "./llhttp.ts";
 import type { RejectionCounts } from "./rejection.ts";
+
+/** When loading the parser is tried again, if no fd was free. */
+const PARSER_RETRY_MS = 1000;
 
 export class HttpProtocol implements Protocol {
   readonly isDuplex: boolean = false;
@@ -14,9 +17,10 @@ export class HttpProtocol implements Protocol {
   readonly #context: HttpContext;
   readonly #fastPath: FastPath;
   readonly #handlers: HandlerRunner;
+  /** The parser is loaded after the first response: loading takes as long as starting everything else. */
+  #loadParserAtMs = 0;
 
   constructor(options: HttpOptions) {
-    loadParser(); // now, because at the first request no fd may be free to read the parser's file
     this.#context = new HttpContext(options);
     this.#handlers = new HandlerRunner(this.#context);
     this.#fastPath = new FastPath(this.#context, options.sys, (connection) => this.#httpConnection(connection));
@@ -39,6 +43,9 @@ export class HttpProtocol implements Protocol {
 
   updateTime(nowMs: number): void {
     this.#context.updateDate(nowMs);
+    if (nowMs >= this.#loadParserAtMs && this.requests > 0) {
+      this.#loadParserAtMs = isParserReady() ? Infinity : nowMs + PARSER_RETRY_MS;
+    }
   }
 
   open(): void {}

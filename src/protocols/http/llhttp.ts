@@ -1,6 +1,8 @@
 // Bindings to llhttp, the strict HTTP/1 parser of Node.js, in the WebAssembly build that the package undici ships.
 
 import { Buffer } from "node:buffer";
+import { untracedSyscalls } from "../../kernel/ffi.ts";
+import { checkFreeFds } from "../../kernel/free-fds.ts";
 
 /** The module's exports that are used here. Pointers and lengths are 32-bit numbers. */
 interface LlhttpExports {
@@ -40,6 +42,8 @@ export const HPE_INVALID_VERSION: number = 9;
 export const HPE_PAUSED_H2_UPGRADE: number = 23;
 const HPE_PAUSED = 21;
 
+/** Bun opens directories to find the module's file, and the file itself. */
+const FDS_TO_LOAD = 8;
 const INPUT_BYTES = 65_536;
 /** The number of parsers that are kept for reuse. Each takes about 100 bytes. */
 const MAX_FREE_PARSERS = 64;
@@ -96,7 +100,7 @@ export const MALFORMED: number = -1;
  * @returns the head's size in bytes, with the details in `parsedHead`; INCOMPLETE; or MALFORMED
  */
 export function parseHead(bytes: Uint8Array, start: number, end: number): number {
-  const m = (llhttp ??= load());
+  const m = llhttp ?? load();
   copyInput(m, bytes, start, end);
   const { parser } = m;
   parsedHead.fieldCount = parsedHead.targetStart = parsedHead.targetEnd = 0;
@@ -114,9 +118,21 @@ export function parseHead(bytes: Uint8Array, start: number, end: number): number
   return position;
 }
 
-/** Compiles and checks the parser now instead of at the first request. */
-export function loadParser(): void {
-  llhttp ??= load();
+/**
+ * Loads the parser, unless it is loaded already. A server does that after its first response, or earlier for a head that is not plain.
+ *
+ * @returns whether it is loaded now; false if no fd is free to read its file
+ * @throws {Error} if the installed version of undici does not fit
+ */
+export function isParserReady(): boolean {
+  if (llhttp !== undefined) return true;
+  try {
+    checkFreeFds(untracedSyscalls(), FDS_TO_LOAD); // without them, Bun would report that the module does not exist
+  } catch {
+    return false;
+  }
+  load();
+  return true;
 }
 
 /** Returns the size of the parser's memory, which never shrinks. */
@@ -134,7 +150,7 @@ export class ChunkedDecoder {
   readonly #parser: number;
 
   constructor() {
-    const m = (llhttp ??= load());
+    const m = llhttp ?? load();
     this.#parser = freeParsers.pop() ?? allocated(m.llhttp_alloc(TYPE_REQUEST));
     m.llhttp_reset(this.#parser);
     m.llhttp_execute(this.#parser, m.chunkedHead, CHUNKED_HEAD.length);

@@ -8,6 +8,7 @@ import {
   HPE_INVALID_VERSION,
   HPE_PAUSED_H2_UPGRADE,
   INCOMPLETE,
+  isParserReady,
   MALFORMED,
   parsedHead,
   parseFailure,
@@ -86,6 +87,7 @@ export function parseAndValidate(
   limits: HeadLimits,
 ): RequestHead | RejectionReason | undefined {
   const { maxHeaderBytes, maxHeaderCount, maxTargetBytes } = limits;
+  if (!isParserReady()) return "overloaded";
   if (bytes[start] === CR) return end - start > 1 ? "bad-request" : undefined; // not an empty line: those were skipped
   const length = Math.min(end - start, maxHeaderBytes);
   const ifIncomplete = length < maxHeaderBytes ? undefined : "header-too-large";
