@@ -25,22 +25,22 @@ function measure(): number {
 /**
  * Returns the size in memory of a body that is a string or bytes: for a string, 1 or 2 bytes per UTF-16 code unit.
  * Returns 0 for any other body.
+ *
+ * @param response one without a URL, which would add to its size
  */
-export function memorySize(response: Response): number {
-  const size = shallowSizeOf(response) - bodilessBytes(response);
-  // A Response from another server has a URL, which adds to its size, and its body may be endless.
-  return size > 0 && response.url === "" ? size : 0;
+export function memorySize(response: Response, statusText: string): number {
+  return Math.max(0, shallowSizeOf(response) - bodilessBytes(statusText));
 }
 
-/** Returns the shallow size that a Response would have without a body. */
-function bodilessBytes(response: Response): number {
-  return (emptyResponseBytes ??= measure()) + response.statusText.length;
+/** Returns the shallow size that a Response with this status text would have without a body. */
+function bodilessBytes(statusText: string): number {
+  return (emptyResponseBytes ??= measure()) + statusText.length;
 }
 
 /** Returns whether a body in memory is an ASCII string. To be called before the body is read. */
 function isSharedString(response: Response): boolean {
   // The clone shares such a string. Other strings and bytes become a Blob, whose size is not part of the Response's.
-  return doClonesShareStrings && shallowSizeOf(response.clone() as Response) > bodilessBytes(response);
+  return doClonesShareStrings && shallowSizeOf(response.clone() as Response) > bodilessBytes(response.statusText);
 }
 
 /** Returns whether these are the bytes of a string that is not shared, by the size that it had in memory. */

@@ -16,7 +16,6 @@ export class ResponseBatch {
   /** The connection that has borrowed the buffer for its output, and may not have sent it yet. */
   #borrower: ProtocolConnection | undefined;
   readonly #headCache = new ResponseHeadCache();
-  #lastLength = -1;
 
   constructor(context: HttpContext) {
     this.#context = context;
@@ -41,32 +40,31 @@ export class ResponseBatch {
   add(connection: ProtocolConnection, response: PreparedResponse, head: RequestHead, closes: boolean): boolean {
     const { body } = response;
     if (body === undefined || (!closes && (response.closes || !this.#context.keepAlive))) return false;
-    const isBodyOmitted = isBodiless(response.status);
     const dateLine = this.#context.date.line;
+    const isBodyOmitted = isBodiless(response.status);
+    const isUsual = !closes && !isBodyOmitted && head.minor === 1; // the head ends with Content-Length
     const cache = this.#headCache;
-    const isCached = cache.matches(response, head.minor, closes, dateLine);
-    const text = isCached ? "" : serializeHead(response, head, dateLine, closes, isBodyOmitted);
-    const headSize = isCached ? cache.bytes.length : text.length;
-    const size = headSize + (isBodyOmitted ? 0 : body.length);
-    if (size > BATCH_BYTES - this.#length) {
-      if (size > BATCH_BYTES) return false;
-      this.#writeCopy(connection);
-    }
-    const start = this.#length;
-    this.#length += headSize;
-    if (isCached) {
-      this.#bytes.set(cache.bytes, start);
+    if (isUsual && cache.matches(response, dateLine)) {
+      if (!this.#makeRoom(connection, cache.maxBytes + body.length)) return false;
+      this.#length = cache.write(body.length, this.#bytes, this.#length);
     } else {
-      this.#bytes.write(text, start, "latin1");
-      // Caching pays only if heads repeat, which responses of varying lengths do not.
-      if (response.length === this.#lastLength) {
-        cache.set(response, head.minor, closes, dateLine, this.#bytes.subarray(start, this.#length));
-      }
-      this.#lastLength = response.length;
+      const text = serializeHead(response, head, dateLine, closes, isBodyOmitted);
+      if (!this.#makeRoom(connection, text.length + (isBodyOmitted ? 0 : body.length))) return false;
+      const start = this.#length;
+      this.#length += this.#bytes.write(text, start, "latin1");
+      if (isUsual) cache.set(response, dateLine, this.#bytes.subarray(start, this.#length));
     }
     if (isBodyOmitted) return true;
     this.#bytes.set(body, this.#length);
     this.#length += body.length;
+    return true;
+  }
+
+  /** Writes what is in the batch if `size` bytes do not fit behind it; returns whether they do now. */
+  #makeRoom(connection: ProtocolConnection, size: number): boolean {
+    if (size <= BATCH_BYTES - this.#length) return true;
+    if (size > BATCH_BYTES) return false;
+    this.#writeCopy(connection);
     return true;
   }
 

@@ -54,12 +54,12 @@ export function prepareResponse(response: Response, files: FileOpener): Prepared
   if (statusText !== "" && /[^\t\x20-\x7e\x80-\xff]/.test(statusText)) {
     throw new TypeError(`fetch returned a Response whose statusText is not valid: ${JSON.stringify(statusText)}`);
   }
-  const headers = readHeaders(response);
+  const headers = readHeaders(response.headers, url);
   if (status === 205) {
     response.body?.cancel().catch(() => {});
     return prepared(response, headers, "", 0, new Uint8Array(0), undefined); // never any content: RFC 9110, 15.3.6
   }
-  const size = memorySize(response);
+  const size = url === "" ? memorySize(response, statusText) : 0; // another server's body may be endless
   if (size > 0) return prepareMemory(response, headers, size);
   if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
   if (isStream(response, headers.contentLength))
@@ -194,10 +194,10 @@ const noHeaders: Readonly<ResponseHeaders> = {
   contentLength: -1,
 };
 
-function readHeaders({ headers, url }: Response): Readonly<ResponseHeaders> {
+function readHeaders(headers: Headers, url: string): Readonly<ResponseHeaders> {
   if (headers.count === 0) return noHeaders;
   const isDecoded = url !== "" && isDecodedByFetch(headers.get("content-encoding"));
-  const read: ResponseHeaders = { ...noHeaders };
+  const read: ResponseHeaders = { fields: "", hasDate: false, hasType: false, closes: false, contentLength: -1 };
   headers.forEach((value, name) => {
     switch (name) {
       case "content-length":
