@@ -1,7 +1,7 @@
 // Scans the head of a plain HTTP/1.1 request in one pass. `npm run build:wasm` compiles it to WebAssembly, for plain-head.ts.
 //
 // A head is plain if llhttp would accept it, it needs none of the rules in validate-fields.ts and request-target.ts beyond those
-// checked here, and it has at most one Connection, which is `keep-alive` or `close`. For any other input, `scan` returns 0, and
+// checked here, and each Connection is `keep-alive` or `close`. For any other input, `scan` returns 0, and
 // llhttp decides. test/http/plain-head.test.ts compares the two.
 
 #include <wasm_simd128.h>
@@ -158,7 +158,7 @@ static inline int is_known_authority(const byte *start, const byte *end) {
 
 // Scans the first `length` bytes of the input. Returns the size of the head; 0 if it is not plain or not complete.
 EXPORT(scan) int scan(int length) {
-  int has_host = 0, has_connection = 0, has_length = 0, count = 0;
+  int has_host = 0, has_length = 0, count = 0;
   wasm_v128_store(input + length, wasm_i8x16_splat(0)); // no scan continues past a zero
   const byte *p = input + scan_method(input);
   if (p == input || (p = scan_target(p)) == 0) return 0;
@@ -188,12 +188,8 @@ EXPORT(scan) int scan(int length) {
       case 6:
         if (is_token(name, "expect", 6)) return 0;
         break;
-      case 7:
-        if (is_token(name, "upgrade", 7)) return 0;
-        break;
       case 10:
         if (!is_token(name, "connection", 10)) break;
-        if (has_connection++) return 0;
         if (end - value == 10 && is_token(value, "keep-alive", 10)) break;
         if (end - value != 5 || !is_token(value, "close", 5)) return 0;
         result.flags |= IS_LAST;
@@ -201,9 +197,6 @@ EXPORT(scan) int scan(int length) {
       case 14:
         if (!is_token(name, "content-length", 14)) break;
         if (has_length++ || (result.body_length = scan_content_length(value, end)) < 0) return 0;
-        break;
-      case 16:
-        if (is_token(name, "proxy-connection", 16)) return 0;
         break;
       case 17:
         if (is_token(name, "transfer-encoding", 17)) return 0;

@@ -60,6 +60,11 @@ const targets = [
   "/ü",
   "/a\\b",
   "/?a\\b",
+  "/%2e%2E/a",
+  "/a/%2e",
+  "/?a='b'",
+  "/'a'/{b}|^`",
+  '/?a="<b>"',
 ];
 const otherTargets = ["*", "http://b/", "//b/c", "/#a", "/%00", "", "a", "/a b", "b:80", "/\x7f", "/\t"];
 const fields = [
