@@ -340,11 +340,11 @@ const asyncs: Scenario[] = [
     code: `
       let n = 0;
       const async = addon.async(() => {
-        if (++n === 200) { console.log(n); return addon.close(async); }
+        if (++n === 50) { console.log(n); return addon.close(async); }
         setTimeout(() => addon.sendFromThread(async, 1), n % 3);
       });
       addon.sendFromThread(async, 1);`,
-    lines: ["200"],
+    lines: ["50"],
   },
   {
     name: "uv_async_send from JavaScript, and from its own callback",
