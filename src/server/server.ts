@@ -151,6 +151,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     let signals: StopSignals<ExtraStopSignal> | undefined;
     const errors: unknown[] = [];
     this.#isRunning = true;
+    if (this.#protocol instanceof HttpProtocol) this.#protocol.onRunning();
     try {
       if (Bun.isMainThread) signals = this.#catchSignals(extraSignals); // dispositions belong to the process, not to a Worker
       onRunning?.();
@@ -190,7 +191,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   async start(): Promise<void> {
     this.#assertUsable("start");
     this.#attachToBunLoop();
-    if (this.#protocol instanceof HttpProtocol) this.#protocol.onBunLoop();
+    if (this.#protocol instanceof HttpProtocol) {
+      this.#protocol.onRunning();
+      this.#protocol.onBunLoop();
+    }
     this.#isStarted = true;
   }
 

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import type { Socket } from "../../src/index.ts";
 import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 import { leavesNoFd } from "../support/fds.ts";
+import { GET } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -23,6 +24,7 @@ const kinds: Record<string, { text: string; answer: (request: Request) => Respon
     short: { text: "", answer: () => new Response("short"), due: "short" },
     other: { text: "", answer: () => new Response("other"), due: "other" },
     large: { text: "", answer: () => new Response("l".repeat(70_000)), due: "l".repeat(70_000) },
+    soon: { text: "", answer: async () => (await Promise.resolve(), await null, new Response("soon")), due: "soon" },
     late: { text: "", answer: async () => (await turn(), new Response("late")), due: "late" },
     file: { text: "", answer: () => new Response(Bun.file(file)), due: "of the file" },
     bad: {
@@ -41,8 +43,12 @@ function textOf(kind: string, isLast: boolean): string {
   return `${body === "" ? "GET" : "POST"} /${kind} HTTP/1.1\r\n${fields}\r\n${body}`;
 }
 
-for (const eager of [true, false]) {
-  test(`answers any sequence of requests on three connections; eager: ${eager}`, () =>
+for (const { eager, isStarted } of [
+  { eager: true, isStarted: false },
+  { eager: false, isStarted: false },
+  { eager: true, isStarted: true },
+]) {
+  test(`answers any sequence of requests on three connections; eager: ${eager}, started: ${isStarted}`, () =>
     leavesNoFd(() =>
       fc.assert(
         fc.asyncProperty(
@@ -59,6 +65,7 @@ for (const eager of [true, false]) {
               },
               { eager },
             );
+            if (isStarted) await harness.start();
             const clients = rows.map((row) => {
               const asked = [...row.filter((kind) => kind !== "\r\n"), "short"];
               const parts = row.map((kind) => (kind === "\r\n" ? kind : textOf(kind, false)));
@@ -82,12 +89,24 @@ for (const eager of [true, false]) {
               const expected = asked.map((kind) => kinds[kind]?.due);
               expect(parseResponses(received).map(({ body }) => body)).toEqual(expected as string[]);
             }
+            await harness.server.stop({ graceMs: 0 });
           },
         ),
         { numRuns: 60, seed: 4711 },
       ),
     ));
 }
+
+test("tick runs no microtasks, which could be those of the code that calls it", () =>
+  leavesNoFd(async () => {
+    using harness = new FetchHarness(async () => (await null, new Response("soon")));
+    const client = harness.client(GET);
+    let hasRun = false;
+    queueMicrotask(() => (hasRun = true));
+    while (harness.server.stats.requests === 0) harness.server.tick(100);
+    expect(hasRun).toBe(false);
+    expect(await harness.text(client, /soon$/)).toEndWith("soon");
+  }));
 
 test("closes the file of a response whose request body is rejected", () =>
   leavesNoFd(async () => {

@@ -14,9 +14,17 @@ export interface ReceivedResponse {
 }
 
 export class FetchHarness extends ServerHarness {
+  #isStarted = false;
+
   /** @param fetch undefined for a static response */
   constructor(fetch: FetchHandler | undefined, options: EpollServerOptions = {}, sys?: Syscalls) {
     super({ ...options, fetch }, sys);
+  }
+
+  /** Runs the server on Bun's event loop from now on, until `stop`. */
+  async start(): Promise<void> {
+    await this.server.start();
+    this.#isStarted = true;
   }
 
   /** Runs iterations of both loops until the condition holds. Throws when the time limit is reached. */
@@ -24,7 +32,7 @@ export class FetchHarness extends ServerHarness {
     const deadline = Date.now() + WAIT_TIMEOUT_MS;
     while (!isDone()) {
       if (Date.now() > deadline) throw new Error(`the condition did not become true: ${isDone}`);
-      if (!this.server.closed) this.server.tick(0);
+      if (!this.server.closed && !this.#isStarted) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -32,7 +40,7 @@ export class FetchHarness extends ServerHarness {
   /** Runs iterations of both loops, to test that something does not happen. */
   async idle(iterations = 20): Promise<void> {
     for (let i = 0; i < iterations; i++) {
-      if (!this.server.closed) this.server.tick(0);
+      if (!this.server.closed && !this.#isStarted) this.server.tick(0);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

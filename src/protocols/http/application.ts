@@ -1,5 +1,6 @@
 // The application's callbacks: the fetch handler, onError and onRequest.
 
+import { drainMicrotasks } from "../../kernel/jsc.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { rememberDirectStreams } from "./direct-streams.ts";
 import type { FileOpener } from "./file-source.ts";
@@ -39,8 +40,14 @@ export class Application {
     const fetch = this.#callbacks.fetch as (request: Request) => unknown;
     const result = fetch(ServerRequest.forHandler(request));
     if (result instanceof Response) return result;
-    if (result instanceof Promise) return Bun.peek.status(result) === "fulfilled" ? Bun.peek(result) : result;
+    if (result instanceof Promise) return ifFulfilled(result);
     return isThenable(result) ? Promise.resolve(result) : result;
+  }
+
+  /** Runs microtasks, and returns the value of a handler's promise if it is fulfilled then, otherwise the promise. */
+  settle(promise: Promise<unknown>): unknown {
+    drainMicrotasks();
+    return ifFulfilled(promise);
   }
 
   /**
@@ -87,6 +94,10 @@ export class Application {
     const { line: requestLine, method, target, version } = head ?? requestInfo(line);
     this.#callbacks.onRequest({ line: requestLine, method, target, version, status, peer: connection.peer });
   }
+}
+
+function ifFulfilled(promise: Promise<unknown>): unknown {
+  return Bun.peek.status(promise) === "fulfilled" ? Bun.peek(promise) : promise;
 }
 
 /** Returns whether a value has a method `then`. */

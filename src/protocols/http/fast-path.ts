@@ -189,12 +189,13 @@ export class FastPath implements RequestReader {
    * @returns whether the response was batched; if not, the slow path has taken over
    */
   #callHandler(connection: ProtocolConnection, head: RequestHead, closes: boolean): boolean {
-    const { application } = this.#context;
+    const { application, mayRunMicrotasks } = this.#context;
     const request = new ServerRequest(head, connection, undefined);
     let result: unknown;
     let response: PreparedResponse | Promise<PreparedResponse> | undefined;
     try {
       result = application.handle(request);
+      if (mayRunMicrotasks && result instanceof Promise) result = application.settle(result);
       if (!(result instanceof Promise)) response = application.prepare(result);
     } catch (error) {
       const exchange = newExchange(head, request, closes);

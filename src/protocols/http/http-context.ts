@@ -59,6 +59,11 @@ export class HttpContext {
   readonly date: DateHeader;
   /** Whether connections stay open for another request; false after `stop()`. */
   keepAlive: boolean;
+  /**
+   * Whether microtasks may run within an iteration: then a handler that awaits only what is there already gets its response without
+   * any state. Not in `tick`, which other code may have called.
+   */
+  mayRunMicrotasks: boolean = false;
   /** The number of requests whose head was accepted. */
   requests: number = 0;
   readonly rejectedBy: RejectionCounts = noRejections();

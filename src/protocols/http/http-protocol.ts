@@ -36,6 +36,11 @@ export class HttpProtocol implements Protocol {
     return this.#context.rejectedBy;
   }
 
+  /** `run` or `start` was called: only they call the loop from now on. */
+  onRunning(): void {
+    this.#context.mayRunMicrotasks = true;
+  }
+
   /** Bun's event loop runs from now on, so that responses can wait for files. */
   onBunLoop(): void {
     this.#context.files.canAwait = true;
