@@ -1,11 +1,11 @@
 // The servers that the benchmarks compare, each in its own process on its own core.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dlopen } from "bun:ffi";
 import { AF_INET, type InternetAddress, SOCK_STREAM, Socket } from "epoll-hello";
 import type { Kind } from "../servers/handler.ts";
+import { scratch } from "./scratch.ts";
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
@@ -85,10 +85,6 @@ export const isInstalled = ({ needs }: Recipe): boolean => needs === undefined |
 function bunRecipe(name: string, file: string, ...args: string[]): Recipe {
   return { name, command: (kind) => [process.execPath, join(servers, file), ...args, kind] };
 }
-
-/** A directory for generated files, removed at exit. */
-const scratch = mkdtempSync(join(tmpdir(), "epoll-hello-bench-"));
-process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
 function reference(): string {
   const program = join(scratch, "reference");

@@ -1,9 +1,9 @@
 // Load generation with wrk, or with ab for HTTP/1.0. Each run ends after a fixed time.
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Contender } from "./contender.ts";
+import { scratch } from "./scratch.ts";
 import { traffic, type TrafficName, UNIQUE } from "./traffic.ts";
 
 /** The figures of one run. */
@@ -31,9 +31,6 @@ export interface Load {
   /** Sends a body of this size with POST. */
   uploadBytes?: number;
 }
-
-const scripts = mkdtempSync(join(tmpdir(), "epoll-hello-load-"));
-process.on("exit", () => rmSync(scripts, { recursive: true, force: true }));
 
 /** Loads the server for the given time. */
 export async function load(server: Contender, load: Load, seconds: number): Promise<Figures> {
@@ -99,7 +96,7 @@ function scriptOf({ pipelined = 1, traffic, uploadBytes }: Load): string | undef
 }
 
 function scriptFile(name: string, source: string): string {
-  const file = join(scripts, `${name}.lua`);
+  const file = join(scratch, `${name}.lua`);
   writeFileSync(file, source);
   return file;
 }
@@ -129,7 +126,7 @@ end
 
 /** Writes the requests to a file: for each, the lengths of the bytes before and after the unique number, and the bytes. */
 function recorded(name: TrafficName): string {
-  const file = join(scripts, `${name}.requests`);
+  const file = join(scratch, `${name}.requests`);
   if (existsSync(file)) return file;
   const records = traffic(name).map((request) => {
     const [head = "", tail = ""] = request.split(UNIQUE);
