@@ -74,7 +74,12 @@ export class CountedServer implements Disposable {
   }
 
   #control(option: string): string {
-    const { stdout, stderr, success } = Bun.spawnSync(["callgrind_control", this.#prefix, option, `${this.#child.pid}`]);
+    const { stdout, stderr, success } = Bun.spawnSync([
+      "callgrind_control",
+      this.#prefix,
+      option,
+      `${this.#child.pid}`,
+    ]);
     if (!success) throw new Error(`callgrind_control ${option}: ${stderr}`);
     return stdout.toString();
   }

@@ -1,5 +1,6 @@
 // The interface between the run loop, which transfers bytes, and a protocol, which interprets them.
 
+import type { Buffer } from "node:buffer";
 import type { Address } from "../kernel/address.ts";
 
 /**
@@ -90,7 +91,7 @@ export interface Protocol {
   /** A connection was accepted. */
   open(connection: ProtocolConnection): void;
   /** `length` bytes were received. The buffer is borrowed: the next receive overwrites it. */
-  receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void;
+  receive(connection: ProtocolConnection, bytes: Buffer, length: number): void;
   /** The peer has closed its side. The protocol either finishes the connection, or pauses it and continues to send. */
   end(connection: ProtocolConnection): void;
   /**

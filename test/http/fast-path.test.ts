@@ -24,7 +24,7 @@ const kinds: Record<string, { text: string; answer: (request: Request) => Respon
     short: { text: "", answer: () => new Response("short"), due: "short" },
     other: { text: "", answer: () => new Response("other"), due: "other" },
     large: { text: "", answer: () => new Response("l".repeat(70_000)), due: "l".repeat(70_000) },
-    soon: { text: "", answer: async () => (await Promise.resolve(), await null, new Response("soon")), due: "soon" },
+    soon: { text: "", answer: async () => (await Promise.resolve(), new Response("soon")), due: "soon" },
     late: { text: "", answer: async () => (await turn(), new Response("late")), due: "late" },
     file: { text: "", answer: () => new Response(Bun.file(file)), due: "of the file" },
     bad: {
@@ -99,7 +99,7 @@ for (const { eager, isStarted } of [
 
 test("tick runs no microtasks, which could be those of the code that calls it", () =>
   leavesNoFd(async () => {
-    using harness = new FetchHarness(async () => (await null, new Response("soon")));
+    using harness = new FetchHarness(async () => (await Promise.resolve(), new Response("soon")));
     const client = harness.client(GET);
     let hasRun = false;
     queueMicrotask(() => (hasRun = true));

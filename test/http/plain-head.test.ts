@@ -180,7 +180,7 @@ function describe(head: RequestHead): string {
 const names = ["host", "Cookie", "x-request-id", "content-length", "connection", "accept", "missing", "x-empty"];
 
 /** Compares the two for one input; returns whether the scanner has accepted it. */
-function compare(bytes: Uint8Array, start: number): boolean {
+function compare(bytes: Buffer, start: number): boolean {
   const size = scanHead(bytes, start, bytes.length, limits);
   if (size === 0) return false;
   const plain = createPlainHead(size);

@@ -58,11 +58,11 @@ export class FastPath implements RequestReader {
     this.#batch = new ResponseBatch(context);
   }
 
-  readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined {
+  readHead(bytes: Buffer, start: number, end: number): RequestHead | RejectionReason | undefined {
     return readHead(bytes, start, end, this.#context.limits);
   }
 
-  answer(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
+  answer(connection: ProtocolConnection, bytes: Buffer, start: number, end: number): number {
     if (this.#isAnswering || this.#context.budget.isExceeded) return 0;
     this.#batch.reclaim();
     this.#isAnswering = true;
@@ -77,7 +77,7 @@ export class FastPath implements RequestReader {
   }
 
   /** Finds the next head; returns whether there is one that is simple. */
-  #next(connection: ProtocolConnection, bytes: Uint8Array, at: number, end: number): boolean {
+  #next(connection: ProtocolConnection, bytes: Buffer, at: number, end: number): boolean {
     if (this.#cachedSize > 0 && this.#isCached(bytes, at, end)) return true;
     const first = bytes[at] as number;
     if (first <= CR) return false;
@@ -86,7 +86,7 @@ export class FastPath implements RequestReader {
     return connection.protocolState === undefined && this.#parseNext(bytes, at, end); // otherwise the slow path parses it
   }
 
-  #isCached(bytes: Uint8Array, at: number, end: number): boolean {
+  #isCached(bytes: Buffer, at: number, end: number): boolean {
     const size = this.#cachedSize;
     if (at + size > end || this.#sys.equal(bytes, at, this.#cachedBytes, size) !== 1) return false;
     this.#misses = 0;
@@ -97,7 +97,7 @@ export class FastPath implements RequestReader {
   }
 
   /** Accepts a plain head. */
-  #scanNext(bytes: Uint8Array, at: number, end: number): boolean {
+  #scanNext(bytes: Buffer, at: number, end: number): boolean {
     const size = scanHead(bytes, at, end, this.#context.limits);
     if (size === 0 || plainHead.bodyLength > 0 || plainHead.method === "HEAD") return false;
     const { hasHandler, hasRequestCallback } = this.#context.application;
@@ -109,7 +109,7 @@ export class FastPath implements RequestReader {
   }
 
   /** Accepts any other simple head. */
-  #parseNext(bytes: Uint8Array, at: number, end: number): boolean {
+  #parseNext(bytes: Buffer, at: number, end: number): boolean {
     const head = this.readHead(bytes, at, end);
     if (!(head instanceof RequestHead) || !head.isSimple || head.size !== head.text.length) return false;
     this.#head = head;
@@ -120,16 +120,16 @@ export class FastPath implements RequestReader {
   }
 
   /** Caches the head, unless the last ones were all different. */
-  #cache(bytes: Uint8Array, at: number): void {
+  #cache(bytes: Buffer, at: number): void {
     const size = this.#size;
     if (size > MAX_CACHED_BYTES || (this.#misses > RARE && this.#misses % RARE !== 0)) return;
-    this.#cachedBytes.set(bytes.subarray(at, at + size));
+    bytes.copy(this.#cachedBytes, 0, at, at + size);
     this.#cachedSize = size;
     this.#cachedHead = this.#head;
     this.#isCachedLast = this.#isLast;
   }
 
-  #answerStatically(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
+  #answerStatically(connection: ProtocolConnection, bytes: Buffer, start: number, end: number): number {
     const { application, responses } = this.#context;
     let at = start;
     let count = 0; // responses to be written
@@ -155,7 +155,7 @@ export class FastPath implements RequestReader {
     return at - start;
   }
 
-  #answerByHandler(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number {
+  #answerByHandler(connection: ProtocolConnection, bytes: Buffer, start: number, end: number): number {
     let at = start;
     let budget = HIGH_WATER_MARK - connection.pending;
     while (at < end && budget > 0 && this.#next(connection, bytes, at, end)) {

@@ -42,7 +42,7 @@ export class HttpConnection
 
   // ---- events of the loop ----
 
-  receive(bytes: Uint8Array, start: number, end: number): void {
+  receive(bytes: Buffer, start: number, end: number): void {
     this.#input.receive(bytes, start, end);
     this.#update();
   }

@@ -1,5 +1,6 @@
 // The state that all HTTP connections of a server share: limits, counters, the server's responses, the application's callbacks.
 
+import type { Buffer } from "node:buffer";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import type { BufferBudget } from "../buffer-budget.ts";
@@ -33,13 +34,13 @@ export interface HttpOptions extends HttpLimits, ApplicationCallbacks {
 /** Reads requests, and immediately answers those that need no state per connection. */
 export interface RequestReader {
   /** Reads the head that begins at `start`: see `readHead`. */
-  readHead(bytes: Uint8Array, start: number, end: number): RequestHead | RejectionReason | undefined;
+  readHead(bytes: Buffer, start: number, end: number): RequestHead | RejectionReason | undefined;
   /**
    * Answers requests as long as their heads are simple and the responses are ready immediately.
    *
    * @returns how many bytes these requests had
    */
-  answer(connection: ProtocolConnection, bytes: Uint8Array, start: number, end: number): number;
+  answer(connection: ProtocolConnection, bytes: Buffer, start: number, end: number): number;
 }
 
 /** A connection whose handlers may wait for Bun's event loop. */

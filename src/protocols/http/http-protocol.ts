@@ -1,5 +1,6 @@
 // HTTP/1.1: dispatches the loop's events to the fast path or, for connections with state, to their HttpConnection.
 
+import type { Buffer } from "node:buffer";
 import type { Protocol, ProtocolConnection } from "../protocol.ts";
 import { FastPath } from "./fast-path.ts";
 import { HandlerRunner } from "./handler-runner.ts";
@@ -55,7 +56,7 @@ export class HttpProtocol implements Protocol {
 
   open(): void {}
 
-  receive(connection: ProtocolConnection, bytes: Uint8Array, length: number): void {
+  receive(connection: ProtocolConnection, bytes: Buffer, length: number): void {
     if (connection.protocolState !== undefined)
       return (connection.protocolState as HttpConnection).receive(bytes, 0, length);
     const count = this.#fastPath.answer(connection, bytes, 0, length);

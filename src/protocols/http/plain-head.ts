@@ -52,7 +52,7 @@ let loaded: string | undefined;
  *
  * @returns its size, with the details in `plainHead`; 0 if it is not plain or not complete
  */
-export function scanPlainHead(bytes: Uint8Array, start: number, end: number): number {
+export function scanPlainHead(bytes: Buffer, start: number, end: number): number {
   const s = (scanner ??= load());
   const available = end - start;
   let size = scanFirst(s, bytes, start, Math.min(available, SHORT_BYTES));
@@ -60,9 +60,9 @@ export function scanPlainHead(bytes: Uint8Array, start: number, end: number): nu
   return size;
 }
 
-function scanFirst(s: Scanner, bytes: Uint8Array, start: number, length: number): number {
+function scanFirst(s: Scanner, bytes: Buffer, start: number, length: number): number {
   loaded = undefined;
-  s.inputBytes.set(start === 0 && length === bytes.length ? bytes : bytes.subarray(start, start + length));
+  bytes.copy(s.inputBytes, 0, start, start + length);
   return s.scan(length);
 }
 

@@ -38,7 +38,7 @@ export interface HeadLimits {
  *
  * @returns its size, with the details in `plainHead`; 0 if it is not plain, not complete, or to be rejected: `readHead` then tells
  */
-export function scanHead(bytes: Uint8Array, start: number, end: number, limits: HeadLimits): number {
+export function scanHead(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
   const size = scanPlainHead(bytes, start, end);
   if (size === 0 || size > limits.maxHeaderBytes) return 0;
   if (plainHead.targetEnd > limits.maxTargetBytes || plainHead.fieldCount > limits.maxHeaderCount) return 0;
@@ -70,7 +70,7 @@ export function createPlainHead(size: number): RequestHead {
  * @see RFC 9112
  */
 export function readHead(
-  bytes: Uint8Array,
+  bytes: Buffer,
   start: number,
   end: number,
   limits: HeadLimits,

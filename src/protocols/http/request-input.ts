@@ -1,5 +1,6 @@
 // The input of one HTTP connection: buffers what cannot be parsed yet, and parses the rest into heads and bodies.
 
+import type { Buffer } from "node:buffer";
 import type { ProtocolConnection } from "../protocol.ts";
 import type { HttpContext, RequestReader } from "./http-context.ts";
 import { InputBuffer } from "./input-buffer.ts";
@@ -107,7 +108,7 @@ export class RequestInput {
     return this.#state === "discarding" ? this.#ignoredBytes >= MAX_IGNORED_BYTES : this.#body?.isFull === true;
   }
 
-  receive(bytes: Uint8Array, start: number, end: number): void {
+  receive(bytes: Buffer, start: number, end: number): void {
     if (this.#isDiscarding) {
       this.#ignoredBytes += end - start;
     } else if (this.#buffer.length === 0) {
@@ -161,7 +162,7 @@ export class RequestInput {
   }
 
   /** Parses heads and bodies; returns the position of the first byte that was not processed. */
-  #parse(bytes: Uint8Array, start: number, end: number): number {
+  #parse(bytes: Buffer, start: number, end: number): number {
     this.#unparsed = end - start;
     try {
       let at = start;
@@ -178,7 +179,7 @@ export class RequestInput {
   }
 
   /** Parses one head, or what precedes it; returns how many bytes were processed. */
-  #parseHead(bytes: Uint8Array, start: number, end: number): number {
+  #parseHead(bytes: Buffer, start: number, end: number): number {
     if (this.#owner.mustWaitForResponses) return 0;
     const emptyLine = emptyLineLength(bytes, start, end);
     if (emptyLine > 0) return emptyLine;
@@ -198,7 +199,7 @@ export class RequestInput {
   }
 
   /** Parses part of a body; returns how many bytes were processed. */
-  #parseBody(body: RequestBody, bytes: Uint8Array, start: number, end: number): number {
+  #parseBody(body: RequestBody, bytes: Buffer, start: number, end: number): number {
     const count = body.feed(bytes, start, end);
     if (count < 0) {
       this.#owner.onInvalidBody(body.rejection ?? "bad-request");
