@@ -45,6 +45,8 @@ const ACCEPT_BURST = 64;
 /** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
 const EXCLUSIVE_BURST = 1;
 const RECEIVE_BYTES = 65_536;
+/** The maximum number of bytes per receive into a protocol's buffer, so that other connections get their turn. */
+const MAX_RECEIVE_BYTES = 262_144;
 /** The receive size of the original program. */
 const CLASSIC_RECEIVE_BYTES = 1024;
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
@@ -69,11 +71,10 @@ export class RunLoop implements ConnectionOwner {
   readonly #protocol: Protocol;
   readonly #options: RunLoopOptions;
   readonly #budget: BufferBudget;
-  readonly #receiveBytes: number;
   readonly #acceptBurst: number;
   readonly #epoll: Epoll;
   readonly #events = new EventList(MAX_EVENTS);
-  readonly #received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
+  readonly #received: Buffer;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
   readonly #timeouts: ConnectionTimeouts<Connection>;
@@ -97,7 +98,7 @@ export class RunLoop implements ConnectionOwner {
     this.#protocol = protocol;
     this.#options = options;
     this.#budget = budget;
-    this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
+    this.#received = Buffer.from(new ArrayBuffer(options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES));
     this.#acceptBurst = !options.eager ? 1 : options.exclusive ? EXCLUSIVE_BURST : ACCEPT_BURST;
     this.#timeouts = new ConnectionTimeouts(options);
     this.#nowMs = clock.now();
@@ -254,12 +255,13 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
   #receive(connection: Connection): void {
-    const n = this.#sys.recv(connection.fd, this.#received, 0, this.#receiveBytes, 0);
+    const buffer = connection.receiveInto ?? this.#received;
+    const n = this.#sys.recv(connection.fd, buffer, 0, Math.min(buffer.length, MAX_RECEIVE_BYTES), 0);
     if (n > 0) {
       this.bytesIn += n;
       connection.bytesIn += n;
       if (connection.isShutDown) this.#discard(connection, n);
-      else this.#deliver(connection, n);
+      else this.#deliver(connection, buffer, n);
     } else if (n === 0) {
       this.#onEndOfInput(connection);
     } else if (n === -EAGAIN || n === -EINTR) {
@@ -307,10 +309,10 @@ export class RunLoop implements ConnectionOwner {
   }
 
   /** Delivers input to the protocol. Does not use #callProtocol, to avoid allocating a closure per request. */
-  #deliver(connection: Connection, length: number): void {
+  #deliver(connection: Connection, bytes: Uint8Array, length: number): void {
     connection.isInCallback = true;
     try {
-      this.#protocol.receive(connection, this.#received, length);
+      this.#protocol.receive(connection, bytes, length);
     } catch (error) {
       this.#connections.abort(connection);
       this.#connections.deferError(error);

@@ -119,7 +119,7 @@ export class ResponseSender {
       exchange.startStreaming(writer);
       void this.#stream(exchange, writer);
     } else if (body !== undefined) {
-      this.#connection.write(body);
+      this.#connection.writeOnce(body);
     }
   }
 
