@@ -45,8 +45,8 @@ const ACCEPT_BURST = 64;
 /** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
 const EXCLUSIVE_BURST = 1;
 const RECEIVE_BYTES = 65_536;
-/** The maximum number of bytes per receive into a protocol's buffer, so that other connections get their turn. */
-const MAX_RECEIVE_BYTES = 262_144;
+/** Receiving into a protocol's buffer continues up to this size, and then other connections get their turn. */
+const MAX_RECEIVE_BYTES = 1_048_576;
 /** The receive size of the original program. */
 const CLASSIC_RECEIVE_BYTES = 1024;
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
@@ -255,8 +255,20 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
   #receive(connection: Connection): void {
+    let left = MAX_RECEIVE_BYTES;
+    do {
+      const n = this.#receiveOnce(connection, left);
+      if (n <= 0) return;
+      left -= n;
+      // A message that is received into its own buffer is completed first, so that few are incomplete at a time.
+    } while (left > 0 && connection.receiveInto !== undefined && !connection.isShutDown);
+  }
+
+  /** Receives and delivers up to `most` bytes. Returns their number if there may be more, otherwise 0. */
+  #receiveOnce(connection: Connection, most: number): number {
     const buffer = connection.receiveInto ?? this.#received;
-    const n = this.#sys.recv(connection.fd, buffer, 0, Math.min(buffer.length, MAX_RECEIVE_BYTES), 0);
+    const length = Math.min(buffer.length, most);
+    const n = this.#sys.recv(connection.fd, buffer, 0, length, 0);
     if (n > 0) {
       this.bytesIn += n;
       connection.bytesIn += n;
@@ -269,6 +281,7 @@ export class RunLoop implements ConnectionOwner {
     } else {
       this.#connections.fail(connection);
     }
+    return n === length ? n : 0;
   }
 
   /** EPOLLOUT: the send queue has room. */

@@ -1,8 +1,8 @@
 // The body of a request while it is received: decodes chunks, enforces limits, and buffers until the handler reads.
 
 import { Buffer } from "node:buffer";
-import { freeMemory } from "../../kernel/free-memory.ts";
 import type { BufferBudget } from "../buffer-budget.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -15,7 +15,7 @@ const FRAMING_FACTOR = 16;
 const SMALL_CHUNK_BYTES = 4_096;
 /** Size of that buffer. */
 const TAIL_BYTES = 16_384;
-/** A contiguous buffer grows by this factor, so that its size is bounded by what has arrived, not by what was announced. */
+/** A contiguous buffer grows by this factor. */
 const GROWTH_FACTOR = 4;
 const empty = new Uint8Array(0);
 const decoder = new TextDecoder();
@@ -60,6 +60,8 @@ export class RequestBody {
   #tailUsed = 0;
   #buffered = 0;
   #isReadWhole = false;
+  /** The buffer is not given to the handler. */
+  #isTemporary = false;
   #isDiscardedWhenFull = false;
   #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
@@ -160,10 +162,7 @@ export class RequestBody {
   }
 
   async text(): Promise<string> {
-    const bytes = await this.all();
-    const text = decoder.decode(bytes);
-    freeMemory(bytes);
-    return text;
+    return this.#convert((bytes) => decoder.decode(bytes));
   }
 
   async json(): Promise<unknown> {
@@ -172,18 +171,22 @@ export class RequestBody {
 
   /** @param type its Content-Type */
   async blob(type: string): Promise<Blob> {
-    const bytes = await this.all();
-    const blob = new Blob([bytes], { type });
-    freeMemory(bytes);
-    return blob;
+    return this.#convert((bytes) => new Blob([bytes], { type }));
   }
 
   /** @param type its Content-Type */
   async formData(type: string): ReturnType<Response["formData"]> {
-    const bytes = await this.all();
-    const response = new Response(bytes, { headers: { "Content-Type": type } });
-    freeMemory(bytes);
+    const response = await this.#convert((bytes) => new Response(bytes, { headers: { "Content-Type": type } }));
     return response.formData();
+  }
+
+  /** Resolves with what a function makes of the whole body. Its buffer is reused then. */
+  async #convert<T>(convert: (bytes: Uint8Array<ArrayBuffer>) => T): Promise<T> {
+    this.#isTemporary = true;
+    const bytes = await this.all();
+    const result = convert(bytes);
+    releaseBodyBuffer(bytes);
+    return result;
   }
 
   /** Resolves with the whole body once it was received. */
@@ -224,7 +227,7 @@ export class RequestBody {
   /** Moves what was received into one buffer, and receives the rest there. */
   #collect(): void {
     this.#flushTail();
-    this.#whole = Buffer.allocUnsafeSlow(this.#capacityFor(this.#buffered));
+    this.#whole = this.#allocate(this.#buffered);
     let at = 0;
     for (const chunk of this.#chunks) {
       this.#whole.set(chunk, at);
@@ -246,14 +249,16 @@ export class RequestBody {
   }
 
   #enlarge(whole: Buffer, used: number, needed: number): Buffer {
-    const larger = Buffer.allocUnsafeSlow(this.#capacityFor(needed));
+    const larger = this.#allocate(needed);
     larger.set(whole.subarray(0, used));
-    freeMemory(whole);
+    releaseBodyBuffer(whole);
     return (this.#whole = larger);
   }
 
-  #capacityFor(bytes: number): number {
-    return Math.min(this.#length, Math.max(HIGH_WATER_MARK, GROWTH_FACTOR * bytes));
+  /** Returns a buffer for these bytes and more. Its size is bounded by what has arrived, not by what was announced. */
+  #allocate(bytes: number): Buffer {
+    const size = Math.min(this.#length, Math.max(HIGH_WATER_MARK, GROWTH_FACTOR * bytes));
+    return this.#isTemporary ? takeBodyBuffer(size).subarray(0, this.#length) : Buffer.allocUnsafeSlow(size);
   }
 
   #decode(decoder: ChunkedDecoder, bytes: Uint8Array, start: number, end: number): number {
