@@ -153,6 +153,11 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return (this.#state === "idle" || this.#state === "new") && this.pending === 0;
   }
 
+  /** Whether further chunks follow the one that is being sent. */
+  get hasMoreOutput(): boolean {
+    return this.#more !== undefined && this.#nextChunk < this.#more.length;
+  }
+
   write(bytes: Uint8Array, length: number = bytes.byteLength, isBorrowed: boolean = false): void {
     this.#queue(bytes, length, isBorrowed, false);
   }

@@ -7,6 +7,7 @@ import {
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
+  MSG_MORE,
   MSG_NOSIGNAL,
   SHUT_RDWR,
   SHUT_WR,
@@ -290,7 +291,9 @@ export class RunLoop implements ConnectionOwner {
       connection.joinChunks();
       const { fd, output, outputStart, outputEnd } = connection;
       const length = outputEnd - outputStart;
-      const n = this.#sys.send(fd, output, outputStart, length, MSG_NOSIGNAL);
+      // MSG_MORE: a head goes into the same packet as the body that follows it.
+      const flags = connection.hasMoreOutput ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+      const n = this.#sys.send(fd, output, outputStart, length, flags);
       if (n === -EAGAIN || n === -EINTR) break;
       if (n < 0) return this.#connections.fail(connection);
       this.bytesOut += n;
