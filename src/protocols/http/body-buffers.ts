@@ -1,23 +1,20 @@
-// Buffers for request bodies that are decoded as soon as they are complete. They are kept for the next bodies.
+// Buffers for bodies that are needed for a short time only. They are kept for the next bodies.
 
 import { Buffer } from "node:buffer";
 import { freeMemory } from "../../kernel/free-memory.ts";
-import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
+import { BATCH_BYTES, HIGH_WATER_MARK } from "./buffer-sizes.ts";
 
 /** Larger buffers are not kept. */
-const LARGE_BYTES = 1_048_576;
+const SIZES = [BATCH_BYTES, HIGH_WATER_MARK, 1_048_576];
 /** Memory that was used before costs no page faults, but more of it than this is only freed. */
 const MAX_KEPT_BYTES = 16_777_216;
 
-const kept = new Map<number, Buffer[]>([
-  [HIGH_WATER_MARK, []],
-  [LARGE_BYTES, []],
-]);
+const kept = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]));
 let keptBytes = 0;
 
 /** Returns a buffer of at least `size` bytes, with any content. */
 export function takeBodyBuffer(size: number): Buffer {
-  const capacity = size <= HIGH_WATER_MARK ? HIGH_WATER_MARK : Math.max(size, LARGE_BYTES);
+  const capacity = SIZES.find((kept) => kept >= size) ?? size;
   const buffer = kept.get(capacity)?.pop();
   if (buffer === undefined) return Buffer.allocUnsafeSlow(capacity);
   keptBytes -= capacity;

@@ -141,6 +141,7 @@ export class ResponseSender {
 
   #failStream(exchange: Exchange, writer: BodyWriter, error: unknown): void {
     writer.cancel(error);
+    writer.flush();
     this.#connection.abort(); // a reset tells the client that the response is incomplete
     this.#context.application.reportError(error, exchange.request, (thrown) => this.#owner.onCallbackError(thrown));
   }
