@@ -39,6 +39,8 @@ export interface ProtocolConnection {
   readonly hasPeerClosed: boolean;
   /** A request to the run loop: receive nothing for now. */
   isPaused: boolean;
+  /** Where the run loop receives next, so that large messages need not be copied; undefined: a buffer of its own. */
+  receiveInto: Buffer | undefined;
   /** A request to the run loop: call `drain` when all output has been sent. */
   wantsDrain: boolean;
   /** The number of bytes that are queued and not yet in the kernel's send queue. */
@@ -58,6 +60,8 @@ export interface ProtocolConnection {
    *   are sent
    */
   write(bytes: Uint8Array, length?: number, isBorrowed?: boolean): void;
+  /** Queues bytes whose memory is freed once they are sent: nothing else uses their buffer. */
+  writeOnce(bytes: Uint8Array): void;
   /**
    * Ends the connection once all output has been sent.
    *
@@ -90,7 +94,10 @@ export interface Protocol {
   updateTime(nowMs: number): void;
   /** A connection was accepted. */
   open(connection: ProtocolConnection): void;
-  /** `length` bytes were received. The buffer is borrowed: the next receive overwrites it. */
+  /**
+   * `length` bytes were received, into the connection's `receiveInto` or into a buffer of the run loop, which is borrowed: the
+   * next receive overwrites it.
+   */
   receive(connection: ProtocolConnection, bytes: Buffer, length: number): void;
   /** The peer has closed its side. The protocol either finishes the connection, or pauses it and continues to send. */
   end(connection: ProtocolConnection): void;

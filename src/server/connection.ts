@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";
 import { AF_INET } from "../kernel/constants.ts";
+import { freeMemory } from "../kernel/free-memory.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
 import { assertTransition, type ConnectionState, isOpen, isShutDown } from "./connection-state.ts";
@@ -21,6 +22,7 @@ interface Chunk {
   bytes: Uint8Array;
   length: number;
   isBorrowed: boolean;
+  isFreed: boolean;
 }
 
 /** The operations that a connection requests from its run loop. */
@@ -48,6 +50,8 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   pending: number = 0;
   /** The chunk that is being sent is borrowed. */
   #isBorrowed = false;
+  /** Its memory is freed once it is sent. */
+  #isFreed = false;
   #more: Chunk[] | undefined;
   #nextChunk = 0; // index in #more
 
@@ -61,6 +65,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   messages: number = 0;
   progress: number = 0;
   isPaused: boolean = false;
+  receiveInto: Buffer | undefined;
   wantsDrain: boolean = false;
 
   hasPeerClosed: boolean = false;
@@ -148,7 +153,20 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return (this.#state === "idle" || this.#state === "new") && this.pending === 0;
   }
 
+  /** Whether further chunks follow the one that is being sent. */
+  get hasMoreOutput(): boolean {
+    return this.#more !== undefined && this.#nextChunk < this.#more.length;
+  }
+
   write(bytes: Uint8Array, length: number = bytes.byteLength, isBorrowed: boolean = false): void {
+    this.#queue(bytes, length, isBorrowed, false);
+  }
+
+  writeOnce(bytes: Uint8Array): void {
+    this.#queue(bytes, bytes.byteLength, false, true);
+  }
+
+  #queue(bytes: Uint8Array, length: number, isBorrowed: boolean, isFreed: boolean): void {
     if (length === 0 || this.#isShutDown) return;
     this.pending += length;
     if (this.output === undefined) {
@@ -156,8 +174,9 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.outputStart = 0;
       this.outputEnd = length;
       this.#isBorrowed = isBorrowed;
+      this.#isFreed = isFreed;
     } else {
-      (this.#more ??= []).push({ bytes, length, isBorrowed });
+      (this.#more ??= []).push({ bytes, length, isBorrowed, isFreed });
     }
   }
 
@@ -203,7 +222,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     }
     if (parts.length === 1) return;
     this.output = Buffer.concat(parts, size);
-    this.#isBorrowed = false;
+    this.#isBorrowed = this.#isFreed = false;
     this.outputStart = 0;
     this.outputEnd = size;
   }
@@ -214,6 +233,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     this.bytesOut += count;
     this.outputStart += count;
     if (this.outputStart < this.outputEnd) return;
+    if (this.#isFreed) freeMemory(this.output as Uint8Array);
     const next = this.#more?.[this.#nextChunk++];
     if (next === undefined) {
       this.#more = undefined;
@@ -224,6 +244,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     }
     this.output = next?.bytes;
     this.#isBorrowed = next?.isBorrowed ?? false;
+    this.#isFreed = next?.isFreed ?? false;
     this.outputStart = 0;
     this.outputEnd = next?.length ?? 0;
   }

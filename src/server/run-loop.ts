@@ -7,6 +7,7 @@ import {
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
+  MSG_MORE,
   MSG_NOSIGNAL,
   SHUT_RDWR,
   SHUT_WR,
@@ -45,6 +46,8 @@ const ACCEPT_BURST = 64;
 /** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
 const EXCLUSIVE_BURST = 1;
 const RECEIVE_BYTES = 65_536;
+/** Receiving into a protocol's buffer continues up to this size, and then other connections get their turn. */
+const MAX_RECEIVE_BYTES = 1_048_576;
 /** The receive size of the original program. */
 const CLASSIC_RECEIVE_BYTES = 1024;
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
@@ -69,11 +72,10 @@ export class RunLoop implements ConnectionOwner {
   readonly #protocol: Protocol;
   readonly #options: RunLoopOptions;
   readonly #budget: BufferBudget;
-  readonly #receiveBytes: number;
   readonly #acceptBurst: number;
   readonly #epoll: Epoll;
   readonly #events = new EventList(MAX_EVENTS);
-  readonly #received = Buffer.from(new ArrayBuffer(RECEIVE_BYTES));
+  readonly #received: Buffer;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
   readonly #timeouts: ConnectionTimeouts<Connection>;
@@ -97,7 +99,7 @@ export class RunLoop implements ConnectionOwner {
     this.#protocol = protocol;
     this.#options = options;
     this.#budget = budget;
-    this.#receiveBytes = options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES;
+    this.#received = Buffer.from(new ArrayBuffer(options.eager ? RECEIVE_BYTES : CLASSIC_RECEIVE_BYTES));
     this.#acceptBurst = !options.eager ? 1 : options.exclusive ? EXCLUSIVE_BURST : ACCEPT_BURST;
     this.#timeouts = new ConnectionTimeouts(options);
     this.#nowMs = clock.now();
@@ -254,12 +256,25 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
   #receive(connection: Connection): void {
-    const n = this.#sys.recv(connection.fd, this.#received, 0, this.#receiveBytes, 0);
+    let left = MAX_RECEIVE_BYTES;
+    do {
+      const n = this.#receiveOnce(connection, left);
+      if (n <= 0) return;
+      left -= n;
+      // A message that is received into its own buffer is completed first, so that few are incomplete at a time.
+    } while (left > 0 && connection.receiveInto !== undefined && !connection.isShutDown);
+  }
+
+  /** Receives and delivers up to `most` bytes. Returns their number if there may be more, otherwise 0. */
+  #receiveOnce(connection: Connection, most: number): number {
+    const buffer = connection.receiveInto ?? this.#received;
+    const length = Math.min(buffer.length, most);
+    const n = this.#sys.recv(connection.fd, buffer, 0, length, 0);
     if (n > 0) {
       this.bytesIn += n;
       connection.bytesIn += n;
       if (connection.isShutDown) this.#discard(connection, n);
-      else this.#deliver(connection, n);
+      else this.#deliver(connection, buffer, n);
     } else if (n === 0) {
       this.#onEndOfInput(connection);
     } else if (n === -EAGAIN || n === -EINTR) {
@@ -267,6 +282,7 @@ export class RunLoop implements ConnectionOwner {
     } else {
       this.#connections.fail(connection);
     }
+    return n === length ? n : 0;
   }
 
   /** EPOLLOUT: the send queue has room. */
@@ -275,7 +291,9 @@ export class RunLoop implements ConnectionOwner {
       connection.joinChunks();
       const { fd, output, outputStart, outputEnd } = connection;
       const length = outputEnd - outputStart;
-      const n = this.#sys.send(fd, output, outputStart, length, MSG_NOSIGNAL);
+      // MSG_MORE: a head goes into the same packet as the body that follows it.
+      const flags = connection.hasMoreOutput ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+      const n = this.#sys.send(fd, output, outputStart, length, flags);
       if (n === -EAGAIN || n === -EINTR) break;
       if (n < 0) return this.#connections.fail(connection);
       this.bytesOut += n;
@@ -307,10 +325,10 @@ export class RunLoop implements ConnectionOwner {
   }
 
   /** Delivers input to the protocol. Does not use #callProtocol, to avoid allocating a closure per request. */
-  #deliver(connection: Connection, length: number): void {
+  #deliver(connection: Connection, bytes: Buffer, length: number): void {
     connection.isInCallback = true;
     try {
-      this.#protocol.receive(connection, this.#received, length);
+      this.#protocol.receive(connection, bytes, length);
     } catch (error) {
       this.#connections.abort(connection);
       this.#connections.deferError(error);

@@ -1,6 +1,7 @@
 // Detection of the kind of a Response's body, without reading the body. Bun has no API for that.
 
 import { Buffer, isAscii, isUtf8 } from "node:buffer";
+import { freeMemory } from "../../kernel/free-memory.ts";
 import { shallowSizeOf } from "../../kernel/jsc.ts";
 
 // Only a body in memory and the status text add to the shallow size of a Response. The size of a Response without a body
@@ -37,16 +38,22 @@ function bodilessBytes(statusText: string): number {
   return (emptyResponseBytes ??= measure()) + statusText.length;
 }
 
-/** Returns whether a body in memory is an ASCII string. To be called before the body is read. */
-function isSharedString(response: Response): boolean {
+/** Returns whether a body in memory, of which this is a clone, is an ASCII string. */
+function isSharedString(response: Response, clone: Response): boolean {
   // The clone shares such a string. Other strings and bytes become a Blob, whose size is not part of the Response's.
-  return doClonesShareStrings && shallowSizeOf(response.clone() as Response) > bodilessBytes(response.statusText);
+  return shallowSizeOf(clone) > bodilessBytes(response.statusText);
+}
+
+/** Frees the content of a large clone, which would otherwise wait for the collector. */
+function freeClone(clone: Response): void {
+  const bytes = Bun.peek(clone.bytes());
+  if (bytes instanceof Uint8Array) freeMemory(bytes);
 }
 
 /** Returns whether these are the bytes of a string that is not shared, by the size that it had in memory. */
 function isEncodedString(size: number, bytes: Uint8Array): boolean {
   if (doClonesShareStrings && size !== bytes.length) return true; // bytes have their own size
-  if (!isUtf8(bytes) || (doClonesShareStrings && isAscii(bytes))) return false;
+  if ((doClonesShareStrings && isAscii(bytes)) || !isUtf8(bytes)) return false;
   // A UTF-16 string may have as many bytes as its UTF-8 form, as Cyrillic and Greek text does. So may bytes.
   return !doClonesShareStrings || 2 * new TextDecoder().decode(bytes).length === bytes.length;
 }
@@ -54,6 +61,7 @@ function isEncodedString(size: number, bytes: Uint8Array): boolean {
 /** How often a string must have been the body in succession before it is recognized by its bytes. */
 const MIN_REPEATS = 8;
 const MAX_REPEATED_BYTES = 4096;
+const LARGE_BYTES = 65_536;
 /** The last string, and how often it was the body in succession. */
 let repeated = Buffer.alloc(0);
 let repeats = 0;
@@ -69,8 +77,10 @@ let repeats = 0;
  */
 export function recognizeString(response: Response, size: number): (bytes: Uint8Array) => boolean {
   const isExpected = repeats >= MIN_REPEATS && repeated.length === size;
-  const isShared = !isExpected && isSharedString(response);
+  const clone = isExpected || !doClonesShareStrings ? undefined : (response.clone() as Response);
+  const isShared = clone !== undefined && isSharedString(response, clone);
   return (bytes) => {
+    if (clone !== undefined && !isShared && size >= LARGE_BYTES) freeClone(clone);
     if (repeated.equals(bytes) && (isExpected || isShared)) {
       repeats++;
       return true;

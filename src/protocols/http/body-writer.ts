@@ -2,11 +2,17 @@
 
 import { Buffer } from "node:buffer";
 import type { ProtocolConnection } from "../protocol.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import type { BodySource } from "./body-source.ts";
-import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
+import { BATCH_BYTES, HIGH_WATER_MARK } from "./buffer-sizes.ts";
 
-/** Pieces up to this size are copied next to their chunk framing, so that they are sent as one. */
+/** Pieces up to this size are copied, with their chunk framing, so that one call sends several of them. */
 const MAX_COPIED_BYTES = 16_384;
+/** The maximum size of the framing of such a piece: `4000`, twice CRLF. */
+const MAX_FRAMING_BYTES = 8;
+
+/** A source that has its next piece supplies it within so many turns of the microtask queue. */
+const MAX_QUIET_TURNS = 16;
 
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const CRLF = Buffer.from("\r\n");
@@ -15,6 +21,12 @@ export class BodyWriter {
   /** Writing waits for the client to receive more, not for the source. */
   isWaitingForDrain: boolean = false;
   #isCanceled = false;
+  /** Pieces that were copied, and are not queued yet. */
+  #batch: Buffer | undefined;
+  #batchLength = 0;
+  #isFlushDue = false;
+  /** Turns of the microtask queue since the last piece. */
+  #quietTurns = 0;
   #resumeWriting: (() => void) | undefined;
   readonly #connection: ProtocolConnection;
   readonly #source: BodySource;
@@ -52,16 +64,59 @@ export class BodyWriter {
       if (length >= 0 && sent > length) throw new TypeError(`the body is longer than its Content-Length of ${length}`);
       // The application may overwrite a piece as soon as it is asked for the next one.
       const isBorrowed = !this.#source.isBufferReused;
-      if (this.#isChunked) this.#writeChunk(piece, isBorrowed);
-      else connection.write(piece, piece.length, isBorrowed);
       connection.progress++;
-      connection.flush();
-      connection.copyBorrowed();
+      if (isBorrowed && piece.length <= MAX_COPIED_BYTES) {
+        this.#copy(piece);
+        void this.#flushSoon();
+      } else {
+        this.#writeBatch();
+        if (this.#isChunked) this.#writeChunk(piece, isBorrowed);
+        else connection.write(piece, piece.length, isBorrowed);
+        this.flush();
+      }
     }
     if (sent < length)
       throw new TypeError(`the body is shorter than its Content-Length of ${length}: it has ${sent} bytes`);
+    this.#writeBatch();
     if (this.#isChunked) connection.write(LAST_CHUNK);
+    this.flush();
+    if (this.#batch !== undefined) releaseBodyBuffer(this.#batch);
+    this.#batch = undefined;
     return true;
+  }
+
+  /** Sends small pieces together, if the source supplies them without waiting for a timer or I/O. */
+  async #flushSoon(): Promise<void> {
+    this.#quietTurns = 0;
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    while (this.#quietTurns++ < MAX_QUIET_TURNS) await undefined;
+    this.#isFlushDue = false;
+    this.flush();
+  }
+
+  /** Sends what the source has supplied. */
+  flush(): void {
+    this.#writeBatch();
+    this.#connection.flush();
+    this.#connection.copyBorrowed();
+  }
+
+  /** Queues the copied pieces. */
+  #writeBatch(): void {
+    if (this.#batch !== undefined && this.#batchLength > 0) this.#connection.write(this.#batch, this.#batchLength, true);
+    this.#batchLength = 0;
+  }
+
+  #copy(piece: Uint8Array): void {
+    if (this.#batchLength + piece.length + MAX_FRAMING_BYTES > BATCH_BYTES) this.flush();
+    const batch = (this.#batch ??= takeBodyBuffer(BATCH_BYTES));
+    let at = this.#batchLength;
+    if (this.#isChunked) at += batch.write(`${piece.length.toString(16)}\r\n`, at, "latin1");
+    batch.set(piece, at);
+    at += piece.length;
+    if (this.#isChunked) at += batch.write("\r\n", at, "latin1");
+    this.#batchLength = at;
   }
 
   /** Continues after the connection has sent its output. */
@@ -90,17 +145,8 @@ export class BodyWriter {
 
   #writeChunk(piece: Uint8Array, isBorrowed: boolean): void {
     const connection = this.#connection;
-    const size = `${piece.length.toString(16)}\r\n`;
-    if (piece.length <= MAX_COPIED_BYTES) {
-      const chunk = Buffer.allocUnsafeSlow(size.length + piece.length + 2);
-      chunk.write(size, 0, "latin1");
-      chunk.set(piece, size.length);
-      chunk.write("\r\n", size.length + piece.length, "latin1");
-      connection.write(chunk);
-    } else {
-      connection.write(Buffer.from(size, "latin1"));
-      connection.write(piece, piece.length, isBorrowed);
-      connection.write(CRLF);
-    }
+    connection.write(Buffer.from(`${piece.length.toString(16)}\r\n`, "latin1"));
+    connection.write(piece, piece.length, isBorrowed);
+    connection.write(CRLF);
   }
 }

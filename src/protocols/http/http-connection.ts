@@ -343,6 +343,7 @@ export class HttpConnection
   #update(): void {
     const connection = this.connection;
     const input = this.#input;
+    connection.receiveInto = input.target;
     if (connection.isFinished || !this.#isAttached) return;
     if (this.hasExchange) this.#context.waiting.add(this);
     else this.#context.waiting.delete(this);

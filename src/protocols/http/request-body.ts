@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { BufferBudget } from "../buffer-budget.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -14,7 +15,10 @@ const FRAMING_FACTOR = 16;
 const SMALL_CHUNK_BYTES = 4_096;
 /** Size of that buffer. */
 const TAIL_BYTES = 16_384;
+/** A contiguous buffer grows by this factor. */
+const GROWTH_FACTOR = 4;
 const empty = new Uint8Array(0);
+const decoder = new TextDecoder();
 
 export interface RequestBodyOwner {
   /** The handler has started to read. */
@@ -47,11 +51,17 @@ export class RequestBody {
   readonly #decoder: ChunkedDecoder | undefined;
   #isReleased = false;
 
+  /** All of a body of known length that is read as a whole, in one buffer. */
+  #whole: Buffer | undefined;
+  /** Where the next bytes of it go. */
+  #target: Buffer | undefined;
   #chunks: Uint8Array[] = [];
   #tail: Uint8Array = empty;
   #tailUsed = 0;
   #buffered = 0;
   #isReadWhole = false;
+  /** The buffer is not given to the handler. */
+  #isTemporary = false;
   #isDiscardedWhenFull = false;
   #notifyReader: (() => void) | undefined;
   #stream: ReadableStream<Uint8Array> | undefined;
@@ -75,8 +85,13 @@ export class RequestBody {
     return this.#buffered >= HIGH_WATER_MARK && !this.#isReadWhole && !this.isDiscarded;
   }
 
+  /** Where the next bytes belong: received there, they need not be copied. Undefined if they must be processed first. */
+  get target(): Buffer | undefined {
+    return this.#target;
+  }
+
   /**
-   * Processes received bytes.
+   * Processes received bytes, which may be in `target` already.
    *
    * @returns how many of them belong to the body; -1 if it is rejected: `rejection` has the reason
    */
@@ -90,6 +105,7 @@ export class RequestBody {
   fail(error: Error): void {
     if (this.isComplete || this.error !== undefined) return;
     this.error = error;
+    this.#whole = this.#target = undefined;
     this.#release();
     this.#notify();
   }
@@ -100,6 +116,7 @@ export class RequestBody {
     this.isDiscarded = true;
     this.#flushTail();
     this.#chunks = [];
+    this.#whole = this.#target = undefined;
     this.#setBuffered(0);
     this.#notify();
   }
@@ -139,10 +156,44 @@ export class RequestBody {
     ));
   }
 
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const { buffer, byteOffset, byteLength } = await this.all();
+    return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+  }
+
+  async text(): Promise<string> {
+    return this.#convert((bytes) => decoder.decode(bytes));
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  /** @param type its Content-Type */
+  async blob(type: string): Promise<Blob> {
+    return this.#convert((bytes) => new Blob([bytes], { type }));
+  }
+
+  /** @param type its Content-Type */
+  async formData(type: string): ReturnType<Response["formData"]> {
+    const response = await this.#convert((bytes) => new Response(bytes, { headers: { "Content-Type": type } }));
+    return response.formData();
+  }
+
+  /** Resolves with what a function makes of the whole body. Its buffer is reused then. */
+  async #convert<T>(convert: (bytes: Uint8Array<ArrayBuffer>) => T): Promise<T> {
+    this.#isTemporary = true;
+    const bytes = await this.all();
+    const result = convert(bytes);
+    releaseBodyBuffer(bytes);
+    return result;
+  }
+
   /** Resolves with the whole body once it was received. */
   async all(): Promise<Uint8Array<ArrayBuffer>> {
     this.#isReadWhole = true;
     this.startReading();
+    if (this.#canCollect) this.#collect();
     this.#owner.onBodyDrain();
     while (!this.isComplete && !this.isDiscarded && this.error === undefined) await this.#changed();
     if (this.error !== undefined) throw this.error;
@@ -150,19 +201,64 @@ export class RequestBody {
     this.#flushTail();
     const first = this.#chunks[0];
     const content =
-      this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#buffered);
+      this.#whole ??
+      (this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#buffered));
     this.#chunks = [];
+    this.#whole = undefined;
     this.#setBuffered(0);
     return new Uint8Array(content.buffer as ArrayBuffer, content.byteOffset, content.byteLength);
   }
 
+  get #canCollect(): boolean {
+    return !this.isComplete && this.#decoder === undefined && !this.isDiscarded && this.error === undefined;
+  }
+
   #receive(bytes: Uint8Array, start: number, end: number): number {
     const count = Math.min(end - start, this.#length - this.received);
+    const at = this.received;
     this.received += count;
     this.bytesIn += count;
-    if (!this.isDiscarded) this.#append(new Uint8Array(bytes.subarray(start, start + count)));
+    if (this.#whole !== undefined) this.#place(bytes, start, count, at);
+    else if (!this.isDiscarded) this.#append(new Uint8Array(bytes.subarray(start, start + count)));
     if (this.received === this.#length) this.#complete();
     return count;
+  }
+
+  /** Moves what was received into one buffer, and receives the rest there. */
+  #collect(): void {
+    this.#flushTail();
+    this.#whole = this.#allocate(this.#buffered);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      this.#whole.set(chunk, at);
+      at += chunk.length;
+    }
+    this.#chunks = [];
+    this.#target = this.#whole.subarray(at);
+  }
+
+  /** Adds bytes to the buffer, unless they were received into it. */
+  #place(bytes: Uint8Array, start: number, count: number, at: number): void {
+    let whole = this.#whole as Buffer;
+    if (at + count > whole.length) whole = this.#enlarge(whole, at, at + count);
+    if (bytes !== this.#target) whole.set(bytes.subarray(start, start + count), at);
+    const used = at + count;
+    if (used === whole.length && used < this.#length) whole = this.#enlarge(whole, used, used);
+    this.#target = used < this.#length ? whole.subarray(used) : undefined;
+    this.#setBuffered(used);
+  }
+
+  #enlarge(whole: Buffer, used: number, needed: number): Buffer {
+    const larger = this.#allocate(needed);
+    larger.set(whole.subarray(0, used));
+    releaseBodyBuffer(whole);
+    return (this.#whole = larger);
+  }
+
+  /** Returns a buffer for these bytes and more. Its size is bounded by what has arrived, not by what was announced. */
+  #allocate(bytes: number): Buffer {
+    const size = Math.min(this.#length, Math.max(HIGH_WATER_MARK, GROWTH_FACTOR * bytes));
+    return this.#isTemporary ? takeBodyBuffer(size).subarray(0, this.#length) : Buffer.allocUnsafeSlow(size);
   }
 
   #decode(decoder: ChunkedDecoder, bytes: Uint8Array, start: number, end: number): number {
@@ -239,6 +335,7 @@ export class RequestBody {
   async #next(): Promise<Uint8Array | undefined> {
     if (this.#chunks.length < 2) this.#flushTail();
     while (this.#chunks.length === 0) {
+      if (this.#isReadWhole) throw new TypeError("Body already used");
       if (this.error !== undefined) throw this.error;
       if (this.isDiscarded) throw discardedError();
       if (this.isComplete) return undefined;

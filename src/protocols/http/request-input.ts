@@ -79,6 +79,11 @@ export class RequestInput {
     return this.#body;
   }
 
+  /** Where the next bytes of the body belong, if they need not be processed first. */
+  get target(): Buffer | undefined {
+    return this.#body?.target;
+  }
+
   /** Input that cannot be parsed yet. */
   get buffered(): Uint8Array {
     return this.#buffer.bytes.subarray(0, this.#buffer.length);

@@ -119,7 +119,7 @@ export class ResponseSender {
       exchange.startStreaming(writer);
       void this.#stream(exchange, writer);
     } else if (body !== undefined) {
-      this.#connection.write(body);
+      this.#connection.writeOnce(body);
     }
   }
 
@@ -141,6 +141,7 @@ export class ResponseSender {
 
   #failStream(exchange: Exchange, writer: BodyWriter, error: unknown): void {
     writer.cancel(error);
+    writer.flush();
     this.#connection.abort(); // a reset tells the client that the response is incomplete
     this.#context.application.reportError(error, exchange.request, (thrown) => this.#owner.onCallbackError(thrown));
   }

@@ -1,6 +1,7 @@
 // The Request that a fetch handler receives. Its parts are created on first use.
 
 import type { ProtocolConnection } from "../protocol.ts";
+import { NativeRequest } from "./native-request.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { RequestHead } from "./request-head.ts";
 import { RequestHeaders } from "./request-headers.ts";
@@ -143,7 +144,9 @@ export class ServerRequest {
     const { method, url, signal, body } = request;
     const headers = request.#nativeHeaders;
     const hasBody = body !== null && method !== "GET" && method !== "HEAD";
-    const native = new Request(url, { method, headers, signal, ...(hasBody ? { body, duplex: "half" as const } : {}) });
+    const native = hasBody
+      ? NativeRequest.create(url, { method, headers, signal, body, duplex: "half" }, request.#body as RequestBody)
+      : new Request(url, { method, headers, signal });
     request.#headers = native.headers;
     connections.set(native, request.#connection);
     return (request.#native = native);
