@@ -30,7 +30,11 @@ export class CountedServer implements Disposable {
   }
 
   /** Starts a server, and waits until it serves. */
-  static async start(name: string, command: readonly string[]): Promise<CountedServer> {
+  static async start(
+    name: string,
+    command: readonly string[],
+    environment: Record<string, string> = {},
+  ): Promise<CountedServer> {
     const folder = mkdtempSync(join(scratch, "callgrind-"));
     const prefix = `--vgdb-prefix=${folder}/vgdb`;
     const options = [prefix, "--instr-atstart=no", "--smc-check=all-non-file", `--callgrind-out-file=${folder}/out`];
@@ -38,7 +42,7 @@ export class CountedServer implements Disposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: Bun.file(join(folder, "errors")), // valgrind doesn't know some of Bun's system calls
-      env: { ...process.env, ...DETERMINISTIC },
+      env: { ...process.env, ...DETERMINISTIC, ...environment },
     });
     let printed = "";
     for await (const bytes of child.stdout) {
@@ -74,7 +78,12 @@ export class CountedServer implements Disposable {
   }
 
   #control(option: string): string {
-    const { stdout, stderr, success } = Bun.spawnSync(["callgrind_control", this.#prefix, option, `${this.#child.pid}`]);
+    const { stdout, stderr, success } = Bun.spawnSync([
+      "callgrind_control",
+      this.#prefix,
+      option,
+      `${this.#child.pid}`,
+    ]);
     if (!success) throw new Error(`callgrind_control ${option}: ${stderr}`);
     return stdout.toString();
   }
