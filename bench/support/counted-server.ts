@@ -3,8 +3,7 @@
 
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import type { InternetAddress } from "epoll-hello";
-import { Client } from "../../test/support/client.ts";
+import { Epoll, EPOLLIN, Socket, WOULD_BLOCK } from "epoll-hello";
 import type { Kind } from "../servers/handler.ts";
 import type { Recipe } from "./contender.ts";
 import { scratch } from "./scratch.ts";
@@ -15,22 +14,33 @@ export const canCount: boolean = Bun.which("valgrind") !== null && Bun.which("ca
 /** With these options of JavaScriptCore, what is compiled and collected when doesn't depend on time. */
 const DETERMINISTIC = { BUN_JSC_useConcurrentJIT: "0", BUN_JSC_useConcurrentGC: "0", BUN_JSC_numberOfGCMarkers: "1" };
 
+/** Long, because a server may be compiling while the machine is busy. */
+const RESPONSE_TIMEOUT_MS = 300_000;
+
 export class CountedServer implements Disposable {
   readonly name: string;
   readonly #child: Bun.Subprocess;
   readonly #prefix: string;
-  readonly #address: InternetAddress;
-  #client: Client | undefined;
+  readonly #port: number;
+  readonly #stack: DisposableStack = new DisposableStack();
+  readonly #socket: Socket = this.#stack.use(new Socket());
+  readonly #epoll: Epoll = this.#stack.use(new Epoll());
+  readonly #buffer: Buffer = Buffer.from(new ArrayBuffer(65_536));
+  #isConnected = false;
 
-  private constructor(name: string, child: Bun.Subprocess, prefix: string, address: InternetAddress) {
+  private constructor(name: string, child: Bun.Subprocess, prefix: string, port: number) {
     this.name = name;
     this.#child = child;
     this.#prefix = prefix;
-    this.#address = address;
+    this.#port = port;
   }
 
   /** Starts a server, and waits until it serves. */
-  static async start(name: string, command: readonly string[]): Promise<CountedServer> {
+  static async start(
+    name: string,
+    command: readonly string[],
+    environment: Record<string, string> = {},
+  ): Promise<CountedServer> {
     const folder = mkdtempSync(join(scratch, "callgrind-"));
     const prefix = `--vgdb-prefix=${folder}/vgdb`;
     const options = [prefix, "--instr-atstart=no", "--smc-check=all-non-file", `--callgrind-out-file=${folder}/out`];
@@ -38,13 +48,13 @@ export class CountedServer implements Disposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: Bun.file(join(folder, "errors")), // valgrind doesn't know some of Bun's system calls
-      env: { ...process.env, ...DETERMINISTIC },
+      env: { ...process.env, ...DETERMINISTIC, ...environment },
     });
     let printed = "";
     for await (const bytes of child.stdout) {
       printed += new TextDecoder().decode(bytes);
       if (printed.includes("\n")) {
-        return new CountedServer(name, child, prefix, { address: "127.0.0.1", family: "IPv4", port: Number(printed) });
+        return new CountedServer(name, child, prefix, Number(printed));
       }
     }
     throw new Error(`${name} exited before it was ready: ${await Bun.file(join(folder, "errors")).text()}`);
@@ -52,14 +62,33 @@ export class CountedServer implements Disposable {
 
   /** Sends a request, always on the same connection. */
   send(request: string): void {
-    this.#client ??= new Client(this.#address); // not earlier: the server would close it while others start
-    this.#client.send(request);
+    if (!this.#isConnected) this.#connect(); // not earlier: the server would close it while others start
+    const bytes = Buffer.from(request, "latin1");
+    if (this.#socket.send(bytes) !== bytes.length) throw new Error("the send buffer is full");
+  }
+
+  #connect(): void {
+    this.#socket.connect({ address: "127.0.0.1", port: this.#port });
+    this.#epoll.register(this.#socket, EPOLLIN);
+    this.#isConnected = true;
   }
 
   /** Waits for the response. */
   receive(): void {
-    const { line = "nothing", status = 999 } = this.#client?.readResponse() ?? {};
-    if (status >= 300) throw new Error(`${this.name} responds with ${line}`);
+    const buffer = this.#buffer;
+    for (let size = 0, whole = Infinity; size < whole;) {
+      if (this.#epoll.poll(RESPONSE_TIMEOUT_MS).length === 0) throw new Error(`${this.name} doesn't respond`);
+      const received = this.#socket.recvInto(buffer.subarray(size));
+      if (received === WOULD_BLOCK) continue;
+      if (received === 0) throw new Error(`${this.name} has closed the connection`);
+      size += received;
+      const end = buffer.subarray(0, size).indexOf("\r\n\r\n");
+      if (end < 0) continue;
+      const [, status, length = "0"] =
+        /^HTTP\/1\.1 (\d+).*^content-length: (\d+)/ims.exec(buffer.toString("latin1", 0, end + 2)) ?? [];
+      if (Number(status) >= 300) throw new Error(`${this.name} responds with ${status}`);
+      whole = end + 4 + Number(length);
+    }
   }
 
   /** Starts to count. Until then, the server is several times faster. */
@@ -85,7 +114,7 @@ export class CountedServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#client?.close();
+    this.#stack.dispose();
     this.#child.kill("SIGKILL");
   }
 }
