@@ -1,9 +1,9 @@
 // Parses the command line: one function for each command.
 
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { EpollServerOptions } from "../../index.ts";
+import { nodeFs } from "../../kernel/node-fs.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
@@ -186,7 +186,7 @@ function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): 
 
 /** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
 function rejectMisspelledCommand(word: string, others: readonly string[]): void {
-  if (!/^[A-Za-z]+$/.test(word) || isSubcommand(word) || existsSync(word)) return;
+  if (!/^[A-Za-z]+$/.test(word) || isSubcommand(word) || nodeFs().existsSync(word)) return;
   const suggestion = suggest(word, [...SUBCOMMANDS, "help", "version"]);
   if (suggestion !== undefined) {
     const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
@@ -194,13 +194,13 @@ function rejectMisspelledCommand(word: string, others: readonly string[]): void 
   }
   const [app] = others;
   if (app === undefined || app.startsWith("-")) return;
-  const hint = existsSync(app) ? `run: epoll-hello ${app}` : `the commands are ${SUBCOMMANDS.join(", ")}`;
+  const hint = nodeFs().existsSync(app) ? `run: epoll-hello ${app}` : `the commands are ${SUBCOMMANDS.join(", ")}`;
   throw new UsageError(`there is no command ${JSON.stringify(word)}; ${hint}`);
 }
 
 /** @throws {Error} if the module does not exist */
 function checkAppExists(file: string): void {
-  const stats = statSync(file, { throwIfNoEntry: false });
+  const stats = nodeFs().statSync(file, { throwIfNoEntry: false });
   if (stats?.isFile()) return;
   if (stats?.isDirectory())
     throw new Error(`${JSON.stringify(file)} is a directory; pass a module: epoll-hello app.ts`);
@@ -214,7 +214,7 @@ function checkAppExists(file: string): void {
 function isProgram(file: string): boolean {
   try {
     const loader = /\.[cm]?tsx?$/.test(file) ? "tsx" : "jsx";
-    return !new Bun.Transpiler({ loader }).scan(readFileSync(file, "utf8")).exports.includes("default");
+    return !new Bun.Transpiler({ loader }).scan(nodeFs().readFileSync(file, "utf8")).exports.includes("default");
   } catch {
     return false; // importing it reports the syntax error
   }
@@ -243,7 +243,7 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
 
 /** @throws {Error} if the program imports another copy of this package, whose system calls could not be traced */
 function rejectOtherCopy(program: string): void {
-  const commandOf = (index: string): string => realpathSync(join(dirname(index), "tools", "cli", "main.ts"));
+  const commandOf = (index: string): string => nodeFs().realpathSync(join(dirname(index), "tools", "cli", "main.ts"));
   let other: string;
   try {
     other = commandOf(Bun.resolveSync("epoll-hello", dirname(program)));
