@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { type CommandDef, defineCommand, renderUsage } from "citty";
+import { packageRoot } from "../../kernel/package-root.ts";
 import { formatTable } from "../table.ts";
 import { hasColor } from "./color.ts";
 import { type Command, type Subcommand, SUBCOMMANDS } from "./command-line.ts";
@@ -128,6 +129,5 @@ function paint(text: string, on: number, off: number): string {
 }
 
 function documentationPath(): string {
-  const root = join(import.meta.dir, "../../..");
-  return root.startsWith("/$bunfs") ? "docs/ in the package epoll-hello" : join(root, "docs");
+  return packageRoot.startsWith("/$bunfs") ? "docs/ in the package epoll-hello" : join(packageRoot, "docs");
 }

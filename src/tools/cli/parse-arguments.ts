@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { EpollServerOptions } from "../../index.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
+import { moduleFile } from "../../kernel/package-root.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
@@ -243,15 +244,18 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
 
 /** @throws {Error} if the program imports another copy of this package, whose system calls could not be traced */
 function rejectOtherCopy(program: string): void {
-  const commandOf = (index: string): string => nodeFs().realpathSync(join(dirname(index), "tools", "cli", "main.ts"));
-  let other: string;
+  const { realpathSync } = nodeFs();
+  let command: string;
   try {
-    other = commandOf(Bun.resolveSync("epoll-hello", dirname(program)));
-    if (other === commandOf(join(import.meta.dir, "../../index.ts"))) return;
+    const index = realpathSync(Bun.resolveSync("epoll-hello", dirname(program)));
+    if (index === realpathSync(moduleFile("index"))) return;
+    command = realpathSync(join(dirname(index), "../bin/epoll-hello.mjs"));
   } catch {
     return; // it imports the package by path, or not at all
   }
-  throw new Error(`${program} imports another copy of epoll-hello, which this command cannot trace; run: bun ${other}`);
+  throw new Error(
+    `${program} imports another copy of epoll-hello, which this command cannot trace; run: bun ${command}`,
+  );
 }
 
 function parseWhy(rawArguments: readonly string[]): CommandLine {
