@@ -26,8 +26,7 @@ const entrypoints = [
 const onDemand: [modules: RegExp, loadedBefore: string[]][] = [
   [/^tools\/cli\/(commands\/.*|help|flags)$/, ["index", "tools/cli/parse-arguments", "tools/cli/app-address"]],
   [/^tools\/(debugger\/debug-thread|lessons\/thundering-herd-worker)$/, ["index"]],
-  [/^(server\/load-app|trace\/tracer|protocols\/\w+\/(socket|classic)-protocol)$/, ["index"]],
-  [/^(libuv\/addon-connector|npm-epoll\/index)$/, ["index"]],
+  [/^server\/load-app$/, ["index"]],
 ];
 
 rmSync(outdir, { recursive: true, force: true });
@@ -37,8 +36,9 @@ await Bun.build({
   outdir,
   target: "bun",
   splitting: true, // all entry points share one copy of each module
+  splitRequire: false, // bundlers of programs that use the package cannot follow a require() of another bundle
   sourcemap: "linked", // stack traces, traces and the debugger show the lines of src/
-  external: ["undici/*", "citty", "consola/*"],
+  external: ["citty", "consola/*"],
   define: { EPOLL_HELLO_IS_BUILT: "true" },
   ignoreDCEAnnotations: true, // the imports added below have no names, and package.json says that such imports have no effect
   plugins: [
