@@ -1,12 +1,12 @@
 // Builds dist/: the library and the command as a few bundles, because a program starts faster with a few files than with a hundred.
 //
-//   bun build.ts
+//   bun build.ts [directory]
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 const src = join(import.meta.dir, "src");
-const outdir = join(import.meta.dir, "dist");
+const outdir = process.argv[2] ?? join(import.meta.dir, "dist");
 
 /** What package.json exports, the command, and the programs of its Workers. */
 const entrypoints = [

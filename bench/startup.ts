@@ -37,6 +37,7 @@ if (!Number.isInteger(rounds) || rounds < 1) {
 pinLoad();
 progress("packing, installing and compiling");
 const project = installPackage();
+process.env["PATH"] = `${join(import.meta.dir, "../node_modules/.bin")}:${process.env["PATH"]}`; // the command runs the Bun on PATH
 const installed = (...args: string[]): string[] => [process.execPath, ...args.map((arg) => join(project, arg))];
 const source = (recipe: Recipe): Entry => ({ name: recipe.name, command: recipe.command("static") });
 const packageEntries: Entry[] = [
@@ -44,7 +45,7 @@ const packageEntries: Entry[] = [
   { name: recipes.start.name, command: [...installed("servers/epoll-server.ts"), "start", "static"] },
   {
     name: "epoll-hello",
-    command: [...installed("node_modules/epoll-hello/dist/tools/cli/main.js"), "--host", "127.0.0.1", "--port", "0"],
+    command: [join(project, "node_modules", ".bin", "epoll-hello"), "--host", "127.0.0.1", "--port", "0"],
   },
   { name: BUN_SERVE, command: [...installed("servers/bun-serve.ts"), "static"] },
 ];

@@ -141,7 +141,8 @@ class LineOutput {
       epoll.register(this.#fd, EPOLLOUT);
       return epoll;
     } catch (error) {
-      epoll?.close();
+      if (epoll === undefined) return undefined;
+      epoll.close();
       return error instanceof ErrnoError && error.code === "EPERM" ? "always" : undefined; // EPERM: a regular file
     }
   }
