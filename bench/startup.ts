@@ -3,7 +3,7 @@
 //
 //   bun bench/startup.ts [rounds]
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dlopen } from "bun:ffi";
 import { Client } from "../test/support/client.ts";
@@ -19,6 +19,8 @@ const POSIX_FADV_DONTNEED = 4;
 interface Entry {
   name: string;
   command: readonly string[];
+  /** A program that only prints a line, to show what a part of the start costs. */
+  isPart?: boolean;
 }
 
 /** Servers that start under the same conditions. The last one is Bun.serve, to which the others are compared. */
@@ -55,6 +57,12 @@ const compiled = (name: string, file: string, ...args: string[]): Entry => {
   execute([process.execPath, ...build], project);
   return { name, command: [program, ...args] };
 };
+const part = (name: string, file: string, text: string): Entry => {
+  writeFileSync(join(project, file), `${text}\nconsole.log(0);\nsetInterval(() => {}, 60_000);\n`);
+  return { name, command: installed(file), isPart: true };
+};
+writeFileSync(join(project, "module.js"), "export const one = 1;\n");
+writeFileSync(join(project, "function.c"), "int one(void) { return 1; }\n");
 const groups: Group[] = [
   { title: "the installed package", entries: packageEntries },
   {
@@ -66,6 +74,22 @@ const groups: Group[] = [
   {
     title: "bun build --compile --bytecode",
     entries: [compiled(recipes.run.name, "epoll-server", "run", "static"), compiled(BUN_SERVE, "bun-serve", "static")],
+  },
+  {
+    title: "parts of the start: programs that print a line, compared with the first response of Bun.serve",
+    entries: [
+      part("an empty program", "empty.js", ""),
+      part("import of one line", "import.js", `import { one } from "./module.js";\none;`),
+      part(
+        "cc of one function",
+        "cc.js",
+        `import { cc } from "bun:ffi";
+         cc({ source: "${join(project, "function.c")}", flags: ["-nostdlib", "-nostdinc"], symbols: { one: { args: [], returns: "int" } } });`,
+      ),
+      part("import of the package", "package.js", `import { EpollServer } from "epoll-hello";\nEpollServer;`),
+      part("the same, new Epoll()", "epoll.js", `import { Epoll } from "epoll-hello";\nnew Epoll();`),
+      { name: BUN_SERVE, command: [...installed("servers/bun-serve.ts"), "static"] },
+    ],
   },
   {
     title: "the sources in a clone",
@@ -111,7 +135,7 @@ for (const [g, { title, entries }] of groups.entries()) {
   console.log(title);
   console.log("server                  CPU ms   wall ms   CPU ÷ Bun.serve's      range   wall ÷");
   const theirs = starts[g]?.at(-1) ?? [];
-  for (const [i, { name }] of entries.entries()) {
+  for (const [i, { name, isPart }] of entries.entries()) {
     const all = starts[g]?.[i] ?? [];
     const ratios = (of: keyof Start): number[] => all.map((one, round) => one[of] / (theirs[round] as Start)[of]);
     const cpu = ratios("cpuMs");
@@ -128,17 +152,22 @@ for (const [g, { title, entries }] of groups.entries()) {
       `${Math.min(...cpu).toFixed(2)}-${Math.max(...cpu).toFixed(2)}`.padStart(11),
       median(ratios("wallMs")).toFixed(2).padStart(9),
     ];
-    const verdict = name === BUN_SERVE ? "" : `   target ${TARGET}: ${ratio <= TARGET ? "met" : "missed"}`;
+    const verdict = name === BUN_SERVE || isPart ? "" : `   target ${TARGET}: ${ratio <= TARGET ? "met" : "missed"}`;
     console.log(`${cells.join("")}${verdict}`);
   }
   console.log();
 }
 
-async function firstResponse({ name, command }: Entry, environment: Record<string, string> = {}): Promise<Start> {
+async function firstResponse(
+  { name, command, isPart }: Entry,
+  environment: Record<string, string> = {},
+): Promise<Start> {
   const startedNs = Bun.nanoseconds();
   using server = await Contender.start({ name, command: () => command }, "static", { ...environment });
-  using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  if (client.readResponse().status !== 200) throw new Error(`${name} doesn't respond`);
+  if (!isPart) {
+    using client = new Client(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    if (client.readResponse().status !== 200) throw new Error(`${name} doesn't respond`);
+  }
   return { wallMs: (Bun.nanoseconds() - startedNs) / 1e6, cpuMs: server.cpuUs / 1000 };
 }
 
