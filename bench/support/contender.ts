@@ -164,7 +164,8 @@ export class Contender implements Disposable {
         let printed = "";
         for await (const bytes of child.stdout) {
           printed += new TextDecoder().decode(bytes);
-          if (printed.includes("\n")) return new Contender(name, child, Number(printed));
+          const [, port] = /(\d+)\D*\n/.exec(printed) ?? []; // the command prints a sentence
+          if (port !== undefined) return new Contender(name, child, Number(port));
         }
       }
       throw new Error(`${name} exited before it was ready`);

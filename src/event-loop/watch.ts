@@ -5,7 +5,8 @@ import { ClosedError, ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import type { CtlEvent, TraceListener, TraceOptions } from "../trace/events.ts";
-import { Tracer } from "../trace/tracer.ts";
+import { createTracer } from "../trace/create-tracer.ts";
+import type { Tracer } from "../trace/tracer.ts";
 import { throwUncaught } from "./loop-bridge.ts";
 import { nextWatchToken, WatchRegistry } from "./watch-registry.ts";
 
@@ -75,7 +76,7 @@ export function watch(
   check32Bit("mask", mask);
   const signal = options?.signal;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidType("signal", "an AbortSignal", signal);
-  const tracer = options?.trace === undefined ? undefined : new Tracer(options.trace);
+  const tracer = options?.trace === undefined ? undefined : createTracer(options.trace);
   return new Watch(toFd(fd), mask, typeof callback === "function" ? callback : undefined, signal, tracer);
 }
 

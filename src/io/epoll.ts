@@ -15,7 +15,7 @@ import { checkFd, type FdLike, setCloexec, toFd } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
-import { Tracer } from "../trace/tracer.ts";
+import { createTracer } from "../trace/create-tracer.ts";
 import { checkEventCount, EventList, fillEvents, isEventList, waitForEvents } from "./event-list.ts";
 import { checkKind, checkSyscalls, type FileKind, OpenFd, OwnedFd } from "./owned-fd.ts";
 
@@ -82,7 +82,7 @@ export class Epoll extends OwnedFd {
     }
     checkSyscalls(sys, "second");
     const trace = first?.trace;
-    const used = trace === undefined ? sys : new Tracer(trace).wrap(sys);
+    const used = trace === undefined ? sys : createTracer(trace).wrap(sys);
     super("Epoll", check(used.epoll_create1(EPOLL_CLOEXEC), "epoll_create1"), used);
   }
 

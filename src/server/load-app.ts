@@ -67,26 +67,3 @@ function isClass(value: Function): boolean {
 function nameOf(instance: object): string {
   return `an instance of ${instance.constructor?.name ?? "an unnamed class"}`;
 }
-
-/** Part of this package's stack frames, which do not help the author of an application. */
-const OWN_FRAME = `(${resolve(import.meta.dir, "..")}/`;
-
-const MAX_TARGET_LENGTH = 200;
-
-/** Returns the text of an error that `onError` received: where it came from, and the error with its stack. */
-export function describeHandlerError(error: unknown, request: Request | undefined): string {
-  if (request === undefined) return `error in fetch: ${describeThrown(error)}`;
-  const { method, url } = request;
-  const target = url.replace(/^\w+:\/\/[^/?]*/, "");
-  const shown = target.length > MAX_TARGET_LENGTH ? `${target.slice(0, MAX_TARGET_LENGTH)}...` : target;
-  return `error in fetch, ${method} ${shown}: ${describeThrown(error)}`;
-}
-
-/** Returns the text of an error that an application threw, with its stack up to the application's own frames. */
-export function describeThrown(error: unknown): string {
-  if (!(error instanceof Error) || error.stack === undefined) return Bun.inspect(error);
-  return error.stack
-    .split("\n")
-    .filter((line) => !line.includes(OWN_FRAME))
-    .join("\n");
-}

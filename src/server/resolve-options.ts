@@ -6,7 +6,7 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { checkHandlers } from "../protocols/socket/socket-protocol.ts";
+import { loadSocketProtocol } from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -56,7 +56,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   response: [HELLO, response],
   fetch: [undefined, callback],
   onError: [undefined, callback],
-  socket: [undefined, (_, value) => checkHandlers(value)],
+  socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
   maxRequestsPerConnection: [Infinity, integerOrInfinity(1)],

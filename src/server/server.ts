@@ -6,17 +6,19 @@ import { toTimeout } from "../io/epoll.ts";
 import { ClosedError, invalidType, outOfRange, throwErrors } from "../kernel/errors.ts";
 import type { FdLike } from "../kernel/fd.ts";
 import { syscalls, type Syscalls } from "../kernel/ffi.ts";
-import { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";
+import type { ClassicProtocol } from "../protocols/classic/classic-protocol.ts";
 import { HttpProtocol } from "../protocols/http/http-protocol.ts";
 import { noRejections } from "../protocols/http/rejection.ts";
 import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
 import { BufferBudget } from "../protocols/buffer-budget.ts";
-import { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
-import { Tracer } from "../trace/tracer.ts";
+import type { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
+import { createTracer } from "../trace/create-tracer.ts";
+import type { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
 import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
+import { loadClassicProtocol, loadSocketProtocol } from "./optional-protocols.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
@@ -89,7 +91,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.#clock = clock;
     const budget = new BufferBudget(settings.maxBufferedBytes);
     this.#protocol = this.#createProtocol(settings, budget);
-    const tracer = settings.trace === undefined ? undefined : new Tracer(settings.trace);
+    const tracer = settings.trace === undefined ? undefined : createTracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
@@ -293,8 +295,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   #createProtocol(settings: ResolvedOptions, budget: BufferBudget): HttpProtocol | ClassicProtocol | SocketProtocol {
     const { socket, fetch, keepAlive, eager } = settings;
     const clock = this.#clock;
-    if (socket !== undefined) return new SocketProtocol(socket, this.#sys);
-    if (fetch === undefined && !keepAlive && !eager) return new ClassicProtocol({ ...settings, clock });
+    if (socket !== undefined) return new (loadSocketProtocol().SocketProtocol)(socket, this.#sys);
+    if (fetch === undefined && !keepAlive && !eager) {
+      return new (loadClassicProtocol().ClassicProtocol)({ ...settings, clock });
+    }
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
     return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget });
   }

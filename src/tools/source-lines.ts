@@ -1,10 +1,8 @@
 // Source lines around a position such as `src/server/run-loop.ts:120`, for the debugger and the inspector.
 
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-
-/** Paths in this package are relative to this folder; those of a user program are absolute. */
-const root = join(import.meta.dir, "../..");
+import { resolve } from "node:path";
+import { packageRoot } from "../kernel/package-root.ts";
 
 export interface SourceLines {
   file: string;
@@ -21,12 +19,13 @@ export function parsePosition(position: string): { file: string; line: number } 
 }
 
 /**
- * Reads the line and up to `context` lines on either side of it.
+ * Reads the line and up to `context` lines on either side of it. Paths in this package are relative to its directory; those of a
+ * user program are absolute.
  *
  * @throws {Error} ENOENT, … if the file cannot be read
  */
 export function readSourceLines(file: string, line: number, context: number): SourceLines {
-  const all = readFileSync(resolve(root, file), "utf8").split("\n");
+  const all = readFileSync(resolve(packageRoot, file), "utf8").split("\n");
   const first = Math.max(1, line - context);
   return { file, line, first, lines: all.slice(first - 1, line + context) };
 }

@@ -18,7 +18,8 @@ import {
   unavailable,
   writeProgram,
 } from "../support/native-addon.ts";
-import { endPrograms, root, run } from "../support/programs.ts";
+import { linkPackage } from "../support/link-package.ts";
+import { endPrograms, run } from "../support/programs.ts";
 import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
@@ -51,8 +52,7 @@ function createProject(name: string): string {
   copyFileSync(buildAddon("addon"), join(dependency, "build", "Release", "thing.node"));
   writeFileSync(join(dependency, "package.json"), `{ "name": "native-thing", "version": "1.0.0", "main": "index.js" }`);
   writeFileSync(join(dependency, "index.js"), `module.exports = require("./build/Release/thing.node");`);
-  mkdirSync(join(folder, "node_modules"), { recursive: true });
-  symlinkSync(root, join(folder, "node_modules", "epoll-hello"));
+  linkPackage(join(folder, "node_modules"));
   writeFileSync(join(folder, "package.json"), `{ "name": "project", "dependencies": { "native-thing": "*" } }`);
   return folder;
 }

@@ -30,6 +30,7 @@ import { EpollServer } from "../../src/index.ts";
 import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
 import { findLibuv } from "../../src/libuv/find-libuv.ts";
 import { resolveOptions } from "../../src/server/resolve-options.ts";
+import { linkPackage } from "../support/link-package.ts";
 import { type CodeBlock, codeBlocks, headingAnchors, linkTargets } from "../support/markdown.ts";
 import { cli, root } from "../support/programs.ts";
 import { killShells, type Outcome, runShell } from "../support/shell.ts";
@@ -58,7 +59,7 @@ beforeAll(() => {
   symlinkSync(process.execPath, join(bin, "bun"));
   const modules = join(directory, "node_modules");
   mkdirSync(join(modules, ".bin"), { recursive: true });
-  symlinkSync(root, join(modules, "epoll-hello"));
+  linkPackage(modules);
   symlinkSync(join(bin, "epoll-hello"), join(modules, ".bin", "epoll-hello"));
   for (const name of ["bun-types", "@types", "hono", "undici", "serialport", "@serialport", "zeromq"]) {
     if (existsSync(join(root, "node_modules", name)))

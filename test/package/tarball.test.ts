@@ -56,12 +56,7 @@ test("bunx epoll-hello serves", async () => {
 
 test("the inspector bundles its page from the package, and runs a lesson", async () => {
   const flags = ["--host", "127.0.0.1", "--port", "0", "--inspect"];
-  const program = start(
-    ["bun", join(folder, "node_modules", "epoll-hello", "src", "tools", "cli", "main.ts"), ...flags],
-    {
-      cwd: folder,
-    },
-  );
+  const program = start(["bun", join(folder, "node_modules", ".bin", "epoll-hello"), ...flags], { cwd: folder });
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#(\S+)$/m);
   expect((await (await fetch(`${page}main.js`)).text()).length).toBeGreaterThan(10_000);
   expect((await fetch(`${page}style.css`)).status).toBe(200);
@@ -96,16 +91,38 @@ test("the command traces a program that imports the package, and the command of 
   expect(code).toBe(0);
   const other = await run(["bun", cli, "program.ts", "--trace"], { cwd: folder });
   expect(other.stderr).toContain("program.ts imports another copy of epoll-hello, which this command cannot trace");
-  expect(other.stderr).toContain(
-    `run: bun ${join(folder, "node_modules", "epoll-hello", "src", "tools", "cli", "main.ts")}`,
-  );
+  expect(other.stderr).toContain(`run: bun ${join(folder, "node_modules", "epoll-hello", "bin", "epoll-hello.mjs")}`);
   expect(other.code).toBe(1);
 });
 
-test("can be compiled into one file with an app", async () => {
-  writeFileSync(join(folder, "app.ts"), readFileSync(join(root, "test", "support", "hello-client.ts")));
-  expect((await run(["bun", "build", "--compile", "app.ts", "--outfile", "app"], { cwd: folder })).code).toBe(0);
+const server = `import { EpollServer } from "epoll-hello";
+  const server = new EpollServer({ port: 0, trace() {} });
+  await server.start();
+  console.log(await (await fetch(server.url)).text());
+  await server.stop();`;
+
+test.each(["hello-client.ts", "server.ts"])("%s can be compiled into one file with the package", async (name) => {
+  const text = name === "server.ts" ? server : readFileSync(join(root, "test", "support", name), "utf8");
+  writeFileSync(join(folder, name), text);
+  expect((await run(["bun", "build", "--compile", name, "--outfile", "app"], { cwd: folder })).code).toBe(0);
   expect((await run([join(folder, "app")], { cwd: "/" })).stdout).toContain("Hello from Epoll server!");
+});
+
+test("errors, traces and the debugger show the lines of its sources", async () => {
+  writeFileSync(
+    join(folder, "lines.ts"),
+    `import { EpollServer } from "epoll-hello";
+     const lines = new Set();
+     const server = new EpollServer({ port: 0, trace: { listener: ({ at }) => lines.add(at), lines: true } });
+     server.tick(0);
+     console.log(JSON.stringify([...lines]));
+     console.log(Bun.inspect(server).split(" ", 1)[0]);
+     try { new EpollServer({ port: -1 }); } catch (error) { console.log(error.stack); }`,
+  );
+  const { stdout } = await run(["bun", "lines.ts"], { cwd: folder });
+  expect(stdout).toMatch(/"src\/server\/run-loop\.ts:\d+"/);
+  expect(stdout).toMatch(/^EpollServer$/m);
+  expect(stdout).toMatch(/ \(\/.*\/node_modules\/epoll-hello\/src\/server\/resolve-options\.ts:\d+:\d+\)$/m);
 });
 
 test("its types pass strict checks without the types of Bun or Node", async () => {

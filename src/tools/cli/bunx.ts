@@ -1,16 +1,17 @@
 // Detects bunx as the parent process. bunx forwards SIGINT, SIGTERM and SIGHUP only; any other signal ends it alone.
 
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { EPOLLIN, PidFd, watch } from "../../index.ts";
+import { readProcFile } from "./proc-file.ts";
 
 /** Returns the parent process if it is bunx, as a pidfd, which becomes readable when that process exits. */
 export function openBunxParent(): PidFd | undefined {
   const pid = process.ppid;
+  const command = readProcFile(`/proc/${pid}/cmdline`) ?? "";
   try {
-    return isBunx(readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")) ? new PidFd(pid) : undefined;
+    return isBunx(command.split("\0")) ? new PidFd(pid) : undefined;
   } catch {
-    return undefined; // the parent is gone, or /proc is not mounted
+    return undefined; // the parent is gone
   }
 }
 

@@ -1,9 +1,8 @@
-// The commands with their arguments and flags, as citty's definitions: for the parser and for --help.
+// The arguments and flags of each command, in the form of citty's definitions: for the parser and for --help.
 
-import { type BooleanArgDef, type CommandDef, defineCommand, type PositionalArgDef, type StringArgDef } from "citty";
+import type { BooleanArgDef, PositionalArgDef, StringArgDef } from "citty";
 import packageJson from "../../../package.json" with { type: "json" };
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
-import type { Command, Subcommand } from "./command-line.ts";
 
 export const VERSION: string = packageJson.version;
 export const DEFAULT_ADDRESS: { hostname: string; port: number } = { hostname: "localhost", port: 8800 };
@@ -187,34 +186,4 @@ export const addonsFlags: FlagTable<"dir", never, "json" | "verbose" | "help"> =
   verbose: { type: "boolean", description: "list the file and the libuv functions of each addon" },
   json: { type: "boolean", description: "print the report as JSON" },
   help,
-};
-
-const subCommands: Readonly<Record<Subcommand, CommandDef<Flags>>> = {
-  why: defineCommand<Flags>({
-    meta: { name: "why", description: "measure select, poll and epoll_wait on this machine" },
-    args: whyFlags,
-  }),
-  replay: defineCommand<Flags>({
-    meta: { name: "replay", description: "show a trace saved by --trace-file or --trace=json" },
-    // citty rejects a missing file even if --help is given, so only the help says that it is required.
-    args: { ...replayFlags, file: { ...replayFlags.file, required: true } },
-  }),
-  lesson: defineCommand<Flags>({
-    meta: { name: "lesson", description: "run a short lesson on real sockets" },
-    args: lessonFlags,
-  }),
-  addons: defineCommand<Flags>({
-    meta: { name: "addons", description: "list a project's native addons, and whether they run on Bun" },
-    args: addonsFlags,
-  }),
-};
-
-/** main.ts runs the commands: citty's runCommand() takes the word in `epoll-hello app.ts` for an unknown subcommand. */
-export const commands: Readonly<Record<Command, CommandDef<Flags>>> = {
-  serve: defineCommand<Flags>({
-    meta: { name: "epoll-hello", version: VERSION, description: "a web server on one Linux epoll loop" },
-    args: serveFlags,
-    subCommands,
-  }),
-  ...subCommands,
 };

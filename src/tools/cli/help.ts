@@ -2,11 +2,12 @@
 
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { renderUsage } from "citty";
+import { type CommandDef, defineCommand, renderUsage } from "citty";
+import { packageRoot } from "../../kernel/package-root.ts";
 import { formatTable } from "../table.ts";
 import { hasColor } from "./color.ts";
-import { type Command, SUBCOMMANDS } from "./command-line.ts";
-import { commands } from "./flags.ts";
+import { type Command, type Subcommand, SUBCOMMANDS } from "./command-line.ts";
+import { addonsFlags, type Flags, lessonFlags, replayFlags, serveFlags, VERSION, whyFlags } from "./flags.ts";
 
 type Section = readonly [title: string, rows: readonly (readonly [string, string])[]];
 
@@ -57,6 +58,36 @@ const SECTIONS: readonly Section[] = [
   ],
 ];
 
+const subCommands: Readonly<Record<Subcommand, CommandDef<Flags>>> = {
+  why: defineCommand<Flags>({
+    meta: { name: "why", description: "measure select, poll and epoll_wait on this machine" },
+    args: whyFlags,
+  }),
+  replay: defineCommand<Flags>({
+    meta: { name: "replay", description: "show a trace saved by --trace-file or --trace=json" },
+    // citty rejects a missing file even if --help is given, so only the help says that it is required.
+    args: { ...replayFlags, file: { ...replayFlags.file, required: true } },
+  }),
+  lesson: defineCommand<Flags>({
+    meta: { name: "lesson", description: "run a short lesson on real sockets" },
+    args: lessonFlags,
+  }),
+  addons: defineCommand<Flags>({
+    meta: { name: "addons", description: "list a project's native addons, and whether they run on Bun" },
+    args: addonsFlags,
+  }),
+};
+
+/** Only rendered. main.ts runs the commands: citty's runCommand() takes the word in `epoll-hello app.ts` for an unknown subcommand. */
+const commands: Readonly<Record<Command, CommandDef<Flags>>> = {
+  serve: defineCommand<Flags>({
+    meta: { name: "epoll-hello", version: VERSION, description: "a web server on one Linux epoll loop" },
+    args: serveFlags,
+    subCommands,
+  }),
+  ...subCommands,
+};
+
 export async function helpText(command: Command): Promise<string> {
   const isServe = command === "serve";
   const rendered = await renderUsage(commands[command], isServe ? undefined : commands.serve);
@@ -98,6 +129,5 @@ function paint(text: string, on: number, off: number): string {
 }
 
 function documentationPath(): string {
-  const root = join(import.meta.dir, "../../..");
-  return root.startsWith("/$bunfs") ? "docs/ in the package epoll-hello" : join(root, "docs");
+  return packageRoot.startsWith("/$bunfs") ? "docs/ in the package epoll-hello" : join(packageRoot, "docs");
 }

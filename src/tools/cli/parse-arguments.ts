@@ -1,9 +1,10 @@
 // Parses the command line: one function for each command.
 
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { EpollServerOptions } from "../../index.ts";
+import { nodeFs } from "../../kernel/node-fs.ts";
+import { moduleFile } from "../../kernel/package-root.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
@@ -186,7 +187,7 @@ function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): 
 
 /** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
 function rejectMisspelledCommand(word: string, others: readonly string[]): void {
-  if (!/^[A-Za-z]+$/.test(word) || isSubcommand(word) || existsSync(word)) return;
+  if (!/^[A-Za-z]+$/.test(word) || isSubcommand(word) || nodeFs().existsSync(word)) return;
   const suggestion = suggest(word, [...SUBCOMMANDS, "help", "version"]);
   if (suggestion !== undefined) {
     const meant = isSubcommand(suggestion) ? suggestion : `--${suggestion}`;
@@ -194,13 +195,13 @@ function rejectMisspelledCommand(word: string, others: readonly string[]): void 
   }
   const [app] = others;
   if (app === undefined || app.startsWith("-")) return;
-  const hint = existsSync(app) ? `run: epoll-hello ${app}` : `the commands are ${SUBCOMMANDS.join(", ")}`;
+  const hint = nodeFs().existsSync(app) ? `run: epoll-hello ${app}` : `the commands are ${SUBCOMMANDS.join(", ")}`;
   throw new UsageError(`there is no command ${JSON.stringify(word)}; ${hint}`);
 }
 
 /** @throws {Error} if the module does not exist */
 function checkAppExists(file: string): void {
-  const stats = statSync(file, { throwIfNoEntry: false });
+  const stats = nodeFs().statSync(file, { throwIfNoEntry: false });
   if (stats?.isFile()) return;
   if (stats?.isDirectory())
     throw new Error(`${JSON.stringify(file)} is a directory; pass a module: epoll-hello app.ts`);
@@ -214,7 +215,7 @@ function checkAppExists(file: string): void {
 function isProgram(file: string): boolean {
   try {
     const loader = /\.[cm]?tsx?$/.test(file) ? "tsx" : "jsx";
-    return !new Bun.Transpiler({ loader }).scan(readFileSync(file, "utf8")).exports.includes("default");
+    return !new Bun.Transpiler({ loader }).scan(nodeFs().readFileSync(file, "utf8")).exports.includes("default");
   } catch {
     return false; // importing it reports the syntax error
   }
@@ -243,15 +244,18 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
 
 /** @throws {Error} if the program imports another copy of this package, whose system calls could not be traced */
 function rejectOtherCopy(program: string): void {
-  const commandOf = (index: string): string => realpathSync(join(dirname(index), "tools", "cli", "main.ts"));
-  let other: string;
+  const { realpathSync } = nodeFs();
+  let command: string;
   try {
-    other = commandOf(Bun.resolveSync("epoll-hello", dirname(program)));
-    if (other === commandOf(join(import.meta.dir, "../../index.ts"))) return;
+    const index = realpathSync(Bun.resolveSync("epoll-hello", dirname(program)));
+    if (index === realpathSync(moduleFile("index"))) return;
+    command = realpathSync(join(dirname(index), "../bin/epoll-hello.mjs"));
   } catch {
     return; // it imports the package by path, or not at all
   }
-  throw new Error(`${program} imports another copy of epoll-hello, which this command cannot trace; run: bun ${other}`);
+  throw new Error(
+    `${program} imports another copy of epoll-hello, which this command cannot trace; run: bun ${command}`,
+  );
 }
 
 function parseWhy(rawArguments: readonly string[]): CommandLine {

@@ -1,11 +1,11 @@
 // Signals of the command beyond SIGINT and SIGTERM: without a handler, each of them would end it and drop its requests.
 
-import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { ServerStats } from "../../index.ts";
 import type { ExtraSignals } from "../../server/stop-signals.ts";
 import { formatStats } from "./format.ts";
 import { logWarning } from "./logger.ts";
+import { readProcFile } from "./proc-file.ts";
 import { printLine } from "./stdout.ts";
 
 /** A terminal sends SIGHUP when it closes, and SIGQUIT for Ctrl-\. */
@@ -35,14 +35,6 @@ function isFree(signal: NodeJS.Signals): boolean {
 
 /** Whether the process ignores a signal. */
 export function isIgnored(signal: NodeJS.Signals): boolean {
-  const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readStatus()) ?? [];
+  const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readProcFile("/proc/self/status") ?? "") ?? [];
   return ((BigInt(`0x${mask}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
-}
-
-function readStatus(): string {
-  try {
-    return readFileSync("/proc/self/status", "utf8");
-  } catch {
-    return ""; // /proc is not mounted
-  }
 }

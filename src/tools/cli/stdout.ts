@@ -1,7 +1,9 @@
 // Prints lines to standard output and standard error without waiting for a slow reader, also while the loop blocks the thread.
 
-import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Epoll, EPOLLOUT, ErrnoError } from "../../index.ts";
+import { check } from "../../kernel/errors.ts";
+import { untracedSyscalls } from "../../kernel/ffi.ts";
+import { nodeFs } from "../../kernel/node-fs.ts";
 import { EXIT_FAILURE, isSignalExitCode } from "./exit-codes.ts";
 
 /** The largest write that does not block on a pipe that epoll has reported writable: PIPE_BUF, pipe(7). */
@@ -96,7 +98,7 @@ class LineOutput {
     while (this.#queuedBytes > 0 && this.#isWritable(timeoutMs)) {
       const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue);
       try {
-        const written = writeSync(this.#fd, bytes, 0, wholeLines(bytes));
+        const written = this.#writeBytes(bytes, wholeLines(bytes));
         this.#queuedBytes = bytes.length - written;
         this.#queue = this.#queuedBytes > 0 ? [bytes.subarray(written)] : [];
       } catch (error) {
@@ -111,6 +113,7 @@ class LineOutput {
   }
 
   share(): void {
+    const { constants, fstatSync, openSync } = nodeFs();
     try {
       if (!fstatSync(this.#fd).isFIFO()) return;
       this.#fd = openSync(`/proc/self/fd/${this.#fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -124,6 +127,12 @@ class LineOutput {
     return writability === undefined || writability === "always" || writability.poll(timeoutMs, 1).length > 0;
   }
 
+  /** Uses node:fs, which takes 2 ms to load, only if epoll failed: then there may be no system calls to use. */
+  #writeBytes(bytes: Buffer, length: number): number {
+    if (this.#writability === undefined) return nodeFs().writeSync(this.#fd, bytes, 0, length);
+    return check(untracedSyscalls().write(this.#fd, bytes, 0, length), "write");
+  }
+
   /** Returns undefined if that fails, because no fd is left or epoll is not available: the error must still be printed. */
   #watch(): Epoll | "always" | undefined {
     let epoll: Epoll | undefined;
@@ -132,7 +141,8 @@ class LineOutput {
       epoll.register(this.#fd, EPOLLOUT);
       return epoll;
     } catch (error) {
-      epoll?.close();
+      if (epoll === undefined) return undefined;
+      epoll.close();
       return error instanceof ErrnoError && error.code === "EPERM" ? "always" : undefined; // EPERM: a regular file
     }
   }

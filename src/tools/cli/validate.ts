@@ -1,15 +1,13 @@
-// Checks that citty does not make: unknown and repeated flags, missing values, and flags that exclude each other.
+// Parses flags, and rejects unknown and repeated flags, missing values, and flags that exclude each other.
 
-import { parseArgs as tokenize } from "node:util";
-import { parseArgs, type ParsedArgs } from "citty";
 import { outOfRange } from "../../kernel/errors.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { isSubcommand, UsageError } from "./command-line.ts";
 import type { Flags } from "./flags.ts";
 
 export interface ParsedArguments<F extends Flags> {
-  /** The flags that are given, by name. */
-  given: ParsedArgs<F>;
+  /** The values of the flags that are given, by name. */
+  given: { -readonly [Name in keyof F]?: F[Name] extends { type: "boolean" } ? boolean : string };
   positionals: readonly string[];
   /** What follows `--`. */
   rest: readonly string[];
@@ -19,12 +17,22 @@ export interface ParsedArguments<F extends Flags> {
 export function parseFlags<F extends Flags>(rawArguments: readonly string[], flags: F): ParsedArguments<F> {
   const terminator = rawArguments.includes("--") ? rawArguments.indexOf("--") : rawArguments.length;
   const args = rawArguments.slice(0, terminator).map((argument) => withBareValue(argument, flags));
-  rejectMistakes(args, flags);
-  const given = parseArgs<F>(args, flags);
-  return { given, positionals: given._, rest: rawArguments.slice(terminator + 1) };
+  const tokens = tokenize(args, flags);
+  const written = tokens.filter((token) => token.kind === "option");
+  rejectMistakes(written, flags);
+  const given: Record<string, string | boolean> = {};
+  for (const { name, value } of written) {
+    const target = targetOf(name, flags);
+    if (target !== undefined) given[target] = value ?? target === name;
+  }
+  return {
+    given: given as ParsedArguments<F>["given"],
+    positionals: tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : [])),
+    rest: rawArguments.slice(terminator + 1),
+  };
 }
 
-/** Returns `--trace=text` for `--trace`: citty would take the app in `--trace app.ts` for the format. */
+/** Returns `--trace=text` for `--trace`: the parser would take the app in `--trace app.ts` for the format. */
 function withBareValue(argument: string, flags: Flags): string {
   const flag = argument.startsWith("--") ? flagNamed(argument.slice(2), flags) : undefined;
   return flag?.type === "string" && flag.bareValue !== undefined ? `${argument}=${flag.bareValue}` : argument;
@@ -35,12 +43,12 @@ function flagNamed(name: string, flags: Flags): Flags[string] | undefined {
   return flag?.type === "positional" ? undefined : flag;
 }
 
-/** Checks the flags in the order in which they are written, which citty's result does not preserve. */
-function rejectMistakes(args: readonly string[], flags: Flags): void {
+/** Checks the flags in the order in which they are written. */
+function rejectMistakes(written: readonly WrittenFlag[], flags: Flags): void {
   const given = new Set<string>();
   const unknown: string[] = [];
-  for (const { name, rawName, value } of writtenFlags(args, flags)) {
-    const target = flagNamed(name, flags) === undefined ? negatedName(name, flags) : name;
+  for (const { name, rawName, value } of written) {
+    const target = targetOf(name, flags);
     if (target === undefined) {
       unknown.push(rawName);
       continue;
@@ -61,8 +69,12 @@ interface WrittenFlag {
   value?: string | undefined;
 }
 
-/** Uses the same parser as citty, which does not expose the tokens. */
-function writtenFlags(args: readonly string[], flags: Flags): WrittenFlag[] {
+type Token = ({ kind: "option" } & WrittenFlag) | { kind: "positional"; value: string };
+
+/** Splits arguments into flags and positional arguments. Loads the parser only if there are any, because that takes 3 ms. */
+function tokenize(args: readonly string[], flags: Flags): Token[] {
+  if (args.length === 0) return [];
+  const { parseArgs } = process.getBuiltinModule("node:util");
   const options = Object.fromEntries(
     Object.entries(flags).flatMap(([name, { type, ...flag }]) => {
       if (type === "positional") return [];
@@ -70,12 +82,13 @@ function writtenFlags(args: readonly string[], flags: Flags): WrittenFlag[] {
       return [[name, { type, ...short }]];
     }),
   );
-  const { tokens } = tokenize({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
-  return tokens.filter((token) => token.kind === "option");
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
+  return tokens.filter((token) => token.kind !== "option-terminator");
 }
 
-/** Returns `classic` for `no-classic`, and undefined for a flag that cannot be negated. */
-function negatedName(name: string, flags: Flags): string | undefined {
+/** Returns the name of the flag that is written as `name`: `classic` for `no-classic`. Undefined if there is none. */
+function targetOf(name: string, flags: Flags): string | undefined {
+  if (flagNamed(name, flags) !== undefined) return name;
   const positive = name.startsWith("no-") ? name.slice(3) : "";
   return flagNamed(positive, flags)?.type === "boolean" ? positive : undefined;
 }

@@ -3,7 +3,8 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { displayedUrl } from "../../server/listeners.ts";
-import { describeHandlerError, describeThrown, loadApp } from "../../server/load-app.ts";
+import { describeHandlerError, describeThrown } from "../../server/describe-error.ts";
+import { loadApp } from "../../server/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";

@@ -1,6 +1,7 @@
 // class Target: an EpollServer or a program on its own thread, which can be paused after any of its system calls.
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
@@ -100,7 +101,7 @@ export class Target {
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
-    this.#worker = new Worker(new URL("./debug-thread.ts", import.meta.url).href);
+    this.#worker = new Worker(moduleFile("tools/debugger/debug-thread"));
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {

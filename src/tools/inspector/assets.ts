@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { packageRoot } from "../../kernel/package-root.ts";
 
 export interface Asset {
   type: string;
@@ -24,7 +25,7 @@ const STYLES = [
   "responsive",
 ];
 
-const client = join(import.meta.dir, "client");
+const client = join(packageRoot, "src/tools/inspector/client");
 
 /**
  * Checks that the source files are on disk.

@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { EPOLLEXCLUSIVE, EPOLLIN } from "../../kernel/constants.ts";
+import { moduleFile } from "../../kernel/package-root.ts";
 import { EventFd } from "../../io/eventfd.ts";
 import { ARRIVAL_TIMEOUT_MS, type Lesson, type LessonRunner } from "./lesson-runner.ts";
 import type { WaiterReport, WaiterTask } from "./thundering-herd-worker.ts";
@@ -45,10 +46,7 @@ async function connectOnce(
 ): Promise<{ woken: number; accepted: number; failed: number }> {
   const { listener, connect } = runner.listen();
   const end = new EventFd();
-  const workers = Array.from(
-    { length: THREADS },
-    () => new Worker(new URL("./thundering-herd-worker.ts", import.meta.url).href),
-  );
+  const workers = Array.from({ length: THREADS }, () => new Worker(moduleFile("tools/lessons/thundering-herd-worker")));
   try {
     const reports = workers.map((worker) => new ReportQueue(worker));
     const all = (kind: WaiterReport["kind"]): Promise<number[]> =>

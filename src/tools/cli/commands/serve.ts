@@ -1,7 +1,7 @@
 // epoll-hello [APP]: serves until a signal arrives, and prints a line for each request.
 
 import { EpollServer, type EpollServerOptions } from "../../../index.ts";
-import { describeHandlerError, loadApp } from "../../../server/load-app.ts";
+import { describeHandlerError } from "../../../server/describe-error.ts";
 import { displayedUrl } from "../../../server/listeners.ts";
 import { mergeOptions } from "../../../server/merge-options.ts";
 import { startUntilStopped } from "../../../server/run-until-stopped.ts";
@@ -61,7 +61,7 @@ export function exitIfApp(app: string | undefined, exitCode: number): number {
 }
 
 export async function appOptions(app: string | undefined): Promise<EpollServerOptions> {
-  return app === undefined ? {} : await loadApp(app);
+  return app === undefined ? {} : await (await import("../../../server/load-app.ts")).loadApp(app);
 }
 
 /** Returns server options that print requests, unless `isQuiet`, and log warnings and the errors of handlers. */

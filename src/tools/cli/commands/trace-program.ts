@@ -1,7 +1,7 @@
 // epoll-hello PROGRAM --trace: runs a program that uses Epoll and Socket, and traces its system calls.
 
 import { wrapSyscalls } from "../../../kernel/ffi.ts";
-import { describeThrown } from "../../../server/load-app.ts";
+import { describeThrown } from "../../../server/describe-error.ts";
 import type { TraceListener } from "../../../trace/events.ts";
 import { Tracer } from "../../../trace/tracer.ts";
 import type { Program, TraceOutput } from "../command-line.ts";

@@ -1,0 +1,65 @@
+// Builds dist/: the library and the command as a few bundles, because a program starts faster with a few files than with a hundred.
+//
+//   bun build.ts [directory]
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+
+const src = join(import.meta.dir, "src");
+const outdir = process.argv[2] ?? join(import.meta.dir, "dist");
+
+/** What package.json exports, the command, and the programs of its Workers. */
+const entrypoints = [
+  "index",
+  "libuv/index",
+  "npm-epoll/index",
+  "npm-epoll/preload",
+  "tools/cli/main",
+  "tools/debugger/debug-thread",
+  "tools/lessons/thundering-herd-worker",
+];
+
+/**
+ * Modules that are loaded on demand, with modules that are always loaded by then. The bundler makes one bundle of the modules that
+ * are needed by the same entry points and modules on demand. Without this table, that would be sixty bundles.
+ */
+const onDemand: [modules: RegExp, loadedBefore: string[]][] = [
+  [/^tools\/cli\/(commands\/.*|help|flags)$/, ["index", "tools/cli/parse-arguments", "tools/cli/app-address"]],
+  [/^tools\/(debugger\/debug-thread|lessons\/thundering-herd-worker)$/, ["index"]],
+  [/^server\/load-app$/, ["index"]],
+];
+
+rmSync(outdir, { recursive: true, force: true });
+await Bun.build({
+  entrypoints: entrypoints.map((name) => join(src, `${name}.ts`)),
+  root: src,
+  outdir,
+  target: "bun",
+  splitting: true, // all entry points share one copy of each module
+  splitRequire: false, // bundlers of programs that use the package cannot follow a require() of another bundle
+  sourcemap: "linked", // stack traces, traces and the debugger show the lines of src/
+  external: ["citty", "consola/*"],
+  define: { EPOLL_HELLO_IS_BUILT: "true" },
+  ignoreDCEAnnotations: true, // the imports added below have no names, and package.json says that such imports have no effect
+  plugins: [
+    {
+      name: "epoll-hello",
+      setup(build) {
+        build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+          const name = path.slice(src.length + 1, -".ts".length);
+          const [, loadedBefore = []] = onDemand.find(([modules]) => modules.test(name)) ?? [];
+          const imports = loadedBefore.map((other) => `import ${JSON.stringify(join(src, `${other}.ts`))};`).join("");
+          return { loader: "ts", contents: imports + keepClassNames(await Bun.file(path).text()) };
+        });
+      },
+    },
+  ],
+});
+
+/**
+ * The bundler renames whatever an entry point exports from a shared bundle, as in `class Socket2`, and console.log(socket) would
+ * print that. It does not rename class expressions.
+ */
+function keepClassNames(text: string): string {
+  return text.replace(/^export class (\w+)/gm, "export const $1 = class $1");
+}

@@ -1,0 +1,14 @@
+// The protocols that most servers do not use. Each is loaded when a server with its options is created.
+
+type SocketProtocolModule = typeof import("../protocols/socket/socket-protocol.ts");
+type ClassicProtocolModule = typeof import("../protocols/classic/classic-protocol.ts");
+
+/** Loads the protocol of the `socket` option. */
+export function loadSocketProtocol(): SocketProtocolModule {
+  return require("../protocols/socket/socket-protocol.ts") as SocketProtocolModule;
+}
+
+/** Loads the protocol of the original program: `keepAlive: false, eager: false` without a fetch handler. */
+export function loadClassicProtocol(): ClassicProtocolModule {
+  return require("../protocols/classic/classic-protocol.ts") as ClassicProtocolModule;
+}
