@@ -104,7 +104,8 @@ export class BodyWriter {
 
   /** Queues the copied pieces. */
   #writeBatch(): void {
-    if (this.#batch !== undefined && this.#batchLength > 0) this.#connection.write(this.#batch, this.#batchLength, true);
+    if (this.#batch !== undefined && this.#batchLength > 0)
+      this.#connection.write(this.#batch, this.#batchLength, true);
     this.#batchLength = 0;
   }
 
