@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { invalidType } from "../../kernel/errors.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import type { BodySource } from "./body-source.ts";
 import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import type { UnderlyingDirectSource } from "./direct-streams.ts";
@@ -26,8 +27,13 @@ export class DirectSource implements BodySource {
   readonly #source: UnderlyingDirectSource;
   #state: State = "new";
   #error: unknown;
+  /** What the application has written: copied into a buffer, then, if that is full, as chunks. */
+  #buffer: Buffer | undefined;
+  #used = 0;
   #chunks: Uint8Array[] = [];
   #size = 0;
+  /** The buffer of the last piece. It is free again when the next one is read. */
+  #sentBuffer: Buffer | undefined;
   /** Ends the wait of the reader. */
   #wakeReader: (() => void) | undefined;
   /** Pending while the application should not write. */
@@ -44,13 +50,16 @@ export class DirectSource implements BodySource {
   }
 
   async read(): Promise<Uint8Array | undefined> {
+    if (this.#sentBuffer !== undefined) releaseBodyBuffer(this.#sentBuffer);
+    this.#sentBuffer = undefined;
     await this.#readable();
     if (this.#size === 0) return undefined;
+    const first = this.#buffer?.subarray(0, this.#used);
     const chunks = this.#chunks;
-    this.#chunks = [];
-    this.#size = 0;
+    if (chunks.length === 0) this.#sentBuffer = this.#buffer;
+    this.#clear();
     this.#resumeApplication();
-    return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+    return chunks.length === 0 ? first : Buffer.concat(first === undefined ? chunks : [first, ...chunks]);
   }
 
   cancel(reason: unknown): void {
@@ -73,10 +82,9 @@ export class DirectSource implements BodySource {
    */
   write(chunk: unknown): number | Promise<number> {
     if (!this.#isWritable()) return 0;
-    const bytes = copyOf(chunk);
+    const bytes = toBytes(chunk);
     if (bytes.length === 0) return 0;
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
+    this.#copy(bytes);
     this.#wake();
     return this.#whenSpace(bytes.length);
   }
@@ -135,6 +143,23 @@ export class DirectSource implements BodySource {
     );
   }
 
+  #copy(bytes: Uint8Array): void {
+    if (this.#chunks.length === 0 && this.#used + bytes.length <= HIGH_WATER_MARK) {
+      this.#buffer ??= takeBodyBuffer(HIGH_WATER_MARK);
+      this.#buffer.set(bytes, this.#used);
+      this.#used += bytes.length;
+    } else {
+      this.#chunks.push(bytes.slice());
+    }
+    this.#size += bytes.length;
+  }
+
+  #clear(): void {
+    this.#buffer = undefined;
+    this.#chunks = [];
+    this.#used = this.#size = 0;
+  }
+
   #whenSpace(bytes: number): number | Promise<number> {
     if (this.#size < HIGH_WATER_MARK) return bytes;
     this.#space ??= Promise.withResolvers<void>();
@@ -147,8 +172,7 @@ export class DirectSource implements BodySource {
   }
 
   #discard(): void {
-    this.#chunks = [];
-    this.#size = 0;
+    this.#clear();
     this.#resumeApplication();
   }
 
@@ -195,9 +219,9 @@ class DirectController {
   }
 }
 
-function copyOf(chunk: unknown): Uint8Array {
-  if (typeof chunk === "string") return Buffer.from(chunk);
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength).slice();
-  if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) return new Uint8Array(chunk).slice();
+function toBytes(chunk: unknown): Uint8Array {
+  if (typeof chunk === "string") return new TextEncoder().encode(chunk);
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) return new Uint8Array(chunk);
   throw invalidType("chunk", "a string, an ArrayBuffer or a view of one", chunk);
 }

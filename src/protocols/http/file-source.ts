@@ -6,6 +6,7 @@ import { EAGAIN, EINTR, EINVAL, ENAMETOOLONG, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUP
 import { ErrnoError } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import type { BodySource } from "./body-source.ts";
 import { BATCH_BYTES } from "./buffer-sizes.ts";
 
@@ -215,11 +216,8 @@ export class FileSource implements BodySource {
   }
 
   #readPiece(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-    if (this.#remaining === 0) {
-      this.cancel();
-      return undefined;
-    }
-    this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(this.#remaining, READ_BYTES)); // only what was read is sent
+    if (this.#remaining === 0) return this.#end();
+    this.#buffer ??= takeBodyBuffer(Math.min(this.#remaining, READ_BYTES)); // only what was read is sent
     const length = Math.min(this.#buffer.length, this.#remaining);
     let n = this.#opener.pread(this.#fd, this.#buffer, length, this.#position, RWF_NOWAIT);
     if (n === -EAGAIN || n === -EINTR || n === -EOPNOTSUPP || n === -EINVAL || n === -ENOSYS) {
@@ -247,12 +245,18 @@ export class FileSource implements BodySource {
       if (this.#remaining !== Infinity) {
         throw new Error(`${this.#path} was truncated while it was being sent: ${this.#remaining} bytes are missing`);
       }
-      this.cancel();
-      return undefined;
+      return this.#end();
     }
     this.#position += count;
     this.#remaining -= count;
     return (this.#buffer as Uint8Array).subarray(0, count);
+  }
+
+  /** All of it was read, and the last piece was sent. */
+  #end(): undefined {
+    if (this.#buffer !== undefined && !this.#isCanceled) releaseBodyBuffer(this.#buffer);
+    this.#buffer = undefined;
+    this.cancel();
   }
 }
 
