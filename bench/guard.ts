@@ -1,5 +1,6 @@
 // The regression guard: compares a revision with its parent by instructions per realistic request, and fails if any figure is over
-// 3 % higher. With --short, it measures two figures, and none if the library hasn't changed.
+// 3 % higher. With --short, it measures two figures, and none if the library hasn't changed. A figure that is over the limit is measured
+// again with new processes, and must be over it again.
 //
 //   bun bench/guard.ts [--short | --cpu-time] [REVISION, default: HEAD] [BASE, default: the parent of REVISION]
 //
@@ -95,8 +96,14 @@ let failures = 0;
 for (const { title, mode, kind, traffic } of cases.filter(({ isShort }) => !options.short || isShort)) {
   progress(title);
   const pair = [commands[0](mode, kind), commands[1](mode, kind)] as const;
-  const { figures, ratio } = countsInstructions ? await count(pair, traffic) : await time(pair, traffic);
+  const measure = countsInstructions ? count : time;
+  let measured = await measure(pair, traffic);
+  if (measured.ratio > LIMIT) {
+    progress(`${title}: again, because the ratio was ${measured.ratio.toFixed(3)}`);
+    measured = await measure(pair, traffic);
+  }
   progress("");
+  const { figures, ratio } = measured;
   const [before, after] = figures.map((figure) => figure.toFixed(countsInstructions ? 0 : 2).padStart(9));
   const isOver = ratio > LIMIT;
   if (isOver) failures++;

@@ -18,16 +18,13 @@ export function markdown(results: readonly Result[], machine: string, command: s
     return [workload.title, ...cells];
   });
   const ratios = results.flatMap(({ workload, rows }) =>
-    (workload.targets ?? []).map((target) => {
-      const { ratio, least, most } = ratioOf(target, rows) ?? { ratio: NaN, least: NaN, most: NaN };
+    (workload.targets ?? []).flatMap((target) => {
+      const measured = ratioOf(target, rows);
+      if (measured === undefined) return [];
+      const { ratio, least, most } = measured;
       const range = `${least.toFixed(2)}–${most.toFixed(2)}`;
-      return [
-        workload.title,
-        `${target.ours} ÷ ${target.theirs}${NOTES[target.of]}`,
-        ratio.toFixed(2),
-        range,
-        target.atMost.toFixed(2),
-      ];
+      const compared = `${target.ours} ÷ ${target.theirs}${NOTES[target.of]}`;
+      return [[workload.title, compared, ratio.toFixed(2), range, target.atMost.toFixed(2)]];
     }),
   );
   return [
