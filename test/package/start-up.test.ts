@@ -18,12 +18,12 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const preload = join(root, "test", "support", "loaded-modules.ts");
 
-/** Starts a server, makes a request, stops the server, and returns what it has loaded. */
-async function loadedBy(...command: string[]): Promise<LoadedModules> {
+/** Starts a server, makes a request, stops the server unless it ends by itself, and returns what it has loaded. */
+async function loadedBy(command: string[], doesEnd = false): Promise<LoadedModules> {
   const program = start(["bun", "--preload", preload, ...command]);
   const [, port] = await program.output(/(\d+)\D*\n/);
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("Hello from Epoll server!");
-  program.kill("SIGTERM");
+  if (!doesEnd) program.kill("SIGTERM");
   await program.exited;
   return JSON.parse(program.stderr.trimEnd().split("\n").at(-1) ?? "") as LoadedModules;
 }
@@ -76,13 +76,13 @@ test("a server loads these files, and no others", async () => {
      while (server.stats.requests === 0) server.tick();
      process.exit();`,
   );
-  const { files, builtins } = await loadedBy(program);
+  const { files, builtins } = await loadedBy([program], true);
   expect(byFolder(files)).toEqual(library);
   expect(builtins.toSorted()).toEqual(["bun:ffi", "bun:jsc", "node:stream/web"]);
 });
 
 test("the command loads these files in addition", async () => {
-  const { files, builtins } = await loadedBy(cli, "--host", "127.0.0.1", "--port", "0");
+  const { files, builtins } = await loadedBy([cli, "--host", "127.0.0.1", "--port", "0"]);
   const kernel = [...library["src/kernel"], "package-root"].toSorted();
   expect(byFolder(files)).toEqual({
     ...library,
@@ -102,7 +102,7 @@ test("the command loads these files in addition", async () => {
 });
 
 test("they import only modules of Bun that cost nothing", async () => {
-  const { files } = await loadedBy(cli, "--host", "127.0.0.1", "--port", "0");
+  const { files } = await loadedBy([cli, "--host", "127.0.0.1", "--port", "0"]);
   const sources = files.filter((file) => file.startsWith(join(root, "src")));
   const imported = sources.flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(/^(?:import (?!type)|\} from ).*"((?:node|bun):[^"]+)"/gm)].map(
