@@ -7,6 +7,6 @@ const body = bodyOf(kind);
 const { port } = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
-  ...(body === undefined ? { fetch: handlerOf(kind) } : { routes: { "/": new Response(body) } }),
+  ...(body === undefined ? { fetch: await handlerOf(kind) } : { routes: { "/*": new Response(body) } }),
 } as Bun.Serve.Options<undefined>);
 console.log(port);

@@ -8,7 +8,7 @@ const response = bodyOf(kind);
 let events = 0;
 const server = new EpollServer({
   hostname: "127.0.0.1",
-  ...(response === undefined ? { fetch: handlerOf(kind) } : { response }),
+  ...(response === undefined ? { fetch: await handlerOf(kind) } : { response }),
   ...(mode === "traced" ? { trace: () => void events++ } : {}),
 });
 if (mode !== "start") {

@@ -68,8 +68,8 @@ export function chart(results: readonly Result[], machine: string, command: stri
   <style>${style}</style>
   <rect class="paper" width="${WIDTH}" height="${height}" rx="8"/>
   <text class="title" x="32" y="44">${title}</text>
-  <text class="subtitle" x="32" y="70">Server process only, all threads, identical requests; lower is better. Solid: user time; pale: system time.</text>
-  <text class="subtitle" x="32" y="90">Each group has its own scale.</text>
+  <text class="subtitle" x="32" y="70">Server process only, all threads, 64 connections; lower is better. Solid: user time; pale: system time.</text>
+  <text class="subtitle" x="32" y="90">All realistic requests differ: browsers, API clients, proxies. Each group has its own scale.</text>
 ${parts.map((line) => `  ${line}`).join("\n")}
 ${lines.map((line, i) => `  <text x="32" y="${y - 20 + 20 * i}">${escape(line)}</text>`).join("\n")}
 </svg>

@@ -1,9 +1,10 @@
 // Load generation with wrk, or with ab for HTTP/1.0. Each run ends after a fixed time.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Contender } from "./contender.ts";
+import { traffic, type TrafficName, UNIQUE } from "./traffic.ts";
 
 /** The figures of one run. */
 export interface Figures {
@@ -25,40 +26,11 @@ export interface Load {
   closes?: boolean;
   /** Uses HTTP/1.0 with a connection for each request, through ab, for a server whose responses wrk rejects. */
   isHttp10?: boolean;
-  /** Header lines in addition to those of wrk. */
-  headers?: readonly string[];
-  /** Gives each request its own X-Request-Id, as a proxy does, so that no head equals the previous one. */
-  isVaried?: boolean;
+  /** Sends realistic requests, each of them once. Otherwise all requests are identical. */
+  traffic?: TrafficName;
+  /** Sends a body of this size with POST. */
+  uploadBytes?: number;
 }
-
-/** The headers that a browser sends: 700 bytes. */
-export const BROWSER_HEADERS: readonly string[] = [
-  "Connection: keep-alive",
-  'sec-ch-ua: "Chromium";v="140", "Not=A?Brand";v="24", "Google Chrome";v="140"',
-  "sec-ch-ua-mobile: ?0",
-  'sec-ch-ua-platform: "Linux"',
-  "Upgrade-Insecure-Requests: 1",
-  "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
-  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
-  "Sec-Fetch-Site: none",
-  "Sec-Fetch-Mode: navigate",
-  "Sec-Fetch-User: ?1",
-  "Sec-Fetch-Dest: document",
-  "Accept-Encoding: gzip, deflate, br, zstd",
-  "Accept-Language: en-US,en;q=0.9,de;q=0.8",
-  "Cookie: session=0123456789abcdef0123456789abcdef",
-];
-
-const VARIED = `
-local all, n = {}, 0
-function init()
-  for i = 1, 5000 do all[i] = wrk.format(nil, nil, { ["X-Request-Id"] = string.format("%08x-%08x", i * 7919, i * 104729) }) end
-end
-function request()
-  n = n % 5000 + 1
-  return all[n]
-end
-`;
 
 const scripts = mkdtempSync(join(tmpdir(), "epoll-hello-load-"));
 process.on("exit", () => rmSync(scripts, { recursive: true, force: true }));
@@ -87,23 +59,16 @@ export async function load(server: Contender, load: Load, seconds: number): Prom
 type ClientFigures = Pick<Figures, "requests" | "perSecond" | "p50Us" | "p99Us">;
 
 async function wrk(server: Contender, load: Load, seconds: number): Promise<ClientFigures> {
-  const { connections, pipelined = 1, closes = false, headers = [] } = load;
-  const headerFlags = [...headers, ...(closes ? ["Connection: close"] : [])].flatMap((line) => ["-H", line]);
-  const source = load.isVaried
-    ? VARIED
-    : pipelined > 1
-      ? `local all\nfunction init() all = string.rep(wrk.format(), ${pipelined}) end\nfunction request() return all end\n`
-      : "";
-  const script = join(scripts, `${Bun.hash(source)}.lua`);
-  writeFileSync(script, source);
+  const { connections, closes = false } = load;
+  const script = scriptOf(load);
   const text = await output([
     "wrk",
     "-t1",
     `-c${connections}`,
     `-d${seconds}s`,
     "--latency",
-    ...headerFlags,
-    ...(source === "" ? [] : ["-s", script]),
+    ...(closes ? ["-H", "Connection: close"] : []),
+    ...(script === undefined ? [] : ["-s", script]),
     `${server.url}/`,
   ]);
   // With one request per connection, wrk counts the end of a response without `Connection: close` as a read error.
@@ -117,6 +82,61 @@ async function wrk(server: Contender, load: Load, seconds: number): Promise<Clie
     p50Us: micros(/50%\s+(\S+)/.exec(text)?.[1]),
     p99Us: micros(/99%\s+(\S+)/.exec(text)?.[1]),
   };
+}
+
+/** Writes the Lua script with which wrk creates the requests, and returns its path. */
+function scriptOf({ pipelined = 1, traffic, uploadBytes }: Load): string | undefined {
+  if (traffic !== undefined) {
+    const requests = recorded(traffic);
+    return scriptFile(traffic, REPLAY.replace("REQUESTS", requests).replace("DIGITS", String(UNIQUE.length)));
+  }
+  if (uploadBytes !== undefined) {
+    return scriptFile("upload", `wrk.method = "POST"\nwrk.body = string.rep("x", ${uploadBytes})\n`);
+  }
+  if (pipelined === 1) return undefined;
+  const source = `local all\nfunction init() all = string.rep(wrk.format(), ${pipelined}) end\nfunction request() return all end\n`;
+  return scriptFile(`pipelined-${pipelined}`, source);
+}
+
+function scriptFile(name: string, source: string): string {
+  const file = join(scripts, `${name}.lua`);
+  writeFileSync(file, source);
+  return file;
+}
+
+/** Replays the requests of a file in order, each time with the next number in its place. The clock makes runs differ. */
+const REPLAY = `
+local heads, tails, count, sent = {}, {}, 0, 0
+function init()
+  local file = assert(io.open("REQUESTS", "rb"))
+  while true do
+    local head, tail = file:read("*n", "*n")
+    if not head then break end
+    file:read(1)
+    count = count + 1
+    heads[count], tails[count] = file:read(head), file:read(tail)
+  end
+  file:close()
+end
+local start = os.time() * 1e6
+local format = string.format
+function request()
+  local n = sent % count + 1
+  sent = sent + 1
+  return heads[n] .. format("%0DIGITSx", start + sent) .. tails[n]
+end
+`;
+
+/** Writes the requests to a file: for each, the lengths of the bytes before and after the unique number, and the bytes. */
+function recorded(name: TrafficName): string {
+  const file = join(scripts, `${name}.requests`);
+  if (existsSync(file)) return file;
+  const records = traffic(name).map((request) => {
+    const [head = "", tail = ""] = request.split(UNIQUE);
+    return `${head.length} ${tail.length}\n${head}${tail}`;
+  });
+  writeFileSync(file, records.join("\n"), "latin1");
+  return file;
 }
 
 async function ab(server: Contender, { connections }: Load, seconds: number): Promise<ClientFigures> {

@@ -3,7 +3,7 @@
 import type { Result } from "../http.ts";
 import { median } from "./numbers.ts";
 import { ratioOf } from "./ratios.ts";
-import { WITHOUT_IDLE } from "./workloads.ts";
+import { NOTES, WITHOUT_IDLE } from "./workloads.ts";
 
 export function markdown(results: readonly Result[], machine: string, command: string): string {
   const all = new Set(results.flatMap(({ rows }) => rows.map(({ name }) => name)));
@@ -20,11 +20,10 @@ export function markdown(results: readonly Result[], machine: string, command: s
   const ratios = results.flatMap(({ workload, rows }) =>
     (workload.targets ?? []).map((target) => {
       const { ratio, least, most } = ratioOf(target, rows) ?? { ratio: NaN, least: NaN, most: NaN };
-      const note = target.of === "userUs" ? ", user time only" : "";
       const range = `${least.toFixed(2)}–${most.toFixed(2)}`;
       return [
         workload.title,
-        `${target.ours} ÷ ${target.theirs}${note}`,
+        `${target.ours} ÷ ${target.theirs}${NOTES[target.of]}`,
         ratio.toFixed(2),
         range,
         target.atMost.toFixed(2),
