@@ -8,6 +8,7 @@ const response = bodyOf(kind);
 let events = 0;
 const server = new EpollServer({
   hostname: "127.0.0.1",
+  idleTimeoutMs: 3_600_000,
   ...(response === undefined ? { fetch: await handlerOf(kind) } : { response }),
   ...(mode === "traced" ? { trace: () => void events++ } : {}),
 });

@@ -6,13 +6,16 @@ const REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const RESPONSE_TIMEOUT_MS = 10_000;
 /** The number of connections to open at a time, fewer than fit in the backlog. */
 const BATCH = 500;
+/** The number of connections from one source address: there are about 28,000 ports for them. */
+const PER_SOURCE = 20_000;
 
 export class IdleConnections implements Disposable {
   readonly #sockets: Socket[] = [];
   /** Resolves when the server has finished its work on all of them. */
   readonly settled: Promise<void>;
 
-  constructor({ port }: InternetAddress, count: number) {
+  /** @param network the first three bytes of the source addresses, of which there are as many as needed */
+  constructor({ port }: Pick<InternetAddress, "port">, count: number, network = "127.0.0") {
     try {
       using epoll = new Epoll();
       for (let opened = 0; opened < count;) {
@@ -20,6 +23,8 @@ export class IdleConnections implements Disposable {
         for (let i = 0; i < group; i++, opened++) {
           const socket = new Socket(AF_INET, SOCK_STREAM);
           this.#sockets.push(socket);
+          socket.bind({ address: `${network}.${1 + Math.floor(opened / PER_SOURCE)}`, port: 0 });
+          socket.setLinger(0); // closing resets the connection, and leaves no port in TIME_WAIT
           socket.connect({ address: "127.0.0.1", port });
           socket.send(REQUEST);
           epoll.register(socket, EPOLLIN);
