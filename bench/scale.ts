@@ -29,6 +29,8 @@ import { median } from "./support/numbers.ts";
 
 const ACTIVE = { connections: 64, traffic: "pages" } as const;
 const WARM_UP_SECONDS = 2;
+/** For the processes whose processor time is measured: on a busy machine, the JIT is still compiling after a few seconds. */
+const WARM_UP_REQUESTS = 100_000;
 /** File descriptors of a process that are not idle connections. */
 const OTHER_FDS = 1000;
 /** The garbage of opening the connections is collected in the meantime, if it ever is. */
@@ -119,6 +121,8 @@ async function measureIdle(name: RecipeName, processes: number, share: number, n
   const [first] = servers;
   if (first === undefined) throw new Error("no server");
   const other = await start();
+  for (const server of [first, other])
+    for (let sent = 0; sent < WARM_UP_REQUESTS;) sent += (await load(server, ACTIVE, WARM_UP_SECONDS)).requests;
   const memory = (): number => servers.reduce((sum, { pid }) => sum + memoryOf(pid).pss, 0);
   const before = memory();
   for (const [i, { address }] of servers.entries()) {
@@ -184,7 +188,8 @@ async function compareWorkers(): Promise<void> {
   const pairs = [stack.use(await ourPair())];
   if (isInstalled(recipes.nginx)) pairs.push(stack.use(await nginxPair()));
   const figures = pairs.map((): { perSecond: number; cpuUs: number }[] => []);
-  for (const { url } of pairs) await requestsOf(url, ACTIVE, WARM_UP_SECONDS);
+  for (const { url } of pairs)
+    for (let sent = 0; sent < WARM_UP_REQUESTS;) sent += await requestsOf(url, ACTIVE, WARM_UP_SECONDS);
   for (let round = 1; round <= rounds; round++) {
     for (const [i, pair] of pairs.entries()) {
       progress(`workers: round ${round} of ${rounds}, ${pair.name}`);

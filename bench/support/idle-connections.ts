@@ -1,6 +1,15 @@
 // Idle connections: each has received one response and sends nothing more.
 
-import { AF_INET, Epoll, EPOLLIN, type InternetAddress, SOCK_STREAM, Socket } from "epoll-hello";
+import {
+  AF_INET,
+  Epoll,
+  EPOLLIN,
+  type InternetAddress,
+  IP_BIND_ADDRESS_NO_PORT,
+  IPPROTO_IP,
+  SOCK_STREAM,
+  Socket,
+} from "epoll-hello";
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const RESPONSE_TIMEOUT_MS = 10_000;
@@ -23,6 +32,8 @@ export class IdleConnections implements Disposable {
         for (let i = 0; i < group; i++, opened++) {
           const socket = new Socket(AF_INET, SOCK_STREAM);
           this.#sockets.push(socket);
+          // Linux picks the port when the socket connects. It takes much longer when the socket is bound.
+          socket.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, true);
           socket.bind({ address: `${network}.${1 + Math.floor(opened / PER_SOURCE)}`, port: 0 });
           socket.setLinger(0); // closing resets the connection, and leaves no port in TIME_WAIT
           socket.connect({ address: "127.0.0.1", port });
