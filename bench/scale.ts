@@ -112,17 +112,16 @@ async function measureIdle(name: RecipeName, processes: number, share: number, n
     const server = stack.use(
       await Contender.start(withMaxFds(name === "nginx" ? nginxRecipe() : recipes[name]), "static"),
     );
-    await load(server, ACTIVE, WARM_UP_SECONDS);
+    await (await fetch(server.url, { keepalive: false })).text();
     return server;
   };
-  progress(`${name}: starting and warming up`);
+  progress(`${name}: starting`);
   const servers: Contender[] = [];
   for (let i = 0; i < processes; i++) servers.push(await start());
   const [first] = servers;
   if (first === undefined) throw new Error("no server");
   const other = await start();
-  for (const server of [first, other])
-    for (let sent = 0; sent < WARM_UP_REQUESTS;) sent += (await load(server, ACTIVE, WARM_UP_SECONDS)).requests;
+  // Before the load: it leaves garbage, whose memory the connections would reuse.
   const memory = (): number => servers.reduce((sum, { pid }) => sum + memoryOf(pid).pss, 0);
   const before = memory();
   for (const [i, { address }] of servers.entries()) {
@@ -131,6 +130,9 @@ async function measureIdle(name: RecipeName, processes: number, share: number, n
   }
   await Bun.sleep(SETTLE_MS);
   const bytes = (memory() - before) / (processes * share);
+  progress(`${name}: warming up, ${bytes.toFixed(0)} bytes per connection`);
+  for (const server of [first, other])
+    for (let sent = 0; sent < WARM_UP_REQUESTS;) sent += (await load(server, ACTIVE, WARM_UP_SECONDS)).requests;
   const figures: IdleFigures = { bytes, among: [], without: [] };
   for (let round = 1; round <= rounds; round++) {
     progress(`${name}: round ${round} of ${rounds}`);

@@ -7,7 +7,7 @@ const body = bodyOf(kind);
 const { port } = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
-  idleTimeout: 255, // the maximum: idle connections stay open
+  idleTimeout: 0, // idle connections stay open
   ...(body === undefined ? { fetch: await handlerOf(kind) } : { routes: { "/*": new Response(body) } }),
 } as Bun.Serve.Options<undefined>);
 console.log(port);
