@@ -2,8 +2,6 @@
 
 export const SENTENCE: string = "Hello from Epoll server!";
 export const LARGE: string = "x".repeat(1_048_576);
-/** The same for all servers. A benchmark with slow servers pauses for longer than the defaults. */
-export const IDLE_TIMEOUT_SECONDS: number = 120;
 const PIECE = new Uint8Array(65_536).fill(97);
 const PIECES = 16;
 

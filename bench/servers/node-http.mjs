@@ -8,4 +8,5 @@ const server = createServer((request, response) => {
   response.writeHead(200, headers);
   response.end(body);
 });
+server.keepAliveTimeout = 3_600_000;
 server.listen(0, "127.0.0.1", 4096, () => console.log(server.address().port));

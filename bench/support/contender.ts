@@ -1,6 +1,6 @@
 // The servers that the benchmarks compare, each in its own process on its own core.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dlopen } from "bun:ffi";
 import { AF_INET, type InternetAddress, SOCK_STREAM, Socket } from "epoll-hello";
@@ -65,14 +65,7 @@ export const recipes: Readonly<Record<RecipeName, Recipe>> = {
     needs: "cc",
     command: (kind: Kind) => [reference(), ...(kind === "large" ? ["1048576"] : [])],
   },
-  nginx: {
-    name: "nginx",
-    needs: "nginx",
-    command: () => ["nginx", "-p", nginx().folder, "-c", "nginx.conf", "-e", "error.log"],
-    get port() {
-      return nginx().port;
-    },
-  },
+  nginx: nginxRecipe(),
   original: {
     name: "original Python server",
     needs: "python3",
@@ -95,23 +88,39 @@ function reference(): string {
   return program;
 }
 
-let nginxAt: { folder: string; port: number } | undefined;
+/** nginx in one process, or with a master process and several workers. */
+export function nginxRecipe(workers = 0): Recipe {
+  let files: { folder: string; port: number } | undefined;
+  const prepared = (): { folder: string; port: number } => (files ??= nginxFiles(workers));
+  return {
+    name: "nginx",
+    needs: "nginx",
+    command: () => ["nginx", "-p", prepared().folder, "-c", "nginx.conf", "-e", "error.log"],
+    get port() {
+      return prepared().port;
+    },
+  };
+}
 
-function nginx(): { folder: string; port: number } {
-  if (nginxAt !== undefined) return nginxAt;
-  const folder = join(scratch, "nginx");
-  mkdirSync(folder);
+function nginxFiles(workers: number): { folder: string; port: number } {
+  const folder = mkdtempSync(join(scratch, "nginx-"));
   const port = freePort();
   const conf = `
-    daemon off; master_process off; pid nginx.pid; worker_rlimit_nofile 20000;
-    events { worker_connections 12000; }
+    daemon off; master_process ${workers > 0 ? `on; worker_processes ${workers}` : "off"}; pid nginx.pid;
+    worker_rlimit_nofile ${maxFds()}; events { worker_connections ${Math.min(maxFds(), 120_000)}; }
     http {
-      access_log off; keepalive_requests 1000000000; default_type text/plain;
+      access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; default_type text/plain;
       client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
       server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 "Hello from Epoll server!"; } }
     }`;
   writeFileSync(join(folder, "nginx.conf"), conf);
-  return (nginxAt = { folder, port });
+  return { folder, port };
+}
+
+/** Returns the limit of open files to which a process may raise its own limit. */
+export function maxFds(): number {
+  const [, max = ""] = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+  return Number(max);
 }
 
 function freePort(): number {
@@ -124,6 +133,26 @@ function freePort(): number {
 export interface Usage {
   us: number;
   userUs: number;
+}
+
+/** Memory of a process in bytes. Pages that several processes share are divided among them in the proportional set. */
+export interface Memory {
+  rss: number;
+  pss: number;
+}
+
+/** Reads smaps_rollup; see proc_pid_smaps(5). */
+export function memoryOf(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const of = (field: string): number => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1]);
+  return { rss: of("Rss"), pss: of("Pss") };
+}
+
+/** Returns the processor time that a process has used so far, in µs: clock_getcpuclockid(3). */
+export function cpuUsOf(pid: number): number {
+  const time = new BigInt64Array(new ArrayBuffer(16));
+  if (libc.clock_gettime((~pid << 3) | PROCESS_CLOCK, time) !== 0) throw new Error(`process ${pid} has exited`);
+  return Number(time[0]) * 1e6 + Number(time[1]) / 1000;
 }
 
 export class Contender implements Disposable {
@@ -182,11 +211,9 @@ export class Contender implements Disposable {
     return this.#child.pid;
   }
 
-  /** The processor time that all threads have used so far, also those that have ended, in µs: clock_getcpuclockid(3). */
+  /** The processor time that all threads have used so far, also those that have ended, in µs. */
   get cpuUs(): number {
-    const time = new BigInt64Array(new ArrayBuffer(16));
-    if (libc.clock_gettime((~this.pid << 3) | PROCESS_CLOCK, time) !== 0) throw new Error(`${this.name} has exited`);
-    return Number(time[0]) * 1e6 + Number(time[1]) / 1000;
+    return cpuUsOf(this.pid);
   }
 
   /** The processor time used so far. Its user part comes from stat (proc(5)), which counts clock ticks. */
@@ -196,7 +223,7 @@ export class Contender implements Disposable {
   }
 
   get residentBytes(): number {
-    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1]) * 1024;
+    return memoryOf(this.pid).rss;
   }
 
   [Symbol.dispose](): void {

@@ -53,9 +53,14 @@ export async function load(server: Contender, load: Load, seconds: number): Prom
   };
 }
 
+/** Loads a URL for the given time, and returns the number of requests. */
+export async function requestsOf(url: string, load: Load, seconds: number): Promise<number> {
+  return (await wrk({ url: url.replace(/\/$/, ""), name: url }, load, seconds)).requests;
+}
+
 type ClientFigures = Pick<Figures, "requests" | "perSecond" | "p50Us" | "p99Us">;
 
-async function wrk(server: Contender, load: Load, seconds: number): Promise<ClientFigures> {
+async function wrk(server: Pick<Contender, "url" | "name">, load: Load, seconds: number): Promise<ClientFigures> {
   const { connections, closes = false } = load;
   const script = scriptOf(load);
   const text = await output([

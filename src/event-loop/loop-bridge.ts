@@ -27,11 +27,15 @@ const MAX_BUSY_MS = 50;
 /** The number of iterations between two readings of the clock, minus 1. */
 const CLOCK_INTERVAL_MASK = 15;
 /**
- * After this many consecutive iterations with events, a few without are run before the thread waits again: under load,
- * the next event arrives within microseconds, and waking the thread costs more than polling.
+ * How long iterations continue without events, if the last pauses between events were shorter than that: waking the thread, and by
+ * it Bun's event loop, costs more than polling. Bun's event loop runs between two iterations, so it is not delayed.
  */
-const BUSY_ITERATIONS = 4;
-const MAX_IDLE_ITERATIONS = 2;
+const MAX_PAUSE_MS = 0.1;
+/** A pause in which the thread waited counts as short up to this length, as it includes the time to wake up. */
+const MAX_THREAD_PAUSE_MS = 2 * MAX_PAUSE_MS;
+/** How many consecutive short pauses it takes. The number doubles each time the next pause is a long one after all. */
+const MIN_SHORT_PAUSES = 4;
+const MAX_SHORT_PAUSES = 32;
 /** After how many consecutive failures the bridge reports an error, and the pause before each later attempt. */
 const MAX_FAILURES = 10;
 const MAX_RETRY_MS = 100;
@@ -55,7 +59,12 @@ export class LoopBridge {
   /** How often in succession the bridge was lost before it had woken the event loop, or could not be built. */
   #failures = 0;
   #iterations = 0;
-  #idleIterations = 0;
+  /** When the first iteration of this pause found no event. 0: the last iteration had events. */
+  #pausedSinceMs = 0;
+  /** In a trace, the polls of a pause would hide everything else. */
+  #isTraced = false;
+  #shortPauses = 0;
+  #requiredShortPauses = MIN_SHORT_PAUSES;
   #busySinceMs = 0;
   /**
    * Whether Bun has looked for errors since the last iteration, without an immediate. After an immediate, it polls first: the next
@@ -105,6 +114,7 @@ export class LoopBridge {
    *   until the next iteration, because it would take the events
    */
   waitInto(epoll: Epoll, events: EventList, timeoutMs: number): number {
+    this.#isTraced = epoll.isTraced;
     const n = this.takeInto(events);
     if (n > 0) return epoll.receiveInto(events, n);
     if (timeoutMs === 0 || this.#thread?.isArmed !== true) return epoll.waitInto(events, timeoutMs);
@@ -189,7 +199,7 @@ export class LoopBridge {
 
   readonly #onWakeUp = (): void => {
     this.#failures = 0;
-    this.#iterations = this.#idleIterations = 0;
+    this.#iterations = 0;
     if (this.#immediate !== undefined) return; // it will take the events
     if (this.#isQuiet) this.#busySinceMs = performance.now();
     this.#iterate(false);
@@ -205,8 +215,8 @@ export class LoopBridge {
     }
     if (this.#isClosed) return;
     const mayScheduleImmediate = this.#mayScheduleImmediate(isImmediate);
-    const isExpectingEvents = isBusy || this.#isExpectingEvents;
-    if (isBusy) this.#idleIterations = 0;
+    if (isBusy) this.#endPause();
+    const isExpectingEvents = isBusy || this.#continuePause();
     // Not if unref'd: an immediate keeps the process alive, and an unref'd immediate does not wake Bun's loop.
     const isContinuing = isExpectingEvents && this.#hasRef && mayScheduleImmediate;
     this.#isQuiet = !isContinuing && !isImmediate;
@@ -214,9 +224,24 @@ export class LoopBridge {
     else this.#arm();
   }
 
-  /** Whether another poll is worthwhile after one without events. */
-  get #isExpectingEvents(): boolean {
-    return this.#iterations > BUSY_ITERATIONS && this.#idleIterations++ < MAX_IDLE_ITERATIONS;
+  /** Called when an iteration found no event. Returns whether the next event is expected within microseconds. */
+  #continuePause(): boolean {
+    const now = performance.now();
+    if (this.#pausedSinceMs === 0) this.#pausedSinceMs = now;
+    if (this.#shortPauses < this.#requiredShortPauses || this.#isTraced) return false;
+    if (now - this.#pausedSinceMs < MAX_PAUSE_MS) return true;
+    this.#shortPauses = 0;
+    this.#requiredShortPauses = Math.min(2 * this.#requiredShortPauses, MAX_SHORT_PAUSES);
+    return false;
+  }
+
+  /** Called when an iteration found events. */
+  #endPause(): void {
+    if (this.#pausedSinceMs === 0) return;
+    if (this.#shortPauses >= this.#requiredShortPauses) this.#requiredShortPauses = MIN_SHORT_PAUSES;
+    else if (performance.now() - this.#pausedSinceMs < MAX_THREAD_PAUSE_MS) this.#shortPauses++;
+    else this.#shortPauses = 0;
+    this.#pausedSinceMs = 0;
   }
 
   #mayScheduleImmediate(isImmediate: boolean): boolean {

@@ -12,7 +12,7 @@ import {
 import { EINTR, EPERM } from "../kernel/errno.ts";
 import { check, ErrnoError, invalidType, outOfRange } from "../kernel/errors.ts";
 import { checkFd, type FdLike, setCloexec, toFd } from "../kernel/fd.ts";
-import { syscalls, type Syscalls } from "../kernel/ffi.ts";
+import { type Syscalls, syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import { createTracer } from "../trace/create-tracer.ts";
@@ -216,6 +216,15 @@ export class Epoll extends OwnedFd {
   receiveInto(events: EventList, length: number): number {
     const fd = this.open("receiveInto");
     return fillEvents(events, (raw, capacity) => this.sys.handed_over(fd, raw, length, capacity));
+  }
+
+  /**
+   * Whether the system calls of this instance are reported to a listener.
+   *
+   * @internal
+   */
+  get isTraced(): boolean {
+    return this.sys !== untracedSyscalls();
   }
 
   #ctl(method: string, op: number, fdLike: FdLike, mask: number, token: number): void {

@@ -3,6 +3,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { EpollServer, type EpollServerOptions, type InternetAddress, Socket, socketpair } from "../../src/index.ts";
 import { Client } from "../support/client.ts";
+import { untilWaiting } from "../support/bridge-state.ts";
 import { countWaits } from "../support/count-waits.ts";
 import { endPrograms, run } from "../support/programs.ts";
 import { leavesNothing } from "../support/threads.ts";
@@ -105,6 +106,7 @@ test("runs no iteration while it is idle", () =>
     expect(await rest(connected(server, LAST))).toContain("Hello");
     await until(() => server.stats.open === 0);
     await settled();
+    await untilWaiting(1);
     expect(await countWaits(() => Bun.sleep(100))).toBe(0); // a wait is inevitable: the test is that nothing happens
     await server.stop();
   }));

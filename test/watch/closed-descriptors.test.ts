@@ -4,6 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { F_DUPFD_CLOEXEC } from "../../src/kernel/constants.ts";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { EPOLLIN, EPOLLONESHOT, EPOLLOUT, socketpair, watch } from "../../src/index.ts";
+import { untilWaiting } from "../support/bridge-state.ts";
 import { countWaits } from "../support/count-waits.ts";
 import { leavesNothing } from "../support/threads.ts";
 import { runIterations, settled, until } from "../support/event-loop.ts";
@@ -65,6 +66,7 @@ test("a stale registration kept by a duplicate is dropped, without losing events
     expect([calls.stale, calls.other, calls.once]).toEqual([before, 1, 1]);
     await settled();
     // Idle: the bridge thread waits for the registry's epoll instance, which has no events.
+    await untilWaiting(1);
     const waits = await countWaits(async () => Bun.sleep(30));
     expect(waits).toBe(0);
     disarmed.modify(EPOLLIN | EPOLLONESHOT);
