@@ -54,6 +54,7 @@ export class BodyWriter {
     const limit = this.#source.isBufferReused ? 1 : HIGH_WATER_MARK;
     let sent = 0;
     for (;;) {
+      if (connection.pending + this.#batchLength >= limit) this.flush();
       if (connection.pending >= limit) await this.#drained(limit);
       if (this.#isCanceled) return false;
       const read = this.#source.read();
