@@ -11,7 +11,7 @@ const MAX_COPIED_BYTES = 16_384;
 /** The maximum size of the framing of such a piece: `4000`, twice CRLF. */
 const MAX_FRAMING_BYTES = 8;
 
-/** A source that has its next piece supplies it within so many turns of the microtask queue. */
+/** A source that need not wait supplies its next piece within this number of turns of the microtask queue. */
 const MAX_QUIET_TURNS = 16;
 
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
@@ -54,6 +54,7 @@ export class BodyWriter {
     const limit = this.#source.isBufferReused ? 1 : HIGH_WATER_MARK;
     let sent = 0;
     for (;;) {
+      if (connection.pending + this.#batchLength >= limit) this.flush();
       if (connection.pending >= limit) await this.#drained(limit);
       if (this.#isCanceled) return false;
       const read = this.#source.read();
