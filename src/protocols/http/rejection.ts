@@ -14,7 +14,8 @@
  * - `header-too-large` (431): the head exceeds `maxHeaderBytes` or `maxHeaderCount`, or a chunked body has too much framing
  * - `not-implemented` (501): the method is unknown, or the body has another transfer coding than chunked
  * - `handler-timeout` (503): the handler did not respond within `handlerTimeoutMs`
- * - `overloaded` (503): more than `maxBufferedBytes` were buffered when the request arrived
+ * - `overloaded` (503): more than `maxBufferedBytes` were buffered when the request arrived, or no fd was free to load the HTTP
+ *   parser
  * - `too-many-connections` (503): the address has more than `maxConnectionsPerAddress` connections
  * - `version-not-supported` (505): the version is neither HTTP/1.0 nor HTTP/1.1
  *
