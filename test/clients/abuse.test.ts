@@ -85,7 +85,6 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
   const fates: Record<string, Record<string, number>> = {};
   const alive = new Map<number, { client: Client; kind: string; next: string | undefined }>();
   using epoll = new Epoll();
-  using good = new Client(server.address);
   try {
     for (const [kind, ways] of Object.entries(slow)) {
       for (let i = 0; i < EACH; i++) {
@@ -97,6 +96,7 @@ function wave(server: FetchServer): Record<string, Record<string, number>> {
         epoll.register(client.socket, next === undefined ? EPOLLRDHUP : EPOLLIN);
       }
     }
+    using good = new Client(server.address);
     while (alive.size > 0) {
       for (const [fd] of epoll.poll(INTERVAL_MS, 3 * EACH)) {
         const { client, kind } = alive.get(fd) as { client: Client; kind: string };

@@ -349,7 +349,7 @@ const without = new Set([
   ..."MessageBatch.bytes MessageBatch.capacity MessageBatch.messageSize MessageBatch.length MessageBatch.clear".split(
     " ",
   ),
-  ..."close closed detach dup fileno sys open transfer readInto toArray toString write".split(" "),
+  ..."close closed detach dup fileno isTraced sys open transfer readInto toArray toString write".split(" "),
   ..."Descriptor.write EventFd.read EventList.capacity EventList.length Inotify.read MemFd.size MemFd.seals".split(" "),
   ..."PidFd.wait Signals.read TimerFd.get TimerFd.read".split(" "),
   ..."Socket.accept Socket.getpeername Socket.getsockname Socket.peerCredentials Socket.tcpInfo".split(" "),
