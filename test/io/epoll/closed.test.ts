@@ -35,7 +35,16 @@ function closed(): Epoll {
 }
 
 test("the table of calls contains all methods", () => {
-  const tested = new Set([...Object.keys(calls), "constructor", "closed", "close", "isTraced", "sys", "open", "transfer"]);
+  const tested = new Set([
+    ...Object.keys(calls),
+    "constructor",
+    "closed",
+    "close",
+    "isTraced",
+    "sys",
+    "open",
+    "transfer",
+  ]);
   const methods = [Epoll.prototype, OwnedFd.prototype].flatMap((prototype) => Object.getOwnPropertyNames(prototype));
   expect(methods.filter((name) => !tested.has(name))).toEqual([]);
 });
