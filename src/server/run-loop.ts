@@ -262,12 +262,12 @@ export class RunLoop implements ConnectionOwner {
       if (n <= 0) return;
       left -= n;
       // A message that is received into its own buffer is completed first, so that few are incomplete at a time.
-    } while (left > 0 && connection.receiveInto !== undefined && !connection.isShutDown);
+    } while (this.#options.eager && left > 0 && connection.receiveInto !== undefined && !connection.isShutDown);
   }
 
   /** Receives and delivers up to `most` bytes. Returns their number if there may be more, otherwise 0. */
   #receiveOnce(connection: Connection, most: number): number {
-    const buffer = connection.receiveInto ?? this.#received;
+    const buffer = (this.#options.eager ? connection.receiveInto : undefined) ?? this.#received;
     const length = Math.min(buffer.length, most);
     const n = this.#sys.recv(connection.fd, buffer, 0, length, 0);
     if (n > 0) {

@@ -3,10 +3,13 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { SO_RCVBUF, SOL_SOCKET } from "../../src/index.ts";
 import { BufferBudget } from "../../src/protocols/buffer-budget.ts";
+import { releaseBodyBuffer, takeBodyBuffer } from "../../src/protocols/http/body-buffers.ts";
+import { BATCH_BYTES } from "../../src/protocols/http/buffer-sizes.ts";
 import { RequestBody } from "../../src/protocols/http/request-body.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { FetchHarness, parseResponses } from "../support/fetch-harness.ts";
 import { pattern } from "../support/pattern.ts";
+import { sysWith } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 
@@ -255,4 +258,52 @@ test("small pieces are sent although the next one is not available yet", () =>
     const [response] = parseResponses(first + (await harness.text(client, /\r\n0\r\n\r\n$/)));
     expect(response?.body).toBe("piece".repeat(100));
     client.close();
+  }));
+
+test("without eager, an upload is received with one call of 1024 bytes per event", () =>
+  leavesNoFd(async () => {
+    let calls = 0;
+    const lengths = new Set<number>();
+    const sys = sysWith((host) => ({
+      recv(fd, bytes, start, length, flags) {
+        calls++;
+        lengths.add(length);
+        return host.recv(fd, bytes, start, length, flags);
+      },
+    }));
+    const body = pattern(1, 20_000);
+    const answer = async (request: Request): Promise<Response> => new Response(hash(await request.bytes()));
+    using harness = new FetchHarness(answer, { eager: false }, sys);
+    const client = harness.client();
+    client.send(post("/bytes", body));
+    let text = "";
+    while (!text.includes(hash(body))) {
+      const before = calls;
+      expect(harness.server.tick(1000)).toBeLessThanOrEqual(1);
+      expect(calls - before).toBeLessThanOrEqual(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      text += Buffer.from(client.recv(MIB) ?? []).toString();
+    }
+    expect([...lengths]).toEqual([1024]);
+  }));
+
+test("a quiet stream holds no buffer", () =>
+  leavesNoFd(async () => {
+    const end = Promise.withResolvers<void>();
+    const stream = (): ReadableStream =>
+      new ReadableStream({
+        async start(controller) {
+          controller.enqueue(Buffer.from("one piece"));
+          await end.promise;
+          controller.close();
+        },
+      });
+    using harness = new FetchHarness(() => new Response(stream()));
+    const client = harness.client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await harness.text(client, /one piece/);
+    const free = takeBodyBuffer(BATCH_BYTES);
+    expect(free.toString("latin1", 0, 14)).toBe("9\r\none piece\r\n"); // the buffer of the stream
+    releaseBodyBuffer(free);
+    end.resolve();
+    await harness.text(client, /0\r\n\r\n$/);
   }));

@@ -10,8 +10,8 @@ import { root, run, endPrograms } from "../support/programs.ts";
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-/** Runs a server with another module in place of the parser's. */
-async function startWith(makeBytes: string): Promise<{ stdout: string; code: number | null }> {
+/** Runs a program with another module in place of the parser's. */
+async function runWith(makeBytes: string, code: string): Promise<{ stdout: string; code: number | null }> {
   const directory = mkdtempSync(join(tmpdir(), "epoll-hello-"));
   try {
     const preload = join(directory, "preload.ts");
@@ -22,28 +22,33 @@ async function startWith(makeBytes: string): Promise<{ stdout: string; code: num
       const make = ${makeBytes};
       require.cache[${JSON.stringify(path)}] = { id: "other", exports: make(real), loaded: true, children: [], paths: [] };`,
     );
-    const program = `const { EpollServer } = require(${JSON.stringify(join(root, "src/index.ts"))});
-      const { Socket } = require(${JSON.stringify(join(root, "src/index.ts"))});
-      const server = new EpollServer({ hostname: "127.0.0.1", onRequest: () => void (++answered === 2 && server.stop()) });
-      let answered = 0;
-      const clients = [0, 1].map(() => {
-        const client = new Socket();
-        client.connect({ address: "127.0.0.1", port: server.port });
-        return client;
-      });
-      clients[0].send("GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n");
-      clients[0].shutdown(1);
-      server.tick(1000);
-      clients[1].send("GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n");
-      clients[1].shutdown(1);
-      try { server.run(); console.log("answered", answered); }
-      catch (error) { console.log(error.message); }
-      process.exit(0);`;
+    const program = `import { EpollServer, Socket } from ${JSON.stringify(join(root, "src/index.ts"))};\n${code}`;
     return await run(["bun", "--preload", preload, "-e", program]);
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
+
+/** Answers two requests with run(), and prints their number or the error. */
+const startWith = (makeBytes: string): ReturnType<typeof runWith> =>
+  runWith(
+    makeBytes,
+    `const server = new EpollServer({ hostname: "127.0.0.1", onRequest: () => void (++answered === 2 && server.stop()) });
+    let answered = 0;
+    const clients = [0, 1].map(() => {
+      const client = new Socket();
+      client.connect({ address: "127.0.0.1", port: server.port });
+      return client;
+    });
+    for (const [i, client] of clients.entries()) {
+      client.send("GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n");
+      client.shutdown(1);
+      if (i === 0) server.tick(1000);
+    }
+    try { server.run(); console.log("answered", answered); }
+    catch (error) { console.log(error.message); }
+    process.exit(0);`,
+  );
 
 test("accepts the installed module", async () => {
   expect((await startWith("(real) => real")).stdout).toBe("answered 2\n");
@@ -67,6 +72,20 @@ test("rejects a module that parses differently", async () => {
   }`;
   const { stdout } = await startWith(patched);
   expect(stdout).toMatch(/^epoll-hello cannot use the installed version of undici: its llhttp parses differently/);
+});
+
+test("an unexpected module is reported once after start(), and plain requests are still answered", async () => {
+  const { stdout } = await runWith(
+    "() => new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])",
+    `const server = new EpollServer({ hostname: "127.0.0.1", fetch: () => new Response("hello") });
+    let errors = 0;
+    process.on("uncaughtException", () => errors++);
+    await server.start();
+    for (let i = 0; i < 5; i++) await (await fetch(server.url)).text();
+    console.log(errors);
+    process.exit(0);`,
+  );
+  expect(stdout).toBe("1\n");
 });
 
 test("without a free fd, plain requests are answered and others get 503, until one is free", async () => {

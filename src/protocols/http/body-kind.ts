@@ -1,7 +1,7 @@
 // Detection of the kind of a Response's body, without reading the body. Bun has no API for that.
 
 import { Buffer, isAscii, isUtf8 } from "node:buffer";
-import { freeMemory } from "../../kernel/free-memory.ts";
+import { freeMemory, MIN_FREED_BYTES } from "../../kernel/free-memory.ts";
 import { shallowSizeOf } from "../../kernel/jsc.ts";
 
 // Only a body in memory and the status text add to the shallow size of a Response. The size of a Response without a body
@@ -61,7 +61,6 @@ function isEncodedString(size: number, bytes: Uint8Array): boolean {
 /** How often a string must have been the body in succession before it is recognized by its bytes. */
 const MIN_REPEATS = 8;
 const MAX_REPEATED_BYTES = 4096;
-const LARGE_BYTES = 65_536;
 /** The last string, and how often it was the body in succession. */
 let repeated = Buffer.alloc(0);
 let repeats = 0;
@@ -80,7 +79,7 @@ export function recognizeString(response: Response, size: number): (bytes: Uint8
   const clone = isExpected || !doClonesShareStrings ? undefined : (response.clone() as Response);
   const isShared = clone !== undefined && isSharedString(response, clone);
   return (bytes) => {
-    if (clone !== undefined && !isShared && size >= LARGE_BYTES) freeClone(clone);
+    if (clone !== undefined && !isShared && size >= MIN_FREED_BYTES) freeClone(clone);
     if (repeated.equals(bytes) && (isExpected || isShared)) {
       repeats++;
       return true;

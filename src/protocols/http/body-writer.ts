@@ -81,8 +81,6 @@ export class BodyWriter {
     this.#writeBatch();
     if (this.#isChunked) connection.write(LAST_CHUNK);
     this.flush();
-    if (this.#batch !== undefined) releaseBodyBuffer(this.#batch);
-    this.#batch = undefined;
     return true;
   }
 
@@ -96,17 +94,20 @@ export class BodyWriter {
     this.flush();
   }
 
-  /** Sends what the source has supplied. */
+  /** Sends what the source has supplied. Afterwards, a quiet stream holds no buffer. */
   flush(): void {
     this.#writeBatch();
     this.#connection.flush();
     this.#connection.copyBorrowed();
+    if (this.#batch !== undefined) releaseBodyBuffer(this.#batch);
+    this.#batch = undefined;
   }
 
   /** Queues the copied pieces. */
   #writeBatch(): void {
-    if (this.#batch !== undefined && this.#batchLength > 0)
+    if (this.#batch !== undefined && this.#batchLength > 0 && !this.#isCanceled) {
       this.#connection.write(this.#batch, this.#batchLength, true);
+    }
     this.#batchLength = 0;
   }
 

@@ -50,7 +50,8 @@ export class HttpProtocol implements Protocol {
   updateTime(nowMs: number): void {
     this.#context.updateDate(nowMs);
     if (nowMs >= this.#loadParserAtMs && this.requests > 0) {
-      this.#loadParserAtMs = isParserReady() ? Infinity : nowMs + PARSER_RETRY_MS;
+      this.#loadParserAtMs = Infinity; // also if loading throws: once, not in every iteration
+      if (!isParserReady()) this.#loadParserAtMs = nowMs + PARSER_RETRY_MS;
     }
   }
 

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { BufferBudget } from "../buffer-budget.ts";
 import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
-import { HIGH_WATER_MARK } from "./buffer-sizes.ts";
+import { BATCH_BYTES, HIGH_WATER_MARK } from "./buffer-sizes.ts";
 import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
 import type { RejectionReason } from "./rejection.ts";
 
@@ -257,7 +257,7 @@ export class RequestBody {
 
   /** Returns a buffer for these bytes and more. Its size is bounded by what has arrived, not by what was announced. */
   #allocate(bytes: number): Buffer {
-    const size = Math.min(this.#length, Math.max(HIGH_WATER_MARK, GROWTH_FACTOR * bytes));
+    const size = Math.min(this.#length, Math.max(BATCH_BYTES, GROWTH_FACTOR * bytes));
     return this.#isTemporary ? takeBodyBuffer(size).subarray(0, this.#length) : Buffer.allocUnsafeSlow(size);
   }
 
