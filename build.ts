@@ -11,7 +11,7 @@ const outdir = process.argv[2] ?? join(import.meta.dir, "dist");
 /** What package.json exports, the command, and the programs of its Workers. */
 const entrypoints = [
   "index",
-  "libuv/index",
+  "libuv/addon-connector",
   "npm-epoll/index",
   "npm-epoll/preload",
   "tools/cli/main",
@@ -29,6 +29,18 @@ const onDemand: [modules: RegExp, loadedBefore: string[]][] = [
   [/^server\/load-app$/, ["index"]],
 ];
 
+const plugin: Bun.BunPlugin = {
+  name: "epoll-hello",
+  setup(build) {
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const name = path.slice(src.length + 1, -".ts".length);
+      const [, loadedBefore = []] = onDemand.find(([modules]) => modules.test(name)) ?? [];
+      const imports = loadedBefore.map((other) => `import ${JSON.stringify(join(src, `${other}.ts`))};`).join("");
+      return { loader: "ts", contents: imports + keepClassNames(await Bun.file(path).text()) };
+    });
+  },
+};
+
 rmSync(outdir, { recursive: true, force: true });
 await Bun.build({
   entrypoints: entrypoints.map((name) => join(src, `${name}.ts`)),
@@ -41,20 +53,33 @@ await Bun.build({
   external: ["citty", "consola/*"],
   define: { EPOLL_HELLO_IS_BUILT: "true" },
   ignoreDCEAnnotations: true, // the imports added below have no names, and package.json says that such imports have no effect
+  plugins: [plugin],
+});
+
+// The preload for native addons is a small bundle of its own. The first addon loads the rest.
+const preload = "libuv/index";
+const connector = "./addon-connector.js";
+await Bun.build({
+  entrypoints: [join(src, `${preload}.ts`)],
+  root: src,
+  outdir,
+  target: "bun",
+  sourcemap: "linked",
   plugins: [
     {
-      name: "epoll-hello",
+      name: "addon-connector",
       setup(build) {
-        build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
-          const name = path.slice(src.length + 1, -".ts".length);
-          const [, loadedBefore = []] = onDemand.find(([modules]) => modules.test(name)) ?? [];
-          const imports = loadedBefore.map((other) => `import ${JSON.stringify(join(src, `${other}.ts`))};`).join("");
-          return { loader: "ts", contents: imports + keepClassNames(await Bun.file(path).text()) };
-        });
+        build.onResolve({ filter: /\/addon-connector\.ts$/ }, () => ({ path: connector, external: true }));
       },
     },
   ],
 });
+const output = join(outdir, `${preload}.js`);
+const text = await Bun.file(output).text();
+const required = `__require(${JSON.stringify(connector)})`;
+if (!text.startsWith("// @bun\n") || !text.includes(required)) throw new Error(`${output} is not as expected`);
+// Bundlers of programs follow require(), but not the bundler's own __require(). Bun supplies require() in files without the comment.
+await Bun.write(output, text.replace("// @bun\n", "//\n").replace(required, `require(${JSON.stringify(connector)})`));
 
 /**
  * The bundler renames whatever an entry point exports from a shared bundle, as in `class Socket2`, and console.log(socket) would

@@ -3,22 +3,19 @@
 // This file is cheap to load: code that only such an addon needs is loaded on first use.
 
 import { chosenLibuv } from "./libuv-setting.ts";
-import { ATTACH } from "./worker-preload.ts";
+import { shared } from "./shared-state.ts";
 
 type AddonConnector = typeof import("./addon-connector.ts");
 type Dlopen = (module: object, path: string, ...rest: unknown[]) => void;
 
-let connector: AddonConnector | undefined;
-let original: Dlopen | undefined;
-
 /** Returns the module that opens libuv. The first call loads it, in a few milliseconds. */
 export function addonConnector(): AddonConnector {
-  return (connector ??= require("./addon-connector.ts") as AddonConnector);
+  return (shared.connector ??= require("./addon-connector.ts")) as AddonConnector;
 }
 
 /** Returns the module that opens libuv, or undefined if it has not been loaded. */
 export function loadedConnector(): AddonConnector | undefined {
-  return connector;
+  return shared.connector as AddonConnector | undefined;
 }
 
 /**
@@ -26,17 +23,16 @@ export function loadedConnector(): AddonConnector | undefined {
  * installed: not in Node.js, not on other platforms than Linux, and not if `EPOLL_HELLO_LIBUV` is `off`.
  */
 export function installDlopenHook(): boolean {
-  if (original !== undefined) return true;
+  if (shared.attach !== undefined) return true;
   if (process.platform !== "linux" || process.versions.bun === undefined) return false;
   if (chosenLibuv() === undefined) return false;
-  original = process.dlopen as Dlopen;
-  const load = original;
+  const load = process.dlopen as Dlopen;
   process.dlopen = function dlopen(this: unknown, ...args: Parameters<Dlopen>): void {
     const loadNow = (): void => Reflect.apply(load, this, args);
     const [, path] = args;
     if (typeof path === "string") addonConnector().loadAddon(path, loadNow);
     else loadNow();
   };
-  Object.defineProperty(globalThis, ATTACH, { value: () => addonConnector().attachLoop(), configurable: true });
+  shared.attach = () => void addonConnector().attachLoop();
   return true;
 }

@@ -1,19 +1,16 @@
 // Preloads a module into each Worker, since Bun's --preload applies to the main thread only.
 
+import { ATTACH_SCRIPT, shared } from "./shared-state.ts";
+
 type WorkerClass = new (url: string | URL, options?: WorkerOptions) => object;
 type Options = WorkerOptions & { preload?: string | string[] };
 
-/** The key of the global function that attaches a libuv loop to this thread, for `attachScript`. */
-export const ATTACH: symbol = Symbol.for("epoll-hello.libuv.attach");
-
 const MODULE = "epoll-hello/libuv";
-
-let isInstalled = false;
 
 /** Makes each new Worker load this module before its own code. */
 export function preloadInWorkers(): void {
-  if (isInstalled) return;
-  isInstalled = true;
+  if (shared.isPreloadedInWorkers) return;
+  shared.isPreloadedInWorkers = true;
   const path = resolveModule();
   if (path === undefined) return;
   globalThis.Worker = withPreload(globalThis.Worker, path);
@@ -29,7 +26,7 @@ export function attachScript(): string | undefined {
   const path = resolveModule();
   if (path === undefined) return undefined;
   const load = `process.getBuiltinModule("node:module").createRequire(${JSON.stringify(path)})(${JSON.stringify(path)})`;
-  return `${load}; globalThis[Symbol.for(${JSON.stringify(Symbol.keyFor(ATTACH))})]()`;
+  return `${load}; ${ATTACH_SCRIPT}`;
 }
 
 /** Returns the path of the module, or undefined in a program built with `bun build --compile`. */

@@ -1,7 +1,7 @@
 // How addons are loaded: each way to load one, how it may be linked, what is left alone, and bad files.
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
 import { findLibuv } from "../../src/libuv/find-libuv.ts";
@@ -19,7 +19,7 @@ import {
   writeProgram,
 } from "../support/native-addon.ts";
 import { linkPackage } from "../support/link-package.ts";
-import { endPrograms, run } from "../support/programs.ts";
+import { endPrograms, root, run } from "../support/programs.ts";
 import { canTrace } from "../support/strace.ts";
 
 setDefaultTimeout(60_000);
@@ -111,6 +111,20 @@ describe.skipIf(unavailable !== "")(`ways to load an addon ${unavailable}`, () =
     const project = createProject("dynamic-import");
     writeFileSync(join(project, "app.mts"), `const { default: addon } = await import("native-thing"); ${USE}`);
     expect(await runIn(project, ["bun", "--preload", "epoll-hello/libuv", "app.mts"])).toEqual(WORKS);
+  });
+
+  test("two copies of the package, of which one replaces process.dlopen", async () => {
+    const copy = join(addonFolder(), "copy");
+    for (const name of ["src", "native"]) cpSync(join(root, name), join(copy, name), { recursive: true });
+    const program = writeProgram(`
+      const load = process.dlopen;
+      const other = require(${JSON.stringify(join(copy, "src/libuv/index.ts"))});
+      console.log(process.dlopen === load, other.loadedAddons().length);
+      ${REQUIRE}
+      ${USE}
+      console.log(other.loadedAddons().length, require(${JSON.stringify(libuvModule)}).loadedAddons().length);`);
+    const { stdout, code } = await runBun(program, { ADDON: buildAddon("addon") });
+    expect({ stdout, code }).toEqual({ stdout: "true 0\n1 1\nworks\n", code: 0 });
   });
 
   test("a program that was built with bun build --compile and contains the addon", async () => {

@@ -4,9 +4,13 @@ import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from 
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
+import { findLibuv } from "../../src/libuv/find-libuv.ts";
+import type { LoadedModules } from "../support/loaded-modules.ts";
 import { cli, root, run, start, endPrograms } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
+const hasLibuv = findLibuv(bunSymbols().libc) !== undefined;
 afterEach(endPrograms);
 
 let directory: string; // contains all files of these tests
@@ -106,6 +110,28 @@ test.each(["hello-client.ts", "server.ts"])("%s can be compiled into one file wi
   writeFileSync(join(folder, name), text);
   expect((await run(["bun", "build", "--compile", name, "--outfile", "app"], { cwd: folder })).code).toBe(0);
   expect((await run([join(folder, "app")], { cwd: "/" })).stdout).toContain("Hello from Epoll server!");
+});
+
+test("epoll-hello/libuv loads one small bundle until an addon is loaded", async () => {
+  const preload = join(root, "test", "support", "loaded-modules.ts");
+  const command = ["bun", "--preload", preload, "--preload", "epoll-hello/libuv", "-e", "0"];
+  const { stderr } = await run(command, { cwd: folder });
+  const { files } = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "") as LoadedModules;
+  expect(files.filter((file) => file.includes("/dist/"))).toEqual([expect.stringMatching(/\/dist\/libuv\/index\.js$/)]);
+  expect(files.filter((file) => file.includes("/epoll-hello/src/"))).toEqual([]);
+});
+
+test.skipIf(!hasLibuv)("epoll-hello/libuv opens libuv, also in a program that is compiled into one file", async () => {
+  writeFileSync(
+    join(folder, "version.ts"),
+    `import { libuvVersion } from "epoll-hello/libuv"; console.log(libuvVersion());`,
+  );
+  const version = /^1\.\d+\.\d+\n$/;
+  expect((await run(["bun", "version.ts"], { cwd: folder })).stdout).toMatch(version);
+  expect((await run(["bun", "build", "--compile", "version.ts", "--outfile", "version"], { cwd: folder })).code).toBe(
+    0,
+  );
+  expect((await run([join(folder, "version")], { cwd: "/" })).stdout).toMatch(version);
 });
 
 test("errors, traces and the debugger show the lines of its sources", async () => {
