@@ -10,7 +10,7 @@ setDefaultTimeout(60_000);
 const ROUNDS = 2_000;
 
 test("a dialog with another thread lets timers and sockets of Bun's run, and the loop is idle afterward", async () => {
-  using web = Bun.serve({ port: 0, fetch: () => new Response("hello") });
+  using web = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("hello") });
   const [ours, theirs] = socketpair();
   const worker = new Worker(new URL("../support/echo-worker.ts", import.meta.url).href);
   const exited = new Promise((resolve) => worker.addEventListener("close", resolve));
