@@ -85,6 +85,8 @@ export class Session implements DebuggerContext {
   #question: ((answer: string | undefined) => void) | undefined;
   /** The number of times that Ctrl-C was typed during the command, or since the last line. */
   #interrupts = 0;
+  /** When the session itself has sent SIGINT. */
+  #signaledMs = -Infinity;
   #interruptTimer: ReturnType<typeof setTimeout> | undefined;
   #pageTimer: ReturnType<typeof setTimeout> | undefined;
   #isGoing = false;
@@ -149,6 +151,7 @@ export class Session implements DebuggerContext {
     if (this.#question !== undefined) {
       this.#question(undefined);
     } else if (this.source.isEvaluating) {
+      this.#signaledMs = performance.now();
       this.source.interruptEvaluation();
       this.#afterInterrupt(() => this.source.isEvaluating, "The expression does not respond.");
     } else if (this.source.isRunning) {
@@ -162,6 +165,11 @@ export class Session implements DebuggerContext {
       this.print(`\n${EXIT_NOTICE}`);
       this.#prompt();
     }
+  }
+
+  /** To be called when SIGINT is received. The signal that interrupts an expression may arrive here, if the expression has just ended. */
+  onInterruptSignal(): void {
+    if (performance.now() - this.#signaledMs > INTERRUPT_TIMEOUT_MS) this.interrupt();
   }
 
   /** To be called when the target has paused, resumed or ended, or its breakpoints have changed, on whatever request. */

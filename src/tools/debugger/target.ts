@@ -72,6 +72,8 @@ export class Target {
   stats: ServerStats | undefined;
   /** The error that ended the thread. */
   error: string | undefined;
+  /** False if the thread is blocked in a system call, and cannot be terminated. The process then has to exit without it. */
+  hasThreadEnded: boolean = false;
   /** The exit code of the program, once it has ended. */
   exitCode: number | undefined;
   /** Where the thread has paused; undefined while it runs. */
@@ -127,6 +129,7 @@ export class Target {
     this.#worker.addEventListener("close", () => {
       if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
       this.#wake.close();
+      this.hasThreadEnded = true;
       this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;

@@ -34,15 +34,18 @@ interface SessionListeners {
 /** Serves under the debugger. Returns the exit code. */
 export async function step(command: StepCommand): Promise<number> {
   const opened: AsyncDisposableStack[] = [];
+  let last: Debuggee | undefined;
   try {
     return await runPrompt(command.isNumeric, async (listeners) => {
       await opened.pop()?.disposeAsync();
       const resources = new AsyncDisposableStack();
       opened.push(resources);
-      return await openTarget(command, listeners, resources);
+      return (last = await openTarget(command, listeners, resources));
     });
   } finally {
     await opened.pop()?.disposeAsync();
+    // Otherwise the process would exit only when the program has returned from its system call. main.ts sets the code before.
+    if (last?.source instanceof Target && !last.source.hasThreadEnded) setImmediate(() => process.exit());
   }
 }
 
@@ -105,7 +108,7 @@ async function runPrompt(
     onState: () => session?.onSourceState(),
     onSettled: (text) => session?.onSettled(text),
   };
-  const onInterrupt = (): void => session?.interrupt();
+  const onInterruptSignal = (): void => session?.onInterruptSignal();
   session = new Session({
     debuggee: await start(listeners),
     restart: () => start(listeners),
@@ -116,10 +119,10 @@ async function runPrompt(
   const input = new StandardInput({
     history: readHistory(MAX_HISTORY_LINES),
     onHistory: (lines) => writeHistory(lines, MAX_HISTORY_LINES),
-    onInterrupt,
+    onInterrupt: () => session.interrupt(),
     complete: (line) => session.complete(line),
   });
-  process.on("SIGINT", onInterrupt);
+  process.on("SIGINT", onInterruptSignal);
   const unwatchBunx = onBunxExit(() => {
     session.isOver = true;
     input.close();
@@ -129,7 +132,7 @@ async function runPrompt(
     await session.run(input);
   } finally {
     unwatchBunx();
-    process.off("SIGINT", onInterrupt);
+    process.off("SIGINT", onInterruptSignal);
     input.close();
     flushLines();
   }
