@@ -3,6 +3,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
+import { allowLongWaits } from "../../io/epoll.ts";
 import { displayedUrl } from "../../server/listeners.ts";
 import { describeHandlerError, describeThrown } from "../../server/describe-error.ts";
 import { loadApp } from "../../server/load-app.ts";
@@ -195,6 +196,7 @@ class DebugThread {
   /** Receives commands while this thread is in Bun's event loop. */
   #receiveCommands(): void {
     wrapSyscalls((sys) => this.#interruptible(sys));
+    allowLongWaits();
     const pokes = this.#start.pokes as globalThis.MessagePort & MessagePort;
     pokes.addEventListener("message", () => {
       Atomics.store(this.#shared, IS_POKED, 0);
@@ -206,8 +208,7 @@ class DebugThread {
 
   /** @param waitsIn what the thread waits for; undefined: it is about to return from epoll_wait */
   #onCommands(waitsIn: BlockedWait | "bun" | undefined): void {
-    if (!this.#hasCommands) return;
-    this.#runCommands();
+    if (this.#hasCommands) this.#runCommands();
     if (this.#isEnding) {
       if (waitsIn === "bun") void this.#server?.stop({ graceMs: 0 });
     } else if (this.#stopConditions.isPausing && waitsIn !== undefined && this.#hasStarted) {
@@ -229,12 +230,7 @@ class DebugThread {
 
   /** Pauses a step if no event happens, because the thread waits in Bun's event loop. */
   #limitStep(): void {
-    const { seq } = this.#event ?? { seq: 0 };
-    clearTimeout(this.#stepTimer);
-    this.#stepTimer = setTimeout(() => {
-      const hasMoved = (this.#event?.seq ?? 0) !== seq;
-      if (!hasMoved && this.#stopConditions.mode.kind === "step") this.#pause({ kind: "blocked", waitsIn: "bun" });
-    }, STEP_TIMEOUT_MS);
+    this.#stepTimer = setTimeout(() => this.#pause({ kind: "blocked", waitsIn: "bun" }), STEP_TIMEOUT_MS);
     this.#stepTimer.unref();
   }
 
@@ -260,6 +256,7 @@ class DebugThread {
 
   /** Blocks the thread until a command resumes it. */
   #pause(reason: StopReason): void {
+    clearTimeout(this.#stepTimer);
     this.#feed.flush();
     const { breakpoints, hit } = this.#stopConditions;
     const counts = breakpoints.map(({ id, hits, ignore }) => ({ id, hits, ignore }));

@@ -284,8 +284,14 @@ export class Target {
     }
     this.#commands.close();
     this.#pokes.close();
-    this.#worker.terminate();
+    this.#terminate();
     await withinTimeout(this.#workerClosed.promise);
+  }
+
+  /** The engine notices the termination when the thread returns from epoll_wait. */
+  #terminate(): void {
+    this.#worker.terminate();
+    if (!this.#wake.closed) this.#wake.write();
   }
 
   get #allBreakpoints(): Breakpoint[] {
@@ -364,7 +370,7 @@ export class Target {
     this.#onEnd();
     this.#commands.close();
     this.#pokes.close();
-    this.#worker.terminate();
+    this.#terminate();
   }
 
   #onEnd(): void {
