@@ -42,7 +42,7 @@ atTerminal("Tab completes commands, what they take, and properties", async () =>
   await terminal.until(/breakpoints/);
   terminal.type("\r");
   await terminal.until(/No breakpoints[^]*\(epoll\) /);
-  terminal.type("b EPOLL\t\t");
+  terminal.type("b EPOLLH\t");
   await terminal.until(/EPOLLHUP/);
 });
 

@@ -8,6 +8,7 @@ import { CONNECTION_STATES, EVENT_TYPES } from "../breakpoint-values.ts";
 import type { Breakpoint } from "./thread-messages.ts";
 
 const MAX_ERRNO = 133;
+export const MASK_NAMES: readonly string[] = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
 
 /**
  * Parses a location: `42`, `server.ts:42`, `fd 5`, `iteration 12`, `state idle`, `EPOLLHUP`, `EAGAIN`, `accept`.
@@ -37,8 +38,7 @@ export function parseLocation(
 
 function hintFor(word: string, value: string): string {
   if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
-  const masks = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
-  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...masks]);
+  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...MASK_NAMES]);
   if (closest) return `did you mean ${closest}?`;
   return `use LINE, FILE:LINE, fd N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }

@@ -1,10 +1,11 @@
 // Completion at the prompt: the names of commands, what `info` and `break` take, and the properties of a value.
 
 import { CONNECTION_STATES, EVENT_TYPES } from "../breakpoint-values.ts";
+import { MASK_NAMES } from "./breakpoint-location.ts";
 import type { Command } from "./context.ts";
 
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  b: ["fd", "iteration", "state", ...EVENT_TYPES],
+  b: ["fd", "iteration", "state", ...EVENT_TYPES, ...MASK_NAMES],
   i: ["breakpoints", "clients", "display", "fds", "locals", "stack"],
   state: CONNECTION_STATES,
 };
@@ -25,7 +26,7 @@ export async function completeLine(
   if (isFirst) words.push(...commands.flatMap(({ names }) => names).filter((name) => /^\w+$/.test(name)));
   const listed = object === "" && !isFirst ? (ARGUMENTS[/(\w+)\s*$/.exec(before)?.[1] ?? ""] ?? aliasArguments(command, before)) : undefined;
   if (listed !== undefined) words.push(...listed);
-  else if (!isFirst || start !== "") words.push(...(await propertyNames(object.slice(0, -1))));
+  else if (object !== "" || start !== "") words.push(...(await propertyNames(object.slice(0, -1))));
   const matching = [...new Set(words)].filter((word) => word.startsWith(start)).sort();
   return [matching.map((word) => `${object}${word}`), `${object}${start}`];
 }
