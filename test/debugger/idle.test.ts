@@ -50,7 +50,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const debuggees: [name: string, options: () => TargetOptions, waitsIn: object | string][] = [
   ["a server", () => ({ server }), { epfd: expect.any(Number), timeoutMs: -1 }],
   ["an app", () => ({ app: files.app, server: { deferAccept: false } }), "bun"],
-  ["a program that blocks in epoll_wait", () => ({ program: [files.blocking] }), { epfd: expect.any(Number), timeoutMs: -1 }],
+  [
+    "a program that blocks in epoll_wait",
+    () => ({ program: [files.blocking] }),
+    { epfd: expect.any(Number), timeoutMs: -1 },
+  ],
   ["a program on Bun's event loop", () => ({ program: [files.watching] }), "bun"],
 ];
 

@@ -97,7 +97,12 @@ test.concurrent("l lists source lines and continues, also for a blank line; l . 
   const { text } = await debug(["b 9", "connect", "c", "l", "", "l .", "l 2, 3", "q"]);
   const source = readFileSync(server, "utf8").trimEnd().split("\n");
   const range = (first: number, last: number): string[] => source.slice(first - 1, last).map((line) => line.trim());
-  const lists = text.split(/^\(epoll\) .*\n/m).map((part) => part.trimEnd().split("\n").map((line) => line.replace(/^ *\w+(?: ->)? */, "")));
+  const lists = text.split(/^\(epoll\) .*\n/m).map((part) =>
+    part
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.replace(/^ *\w+(?: ->)? */, "")),
+  );
   expect(lists.slice(4, 8)).toEqual([range(4, 14), range(15, 17), range(4, 14), range(2, 3)]);
   expect(text).toMatch(/^ {3}9 -> {3}const \{ socket \} = listener\.accept\(\)!;$/m);
 });
@@ -135,9 +140,12 @@ test.concurrent("any other line is run as JavaScript, and its variables last", a
     "p served;; p iteration",
     "q",
   ]);
-  for (const value of ["2", "3", "21", "42", "24", "48", "10", "5", "6", "7", '"bc"', "0"]) expect(lines).toContain(value);
+  for (const value of ["2", "3", "21", "42", "24", "48", "10", "5", "6", "7", '"bc"', "0"])
+    expect(lines).toContain(value);
   expect(lines).toContain("*** TypeError: oops");
-  expect(lines.some((line) => line.startsWith("*** BuildMessage: ") || line.startsWith("*** SyntaxError: "))).toBe(true);
+  expect(lines.some((line) => line.startsWith("*** BuildMessage: ") || line.startsWith("*** SyntaxError: "))).toBe(
+    true,
+  );
 });
 
 test.concurrent("a promise that has to wait is printed when the program has settled it", async () => {
@@ -197,7 +205,18 @@ test.concurrent("a saved trace opens no file that does not belong to its program
   const moment = { us: 1, iteration: 1 };
   const events = [
     { seq: 1, us: 0, iteration: 0, type: "begin", version: 2, pid: 1, date: "2026-01-01T00:00:00.000Z" },
-    { seq: 2, ...moment, type: "wait", epfd: 3, timeoutMs: -1, maxEvents: 1, result: 0, events: [], blockedUs: 1, at: "/etc/passwd:1" },
+    {
+      seq: 2,
+      ...moment,
+      type: "wait",
+      epfd: 3,
+      timeoutMs: -1,
+      maxEvents: 1,
+      result: 0,
+      events: [],
+      blockedUs: 1,
+      at: "/etc/passwd:1",
+    },
     { seq: 3, ...moment, type: "close", fd: 4, result: 0, at: "src/../../../../../../../../etc/passwd:1" },
     { seq: 4, ...moment, type: "close", fd: 5, result: 0, at: "src/server/run-loop.ts:1" },
   ];

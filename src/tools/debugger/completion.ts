@@ -24,7 +24,10 @@ export async function completeLine(
   const command = commands.find(({ names }) => names.includes(/^\w+/.exec(line.trimStart())?.[0] ?? ""));
   const words: string[] = [];
   if (isFirst) words.push(...commands.flatMap(({ names }) => names).filter((name) => /^\w+$/.test(name)));
-  const listed = object === "" && !isFirst ? (ARGUMENTS[/(\w+)\s*$/.exec(before)?.[1] ?? ""] ?? aliasArguments(command, before)) : undefined;
+  const listed =
+    object === "" && !isFirst
+      ? (ARGUMENTS[/(\w+)\s*$/.exec(before)?.[1] ?? ""] ?? aliasArguments(command, before))
+      : undefined;
   if (listed !== undefined) words.push(...listed);
   else if (object !== "" || start !== "") words.push(...(await propertyNames(object.slice(0, -1))));
   const matching = [...new Set(words)].filter((word) => word.startsWith(start)).sort();

@@ -48,7 +48,9 @@ export function interruptibleWaits(sys: Syscalls, wakeFd: number, observer: Wait
     for (let leftMs = timeoutMs; ;) {
       const timerMs = observer.timerMs() ?? Infinity;
       const isProbe = !hasBlocked && timeoutMs !== 0;
-      const sliceMs = isProbe ? 0 : Math.min(leftMs < 0 ? Infinity : leftMs, timerMs, isWatching ? Infinity : FALLBACK_MS);
+      const sliceMs = isProbe
+        ? 0
+        : Math.min(leftMs < 0 ? Infinity : leftMs, timerMs, isWatching ? Infinity : FALLBACK_MS);
       const count = call(sliceMs === Infinity ? FOREVER_MS : sliceMs);
       if (count < 0) return count;
       const ready = isWatching ? withoutWakeFd(out, count) : count;

@@ -48,7 +48,6 @@ export class IterationHistory {
     return this.#segments.reduce((sum, { before }) => sum + before.entries.length, 0);
   }
 
-
   /** @param maxBytes the size from which on the oldest events are dropped */
   constructor(maxBytes: number = MAX_BYTES) {
     this.#maxBytes = maxBytes;
@@ -93,7 +92,8 @@ export class IterationHistory {
   at(iteration: number): Iteration | undefined {
     const events = this.#eventsOf(iteration);
     const last = events.at(-1);
-    const segment = last && this.#segments.findLast(({ events: [first] }) => first !== undefined && first.seq <= last.seq);
+    const segment =
+      last && this.#segments.findLast(({ events: [first] }) => first !== undefined && first.seq <= last.seq);
     if (last === undefined || segment === undefined) return undefined;
     const table = new FdTable();
     table.restore(segment.before.entries, segment.before);

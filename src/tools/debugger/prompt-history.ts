@@ -16,8 +16,10 @@ export function historyFile(): string {
 /** Returns the lines, the newest first; none if the file cannot be read. */
 export function readHistory(maxLines: number, file: string = historyFile()): string[] {
   try {
-    const lines = readFileSync(file, "utf8").split("\n").filter((line) => line !== "");
-    return lines.slice(-maxLines).reverse();
+    const lines = readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+    return lines.slice(-maxLines).toReversed();
   } catch {
     return [];
   }
@@ -28,7 +30,14 @@ export function writeHistory(lines: readonly string[], maxLines: number, file: s
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const kept = lines.slice(0, maxLines).filter((line) => line.length <= MAX_LINE_LENGTH);
-    writeFileSync(file, kept.toReversed().map((line) => `${line}\n`).join(""), { mode: 0o600 });
+    writeFileSync(
+      file,
+      kept
+        .toReversed()
+        .map((line) => `${line}\n`)
+        .join(""),
+      { mode: 0o600 },
+    );
   } catch {
     // The prompt works without a history.
   }

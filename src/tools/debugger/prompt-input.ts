@@ -37,6 +37,8 @@ export class StandardInput implements PromptInput {
 
   constructor({ history, onHistory, onInterrupt, complete }: PromptInputOptions) {
     this.isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
+    const completeLine = (line: string): Promise<[string[], string]> =>
+      complete(line).catch((): [string[], string] => [[], line]);
     this.#interface = createInterface({
       input: process.stdin,
       terminal: this.isTerminal,
@@ -47,10 +49,7 @@ export class StandardInput implements PromptInput {
             historySize: MAX_HISTORY_LINES,
             removeHistoryDuplicates: true,
             completer: (line: string, done: (error: null, result: [string[], string]) => void): void => {
-              void complete(line).then(
-                (result) => done(null, result),
-                () => done(null, [[], line]),
-              );
+              void completeLine(line).then(done.bind(undefined, null));
             },
           }
         : {}),

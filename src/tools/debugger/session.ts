@@ -217,7 +217,9 @@ export class Session implements DebuggerContext {
   async go(mode: RunMode): Promise<void> {
     this.viewed = undefined;
     if (this.hasEnded) {
-      throw new Error(`nothing to continue: ${this.#isLive ? "the program" : "the trace"} has ended (run starts again)`);
+      throw new Error(
+        `nothing to continue: ${this.#isLive ? "the program" : "the trace"} has ended (run starts again)`,
+      );
     }
     const { source } = this;
     this.#isGoing = true;
@@ -337,7 +339,10 @@ export class Session implements DebuggerContext {
   async #runBesideCommand(line: string): Promise<void> {
     for (const part of splitCommands(line.trim())) {
       if (parseCommand(part)?.command.worksWhileRunning === true) await this.#runCommand(part);
-      else this.print(this.source.isEvaluating ? "An expression is being evaluated; Ctrl-C interrupts it." : RUNNING_NOTICE);
+      else
+        this.print(
+          this.source.isEvaluating ? "An expression is being evaluated; Ctrl-C interrupts it." : RUNNING_NOTICE,
+        );
     }
     if (this.isOver) this.#input?.close();
     else this.#prompt();
@@ -458,7 +463,8 @@ export class Session implements DebuggerContext {
   async #printStop({ event, stack, reason, by, breakpoint }: Stop, hit: Breakpoint | undefined): Promise<void> {
     const name = hit?.isTemporary ? "Temporary breakpoint" : hit?.on === "watch" ? "Watch" : "Breakpoint";
     const fromPage = this.source.pageBreakpoints.find(({ id }) => id === breakpoint);
-    const title = hit !== undefined ? `${name} ${hit.id}` : fromPage && `${describeBreakpoint(fromPage)}, set on the page`;
+    const title =
+      hit !== undefined ? `${name} ${hit.id}` : fromPage && `${describeBreakpoint(fromPage)}, set on the page`;
     if (title !== undefined) this.print(reason.detail === undefined ? title : `${title}: ${reason.detail}`);
     else if (by === "page" && reason.kind === "pause") this.print("Paused by the page");
     else if (by === "page") this.print("The page has stepped");
@@ -471,7 +477,8 @@ export class Session implements DebuggerContext {
       if (line !== undefined) this.print(`-> ${line}`);
     }
     if (waitsIn === "bun") this.print("waiting in Bun's event loop: no event has happened");
-    else if (waitsIn !== undefined) this.print(`waiting in epoll_wait(${waitsIn.epfd}, ${waitsIn.timeoutMs}): no fd is ready`);
+    else if (waitsIn !== undefined)
+      this.print(`waiting in epoll_wait(${waitsIn.epfd}, ${waitsIn.timeoutMs}): no fd is ready`);
     else if (event !== undefined) this.print(this.format(event) ?? "");
     if (!this.#hasPrintedNotice && this.#isLive) {
       this.#hasPrintedNotice = true;

@@ -86,7 +86,9 @@ export class SourceViewer {
     const exact = known.find((path) => path === file || path.endsWith(`/${file}`));
     if (exact !== undefined) return exact;
     const directories = known.map((path) => dirname(resolve(packageRoot, path)));
-    const path = [process.cwd(), ...directories].map((directory) => resolve(directory, file)).find((one) => existsSync(one));
+    const path = [process.cwd(), ...directories]
+      .map((directory) => resolve(directory, file))
+      .find((one) => existsSync(one));
     return path?.startsWith(`${packageRoot}/src/`) ? path.slice(packageRoot.length + 1) : path;
   }
 

@@ -26,7 +26,8 @@ export function captureStack(): StackFrame[] {
 
 function parseFrame(text: string): StackFrame[] {
   const [, name = "", path, line] = FRAME.exec(text) ?? [];
-  if (path === undefined || path.startsWith("native:") || path.startsWith("node:") || path.startsWith("bun:")) return [];
+  if (path === undefined || path.startsWith("native:") || path.startsWith("node:") || path.startsWith("bun:"))
+    return [];
   const root = `${packageRoot}/`;
   const file = path.startsWith(`${root}src/`) ? path.slice(root.length) : path;
   return [{ name: name === "<anonymous>" ? "" : name, file, line: Number(line) }];

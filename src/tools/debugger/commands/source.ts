@@ -20,7 +20,9 @@ export const sourceCommands: readonly Command[] = [
       const [, first = "", last] = /^(\S+?)\s*(?:,\s*(\S+))?$/.exec(argument) ?? [];
       const line = parseNumber(first, "l [. | LINE | FIRST, LAST]");
       const [from, to] =
-        last === undefined ? [Math.max(1, line - 5), line + 5] : [line, parseNumber(last, "l [. | LINE | FIRST, LAST]")];
+        last === undefined
+          ? [Math.max(1, line - 5), line + 5]
+          : [line, parseNumber(last, "l [. | LINE | FIRST, LAST]")];
       context.print(sources.listRange(position, from, to));
     },
   },
