@@ -30,7 +30,7 @@ export function splitCommands(line: string): string[] {
 }
 
 /**
- * Returns whether a line that begins with the name of a command is JavaScript all the same: an assignment such as `s = 3`, a member
+ * Returns whether a line that begins with the name of a command is JavaScript nevertheless: an assignment such as `s = 3`, a member
  * such as `list.length`, a call such as `run()`, or `delete object.property`.
  *
  * @param rest the line after the name

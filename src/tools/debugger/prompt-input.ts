@@ -4,7 +4,7 @@ import { createInterface, type Interface } from "node:readline";
 
 /** What a session reads its commands from. */
 export interface PromptInput {
-  /** Whether somebody can answer questions, and interrupt. */
+  /** Whether a user can answer questions, and interrupt. */
   readonly isTerminal: boolean;
   readonly lines: AsyncIterable<string>;
   /** Shows the prompt, with what has been typed so far. */
