@@ -4,7 +4,7 @@ import { type Address, formatAddress } from "../kernel/address.ts";
 import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
+import type { TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
 
 /** Options of `formatEvent`. */
 export interface TextOptions {
@@ -66,7 +66,7 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
     case "state":
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
     case "warning":
-      return `${INDENT}warning: ${event.message} (${event.code})`;
+      return `${INDENT}warning: ${formatWarning(event)} (${event.code})`;
   }
 }
 
@@ -106,6 +106,14 @@ export function formatPeer(address: Address): string {
 function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {
   const readyList = events.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
   return `epoll_wait(${epfd}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${readyList}]`}`;
+}
+
+/** An update is short: its first report has the message. */
+function formatWarning({ at, fd, message, count = 1, fds, updates }: WarningEvent & TraceMoment): string {
+  const where = at === undefined ? "" : `${at}: `;
+  if (fds !== undefined) return `${where}the same for ${fds} fds so far`;
+  if (updates === undefined) return `${where}${message}`;
+  return `${where}${fd === null ? "" : `fd ${fd}: `}${count} times so far`;
 }
 
 function showMask(mask: number, { isNumeric }: TextOptions): string {

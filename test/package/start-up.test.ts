@@ -63,7 +63,7 @@ const library = {
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
     optional-protocols resolve-options run-loop server shutdown stop-signals systemd timeouts tokens`,
   "src/trace": list`
-    compare-masks create-tracer events explain-readiness fd-info format interest-list trace-file`,
+    compare-masks create-tracer events explain-readiness fd-info format interest-list kernel-queries trace-file`,
 };
 
 test("a server loads these files, and no others", async () => {
