@@ -17,6 +17,7 @@ import type {
   SourceResponse,
   TestClientState,
 } from "../messages.ts";
+import { EventBrowser } from "./event-browser.ts";
 import { EventHistory, type View } from "./event-history.ts";
 import { LessonProgress } from "./lesson-progress.ts";
 import { ServerConnection } from "./server-connection.ts";
@@ -50,6 +51,10 @@ export class Store {
   /** The last action that failed. */
   error: string | undefined;
   readonly lessons: LessonProgress;
+  readonly browser: EventBrowser = new EventBrowser(
+    () => this.#scheduleRender(),
+    matchMedia("(pointer: coarse)").matches,
+  );
 
   readonly #connection: ServerConnection;
   readonly #render: () => void;
@@ -78,7 +83,7 @@ export class Store {
     document.addEventListener("visibilitychange", () => this.#scheduleRender());
   }
 
-  set(changes: Partial<Omit<Store, "lessons">>): void {
+  set(changes: Partial<Omit<Store, "lessons" | "browser">>): void {
     Object.assign(this, changes);
     this.#scheduleRender();
   }
@@ -206,8 +211,13 @@ export class Store {
 
   /** Loads the source lines of the call that made the selected event. */
   #loadSource(): void {
-    const position = this.selectedEvent?.at ?? "";
-    if (position === this.#requestedSource || this.isBusy) return;
+    if (this.isBusy && this.isFollowing && !this.isPaused) return;
+    this.showSource(this.selectedEvent?.at ?? "");
+  }
+
+  /** Loads source lines, such as those of a warning; "" shows none. */
+  showSource(position: string): void {
+    if (position === this.#requestedSource) return;
     this.#requestedSource = position;
     if (position === "") return this.set({ source: undefined });
     void this.#requestSource(position);
