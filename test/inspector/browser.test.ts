@@ -309,7 +309,14 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
         );
       }
       expect(names.filter((name) => name.trim() === "")).toEqual([]);
-      for (const expected of ["Skip to the content", "Event loop", "Pause", "Speed", "Masks as numbers", "Send a request"]) {
+      for (const expected of [
+        "Skip to the content",
+        "Event loop",
+        "Pause",
+        "Speed",
+        "Masks as numbers",
+        "Send a request",
+      ]) {
         expect(names).toContainEqual(expect.stringContaining(expected));
       }
     });

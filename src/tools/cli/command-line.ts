@@ -71,6 +71,8 @@ export interface InspectCommand extends ServerSelection {
   program: Program | undefined;
   showsBytes: boolean;
   inspectorPort: number;
+  /** Pause at the start, until a page continues. */
+  waitsForPage: boolean;
 }
 
 export interface ReplayCommand {

@@ -57,7 +57,8 @@ export const serveFlags: FlagTable<
   | "worker-timeout"
   | "trace"
   | "trace-file"
-  | "inspect",
+  | "inspect"
+  | "inspect-brk",
   "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
 > = {
   app: {
@@ -143,6 +144,7 @@ export const serveFlags: FlagTable<
     ...inspect,
     description: "show the loop in a browser, on 127.0.0.1 (--inspect alone: a free port)",
   },
+  "inspect-brk": { ...inspect, description: "the same, but pause at the start until the page continues" },
   "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
   numeric,
   help,

@@ -9,6 +9,7 @@ import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
   type CommandLine,
+  type InspectCommand,
   isSubcommand,
   type Program,
   SUBCOMMANDS,
@@ -70,7 +71,8 @@ const SERVE_CONFLICTS: Conflicts = [
   ["fd", ["systemd", "port", "host", "backlog"]],
   ["systemd", ["port", "host", "backlog"]],
   ["step", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd", "quiet"]],
-  ["inspect", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
+  ["inspect", ["inspect-brk", "workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
+  ["inspect-brk", ["step", "workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
   ["trace", ["workers"]],
   ["trace-file", ["workers"]],
 ];
@@ -79,7 +81,7 @@ const SERVE_REQUIREMENTS: Requirements = [
   ["balance", ["workers"]],
   ["worker-timeout", ["workers"]],
   ["numeric", ["trace", "trace-file", "step"]],
-  ["show-bytes", ["trace", "trace-file", "step", "inspect"]],
+  ["show-bytes", ["trace", "trace-file", "step", "inspect", "inspect-brk"]],
 ];
 
 /** Flags that have no meaning for a program, which creates its own servers. */
@@ -116,9 +118,11 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   const options = serverOptions(given);
   const workers = workerOptions(given);
   const shared = { options, app, program: undefined, showsBytes: given["show-bytes"] === true };
-  const port = inspectorPort(given.inspect);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  const inspected = inspection(given);
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   return {
     kind: "serve",
     options,
@@ -174,15 +178,25 @@ function traceOutput(given: ServeArguments): TraceOutput | undefined {
   return { format: trace, file, isNumeric: given.numeric === true, showsBytes: given["show-bytes"] === true };
 }
 
-function inspectorPort(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : parseInteger("inspect", text, 0, MAX_PORT);
+function inspectorPort(text: string | undefined, flag: string = "inspect"): number | undefined {
+  return text === undefined ? undefined : parseInteger(flag, text, 0, MAX_PORT);
+}
+
+/** Returns how to inspect; undefined if neither --inspect nor --inspect-brk is given. */
+function inspection(given: ServeArguments): Pick<InspectCommand, "inspectorPort" | "waitsForPage"> | undefined {
+  const port = inspectorPort(given.inspect) ?? inspectorPort(given["inspect-brk"], "inspect-brk");
+  return port === undefined
+    ? undefined
+    : { inspectorPort: port, waitsForPage: given["inspect-brk"] !== undefined };
 }
 
 /** @throws {UsageError} for `--inspect 9000` and `--trace json`: a value of these flags follows an equals sign */
-function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): void {
-  const isPort = inspect === serveFlags.inspect.bareValue && /^\d+$/.test(word);
-  const isFormat = trace === serveFlags.trace.bareValue && (word === "text" || word === "json");
-  if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
+function rejectDetachedValue(given: ServeArguments, word: string): void {
+  const isBare = (flag: "inspect" | "inspect-brk" | "trace"): boolean => given[flag] === serveFlags[flag].bareValue;
+  const portFlag = (["inspect", "inspect-brk"] as const).find((flag) => isBare(flag) && /^\d+$/.test(word));
+  const isFormat = isBare("trace") && (word === "text" || word === "json");
+  const flag = portFlag ?? (isFormat ? "trace" : undefined);
+  if (flag !== undefined) throw new UsageError(`write --${flag}=${word}, with an equals sign`);
 }
 
 /** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
@@ -230,11 +244,13 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const program: Program = [resolve(file), ...rest];
   const shared = { options: {}, app: undefined, program, showsBytes: given["show-bytes"] === true };
-  const port = inspectorPort(given.inspect);
+  const inspected = inspection(given);
   const trace = traceOutput(given);
   rejectOtherCopy(program[0]);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   if (trace !== undefined) return { kind: "trace-program", program, trace };
   throw new Error(
     `${file} has no default export to serve: export default { fetch(request) { return new Response("...") } }. ` +

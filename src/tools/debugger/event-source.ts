@@ -69,10 +69,10 @@ export class RecordedTrace implements TraceSource {
       this.#fdTable.apply(event);
       if (!this.#stopConditions.shouldStop(event)) continue;
       this.#onEvents(this.#events.slice(start, this.#position));
-      return { event, breakpoint: this.#stopConditions.hit, hasEnded: false };
+      return { event, breakpoint: this.#stopConditions.hit, hasEnded: false, by: "prompt" };
     }
     this.#onEvents(this.#events.slice(start));
-    return { event: this.#events.at(-1), breakpoint: undefined, hasEnded: true };
+    return { event: this.#events.at(-1), breakpoint: undefined, hasEnded: true, by: "prompt" };
   }
 
   get #scope(): ExpressionScope {

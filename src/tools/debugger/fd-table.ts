@@ -78,6 +78,13 @@ export class FdTable {
     return this.#entries.size;
   }
 
+  /** The number of registered fds. */
+  get registered(): number {
+    let count = 0;
+    for (const { mask } of this.#entries.values()) if (mask !== undefined) count++;
+    return count;
+  }
+
   /** Returns at most `max` entries: these fds first, then the oldest of the others. Ordered by number. */
   entriesIncluding(fds: ReadonlySet<number>, max: number): FdEntry[] {
     const entries = [...fds].flatMap((fd) => this.#entries.get(fd) ?? []).slice(0, max);

@@ -5,10 +5,13 @@ import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
 import {
   type Breakpoint,
   COMMAND_COUNT,
+  type Controller,
   type RunMode,
   SHARED_BYTES,
   type SourceLocation,
@@ -76,10 +79,15 @@ export class Target {
   readonly #onState: () => void;
   readonly #onHandlerError: (message: string) => void;
   /** By owner, such as the prompt or the inspector. */
-  readonly #breakpoints = new Map<string, readonly Breakpoint[]>();
+  readonly #breakpoints = new Map<Controller, readonly Breakpoint[]>();
   /** Evaluations in progress, by id. */
   readonly #evaluations = new Map<number, (text: string) => void>();
   #nextEvaluation = 0;
+  /** Queries in progress, by id. */
+  readonly #queries = new Map<number, (events: ConnectionEvents | undefined) => void>();
+  #nextQuery = 0;
+  #by: Controller = "prompt";
+  readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
   #lastEvent: TraceEvent | undefined;
   readonly #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
@@ -119,6 +127,7 @@ export class Target {
       pollMs,
       isPaused,
       shared,
+      timings: this.#timings,
       commands,
     };
     this.#worker.postMessage(start, [commands as unknown as ArrayBuffer]); // Bun's types lack MessagePort as a Transferable
@@ -146,8 +155,9 @@ export class Target {
   }
 
   /** Resumes a paused thread; resolves at the next pause. */
-  go(mode: RunMode): Promise<Stop> {
+  go(mode: RunMode, by: Controller = "prompt"): Promise<Stop> {
     if (this.state !== "paused") return this.#stopped.promise;
+    this.#by = by;
     this.state = "running";
     this.stop = undefined;
     this.#stopped = Promise.withResolvers();
@@ -157,8 +167,10 @@ export class Target {
   }
 
   /** Pauses the thread after its next event. */
-  pause(): void {
-    if (this.state === "running") this.#send({ kind: "pause" });
+  pause(by: Controller = "prompt"): void {
+    if (this.state !== "running") return;
+    this.#by = by;
+    this.#send({ kind: "pause" });
   }
 
   /** Sets whether the samples are displayed. If they are not, fewer are taken. */
@@ -167,9 +179,10 @@ export class Target {
   }
 
   /** @param owner whose breakpoints to replace: the prompt and the inspector have their own */
-  setBreakpoints(breakpoints: readonly Breakpoint[], owner: string = "prompt"): void {
+  setBreakpoints(breakpoints: readonly Breakpoint[], owner: Controller = "prompt"): void {
     this.#breakpoints.set(owner, breakpoints);
     this.#send({ kind: "breakpoints", breakpoints: this.#allBreakpoints });
+    this.#onState();
   }
 
   /** Evaluates an expression in the thread; resolves to its value as text. A running thread evaluates it after its next event. */
@@ -180,6 +193,30 @@ export class Target {
     this.#evaluations.set(id, resolve);
     this.#send({ kind: "evaluate", id, expression });
     return promise;
+  }
+
+  /**
+   * Returns the recent events of a connection; undefined if the thread does not answer within `timeoutMs`, because it is busy in its
+   * own code, or has ended. Only for a target with `onSample`.
+   */
+  async eventsOf(query: ConnectionQuery, timeoutMs: number): Promise<ConnectionEvents | undefined> {
+    if (this.state === "ended") return undefined;
+    const id = this.#nextQuery++;
+    const { promise, resolve } = Promise.withResolvers<ConnectionEvents | undefined>();
+    this.#queries.set(id, resolve);
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    this.#send({ kind: "connection", id, query });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#queries.delete(id);
+    }
+  }
+
+  /** The durations of all iterations, handlers and requests. Only for a target with `onSample`. */
+  get timings(): TimingsSummary {
+    return new LoopTimings(this.#timings).summary;
   }
 
   /** Closes the server and ends the thread. */
@@ -199,6 +236,11 @@ export class Target {
     this.#commands.close();
     this.#worker.terminate();
     await this.#workerClosed.promise;
+  }
+
+  /** Returns the breakpoints of the prompt or of the page. */
+  breakpointsOf(owner: Controller): readonly Breakpoint[] {
+    return this.#breakpoints.get(owner) ?? [];
   }
 
   get #allBreakpoints(): Breakpoint[] {
@@ -241,11 +283,14 @@ export class Target {
           const breakpoint = this.#allBreakpoints.find(({ id }) => id === counts.id);
           if (breakpoint !== undefined) Object.assign(breakpoint, counts);
         }
-        this.#onStop({ event: this.#lastEvent, breakpoint: report.breakpoint, hasEnded: false });
+        this.#onStop({ event: this.#lastEvent, breakpoint: report.breakpoint, hasEnded: false, by: this.#by });
         return;
       case "value":
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
+        return;
+      case "connection":
+        this.#queries.get(report.id)?.(report.events);
         return;
       case "ended":
         this.stats = report.stats;
@@ -267,7 +312,8 @@ export class Target {
     this.state = "ended";
     for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
     this.#evaluations.clear();
-    this.#onStop({ event: this.#lastEvent, breakpoint: undefined, hasEnded: true });
+    for (const resolve of this.#queries.values()) resolve(undefined);
+    this.#onStop({ event: this.#lastEvent, breakpoint: undefined, hasEnded: true, by: this.#by });
   }
 
   #onStop(stop: Stop): void {

@@ -4,6 +4,7 @@ import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import type { Sample } from "./sampler.ts";
 
 /** How far to run before the next pause. `next`: to the next wait; `step`: to the next event; `return`: to the end of the dispatch of this fd. */
@@ -29,6 +30,9 @@ export interface Breakpoint {
   hits: number;
 }
 
+/** Who controls the debugged thread: the prompt, or a page of the inspector. */
+export type Controller = "prompt" | "page";
+
 /** A pause of the debugged thread, or its end. */
 export interface Stop {
   /** The event after which it has paused, or the last event. */
@@ -36,6 +40,8 @@ export interface Stop {
   /** The id of the breakpoint that was hit. */
   breakpoint: number | undefined;
   hasEnded: boolean;
+  /** Who has resumed the thread or requested the pause, whichever was later. */
+  by: Controller;
 }
 
 /** What is debugged, and where it listens. */
@@ -64,6 +70,8 @@ export interface StartMessage {
   isPaused: boolean;
   /** Two counters, see COMMAND_COUNT and TAKEN_SEQ. */
   shared: SharedArrayBuffer;
+  /** Memory for the timings of the loop, TIMINGS_BYTES; used only if the events are sampled. */
+  timings: SharedArrayBuffer;
   /** A MessagePort that delivers commands. */
   commands: unknown;
 }
@@ -80,6 +88,7 @@ export type ThreadCommand =
   | { kind: "breakpoints"; breakpoints: Breakpoint[] }
   | { kind: "evaluate"; id: number; expression: string }
   | { kind: "watched"; isWatched: boolean }
+  | { kind: "connection"; id: number; query: ConnectionQuery }
   | { kind: "end" };
 
 export type ThreadReport =
@@ -92,4 +101,5 @@ export type ThreadReport =
   | { kind: "sample"; sample: Sample }
   | { kind: "paused"; breakpoint: number | undefined; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] }
   | { kind: "value"; id: number; text: string }
+  | { kind: "connection"; id: number; events: ConnectionEvents }
   | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined };

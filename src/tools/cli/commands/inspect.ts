@@ -18,19 +18,21 @@ import { readTraceInput } from "./trace.ts";
 
 /** Serves, and shows the loop in the inspector. Returns the exit code. */
 export async function inspect(command: InspectCommand): Promise<number> {
-  const { options, app, program, showsBytes, inspectorPort } = command;
+  const { options, app, program, showsBytes, inspectorPort, waitsForPage } = command;
   const signal = stopSignal();
-  using inspector = await LiveView.open((live) =>
-    startTarget({
-      server: withIdleConnections(options),
-      app,
-      program,
-      isPaused: program !== undefined, // otherwise a short program would end before the page is open
-      onHandlerError: logWarning,
-      bytes: showsBytes,
-      onSample: live.onSample,
-      onState: live.onState,
-    }),
+  using inspector = await LiveView.open(
+    (live) =>
+      startTarget({
+        server: withIdleConnections(options),
+        app,
+        program,
+        isPaused: waitsForPage,
+        onHandlerError: logWarning,
+        bytes: showsBytes,
+        onSample: live.onSample,
+        onState: live.onState,
+      }),
+    { onRelease: printNotice },
   );
   const { target } = inspector;
   try {
@@ -38,8 +40,9 @@ export async function inspect(command: InspectCommand): Promise<number> {
     const what =
       program === undefined
         ? `listening on ${formatTarget(target)}`
-        : `${target.location.url} is paused at its start: continue on the page`;
+        : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
     printLine(`${what}; stop with Ctrl-C`);
+    if (waitsForPage) printLine("paused: continue on the page");
     printInspectorUrls(page);
     // The page stays available after a program has ended.
     const exitCode = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
@@ -59,7 +62,7 @@ export async function inspectTrace(file: string, port: number): Promise<number> 
   parseTrace(trace, name); // an invalid trace is reported here, not on the page
   await using page = await openInspector(port, { name: basename(name), trace });
   const signal = stopSignal();
-  printLine(`${name} is at ${page.url}; stop with Ctrl-C`);
+  printLine(`${name} is at ${page.viewUrl}; stop with Ctrl-C`);
   printLine(`with lessons: ${page.controlUrl}`);
   flushLines();
   return await signal;
@@ -96,9 +99,15 @@ export async function openInspector(port: number, source: InspectorOptions["sour
   }
 }
 
-/** Prints both addresses. The second one contains the token that allows control, and is for this terminal only. */
+/** Prints a sentence at once. */
+export function printNotice(message: string): void {
+  printLine(message);
+  flushLines();
+}
+
+/** Prints both addresses, each with a token: the first one is for viewing only. */
 export function printInspectorUrls(page: InspectorServer): void {
-  printLine(`view it at ${page.url}`);
+  printLine(`view it at ${page.viewUrl}`);
   printLine(`and control it at ${page.controlUrl}`);
   flushLines();
 }

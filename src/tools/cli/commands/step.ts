@@ -12,7 +12,14 @@ import type { StepCommand } from "../command-line.ts";
 import { SIGNAL_EXIT_CODES } from "../exit-codes.ts";
 import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
-import { formatTarget, openInspector, printInspectorUrls, startTarget, withIdleConnections } from "./inspect.ts";
+import {
+  formatTarget,
+  openInspector,
+  printInspectorUrls,
+  printNotice,
+  startTarget,
+  withIdleConnections,
+} from "./inspect.ts";
 import { readTraceInput } from "./trace.ts";
 
 /** No connection times out while the loop is paused. */
@@ -27,20 +34,22 @@ const NO_TIMEOUTS: EpollServerOptions = {
 export async function step(command: StepCommand): Promise<number> {
   const { options, app, program, isNumeric, showsBytes, inspectorPort } = command;
   const history = new IterationHistory();
-  using inspector = await LiveView.open((live) =>
-    startTarget({
-      server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
-      app,
-      program,
-      onHandlerError: logWarning,
-      bytes: showsBytes,
-      isPaused: true,
-      onEvents: (events) => {
-        history.add(events);
-        if (inspectorPort !== undefined) live.onEvents(events);
-      },
-      onState: live.onState,
-    }),
+  using inspector = await LiveView.open(
+    (live) =>
+      startTarget({
+        server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
+        app,
+        program,
+        onHandlerError: logWarning,
+        bytes: showsBytes,
+        isPaused: true,
+        onEvents: (events) => {
+          history.add(events);
+          if (inspectorPort !== undefined) live.onEvents(events);
+        },
+        onState: live.onState,
+      }),
+    { hasPrompt: true, onRelease: printNotice },
   );
   const { target } = inspector;
   try {

@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { LoopState } from "../messages.ts";
 import { Breakpoints } from "./breakpoints.tsx";
+import { ConnectionPanel } from "./connection-panel.tsx";
 import { Controls } from "./controls.tsx";
 import { EventDetail } from "./event-detail.tsx";
 import { EventsSection } from "./events-section.tsx";
@@ -18,14 +19,15 @@ import type { Store } from "./store.ts";
 import { TabList, TabPanel } from "./tabs.tsx";
 import { TestClientPanel } from "./test-clients.tsx";
 import { Timeline } from "./timeline.tsx";
+import { Timings } from "./timings.tsx";
 import { WarningsList } from "./warnings-list.tsx";
 
-const VIEW_ONLY = "View only. To control the server, open the URL with the token from the terminal.";
+const VIEW_ONLY = "View only. To control the server, open the second URL that the terminal shows.";
 
 const RUN_LABELS: Record<LoopState["run"], string> = {
   running: "Running.",
   pausing: "Pausing at the next event.",
-  paused: "Paused. The kernel keeps running: its queues fill up, and clients may time out.",
+  paused: "The kernel keeps running: its queues fill up, and clients may time out.",
   ended: "The server has stopped.",
 };
 
@@ -40,7 +42,12 @@ export function App({ store }: { store: Store }): JSX.Element {
   const [view, setView] = useState<ViewName>("loop");
   const { hello, error } = store;
   if (hello === undefined) {
-    return <p class="loading">{store.isConnected ? "Loading…" : "Connecting to the server…"}</p>;
+    const text = store.rejection ?? (store.isConnected ? "Loading…" : "Connecting to the server…");
+    return (
+      <p class="loading" role="status">
+        {text}
+      </p>
+    );
   }
   return (
     <>
@@ -99,11 +106,18 @@ function LoopView({ store }: { store: Store }): JSX.Element {
         </div>
         <div class="overview-row">
           <LoopDiagram store={store} view={view} />
-          <KernelLists view={view} isNumeric={isNumeric} onSelectFd={(fd) => void store.selectFd(fd)} />
+          <KernelLists
+            view={view}
+            kernel={store.isFollowing ? store.kernel : undefined}
+            isNumeric={isNumeric}
+            onSelectFd={(fd) => void store.selectFd(fd)}
+          />
+          <Timings store={store} />
         </div>
         <div class="middle">
+          <ConnectionPanel store={store} />
           <FdTable store={store} view={view} />
-          {isLive ? <Breakpoints store={store} /> : null}
+          <Breakpoints store={store} />
           {isLive ? <TestClientPanel store={store} /> : null}
         </div>
       </div>
@@ -112,14 +126,16 @@ function LoopView({ store }: { store: Store }): JSX.Element {
 }
 
 function Status({ store }: { store: Store }): JSX.Element {
-  const { state, canControl, isLive, isFollowing, isConnected } = store;
+  const { state, canControl, isLive, isFollowing, isConnected, rejection } = store;
   const run = state?.run ?? "running";
   const sentences = isLive
     ? [
-        RUN_LABELS[run],
-        isConnected ? "" : "The connection to the server is lost.",
+        rejection ?? "",
+        isConnected || rejection !== undefined ? "" : "The connection to the server is lost.",
+        isConnected && run === "paused" ? `${state?.reason ?? "Paused"}.` : "",
+        isConnected ? RUN_LABELS[run] : "",
         isFollowing ? "" : "Viewing an earlier event.",
-        canControl ? "" : VIEW_ONLY,
+        canControl || !isConnected ? "" : VIEW_ONLY,
         state?.error === undefined ? "" : `Error: ${state.error}`,
       ]
     : ["Saved trace."];

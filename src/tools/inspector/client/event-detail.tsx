@@ -5,8 +5,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { TraceEvent } from "../../../trace/events.ts";
 import { curlCommand } from "./curl-command.ts";
-import { linkTo } from "./event-link.ts";
-import { followConnection } from "./event-navigation.ts";
+import { filterByConnection, followFd } from "./event-navigation.ts";
 import { formatCount, formatDuration, formatLine, formatTick } from "./format.ts";
 import { SourceView } from "./source-view.tsx";
 import type { Store } from "./store.ts";
@@ -52,7 +51,7 @@ function Actions({ store, event }: { store: Store; event: TraceEvent }): JSX.Ele
       <button type="button" onClick={() => copy("the text", formatLine(event, store.isNumeric).trim())}>
         Copy text
       </button>
-      <button type="button" onClick={() => copy("the link", linkTo(event.seq))}>
+      <button type="button" onClick={() => copy("the link", `${store.hello?.viewUrl ?? ""}&e=${event.seq}`)}>
         Copy link
       </button>
       {curl === undefined ? null : (
@@ -67,13 +66,22 @@ function Actions({ store, event }: { store: Store; event: TraceEvent }): JSX.Ele
         </label>
       ) : null}
       {fd === undefined ? null : (
-        <button
-          type="button"
-          title={`Filter by fd ${fd}, from when it was opened until it is closed`}
-          onClick={() => followConnection(store, fd, store.browser.selected)}
-        >
-          Follow fd {fd}
-        </button>
+        <>
+          <button
+            type="button"
+            title={`Show only the events of fd ${fd}, from when it was opened until it is closed`}
+            onClick={() => filterByConnection(store, fd, store.browser.selected)}
+          >
+            Filter fd {fd}
+          </button>
+          <button
+            type="button"
+            title={`Show the events of fd ${fd} with the time between them`}
+            onClick={() => followFd(store, fd, store.browser.selected)}
+          >
+            Follow fd {fd}
+          </button>
+        </>
       )}
       <span role="status" class="aside">
         {copied}

@@ -1,6 +1,6 @@
 // The event history: a bounded number of recent events, and the state of the loop after each of them.
 
-import type { KernelEntry, Sample } from "../../debugger/sampler.ts";
+import type { Sample } from "../../debugger/sampler.ts";
 import { type FdEntry, FdTable } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
 import { countEvent, emptyCounts } from "./event-counts.ts";
@@ -16,6 +16,10 @@ interface Snapshot {
   epfd: number;
   iteration: number;
   ready: readonly (readonly [fd: number, mask: number])[];
+  /** The number of open file descriptors, of which `entries` may be a part. */
+  open: number;
+  /** The number of registered file descriptors. */
+  registered: number;
 }
 
 /** Consecutive events, with the state before and after them. */
@@ -48,16 +52,13 @@ export interface View extends Snapshot {
   isApproximate: boolean;
 }
 
-const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [] };
+const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [], open: 0, registered: 0 };
 
 export class EventHistory {
   #chunks: Chunk[] = [];
   #eventCount = 0;
   /** The position after the last event. */
   end: number = 0;
-  /** The number of open file descriptors. */
-  open: number = 0;
-  kernel: readonly KernelEntry[] = [];
   readonly overhead: OverheadMeter = new OverheadMeter();
 
   /** The position of the first event. */
@@ -72,11 +73,9 @@ export class EventHistory {
 
   /** Appends the events of a sample. */
   add(sample: Sample): void {
-    const { events, omitted, entries, epfd, iteration, ready } = sample;
+    const { events, omitted, entries, epfd, iteration, ready, open, registered } = sample;
     this.overhead.add(sample.counts);
-    this.open = sample.open;
-    if (sample.kernel !== undefined) this.kernel = sample.kernel;
-    const after: Snapshot = { entries, epfd, iteration, ready };
+    const after: Snapshot = { entries, epfd, iteration, ready, open, registered };
     const last = this.#chunks.at(-1);
     if (events.length > 0) {
       const isStartOfTrace = last === undefined && events[0]?.seq === 1;
@@ -111,7 +110,6 @@ export class EventHistory {
       this.end += chunk.length;
       before = after;
     }
-    this.open = table.size;
   }
 
   event(position: number): TraceEvent | undefined {
@@ -238,5 +236,7 @@ function takeSnapshot(table: FdTable): Snapshot {
     epfd: table.epfd,
     iteration: table.iteration,
     ready: table.ready,
+    open: table.size,
+    registered: table.registered,
   };
 }

@@ -11,11 +11,6 @@ export function seqOf(hash: string): number | undefined {
   return seq === undefined ? undefined : Number(seq);
 }
 
-/** Returns the address of an event. */
-export function linkTo(seq: number): string {
-  return `${location.origin}${location.pathname}${location.search}#e=${seq}`;
-}
-
 export class EventLink {
   /** The event to select as soon as the history has it. */
   #wanted: number | undefined = seqOf(location.hash);
@@ -36,10 +31,7 @@ export class EventLink {
     if (seq === this.#shown) return;
     this.#shown = seq;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => history.replaceState(history.state, "", seq === undefined ? here() : linkTo(seq)),
-      UPDATE_DELAY_MS,
-    );
+    this.#timer = setTimeout(() => history.replaceState(history.state, "", here(seq)), UPDATE_DELAY_MS);
   }
 
   #select(store: Store, seq: number): void {
@@ -52,6 +44,6 @@ export class EventLink {
   }
 }
 
-function here(): string {
-  return location.pathname + location.search;
+function here(seq: number | undefined): string {
+  return location.pathname + location.search + (seq === undefined ? "" : `#e=${seq}`);
 }

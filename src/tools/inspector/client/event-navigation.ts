@@ -1,5 +1,6 @@
 // Moves to other events: matches of the filter, warnings, and the event that a warning is about.
 
+import { formatPeer } from "../../../trace/format.ts";
 import type { Warning } from "../../debugger/sampler.ts";
 import type { Store } from "./store.ts";
 
@@ -25,8 +26,17 @@ export async function showWarning(store: Store, { seq, fd, at }: Warning): Promi
   document.querySelector("tr.is-selected")?.scrollIntoView({ block: "nearest" });
 }
 
+/** Shows all events of the fd, from when it was opened until it is closed. */
+export function followFd(store: Store, fd: number, position: number): void {
+  const entry = [position, position - 1].flatMap((at) => store.history.view(at).entries).find((one) => one.fd === fd);
+  if (entry === undefined) return;
+  const address = entry.address === undefined ? "" : formatPeer(entry.address);
+  store.follow({ fd, openedUs: entry.sinceUs, address });
+  document.querySelector(".connection")?.scrollIntoView({ block: "nearest" });
+}
+
 /** Filters by the connection that an fd belongs to at a position, from when it was opened until it is closed. */
-export function followConnection(store: Store, fd: number, position: number): void {
+export function filterByConnection(store: Store, fd: number, position: number): void {
   const { history } = store;
   const opened = history.find(position + 1, -1, (event) =>
     event.type === "accept" || event.type === "create"
