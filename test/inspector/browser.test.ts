@@ -113,9 +113,9 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       expect(await tab.innerText(".status")).toStartWith("Paused by the page.");
       const response = fetch(it.url);
       while (!/\[\(\d+, EPOLLIN\)\]/.test(await selectedLine(tab))) {
-        const before = await tab.innerText(".slider output");
+        const before = await tab.innerText(".slider .at");
         await tab.keyboard.press("n");
-        await tab.waitForFunction((text) => document.querySelector(".slider output")?.textContent !== text, before);
+        await tab.waitForFunction((text) => document.querySelector(".slider .at")?.textContent !== text, before);
       }
       await tab.keyboard.press("s");
       await waitForText(tab, ".events .is-selected", /accept4/);
@@ -307,7 +307,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
 
     test("every control can be reached with the keyboard, and has a name", async () => {
       const names: string[] = [];
-      for (let i = 0; i < 40; i++) {
+      for (let i = 0; i < 60; i++) {
         await tab.keyboard.press("Tab");
         names.push(
           await tab.evaluate(() => {
@@ -318,7 +318,14 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
         );
       }
       expect(names.filter((name) => name.trim() === "")).toEqual([]);
-      for (const expected of ["Lessons", "Pause", "Speed", "Masks as numbers", "Send a request"]) {
+      for (const expected of [
+        "Skip to the content",
+        "Event loop",
+        "Pause",
+        "Speed",
+        "Masks as numbers",
+        "Send a request",
+      ]) {
         expect(names).toContainEqual(expect.stringContaining(expected));
       }
     });

@@ -186,6 +186,7 @@ export class InspectorServer implements AsyncDisposable {
       kind: "hello",
       version: packageJson.version,
       canControl: level === "control",
+      viewUrl: this.viewUrl,
       source: view === undefined ? "saved" : "live",
       name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
       startedMs: view?.startedMs ?? 0,

@@ -12,6 +12,8 @@ export interface Hello {
   version: string;
   /** Whether the page may send commands: its token is the one for control. */
   canControl: boolean;
+  /** The URL for viewing only, for links to events. */
+  viewUrl: string;
   /** `live`: a running server. `saved`: a trace file, whose events are at /trace. */
   source: "live" | "saved";
   /** The server's URL, or the name of the trace file. */

@@ -4,6 +4,8 @@ import type { PageCommand } from "../messages.ts";
 import { readEvents, type StreamMessage } from "./event-subscription.ts";
 
 const TOKEN_KEY = "epoll-hello-token";
+/** A token, and the event that a link names. */
+const TOKEN_HASH = /^#([\da-f]{32})(?:&(e=\d+))?$/;
 const QUERY_TIMEOUT_MS = 10_000;
 const COMMAND_TIMEOUT_MS = 5_000;
 
@@ -18,7 +20,7 @@ export class ServerConnection {
   /** Subscribes to the server's messages, through a worker that all tabs share, if the browser has shared workers. */
   open(): void {
     // The URL with a new token differs from the open one only in its fragment, so it does not load the page again.
-    addEventListener("hashchange", () => location.reload());
+    addEventListener("hashchange", () => TOKEN_HASH.test(location.hash) && location.reload());
     addEventListener("pageshow", (event) => (event as PageTransitionEvent).persisted && location.reload());
     if (typeof SharedWorker === "undefined") void readEvents(this.#token, this.#onMessage);
     else this.#openShared();
@@ -70,11 +72,11 @@ export class ServerConnection {
 
 /** Moves the token from the URL, where it could leak, to session storage, where a reload of this tab finds it. */
 function takeToken(): string {
-  const token = location.hash.slice(1);
+  const [, token = "", event] = TOKEN_HASH.exec(location.hash) ?? [];
   try {
-    if (/^[\da-f]{32}$/.test(token)) {
+    if (token !== "") {
       sessionStorage.setItem(TOKEN_KEY, token);
-      history.replaceState(undefined, "", location.pathname);
+      history.replaceState(undefined, "", location.pathname + (event === undefined ? "" : `#${event}`));
     }
     return sessionStorage.getItem(TOKEN_KEY) ?? "";
   } catch {

@@ -22,6 +22,7 @@ import type {
   TestClientState,
   TimingsResponse,
 } from "../messages.ts";
+import { EventBrowser } from "./event-browser.ts";
 import { EventHistory, type View } from "./event-history.ts";
 import type { StreamMessage } from "./event-subscription.ts";
 import { FdList } from "./fd-list.ts";
@@ -68,6 +69,10 @@ export class Store {
   /** The last action that failed. */
   error: string | undefined;
   readonly lessons: LessonProgress;
+  readonly browser: EventBrowser = new EventBrowser(
+    () => this.#scheduleRender(),
+    matchMedia("(pointer: coarse)").matches,
+  );
   readonly fds: FdList;
   /** The breakpoints of a saved trace: `continue` moves to the next event that one of them matches. */
   readonly savedBreakpoints: SavedBreakpoints = new SavedBreakpoints();
@@ -99,7 +104,7 @@ export class Store {
     setInterval(() => void this.#query(), QUERY_INTERVAL_MS);
   }
 
-  set(changes: Partial<Omit<Store, "lessons" | "fds" | "savedBreakpoints">>): void {
+  set(changes: Partial<Omit<Store, "lessons" | "browser" | "fds" | "savedBreakpoints">>): void {
     Object.assign(this, changes);
     this.#scheduleRender();
   }
@@ -233,7 +238,7 @@ export class Store {
   }
 
   /** Shows the events of a connection; undefined shows none. */
-  follow(row: FdRow | undefined): void {
+  follow(row: Pick<FdRow, "fd" | "openedUs" | "address"> | undefined): void {
     const followed =
       row === undefined
         ? undefined
@@ -301,8 +306,13 @@ export class Store {
 
   /** Loads the source lines of the call that made the selected event. */
   #loadSource(): void {
-    const position = this.selectedEvent?.at ?? "";
-    if (position === this.#requestedSource || this.isBusy) return;
+    if (this.isBusy && this.isFollowing && !this.isPaused) return;
+    this.showSource(this.selectedEvent?.at ?? "");
+  }
+
+  /** Loads source lines, such as those of a warning; "" shows none. */
+  showSource(position: string): void {
+    if (position === this.#requestedSource) return;
     this.#requestedSource = position;
     if (position === "") return this.set({ source: undefined });
     void this.#requestSource(position);
