@@ -32,7 +32,7 @@ export interface FdChanges {
 }
 
 /** These results are expected of non-blocking fds. */
-const EXPECTED_ERRNOS: readonly number[] = [EAGAIN, EINPROGRESS, EINTR];
+const EXPECTED_ERRNOS: ReadonlySet<number> = new Set([EAGAIN, EINPROGRESS, EINTR]);
 
 export class FdLedger {
   readonly #table: FdTable;
@@ -111,7 +111,7 @@ export class FdLedger {
     activity.events++;
     this.#dirty?.add(fd);
     if ("result" in event && event.result < 0) {
-      if (!EXPECTED_ERRNOS.includes(-event.result)) activity.lastError = `${event.type} ${errnoName(-event.result)}`;
+      if (!EXPECTED_ERRNOS.has(-event.result)) activity.lastError = `${event.type} ${errnoName(-event.result)}`;
       return;
     }
     switch (event.type) {
