@@ -57,7 +57,7 @@ const library = {
     exchange fast-path file-source handler-runner http-connection http-context http-protocol input-buffer
     input-state llhttp native-request plain-head plain-head-wasm read-head rejection request-body request-head request-headers request-info request-input request-target
     response-batch response-head-cache response-head response-sender response server-request server-responses
-    static-response status-codes unread-body validate-fields`,
+    static-response status-codes text-source unread-body validate-fields`,
   "src/protocols/socket": list`output-bytes server-socket`,
   "src/server": list`
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
