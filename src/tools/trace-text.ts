@@ -5,7 +5,7 @@ import { formatEvent } from "../trace/format.ts";
 
 const INDENT = "      ";
 /** Iterations are collapsed if they follow each other within this time, or if their wait returned nothing. */
-const MAX_GAP_US = 10_000;
+const MAX_GAP_US = 100_000;
 /** How many times an iteration is printed before its repeats are collapsed. Of waits that returned nothing, only the first is printed. */
 const MIN_PRINTED = 2;
 /** Longer iterations are not compared. */

@@ -73,8 +73,8 @@ const EXAMPLES: TraceEvent[] = [
     awayUs: 2,
   },
   { seq: 2, us: 0, iteration: 1, type: "ctl", epfd: 6, op: "ADD", fd: 5, oldMask: null, mask: 1, result: 0 },
-  { seq: 2, us: 0, iteration: 1, type: "accept", fd: 5, result: 7, peer: { family: "unix", path: "" } },
-  { seq: 2, us: 0, iteration: 1, type: "connect", fd: 5, address: { family: "unix", path: "/a" }, result: -115 },
+  { seq: 2, us: 0, iteration: 1, type: "accept", fd: 5, result: 7, peer: { path: "" } },
+  { seq: 2, us: 0, iteration: 1, type: "connect", fd: 5, address: { path: "/a" }, result: -115 },
   {
     seq: 2,
     us: 0,
@@ -111,7 +111,7 @@ const EXAMPLES: TraceEvent[] = [
 ];
 const BAD_VALUES: unknown[] = [{ a: 1 }, [["a", 1]], [5], true];
 /** Fields that may also be missing. */
-const OPTIONAL = ["program", "awayUs", "call", "line", "bytes", "at"];
+const OPTIONAL = new Set(["program", "awayUs", "call", "line", "bytes", "at"]);
 
 test("checks every field of every event, and says which one is wrong", () => {
   const begin = JSON.stringify(EXAMPLES[0]);
@@ -127,7 +127,7 @@ test("checks every field of every event, and says which one is wrong", () => {
       for (const bad of BAD_VALUES) expect(() => parse({ ...event, [field]: bad })).toThrow(message);
       const without: Record<string, unknown> = { ...event };
       delete without[field];
-      if (OPTIONAL.includes(field)) expect(parse(without)).toBeArray();
+      if (OPTIONAL.has(field)) expect(parse(without)).toBeArray();
       else expect(() => parse(without)).toThrow(message);
       expect(() => formatEvent({ ...event, [field]: { a: 1 } } as unknown as TraceEvent)).toThrow("a trace event");
     }

@@ -151,7 +151,7 @@ class LineOutput {
   #watch(): Epoll | "always" | undefined {
     let epoll: Epoll | undefined;
     try {
-      epoll = new Epoll();
+      epoll = new Epoll(undefined, untracedSyscalls()); // its calls do not belong to a traced program
       epoll.register(this.#fd, EPOLLOUT);
       return epoll;
     } catch (error) {
