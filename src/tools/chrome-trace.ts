@@ -15,9 +15,15 @@ interface ChromeMoment {
   args?: Readonly<Record<string, unknown>>;
 }
 
+interface ChromePeriod extends ChromeMoment {
+  ph: "X";
+  cat: string;
+  dur: number;
+}
+
 /** `X`: a period; `i`: an instant; `C`: a counter; `M`: the name of a process or lane. */
 type ChromeEvent =
-  | (ChromeMoment & { ph: "X"; cat: string; dur: number })
+  | ChromePeriod
   | (ChromeMoment & { ph: "i"; cat: string; s: "t" | "p" })
   | (ChromeMoment & { ph: "C" })
   | (ChromeMoment & { ph: "M" });
@@ -47,6 +53,8 @@ class ChromeConverter {
   /** The names of the lanes. */
   readonly #lanes = new Map<number, string>();
   #wait: (TraceEvent & WaitEvent) | undefined;
+  /** When the last period of each lane ends. */
+  readonly #busyUntil = new Map<number, number>();
 
   *convert(event: TraceEvent): Generator<ChromeEvent, void, undefined> {
     switch (event.type) {
@@ -115,8 +123,8 @@ class ChromeConverter {
     yield* this.#openFd(epfd, us);
     yield* this.#nameLane(epfd, "epoll");
     const startUs = us - blockedUs;
-    if (awayUs !== undefined) yield this.#period(epfd, startUs - awayUs, awayUs, "loop", "Bun's event loop", {});
-    yield this.#period(epfd, startUs, blockedUs, "wait", "epoll_wait", {
+    if (awayUs !== undefined) yield this.#period(epfd, startUs - awayUs, startUs, "loop", "Bun's event loop", {});
+    yield this.#period(epfd, startUs, us, "wait", "epoll_wait", {
       iteration,
       timeoutMs,
       result: result < 0 ? errnoName(-result) : result,
@@ -133,11 +141,15 @@ class ChromeConverter {
   }: Extract<TraceEvent, { type: "iteration" }>): Generator<ChromeEvent, void, undefined> {
     const wait = this.#wait;
     const tid = wait?.epfd ?? this.#lanes.keys().next().value ?? 0;
-    let startUs = wait?.us ?? us - workedUs;
-    yield this.#period(tid, startUs, workedUs, "loop", wait === undefined ? "setup" : `iteration ${iteration}`, {});
+    const name = wait === undefined ? "setup" : `iteration ${iteration}`;
+    const whole = this.#period(tid, us - workedUs, us, "loop", name, {});
+    yield whole;
+    let startUs = whole.ts;
     for (const [fd, dispatchUs] of dispatches) {
-      yield this.#period(fd, startUs, dispatchUs, "dispatch", `dispatch ${this.#maskOf(fd)}`.trimEnd(), { iteration });
-      startUs += dispatchUs;
+      const endUs = Math.min(us, startUs + dispatchUs);
+      const mask = this.#maskOf(fd);
+      yield this.#period(fd, startUs, endUs, "dispatch", mask === "" ? "dispatch" : `dispatch ${mask}`, { iteration });
+      startUs = endUs;
     }
   }
 
@@ -168,24 +180,20 @@ class ChromeConverter {
     return { ph: "C", name, pid: this.#pid, tid: 0, ts, args: { [name]: value } };
   }
 
+  /** The periods of a lane must not overlap, and those of a trace do by the time it takes to report an event. */
   #period(
     tid: number,
-    ts: number,
-    dur: number,
+    fromUs: number,
+    toUs: number,
     cat: string,
     name: string,
     args: Readonly<Record<string, unknown>>,
-  ): ChromeEvent {
-    return {
-      ph: "X",
-      name,
-      cat,
-      pid: this.#pid,
-      tid,
-      ts: Math.max(0, rounded(ts)),
-      dur: Math.max(0, rounded(dur)),
-      args,
-    };
+  ): ChromePeriod {
+    const isNested = cat === "dispatch" && tid === this.#wait?.epfd; // it is part of its iteration
+    const ts = rounded(Math.max(isNested ? 0 : (this.#busyUntil.get(tid) ?? 0), fromUs));
+    const dur = rounded(Math.max(0, toUs - ts));
+    if (!isNested) this.#busyUntil.set(tid, ts + dur);
+    return { ph: "X", name, cat, pid: this.#pid, tid, ts, dur, args };
   }
 
   #instant(
