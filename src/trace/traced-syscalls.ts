@@ -5,6 +5,7 @@ import { addressBuffer, decodeAddress } from "../kernel/address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } from "./events.ts";
+import type { DataRedactor } from "./redact.ts";
 import { StartLineParser, toLatin1 } from "./start-line.ts";
 
 /**
@@ -17,6 +18,8 @@ export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
 export interface CallRecorder {
   /** Include received and sent data in the events. */
   readonly hasBytes: boolean;
+  /** Redacts credentials in start lines and data; undefined: they are included. */
+  readonly redactor: DataRedactor | undefined;
   /** The registered masks, by fd. */
   readonly masks: Map<number, number>;
   /** Begins the dispatch of an fd: the time from now on is attributed to it. */
@@ -39,8 +42,8 @@ const OPERATIONS: Record<number, CtlEvent["op"]> = { [EPOLL_CTL_ADD]: "ADD", [EP
 
 /** The system calls of an event loop, except epoll_wait, which the tracer handles itself. */
 export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   return {
     epoll_create1: {
       event: (result) => ({ ...UNSTAMPED, type: "create", result }),
@@ -54,23 +57,21 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     },
     accept4: {
       fdArgument: 0,
-      event: (result, fd, peer) => ({
-        ...UNSTAMPED,
-        type: "accept",
-        fd,
-        result,
-        peer: result < 0 ? null : decodeAddress(sys, toBytes(peer)),
-      }),
+      event: (result, fd, peer) => {
+        recorder.redactor?.forget(result); // an earlier file with this number may have been closed by other means
+        const address = result < 0 ? null : decodeAddress(sys, toBytes(peer));
+        return { ...UNSTAMPED, type: "accept", fd, result, peer: address };
+      },
     },
     recv: {
       fdArgument: 0,
       event: (result, fd, bytes, offset, wanted) =>
-        transferEvent("recv", fd, wanted, result, bytes, offset, received, recorder.hasBytes),
+        transferEvent("recv", fd, wanted, result, bytes, offset, received, recorder),
     },
     send: {
       fdArgument: 0,
       event: (result, fd, bytes, offset, wanted) =>
-        transferEvent("send", fd, wanted, result, bytes, offset, sent, recorder.hasBytes),
+        transferEvent("send", fd, wanted, result, bytes, offset, sent, recorder),
     },
     shutdown: {
       fdArgument: 0,
@@ -89,6 +90,7 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     close: {
       fdArgument: 0,
       event: (result, fd) => {
+        recorder.redactor?.forget(fd);
         recorder.masks.delete(fd); // closing the last fd of a file removes its registration
         return { ...UNSTAMPED, type: "close", fd, result };
       },
@@ -98,8 +100,8 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
 
 /** The other system calls that a program can make through this package's sockets and file descriptors. */
 export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   const transfer = (
     type: "recv" | "send",
     call: NonNullable<TransferEvent["call"]>,
@@ -110,7 +112,7 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     wanted: number,
   ): TraceEvent => {
     const startLines = type === "recv" ? received : sent;
-    const event = transferEvent(type, fd, wanted, result, bytes, offset, startLines, recorder.hasBytes);
+    const event = transferEvent(type, fd, wanted, result, bytes, offset, startLines, recorder);
     event.call = call;
     return event;
   };
@@ -126,7 +128,7 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
     const startLines = type === "recv" ? received : sent;
     const size = Math.min(result, bytes.length);
-    const event = transferEvent(type, fd, wanted, size, bytes, 0, startLines, recorder.hasBytes);
+    const event = transferEvent(type, fd, wanted, size, bytes, 0, startLines, recorder);
     event.result = result;
     event.call = call;
     return event;
@@ -262,14 +264,17 @@ function transferEvent(
   bytes: Uint8Array | Int32Array,
   offset: number,
   startLines: StartLineParser,
-  hasBytes: boolean,
+  { hasBytes, redactor }: CallRecorder,
 ): TraceMoment & TransferEvent {
   const event: TraceMoment & TransferEvent = { ...UNSTAMPED, type, fd, wanted, result };
   if (result <= 0) return event;
   const received = Math.min(result, wanted); // with MSG_TRUNC, the result can exceed the size of the buffer
   const line = startLines.parse(bytes, offset, received);
   if (line !== undefined) event.line = line;
-  if (hasBytes) event.bytes = toLatin1(bytes, offset, received);
+  if (hasBytes) {
+    const data = toLatin1(bytes, offset, received);
+    event.bytes = redactor === undefined ? data : redactor.redact(type, fd, data);
+  }
   return event;
 }
 

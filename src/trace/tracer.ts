@@ -5,6 +5,7 @@ import { invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { callerLine } from "./caller-line.ts";
 import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./events.ts";
+import { DataRedactor } from "./redact.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { WarningDetector } from "./warnings.ts";
 
@@ -41,6 +42,8 @@ export class Tracer {
     const {
       listener,
       bytes = false,
+      secrets = false,
+      program = process.argv[1],
       lines = false,
       slowMs = 50,
     }: Partial<TraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
@@ -54,12 +57,14 @@ export class Tracer {
     this.#warnings = new WarningDetector(slowMs);
     this.#recorder = {
       hasBytes: bytes,
+      redactor: secrets ? undefined : new DataRedactor(),
       masks: new Map(),
       beginDispatch: (fd) => this.#beginDispatch(fd),
       emit: (event) => this.#emit(event),
     };
     const date = new Date().toISOString();
-    this.#emit({ ...UNSTAMPED, type: "begin", version: TRACE_VERSION, pid: process.pid, date });
+    const header = { type: "begin", version: TRACE_VERSION, pid: process.pid, date } as const;
+    this.#emit({ ...UNSTAMPED, ...header, ...(program === undefined ? {} : { program }) });
   }
 
   /** Sets the function that returns the state of a connection. State changes are reported from then on. */

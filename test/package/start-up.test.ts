@@ -49,7 +49,7 @@ const library = {
     descriptor epoll event-list eventfd inotify interfaces memfd message-batch owned-fd pidfd signals
     socket-messages socket-options socket timerfd transfer`,
   "src/kernel": list`
-    address byte-arrays clock constants control-messages errno errors fd ffi free-fds free-memory format-mask format-path int-options
+    address byte-arrays clock constants control-messages errno errors escape-controls fd ffi free-fds free-memory format-mask format-path int-options
     integers jsc node-fs path-bytes requirements siginfo signal-names suggest tcp-info token-counter`,
   "src/protocols": list`buffer-budget`,
   "src/protocols/http": list`
@@ -63,7 +63,7 @@ const library = {
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
     optional-protocols resolve-options run-loop server shutdown stop-signals systemd timeouts tokens`,
   "src/trace": list`
-    compare-masks create-tracer events explain-readiness fd-info format interest-list trace-file`,
+    compare-masks create-tracer events explain-readiness fd-info format interest-list trace-file validate-event`,
 };
 
 test("a server loads these files, and no others", async () => {

@@ -1,5 +1,6 @@
 // The debugged thread: runs a server or a program, reports its events, and pauses after an event when a stop condition holds.
 
+import { resolve } from "node:path";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { displayedUrl } from "../../server/listeners.ts";
@@ -77,7 +78,13 @@ class DebugThread {
     }
     // Finding the source line is slow, so it is skipped while the loop is too busy to show all events.
     const lines = (): boolean => !this.#feed.isHolding;
-    this.#trace = { listener: (event) => this.#onEvent(event), bytes: start.hasBytes, lines };
+    this.#trace = {
+      listener: (event) => this.#onEvent(event),
+      bytes: start.hasBytes,
+      secrets: start.hasSecrets,
+      program: start.program?.[0] ?? (start.app === undefined ? undefined : resolve(start.app)),
+      lines,
+    };
   }
 
   async run(): Promise<void> {

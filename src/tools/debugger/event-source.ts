@@ -1,6 +1,7 @@
 // The event sources of a debugging session: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
+import { findSourceFile } from "../source-lines.ts";
 import { describeValue, type ExpressionScope } from "./evaluate.ts";
 import { FdTable } from "./fd-table.ts";
 import { isTrue, StopConditions } from "./stop-conditions.ts";
@@ -9,6 +10,8 @@ import type { Breakpoint, RunMode, SourceLocation, Stop } from "./thread-message
 export interface TraceSource {
   /** Where a live target listens; undefined for a recorded trace. */
   readonly location: SourceLocation | undefined;
+  /** Returns whether a source file may be read. A recorded trace may name any file, and opens only those of its program. */
+  canReadSource(file: string): boolean;
   /** Resolves at the next pause or the end; immediately if it is paused. */
   readonly stopped: Promise<Stop>;
   /** Resumes; resolves at the next pause or the end. */
@@ -51,6 +54,11 @@ export class RecordedTrace implements TraceSource {
   }
 
   pause(): void {}
+
+  canReadSource(file: string): boolean {
+    const [first] = this.#events;
+    return findSourceFile(file, first?.type === "begin" ? first.program : undefined) !== undefined;
+  }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
     this.#stopConditions.breakpoints = [...breakpoints];

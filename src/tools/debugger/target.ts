@@ -32,6 +32,8 @@ export interface TargetOptions {
   program?: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
+  /** Include the values of credentials. */
+  secrets?: boolean | undefined;
   /** Pause after the first wait. */
   isPaused?: boolean | undefined;
   /** The longest time that epoll_wait may block, in milliseconds; default: 1000, as in the original program. */
@@ -90,7 +92,7 @@ export class Target {
 
   private constructor(options: TargetOptions) {
     const { server = {}, defaultAddress = {}, app, program, pollMs = 1000 } = options;
-    const { bytes: hasBytes = false, isPaused = false } = options;
+    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onHandlerError } = options;
     this.#onEvents = onEvents;
@@ -115,6 +117,7 @@ export class Target {
       app,
       program,
       hasBytes,
+      hasSecrets,
       isSampled,
       pollMs,
       isPaused,
@@ -159,6 +162,11 @@ export class Target {
   /** Pauses the thread after its next event. */
   pause(): void {
     if (this.state === "running") this.#send({ kind: "pause" });
+  }
+
+  /** The program is the user's own, and may consist of any files. */
+  canReadSource(): boolean {
+    return true;
   }
 
   /** Sets whether the samples are displayed. If they are not, fewer are taken. */

@@ -1,7 +1,7 @@
 // epoll-hello --step and replay --step: the debugger's prompt, on a terminal or on a pipe.
 
 import { createInterface } from "node:readline";
-import { type EpollServerOptions, parseTrace } from "../../../index.ts";
+import type { EpollServerOptions } from "../../../index.ts";
 import { RecordedTrace, type TraceSource } from "../../debugger/event-source.ts";
 import { IterationHistory } from "../../debugger/iteration-history.ts";
 import { PROMPT, Session } from "../../debugger/session.ts";
@@ -13,7 +13,8 @@ import { SIGNAL_EXIT_CODES } from "../exit-codes.ts";
 import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
 import { formatTarget, openInspector, printInspectorUrls, startTarget, withIdleConnections } from "./inspect.ts";
-import { readTraceInput } from "./trace.ts";
+import { loadEvents } from "../trace-input.ts";
+import { openTraceWriter } from "./trace.ts";
 
 /** No connection times out while the loop is paused. */
 const NO_TIMEOUTS: EpollServerOptions = {
@@ -25,8 +26,9 @@ const NO_TIMEOUTS: EpollServerOptions = {
 
 /** Serves under the debugger. Returns the exit code. */
 export async function step(command: StepCommand): Promise<number> {
-  const { options, app, program, isNumeric, showsBytes, inspectorPort } = command;
+  const { options, app, program, isNumeric, showsBytes, showsSecrets, trace, inspectorPort } = command;
   const history = new IterationHistory();
+  const writer = trace === undefined ? undefined : openTraceWriter(trace, true); // the prompt is on standard output
   using inspector = await LiveView.open((live) =>
     startTarget({
       server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
@@ -34,9 +36,11 @@ export async function step(command: StepCommand): Promise<number> {
       program,
       onHandlerError: logWarning,
       bytes: showsBytes,
+      secrets: showsSecrets,
       isPaused: true,
       onEvents: (events) => {
         history.add(events);
+        for (const event of events) writer?.options.listener(event);
         if (inspectorPort !== undefined) live.onEvents(events);
       },
       onState: live.onState,
@@ -53,13 +57,14 @@ export async function step(command: StepCommand): Promise<number> {
     return await runPrompt(target, history, isNumeric);
   } finally {
     await target.end();
+    writer?.close();
   }
 }
 
 /** Steps through a saved trace. Returns the exit code. */
 export async function stepThroughTrace(file: string, isNumeric: boolean): Promise<number> {
   const history = new IterationHistory();
-  const recording = new RecordedTrace(parseTrace(...readTraceInput(file)), (events) => history.add(events));
+  const recording = new RecordedTrace(loadEvents(file), (events) => history.add(events));
   return await runPrompt(recording, history, isNumeric);
 }
 

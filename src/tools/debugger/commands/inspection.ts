@@ -6,6 +6,7 @@ import { type FdInfo, inspectFd } from "../../../trace/fd-info.ts";
 import { compareInterest } from "../../../trace/interest-list.ts";
 import type { Command, DebuggerContext } from "../context.ts";
 import { describeValue } from "../evaluate.ts";
+import { parsePosition } from "../../source-lines.ts";
 import { describeEntry, formatFdTable, formatSource, showField, showMask } from "../format.ts";
 import { concerns } from "../stop-conditions.ts";
 import { dispatchedFd, liveLocation, parseNumber, viewedIteration } from "./arguments.ts";
@@ -35,6 +36,10 @@ export const inspectionCommands: readonly Command[] = [
     run: (context) => {
       const at = viewedIteration(context).events.at(-1)?.at;
       if (at === undefined) throw new Error("the source line of this event is not known");
+      const { file } = parsePosition(at) ?? { file: at };
+      if (!context.source.canReadSource(file)) {
+        throw new Error(`${at} is not a source file of the traced program or of this package, so it is not opened`);
+      }
       context.print(formatSource(at));
     },
   },
