@@ -12,7 +12,9 @@ import { WarningDetector } from "./warnings/warning-detector.ts";
 
 const NO_FD = -1;
 /** A shorter wait is considered not to have blocked. */
-const MIN_BLOCKED_US = 1_000;
+const MIN_BLOCKED_US = 50;
+/** How often a thread has to block at the same line, if another program may have been the reason. */
+const MIN_UNCERTAIN = 3;
 
 export class Tracer {
   readonly #listener: TraceListener;
@@ -21,7 +23,7 @@ export class Tracer {
   readonly #recorder: CallRecorder;
   readonly #dispatches: Dispatches;
   /** What slow dispatches are about, by the line of the program, or if that is not known, by fd. */
-  readonly #slowCauses = new Map<string, object>();
+  readonly #slowCauses = new Map<string, { count: number }>();
   /** The system calls that are wrapped. */
   #kernel: Syscalls | undefined;
   #checkTimer: ReturnType<typeof setTimeout> | undefined;
@@ -208,7 +210,7 @@ export class Tracer {
     this.#emit({ ...UNSTAMPED, type: "iteration", workedUs, dispatches });
   }
 
-  #onSlow({ fd, cpuUs, blockedUs, before, after }: SlowDispatch): void {
+  #onSlow({ fd, cpuUs, blockedUs, isCertain, before, after }: SlowDispatch): void {
     const [cpuMs, blockedMs] = [Math.round(cpuUs / 1000), Math.round(blockedUs / 1000)];
     const subject = fd === null ? "one of the ready fds" : `fd ${fd}`;
     const how =
@@ -222,8 +224,10 @@ export class Tracer {
     const site = before ?? after;
     const key = site?.line ?? String(fd);
     let cause = this.#slowCauses.get(key);
-    if (cause === undefined) this.#slowCauses.set(key, (cause = {}));
-    this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site });
+    if (cause === undefined) this.#slowCauses.set(key, (cause = { count: 0 }));
+    const count = ++cause.count;
+    if (isCertain || count >= MIN_UNCERTAIN)
+      this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site, count });
   }
 
   /** Ends the iteration when the program returns to Bun's event loop. If it blocks in epoll_wait instead, that ends the iteration first. */
