@@ -5,7 +5,7 @@ import { invalidType } from "../kernel/errors.ts";
 import { escapeControls } from "../kernel/escape-controls.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
+import type { TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
 import { findProblem } from "./validate-event.ts";
 
 /** Options of `formatEvent`. */
@@ -74,7 +74,7 @@ function describe(event: TraceEvent, options: TextOptions): string | undefined {
     case "state":
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
     case "warning":
-      return `${INDENT}warning: ${event.message} (${event.code})`;
+      return `${INDENT}warning: ${formatWarning(event)} (${event.code})`;
     case "dropped":
       return `${INDENT}... ${event.events.toLocaleString("en-US")} events dropped, to limit the size of the trace`;
   }
@@ -94,6 +94,14 @@ export function formatPeer(address: Address): string {
 function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {
   const readyList = events.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
   return `epoll_wait(${epfd}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${readyList}]`}`;
+}
+
+/** An update is short: its first report has the message. */
+function formatWarning({ at, fd, message, count = 1, fds, updates }: WarningEvent & TraceMoment): string {
+  const where = at === undefined ? "" : `${at}: `;
+  if (fds !== undefined) return `${where}the same for ${fds} fds so far`;
+  if (updates === undefined) return `${where}${message}`;
+  return `${where}${fd === null ? "" : `fd ${fd}: `}${count} times so far`;
 }
 
 function showMask(mask: number, { isNumeric }: TextOptions): string {

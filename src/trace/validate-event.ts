@@ -83,7 +83,16 @@ const SHAPES: Readonly<Record<TraceEvent["type"], Shape>> = {
   reset: { fd: INTEGER, result: INTEGER },
   close: { fd: INTEGER, result: INTEGER },
   state: { fd: INTEGER, from: orNull(STRING), to: orNull(STRING) },
-  warning: { code: STRING, fd: orNull(INTEGER), message: STRING },
+  warning: {
+    code: STRING,
+    fd: orNull(INTEGER),
+    message: STRING,
+    epfd: optional(INTEGER),
+    count: optional(COUNT),
+    cause: optional(INTEGER),
+    updates: optional(INTEGER),
+    fds: optional(COUNT),
+  },
   iteration: { workedUs: NUMBER, dispatches: PAIRS },
   dropped: { events: COUNT },
 };

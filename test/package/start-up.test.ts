@@ -63,7 +63,7 @@ const library = {
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
     optional-protocols resolve-options run-loop server shutdown stop-signals systemd timeouts tokens`,
   "src/trace": list`
-    compare-masks create-tracer events explain-readiness fd-info format interest-list trace-file validate-event`,
+    compare-masks create-tracer events explain-readiness fd-info format interest-list kernel-queries trace-file validate-event`,
 };
 
 test("a server loads these files, and no others", async () => {
