@@ -12,6 +12,9 @@ import { compareMasks } from "./compare-masks.ts";
 
 /** The data of the registration that makes a bridge thread exit; see native/bridge-thread.c. */
 const BRIDGE_DATA = "62726467ffffffff";
+/** The token with which the debugger registers the eventfd that interrupts a wait. */
+export const DEBUGGER_TOKEN = 0x64656267;
+const DEBUGGER_DATA: RegExp = /^64656267[\da-f]{8}$/;
 
 /** An entry of the kernel's interest list. */
 export interface Interest {
@@ -26,7 +29,7 @@ export interface Interest {
 
 /**
  * Returns the kernel's interest list of an epoll instance, ordered by fd, without the registration of this package's own
- * bridge to Bun's event loop.
+ * bridge to Bun's event loop and of the debugger.
  *
  * @throws {ErrnoError} EBADF if the fd is not open
  * @throws {TypeError} if the fd is not an epoll instance
@@ -37,7 +40,7 @@ export function interestList(epoll: FdLike): Interest[] {
   const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
   if (openFileName(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
   return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+)/gm)]
-    .filter(([, , , data]) => data !== BRIDGE_DATA)
+    .filter(([, , , data = ""]) => data !== BRIDGE_DATA && !DEBUGGER_DATA.test(data))
     .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
     .sort((a, b) => a.fd - b.fd);
 }

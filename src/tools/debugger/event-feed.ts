@@ -10,8 +10,10 @@ export interface EventFeed {
   flush(): void;
   /** Called regularly while no event happens; sends the pending events if they are due. */
   onTimer(): void;
-  /** Whether events are pending, to be sent later. */
+  /** Whether the feed holds events back, because there are more than it can send. */
   readonly isHolding: boolean;
+  /** Whether there are events that have not been sent. */
+  readonly hasPending: boolean;
   /** Whether the events are displayed. */
   isWatched: boolean;
 }
@@ -38,6 +40,10 @@ export class LosslessFeed implements EventFeed {
     this.#post = post;
     this.#takenSeq = takenSeq;
     this.#waitForTaken = waitForTaken;
+  }
+
+  get hasPending(): boolean {
+    return this.#batch.length > 0;
   }
 
   add(event: TraceEvent): void {
@@ -79,6 +85,10 @@ export class SampledFeed implements EventFeed {
 
   constructor(post: (sample: Sample) => void) {
     this.#post = post;
+  }
+
+  get hasPending(): boolean {
+    return !this.sampler.isEmpty;
   }
 
   add(event: TraceEvent): void {
