@@ -7,7 +7,7 @@ export const TRACE_VERSION = 2;
 
 /** The fields that every event has. */
 export interface TraceMoment {
-  /** The number of the event, from 1 and without gaps. */
+  /** The number of the event, from 1; without gaps, except for a `dropped` event. */
   seq: number;
   /**
    * When the event happened, in microseconds since the trace began. For a system call: when it returned. The time spent in the
@@ -32,6 +32,8 @@ export interface BeginEvent {
   pid: number;
   /** When the trace began, in ISO 8601. */
   date: string;
+  /** The file of the program: the readers of a saved trace show source lines only from its directory and from this package. */
+  program?: string;
 }
 
 /** A listening socket. A server's listening sockets are reported once, when the trace begins. */
@@ -183,6 +185,13 @@ export interface IterationEvent {
   dispatches: [fd: number, us: number][];
 }
 
+/** Events that are not in a saved trace, because its size is limited. The event has the `seq` of the last one of them. */
+export interface DroppedEvent {
+  type: "dropped";
+  /** The number of events. */
+  events: number;
+}
+
 /** What a warning is about. */
 export type WarningCode =
   | "busy-loop" // an fd is ready, is reported again and again, and is never read
@@ -214,7 +223,8 @@ export type TraceDetail =
   | CloseEvent
   | StateEvent
   | WarningEvent
-  | IterationEvent;
+  | IterationEvent
+  | DroppedEvent;
 
 /** One event of a trace. */
 export type TraceEvent = TraceMoment & TraceDetail;
@@ -231,6 +241,13 @@ export interface TraceOptions {
   listener: TraceListener;
   /** Include received and sent data in the events; default: false. */
   bytes?: boolean | undefined;
+  /**
+   * Include the values of credentials: of headers such as `Authorization` and `Cookie`, and of parameters such as `token`. By default,
+   * `<redacted 20 bytes>` replaces them.
+   */
+  secrets?: boolean | undefined;
+  /** The file of the program, for the `begin` event; default: the main module. */
+  program?: string | undefined;
   /** Include the source line of each call, which takes a few microseconds; a function decides for each event. Default: false. */
   lines?: boolean | (() => boolean) | undefined;
   /**

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../kernel/ffi.ts";
+import { redactLine } from "./redact.ts";
 
 /** The number of bytes that are examined. */
 const MAX_LINE_BYTES = 256;
@@ -13,12 +14,15 @@ const LF = 10;
 /** Finds start lines. A server's messages repeat, so the last result is reused if the bytes are the same. */
 export class StartLineParser {
   readonly #sys: Syscalls;
+  readonly #isRedacted: boolean;
   readonly #lastBytes = new Uint8Array(new ArrayBuffer(MAX_LINE_BYTES));
   #lastLength = 0;
   #lastLine: string | undefined;
 
-  constructor(sys: Syscalls) {
+  /** @param isRedacted whether the values of credentials in the target are replaced */
+  constructor(sys: Syscalls, isRedacted: boolean) {
     this.#sys = sys;
+    this.#isRedacted = isRedacted;
   }
 
   /** Returns the start line, or undefined if the data does not begin with one. */
@@ -28,7 +32,8 @@ export class StartLineParser {
       return this.#lastLine;
     this.#lastLength = length;
     this.#lastBytes.set(new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length));
-    return (this.#lastLine = START_LINE.exec(toLatin1(bytes, offset, length))?.[0]);
+    const line = START_LINE.exec(toLatin1(bytes, offset, length))?.[0];
+    return (this.#lastLine = line !== undefined && this.#isRedacted ? redactLine(line) : line);
   }
 }
 

@@ -7,6 +7,7 @@ import { EBADF } from "../kernel/errno.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { CallSite } from "./caller-line.ts";
 import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } from "./events.ts";
+import type { DataRedactor } from "./redact.ts";
 import type { Registration, Registrations } from "./registrations.ts";
 import { endsWithBlankLine, StartLineParser, toLatin1 } from "./start-line.ts";
 
@@ -20,6 +21,8 @@ export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
 export interface CallRecorder {
   /** Include received and sent data in the events. */
   readonly hasBytes: boolean;
+  /** Redacts credentials in start lines and data; undefined: they are included. */
+  readonly redactor: DataRedactor | undefined;
   /** What is registered with the epoll instances. */
   readonly registrations: Registrations;
   /** The registrations that the fd which the last call has closed still had. */
@@ -50,8 +53,8 @@ const OPERATIONS: Record<number, CtlEvent["op"]> = { [EPOLL_CTL_ADD]: "ADD", [EP
 
 /** The system calls of an event loop, except epoll_wait, which the tracer handles itself. */
 export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   return {
     epoll_create1: {
       event: (result) => ({ ...UNSTAMPED, type: "create", result }),
@@ -65,13 +68,11 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     },
     accept4: {
       fdArgument: 0,
-      event: (result, fd, peer) => ({
-        ...UNSTAMPED,
-        type: "accept",
-        fd,
-        result,
-        peer: result < 0 ? null : decodeAddress(sys, toBytes(peer)),
-      }),
+      event: (result, fd, peer) => {
+        recorder.redactor?.forget(result); // an earlier file with this number may have been closed by other means
+        const address = result < 0 ? null : decodeAddress(sys, toBytes(peer));
+        return { ...UNSTAMPED, type: "accept", fd, result, peer: address };
+      },
     },
     recv: {
       fdArgument: 0,
@@ -100,6 +101,7 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     close: {
       fdArgument: 0,
       event: (result, fd) => {
+        recorder.redactor?.forget(fd);
         recorder.closed = result === -EBADF ? [] : recorder.registrations.close(fd);
         return { ...UNSTAMPED, type: "close", fd, result };
       },
@@ -109,8 +111,8 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
 
 /** The other system calls that a program can make through this package's sockets and file descriptors. */
 export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   const transfer = (
     type: "recv" | "send",
     call: NonNullable<TransferEvent["call"]>,
@@ -287,7 +289,11 @@ function transferEvent(
   const line = startLines.parse(bytes, offset, received);
   if (line !== undefined) event.line = line;
   if (type === "recv") recorder.endsWithBlankLine = endsWithBlankLine(bytes, offset, received);
-  if (recorder.hasBytes) event.bytes = toLatin1(bytes, offset, received);
+  const { hasBytes, redactor } = recorder;
+  if (hasBytes) {
+    const data = toLatin1(bytes, offset, received);
+    event.bytes = redactor === undefined ? data : redactor.redact(type, fd, data);
+  }
   return event;
 }
 

@@ -6,13 +6,16 @@ import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { callerLine, CallSite } from "./caller-line.ts";
 import { Dispatches, rounded, type SlowDispatch } from "./dispatches.ts";
 import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./events.ts";
+import { DataRedactor } from "./redact.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { Registrations } from "./registrations.ts";
 import { WarningDetector } from "./warnings/warning-detector.ts";
 
 const NO_FD = -1;
 /** A shorter wait is considered not to have blocked. */
-const MIN_BLOCKED_US = 1_000;
+const MIN_BLOCKED_US = 50;
+/** How often a thread has to block at the same line, if another program may have been the reason. */
+const MIN_UNCERTAIN = 3;
 
 export class Tracer {
   readonly #listener: TraceListener;
@@ -21,7 +24,7 @@ export class Tracer {
   readonly #recorder: CallRecorder;
   readonly #dispatches: Dispatches;
   /** What slow dispatches are about, by the line of the program, or if that is not known, by fd. */
-  readonly #slowCauses = new Map<string, object>();
+  readonly #slowCauses = new Map<string, { count: number }>();
   /** The system calls that are wrapped. */
   #kernel: Syscalls | undefined;
   #checkTimer: ReturnType<typeof setTimeout> | undefined;
@@ -48,6 +51,8 @@ export class Tracer {
     const {
       listener,
       bytes = false,
+      secrets = false,
+      program = process.argv[1],
       lines = false,
       slowMs = 50,
     }: Partial<TraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
@@ -65,6 +70,7 @@ export class Tracer {
     this.#dispatches = new Dispatches(slowMs * 1000, sys, createSite, (slow) => this.#onSlow(slow));
     this.#recorder = {
       hasBytes: bytes,
+      redactor: secrets ? undefined : new DataRedactor(),
       registrations,
       closed: [],
       endsWithBlankLine: false,
@@ -74,7 +80,8 @@ export class Tracer {
       createSite,
     };
     const date = new Date().toISOString();
-    this.#emit({ ...UNSTAMPED, type: "begin", version: TRACE_VERSION, pid: process.pid, date });
+    const header = { type: "begin", version: TRACE_VERSION, pid: process.pid, date } as const;
+    this.#emit({ ...UNSTAMPED, ...header, ...(program === undefined ? {} : { program }) });
   }
 
   /** Sets the function that returns the state of a connection. State changes are reported from then on. */
@@ -208,7 +215,7 @@ export class Tracer {
     this.#emit({ ...UNSTAMPED, type: "iteration", workedUs, dispatches });
   }
 
-  #onSlow({ fd, cpuUs, blockedUs, before, after }: SlowDispatch): void {
+  #onSlow({ fd, cpuUs, blockedUs, isCertain, before, after }: SlowDispatch): void {
     const [cpuMs, blockedMs] = [Math.round(cpuUs / 1000), Math.round(blockedUs / 1000)];
     const subject = fd === null ? "one of the ready fds" : `fd ${fd}`;
     const how =
@@ -222,8 +229,10 @@ export class Tracer {
     const site = before ?? after;
     const key = site?.line ?? String(fd);
     let cause = this.#slowCauses.get(key);
-    if (cause === undefined) this.#slowCauses.set(key, (cause = {}));
-    this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site });
+    if (cause === undefined) this.#slowCauses.set(key, (cause = { count: 0 }));
+    const count = ++cause.count;
+    if (isCertain || count >= MIN_UNCERTAIN)
+      this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site, count });
   }
 
   /** Ends the iteration when the program returns to Bun's event loop. If it blocks in epoll_wait instead, that ends the iteration first. */

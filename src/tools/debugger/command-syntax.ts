@@ -1,6 +1,8 @@
 // The syntax of a line at the prompt: several commands, and commands that look like JavaScript.
 
 const CLOSING: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
+/** Commands whose argument may begin with an operator. */
+const TAKES_EXPRESSION: ReadonlySet<string> = new Set(["p", "print", "pp", "display", "undisplay", "watch"]);
 const QUOTES = "\"'`";
 
 /** Splits a line at `;;`, except within quotes and brackets, as in `for (;;) {}`. */
@@ -34,7 +36,8 @@ export function splitCommands(line: string): string[] {
  * @param rest the line after the name
  */
 export function isJavaScript(word: string, rest: string): boolean {
-  if (word === "p" || word === "pp" || !/^\w/.test(word)) return false;
+  if (TAKES_EXPRESSION.has(word) || !/^\w/.test(word)) return false;
   if (/^\s*(?:=(?!=)|[-+*/%&|^]=|\+\+|--|=>)/.test(rest) || /^(?:\?\.|[.[(`])/.test(rest)) return true;
+  if (/^\s*(?:[-+*/%&|^<>?]|&&|\|\||\?\?|[=!]==?)\s/.test(rest)) return true;
   return word === "delete" && rest.trim() !== "" && !/^[\s\d,]*$/.test(rest);
 }

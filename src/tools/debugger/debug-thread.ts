@@ -1,8 +1,10 @@
 // The debugged thread: runs a server or a program, reports its events, and pauses after an event when a stop condition holds.
 
+import { resolve } from "node:path";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
+import { allowLongWaits } from "../../io/epoll.ts";
 import { displayedUrl } from "../../server/listeners.ts";
 import { describeHandlerError, describeThrown } from "../../server/describe-error.ts";
 import { loadApp } from "../../server/load-app.ts";
@@ -97,7 +99,13 @@ class DebugThread {
     }
     // Finding the source line is slow, so it is skipped while the loop is too busy to show all events.
     const lines = (): boolean => !this.#feed.isHolding;
-    this.#trace = { listener: (event) => this.#onEvent(event), bytes: start.hasBytes, lines };
+    this.#trace = {
+      listener: (event) => this.#onEvent(event),
+      bytes: start.hasBytes,
+      secrets: start.hasSecrets,
+      program: start.program?.[0] ?? (start.app === undefined ? undefined : resolve(start.app)),
+      lines,
+    };
   }
 
   async run(): Promise<void> {
@@ -199,6 +207,7 @@ class DebugThread {
   /** Receives commands while this thread is in Bun's event loop. */
   #receiveCommands(): void {
     wrapSyscalls((sys) => this.#interruptible(sys));
+    allowLongWaits();
     const pokes = this.#start.pokes as globalThis.MessagePort & MessagePort;
     pokes.addEventListener("message", () => {
       Atomics.store(this.#shared, IS_POKED, 0);
@@ -210,8 +219,7 @@ class DebugThread {
 
   /** @param waitsIn what the thread waits for; undefined: it is about to return from epoll_wait */
   #onCommands(waitsIn: BlockedWait | "bun" | undefined): void {
-    if (!this.#hasCommands) return;
-    this.#runCommands();
+    if (this.#hasCommands) this.#runCommands();
     if (this.#isEnding) {
       if (waitsIn === "bun") void this.#server?.stop({ graceMs: 0 });
     } else if (this.#stopConditions.isPausing && waitsIn !== undefined && this.#hasStarted) {
@@ -233,12 +241,7 @@ class DebugThread {
 
   /** Pauses a step if no event happens, because the thread waits in Bun's event loop. */
   #limitStep(): void {
-    const { seq } = this.#event ?? { seq: 0 };
-    clearTimeout(this.#stepTimer);
-    this.#stepTimer = setTimeout(() => {
-      const hasMoved = (this.#event?.seq ?? 0) !== seq;
-      if (!hasMoved && this.#stopConditions.mode.kind === "step") this.#pause({ kind: "blocked", waitsIn: "bun" });
-    }, STEP_TIMEOUT_MS);
+    this.#stepTimer = setTimeout(() => this.#pause({ kind: "blocked", waitsIn: "bun" }), STEP_TIMEOUT_MS);
     this.#stepTimer.unref();
   }
 
@@ -264,6 +267,7 @@ class DebugThread {
 
   /** Blocks the thread until a command resumes it. */
   #pause(reason: StopReason): void {
+    clearTimeout(this.#stepTimer);
     this.#feed.flush();
     const { breakpoints, hit } = this.#stopConditions;
     const counts = breakpoints.map(({ id, hits, ignore }) => ({ id, hits, ignore }));

@@ -62,6 +62,7 @@ export function interruptibleWaits(sys: Syscalls, wakeFd: number, observer: Wait
       }
       if (hasWoken || !isWatching) {
         if (observer.onWake({ epfd, timeoutMs })) return 0;
+        hasBlocked = false;
       } else if (!isProbe && timerMs !== Infinity) {
         observer.onTimer();
       }

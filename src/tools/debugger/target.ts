@@ -41,6 +41,8 @@ export interface TargetOptions {
   program?: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
+  /** Include the values of credentials. */
+  secrets?: boolean | undefined;
   /** Pause after the first wait. */
   isPaused?: boolean | undefined;
   /** The longest time that the server waits in epoll_wait, in milliseconds; default: until an event arrives. */
@@ -115,7 +117,7 @@ export class Target {
 
   private constructor(options: TargetOptions) {
     const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
-    const { bytes: hasBytes = false, isPaused = false } = options;
+    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
     this.#onEvents = onEvents;
@@ -145,6 +147,7 @@ export class Target {
       app,
       program,
       hasBytes,
+      hasSecrets,
       isSampled,
       pollMs,
       isPaused,
@@ -315,8 +318,14 @@ export class Target {
     }
     this.#commands.close();
     this.#pokes.close();
-    this.#worker.terminate();
+    this.#terminate();
     await withinTimeout(this.#workerClosed.promise);
+  }
+
+  /** The engine notices the termination when the thread returns from epoll_wait. */
+  #terminate(): void {
+    this.#worker.terminate();
+    if (!this.#wake.closed) this.#wake.write();
   }
 
   get #allBreakpoints(): Breakpoint[] {
@@ -398,7 +407,7 @@ export class Target {
     this.#onEnd();
     this.#commands.close();
     this.#pokes.close();
-    this.#worker.terminate();
+    this.#terminate();
   }
 
   #onEnd(): void {

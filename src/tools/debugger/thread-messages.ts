@@ -94,6 +94,8 @@ export interface StartMessage {
   program: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   hasBytes: boolean;
+  /** Include the values of credentials. */
+  hasSecrets: boolean;
   /** Report samples instead of every event. */
   isSampled: boolean;
   /** The longest time that the server waits in epoll_wait; undefined: until an event arrives. */

@@ -34,6 +34,8 @@ interface Unwatched {
 
 interface Listener {
   readonly activity: FdActivity;
+  /** It is watched for EPOLLIN. */
+  isRegistered: boolean;
   /** Undefined while it is watched, or if it never was. */
   unwatched: Unwatched | undefined;
   /** Since when the accept queue has been full at each check; undefined if it was not. */
@@ -63,6 +65,7 @@ export class ListenerWarnings {
     const dropped = acceptQueue(sys, activity.fd)?.dropped ?? 0;
     this.#listeners.set(activity.fd, {
       activity,
+      isRegistered: false,
       unwatched: undefined,
       fullSinceUs: undefined,
       dropped,
@@ -74,7 +77,11 @@ export class ListenerWarnings {
 
   onAccept(event: AcceptEvent): void {
     const activity = this.#context.fds.get(event.fd);
-    if (event.result >= 0) this.#accepted.add(event.result);
+    if (event.result >= 0) {
+      this.#accepted.add(event.result);
+      const unwatched = this.#listeners.get(event.fd)?.unwatched;
+      if (unwatched !== undefined) unwatched.closedUs = undefined; // it is not watched, but it is served
+    }
     if (activity === undefined || !lacksFds(event.result) || activity.failedAccepts < MAX_FAILED_ACCEPTS) return;
     const { fd } = event;
     const reason =
@@ -98,21 +105,27 @@ export class ListenerWarnings {
     if (listener === undefined) return;
     const hasFailed = listener.activity.failedAccepts > 0;
     listener.activity.failedAccepts = 0;
-    if (this.#isWatched(fd)) listener.unwatched = undefined;
-    else if (listener.unwatched === undefined) {
-      const closedUs = this.#accepted.size === 0 && !hasFailed ? this.#context.nowUs : undefined;
-      listener.unwatched = { site: this.#context.site, closedUs, hasFailed };
+    if (this.#isWatched(fd)) {
+      listener.isRegistered = true;
+      listener.unwatched = undefined;
+    } else {
+      this.#unwatch(listener, hasFailed);
     }
   }
 
-  /**
-   * Whether a listener has to be checked while the program waits: connections may wait for it, and epoll_wait does not report them. Or its
-   * queue is full, and may still be when the program waits for the last time.
-   */
+  #unwatch(listener: Listener, hasFailed: boolean): void {
+    if (listener.unwatched !== undefined) return;
+    const closedUs = this.#accepted.size === 0 && !hasFailed ? this.#context.nowUs : undefined;
+    listener.isRegistered = false;
+    listener.unwatched = { site: this.#context.site, closedUs, hasFailed };
+  }
+
+  /** Whether a listener has to be checked while the program waits, because epoll_wait does not report its connections. */
   get needsChecks(): boolean {
-    for (const { unwatched, fullSinceUs, activity } of this.#listeners.values()) {
-      if (unwatched?.closedUs !== undefined && !this.#context.log.has(activity, "listener-unwatched")) return true;
-      if (fullSinceUs !== undefined && !this.#context.log.has(activity, "backlog-full")) return true;
+    const { log } = this.#context;
+    for (const { unwatched, activity } of this.#listeners.values()) {
+      if (unwatched === undefined) continue;
+      if (!log.has(activity, "listener-unwatched") && !log.has(activity, "backlog-full")) return true;
     }
     return false;
   }
@@ -131,8 +144,11 @@ export class ListenerWarnings {
   onClose(fd: number): void {
     this.#listeners.delete(fd);
     const wasAccepted = this.#accepted.delete(fd);
-    for (const { unwatched } of this.#listeners.values()) {
+    for (const listener of this.#listeners.values()) {
+      const { unwatched, isRegistered, activity } = listener;
       if (unwatched !== undefined && (wasAccepted || unwatched.hasFailed)) unwatched.closedUs ??= this.#context.nowUs;
+      // If an epoll instance was closed, its registrations are gone.
+      if (isRegistered && this.#context.registrations.of(activity.fd).length === 0) this.#unwatch(listener, false);
     }
   }
 

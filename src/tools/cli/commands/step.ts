@@ -1,6 +1,6 @@
 // epoll-hello --step and replay --step: the debugger's prompt, on a terminal or on a pipe.
 
-import { type EpollServerOptions, parseTrace } from "../../../index.ts";
+import type { EpollServerOptions } from "../../../index.ts";
 import { RecordedTrace } from "../../debugger/event-source.ts";
 import { IterationHistory } from "../../debugger/iteration-history.ts";
 import { readHistory, writeHistory } from "../../debugger/prompt-history.ts";
@@ -20,7 +20,8 @@ import {
   startTarget,
   withIdleConnections,
 } from "./inspect.ts";
-import { readTraceInput } from "./trace.ts";
+import { loadEvents } from "../trace-input.ts";
+import { openTraceWriter } from "./trace.ts";
 
 /** No connection times out while the loop is paused. */
 const NO_TIMEOUTS: EpollServerOptions = {
@@ -58,11 +59,13 @@ export async function step(command: StepCommand): Promise<number> {
 
 /** Starts the server or the program, and prints where it is. */
 async function openTarget(
-  { options, app, program, showsBytes, inspectorPort }: StepCommand,
+  { options, app, program, showsBytes, showsSecrets, trace, inspectorPort }: StepCommand,
   listeners: SessionListeners,
   resources: AsyncDisposableStack,
 ): Promise<Debuggee> {
   const history = new IterationHistory();
+  const writer = trace === undefined ? undefined : openTraceWriter(trace, true); // the prompt is on standard output
+  resources.defer(() => writer?.close());
   const inspector = resources.use(
     await LiveView.open(
       (live) =>
@@ -72,10 +75,12 @@ async function openTarget(
           program,
           onHandlerError: logWarning,
           bytes: showsBytes,
+          secrets: showsSecrets,
           isPaused: true,
           pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
           onEvents: (events) => {
             history.add(events);
+            for (const event of events) writer?.options.listener(event);
             if (inspectorPort !== undefined) live.onEvents(events);
           },
           onState: () => {
@@ -84,7 +89,7 @@ async function openTarget(
           },
           onSettled: listeners.onSettled,
         }),
-      { hasPrompt: true, onRelease: printNotice },
+      { hasPrompt: true, onRelease: (message) => printNotice(message) },
     ),
   );
   const { target } = inspector;
@@ -100,11 +105,13 @@ async function openTarget(
 
 /** Steps through a saved trace. Returns the exit code. */
 export async function stepThroughTrace(file: string, isNumeric: boolean): Promise<number> {
-  const events = parseTrace(...readTraceInput(file));
+  const events = loadEvents(file);
+  const [first] = events;
+  const program = first?.type === "begin" ? first.program : undefined;
   return await runPrompt(isNumeric, ({ onSettled }) => {
     const history = new IterationHistory();
     const source = new RecordedTrace(events, (played) => history.add(played), onSettled);
-    return Promise.resolve({ source, history, program: undefined });
+    return Promise.resolve({ source, history, program });
   });
 }
 

@@ -22,14 +22,15 @@ export const historyCommands: readonly Command[] = [
     usage: "save FILE",
     help: "Save the trace so far; epoll-hello replay FILE reads it.",
     isRepeatable: false,
-    run: async ({ history, print, confirm }, argument) => {
+    run: async (context, argument) => {
+      const { history, print } = context;
       if (argument === "") throw new Error("usage: save FILE");
       if (history.isTruncated) {
         throw new Error(
           "the trace is too long to save: its beginning has been dropped (epoll-hello --trace-file records everything)",
         );
       }
-      if (existsSync(argument) && !(await confirm(`${argument} exists. Overwrite it?`, false))) {
+      if (existsSync(argument) && !(await context.confirm(`${argument} exists. Overwrite it?`, false))) {
         return print(`not saved: ${argument} exists`);
       }
       const { events } = history;
