@@ -39,7 +39,8 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(`${page}#${token}`)) if (message.kind === "state" && message.run === "paused") break;
+    for await (const message of messages(`${page}#${token}`))
+      if (message.kind === "state" && message.run === "paused") break;
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");

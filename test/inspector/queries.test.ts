@@ -48,7 +48,10 @@ async function watched(options: EpollServerOptions = {}): Promise<Watched> {
 
 test("totals are exact with 600 connections, and one with a partial request is first when sorted by bytes received", async () => {
   await using it = await watched();
-  const clients = Array.from({ length: 600 }, (_, i) => new Client(it.address, i === 444 ? "GET / HTTP/1.1\r\nHost: " : ""));
+  const clients = Array.from(
+    { length: 600 },
+    (_, i) => new Client(it.address, i === 444 ? "GET / HTTP/1.1\r\nHost: " : ""),
+  );
   try {
     const isAccepted = ({ matching }: FdsResponse): boolean => matching === 600;
     await eventually(() => it.fds({ filter: "type:connection" }), isAccepted);
@@ -60,7 +63,12 @@ test("totals are exact with 600 connections, and one with a partial request is f
     const { rows, matching, total } = await it.fds({ column: "received", order: "descending", limit: 10 });
     expect({ matching, total }).toEqual({ matching: 602, total: 602 }); // with the listener and the epoll instance
     expect(rows).toHaveLength(10);
-    expect(rows[0]).toMatchObject({ kind: "connection", state: "head", bytesIn: 22, address: `127.0.0.1:${port.port}` });
+    expect(rows[0]).toMatchObject({
+      kind: "connection",
+      state: "head",
+      bytesIn: 22,
+      address: `127.0.0.1:${port.port}`,
+    });
     // A filter finds it, too, and windows cover all rows without overlap.
     expect((await it.fds({ filter: `state:head peer:${port.port}` })).rows).toHaveLength(1);
     const seen = new Set<number>();

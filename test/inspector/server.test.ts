@@ -54,17 +54,24 @@ test("the page references no other host", async () => {
   }
 });
 
-test.each(["events", "fds", "fd?fd=5", "connection?fd=5", "kernel", "timings", "interest-diff", "source?at=x", "lessons"])(
-  "rejects /%s without a token, and says what to open",
-  async (path) => {
-    await using it = await inspected();
-    for (const headers of [{}, { Authorization: `Bearer ${"0".repeat(32)}` }]) {
-      const response = await fetch(it.page.url + path, { headers });
-      expect(response.status).toBe(401);
-      expect(await response.text()).toContain("the URL with a token that the terminal shows");
-    }
-  },
-);
+test.each([
+  "events",
+  "fds",
+  "fd?fd=5",
+  "connection?fd=5",
+  "kernel",
+  "timings",
+  "interest-diff",
+  "source?at=x",
+  "lessons",
+])("rejects /%s without a token, and says what to open", async (path) => {
+  await using it = await inspected();
+  for (const headers of [{}, { Authorization: `Bearer ${"0".repeat(32)}` }]) {
+    const response = await fetch(it.page.url + path, { headers });
+    expect(response.status).toBe(401);
+    expect(await response.text()).toContain("the URL with a token that the terminal shows");
+  }
+});
 
 test("rejects commands and lessons without the token", async () => {
   await using it = await inspected();
@@ -160,8 +167,7 @@ test("describes the file descriptors of the loop, and no others of this process"
     () => it.view.latestSample?.entries ?? [],
     (all) => all.some(({ kind }) => kind === "connection"),
   );
-  const describe = async (fd: number | string): Promise<unknown> =>
-    await (await it.get(`fd?fd=${fd}`)).json();
+  const describe = async (fd: number | string): Promise<unknown> => await (await it.get(`fd?fd=${fd}`)).json();
   const [listener] = entries;
   expect(await describe(listener?.fd ?? -1)).toMatchObject({
     fd: listener?.fd,

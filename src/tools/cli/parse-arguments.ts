@@ -185,9 +185,7 @@ function inspectorPort(text: string | undefined, flag: string = "inspect"): numb
 /** Returns how to inspect; undefined if neither --inspect nor --inspect-brk is given. */
 function inspection(given: ServeArguments): Pick<InspectCommand, "inspectorPort" | "waitsForPage"> | undefined {
   const port = inspectorPort(given.inspect) ?? inspectorPort(given["inspect-brk"], "inspect-brk");
-  return port === undefined
-    ? undefined
-    : { inspectorPort: port, waitsForPage: given["inspect-brk"] !== undefined };
+  return port === undefined ? undefined : { inspectorPort: port, waitsForPage: given["inspect-brk"] !== undefined };
 }
 
 /** @throws {UsageError} for `--inspect 9000` and `--trace json`: a value of these flags follows an equals sign */

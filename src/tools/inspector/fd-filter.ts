@@ -13,36 +13,42 @@ type NumberOf = (row: FdRow) => number | undefined;
 type Predicate = (row: FdRow) => boolean;
 
 /** Text that a term `key:value` searches. */
-const TEXTS: ReadonlyMap<string, TextOf> = new Map<string, TextOf>(Object.entries({
-  peer: ({ address }) => address,
-  type: ({ kind }) => kind,
-  state: ({ state }) => state ?? "none",
-  errno: ({ lastError }) => lastError ?? "",
-  text: ({ line }) => line ?? "",
-  warning: ({ warning }) => (warning === undefined ? "" : `${warning.code} ${warning.message}`),
-} satisfies Record<string, TextOf>));
+const TEXTS: ReadonlyMap<string, TextOf> = new Map<string, TextOf>(
+  Object.entries({
+    peer: ({ address }) => address,
+    type: ({ kind }) => kind,
+    state: ({ state }) => state ?? "none",
+    errno: ({ lastError }) => lastError ?? "",
+    text: ({ line }) => line ?? "",
+    warning: ({ warning }) => (warning === undefined ? "" : `${warning.code} ${warning.message}`),
+  } satisfies Record<string, TextOf>),
+);
 
 /** NumberOf that a term `key:value`, `key>value` or `key<value` compares. */
-const NUMBERS: ReadonlyMap<string, NumberOf> = new Map<string, NumberOf>(Object.entries({
-  fd: ({ fd }) => fd,
-  epoll: ({ epfd }) => epfd,
-  recvq: ({ receiveQueue }) => receiveQueue,
-  sendq: ({ sendQueue }) => sendQueue,
-  received: ({ bytesIn }) => bytesIn,
-  sent: ({ bytesOut }) => bytesOut,
-  age: ({ ageUs }) => ageUs,
-  instate: ({ stateUs }) => stateUs,
-  idle: ({ idleUs }) => idleUs,
-} satisfies Record<string, NumberOf>));
+const NUMBERS: ReadonlyMap<string, NumberOf> = new Map<string, NumberOf>(
+  Object.entries({
+    fd: ({ fd }) => fd,
+    epoll: ({ epfd }) => epfd,
+    recvq: ({ receiveQueue }) => receiveQueue,
+    sendq: ({ sendQueue }) => sendQueue,
+    received: ({ bytesIn }) => bytesIn,
+    sent: ({ bytesOut }) => bytesOut,
+    age: ({ ageUs }) => ageUs,
+    instate: ({ stateUs }) => stateUs,
+    idle: ({ idleUs }) => idleUs,
+  } satisfies Record<string, NumberOf>),
+);
 
 /** The values of `is:`. */
-const PROPERTIES: ReadonlyMap<string, Predicate> = new Map<string, Predicate>(Object.entries({
-  stuck: isStuck,
-  registered: ({ mask }) => mask !== undefined,
-  unregistered: ({ mask }) => mask === undefined,
-  failed: ({ lastError }) => lastError !== undefined,
-  warned: ({ warning }) => warning !== undefined,
-} satisfies Record<string, Predicate>));
+const PROPERTIES: ReadonlyMap<string, Predicate> = new Map<string, Predicate>(
+  Object.entries({
+    stuck: isStuck,
+    registered: ({ mask }) => mask !== undefined,
+    unregistered: ({ mask }) => mask === undefined,
+    failed: ({ lastError }) => lastError !== undefined,
+    warned: ({ warning }) => warning !== undefined,
+  } satisfies Record<string, Predicate>),
+);
 
 /** Durations are in microseconds. */
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, us: 1, ms: 1e3, s: 1e6, min: 60e6 };
@@ -86,7 +92,12 @@ function parseTerm(term: string): Predicate {
   throw new Error(`"${key}${operator}" is unknown: use ${keys.join(", ")}`);
 }
 
-function comparesNumber(number: (row: FdRow) => number | undefined, operator: string, text: string, key: string): Predicate {
+function comparesNumber(
+  number: (row: FdRow) => number | undefined,
+  operator: string,
+  text: string,
+  key: string,
+): Predicate {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)(k|M|us|ms|s|min)?$/.exec(text) ?? [];
   if (digits === undefined) throw new Error(`"${text}" is not a number: write ${key}>10, ${key}>5k or ${key}>2s`);
   const wanted = Number(digits) * (UNITS[unit] ?? 1);

@@ -1,6 +1,15 @@
 // The kernel's view of the fds of a loop, asked for by the page: interest lists, ready fds and queues.
 
-import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLONESHOT, EPOLLWAKEUP } from "../../kernel/constants.ts";
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLEXCLUSIVE,
+  EPOLLHUP,
+  EPOLLONESHOT,
+  EPOLLWAKEUP,
+} from "../../kernel/constants.ts";
 import { type Syscalls, untracedSyscalls } from "../../kernel/ffi.ts";
 import { inspectFd, queueSizes } from "../../trace/fd-info.ts";
 import { type Interest, interestList, openFileName } from "../../trace/interest-list.ts";
@@ -134,7 +143,9 @@ function readyMasks(interest: readonly Interest[]): Map<number, number> {
     }
     const out = new Int32Array(new ArrayBuffer(16 * Math.max(1, count)));
     const readyCount = count === 0 ? 0 : sys.epoll_wait(epfd, out, count, 0);
-    return new Map(Array.from({ length: Math.max(0, readyCount) }, (_, i) => [out[3 * i + 1] as number, out[3 * i] as number]));
+    return new Map(
+      Array.from({ length: Math.max(0, readyCount) }, (_, i) => [out[3 * i + 1] as number, out[3 * i] as number]),
+    );
   } finally {
     sys.close(epfd);
   }

@@ -197,7 +197,10 @@ export class LiveView implements Disposable {
       for (const [epfd] of registrations) epfds.add(epfd);
     }
     const isSocket = (fd: number): boolean => /^(?:connection|listener)$/.test(fds.get(fd)?.entry.kind ?? "");
-    return this.#kernel.instances([...epfds].sort((a, b) => a - b), isSocket);
+    return this.#kernel.instances(
+      [...epfds].sort((a, b) => a - b),
+      isSocket,
+    );
   }
 
   /** Returns the recent events of a connection; undefined if the thread does not answer. */

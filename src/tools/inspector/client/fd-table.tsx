@@ -66,7 +66,9 @@ export function FdTable({ store, view }: { store: Store; view: View }): JSX.Elem
       <h2>
         File descriptors ({formatCount(isFollowing ? page.total : view.open)})
         {view.isApproximate ? <small> as of a later event: some events were skipped</small> : null}
-        {!isFollowing && page.total < view.open ? <small> {formatCount(page.total)} are kept for this event</small> : null}
+        {!isFollowing && page.total < view.open ? (
+          <small> {formatCount(page.total)} are kept for this event</small>
+        ) : null}
       </h2>
       <Filter store={store} />
       <Rows store={store} view={view} />
@@ -100,7 +102,11 @@ function Filter({ store: { fds } }: { store: Store }): JSX.Element {
         </button>
       ))}{" "}
       <output>
-        {error !== undefined ? error : filter === "" ? "" : `${formatCount(page.matching)} of ${formatCount(page.total)}`}
+        {error !== undefined
+          ? error
+          : filter === ""
+            ? ""
+            : `${formatCount(page.matching)} of ${formatCount(page.total)}`}
       </output>
     </div>
   );

@@ -359,6 +359,7 @@ export class Store {
         break;
       case "state":
         if (message.run !== "paused" || message.seq !== this.state?.seq) this.interestDiff = undefined;
+        if (message.run !== this.state?.run) void this.fds.load();
         this.state = message;
         break;
       case "test-clients":
