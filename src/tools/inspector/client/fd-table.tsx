@@ -41,7 +41,7 @@ const COLUMNS: readonly Column[] = [
 const EPOLL_COLUMN: Column = { column: "epoll", label: "Epoll", title: "Epoll instance of the registration" };
 
 /** As in fd-table.css: rows that are not loaded take up space, too. */
-const ROW_HEIGHT = 30;
+const ROW_HEIGHT = 42;
 
 /** Filters at one click. */
 const PRESETS: readonly { filter: string; label: string; title: string }[] = [
@@ -206,9 +206,11 @@ function Row({ store, row, index, hasInstance, isReady }: RowProps): JSX.Element
       <td class="number">{formatBytes(row.bytesOut)}</td>
       <td class="number">{formatDuration(row.idleUs)}</td>
       <td class="number">{formatDuration(row.ageUs)}</td>
-      <td class="details">
-        {row.warning === undefined ? null : <b title={row.warning.message}>⚠ {row.warning.code} </b>}
-        {formatDetails(row)}
+      <td class="details" title={[row.warning?.message, formatDetails(row)].filter(Boolean).join("; ")}>
+        <span>
+          {row.warning === undefined ? null : <b>⚠ {row.warning.code} </b>}
+          {formatDetails(row)}
+        </span>
       </td>
     </tr>
   );

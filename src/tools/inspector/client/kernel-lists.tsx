@@ -6,7 +6,7 @@ import type { KernelInstance, KernelResponse } from "../messages.ts";
 import type { View } from "./event-history.ts";
 import { formatCount, formatShortMask } from "./format.ts";
 
-const MAX_CHIPS = 32;
+const MAX_CHIPS = 20;
 
 interface KernelListsProps {
   view: View;

@@ -12,7 +12,7 @@ import { isFailure } from "./range-totals.ts";
 export const LANES_X = 52;
 /** Space above the lanes, for the ruler. */
 export const TOP = 34;
-export const LANE_HEIGHT = 24;
+export const LANE_HEIGHT = 22;
 
 const BOTTOM = 6;
 const MARGIN = 10;

@@ -9,7 +9,7 @@ import type { Store } from "./store.ts";
 import { groupWarnings, type WarningGroup } from "./warning-groups.ts";
 
 /** Groups shown before the user asks for all. */
-const MAX_SHOWN = 5;
+const MAX_SHOWN = 3;
 
 export function WarningsList({ store }: { store: Store }): JSX.Element {
   const [showsAll, setShowsAll] = useState(false);
