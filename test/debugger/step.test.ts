@@ -240,7 +240,11 @@ test.concurrent("rejects flags that cannot be used together, and files that are 
   try {
     for (const [flags, message, code] of [
       [["--step", "--workers", "2"], /--step cannot be used with --workers/, 2],
-      [["--step", "--trace"], /--step cannot be used with --trace/, 2],
+      [
+        ["--step", "--systemd"],
+        /--step cannot be used with --systemd: while the loop is paused, it can't report to systemd/,
+        2,
+      ],
       [["--step", "--host", "203.0.113.1", "--port", "0"], /EADDRNOTAVAIL|203\.0\.113\.1/, 1],
       [["replay", broken, "--step"], /line 1: not valid JSON/, 1],
       [["replay", broken, "--step", "--json"], /--step cannot be used with --json/, 2],

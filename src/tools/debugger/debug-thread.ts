@@ -1,5 +1,6 @@
 // The debugged thread: runs a server or a program, reports its events, and pauses after an event when a stop condition holds.
 
+import { resolve } from "node:path";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
@@ -16,6 +17,8 @@ import { Evaluator, type ExpressionScope } from "./evaluate.ts";
 import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import { FdTable } from "./fd-table.ts";
 import { type BlockedWait, interruptibleWaits } from "./interruptible-wait.ts";
+import type { ConnectionQuery } from "./event-ring.ts";
+import type { LoopRecorder } from "./loop-recorder.ts";
 import type { SampleCounts } from "./sampler.ts";
 import { captureStack } from "./stack-frames.ts";
 import { StopConditions } from "./stop-conditions.ts";
@@ -60,6 +63,7 @@ class DebugThread {
   readonly #trace: TraceOptions;
   /** Set only if the events are sampled. */
   readonly #counts: SampleCounts | undefined;
+  readonly #recorder: LoopRecorder | undefined;
   #event: TraceEvent | undefined;
   /** The number of commands received. */
   #commandCount = 0;
@@ -84,7 +88,8 @@ class DebugThread {
       },
     );
     if (start.isSampled) {
-      const feed = new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }));
+      const feed = new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }), start.timings);
+      this.#recorder = feed.recorder;
       this.#feed = feed;
       this.#fdTable = feed.sampler.table;
       this.#counts = feed.sampler.counts;
@@ -94,7 +99,13 @@ class DebugThread {
     }
     // Finding the source line is slow, so it is skipped while the loop is too busy to show all events.
     const lines = (): boolean => !this.#feed.isHolding;
-    this.#trace = { listener: (event) => this.#onEvent(event), bytes: start.hasBytes, lines };
+    this.#trace = {
+      listener: (event) => this.#onEvent(event),
+      bytes: start.hasBytes,
+      secrets: start.hasSecrets,
+      program: start.program?.[0] ?? (start.app === undefined ? undefined : resolve(start.app)),
+      lines,
+    };
   }
 
   async run(): Promise<void> {
@@ -302,11 +313,19 @@ class DebugThread {
         case "watched":
           this.#feed.isWatched = command.isWatched;
           break;
+        case "connection":
+          this.#answerQuery(command.id, command.query);
+          break;
         case "end":
           this.#isEnding = isResumed = true;
       }
     }
     return isResumed;
+  }
+
+  #answerQuery(id: number, query: ConnectionQuery): void {
+    const events = this.#recorder?.ring.eventsOf(query) ?? { events: [], isTruncated: true, isClosed: false };
+    self.postMessage({ kind: "connection", id, events });
   }
 
   #createLosslessFeed(): LosslessFeed {

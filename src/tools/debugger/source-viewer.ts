@@ -3,12 +3,10 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { packageRoot } from "../../kernel/package-root.ts";
-import { parsePosition, readSourceLines } from "../source-lines.ts";
+import { findSourceFile, parsePosition, readSourceLines } from "../source-lines.ts";
 
 /** The number of lines that `list` prints. */
 const LISTED_LINES = 11;
-const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
-const PACKAGE_FILE = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/;
 
 export class SourceViewer {
   readonly #program: string | undefined;
@@ -96,16 +94,10 @@ export class SourceViewer {
   #parse(position: string): { file: string; line: number } {
     const parsed = parsePosition(position);
     if (parsed === undefined) throw new Error("the source line of this event is not known");
-    if (!this.#isLive && !this.#belongsToProgram(parsed.file)) {
+    if (!this.#isLive && findSourceFile(parsed.file, this.#program) === undefined) {
       throw new Error(`${JSON.stringify(parsed.file)} is not opened: it does not belong to the program of the trace`);
     }
     return parsed;
-  }
-
-  #belongsToProgram(file: string): boolean {
-    if (PACKAGE_FILE.test(file)) return true;
-    const directory = this.#program === undefined ? undefined : dirname(resolve(this.#program));
-    return directory !== undefined && SOURCE_FILE.test(file) && resolve(file).startsWith(`${directory}/`);
   }
 
   #format(file: string, first: number, last: number, current: number): string {

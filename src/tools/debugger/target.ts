@@ -6,6 +6,8 @@ import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import { formatEvent } from "../../trace/format.ts";
 import type { Sample } from "./sampler.ts";
 import { describeActivity } from "./thread-activity.ts";
@@ -39,6 +41,8 @@ export interface TargetOptions {
   program?: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
+  /** Include the values of credentials. */
+  secrets?: boolean | undefined;
   /** Pause after the first wait. */
   isPaused?: boolean | undefined;
   /** The longest time that the server waits in epoll_wait, in milliseconds; default: until an event arrives. */
@@ -99,6 +103,10 @@ export class Target {
   /** Evaluations in progress, by id. */
   readonly #evaluations = new Map<number, (text: string) => void>();
   #nextEvaluation = 0;
+  /** Queries in progress, by id. */
+  readonly #queries = new Map<number, (events: ConnectionEvents | undefined) => void>();
+  #nextQuery = 0;
+  readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
   #lastEvent: TraceEvent | undefined;
   readonly #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
@@ -109,7 +117,7 @@ export class Target {
 
   private constructor(options: TargetOptions) {
     const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
-    const { bytes: hasBytes = false, isPaused = false } = options;
+    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
     this.program = program?.[0];
     const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
     this.#onEvents = onEvents;
@@ -139,11 +147,13 @@ export class Target {
       app,
       program,
       hasBytes,
+      hasSecrets,
       isSampled,
       pollMs,
       isPaused,
       shared,
       wakeFd: this.#wake.fileno(),
+      timings: this.#timings,
       commands,
       pokes: pokesEnd,
     };
@@ -265,6 +275,30 @@ export class Target {
   }
 
   /**
+   * Returns the recent events of a connection; undefined if the thread does not answer within `timeoutMs`, because it is busy in its
+   * own code, or has ended. Only for a target with `onSample`.
+   */
+  async eventsOf(query: ConnectionQuery, timeoutMs: number): Promise<ConnectionEvents | undefined> {
+    if (this.state === "ended") return undefined;
+    const id = this.#nextQuery++;
+    const { promise, resolve } = Promise.withResolvers<ConnectionEvents | undefined>();
+    this.#queries.set(id, resolve);
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    this.#send({ kind: "connection", id, query });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#queries.delete(id);
+    }
+  }
+
+  /** The durations of all iterations, handlers and requests. Only for a target with `onSample`. */
+  get timings(): TimingsSummary {
+    return new LoopTimings(this.#timings).summary;
+  }
+
+  /**
    * Closes the server and ends the thread. A thread that does not respond is terminated.
    *
    * @param isForced do not close the server first
@@ -355,6 +389,9 @@ export class Target {
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
         return;
+      case "connection":
+        this.#queries.get(report.id)?.(report.events);
+        return;
       case "ended":
         this.stats = report.stats;
         this.error = report.error;
@@ -377,6 +414,7 @@ export class Target {
     this.state = "ended";
     for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
     this.#evaluations.clear();
+    for (const resolve of this.#queries.values()) resolve(undefined);
     this.#onStop({
       event: this.#lastEvent,
       breakpoint: undefined,

@@ -5,6 +5,7 @@ import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { BlockedWait } from "./interruptible-wait.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import type { Sample } from "./sampler.ts";
 
 /**
@@ -93,6 +94,8 @@ export interface StartMessage {
   program: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   hasBytes: boolean;
+  /** Include the values of credentials. */
+  hasSecrets: boolean;
   /** Report samples instead of every event. */
   isSampled: boolean;
   /** The longest time that the server waits in epoll_wait; undefined: until an event arrives. */
@@ -103,6 +106,8 @@ export interface StartMessage {
   shared: SharedArrayBuffer;
   /** An eventfd that is written to after each command, to interrupt epoll_wait. */
   wakeFd: number;
+  /** Memory for the timings of the loop, TIMINGS_BYTES; used only if the events are sampled. */
+  timings: SharedArrayBuffer;
   /** A MessagePort that delivers commands. The thread takes them from it, whether it is paused, blocked or in Bun's event loop. */
   commands: unknown;
   /** A MessagePort that calls the thread in Bun's event loop when there is a command. */
@@ -124,6 +129,7 @@ export type ThreadCommand =
   | { kind: "evaluate"; id: number; code: string }
   | { kind: "complete"; id: number; code: string }
   | { kind: "watched"; isWatched: boolean }
+  | { kind: "connection"; id: number; query: ConnectionQuery }
   | { kind: "end" };
 
 export type ThreadReport =
@@ -139,6 +145,7 @@ export type ThreadReport =
       "breakpoint" | "reason" | "stack"
     >)
   | { kind: "value"; id: number; text: string }
+  | { kind: "connection"; id: number; events: ConnectionEvents }
   /** A promise of an expression has settled after the expression was evaluated. */
   | { kind: "settled"; text: string }
   | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined; exitCode: number | undefined };

@@ -1,6 +1,6 @@
 // epoll-hello --step and replay --step: the debugger's prompt, on a terminal or on a pipe.
 
-import { type EpollServerOptions, parseTrace } from "../../../index.ts";
+import type { EpollServerOptions } from "../../../index.ts";
 import { RecordedTrace } from "../../debugger/event-source.ts";
 import { IterationHistory } from "../../debugger/iteration-history.ts";
 import { readHistory, writeHistory } from "../../debugger/prompt-history.ts";
@@ -12,8 +12,16 @@ import { onBunxExit } from "../bunx.ts";
 import type { StepCommand } from "../command-line.ts";
 import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
-import { formatTarget, openInspector, printInspectorUrls, startTarget, withIdleConnections } from "./inspect.ts";
-import { readTraceInput } from "./trace.ts";
+import {
+  formatTarget,
+  openInspector,
+  printInspectorUrls,
+  printNotice,
+  startTarget,
+  withIdleConnections,
+} from "./inspect.ts";
+import { loadEvents } from "../trace-input.ts";
+import { openTraceWriter } from "./trace.ts";
 
 /** No connection times out while the loop is paused. */
 const NO_TIMEOUTS: EpollServerOptions = {
@@ -51,31 +59,37 @@ export async function step(command: StepCommand): Promise<number> {
 
 /** Starts the server or the program, and prints where it is. */
 async function openTarget(
-  { options, app, program, showsBytes, inspectorPort }: StepCommand,
+  { options, app, program, showsBytes, showsSecrets, trace, inspectorPort }: StepCommand,
   listeners: SessionListeners,
   resources: AsyncDisposableStack,
 ): Promise<Debuggee> {
   const history = new IterationHistory();
+  const writer = trace === undefined ? undefined : openTraceWriter(trace, true); // the prompt is on standard output
+  resources.defer(() => writer?.close());
   const inspector = resources.use(
-    await LiveView.open((live) =>
-      startTarget({
-        server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
-        app,
-        program,
-        onHandlerError: logWarning,
-        bytes: showsBytes,
-        isPaused: true,
-        pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
-        onEvents: (events) => {
-          history.add(events);
-          if (inspectorPort !== undefined) live.onEvents(events);
-        },
-        onState: () => {
-          live.onState();
-          listeners.onState();
-        },
-        onSettled: listeners.onSettled,
-      }),
+    await LiveView.open(
+      (live) =>
+        startTarget({
+          server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
+          app,
+          program,
+          onHandlerError: logWarning,
+          bytes: showsBytes,
+          secrets: showsSecrets,
+          isPaused: true,
+          pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
+          onEvents: (events) => {
+            history.add(events);
+            for (const event of events) writer?.options.listener(event);
+            if (inspectorPort !== undefined) live.onEvents(events);
+          },
+          onState: () => {
+            live.onState();
+            listeners.onState();
+          },
+          onSettled: listeners.onSettled,
+        }),
+      { hasPrompt: true, onRelease: (message) => printNotice(message) },
     ),
   );
   const { target } = inspector;
@@ -91,11 +105,13 @@ async function openTarget(
 
 /** Steps through a saved trace. Returns the exit code. */
 export async function stepThroughTrace(file: string, isNumeric: boolean): Promise<number> {
-  const events = parseTrace(...readTraceInput(file));
+  const events = loadEvents(file);
+  const [first] = events;
+  const program = first?.type === "begin" ? first.program : undefined;
   return await runPrompt(isNumeric, ({ onSettled }) => {
     const history = new IterationHistory();
     const source = new RecordedTrace(events, (played) => history.add(played), onSettled);
-    return Promise.resolve({ source, history, program: undefined });
+    return Promise.resolve({ source, history, program });
   });
 }
 

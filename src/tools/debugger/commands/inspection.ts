@@ -1,11 +1,10 @@
 // Commands that show the state of the loop, of its file descriptors and of the kernel.
 
 import { ErrnoError } from "../../../kernel/errors.ts";
-import { explainReadiness } from "../../../trace/explain-readiness.ts";
-import { type FdInfo, inspectFd } from "../../../trace/fd-info.ts";
-import { compareInterest } from "../../../trace/interest-list.ts";
 import type { Command, DebuggerContext } from "../context.ts";
+import type { EntryRegistration } from "../fd-table.ts";
 import { describeEntry, formatFdTable, showField, showMask } from "../format.ts";
+import { compareInstances, explainFd } from "../kernel-statements.ts";
 import { concerns } from "../stop-conditions.ts";
 import { dispatchedFd, liveLocation, parseNumber, viewedIteration } from "./arguments.ts";
 import { printBreakpoints } from "./breakpoints.ts";
@@ -64,7 +63,7 @@ export const inspectionCommands: readonly Command[] = [
     run: (context, argument) => {
       liveLocation(context);
       const fd = argument === "" ? dispatchedFd(context.event) : parseNumber(argument, "why [FD]");
-      context.print(explainReadiness(inspectOpenFd(fd), context.history.table.entry(fd)?.mask));
+      context.print(explainOpenFd(fd, context.history.table.entry(fd)?.registrations ?? []));
     },
   },
   {
@@ -73,20 +72,21 @@ export const inspectionCommands: readonly Command[] = [
     help: "Compare the registered masks with the kernel's interest list.",
     run: (context) => {
       liveLocation(context);
-      const { masks, epfd } = context.history.table;
-      const differences = compareInterest(masks, epfd);
-      for (const { message } of differences) context.print(message);
-      if (differences.length > 0) return;
-      const fds = masks.size === 1 ? "1 fd is" : `${masks.size} fds are`;
-      context.print(`no differences: ${fds} registered, and the kernel's interest list is the same`);
+      const { messages, registered, instances } = compareInstances(context.history.table.entries);
+      for (const message of messages) context.print(message);
+      if (messages.length > 0) return;
+      const fds = registered === 1 ? "1 fd is" : `${registered} fds are`;
+      const lists =
+        instances === 1 ? "interest list is the same" : `interest lists of ${instances} epoll instances are the same`;
+      context.print(`no differences: ${fds} registered, and the kernel's ${lists}`);
     },
   },
 ];
 
 /** @throws {Error} if the fd is not open */
-function inspectOpenFd(fd: number): FdInfo {
+function explainOpenFd(fd: number, registrations: readonly EntryRegistration[]): string {
   try {
-    return inspectFd(fd);
+    return explainFd(fd, registrations);
   } catch (error) {
     if (error instanceof ErrnoError && error.code === "EBADF")
       throw new Error(`fd ${fd} is not open`, { cause: error });
