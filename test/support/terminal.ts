@@ -41,12 +41,12 @@ export class Terminal {
   }
 
   /** Waits for output that matches, after what previous calls have matched. */
-  async until(pattern: RegExp): Promise<void> {
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.text);
       if (match !== null) {
         this.text = this.text.slice(match.index + match[0].length);
-        return;
+        return match;
       }
       const { value, done } = await this.#reader.read();
       if (done) throw new Error(`the program ended without ${pattern}:\n${this.text}`);
