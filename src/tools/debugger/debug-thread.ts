@@ -170,7 +170,9 @@ class DebugThread {
 
   /** An application may use timers and fetch, so it needs Bun's event loop. */
   async #runServerOnBunLoop(server: EpollServer): Promise<void> {
-    await server.start();
+    const started = server.start();
+    if (this.#stopConditions.mode.kind === "step") this.#limitStep(); // an idle server reports no event to pause at
+    await started;
     await server.stopped;
   }
 
