@@ -17,6 +17,14 @@ const MIN_BLOCKED_US = 50;
 /** How often a thread has to block at the same line, if another program may have been the reason. */
 const MIN_UNCERTAIN = 3;
 
+/** What the debugger adds. */
+export interface DebuggedTraceOptions extends TraceOptions {
+  /** Returns for how long the debugger has paused the thread outside of the listener. No timestamp includes that time. */
+  pausedMs?: (() => number) | undefined;
+  /** Called with the timeout of each wait before it begins. */
+  onWait?: ((timeoutMs: number) => void) | undefined;
+}
+
 export class Tracer {
   readonly #listener: TraceListener;
   readonly #wantsLine: () => boolean;
@@ -31,6 +39,8 @@ export class Tracer {
   readonly #startMs = performance.now();
   /** The time spent in the listener, which no timestamp includes. */
   #listenerMs = 0;
+  readonly #pausedMs: () => number;
+  readonly #onWait: (timeoutMs: number) => void;
   #listenerError: { error: unknown } | undefined;
   #seq = 0;
   #iteration = 0;
@@ -55,13 +65,17 @@ export class Tracer {
       program = process.argv[1],
       lines = false,
       slowMs = 50,
-    }: Partial<TraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
+      pausedMs = () => 0,
+      onWait = () => {},
+    }: Partial<DebuggedTraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
     if (typeof listener !== "function") {
       throw invalidType("trace", "a function, or an object with a function `listener`", options);
     }
     if (typeof slowMs !== "number") throw invalidType("trace.slowMs", "a number of milliseconds above 0", slowMs);
     if (!(slowMs > 0)) throw outOfRange("trace.slowMs", "a number of milliseconds above 0", slowMs);
     this.#listener = listener;
+    this.#pausedMs = pausedMs;
+    this.#onWait = onWait;
     this.#wantsLine = typeof lines === "function" ? lines : () => lines;
     const registrations = new Registrations();
     const sys = (): Syscalls => this.#kernel ?? untracedSyscalls();
@@ -169,6 +183,7 @@ export class Tracer {
     this.#yieldedUs = undefined;
     this.#rethrow();
     this.#warnings.beforeWait(epfd, timeoutMs, yieldedUs !== undefined, this.#nowUs());
+    this.#onWait(timeoutMs);
     const startUs = this.#nowUs();
     const result = isHandedOver ? call(timeoutMs) : this.#waitAndCheck(timeoutMs, call);
     this.#iteration++;
@@ -279,7 +294,7 @@ export class Tracer {
   #notify(event: TraceEvent): void {
     const nowMs = performance.now();
     event.seq = ++this.#seq;
-    event.us = rounded((nowMs - this.#startMs - this.#listenerMs) * 1000);
+    event.us = rounded((nowMs - this.#startMs - this.#listenerMs - this.#pausedMs()) * 1000);
     event.iteration = this.#iteration;
     if ("result" in event && this.#wantsLine()) {
       const at = callerLine();
@@ -301,6 +316,6 @@ export class Tracer {
   }
 
   #nowUs(): number {
-    return (performance.now() - this.#startMs - this.#listenerMs) * 1000;
+    return (performance.now() - this.#startMs - this.#listenerMs - this.#pausedMs()) * 1000;
   }
 }

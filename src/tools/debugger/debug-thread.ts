@@ -11,8 +11,8 @@ import { loadApp } from "../../server/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
-import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
-import { Tracer } from "../../trace/tracer.ts";
+import type { TraceEvent } from "../../trace/events.ts";
+import { type DebuggedTraceOptions, Tracer } from "../../trace/tracer.ts";
 import { Evaluator, type ExpressionScope } from "./evaluate.ts";
 import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import { FdTable } from "./fd-table.ts";
@@ -60,7 +60,11 @@ class DebugThread {
   readonly #stopConditions: StopConditions;
   readonly #fdTable: FdTable;
   readonly #feed: EventFeed;
-  readonly #trace: TraceOptions;
+  readonly #trace: DebuggedTraceOptions;
+  /** For how long the thread was paused while it waited. */
+  #pausedMs = 0;
+  /** The timeout of the last wait. The tracer may split it. */
+  #waitTimeoutMs = 0;
   /** Set only if the events are sampled. */
   readonly #counts: SampleCounts | undefined;
   readonly #recorder: LoopRecorder | undefined;
@@ -105,6 +109,10 @@ class DebugThread {
       secrets: start.hasSecrets,
       program: start.program?.[0] ?? (start.app === undefined ? undefined : resolve(start.app)),
       lines,
+      pausedMs: () => this.#pausedMs,
+      onWait: (timeoutMs) => {
+        this.#waitTimeoutMs = timeoutMs;
+      },
     };
   }
 
@@ -197,13 +205,18 @@ class DebugThread {
       onBlock: (wait) => {
         if (!this.#feed.isHolding) this.#feed.flush();
         const isStep = this.#stopConditions.mode.kind === "step" && this.#hasStarted && !this.#isEnding;
-        if (isStep && wait.timeoutMs < 0) this.#pause({ kind: "blocked", waitsIn: wait });
+        if (isStep && this.#waitTimeoutMs < 0) this.#pause({ kind: "blocked", waitsIn: this.#whole(wait) });
       },
       onWake: (wait) => {
-        this.#onCommands(wait);
+        this.#onCommands(wait && this.#whole(wait));
         return this.#isEnding && this.#server !== undefined;
       },
     });
+  }
+
+  /** Returns a wait with the timeout of the call, of which it may be a part. */
+  #whole({ epfd }: BlockedWait): BlockedWait {
+    return { epfd, timeoutMs: this.#waitTimeoutMs };
   }
 
   /** Receives commands while this thread is in Bun's event loop. */
@@ -276,8 +289,10 @@ class DebugThread {
     const breakpoint = reason.waitsIn === undefined ? hit : undefined;
     const stack = reason.waitsIn === "bun" ? [] : captureStack();
     self.postMessage({ kind: "paused", breakpoint, counts, reason, stack });
+    const startMs = performance.now();
     do Atomics.wait(this.#shared, COMMAND_COUNT, this.#commandCount);
     while (!this.#runCommands());
+    if (reason.waitsIn !== undefined) this.#pausedMs += performance.now() - startMs;
     if (this.#stopConditions.mode.kind === "step") this.#limitStep();
   }
 

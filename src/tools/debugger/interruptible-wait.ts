@@ -31,7 +31,7 @@ export interface WaitObserver {
 
 /**
  * Returns `sys` with an epoll_wait that returns to the debugger, and not to its caller, when `wakeFd` becomes readable. The caller
- * sees neither `wakeFd` nor the interruption: the wait continues with the time that is left.
+ * sees neither `wakeFd` nor the interruption: the wait continues with the time that was left.
  *
  * @param wakeFd a non-blocking eventfd
  */
@@ -41,7 +41,7 @@ export function interruptibleWaits(sys: Syscalls, wakeFd: number, observer: Wait
   const counter = new Uint8Array(new ArrayBuffer(8));
 
   function wait(epfd: number, out: Int32Array, timeoutMs: number, call: (timeoutMs: number) => number): number {
-    const deadline = timeoutMs < 0 ? Infinity : performance.now() + timeoutMs;
+    let deadline = timeoutMs < 0 ? Infinity : performance.now() + timeoutMs;
     // A wait of no length cannot be interrupted. Most waits of a busy loop end here too, without a second system call.
     const isWatching = timeoutMs === 0 ? watching.has(epfd) : watch(epfd);
     let hasBlocked = false;
@@ -61,7 +61,9 @@ export function interruptibleWaits(sys: Syscalls, wakeFd: number, observer: Wait
         return ready;
       }
       if (hasWoken || !isWatching) {
+        const wokenMs = performance.now();
         if (observer.onWake({ epfd, timeoutMs })) return 0;
+        deadline += performance.now() - wokenMs;
         hasBlocked = false;
       } else if (!isProbe && timerMs !== Infinity) {
         observer.onTimer();
