@@ -135,7 +135,10 @@ export class Target {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
-      if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
+      if (this.state !== "ended") {
+        if (this.#ending === undefined) this.#onFailure("the application has ended the server's thread", undefined);
+        else this.#onEnd(); // it did not end in time, and was terminated
+      }
       this.#wake.close();
       this.hasThreadEnded = true;
       this.#workerClosed.resolve();
