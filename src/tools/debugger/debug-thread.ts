@@ -16,7 +16,9 @@ import { Tracer } from "../../trace/tracer.ts";
 import { Evaluator, type ExpressionScope } from "./evaluate.ts";
 import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import { FdTable } from "./fd-table.ts";
+import type { ConnectionQuery } from "./event-ring.ts";
 import { type BlockedWait, interruptibleWaits } from "./interruptible-wait.ts";
+import type { LoopRecorder } from "./loop-recorder.ts";
 import type { SampleCounts } from "./sampler.ts";
 import { captureStack } from "./stack-frames.ts";
 import { StopConditions } from "./stop-conditions.ts";
@@ -61,6 +63,7 @@ class DebugThread {
   readonly #trace: TraceOptions;
   /** Set only if the events are sampled. */
   readonly #counts: SampleCounts | undefined;
+  readonly #recorder: LoopRecorder | undefined;
   #event: TraceEvent | undefined;
   /** The number of commands received. */
   #commandCount = 0;
@@ -85,7 +88,8 @@ class DebugThread {
       },
     );
     if (start.isSampled) {
-      const feed = new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }));
+      const feed = new SampledFeed((sample) => self.postMessage({ kind: "sample", sample }), start.timings);
+      this.#recorder = feed.recorder;
       this.#feed = feed;
       this.#fdTable = feed.sampler.table;
       this.#counts = feed.sampler.counts;
@@ -309,11 +313,19 @@ class DebugThread {
         case "watched":
           this.#feed.isWatched = command.isWatched;
           break;
+        case "connection":
+          this.#answerQuery(command.id, command.query);
+          break;
         case "end":
           this.#isEnding = isResumed = true;
       }
     }
     return isResumed;
+  }
+
+  #answerQuery(id: number, query: ConnectionQuery): void {
+    const events = this.#recorder?.ring.eventsOf(query) ?? { events: [], isTruncated: true, isClosed: false };
+    self.postMessage({ kind: "connection", id, events });
   }
 
   #createLosslessFeed(): LosslessFeed {

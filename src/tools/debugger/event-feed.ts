@@ -2,6 +2,7 @@
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { kernelEntries } from "./kernel-entries.ts";
+import { LoopRecorder } from "./loop-recorder.ts";
 import { type Sample, Sampler } from "./sampler.ts";
 
 export interface EventFeed {
@@ -75,16 +76,31 @@ const KERNEL_INTERVAL_MS = 500;
 
 /** Sends samples: the newest events, and totals of all events. */
 export class SampledFeed implements EventFeed {
-  isWatched: boolean = false;
   isHolding: boolean = false;
   readonly sampler: Sampler = new Sampler();
+  readonly recorder: LoopRecorder;
+  #isWatched = false;
   readonly #post: (sample: Sample) => void;
   #windowStartMs = 0;
   #windowSamples = 0;
   #kernelMs = 0;
 
-  constructor(post: (sample: Sample) => void) {
+  /** @param timings memory for the recorder */
+  constructor(post: (sample: Sample) => void, timings: SharedArrayBuffer) {
     this.#post = post;
+    this.recorder = new LoopRecorder(this.sampler.table, timings);
+  }
+
+  get isWatched(): boolean {
+    return this.#isWatched;
+  }
+
+  /** Sends all open fds when they are displayed, and from then on those that change. */
+  set isWatched(isWatched: boolean) {
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.recorder.ledger.isWatched = isWatched;
+    if (isWatched) this.#send();
   }
 
   get hasPending(): boolean {
@@ -93,6 +109,7 @@ export class SampledFeed implements EventFeed {
 
   add(event: TraceEvent): void {
     this.sampler.observe(event);
+    this.recorder.observe(event);
     if (event.type === "iteration") this.#onIteration();
   }
 
@@ -101,7 +118,10 @@ export class SampledFeed implements EventFeed {
   }
 
   flush(): void {
-    if (this.sampler.isEmpty) return;
+    if (!this.sampler.isEmpty) this.#send();
+  }
+
+  #send(): void {
     this.isHolding = false;
     const sample = this.sampler.take();
     const now = performance.now();
@@ -110,6 +130,8 @@ export class SampledFeed implements EventFeed {
       const kernel = kernelEntries(sample.epfd, sample.entries);
       if (kernel !== undefined) sample.kernel = kernel;
     }
+    const fds = this.recorder.ledger.takeChanges();
+    if (fds !== undefined) sample.fds = fds;
     this.#post(sample);
   }
 

@@ -6,7 +6,9 @@ import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
 import { describeActivity } from "./thread-activity.ts";
 import {
@@ -96,11 +98,16 @@ export class Target {
   #threadId = 0;
   /** When the thread was last known to run: it has resumed, or reported an event. */
   #activeMs = performance.now();
-  #by: Controller = "prompt";
+  /** By owner, such as the prompt or the inspector. */
   readonly #breakpoints = new Map<Controller, readonly Breakpoint[]>();
   /** Evaluations in progress, by id. */
   readonly #evaluations = new Map<number, (text: string) => void>();
   #nextEvaluation = 0;
+  /** Queries in progress, by id. */
+  readonly #queries = new Map<number, (events: ConnectionEvents | undefined) => void>();
+  #nextQuery = 0;
+  #by: Controller = "prompt";
+  readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
   #lastEvent: TraceEvent | undefined;
   readonly #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
@@ -147,6 +154,7 @@ export class Target {
       isPaused,
       shared,
       wakeFd: this.#wake.fileno(),
+      timings: this.#timings,
       commands,
       pokes: pokesEnd,
     };
@@ -175,7 +183,7 @@ export class Target {
   }
 
   /** Resumes a paused thread; resolves at the next pause. */
-  go(mode: RunMode, by: Controller = "page"): Promise<Stop> {
+  go(mode: RunMode, by: Controller = "prompt"): Promise<Stop> {
     if (this.state !== "paused") return this.#stopped.promise;
     this.#by = by;
     this.#activeMs = performance.now();
@@ -188,7 +196,7 @@ export class Target {
   }
 
   /** Pauses the thread: immediately if it waits in epoll_wait or in Bun's event loop, and after its next event if it runs. */
-  pause(by: Controller = "page"): void {
+  pause(by: Controller = "prompt"): void {
     if (this.state !== "running") return;
     this.#by = by;
     this.#send({ kind: "pause" });
@@ -265,6 +273,30 @@ export class Target {
     this.#evaluations.set(id, resolve);
     this.#send(command(id));
     return promise;
+  }
+
+  /**
+   * Returns the recent events of a connection; undefined if the thread does not answer within `timeoutMs`, because it is busy in its
+   * own code, or has ended. Only for a target with `onSample`.
+   */
+  async eventsOf(query: ConnectionQuery, timeoutMs: number): Promise<ConnectionEvents | undefined> {
+    if (this.state === "ended") return undefined;
+    const id = this.#nextQuery++;
+    const { promise, resolve } = Promise.withResolvers<ConnectionEvents | undefined>();
+    this.#queries.set(id, resolve);
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    this.#send({ kind: "connection", id, query });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#queries.delete(id);
+    }
+  }
+
+  /** The durations of all iterations, handlers and requests. Only for a target with `onSample`. */
+  get timings(): TimingsSummary {
+    return new LoopTimings(this.#timings).summary;
   }
 
   /**
@@ -358,6 +390,9 @@ export class Target {
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
         return;
+      case "connection":
+        this.#queries.get(report.id)?.(report.events);
+        return;
       case "ended":
         this.stats = report.stats;
         this.error = report.error;
@@ -380,6 +415,8 @@ export class Target {
     this.state = "ended";
     for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
     this.#evaluations.clear();
+    for (const resolve of this.#queries.values()) resolve(undefined);
+    this.#queries.clear();
     this.#onStop({
       event: this.#lastEvent,
       breakpoint: undefined,

@@ -4,6 +4,7 @@ import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import type { BlockedWait } from "./interruptible-wait.ts";
 import type { Sample } from "./sampler.ts";
 
@@ -103,6 +104,8 @@ export interface StartMessage {
   isPaused: boolean;
   /** Counters, see COMMAND_COUNT. */
   shared: SharedArrayBuffer;
+  /** Memory for the timings of the loop, TIMINGS_BYTES; used only if the events are sampled. */
+  timings: SharedArrayBuffer;
   /** An eventfd that is written to after each command, to interrupt epoll_wait. */
   wakeFd: number;
   /** A MessagePort that delivers commands. The thread takes them from it, whether it is paused, blocked or in Bun's event loop. */
@@ -126,6 +129,7 @@ export type ThreadCommand =
   | { kind: "evaluate"; id: number; code: string }
   | { kind: "complete"; id: number; code: string }
   | { kind: "watched"; isWatched: boolean }
+  | { kind: "connection"; id: number; query: ConnectionQuery }
   | { kind: "end" };
 
 export type ThreadReport =
@@ -143,4 +147,5 @@ export type ThreadReport =
   | { kind: "value"; id: number; text: string }
   /** A promise of an expression has settled after the expression was evaluated. */
   | { kind: "settled"; text: string }
+  | { kind: "connection"; id: number; events: ConnectionEvents }
   | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined; exitCode: number | undefined };

@@ -12,7 +12,14 @@ import { onBunxExit } from "../bunx.ts";
 import type { StepCommand } from "../command-line.ts";
 import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
-import { formatTarget, openInspector, printInspectorUrls, startTarget, withIdleConnections } from "./inspect.ts";
+import {
+  formatTarget,
+  openInspector,
+  printInspectorUrls,
+  printNotice,
+  startTarget,
+  withIdleConnections,
+} from "./inspect.ts";
 import { loadEvents } from "../trace-input.ts";
 import { openTraceWriter } from "./trace.ts";
 
@@ -60,27 +67,29 @@ async function openTarget(
   const writer = trace === undefined ? undefined : openTraceWriter(trace, true); // the prompt is on standard output
   resources.defer(() => writer?.close());
   const inspector = resources.use(
-    await LiveView.open((live) =>
-      startTarget({
-        server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
-        app,
-        program,
-        onHandlerError: logWarning,
-        bytes: showsBytes,
-        secrets: showsSecrets,
-        isPaused: true,
-        pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
-        onEvents: (events) => {
-          history.add(events);
-          for (const event of events) writer?.options.listener(event);
-          if (inspectorPort !== undefined) live.onEvents(events);
-        },
-        onState: () => {
-          live.onState();
-          listeners.onState();
-        },
-        onSettled: listeners.onSettled,
-      }),
+    await LiveView.open(
+      (live) =>
+        startTarget({
+          server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
+          app,
+          program,
+          onHandlerError: logWarning,
+          bytes: showsBytes,
+          secrets: showsSecrets,
+          isPaused: true,
+          pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
+          onEvents: (events) => {
+            history.add(events);
+            for (const event of events) writer?.options.listener(event);
+            if (inspectorPort !== undefined) live.onEvents(events);
+          },
+          onState: () => {
+            live.onState();
+            listeners.onState();
+          },
+          onSettled: listeners.onSettled,
+        }),
+      { hasPrompt: true, onRelease: printNotice },
     ),
   );
   const { target } = inspector;
