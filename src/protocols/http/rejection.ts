@@ -17,7 +17,7 @@
  * - `overloaded` (503): more than `maxBufferedBytes` were buffered when the request arrived, or no fd was free to load the HTTP
  *   parser
  * - `too-many-connections` (503): the address has more than `maxConnectionsPerAddress` connections
- * - `version-not-supported` (505): the version is neither HTTP/1.0 nor HTTP/1.1
+ * - `version-not-supported` (505): the major version is not 1
  *
  * @see RFC 9110, 15
  */
