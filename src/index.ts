@@ -57,6 +57,7 @@ export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
+export type { ProxyOptions } from "./protocols/proxy/proxied-protocol.ts";
 export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
 

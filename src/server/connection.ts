@@ -30,6 +30,8 @@ export interface ConnectionOwner {
   flush(connection: Connection): void;
   abort(connection: Connection): void;
   fail(connection: Connection, error: unknown): void;
+  /** Counts the connection for its peer's address; returns whether that has too many. */
+  exceedsAddressLimit(connection: Connection): boolean;
 }
 
 export class Connection implements ProtocolConnection, Timed<Connection> {
@@ -112,6 +114,11 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.#peer = decodeAddress(this.#sys, new Uint8Array(written.buffer));
     }
     return this.#peer;
+  }
+
+  setPeer(peer: Address): boolean {
+    this.#peer = peer;
+    return !this.#owner.exceedsAddressLimit(this);
   }
 
   get state(): ConnectionState {

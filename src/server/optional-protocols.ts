@@ -1,11 +1,17 @@
 // The protocols that most servers do not use. Each is loaded when a server with its options is created.
 
 type SocketProtocolModule = typeof import("../protocols/socket/socket-protocol.ts");
+type ProxiedProtocolModule = typeof import("../protocols/proxy/proxied-protocol.ts");
 type ClassicProtocolModule = typeof import("../protocols/classic/classic-protocol.ts");
 
 /** Loads the protocol of the `socket` option. */
 export function loadSocketProtocol(): SocketProtocolModule {
   return require("../protocols/socket/socket-protocol.ts") as SocketProtocolModule;
+}
+
+/** Loads the protocol of the `proxyProtocol` option. */
+export function loadProxiedProtocol(): ProxiedProtocolModule {
+  return require("../protocols/proxy/proxied-protocol.ts") as ProxiedProtocolModule;
 }
 
 /** Loads the protocol of the original program: `keepAlive: false, eager: false` without a fetch handler. */

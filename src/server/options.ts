@@ -2,6 +2,7 @@
 
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
+import type { ProxyOptions } from "../protocols/proxy/proxied-protocol.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
@@ -68,6 +69,16 @@ export interface EpollServerOptions {
   /** Handlers for a protocol of your own instead of HTTP, in the shape of Bun.listen's. */
   // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
   socket?: SocketHandlers<any> | undefined;
+  /**
+   * Connections begin with a header of the PROXY protocol, version 1 or 2, which a proxy sends: HAProxy with `send-proxy-v2`, nginx's
+   * stream module, AWS and Google Cloud load balancers. The client's address in it takes the place of the proxy's, in `requestIP`,
+   * `onRequest`, `socket.remoteAddress` and `maxConnectionsPerAddress`.
+   *
+   * true: each connection must begin with a header, otherwise it gets 400. Only use it if nothing but the proxy can connect: any
+   * client could claim to have another address. `{ from }`: connections from these addresses must, and others must not.
+   * Default: false.
+   */
+  proxyProtocol?: boolean | ProxyOptions | undefined;
   /** The maximum number of open connections. Further ones wait in the backlog. Default: Infinity, up to the limit of fds. */
   maxConnections?: number | undefined;
   /**

@@ -6,7 +6,7 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { loadSocketProtocol } from "./optional-protocols.ts";
+import { loadProxiedProtocol, loadSocketProtocol } from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -57,6 +57,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fetch: [undefined, callback],
   onError: [undefined, callback],
   socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
+  proxyProtocol: [false, (name, value) => loadProxiedProtocol().checkProxyOptions(name, value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
   maxRequestsPerConnection: [Infinity, integerOrInfinity(1)],

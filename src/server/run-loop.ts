@@ -316,8 +316,8 @@ export class RunLoop implements ConnectionOwner {
     this.accepted++;
     const connection = this.#connections.add(fd, this);
     this.#timeouts.head.push(connection, this.#nowMs);
-    if (this.#connections.exceedsAddressLimit(connection)) {
-      this.#callProtocol(connection, () => this.#protocol.reject(connection));
+    if (this.#protocol.isProxy?.(connection) !== true && this.exceedsAddressLimit(connection)) {
+      this.#callProtocol(connection, () => this.#protocol.reject(connection, "too-many-connections"));
     } else {
       this.#callProtocol(connection, () => this.#protocol.open(connection));
     }
@@ -463,6 +463,10 @@ export class RunLoop implements ConnectionOwner {
   abort(connection: Connection): void {
     this.#connections.abort(connection);
     this.onChange?.();
+  }
+
+  exceedsAddressLimit(connection: Connection): boolean {
+    return this.#connections.exceedsAddressLimit(connection);
   }
 
   fail(connection: Connection, error: unknown): void {

@@ -18,7 +18,7 @@ import type { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
 import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
-import { loadClassicProtocol, loadSocketProtocol } from "./optional-protocols.ts";
+import { loadClassicProtocol, loadProxiedProtocol, loadSocketProtocol } from "./optional-protocols.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
@@ -96,7 +96,12 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings, budget);
+    const { proxyProtocol } = settings;
+    const protocol =
+      proxyProtocol === false
+        ? this.#protocol
+        : new (loadProxiedProtocol().ProxiedProtocol)(this.#protocol, proxyProtocol, sys);
+    const loop = new RunLoop(tracedSys, clock, listeners, protocol, settings, budget);
     if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
     this.#loop = loop;
 

@@ -53,10 +53,11 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
+   * @param head the request's. Without it, all of a file is sent
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
-  prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result, this.#files);
+  prepare(result: unknown, head?: RequestHead): PreparedResponse | Promise<PreparedResponse> {
+    if (result instanceof Response) return prepareResponse(result, this.#files, head);
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
 

@@ -196,7 +196,7 @@ export class FastPath implements RequestReader {
     try {
       result = application.handle(request);
       if (mayRunMicrotasks && result instanceof Promise) result = application.settle(result);
-      if (!(result instanceof Promise)) response = application.prepare(result);
+      if (!(result instanceof Promise)) response = application.prepare(result, head);
     } catch (error) {
       const exchange = newExchange(head, request, closes);
       this.#batch.writeTo(connection);

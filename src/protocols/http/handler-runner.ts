@@ -150,7 +150,7 @@ export class HandlerRunner {
   }
 
   #prepare(exchange: Exchange, owner: HandlerOwner, result: unknown): void {
-    const response = this.#context.application.prepare(result);
+    const response = this.#context.application.prepare(result, exchange.head);
     if (response instanceof Promise) {
       this.awaitResponse(exchange, owner, response);
     } else if (response.source?.readFirst !== undefined && isUnread(exchange)) {
