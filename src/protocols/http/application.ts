@@ -53,9 +53,14 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
+   * @param request the request that it responds to; undefined if the result is that of onError
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
-  prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
+  prepare(result: unknown, request: ServerRequest | undefined): PreparedResponse | Promise<PreparedResponse> {
+    const failure = request === undefined ? undefined : ServerRequest.upgradeFailureOf(request);
+    if (failure !== undefined && (failure.isFinal || result === undefined)) {
+      return prepareResponse(failure.response, this.#files);
+    }
     if (result instanceof Response) return prepareResponse(result, this.#files);
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
