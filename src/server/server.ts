@@ -29,7 +29,16 @@ import { type ExtraSignals, type ExtraStopSignal, StopSignals, type StopSignal }
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
 /** The options that contain application code. */
-const CALLBACKS = ["fetch", "socket", "websocket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
+const CALLBACKS = [
+  "fetch",
+  "socket",
+  "websocket",
+  "onError",
+  "onRequest",
+  "onStopping",
+  "onWarning",
+  "heartbeat",
+] as const;
 
 /**
  * A web server on one epoll instance.

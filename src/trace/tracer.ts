@@ -4,7 +4,14 @@ import type { Address } from "../kernel/address.ts";
 import { invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { callerLine } from "./caller-line.ts";
-import { type CtlEvent, type FrameEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./events.ts";
+import {
+  type CtlEvent,
+  type FrameEvent,
+  TRACE_VERSION,
+  type TraceEvent,
+  type TraceListener,
+  type TraceOptions,
+} from "./events.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { WarningDetector } from "./warnings.ts";
 

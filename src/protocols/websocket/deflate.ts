@@ -30,7 +30,10 @@ export class Deflate {
     this.extension = loadWs().extension.format({ [NAME]: [accepted] });
     this.canCompress = settings.compress !== undefined;
     const { compress, decompress } = settings;
-    const windowBits = Math.min(accepted.server_max_window_bits ?? MAX_WINDOW_BITS, compress?.windowBits ?? MAX_WINDOW_BITS);
+    const windowBits = Math.min(
+      accepted.server_max_window_bits ?? MAX_WINDOW_BITS,
+      compress?.windowBits ?? MAX_WINDOW_BITS,
+    );
     if (compress?.isDedicated === true && accepted.server_no_context_takeover !== true) {
       this.#compressor = createDeflate(windowBits, compress.memLevel);
     } else {
@@ -70,7 +73,8 @@ export class Deflate {
   /** Compresses a message. */
   compress(data: Uint8Array): Buffer {
     const { sharedKey } = this;
-    const context = this.#compressor ?? (sharedCompressors[sharedKey as number] ??= createDeflate(sharedKey as number, MEM_LEVEL));
+    const context =
+      this.#compressor ?? (sharedCompressors[sharedKey as number] ??= createDeflate(sharedKey as number, MEM_LEVEL));
     if (sharedKey !== undefined) context.reset();
     const compressed = context.transform(data, Infinity) as Buffer;
     return compressed.subarray(0, compressed.length - TRAILER.length);

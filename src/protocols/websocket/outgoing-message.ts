@@ -75,10 +75,7 @@ export function toControlData(data: unknown): Uint8Array {
 
 function isBytes(data: unknown): data is ArrayBufferView | ArrayBufferLike | Blob {
   return (
-    ArrayBuffer.isView(data) ||
-    data instanceof ArrayBuffer ||
-    data instanceof SharedArrayBuffer ||
-    data instanceof Blob
+    ArrayBuffer.isView(data) || data instanceof ArrayBuffer || data instanceof SharedArrayBuffer || data instanceof Blob
   );
 }
 

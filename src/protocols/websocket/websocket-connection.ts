@@ -1,6 +1,7 @@
 // The state of one WebSocket: passes bytes to the parser, calls the handlers, and queues frames.
 
 import { Buffer } from "node:buffer";
+import { drainMicrotasks } from "../../kernel/jsc.ts";
 import { awaitHandler } from "../await-handler.ts";
 import type { HttpState } from "../http/http-state.ts";
 import type { ProtocolConnection } from "../protocol.ts";
@@ -414,7 +415,10 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
   /** Calls a handler. Its error goes to the `error` handler. If there is none, the run loop resets the connection and throws it. */
   #call(handler: () => unknown): void {
     try {
-      awaitHandler(handler(), (error) => this.#onError(error));
+      const result = handler();
+      // As with Bun.serve, an async handler continues with what is there already before the next message is delivered.
+      if (result instanceof Promise && this.#context.mayRunMicrotasks) drainMicrotasks();
+      awaitHandler(result, (error) => this.#onError(error));
     } catch (error) {
       this.#onError(error);
     }

@@ -144,7 +144,8 @@ function limit(name: string, value: unknown, defaultValue: number): number {
   if (value === undefined) return defaultValue;
   const expected = `an integer from 0 to ${MAX_LIMIT}`;
   if (typeof value !== "number") throw invalidType(`websocket.${name}`, expected, value);
-  if (!(value === Infinity || Number.isInteger(value)) || value < 0) throw outOfRange(`websocket.${name}`, expected, value);
+  if (!(value === Infinity || Number.isInteger(value)) || value < 0)
+    throw outOfRange(`websocket.${name}`, expected, value);
   return Math.min(value, MAX_LIMIT);
 }
 
