@@ -196,3 +196,23 @@ export class RawWebSocket implements Disposable {
     return true;
   }
 }
+
+/** Splits what a server has sent after its response into frames: `"text hello"`, `"close 1000 bye"`, `"ping "`, …. */
+export function framesOf(text: string): string[] {
+  const bytes = Buffer.from(text.slice(text.indexOf("\r\n\r\n") + 4), "latin1");
+  const names: Record<number, string> = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
+  const frames: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const [first = 0, second = 0] = bytes.subarray(at);
+    const extended = second < 126 ? 0 : second === 126 ? 2 : 8;
+    const start = at + 2 + extended;
+    const length =
+      extended === 0 ? second : extended === 2 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+    const payload = bytes.subarray(start, start + length);
+    const isClose = (first & 15) === 8 && payload.length > 1;
+    const content = isClose ? `${payload.readUInt16BE(0)} ${payload.toString("utf8", 2)}` : payload.toString();
+    frames.push(`${names[first & 15]} ${content}`);
+    at = start + length;
+  }
+  return frames;
+}

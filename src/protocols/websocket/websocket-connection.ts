@@ -118,7 +118,6 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
   closed(): void {
     this.#finish(ABNORMAL, "", true);
     this.#transition("closed");
-    this.#context.connections.delete(this);
     this.#releaseInput();
     this.deflate?.close();
   }
@@ -386,13 +385,14 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
     if (!this.isOpen || this.#isPaused === isPaused) return;
     this.#isPaused = this.connection.isPaused = isPaused;
     this.#setPhase();
-    this.#scheduleFlush();
+    this.connection.flush();
   }
 
   /** Ends the connection once everything is sent, and calls the `close` handler. */
   #finish(code: number, reason: string, isPeerDone: boolean): void {
     if (!this.isOpen) return;
     this.#transition("ended");
+    this.#context.connections.delete(this);
     this.#context.topics.unsubscribeAll(this);
     const { connection } = this;
     connection.isPaused = connection.wantsDrain = false;
