@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";
-import { AF_INET } from "../kernel/constants.ts";
+import { AF_INET, EPOLLOUT } from "../kernel/constants.ts";
 import { freeMemory } from "../kernel/free-memory.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
@@ -28,6 +28,7 @@ interface Chunk {
 /** The operations that a connection requests from its run loop. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
+  sendNow(connection: Connection): void;
   abort(connection: Connection): void;
   fail(connection: Connection, error: unknown): void;
   /** Counts the connection for its peer's address; returns whether that has too many. */
@@ -66,6 +67,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   protocolState: unknown = undefined;
   messages: number = 0;
   progress: number = 0;
+  isDuplex: boolean = false;
   isPaused: boolean = false;
   receiveInto: Buffer | undefined;
   wantsDrain: boolean = false;
@@ -146,6 +148,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#isFinished;
   }
 
+  get isBlocked(): boolean {
+    return this.registeredMask !== UNREGISTERED && (this.registeredMask & EPOLLOUT) !== 0;
+  }
+
   get isClosed(): boolean {
     return this.#state === "closed";
   }
@@ -202,6 +208,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   flush(): void {
     if (!this.isInCallback && !this.#isShutDown) this.#owner.flush(this);
+  }
+
+  sendNow(): void {
+    if (!this.#isShutDown) this.#owner.sendNow(this);
   }
 
   abort(): void {

@@ -66,6 +66,10 @@ export interface Timeouts {
   idleTimeoutMs: number;
   writeTimeoutMs: number;
   handlerTimeoutMs: number;
+  /** How long neither side of an open connection may send anything, before the protocol's `timeout` is called. */
+  openTimeoutMs: number;
+  /** How long a peer may take to respond to a ping. */
+  pingTimeoutMs: number;
 }
 
 /** How long a response may take to begin after its client has closed its side: usually the client has left. */
@@ -88,6 +92,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly body: TimeoutQueue<Member>;
   /** `idle`: the next request. */
   readonly idle: TimeoutQueue<Member>;
+  /** `open`: anything from the peer. */
+  readonly open: TimeoutQueue<Member>;
+  /** `pinged`: anything from the peer. */
+  readonly pinged: TimeoutQueue<Member>;
+  /** `paused`: there is no timeout. */
+  readonly paused: TimeoutQueue<Member> = new TimeoutQueue(Infinity);
   /** `handler` and `streaming`: the response, or the next part of it. */
   readonly handler: TimeoutQueue<Member>;
   /** `handler`, after the peer has closed its side. */
@@ -101,6 +111,8 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   constructor(timeouts: Timeouts) {
     const { headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs, handlerTimeoutMs } = timeouts;
+    this.open = new TimeoutQueue(timeouts.openTimeoutMs);
+    this.pinged = new TimeoutQueue(timeouts.pingTimeoutMs);
     this.head = new TimeoutQueue(headerTimeoutMs);
     this.body = new TimeoutQueue(bodyTimeoutMs);
     this.idle = new TimeoutQueue(idleTimeoutMs);
@@ -112,11 +124,13 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
-    const { head, body, idle, write, handler, halfClosed, quiet, linger } = this;
+    const { head, body, idle, open, pinged, write, handler, halfClosed, quiet, linger } = this;
     return Math.min(
       head.nextMs,
       body.nextMs,
       idle.nextMs,
+      open.nextMs,
+      pinged.nextMs,
       write.nextMs,
       handler.nextMs,
       halfClosed.nextMs,
@@ -135,6 +149,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
         return this.body;
       case "idle":
         return this.idle;
+      case "open":
+        return this.open;
+      case "pinged":
+        return this.pinged;
+      case "paused":
+        return this.paused;
       case "handler":
         return hasPeerClosed ? this.halfClosed : this.handler;
       case "streaming":

@@ -53,11 +53,17 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
-   * @param head the request's. Without it, all of a file is sent
+   * @param request the request that it responds to. If it is undefined, because the result is that of onError, all of a file is sent
    * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
    */
-  prepare(result: unknown, head?: RequestHead): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result, this.#files, head);
+  prepare(result: unknown, request: ServerRequest | undefined): PreparedResponse | Promise<PreparedResponse> {
+    const failure = request === undefined ? undefined : ServerRequest.upgradeFailureOf(request);
+    if (failure !== undefined && (failure.isFinal || result === undefined)) {
+      return prepareResponse(failure.response, this.#files, undefined);
+    }
+    if (result instanceof Response) {
+      return prepareResponse(result, this.#files, request === undefined ? undefined : ServerRequest.headOf(request));
+    }
     throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
   }
 

@@ -38,7 +38,6 @@ class PendingHeader {
 }
 
 export class ProxiedProtocol implements Protocol {
-  readonly isDuplex: boolean;
   readonly lingers: boolean;
   readonly peerClosed?: (connection: ProtocolConnection) => void;
   readonly #inner: Protocol;
@@ -50,7 +49,6 @@ export class ProxiedProtocol implements Protocol {
     this.#inner = inner;
     this.#sys = sys;
     this.#proxies = options === true ? undefined : new AddressList(options.from, "proxyProtocol.from");
-    this.isDuplex = inner.isDuplex;
     this.lingers = inner.lingers;
     if (inner.peerClosed !== undefined) {
       this.peerClosed = (connection) => {
