@@ -193,6 +193,7 @@ export class FastPath implements RequestReader {
     const request = new ServerRequest(head, connection, undefined);
     let result: unknown;
     let response: PreparedResponse | Promise<PreparedResponse> | undefined;
+    this.#context.pendingRequests++;
     try {
       result = application.handle(request);
       if (mayRunMicrotasks && result instanceof Promise) result = application.settle(result);
@@ -202,6 +203,8 @@ export class FastPath implements RequestReader {
       this.#batch.writeTo(connection);
       this.#slowPathOf(connection).addFailed(exchange, error);
       return false;
+    } finally {
+      this.#context.pendingRequests--;
     }
     if (
       response !== undefined &&

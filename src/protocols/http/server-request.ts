@@ -22,6 +22,8 @@ const nativeProperties = [
 export class ServerRequest {
   readonly #head: RequestHead;
   readonly #connection: ProtocolConnection;
+  /** Which of the connection's messages this is. */
+  readonly #message: number;
   readonly #body: RequestBody | undefined;
   #headers: Headers | undefined;
   #abort: AbortController | undefined;
@@ -33,12 +35,27 @@ export class ServerRequest {
   constructor(head: RequestHead, connection: ProtocolConnection, body: RequestBody | undefined) {
     this.#head = head;
     this.#connection = connection;
+    this.#message = connection.messages;
     this.#body = body;
+  }
+
+  /** Returns whether an object is one of these. */
+  static isOwn(request: object): request is ServerRequest {
+    return #connection in request;
   }
 
   /** Returns the connection of a request; undefined if it is not a request that a server received. */
   static connectionOf(request: object): ProtocolConnection | undefined {
-    return #connection in request ? request.#connection : connections.get(request);
+    const own = ownOf(request);
+    return own === undefined ? undefined : own.#connection;
+  }
+
+  /** Sets the timeout of a request's handler and stream, if it still waits for them. */
+  static setTimeout(request: object, timeoutMs: number): void {
+    const own = ownOf(request);
+    if (own === undefined || own.#connection.messages !== own.#message || own.#connection.isFinished) return;
+    own.#connection.handlerTimeoutMs = timeoutMs;
+    own.#connection.flush();
   }
 
   /**
@@ -148,15 +165,19 @@ export class ServerRequest {
       ? NativeRequest.create(url, { method, headers, signal, body, duplex: "half" }, request.#body as RequestBody)
       : new Request(url, { method, headers, signal });
     request.#headers = native.headers;
-    connections.set(native, request.#connection);
+    requests.set(native, request);
     return (request.#native = native);
   }
 }
 
 const { toNative } = ServerRequest;
 
-/** The connections of native requests. */
-const connections = new WeakMap<object, ProtocolConnection>();
+/** The requests that native ones were created from. */
+const requests = new WeakMap<object, ServerRequest>();
+
+function ownOf(request: object): ServerRequest | undefined {
+  return ServerRequest.isOwn(request) ? request : requests.get(request);
+}
 
 const supportedMethods = new Map<string, boolean>();
 

@@ -4,7 +4,7 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type Syscalls, wrapSyscalls } from "../../kernel/ffi.ts";
 import { displayedUrl } from "../../server/listeners.ts";
 import { describeHandlerError, describeThrown } from "../../server/describe-error.ts";
-import { loadApp } from "../../server/load-app.ts";
+import { loadApp } from "../../serve/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
@@ -86,7 +86,7 @@ class DebugThread {
     let server: EpollServer;
     let url: string;
     try {
-      const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app)) };
+      const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app, reportHandlerError)) };
       const merged = mergeOptions(appOptions, options, defaultAddress);
       server = new EpollServer({ ...merged, trace: this.#trace });
       url = displayedUrl(server.url, merged);
@@ -158,8 +158,7 @@ class DebugThread {
   get #appDefaults(): EpollServerOptions {
     return {
       heartbeat: { everyMs: this.#start.pollMs, beat() {} },
-      onError: (error, request) =>
-        self.postMessage({ kind: "handler-error", message: describeHandlerError(error, request) }),
+      onError: reportHandlerError,
     };
   }
 
@@ -254,6 +253,10 @@ function limitWaits(sys: Syscalls, maxMs: number): Syscalls {
     epoll_pwait2: (epfd, out, maxEvents, seconds, nanoseconds) =>
       epoll_wait(epfd, out, maxEvents, Math.ceil(seconds * 1000 + nanoseconds / 1e6)),
   };
+}
+
+function reportHandlerError(error: unknown, request: Request | undefined): void {
+  self.postMessage({ kind: "handler-error", message: describeHandlerError(error, request) });
 }
 
 function messageOf(thrown: unknown): string {
