@@ -10,6 +10,8 @@ export type Handler = (this: unknown, request: Request, server: unknown) => unkn
 /** What a route does: calls a handler, sends a Response, or, if it is false, leaves the request to fetch. */
 export type RouteValue = Handler | StaticRoute | false;
 
+type RouteEntry = readonly [path: string, methods: Record<string, RouteValue>];
+
 export interface HandlerOptions {
   fetch?: unknown;
   routes?: unknown;
@@ -21,8 +23,7 @@ export interface Handlers {
   readonly fetch: Handler | undefined;
   /** undefined if there are none. */
   readonly routes: RouteTable<RouteValue> | undefined;
-  /** Whether at least one of the routes is a handler. */
-  readonly hasRouteHandler: boolean;
+  readonly entries: readonly RouteEntry[];
   readonly error: ((this: unknown, error: unknown) => unknown) | undefined;
 }
 
@@ -39,15 +40,11 @@ const METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CO
 export function resolveHandlers({ fetch, routes, error }: HandlerOptions, current?: Handlers): Handlers {
   if (fetch !== undefined && typeof fetch !== "function") throw invalidType("fetch", "a function", fetch);
   if (error !== undefined && typeof error !== "function") throw invalidType("error", "a function", error);
-  const entries = routes === undefined ? [] : routeEntries(routes);
-  const table = new RouteTable<RouteValue>();
-  for (const [path, methods] of entries) table.add(path, methods);
-  // As in Bun.serve, a reload without routes keeps them if they are handlers, but not if all of them are Responses.
-  const kept = routes === undefined && current?.hasRouteHandler === true ? current : undefined;
+  const entries = routes === undefined ? (current?.entries ?? []).flatMap(withoutResponses) : routeEntries(routes);
   const handlers: Handlers = {
     fetch: (fetch as Handler | undefined) ?? current?.fetch,
-    routes: kept?.routes ?? (entries.length === 0 ? undefined : table),
-    hasRouteHandler: kept !== undefined || entries.some(([, methods]) => hasFunction(methods)),
+    routes: tableOf(entries),
+    entries,
     error: (error as Handlers["error"]) ?? current?.error,
   };
   if (handlers.fetch === undefined && handlers.routes === undefined) {
@@ -56,11 +53,20 @@ export function resolveHandlers({ fetch, routes, error }: HandlerOptions, curren
   return handlers;
 }
 
-function hasFunction(methods: Record<string, RouteValue>): boolean {
-  return Object.values(methods).some((value) => typeof value === "function");
+/** Returns what a reload without routes keeps of a route: its handlers, but not its Responses. That is what Bun.serve does. */
+function withoutResponses([path, methods]: RouteEntry): RouteEntry[] {
+  const kept = Object.entries(methods).filter(([, value]) => typeof value !== "object");
+  return kept.length === 0 ? [] : [[path, Object.fromEntries(kept)]];
 }
 
-function routeEntries(routes: unknown): [path: string, methods: Record<string, RouteValue>][] {
+function tableOf(entries: readonly RouteEntry[]): RouteTable<RouteValue> | undefined {
+  if (entries.length === 0) return undefined;
+  const table = new RouteTable<RouteValue>();
+  for (const [path, methods] of entries) table.add(path, methods);
+  return table;
+}
+
+function routeEntries(routes: unknown): RouteEntry[] {
   if (typeof routes !== "object" || routes === null) throw invalidType("routes", "an object", routes);
   return Object.entries(routes).map(([path, value]) => [path, routeMethods(`routes[${JSON.stringify(path)}]`, value)]);
 }
