@@ -1,6 +1,6 @@
 // The server object of serve(), beside that of Bun.serve.
 
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ type AnyServer = Bun.Server<undefined>;
 const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
 const running: AnyServer[] = [];
 afterEach(() => Promise.all(running.splice(0).map((server) => server.stop(true))));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const hello = (): Response => new Response("hello");
 const defaults = { hostname: "127.0.0.1", port: 0, development: false };
