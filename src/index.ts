@@ -59,6 +59,10 @@ export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
+export type { BinaryType, ServerWebSocket, WebSocketData } from "./protocols/websocket/server-websocket.ts";
+export type { WebSocketHandlers } from "./protocols/websocket/websocket-options.ts";
+export type { WebSocketCompressor } from "./protocols/websocket/deflate-settings.ts";
+export type { UpgradeOptions } from "./protocols/websocket/web-sockets.ts";
 export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
 
@@ -69,6 +73,7 @@ export {
   type ConnectEvent,
   type CreateEvent,
   type CtlEvent,
+  type FrameEvent,
   type IterationEvent,
   type ListenEvent,
   type ResetEvent,

@@ -12,15 +12,18 @@ import type { Address } from "../kernel/address.ts";
  * - `handler`: the application, for a response.
  * - `streaming`: the application, for more of a response that has begun.
  * - `idle`: the next message, or, without messages, more bytes.
+ * - `open`: the next message from either side, of a protocol in which both sides may send at any time.
+ * - `pinged`: a sign of life from the peer, which was asked for one.
+ * - `paused`: the application, to receive again. There is no timeout.
  *
  * While output waits for room in the send queue, the write timeout applies instead. Once the peer has closed its side, the
  * timeouts of `handler` and `streaming` are shorter.
  */
-export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle";
+export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle" | "open" | "pinged" | "paused";
 
 /**
- * A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does everything else after each
- * callback.
+ * A connection, as its protocol sees it. Only `flush`, `sendNow` and `abort` make system calls; the run loop does everything else
+ * after each callback.
  */
 export interface ProtocolConnection {
   readonly fd: number;
@@ -43,6 +46,8 @@ export interface ProtocolConnection {
   set handlerTimeoutMs(timeoutMs: number);
   /** The peer has closed its side. Input that it sent before may still be unread. */
   readonly hasPeerClosed: boolean;
+  /** Whether input is also received while output waits for room. */
+  isDuplex: boolean;
   /** A request to the run loop: receive nothing for now. */
   isPaused: boolean;
   /** Where the run loop receives next, so that large messages need not be copied; undefined: a buffer of its own. */
@@ -51,6 +56,10 @@ export interface ProtocolConnection {
   wantsDrain: boolean;
   /** The number of bytes that are queued and not yet in the kernel's send queue. */
   readonly pending: number;
+  /** The send queue is full: output waits for EPOLLOUT. */
+  readonly isBlocked: boolean;
+  /** The protocol is being called. What it requests is performed when the call returns. */
+  readonly isInCallback: boolean;
   /** `finish` was called, or the connection is closed. */
   readonly isFinished: boolean;
   /** The fd is closed. */
@@ -78,6 +87,8 @@ export interface ProtocolConnection {
   copyBorrowed(): void;
   /** Performs requested operations immediately. Only needed outside of a callback; has no effect in one. */
   flush(): void;
+  /** Sends as much of the queued output as the kernel takes, also in a callback. Calls nothing back. */
+  sendNow(): void;
   /** Resets the connection. Queued output is lost. */
   abort(): void;
   /**
@@ -89,8 +100,6 @@ export interface ProtocolConnection {
 
 /** A protocol. One object serves all connections of a server. */
 export interface Protocol {
-  /** Whether input is also received while output waits for room. */
-  readonly isDuplex: boolean;
   /**
    * How a connection ends. true: shut down the send direction, then discard input until the peer closes, so that late input does
    * not turn the close into a reset. false: shut down both directions, and wait for EPOLLHUP.
@@ -114,7 +123,10 @@ export interface Protocol {
   peerClosed?(connection: ProtocolConnection): void;
   /** All output has been sent; called if `wantsDrain` is set. */
   drain(connection: ProtocolConnection): void;
-  /** The timeout of `new`, `head`, `body`, `handler` or `streaming` has expired. The protocol may send a response, and finishes the connection. */
+  /**
+   * The timeout of `new`, `head`, `body`, `handler` or `streaming` has expired. The protocol may send a response, and finishes the
+   * connection. Also called for `open` and `pinged`: the protocol asks the peer for a sign of life, or finishes the connection.
+   */
   timeout(connection: ProtocolConnection): void;
   /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
   reject(connection: ProtocolConnection): void;
@@ -122,6 +134,8 @@ export interface Protocol {
   closed(connection: ProtocolConnection): void;
   /** The server begins to stop: each connection ends with its next response. */
   stop(): void;
+  /** Called at the end of each iteration. */
+  endIteration?(): void;
   /**
    * Fails the requests whose handlers wait for Bun's event loop. Called when that loop cannot run, because this thread blocks
    * in epoll_wait between iterations.

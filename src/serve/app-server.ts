@@ -2,8 +2,11 @@
 
 import { invalidType } from "../kernel/errors.ts";
 import type { Address, InternetAddress } from "../kernel/address.ts";
+import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
+import type { UpgradeOptions } from "../protocols/websocket/web-sockets.ts";
 import type { EpollServer } from "../server/server.ts";
 import type { ServerStats, StopOptions } from "../server/types.ts";
+import { changedCookies } from "./route-request.ts";
 import { unixUrl } from "./resolve-serve-options.ts";
 
 /** `stop()` lets requests finish, however long that takes, as Bun.serve does. */
@@ -12,6 +15,7 @@ const GRACEFUL: StopOptions = { graceMs: Infinity };
 /** The app that the server object belongs to. */
 export interface ServedApp {
   readonly settings: { readonly id: string; readonly isDevelopment: boolean };
+  readonly hasWebSockets: boolean;
   reload(options: unknown): void;
   callFetch(request: Request): unknown;
 }
@@ -75,7 +79,7 @@ export class AppServer implements Disposable, AsyncDisposable {
   }
 
   get pendingWebSockets(): number {
-    return 0;
+    return this.#running.pendingWebSockets;
   }
 
   get stats(): ServerStats {
@@ -128,17 +132,26 @@ export class AppServer implements Disposable, AsyncDisposable {
     return this.#running.closeIdleConnections();
   }
 
-  upgrade(): boolean {
-    throw new TypeError('WebSockets need the option "websocket", which is not supported yet');
+  /** Upgrades a request to a WebSocket. The cookies that a route's handler has changed are set as well. */
+  upgrade(request: Request, options: UpgradeOptions = {}): boolean {
+    assertRequest(request);
+    if (!this.#app.hasWebSockets) {
+      throw new TypeError('upgrade: the server has no WebSockets; set the "websocket" option');
+    }
+    const cookies = changedCookies(request);
+    if (cookies.length === 0) return this.#running.upgrade(request, options);
+    const headers = new Headers(options.headers);
+    for (const cookie of cookies) headers.append("set-cookie", cookie);
+    return this.#running.upgrade(request, { ...options, headers });
   }
 
-  /** Returns 0: without WebSockets, there are no subscribers. */
-  publish(): number {
-    return 0;
+  /** Sends a message to the subscribers of a topic. Without WebSockets, there are none. */
+  publish(topic: string, data: WebSocketData, compress?: boolean): number {
+    return this.#app.hasWebSockets ? this.#running.publish(topic, data, compress) : 0;
   }
 
-  subscriberCount(): number {
-    return 0;
+  subscriberCount(topic: string): number {
+    return this.#app.hasWebSockets ? this.#running.subscriberCount(topic) : 0;
   }
 
   [Symbol.dispose](): void {

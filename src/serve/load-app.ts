@@ -61,14 +61,17 @@ export async function loadApp(
   return { ...(app as EpollServerOptions) };
 }
 
-/** @throws {AppError} if the app is one of Elysia with WebSockets, which only `listen` can serve */
+/** @throws {AppError} if the app is one of Elysia with WebSockets, whose handlers are not a part of the app */
 function rejectWebSocketRoutes(file: string, { routes }: { routes?: unknown }): void {
   const route = Array.isArray(routes)
     ? (routes as { method?: unknown; path?: unknown }[]).find(isWebSocketRoute)
     : undefined;
   if (route === undefined) return;
+  const example =
+    "export default { fetch(request, server) { app.server = server; return app.fetch(request); }, websocket }";
   throw new AppError(
-    `${file}: the WebSocket route ${String(route.path)} cannot be served: WebSockets are not supported yet`,
+    `${file}: the WebSocket route ${String(route.path)} needs the handlers of elysia/ws: ` +
+      `import { websocket } from "elysia/ws"; ${example}`,
   );
 }
 

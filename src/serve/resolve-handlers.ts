@@ -99,7 +99,7 @@ function routeValue(place: string, value: unknown): RouteValue | undefined {
 
 /** Returns whether a value is what `import page from "./page.html"` gives. */
 function isBundle(value: unknown): boolean {
-  return (value as object | null | undefined)?.constructor?.name === "HTMLBundle";
+  return Object.prototype.toString.call(value) === "[object HTMLBundle]";
 }
 
 function invalidRoute(place: string, value: unknown): TypeError {

@@ -31,7 +31,7 @@ const BUN_OPTIONS = [
 export type GivenOptions = Partial<Record<(typeof BUN_OPTIONS)[number] | keyof EpollServerOptions, unknown>>;
 
 export interface ServeSettings {
-  /** The options of EpollServer, without handlers. */
+  /** The options of EpollServer, without fetch. */
   readonly options: EpollServerOptions;
   readonly id: string;
   readonly isDevelopment: boolean;
@@ -81,8 +81,10 @@ function optionsOfInstance(instance: GivenOptions): GivenOptions {
   const { fetch } = instance;
   if (typeof fetch !== "function") throw invalidType("fetch", "a function", fetch);
   const scalars = INSTANCE_OPTIONS.filter((name) => ["string", "number", "boolean"].includes(typeof instance[name]));
+  const { websocket } = instance;
   return {
     ...Object.fromEntries(scalars.map((name) => [name, instance[name]])),
+    ...(typeof websocket === "object" ? { websocket } : {}),
     fetch: (request: unknown, server: unknown): unknown => Reflect.apply(fetch, instance, [request, server]),
   };
 }
@@ -99,8 +101,9 @@ export function resolveServeOptions(given: GivenOptions): ServeSettings {
     ...addressOptions(given),
     ...timeoutOptions(given),
     maxBodyBytes: maxBodyBytes(given),
+    ...(given.websocket === undefined ? {} : { websocket: given.websocket as object }),
   };
-  resolveOptions(options); // checks the values
+  resolveOptions({ ...options, fetch: () => undefined }); // checks the values
   const { id, development } = given;
   const isDevelopment = development === undefined ? process.env["NODE_ENV"] !== "production" : development !== false;
   return { options, id: id === undefined ? "" : String(id), isDevelopment };
@@ -200,9 +203,7 @@ function hintFor(name: string): string | undefined {
   return similar === undefined ? optionHint(name) : `did you mean ${JSON.stringify(similar)}?`;
 }
 
-function rejectUnsupported({ websocket, tls, http1, http2, http3, error, onError }: GivenOptions): void {
-  if (websocket !== undefined)
-    throw unsupported("websocket", "WebSockets are not supported yet; keep this app on Bun.serve");
+function rejectUnsupported({ tls, http1, http2, http3, error, onError }: GivenOptions): void {
   if (tls !== undefined && tls !== false) throw unsupported("tls", "TLS is not supported; put a TLS proxy in front");
   if (http1 === false) throw unsupported("http1: false", "HTTP/1.1 is the only version that is supported");
   if (http2 === true) throw unsupported("http2", "only HTTP/1.1 is supported; a proxy in front can speak HTTP/2");

@@ -51,9 +51,13 @@ function define(request: Request, context: RouteContext): void {
   });
 }
 
+/** Returns the values of Set-Cookie for the cookies that a route's handler has changed. */
+export function changedCookies(request: Request | undefined): readonly string[] {
+  return (request as RouteRequest | undefined)?.[CONTEXT]?.changes ?? [];
+}
+
 /** Adds the cookies that the handler of a request has changed to its response. */
 export function addCookies(request: Request | undefined, response: Response): Response {
-  const context = (request as RouteRequest | undefined)?.[CONTEXT];
-  if (context !== undefined) for (const cookie of context.changes) response.headers.append("set-cookie", cookie);
+  for (const cookie of changedCookies(request)) response.headers.append("set-cookie", cookie);
   return response;
 }

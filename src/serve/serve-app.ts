@@ -1,7 +1,9 @@
 // Dispatches the requests of an app with Bun.serve's options to its routes, its fetch handler and its error handler.
 
+import { invalidValue } from "../kernel/errors.ts";
 import { isThenable, NotAResponseError } from "../protocols/http/application.ts";
 import { FileError } from "../protocols/http/file-source.ts";
+import { loadWebSocketOptions } from "../server/optional-protocols.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import type { EpollServer } from "../server/server.ts";
 import { AppServer } from "./app-server.ts";
@@ -29,6 +31,8 @@ export class ServeApp {
   readonly #report: ErrorReporter;
   readonly #onError: EpollServerOptions["onError"];
   #handlers: Handlers;
+  /** Inherits everything from the `websocket` option, which reload can replace. */
+  readonly #webSocketHandlers: object | undefined;
   /** Static routes whose file may not exist, by request. */
   readonly #fileRequests = new WeakSet<Request>();
 
@@ -46,14 +50,21 @@ export class ServeApp {
     this.#report = report;
     this.#onError = this.settings.options.onError;
     this.server = new AppServer(this, this.settings.options.hostname !== undefined);
+    const { websocket } = this.settings.options;
+    this.#webSocketHandlers = websocket === undefined ? undefined : (Object.create(websocket) as object);
     this.options = {
       ...this.settings.options,
+      websocket: this.#webSocketHandlers,
       fetch: (request, server) => {
         this.server.attach(server as EpollServer);
         return this.#handle(request) as Response;
       },
       onError: (error, request) => this.#handleError(error, request),
     };
+  }
+
+  get hasWebSockets(): boolean {
+    return this.#webSocketHandlers !== undefined;
   }
 
   /**
@@ -64,7 +75,17 @@ export class ServeApp {
   reload(options: unknown): void {
     const given: GivenOptions = givenOptions(options);
     if (given.port !== undefined && given.port !== "") portNumber(given.port);
-    this.#handlers = resolveHandlers(given, this.#handlers);
+    const handlers = resolveHandlers(given, this.#handlers);
+    if (given.websocket !== undefined) this.#replaceWebSocketHandlers(given.websocket);
+    this.#handlers = handlers;
+  }
+
+  #replaceWebSocketHandlers(websocket: unknown): void {
+    if (this.#webSocketHandlers === undefined) {
+      throw invalidValue("reload cannot add websocket to a server that was started without it");
+    }
+    loadWebSocketOptions().resolveWebSocketOptions(websocket); // checks the handlers
+    Object.setPrototypeOf(this.#webSocketHandlers, websocket as object);
   }
 
   /**

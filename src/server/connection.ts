@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";
-import { AF_INET } from "../kernel/constants.ts";
+import { AF_INET, EPOLLOUT } from "../kernel/constants.ts";
 import { freeMemory } from "../kernel/free-memory.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
@@ -28,6 +28,7 @@ interface Chunk {
 /** The operations that a connection requests from its run loop. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
+  sendNow(connection: Connection): void;
   abort(connection: Connection): void;
   fail(connection: Connection, error: unknown): void;
 }
@@ -67,6 +68,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   /** The message for which `#ownTimeoutMs` was set. */
   #ownTimeoutMessage = 0;
   progress: number = 0;
+  isDuplex: boolean = false;
   isPaused: boolean = false;
   receiveInto: Buffer | undefined;
   wantsDrain: boolean = false;
@@ -142,6 +144,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#isFinished;
   }
 
+  get isBlocked(): boolean {
+    return this.registeredMask !== UNREGISTERED && (this.registeredMask & EPOLLOUT) !== 0;
+  }
+
   get isClosed(): boolean {
     return this.#state === "closed";
   }
@@ -208,6 +214,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   flush(): void {
     if (!this.isInCallback && !this.#isShutDown) this.#owner.flush(this);
+  }
+
+  sendNow(): void {
+    if (!this.#isShutDown) this.#owner.sendNow(this);
   }
 
   abort(): void {

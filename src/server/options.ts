@@ -3,6 +3,7 @@
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
+import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
 
@@ -70,6 +71,12 @@ export interface EpollServerOptions {
   /** Handlers for a protocol of your own instead of HTTP, in the shape of Bun.listen's. */
   // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
   socket?: SocketHandlers<any> | undefined;
+  /**
+   * Handlers and settings of WebSockets, as for Bun.serve. `fetch` is required: it calls `server.upgrade(request)` for the requests
+   * that become WebSockets.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
+  websocket?: WebSocketHandlers<any> | undefined;
   /** The maximum number of open connections. Further ones wait in the backlog. Default: Infinity, up to the limit of fds. */
   maxConnections?: number | undefined;
   /**

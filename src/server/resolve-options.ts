@@ -6,7 +6,7 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { loadSocketProtocol } from "./optional-protocols.ts";
+import { loadSocketProtocol, loadWebSocketOptions } from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -14,6 +14,7 @@ type OptionalName =
   | "unix"
   | "fetch"
   | "socket"
+  | "websocket"
   | "onError"
   | "onRequest"
   | "onWarning"
@@ -58,6 +59,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fetch: [undefined, callback],
   onError: [undefined, callback],
   socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
+  websocket: [undefined, (_, value) => void loadWebSocketOptions().resolveWebSocketOptions(value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
   maxRequestsPerConnection: [Infinity, integerOrInfinity(1)],
@@ -99,7 +101,6 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   handler: "fetch",
   static: { unsupported: "use serve(), which has routes" },
   routes: { unsupported: "use serve(), which has routes" },
-  websocket: { unsupported: "WebSocket is not supported" },
   tls: TLS,
   key: TLS,
   cert: TLS,
@@ -184,6 +185,9 @@ function checkListenOptions(given: object): void {
 function checkHandlerOptions(given: object): void {
   const used = ["response", "fetch", "socket"].filter((name) => name in given);
   if (used.length > 1) throw incompatibleOptions(used, "choose one of them");
+  if ("websocket" in given && !("fetch" in given)) {
+    throw invalidValue("websocket requires fetch: a handler that calls server.upgrade(request)");
+  }
 }
 
 function toFds(fd: number | readonly number[]): number[] {

@@ -217,6 +217,7 @@ export class RunLoop implements ConnectionOwner {
       // Only if the event list was not full: otherwise input of a connection that seems late may not have been reported yet.
       this.#handleTimeouts();
     }
+    this.#protocol.endIteration?.();
     if (this.#budget.takeWarning()) this.#warnOfBudget();
     this.#connections.rethrow(); // before the loop closes, so that each error is thrown
     if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
@@ -287,21 +288,28 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLOUT: the send queue has room. */
   #send(connection: Connection): void {
+    const errno = -this.#transmit(connection);
+    if (errno > 0 && errno !== EAGAIN && errno !== EINTR) return this.#connections.fail(connection);
+    if (connection.output === undefined) this.#onAllSent(connection);
+    else this.#waitForRoom(connection);
+  }
+
+  /** Sends until the send queue is full. Returns the result of the last call. */
+  #transmit(connection: Connection): number {
+    let n = 0;
     while (connection.output !== undefined) {
       connection.joinChunks();
       const { fd, output, outputStart, outputEnd } = connection;
       const length = outputEnd - outputStart;
       // MSG_MORE: a head goes into the same packet as the body that follows it.
       const flags = connection.hasMoreOutput ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
-      const n = this.#sys.send(fd, output, outputStart, length, flags);
-      if (n === -EAGAIN || n === -EINTR) break;
-      if (n < 0) return this.#connections.fail(connection);
+      n = this.#sys.send(fd, output, outputStart, length, flags);
+      if (n < 0) break;
       this.bytesOut += n;
       connection.consume(n);
       if (n < length || !this.#options.eager) break;
     }
-    if (connection.output === undefined) this.#onAllSent(connection);
-    else this.#waitForRoom(connection);
+    return n;
   }
 
   /** EPOLLHUP or EPOLLERR, with nothing to receive or send: the connection has ended. */
@@ -419,7 +427,7 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.countOutput(connection);
     // Sending takes longer now. Input that arrives meanwhile must not turn the close into a reset.
     if (connection.state === "finishing-no-linger") connection.transition("finishing");
-    const isReading = this.#protocol.isDuplex && !connection.isPaused && !connection.isFinished;
+    const isReading = connection.isDuplex && !connection.isPaused && !connection.isFinished;
     if (!this.#connections.watch(connection, isReading ? EPOLLIN | EPOLLOUT : EPOLLOUT)) return;
     const { write } = this.#timeouts;
     // Only output counts as progress: input does not prove that the peer reads what we send.
@@ -458,6 +466,11 @@ export class RunLoop implements ConnectionOwner {
     this.#nowMs = this.#clock.now();
     this.#continue(connection);
     this.onChange?.();
+  }
+
+  sendNow(connection: Connection): void {
+    // An error is left to the next attempt, which may close the connection. EPIPE follows any other error.
+    if (this.#options.eager && !connection.isBlocked) this.#transmit(connection);
   }
 
   abort(connection: Connection): void {
@@ -516,7 +529,7 @@ export class RunLoop implements ConnectionOwner {
   }
 
   #handleTimeouts(): void {
-    const { head, body, handler, halfClosed, quiet, idle, write, linger } = this.#timeouts;
+    const { head, body, handler, halfClosed, quiet, idle, open, pinged, write, linger } = this.#timeouts;
     const now = this.#nowMs;
     for (let late; (late = head.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = body.expired(now)) !== undefined;) this.#onMessageTimeout(late);
@@ -527,6 +540,8 @@ export class RunLoop implements ConnectionOwner {
     for (let late; (late = halfClosed.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = quiet.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#onIdleTimeout(late);
+    for (let late; (late = open.expired(now)) !== undefined;) this.#onOpenTimeout(late);
+    for (let late; (late = pinged.expired(now)) !== undefined;) this.#onOpenTimeout(late);
     for (let late; (late = write.expired(now)) !== undefined;) this.#onWriteTimeout(late);
     for (let late; (late = linger.expired(now)) !== undefined;) this.#connections.close(late);
     if (now >= this.#throttle.retryAtMs) this.#throttle.open(now);
@@ -534,6 +549,16 @@ export class RunLoop implements ConnectionOwner {
 
   #onMessageTimeout(connection: Connection): void {
     this.timeouts++;
+    this.#callTimeout(connection);
+  }
+
+  /** Neither side has sent anything for some time. The protocol may ask the peer for a sign of life. */
+  #onOpenTimeout(connection: Connection): void {
+    this.#callTimeout(connection);
+    if (connection.isFinished) this.timeouts++;
+  }
+
+  #callTimeout(connection: Connection): void {
     connection.timeoutQueue?.remove(connection);
     this.#callProtocol(connection, () => this.#protocol.timeout(connection));
     if (connection.isClosed) return;

@@ -70,6 +70,10 @@ export interface Timeouts {
   idleTimeoutMs: number;
   writeTimeoutMs: number;
   handlerTimeoutMs: number;
+  /** How long neither side of an open connection may send anything, before the protocol's `timeout` is called. */
+  openTimeoutMs: number;
+  /** How long a peer may take to respond to a ping. */
+  pingTimeoutMs: number;
 }
 
 /** How long a response may take to begin after its client has closed its side: usually the client has left. */
@@ -92,6 +96,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly body: TimeoutQueue<Member>;
   /** `idle`: the next request. */
   readonly idle: TimeoutQueue<Member>;
+  /** `open`: anything from the peer. */
+  readonly open: TimeoutQueue<Member>;
+  /** `pinged`: anything from the peer. */
+  readonly pinged: TimeoutQueue<Member>;
+  /** `paused`: there is no timeout. */
+  readonly paused: TimeoutQueue<Member> = new TimeoutQueue(Infinity);
   /** `handler` and `streaming`: the response, or the next part of it. */
   readonly handler: TimeoutQueue<Member>;
   /** `handler` and `streaming`, for messages with a timeout of their own: a queue for each, by milliseconds. */
@@ -107,6 +117,8 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   constructor(timeouts: Timeouts) {
     const { headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs, handlerTimeoutMs } = timeouts;
+    this.open = new TimeoutQueue(timeouts.openTimeoutMs);
+    this.pinged = new TimeoutQueue(timeouts.pingTimeoutMs);
     this.head = new TimeoutQueue(headerTimeoutMs);
     this.body = new TimeoutQueue(bodyTimeoutMs);
     this.idle = new TimeoutQueue(idleTimeoutMs);
@@ -118,7 +130,7 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
-    const { head, body, idle, write, handler, halfClosed, quiet, linger } = this;
+    const { head, body, idle, open, pinged, write, handler, halfClosed, quiet, linger } = this;
     let customMs = Infinity;
     for (const queue of this.custom.values()) customMs = Math.min(customMs, queue.nextMs);
     return Math.min(
@@ -126,6 +138,8 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
       head.nextMs,
       body.nextMs,
       idle.nextMs,
+      open.nextMs,
+      pinged.nextMs,
       write.nextMs,
       handler.nextMs,
       halfClosed.nextMs,
@@ -148,6 +162,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
         return this.body;
       case "idle":
         return this.idle;
+      case "open":
+        return this.open;
+      case "pinged":
+        return this.pinged;
+      case "paused":
+        return this.paused;
       case "handler":
         return hasPeerClosed ? this.halfClosed : this.#ofHandler(handlerTimeoutMs);
       case "streaming":

@@ -4,7 +4,7 @@ import { type Address, formatAddress } from "../kernel/address.ts";
 import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
+import type { FrameEvent, TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
 
 /** Options of `formatEvent`. */
 export interface TextOptions {
@@ -65,6 +65,8 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
       return withFailure(`${INDENT}close(${event.fd})`, event.result);
     case "state":
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
+    case "frame":
+      return `${INDENT}${event.fd}: ${formatFrame(event)}`;
     case "warning":
       return `${INDENT}warning: ${event.message} (${event.code})`;
   }
@@ -115,6 +117,23 @@ function showMask(mask: number, { isNumeric }: TextOptions): string {
 /** A result of 0 means end of stream. From recvfrom(2) or recvmsg(2), it may also be an empty datagram. */
 function isEndOfStream({ type, call, result }: TransferEvent): boolean {
   return type === "recv" && result === 0 && (call === undefined || call === "read");
+}
+
+const OPCODES: Readonly<Record<number, string>> = {
+  0: "continuation",
+  1: "text",
+  2: "binary",
+  8: "close",
+  9: "ping",
+  10: "pong",
+};
+
+/** Formats a frame as `received text frame, 5 bytes, compressed`. */
+function formatFrame({ direction, opcode, fin, length, compressed }: FrameEvent): string {
+  const verb = direction === "in" ? "received" : "sent";
+  const size = `${length} byte${length === 1 ? "" : "s"}`;
+  const notes = `${compressed ? ", compressed" : ""}${fin ? "" : ", more follows"}`;
+  return `${verb} ${OPCODES[opcode] ?? `opcode ${opcode}`} frame, ${size}${notes}`;
 }
 
 /** As strace(1) prints it: `-1 EAGAIN`. */

@@ -4,7 +4,14 @@ import type { Address } from "../kernel/address.ts";
 import { invalidType, outOfRange } from "../kernel/errors.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { callerLine } from "./caller-line.ts";
-import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./events.ts";
+import {
+  type CtlEvent,
+  type FrameEvent,
+  TRACE_VERSION,
+  type TraceEvent,
+  type TraceListener,
+  type TraceOptions,
+} from "./events.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { WarningDetector } from "./warnings.ts";
 
@@ -98,6 +105,11 @@ export class Tracer {
   /** Reports an epoll_ctl call that was not made through wrapped system calls. */
   onEpollCtl(epfd: number, op: CtlEvent["op"], fd: number, mask: number | null, result: number): void {
     this.#emit(ctlEvent(this.#recorder.masks, epfd, op, fd, mask, result));
+  }
+
+  /** Reports a WebSocket frame. */
+  onFrame(fd: number, frame: Omit<FrameEvent, "type" | "fd">): void {
+    this.#emit({ ...UNSTAMPED, type: "frame", fd, ...frame });
   }
 
   /** Ends the iteration, because the thread returns to Bun's event loop. The time until the next wait is not attributed to an fd. */

@@ -103,11 +103,6 @@ test.each([
     'unknown options of EpollServer: "routes" (use serve(), which has routes), "idleTimeout" (use "idleTimeoutMs")',
   ],
   [
-    "routes that bundle",
-    "export default { routes: { '/': new (class HTMLBundle {})() } };",
-    "only Bun.serve bundles HTML imports",
-  ],
-  [
     "two handlers",
     'export default { fetch() {}, response: "" };',
     'options "response" and "fetch" cannot be used together',
@@ -116,6 +111,11 @@ test.each([
     "a limit out of range",
     'export default { response: "", maxHeaderBytes: 1 };',
     "maxHeaderBytes must be an integer from 16 to 2147483647; received 1",
+  ],
+  [
+    "an Elysia app whose WebSockets lack their handlers",
+    `import { Elysia } from ${elysia}; export default new Elysia().ws("/chat", { message() {} });`,
+    'the WebSocket route /chat needs the handlers of elysia/ws: import { websocket } from "elysia/ws"',
   ],
   ["a module that throws", 'throw new TypeError("at the top");', "at the top"],
   ["a rejected promise", 'export default Promise.reject(new Error("no database"));', "no database"],

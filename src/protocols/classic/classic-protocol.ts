@@ -30,7 +30,6 @@ interface PartialRequest {
  * request that is too long, or not complete in time, is rejected.
  */
 export class ClassicProtocol implements Protocol {
-  readonly isDuplex: boolean = false;
   readonly lingers: boolean = false;
   /** Requests that got the response. */
   requests: number = 0;

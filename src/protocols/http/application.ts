@@ -60,10 +60,15 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
+   * @param request the request that it responds to; undefined if the result is that of onError
    * @throws {NotAResponseError} if it is not a Response
    * @throws {TypeError} if it is one that cannot be sent
    */
-  prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
+  prepare(result: unknown, request: ServerRequest | undefined): PreparedResponse | Promise<PreparedResponse> {
+    const failure = request === undefined ? undefined : ServerRequest.upgradeFailureOf(request);
+    if (failure !== undefined && (failure.isFinal || result === undefined)) {
+      return prepareResponse(failure.response, this.#files);
+    }
     if (result instanceof Response) return prepareResponse(result, this.#files);
     throw new NotAResponseError(result);
   }

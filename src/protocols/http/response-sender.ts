@@ -48,6 +48,13 @@ export class ResponseSender {
     this.#exchange = exchange;
   }
 
+  /** Ends the exchange without a response: its request was upgraded. */
+  release(): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.complete();
+  }
+
   /** Cancels the exchange, if there is one. */
   cancel(reason: Error): void {
     const exchange = this.#exchange;
