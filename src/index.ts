@@ -50,6 +50,8 @@ export * from "./kernel/constants.ts";
 
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";
 
+export { serve } from "./serve/serve.ts";
+export type { BunServer, ServeOptions, ServerExtras } from "./serve/serve-types.ts";
 export { EpollServer } from "./server/server.ts";
 export type { EpollServerOptions } from "./server/options.ts";
 export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";

@@ -52,6 +52,12 @@ export interface ProtocolConnection {
   set phase(phase: Phase);
   /** Incremented by the protocol to restart the timeout within a phase. */
   progress: number;
+  /**
+   * The timeout of `handler` and `streaming` for the current message, in milliseconds; undefined: the server's. Setting it restarts
+   * the timeout.
+   */
+  get handlerTimeoutMs(): number | undefined;
+  set handlerTimeoutMs(timeoutMs: number);
   /** The peer has closed its side. Input that it sent before may still be unread. */
   readonly hasPeerClosed: boolean;
   /** Whether input is also received while output waits for room. */

@@ -66,6 +66,9 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   // Set by the protocol.
   protocolState: unknown = undefined;
   messages: number = 0;
+  #ownTimeoutMs: number | undefined;
+  /** The message for which `#ownTimeoutMs` was set. */
+  #ownTimeoutMessage = 0;
   progress: number = 0;
   isDuplex: boolean = false;
   isPaused: boolean = false;
@@ -154,6 +157,16 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   get isClosed(): boolean {
     return this.#state === "closed";
+  }
+
+  get handlerTimeoutMs(): number | undefined {
+    return this.#ownTimeoutMessage === this.messages ? this.#ownTimeoutMs : undefined;
+  }
+
+  set handlerTimeoutMs(timeoutMs: number) {
+    this.#ownTimeoutMs = timeoutMs;
+    this.#ownTimeoutMessage = this.messages;
+    this.progress++;
   }
 
   /** Nothing more can be sent: the connection is closing, lingering or closed. */

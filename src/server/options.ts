@@ -32,6 +32,8 @@ export interface EpollServerOptions {
   backlog?: number | undefined;
   /** Allow several servers to listen on the same port (SO_REUSEPORT). Default: false. */
   reusePort?: boolean | undefined;
+  /** Accept only IPv6 on `"::"`, which otherwise also accepts IPv4 (IPV6_V6ONLY). Default: false. */
+  ipv6Only?: boolean | undefined;
   /**
    * Let the kernel hold back a new TCP connection until its first bytes arrive, or for one second (TCP_DEFER_ACCEPT in tcp(7)).
    * This makes a connection with one request a third cheaper. Default: true if `eager` is true, except with `socket`, because the

@@ -50,6 +50,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fd: [undefined, () => {}], // see toFds
   backlog: [SOMAXCONN, integer(1)],
   reusePort: [false, boolean],
+  ipv6Only: [false, boolean],
   deferAccept: [true, boolean],
   exclusive: [false, boolean],
   keepAlive: [true, boolean],
@@ -99,8 +100,8 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   address: "hostname",
   path: "unix",
   handler: "fetch",
-  static: { unsupported: "static routes are not supported; dispatch in fetch" },
-  routes: { unsupported: "routes are not supported; dispatch in fetch, or use a router such as Hono" },
+  static: { unsupported: "use serve(), which has routes" },
+  routes: { unsupported: "use serve(), which has routes" },
   tls: TLS,
   key: TLS,
   cert: TLS,
@@ -112,9 +113,8 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   signal: { unsupported: "call stop() instead" },
   onListen: { unsupported: "the server listens once its constructor has returned" },
   workers: { unsupported: "use the command: epoll-hello app.ts --workers N" },
-  development: { unsupported: "there is no development mode" },
-  id: { unsupported: "servers have no id" },
-  ipv6Only: { unsupported: 'use the hostname "0.0.0.0" or "::" to choose the family' },
+  development: { unsupported: "use serve(), which has a development mode" },
+  id: { unsupported: "use serve()" },
 };
 
 /**
@@ -147,13 +147,19 @@ function rejectUnknown(options: object): void {
   const names = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name));
   if (names.length === 0) return;
   const list = names.map((name) => {
-    const hint = hintFor(name);
+    const hint = optionHint(name);
     return `${JSON.stringify(name)}${hint === undefined ? "" : ` (${hint})`}`;
   });
   throw unknownOptions(`unknown option${names.length > 1 ? "s" : ""} of EpollServer: ${list.join(", ")}`);
 }
 
-function hintFor(name: string): string | undefined {
+/** Returns whether EpollServer has an option with this name. */
+export function isOption(name: string): boolean {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+/** Returns what to use instead of an unknown option, or why there is nothing like it; undefined if nothing is known about it. */
+export function optionHint(name: string): string | undefined {
   const known = Object.hasOwn(FOREIGN_OPTIONS, name) ? FOREIGN_OPTIONS[name] : undefined;
   if (typeof known === "object") return known.unsupported;
   const ours = known ?? suggest(name, Object.keys(OPTIONS));
@@ -165,7 +171,7 @@ function hintFor(name: string): string | undefined {
 function checkListenOptions(given: object): void {
   const used = (...names: string[]): string[] => names.filter((name) => name in given);
   if ("fd" in given) {
-    const others = used("hostname", "port", "unix", "reusePort", "deferAccept", "backlog");
+    const others = used("hostname", "port", "unix", "reusePort", "ipv6Only", "deferAccept", "backlog");
     if (others.length > 0) throw incompatibleOptions(["fd", ...others], "the socket of fd is already listening");
   }
   if ("unix" in given) {

@@ -408,7 +408,7 @@ export class RunLoop implements ConnectionOwner {
     if (connection.isFinished) return this.#shutDown(connection);
     if (!this.#connections.watch(connection, connection.isPaused ? this.#pausedMask(connection) : EPOLLIN)) return;
     const { timeoutQueue, messages, progress, hasPeerClosed } = connection;
-    const next = this.#timeouts.ofPhase(connection.phase as Phase, hasPeerClosed);
+    const next = this.#timeouts.ofPhase(connection.phase as Phase, hasPeerClosed, connection.handlerTimeoutMs);
     if (timeoutQueue !== next || messages !== connection.messagesBefore || progress !== connection.progressBefore) {
       connection.messagesBefore = messages;
       connection.progressBefore = progress;
@@ -538,6 +538,9 @@ export class RunLoop implements ConnectionOwner {
     for (let late; (late = head.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = body.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = handler.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    for (const queue of this.#timeouts.custom.values()) {
+      for (let late; (late = queue.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    }
     for (let late; (late = halfClosed.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = quiet.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#onIdleTimeout(late);
@@ -599,6 +602,14 @@ export class RunLoop implements ConnectionOwner {
   }
 
   // ---- stopping ----
+
+  /** Closes the connections that are idle. Returns their number. */
+  closeIdle(): number {
+    const { open } = this;
+    this.#connections.closeIdle();
+    this.onChange?.();
+    return open - this.open;
+  }
 
   /**
    * Stops accepting, and lets pending requests finish. The caller keeps running iterations until the loop is closed.

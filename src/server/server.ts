@@ -225,6 +225,11 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @throws {ClosedError} if the server has already been stopped
    */
   async start(): Promise<void> {
+    this.startNow();
+  }
+
+  /** @internal Does what `start` does, and throws its errors. */
+  startNow(): void {
     this.#assertUsable("start");
     this.#attachToBunLoop();
     if (this.#protocol instanceof HttpProtocol) {
@@ -319,6 +324,34 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   requestIP(request: Request): InternetAddress | null {
     const peer = ServerRequest.connectionOf(request)?.peer;
     return peer !== undefined && "address" in peer ? peer : null;
+  }
+
+  /** The number of requests that wait for their response, or for the rest of it. */
+  get pendingRequests(): number {
+    return this.#protocol instanceof HttpProtocol ? this.#protocol.pendingRequests : 0;
+  }
+
+  /**
+   * Replaces `handlerTimeoutMs` for one request: how long its response may take to begin, and how long its stream may send nothing.
+   * Has no effect if the request is not one to this server, or has its response.
+   *
+   * @param timeoutMs milliseconds from now; Infinity for no limit
+   * @throws {RangeError} if the timeout is not greater than 0
+   */
+  setHandlerTimeout(request: Request, timeoutMs: number): void {
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+      throw outOfRange("timeoutMs", "a number of milliseconds greater than 0, or Infinity", timeoutMs);
+    }
+    ServerRequest.setTimeout(request, timeoutMs);
+  }
+
+  /**
+   * Closes the connections that are idle: no request is pending, and no response is being sent.
+   *
+   * @returns their number
+   */
+  closeIdleConnections(): number {
+    return this.#loop.closeIdle();
   }
 
   /**

@@ -54,6 +54,10 @@ export class TimeoutQueue<Member extends Timed<Member>> {
     return first !== undefined && nowMs - first.waitingSinceMs >= this.timeoutMs ? first : undefined;
   }
 
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
   /** When the next timeout expires; Infinity if the queue is empty. */
   get nextMs(): number {
     return this.#first === undefined ? Infinity : this.#first.waitingSinceMs + this.timeoutMs;
@@ -100,6 +104,8 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly paused: TimeoutQueue<Member> = new TimeoutQueue(Infinity);
   /** `handler` and `streaming`: the response, or the next part of it. */
   readonly handler: TimeoutQueue<Member>;
+  /** `handler` and `streaming`, for messages with a timeout of their own: a queue for each, by milliseconds. */
+  readonly custom: Map<number, TimeoutQueue<Member>> = new Map<number, TimeoutQueue<Member>>();
   /** `handler`, after the peer has closed its side. */
   readonly halfClosed: TimeoutQueue<Member>;
   /** `streaming`, after the peer has closed its side. */
@@ -125,7 +131,10 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
     const { head, body, idle, open, pinged, write, handler, halfClosed, quiet, linger } = this;
+    let customMs = Infinity;
+    for (const queue of this.custom.values()) customMs = Math.min(customMs, queue.nextMs);
     return Math.min(
+      customMs,
       head.nextMs,
       body.nextMs,
       idle.nextMs,
@@ -139,8 +148,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
     );
   }
 
-  /** Returns the queue of a phase. Every phase has one. */
-  ofPhase(phase: Phase, hasPeerClosed: boolean): TimeoutQueue<Member> {
+  /**
+   * Returns the queue of a phase. Every phase has one.
+   *
+   * @param handlerTimeoutMs the message's own timeout, if it has one
+   */
+  ofPhase(phase: Phase, hasPeerClosed: boolean, handlerTimeoutMs?: number): TimeoutQueue<Member> {
     switch (phase) {
       case "new":
       case "head":
@@ -156,9 +169,19 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
       case "paused":
         return this.paused;
       case "handler":
-        return hasPeerClosed ? this.halfClosed : this.handler;
+        return hasPeerClosed ? this.halfClosed : this.#ofHandler(handlerTimeoutMs);
       case "streaming":
-        return hasPeerClosed ? this.quiet : this.handler;
+        return hasPeerClosed ? this.quiet : this.#ofHandler(handlerTimeoutMs);
     }
+  }
+
+  #ofHandler(timeoutMs: number | undefined): TimeoutQueue<Member> {
+    if (timeoutMs === undefined) return this.handler;
+    let queue = this.custom.get(timeoutMs);
+    if (queue === undefined) {
+      for (const [ms, { isEmpty }] of this.custom) if (isEmpty) this.custom.delete(ms);
+      this.custom.set(timeoutMs, (queue = new TimeoutQueue(timeoutMs)));
+    }
+    return queue;
   }
 }

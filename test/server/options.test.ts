@@ -98,8 +98,7 @@ test("rejects all unknown options in one error, with suggestions", () => {
     ],
     [
       { routes: {}, toString: 1 },
-      'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
-        '"toString"',
+      'unknown options of EpollServer: "routes" (use serve(), which has routes), "toString"',
     ],
     [
       { keepAliveTimeout: 1, headersTimeout: 1, maxHeaderSize: 1, handler() {}, key: "", http2: true },

@@ -205,6 +205,7 @@ export class FastPath implements RequestReader {
     const request = new ServerRequest(head, connection, undefined);
     let result: unknown;
     let response: PreparedResponse | Promise<PreparedResponse> | undefined;
+    this.#context.pendingRequests++;
     try {
       this.#request = request;
       result = application.handle(request);
@@ -225,6 +226,8 @@ export class FastPath implements RequestReader {
       this.#batch.writeTo(connection);
       this.#slowPathOf(connection).addFailed(exchange, error);
       return false;
+    } finally {
+      this.#context.pendingRequests--;
     }
     if (
       response !== undefined &&

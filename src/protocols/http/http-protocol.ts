@@ -38,6 +38,11 @@ export class HttpProtocol implements Protocol {
     return this.#context.requests;
   }
 
+  /** The number of requests whose response was not sent completely. */
+  get pendingRequests(): number {
+    return this.#context.pendingRequests;
+  }
+
   /** The number of requests and connections that were rejected, by reason. */
   get rejectedBy(): Readonly<RejectionCounts> {
     return this.#context.rejectedBy;

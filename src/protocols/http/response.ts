@@ -34,9 +34,12 @@ export interface PreparedResponse {
 /** The length that the body of a response to HEAD would have: another server's response without one, or one whose body is null. */
 export const UNKNOWN_LENGTH = -2;
 
-const STRING_TYPE = "text/plain;charset=utf-8";
+/** The type of a string. */
+export const STRING_TYPE: string = "text/plain;charset=utf-8";
 const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
-const BYTES_FIELD = "content-type: application/octet-stream\r\n";
+/** The type of bytes without a type of their own. */
+export const BYTES_TYPE: string = "application/octet-stream";
+const BYTES_FIELD = `content-type: ${BYTES_TYPE}\r\n`;
 
 type FileResponseModule = typeof import("./file-response.ts");
 type MultipartModule = typeof import("./multipart-source.ts");

@@ -29,6 +29,8 @@ export interface UpgradeFailure {
 export class ServerRequest {
   readonly #head: RequestHead;
   readonly #connection: ProtocolConnection;
+  /** Which of the connection's messages this is. */
+  readonly #message: number;
   readonly #body: RequestBody | undefined;
   #headers: Headers | undefined;
   #abort: AbortController | undefined;
@@ -42,6 +44,7 @@ export class ServerRequest {
   constructor(head: RequestHead, connection: ProtocolConnection, body: RequestBody | undefined) {
     this.#head = head;
     this.#connection = connection;
+    this.#message = connection.messages;
     this.#body = body;
   }
 
@@ -80,6 +83,14 @@ export class ServerRequest {
 
   static setUpgradeFailure(request: ServerRequest, failure: UpgradeFailure): void {
     request.#upgradeFailure = failure;
+  }
+
+  /** Sets the timeout of a request's handler and stream, if it still waits for them. */
+  static setTimeout(request: object, timeoutMs: number): void {
+    const own = ServerRequest.of(request);
+    if (own === undefined || own.#connection.messages !== own.#message || own.#connection.isFinished) return;
+    own.#connection.handlerTimeoutMs = timeoutMs;
+    own.#connection.flush();
   }
 
   /**
