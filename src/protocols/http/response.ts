@@ -53,7 +53,7 @@ const ANY_SIZE = 2 ** 52;
 /**
  * Prepares a Response. A stream is not read yet; any other body is read, or its file opened.
  *
- * @param head the request's. Without it, all of a file is sent
+ * @param head the request's. Without it, all of a file is sent, and large strings become bytes as well
  * @throws {TypeError} if it cannot be sent: its body was used, it is not a final response, or its file is not regular
  * @throws {FileError} if its file cannot be opened
  */
@@ -77,7 +77,7 @@ export function prepareResponse(
     return prepared(response, headers, "", 0, new Uint8Array(0), undefined); // never any content: RFC 9110, 15.3.6
   }
   const size = url === "" ? memorySize(response, statusText) : 0; // another server's body may be endless
-  if (size > 0) return prepareMemory(response, headers, size);
+  if (size > 0) return prepareMemory(response, headers, size, head === undefined);
   if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
   if (isStream(response, headers.contentLength))
     return prepareStream(response, headers, response.body as ReadableStream);
@@ -101,14 +101,20 @@ function whenReady<T, R>(promise: T | Promise<T>, callback: (value: T) => R | Pr
   return value instanceof Promise ? value.then(callback) : callback(value as T);
 }
 
-/** Prepares a body that is a string or bytes. */
+/**
+ * Prepares a body that is a string or bytes.
+ *
+ * @param isBodyNeeded whether large strings become bytes as well, instead of a source
+ */
 function prepareMemory(
   response: Response,
   headers: Readonly<ResponseHeaders>,
   size: number,
+  isBodyNeeded: boolean,
 ): PreparedResponse | Promise<PreparedResponse> {
   const isLarge = size >= MIN_SOURCE_BYTES;
-  if (isLarge && isLargeAsciiString(response, headers.hasType)) {
+  const isAscii = isLarge && isLargeAsciiString(response, headers.hasType);
+  if (isAscii && !isBodyNeeded) {
     return whenReady(response.text(), (text) =>
       prepared(response, headers, headers.hasType ? "" : TEXT_FIELD, text.length, undefined, new TextSource(text)),
     );
@@ -116,7 +122,11 @@ function prepareMemory(
   const isString = headers.hasType || isLarge ? undefined : recognizeString(response, size);
   return whenReady(response.bytes(), (bytes) => {
     // By the Fetch standard, a string has this type. Bytes have none, and without one, browsers would guess.
-    const type = headers.hasType ? "" : (isString?.(bytes) ?? isEncodedString(size, bytes)) ? TEXT_FIELD : BYTES_FIELD;
+    const type = headers.hasType
+      ? ""
+      : (isString?.(bytes) ?? (isAscii || isEncodedString(size, bytes)))
+        ? TEXT_FIELD
+        : BYTES_FIELD;
     return prepared(response, headers, type, bytes.length, bytes, undefined);
   });
 }
