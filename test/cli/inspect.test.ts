@@ -172,7 +172,7 @@ test.each([
   [["--inspect", "--numeric"], "--numeric requires --trace, --trace-file or --step", 2],
   [["--inspect-brk=x"], '--inspect-brk must be an integer from 0 to 65535; received "x"', 2],
   [["--inspect", "--inspect-brk"], "--inspect cannot be used with --inspect-brk", 2],
-  [["--inspect-brk", "--step"], "--inspect-brk cannot be used with --step", 2],
+  [["--inspect-brk", "--step"], "--step cannot be used with --inspect-brk", 2],
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],
   [["replay", "file", "--inspect", "--step"], "--inspect cannot be used with --step", 2],
