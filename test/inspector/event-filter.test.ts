@@ -75,6 +75,7 @@ describe("a connection", () => {
         kind: "connection" as const,
         registrations: [],
         mask: 1,
+        registrations: [],
         state: undefined,
         address: { family: "IPv4" as const, address: "127.0.0.1", port: 51514 },
         bytesIn: 0,
