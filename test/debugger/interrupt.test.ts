@@ -66,6 +66,33 @@ atTerminal("interrupts an endless expression about a past iteration", async () =
   expect(await terminal.exit()).toBe(0);
 });
 
+atTerminal("interrupts a condition that never returns in a saved trace", async () => {
+  const file = join(folder, "saved.jsonl");
+  const moment = { us: 1, iteration: 1 };
+  const events = [
+    { seq: 1, us: 0, iteration: 0, type: "begin", version: 2, pid: 1, date: "2026-01-01T00:00:00.000Z" },
+    { seq: 2, ...moment, type: "wait", epfd: 3, timeoutMs: -1, maxEvents: 1, result: 0, events: [], blockedUs: 1 },
+    { seq: 3, ...moment, type: "close", fd: 4, result: 0 },
+    { seq: 4, ...moment, type: "close", fd: 5, result: 0 },
+  ];
+  writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  await using terminal = new Terminal("replay", file, "--step");
+  await terminal.until(/\(epoll\) /);
+  terminal.type("b close, (() => { for (;;); })()\r");
+  await terminal.until(/Breakpoint 1 at close[^]*\(epoll\) /);
+  terminal.type("c\r");
+  await terminal.until(/c\s*\n/);
+  await Bun.sleep(200); // no state to wait for: the thread that prints is the one that evaluates
+  terminal.type("\x03");
+  await terminal.until(/close\(4\)\s+\(epoll\) /);
+  terminal.type("disable 1\r");
+  await terminal.until(/\(epoll\) /);
+  terminal.type("c\r");
+  await terminal.until(/End of the trace\.\s+\(epoll\) /);
+  terminal.type("q\r");
+  expect(await terminal.exit()).toBe(0);
+});
+
 atTerminal("says what a busy program does, which q and a second Ctrl-C end", async () => {
   for (const end of ["q\r", "\x04", "\x03"]) {
     await using terminal = new Terminal(busy, "--step");

@@ -47,6 +47,13 @@ atTerminal("ends at a second Ctrl-C at the prompt, and says so after the first",
   expect(await terminal.exit()).toBe(130);
 });
 
+atTerminal("runs lines that are typed ahead, one after the other", async () => {
+  await using terminal = new Terminal(...SERVER);
+  await terminal.until(/\(epoll\) /);
+  terminal.type("n\rn\rp `i${iteration}`\r");
+  await terminal.until(/"i3"\s+\(epoll\) /);
+});
+
 atTerminal("answers at once while the program runs, and runs the commands that need no pause", async () => {
   await using terminal = new Terminal(...SERVER);
   await terminal.until(/\(epoll\) /);

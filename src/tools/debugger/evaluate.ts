@@ -164,8 +164,13 @@ export class Evaluator {
   }
 }
 
+/** Whether an error is that of a function that SIGINT has ended. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
+}
+
 /** Calls a function so that a SIGINT ends it, in whatever thread: only a script of node:vm can be interrupted. */
-function interruptible<T>(run: () => T): T {
+export function interruptible<T>(run: () => T): T {
   const global = globalThis as Record<symbol, unknown>;
   global[RUNNER] = run;
   try {
@@ -180,7 +185,6 @@ function valueOf(result: unknown): unknown {
 }
 
 function describeError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") return "*** interrupted";
+  if (isInterruption(error)) return "*** interrupted";
   return `*** ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
 }

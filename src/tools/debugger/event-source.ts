@@ -1,7 +1,7 @@
 // The event sources of a debugging session: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
-import { Evaluator, type ExpressionScope } from "./evaluate.ts";
+import { Evaluator, type ExpressionScope, interruptible, isInterruption } from "./evaluate.ts";
 import { FdTable } from "./fd-table.ts";
 import { StopConditions } from "./stop-conditions.ts";
 import type { Breakpoint, Controller, RunMode, SourceLocation, Stop, StopReason } from "./thread-messages.ts";
@@ -111,18 +111,28 @@ export class RecordedTrace implements TraceSource {
 
   async end(): Promise<void> {}
 
+  /** Plays events up to the next stop. SIGINT ends it, as a long trace or a condition that never returns may require. */
   #play(): Stop {
     const start = this.#position;
+    let reason: StopReason | undefined;
+    try {
+      reason = interruptible(() => this.#playToStop());
+    } catch (error) {
+      if (!isInterruption(error)) throw error;
+      reason = { kind: "pause" };
+    }
+    this.#onEvents(this.#events.slice(start, this.#position));
+    return this.#stopAt(this.#events[this.#position - 1], reason ?? { kind: "ended" });
+  }
+
+  #playToStop(): StopReason | undefined {
     for (let event; (event = this.#events[this.#position]) !== undefined;) {
       this.#position++;
       this.#fdTable.apply(event);
       const reason = this.#stopConditions.reasonToStop(event);
-      if (reason === undefined) continue;
-      this.#onEvents(this.#events.slice(start, this.#position));
-      return this.#stopAt(event, reason);
+      if (reason !== undefined) return reason;
     }
-    this.#onEvents(this.#events.slice(start));
-    return this.#stopAt(this.#events.at(-1), { kind: "ended" });
+    return undefined;
   }
 
   #stopAt(event: TraceEvent | undefined, reason: StopReason): Stop {

@@ -27,6 +27,8 @@ const INTERRUPTED_EXIT_CODE = 130;
 
 /** How long a line waits for the command before it, before it is answered that the program is running. */
 const TYPE_AHEAD_MS = 250;
+/** The same after a step, which usually ends soon: the original program waits for one second. */
+const STEP_TYPE_AHEAD_MS = 1_500;
 /** How long an interrupted program or expression may take to pause, before the prompt says what it does. */
 const INTERRUPT_TIMEOUT_MS = 500;
 /** Pauses and steps that are controlled by the page are printed if they last this long: slow motion has many. */
@@ -90,6 +92,7 @@ export class Session implements DebuggerContext {
   #interruptTimer: ReturnType<typeof setTimeout> | undefined;
   #pageTimer: ReturnType<typeof setTimeout> | undefined;
   #isGoing = false;
+  #isStepping = false;
   #stop: Stop | undefined;
   /** The page has resumed the target, and the prompt has said so. */
   #isResumedByPage = false;
@@ -223,11 +226,13 @@ export class Session implements DebuggerContext {
     }
     const { source } = this;
     this.#isGoing = true;
+    this.#isStepping = mode.kind !== "continue";
     try {
-      const stop = await source.go(mode, "prompt");
+      const go = (): Promise<Stop> => source.go(mode, "prompt");
+      const stop = await (this.#isLive || this.#input === undefined ? go() : this.#input.blocking(go));
       if (source === this.source) await this.#onStop(stop);
     } finally {
-      this.#isGoing = false;
+      this.#isGoing = this.#isStepping = false;
     }
   }
 
@@ -290,7 +295,7 @@ export class Session implements DebuggerContext {
     if (this.#question !== undefined) return this.#question(line);
     if (this.#inProgress !== undefined) {
       const timeout = Promise.withResolvers<void>();
-      const timer = setTimeout(timeout.resolve, TYPE_AHEAD_MS);
+      const timer = setTimeout(timeout.resolve, this.#isStepping ? STEP_TYPE_AHEAD_MS : TYPE_AHEAD_MS);
       await Promise.race([this.#inProgress, timeout.promise]);
       clearTimeout(timer);
       if (this.isOver) return;
@@ -489,7 +494,7 @@ export class Session implements DebuggerContext {
 
   async #printDisplays(): Promise<void> {
     for (const [expression, before] of this.displays) {
-      const now = await this.source.evaluate(expression);
+      const now = await this.evaluate(expression);
       if (now === before) continue;
       this.displays.set(expression, now);
       this.print(`display ${expression}: ${now}  [old: ${before}]`);
