@@ -8,6 +8,7 @@ import { loadApp } from "../../server/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
+import { callerLine } from "../../trace/caller-line.ts";
 import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
 import { Tracer } from "../../trace/tracer.ts";
 import { describeValue, type ExpressionScope } from "./evaluate.ts";
@@ -183,7 +184,12 @@ class DebugThread {
     if (event.type === "listen" && this.#server === undefined && this.#hasStarted) {
       self.postMessage({ kind: "listening", address: event.address });
     }
-    if (!this.#isEnding && this.#hasStarted && this.#stopConditions.shouldStop(event)) this.#pause();
+    if (!this.#isEnding && this.#hasStarted && this.#stopConditions.shouldStop(event)) {
+      // A loop that pauses shows where, even if it was too busy for the source line of each event.
+      const at = event.at ?? callerLine();
+      if (at !== undefined) event.at = at;
+      this.#pause();
+    }
   }
 
   /** Blocks the thread until a command resumes it. */
