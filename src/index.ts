@@ -67,6 +67,7 @@ export {
   type ConnectEvent,
   type CreateEvent,
   type CtlEvent,
+  type DroppedEvent,
   type IterationEvent,
   type ListenEvent,
   type ResetEvent,

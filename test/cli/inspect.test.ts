@@ -165,7 +165,11 @@ test.each([
   [["--inspect=70000"], '--inspect must be an integer from 0 to 65535; received "70000"', 2],
   [["--inspect="], "--inspect requires a value (an integer from 0 to 65535)", 2],
   [["--inspect", "--workers", "2"], "--inspect cannot be used with --workers", 2],
-  [["--inspect", "--trace"], "--inspect cannot be used with --trace", 2],
+  [
+    ["--inspect", "--systemd"],
+    "--inspect cannot be used with --systemd: while the loop is paused, it can't report to systemd",
+    2,
+  ],
   [["--inspect", "--numeric"], "--numeric requires --trace, --trace-file or --step", 2],
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],

@@ -61,7 +61,7 @@ test("--trace-file saves the trace, and replay prints the same lines from a file
     await program.exited;
     const printed = program.stdout.split("\n").filter((line) => /^(?:#| {6})/.test(line));
     const again = await run(["bun", cli, "replay", file]);
-    expect(again).toMatchObject({ code: 0, stderr: "" });
+    expect(again).toMatchObject({ code: 0, stderr: program.stderr });
     expect(again.stdout.split("\n").slice(0, -1)).toEqual(printed);
     expect(again.stdout).toContain('"GET / HTTP/1.1\\r\\n');
     const piped = await run(["sh", "-c", '"$0" "$1" replay - <"$2"', process.execPath, cli, file]);

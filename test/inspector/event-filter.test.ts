@@ -73,6 +73,7 @@ describe("a connection", () => {
       {
         fd: 7,
         kind: "connection" as const,
+        registrations: [],
         mask: 1,
         state: undefined,
         address: { family: "IPv4" as const, address: "127.0.0.1", port: 51514 },

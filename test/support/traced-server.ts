@@ -17,7 +17,7 @@ export async function traceServer(clients: number, idleWaits: number, request: s
     keepAlive: false,
     eager: false,
     deferAccept: false,
-    trace: { listener: (event) => void events.push(event), bytes: true, lines: true },
+    trace: { listener: (event) => void events.push(event), bytes: true, secrets: true, lines: true },
   });
   for (let i = 1; i <= clients; i++) {
     using client = new Client(server.address as InternetAddress, request);

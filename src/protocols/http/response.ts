@@ -1,11 +1,12 @@
 // Prepares a handler's Response for sending: header fields as text, the body as bytes if it is in memory, otherwise as a source.
 
-import { isStream, memorySize, recognizeString } from "./body-kind.ts";
+import { isEncodedString, isLargeAsciiString, isStream, memorySize, recognizeString } from "./body-kind.ts";
 import { type BodySource, StreamSource } from "./body-source.ts";
 import { DirectSource } from "./direct-source.ts";
 import { directSourceOf } from "./direct-streams.ts";
 import { type FileContent, type FileOpener, FileSource } from "./file-source.ts";
 import { reasonPhrase } from "./status-codes.ts";
+import { TextSource } from "./text-source.ts";
 
 /** A response that is ready to be serialized. */
 export interface PreparedResponse {
@@ -34,6 +35,9 @@ export const UNKNOWN_LENGTH = -2;
 const STRING_TYPE = "text/plain;charset=utf-8";
 const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
 const BYTES_FIELD = "content-type: application/octet-stream\r\n";
+
+/** Strings of this size are encoded piece by piece. */
+const MIN_SOURCE_BYTES = 65_536;
 
 /** More than the size of any file. */
 const ANY_SIZE = 2 ** 52;
@@ -90,10 +94,16 @@ function prepareMemory(
   headers: Readonly<ResponseHeaders>,
   size: number,
 ): PreparedResponse | Promise<PreparedResponse> {
-  const isString = headers.hasType ? undefined : recognizeString(response, size);
+  const isLarge = size >= MIN_SOURCE_BYTES;
+  if (isLarge && isLargeAsciiString(response, headers.hasType)) {
+    return whenReady(response.text(), (text) =>
+      prepared(response, headers, headers.hasType ? "" : TEXT_FIELD, text.length, undefined, new TextSource(text)),
+    );
+  }
+  const isString = headers.hasType || isLarge ? undefined : recognizeString(response, size);
   return whenReady(response.bytes(), (bytes) => {
     // By the Fetch standard, a string has this type. Bytes have none, and without one, browsers would guess.
-    const type = isString === undefined ? "" : isString(bytes) ? TEXT_FIELD : BYTES_FIELD;
+    const type = headers.hasType ? "" : (isString?.(bytes) ?? isEncodedString(size, bytes)) ? TEXT_FIELD : BYTES_FIELD;
     return prepared(response, headers, type, bytes.length, bytes, undefined);
   });
 }

@@ -19,11 +19,13 @@ import {
 } from "./command-line.ts";
 import {
   addonsFlags,
+  DEFAULT_TRACE_MAX,
   lessonFlags,
   MAX_INT32,
   MAX_PORT,
   MAX_WORKER_TIMEOUT,
   MAX_WORKERS,
+  MIN_TRACE_MAX,
   replayFlags,
   serveFlags,
   whyFlags,
@@ -70,11 +72,17 @@ const SERVE_CONFLICTS: Conflicts = [
   ["unix", ["fd", "systemd", "port", "host"]],
   ["fd", ["systemd", "port", "host", "backlog"]],
   ["systemd", ["port", "host", "backlog"]],
-  ["step", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd", "quiet"]],
-  ["inspect", ["inspect-brk", "workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
-  ["inspect-brk", ["step", "workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
-  ["trace", ["workers"]],
-  ["trace-file", ["workers"]],
+  ["step", ["workers", "balance", "worker-timeout"], "the debugger controls the loop of one process"],
+  ["step", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["step", ["quiet"], "the prompt prints no requests that could be left out"],
+  ["inspect", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
+  ["inspect", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["inspect", ["inspect-brk"], "the second one pauses the server at its start"],
+  ["inspect-brk", ["step"], "the prompt pauses the server at its start"],
+  ["inspect-brk", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
+  ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
+  ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
 
 const SERVE_REQUIREMENTS: Requirements = [
@@ -82,6 +90,8 @@ const SERVE_REQUIREMENTS: Requirements = [
   ["worker-timeout", ["workers"]],
   ["numeric", ["trace", "trace-file", "step"]],
   ["show-bytes", ["trace", "trace-file", "step", "inspect", "inspect-brk"]],
+  ["timestamps", ["trace"]],
+  ["trace-max", ["trace-file"]],
 ];
 
 /** Flags that have no meaning for a program, which creates its own servers. */
@@ -117,7 +127,8 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const options = serverOptions(given);
   const workers = workerOptions(given);
-  const shared = { options, app, program: undefined, showsBytes: given["show-bytes"] === true };
+  const trace = traceOutput(given, app);
+  const shared = { options, app, program: undefined, trace, ...shownData(given) };
   const inspected = inspection(given);
   if (given.step) {
     return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
@@ -128,9 +139,10 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
     options,
     app,
     isQuiet: given.quiet === true,
+    showsSecrets: given["show-secrets"] === true,
     usesSystemd: given.systemd === true,
     workers,
-    trace: traceOutput(given),
+    trace,
   };
 }
 
@@ -169,13 +181,38 @@ function workerTimeoutMs(text: string | undefined): number | undefined {
   return seconds === 0 ? Infinity : seconds * 1000;
 }
 
-function traceOutput(given: ServeArguments): TraceOutput | undefined {
-  const { trace, "trace-file": file } = given;
+function shownData(given: ServeArguments): { showsBytes: boolean; showsSecrets: boolean } {
+  return { showsBytes: given["show-bytes"] === true, showsSecrets: given["show-secrets"] === true };
+}
+
+const SIZE_UNITS = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 } as const;
+
+/** @throws {UsageError} unless the text is 0 or a size such as `64M` */
+function parseTraceMax(text: string): number {
+  const [, number = "", unit = ""] = /^(\d{1,9})([KMG]?)$/i.exec(text) ?? [];
+  const bytes = Number(number) * SIZE_UNITS[unit.toUpperCase() as keyof typeof SIZE_UNITS];
+  if (number !== "" && bytes === 0) return Infinity;
+  if (bytes >= MIN_TRACE_MAX) return bytes;
+  throw mustBe("trace-max", serveFlags["trace-max"].expects, text);
+}
+
+function traceOutput(given: ServeArguments, program: string | undefined): TraceOutput | undefined {
+  const { trace, "trace-file": file, "trace-max": max } = given;
   if (trace === undefined && file === undefined) return undefined;
   if (trace !== undefined && trace !== "text" && trace !== "json") {
     throw mustBe("trace", serveFlags.trace.expects, trace);
   }
-  return { format: trace, file, isNumeric: given.numeric === true, showsBytes: given["show-bytes"] === true };
+  if (trace === "json" && given.timestamps)
+    throw new UsageError("--timestamps cannot be used with --trace=json: JSON has the time of every event");
+  return {
+    format: trace,
+    file,
+    maxFileBytes: max === undefined ? DEFAULT_TRACE_MAX : parseTraceMax(max),
+    isNumeric: given.numeric === true,
+    hasTimestamps: given.timestamps === true,
+    ...shownData(given),
+    program: program === undefined ? undefined : resolve(program),
+  };
 }
 
 function inspectorPort(text: string | undefined, flag: string = "inspect"): number | undefined {
@@ -241,9 +278,9 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   rejectConflicts(given, SERVE_CONFLICTS);
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const program: Program = [resolve(file), ...rest];
-  const shared = { options: {}, app: undefined, program, showsBytes: given["show-bytes"] === true };
+  const trace = traceOutput(given, file);
+  const shared = { options: {}, app: undefined, program, trace, ...shownData(given) };
   const inspected = inspection(given);
-  const trace = traceOutput(given);
   rejectOtherCopy(program[0]);
   if (given.step) {
     return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
@@ -301,8 +338,11 @@ function parseAddons(rawArguments: readonly string[]): CommandLine {
 }
 
 const REPLAY_CONFLICTS: Conflicts = [
-  ["step", ["json"]],
-  ["inspect", ["step", "json", "numeric"]],
+  ["step", ["json", "timestamps"], "the prompt prints single events as text"],
+  ["inspect", ["step"], "each of them shows the trace by itself"],
+  ["inspect", ["json", "numeric", "timestamps"], "the page prints nothing"],
+  ["chrome", ["step", "inspect", "json", "numeric", "timestamps"], "it converts the trace and prints nothing"],
+  ["json", ["timestamps"], "JSON has the time of every event"],
 ];
 
 function parseReplay(rawArguments: readonly string[]): CommandLine {
@@ -319,12 +359,17 @@ function parseReplay(rawArguments: readonly string[]): CommandLine {
     kind: "replay",
     file,
     isStepping: given.step === true,
+    chromeFile: given.chrome,
     inspectorPort: inspectorPort(given.inspect),
     trace: {
       format: given.json ? "json" : "text",
       file: undefined,
+      maxFileBytes: Infinity,
       isNumeric: given.numeric === true,
+      hasTimestamps: given.timestamps === true,
       showsBytes: false,
+      showsSecrets: false,
+      program: undefined,
     },
   };
 }

@@ -6,8 +6,6 @@ import { type FdEntry, FdTable } from "./fd-table.ts";
 
 /** The activity of an fd since it was opened. */
 export interface FdActivity {
-  /** The masks that are registered, by the fd of the epoll instance. */
-  registrations: [epfd: number, mask: number][];
   /** When the fd entered its state, in microseconds since the trace began. */
   stateUs: number;
   /** When the last event of the fd happened, in microseconds since the trace began. */
@@ -34,7 +32,7 @@ export interface FdChanges {
 }
 
 /** These results are expected of non-blocking fds. */
-const EXPECTED_ERRNOS: readonly number[] = [EAGAIN, EINPROGRESS, EINTR];
+const EXPECTED_ERRNOS: ReadonlySet<number> = new Set([EAGAIN, EINPROGRESS, EINTR]);
 
 export class FdLedger {
   readonly #table: FdTable;
@@ -89,12 +87,11 @@ export class FdLedger {
     const entry = this.#table.entry(fd);
     const activity = this.#activities.get(fd);
     if (entry === undefined || activity === undefined) return undefined;
-    return { ...activity, registrations: [...activity.registrations], entry: { ...entry } };
+    return { ...activity, entry: { ...entry } };
   }
 
   #open(fd: number, { us }: TraceEvent): FdActivity {
     const activity: FdActivity = {
-      registrations: [],
       stateUs: us,
       lastUs: us,
       lastError: undefined,
@@ -114,14 +111,12 @@ export class FdLedger {
     activity.events++;
     this.#dirty?.add(fd);
     if ("result" in event && event.result < 0) {
-      if (!EXPECTED_ERRNOS.includes(-event.result)) activity.lastError = `${event.type} ${errnoName(-event.result)}`;
+      if (!EXPECTED_ERRNOS.has(-event.result)) activity.lastError = `${event.type} ${errnoName(-event.result)}`;
       return;
     }
     switch (event.type) {
       case "ctl":
         this.#instances.add(event.epfd);
-        activity.registrations = activity.registrations.filter(([epfd]) => epfd !== event.epfd);
-        if (event.mask !== null) activity.registrations.push([event.epfd, event.mask]);
         return;
       case "state":
         activity.stateUs = event.us;
@@ -137,9 +132,6 @@ export class FdLedger {
     this.#activities.delete(fd);
     this.#dirty?.add(fd);
     if (!this.#instances.delete(fd)) return;
-    for (const [other, activity] of this.#activities) {
-      activity.registrations = activity.registrations.filter(([epfd]) => epfd !== fd);
-      this.#dirty?.add(other);
-    }
+    for (const other of this.#activities.keys()) this.#dirty?.add(other); // each may have lost a registration
   }
 }

@@ -35,17 +35,6 @@ export interface SampleCounts {
 
 export type Warning = TraceMoment & WarningEvent;
 
-/** What the kernel knows about an fd. */
-export interface KernelEntry {
-  fd: number;
-  /** The kernel mask; undefined if the kernel does not watch the fd. */
-  mask: number | undefined;
-  /** The number of bytes in the receive queue; undefined for anything but a connection. */
-  receiveQueueBytes: number | undefined;
-  /** The number of bytes in the send queue; undefined for anything but a connection. */
-  sendQueueBytes: number | undefined;
-}
-
 /** What has happened since the last sample. */
 export interface Sample {
   /** The newest events, in order and without gaps. */
@@ -64,8 +53,6 @@ export interface Sample {
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
-  /** What the kernel knows about these fds. Only in some samples, because asking takes time. */
-  kernel?: KernelEntry[];
   /** The fds that have changed since the last sample. Only while the samples are displayed, and only for the inspector's server. */
   fds?: FdChanges;
 }
@@ -172,13 +159,11 @@ export function mergeSamples(first: Sample, second: Sample): Sample {
   const isTruncated = hasGap || all.length > MAX_EVENTS || first.omitted > 0;
   const events = all.slice(isTruncated ? -MAX_BUSY_EVENTS : 0);
   const omittedBefore = hasGap ? first.omitted + first.events.length + second.omitted : first.omitted;
-  const kernel = second.kernel ?? first.kernel;
   return {
     ...second,
     events,
     omitted: omittedBefore + all.length - events.length,
     warnings: [...first.warnings, ...second.warnings].slice(0, MAX_WARNINGS),
-    ...(kernel === undefined ? {} : { kernel }),
   };
 }
 

@@ -91,7 +91,7 @@ export function rowKey({ openedUs, fd, epfd }: FdRow): string {
 const STUCK_US = 1_000_000;
 
 /** The states of EpollServer in which a request or response is incomplete. */
-const UNFINISHED_STATES: readonly string[] = ["head", "body", "handler", "streaming", "sending"];
+const UNFINISHED_STATES: ReadonlySet<string> = new Set(["head", "body", "handler", "streaming", "sending"]);
 
 /**
  * Returns whether nothing has happened on an fd for a second although there is something to do: data or connections wait in its queue,
@@ -101,6 +101,6 @@ export function isStuck({ kind, state, idleUs, receiveQueue = 0, sendQueue = 0, 
   if (idleUs < STUCK_US) return false;
   if (kind === "listener") return receiveQueue > 0;
   if (kind !== "connection") return false;
-  const isUnanswered = state === undefined ? bytesIn > 0 && bytesOut === 0 : UNFINISHED_STATES.includes(state);
+  const isUnanswered = state === undefined ? bytesIn > 0 && bytesOut === 0 : UNFINISHED_STATES.has(state);
   return receiveQueue > 0 || sendQueue > 0 || isUnanswered;
 }

@@ -19,8 +19,9 @@ export interface FdRowsContext {
 export function buildRows(records: Iterable<FdRecord>, context: FdRowsContext): FdRow[] {
   const rows: FdRow[] = [];
   for (const record of records) {
-    if (record.registrations.length === 0) rows.push(buildRow(record, context));
-    for (const [epfd, mask] of record.registrations) rows.push({ ...buildRow(record, context), epfd, mask });
+    const { registrations } = record.entry;
+    if (registrations.length === 0) rows.push(buildRow(record, context));
+    for (const { epfd, mask } of registrations) rows.push({ ...buildRow(record, context), epfd, mask });
   }
   return rows;
 }

@@ -1,17 +1,9 @@
 // The kernel's view of the fds of a loop, asked for by the page: interest lists, ready fds and queues.
 
-import {
-  EPOLL_CLOEXEC,
-  EPOLL_CTL_ADD,
-  EPOLLERR,
-  EPOLLET,
-  EPOLLEXCLUSIVE,
-  EPOLLHUP,
-  EPOLLONESHOT,
-  EPOLLWAKEUP,
-} from "../../kernel/constants.ts";
-import { type Syscalls, untracedSyscalls } from "../../kernel/ffi.ts";
-import { inspectFd, queueSizes } from "../../trace/fd-info.ts";
+import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from "../../kernel/constants.ts";
+import { untracedSyscalls } from "../../kernel/ffi.ts";
+import { queueSizes } from "../../trace/fd-info.ts";
+import { acceptQueue, pollFds } from "../../trace/kernel-queries.ts";
 import { type Interest, interestList, openFileName } from "../../trace/interest-list.ts";
 import type { FdRow } from "./fd-row.ts";
 import type { KernelInstance } from "./messages.ts";
@@ -38,18 +30,14 @@ export class KernelFigures {
       const masks = this.#masksOf(row.epfd);
       if (masks !== undefined) row.kernelMask = masks.get(row.fd) ?? null;
     }
-    try {
-      if (row.kind === "listener") {
-        const { tcp } = inspectFd(row.fd);
-        row.receiveQueue = tcp?.unacked;
-        row.sendQueue = tcp?.sacked;
-      } else if (row.kind === "connection") {
-        const { receiveQueueBytes, sendQueueBytes } = queueSizes(row.fd);
-        row.receiveQueue = receiveQueueBytes;
-        row.sendQueue = sendQueueBytes;
-      }
-    } catch {
-      // closed in the meantime
+    if (row.kind === "listener") {
+      const queue = acceptQueue(untracedSyscalls(), row.fd);
+      row.receiveQueue = queue?.length;
+      row.sendQueue = queue?.limit;
+    } else if (row.kind === "connection") {
+      const { receiveQueueBytes, sendQueueBytes } = queueSizes(row.fd);
+      row.receiveQueue = receiveQueueBytes;
+      row.sendQueue = sendQueueBytes;
     }
   }
 
@@ -127,32 +115,14 @@ function describeInstance(
   };
 }
 
-/**
- * Returns for which of the registered events each fd is ready, by fd: with a temporary epoll instance, which consumes nothing. An fd
- * that EPOLLONESHOT has disarmed is not ready.
- */
+/** Returns for which of the registered events each fd is ready, by fd. An fd that EPOLLONESHOT has disarmed is not ready. */
 function readyMasks(interest: readonly Interest[]): Map<number, number> {
-  const sys = untracedSyscalls();
-  const epfd = sys.epoll_create1(EPOLL_CLOEXEC);
-  if (epfd < 0) return new Map(); // out of fds
-  try {
-    let count = 0;
-    for (const { fd, mask } of interest) {
-      const events = mask & ~MODE_FLAGS;
-      if (events !== 0 && add(sys, epfd, fd, events | EPOLLERR | EPOLLHUP)) count++;
-    }
-    const out = new Int32Array(new ArrayBuffer(16 * Math.max(1, count)));
-    const readyCount = count === 0 ? 0 : sys.epoll_wait(epfd, out, count, 0);
-    return new Map(
-      Array.from({ length: Math.max(0, readyCount) }, (_, i) => [out[3 * i + 1] as number, out[3 * i] as number]),
-    );
-  } finally {
-    sys.close(epfd);
-  }
-}
-
-function add(sys: Syscalls, epfd: number, fd: number, events: number): boolean {
-  return sys.epoll_ctl(epfd, EPOLL_CTL_ADD, fd, events, 0) === 0;
+  const armed = interest.flatMap(({ fd, mask }): [number, number][] => {
+    const events = mask & ~MODE_FLAGS;
+    return events === 0 ? [] : [[fd, events]];
+  });
+  const ready = pollFds(untracedSyscalls(), armed);
+  return new Map(armed.flatMap(([fd], i): [number, number][] => (ready[i] ? [[fd, ready[i]]] : [])));
 }
 
 /** Polling some files of /proc and /sys consumes the event. */

@@ -5,7 +5,6 @@ import type { FdChanges, FdRecord } from "../debugger/fd-ledger.ts";
 import type { FdEntry } from "../debugger/fd-table.ts";
 import { LoopRecorder } from "../debugger/loop-recorder.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "../debugger/loop-timings.ts";
-import { kernelEntries } from "../debugger/kernel-entries.ts";
 import { MAX_EVENTS, mergeSamples, type Sample, Sampler, type Warning } from "../debugger/sampler.ts";
 import type { Target } from "../debugger/target.ts";
 import type { TraceEvent } from "../../trace/events.ts";
@@ -19,8 +18,6 @@ import { RunControl } from "./run-control.ts";
 /** The interval between samples. A busy loop is sampled less often: each sample costs the browser time. */
 const SEND_INTERVAL_MS = 100;
 const BUSY_SEND_INTERVAL_MS = 1_000;
-/** While the loop is paused, the kernel's queues still change, so they are polled. */
-const KERNEL_POLL_MS = 500;
 /** Events kept for pages that connect later. */
 const MAX_RECENT_EVENTS = 3_000;
 /** The most fds whose last warning is kept. */
@@ -74,7 +71,6 @@ export class LiveView implements Disposable {
   #unsent: Sample | undefined;
   #sendTimer: ReturnType<typeof setTimeout> | undefined;
   #sentMs = 0;
-  #kernelTimer: ReturnType<typeof setInterval> | undefined;
   #isWatched = false;
 
   private constructor(target: Target, options: LiveViewOptions) {
@@ -116,7 +112,6 @@ export class LiveView implements Disposable {
     this.#subscribers.clear();
     this.control[Symbol.dispose]();
     clearTimeout(this.#sendTimer);
-    clearInterval(this.#kernelTimer);
     clearTimeout(this.#releaseTimer);
   }
 
@@ -192,9 +187,9 @@ export class LiveView implements Disposable {
   kernelInstances(): KernelInstance[] {
     const fds = this.#fds;
     const epfds = new Set<number>();
-    for (const { entry, registrations } of fds.values()) {
+    for (const { entry } of fds.values()) {
       if (entry.kind === "epoll") epfds.add(entry.fd);
-      for (const [epfd] of registrations) epfds.add(epfd);
+      for (const { epfd } of entry.registrations) epfds.add(epfd);
     }
     const isSocket = (fd: number): boolean => /^(?:connection|listener)$/.test(fds.get(fd)?.entry.kind ?? "");
     return this.#kernel.instances(
@@ -246,7 +241,6 @@ export class LiveView implements Disposable {
   #onState(): void {
     this.#sendSample();
     this.control.onTargetState();
-    this.#updateWatching();
   }
 
   #updateFds({ isComplete, changed, closed }: FdChanges): void {
@@ -310,26 +304,13 @@ export class LiveView implements Disposable {
     this.#broadcast({ kind: "sample", sample });
   }
 
-  /** Samples the loop only while a page is open, and polls the kernel only while the loop is also paused. */
+  /** Samples the loop often only while a page is open. */
   #updateWatching(): void {
     const isWatched = this.#subscribers.size > 0;
-    if (isWatched !== this.#isWatched) this.target.setWatched(isWatched);
-    if (!isWatched) this.#records.clear(); // they are no longer updated
+    if (isWatched === this.#isWatched) return;
     this.#isWatched = isWatched;
-    const needsPolling = isWatched && this.target.state === "paused";
-    if (needsPolling === (this.#kernelTimer !== undefined)) return;
-    clearInterval(this.#kernelTimer);
-    this.#kernelTimer = needsPolling ? setInterval(() => this.#pollKernel(), KERNEL_POLL_MS) : undefined;
-    if (needsPolling) this.#pollKernel();
-  }
-
-  #pollKernel(): void {
-    const sample = this.latestSample;
-    if (sample === undefined || this.target.state !== "paused") return;
-    const kernel = kernelEntries(sample.epfd, sample.entries);
-    if (kernel === undefined) return;
-    sample.kernel = kernel;
-    this.#broadcast({ kind: "sample", sample: { ...sample, events: [], omitted: 0, warnings: [], kernel } });
+    if (!isWatched) this.#records.clear(); // they are no longer updated
+    this.target.setWatched(isWatched);
   }
 
   #broadcast(message: Message): void {

@@ -2,9 +2,8 @@
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
-import { explainReadiness } from "../../trace/explain-readiness.ts";
 import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
-import { compareInterest } from "../../trace/interest-list.ts";
+import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
 import { parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
 import { MAX_ROWS } from "./fd-query.ts";
@@ -80,11 +79,10 @@ export function fdInfoResponse(view: LiveView | undefined, fd: number): Response
   const entry = view?.entry(fd);
   if (entry === undefined) return respondJson(null);
   try {
-    const info = inspectFd(fd);
     return respondJson({
       fd,
-      why: explainReadiness(info, entry.mask),
-      facts: factsOf(info),
+      why: explainFd(fd, entry.registrations),
+      facts: factsOf(inspectFd(fd)),
     } satisfies FdInfoResponse);
   } catch {
     return respondJson(null); // closed since the sample was taken
@@ -101,13 +99,8 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
-  const registered = new Map(sample.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
-  try {
-    const messages = compareInterest(registered, sample.epfd).map(({ message }) => message);
-    return respondJson({ messages, registered: registered.size } satisfies InterestDiffResponse);
-  } catch {
-    return respond(404, "The epoll instance is closed.\n");
-  }
+  const { messages, registered } = compareInstances(sample.entries);
+  return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 
 /** Returns source lines of this package or of the program being debugged; other files are not disclosed. */

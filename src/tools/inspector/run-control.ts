@@ -21,8 +21,6 @@ export class RunControl implements Disposable {
   #nextMode: RunMode | undefined;
   #breakpoints: Breakpoint[] = [];
   #nextBreakpointId = FIRST_BREAKPOINT_ID;
-  /** The last command of the page that has paused or resumed the loop. */
-  #lastRequest: RunMode["kind"] | "pause" | undefined;
   /** The loop has run since the target was started. */
   #hasRun = false;
 
@@ -44,7 +42,7 @@ export class RunControl implements Disposable {
       run: run === "running" && this.#isPausing ? "pausing" : run,
       seq: target.stop?.event?.seq,
       breakpoint: target.stop?.breakpoint,
-      reason: run === "paused" ? this.#reason : undefined,
+      reason: this.#reason,
       speed: this.#speed,
       breakpoints: this.#listed,
       error: target.error,
@@ -85,7 +83,6 @@ export class RunControl implements Disposable {
   }
 
   resume(mode: RunMode): void {
-    this.#lastRequest = mode.kind;
     // In slow motion, a step may be in progress. Then the loop resumes when that step has ended.
     this.#nextMode = this.#speed > 0 && this.#target.state === "running" ? mode : undefined;
     this.#speed = 0;
@@ -95,8 +92,6 @@ export class RunControl implements Disposable {
   }
 
   pause(): void {
-    this.#lastRequest = "pause";
-    if (this.#target.state === "running") this.#hasRun = true;
     this.#nextMode = undefined;
     this.#speed = 0;
     this.#isPausing = this.#target.state === "running";
@@ -167,15 +162,28 @@ export class RunControl implements Disposable {
     return [...list("page"), ...list("prompt")];
   }
 
-  get #reason(): string {
-    const { breakpoint: id, by } = this.#target.stop ?? {};
+  get #reason(): string | undefined {
+    const { breakpoint: id, by, reason } = this.#target.stop ?? {};
     const breakpoint = this.#listed.find((one) => one.id === id);
-    if (breakpoint !== undefined) return `Paused on ${describeBreakpoint(breakpoint)}`;
-    if (id !== undefined) return `Paused on temporary breakpoint ${id}`;
-    if (this.#speed > 0) return "Slow motion";
-    if (!this.#hasRun) return "Paused at the start";
-    if (by === "prompt") return "Paused at the prompt";
-    return this.#lastRequest === "pause" ? "Paused by the page" : "Paused after a step";
+    const name = breakpoint === undefined ? `temporary breakpoint ${id}` : describeBreakpoint(breakpoint);
+    switch (reason?.kind) {
+      case undefined:
+      case "ended":
+        return undefined;
+      case "breakpoint":
+        return `Paused on ${name}`;
+      case "failed-condition":
+        return `Paused because the condition of ${name} failed: ${reason.detail}`;
+      case "watch":
+        return `Paused because a value changed: ${reason.detail}`;
+      case "blocked":
+        return "Paused because no file descriptor is ready";
+      case "pause":
+        return this.#speed > 0 ? "Slow motion" : `Paused by the ${by}`;
+      case "step":
+        if (this.#speed > 0) return "Slow motion";
+        return this.#hasRun ? "Paused after a step" : "Paused at the start";
+    }
   }
 
   #stepInSlowMotion(): void {

@@ -123,7 +123,7 @@ function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHand
 /** Serves on the supervisor's sockets until the supervisor stops the worker. Returns the exit code. */
 export async function runAsWorker(task: WorkerTask, command: CommandLine): Promise<number> {
   if (command.kind !== "serve") throw new Error("only a supervisor can start a worker");
-  const { app, isQuiet, options } = command;
+  const { app, isQuiet, showsSecrets, options } = command;
   const { keepAlive, eager } = options;
   const modeOptions = keepAlive === undefined ? {} : { keepAlive, eager };
   shareOutput();
@@ -131,7 +131,7 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
   try {
     const load = async (): Promise<EpollServerOptions> => {
       const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
-      return { ...loggingOptions(isQuiet), ...merged };
+      return { ...loggingOptions(isQuiet, showsSecrets), ...merged };
     };
     await runWorker(task, load, app !== undefined);
   } catch (error) {

@@ -9,7 +9,8 @@ import { CONNECTION_STATES, EVENT_TYPES } from "../../breakpoint-values.ts";
 import type { ListedBreakpoint } from "../messages.ts";
 import type { Store } from "./store.ts";
 
-type BreakpointKind = ListedBreakpoint["on"];
+/** Those of lines and expressions can be set only at the prompt. */
+type BreakpointKind = Exclude<ListedBreakpoint["on"], "line" | "watch">;
 
 /** The values to choose from; a kind without any takes a number. */
 const CHOICES: Record<BreakpointKind, readonly string[]> = {

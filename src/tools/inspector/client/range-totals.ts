@@ -118,6 +118,8 @@ function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: Tra
     case "warning":
       totals.warnings++;
       break;
+    case "dropped":
+      return;
     default:
   }
   if (event.fd !== null) fdTotals(event.fd).events++;

@@ -1,9 +1,12 @@
 // The breakpoints of a saved trace, which exist only in the page: the server has nothing to stop.
 
 import type { TraceEvent } from "../../../trace/events.ts";
-import { StopConditions } from "../../debugger/stop-conditions.ts";
+import { type BreakpointExpressions, StopConditions } from "../../debugger/stop-conditions.ts";
 import type { Breakpoint } from "../../debugger/thread-messages.ts";
 import type { ListedBreakpoint } from "../messages.ts";
+
+/** The page never evaluates expressions, and its breakpoints have none. */
+const NO_EXPRESSIONS: BreakpointExpressions = { isTrue: () => true, valueOf: () => "" };
 
 export class SavedBreakpoints {
   list: ListedBreakpoint[] = [];
@@ -28,8 +31,8 @@ export class SavedBreakpoints {
 
   /** Returns a predicate for the events that match a breakpoint. */
   matcher(): (event: TraceEvent) => boolean {
-    const conditions = new StopConditions({ kind: "continue" }, () => true);
+    const conditions = new StopConditions({ kind: "continue" }, NO_EXPRESSIONS);
     conditions.breakpoints = this.list.map((breakpoint) => ({ ...breakpoint, isTemporary: false, ignore: 0 }));
-    return (event) => conditions.shouldStop(event);
+    return (event) => conditions.reasonToStop(event) !== undefined;
   }
 }

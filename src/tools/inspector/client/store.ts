@@ -38,6 +38,8 @@ const BUSY_RENDER_INTERVAL_MS = 1_000;
 const MAX_WARNINGS = 100;
 /** The interval between queries while the page is visible: ages, queues and the kernel's lists change without events. */
 const QUERY_INTERVAL_MS = 1_000;
+/** The shortest interval between queries, as a multiple of the time that they take. */
+const QUERY_RATIO = 5;
 
 export class Store {
   hello: Hello | undefined;
@@ -101,7 +103,7 @@ export class Store {
   start(): void {
     this.#connection.open();
     document.addEventListener("visibilitychange", () => this.#scheduleRender());
-    setInterval(() => void this.#query(), QUERY_INTERVAL_MS);
+    void this.#query();
   }
 
   set(changes: Partial<Omit<Store, "lessons" | "browser" | "fds" | "savedBreakpoints">>): void {
@@ -275,18 +277,18 @@ export class Store {
     return response.ok ? ((await response.json()) as ConnectionResponse) : await response.text();
   }
 
-  /** Updates what changes without events. */
+  /** Updates what changes without events, again and again: less often if the server takes long to answer. */
   async #query(): Promise<void> {
-    if (document.hidden || !this.isLive || !this.isConnected) return;
-    if (this.isFollowing) {
+    const startMs = performance.now();
+    if (!document.hidden && this.isConnected && this.isFollowing) {
       this.fds.refresh();
-      const [kernel, timings] = await Promise.all([
-        this.#connection.getJson<KernelResponse>("/kernel"),
-        this.#connection.getJson<TimingsResponse>("/timings"),
-      ]);
+      const kernel = await this.#connection.getJson<KernelResponse>("/kernel");
+      const timings = await this.#connection.getJson<TimingsResponse>("/timings");
       this.set({ kernel, timings: timings ?? this.timings });
       if (this.selectedFd !== undefined) await this.#loadFdInfo(this.selectedFd);
     }
+    const delayMs = Math.max(QUERY_INTERVAL_MS, (performance.now() - startMs) * QUERY_RATIO);
+    setTimeout(() => void this.#query(), delayMs);
   }
 
   /** Compares the registered masks with the kernel's interest list. */

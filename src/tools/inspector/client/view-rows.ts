@@ -5,20 +5,18 @@ import type { Warning } from "../../debugger/sampler.ts";
 import type { FdRow } from "../fd-row.ts";
 import type { View } from "./event-history.ts";
 
-export function rowsOfView({ entries, epfd, event }: View, warnings: readonly Warning[]): FdRow[] {
+export function rowsOfView({ entries, event }: View, warnings: readonly Warning[]): FdRow[] {
   const nowUs = event?.us ?? 0;
   const lastWarnings = new Map(warnings.filter(({ us }) => us <= nowUs).map((warning) => [warning.fd, warning]));
-  return entries.map((entry) => {
-    const { fd, kind, state, mask, address, bytesIn, bytesOut, sinceUs } = entry;
+  return entries.flatMap((entry): FdRow[] => {
+    const { fd, kind, state, registrations, address, bytesIn, bytesOut, sinceUs } = entry;
     const warning = lastWarnings.get(fd);
     const ageUs = Math.max(0, nowUs - sinceUs);
-    return {
+    const row: FdRow = {
       fd,
       openedUs: sinceUs,
-      epfd: mask === undefined ? undefined : epfd,
       kind,
       state,
-      mask,
       bytesIn,
       bytesOut,
       ageUs,
@@ -27,5 +25,6 @@ export function rowsOfView({ entries, epfd, event }: View, warnings: readonly Wa
       address: address === undefined ? "" : formatPeer(address),
       warning: warning !== undefined && warning.us >= sinceUs ? warning : undefined,
     };
+    return registrations.length === 0 ? [row] : registrations.map((registration) => ({ ...row, ...registration }));
   });
 }
