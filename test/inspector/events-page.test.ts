@@ -148,7 +148,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await tab.mouse.up();
       await tab.waitForSelector(".range");
       const received = events.reduce((sum, e) => sum + (e.type === "recv" ? Math.max(0, e.result) : 0), 0);
-      expect(await tab.innerText(".range dl")).toMatch(new RegExp(`Received / sent\\s+${received} B`));
+      await tab.waitForSelector(`.range dd >> text=/^${received} B/`);
       expect(await tab.locator(".range tbody tr").count()).toBeGreaterThan(0);
       await tab.keyboard.press("Escape");
       await tab.waitForSelector(".range", { state: "detached" });
