@@ -142,7 +142,8 @@ function Chart({ browser, width, isNumeric, onSelect }: ChartProps): JSX.Element
     const [left, right] = [toValue(Math.min(fromX, x)), toValue(Math.max(fromX, x))];
     browser.selectRange(browser.positionAt(left), browser.positionAt(right, true));
   };
-  const onPointerUp = (): void => {
+  const onPointerUp = (event: TargetedPointerEvent<SVGSVGElement>): void => {
+    onPointerMove(event);
     // The click that follows a drag must not select an event.
     setTimeout(() => (drag.current = undefined));
   };
@@ -160,13 +161,13 @@ function Chart({ browser, width, isNumeric, onSelect }: ChartProps): JSX.Element
       ? { role: "img" as const, "aria-label": `Timeline of ${marks.length} events` }
       : {
           role: "listbox" as const,
-          tabIndex: 0,
+          tabindex: 0, // in SVG, attributes are case-sensitive
           "aria-label": "Timeline events, newest on the right",
           "aria-activedescendant": selected === undefined ? undefined : idOf(selected),
           onPointerDown,
           onPointerMove,
           onPointerUp,
-          onPointerCancel: onPointerUp,
+          onPointerCancel: () => (drag.current = undefined),
           onWheel,
           onKeyDown: (event: KeyboardEvent) => onKeyDown(browser, event),
         };
