@@ -64,7 +64,13 @@ export class Tracer {
     const sys = (): Syscalls => this.#kernel ?? untracedSyscalls();
     const createSite = (): CallSite | undefined => (this.#isProgram || this.#wantsLine() ? new CallSite() : undefined);
     this.#warnings = new WarningDetector(registrations, sys, (event) => this.#notify(event));
-    this.#dispatches = new Dispatches(slowMs * 1000, sys, createSite, (slow) => this.#onSlow(slow));
+    this.#dispatches = new Dispatches(
+      slowMs * 1000,
+      sys,
+      createSite,
+      (slow) => this.#onSlow(slow),
+      (work) => this.#exclude(work),
+    );
     this.#recorder = {
       hasBytes: bytes,
       registrations,
@@ -287,6 +293,14 @@ export class Tracer {
       this.#listenerError ??= { error };
     }
     this.#listenerMs += performance.now() - nowMs;
+  }
+
+  /** Does something in time that no timestamp includes. */
+  #exclude(work: () => void): void {
+    const startMs = performance.now();
+    const listenerMs = this.#listenerMs;
+    work();
+    this.#listenerMs = listenerMs + performance.now() - startMs;
   }
 
   #rethrow(): void {
