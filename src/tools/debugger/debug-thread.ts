@@ -119,6 +119,7 @@ class DebugThread {
     self.postMessage({ kind: "started", location: { url: file, addresses: [] } });
     let error: string | undefined;
     process.on("exit", () => {
+      tracer.finish();
       this.#feed.flush();
       self.postMessage({ kind: "ended", stats: undefined, error });
     });

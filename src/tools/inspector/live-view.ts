@@ -161,7 +161,10 @@ export class LiveView implements Disposable {
     const kernel = kernelEntries(sample.epfd, sample.entries);
     if (kernel === undefined) return;
     sample.kernel = kernel;
-    this.#broadcast({ kind: "sample", sample: { ...sample, events: [], omitted: 0, warnings: [], kernel } });
+    this.#broadcast({
+      kind: "sample",
+      sample: { ...sample, events: [], omitted: 0, warnings: [], omittedWarnings: 0, kernel },
+    });
   }
 
   #broadcast(message: Message): void {
