@@ -11,7 +11,7 @@ import type { WarningContext } from "./context.ts";
 const BUSY_WAITS = 100;
 const HANGUP_WAITS = 50;
 const IDLE_EPOLLOUT_WAITS = 50;
-/** So many waits later in a row, the kernel has to confirm that nothing else has read what was reported. */
+/** The kernel has to confirm in this many waits in a row that nothing else has read what was reported. */
 const CONFIRMATIONS = 3;
 
 const HANGUP = EPOLLHUP | EPOLLERR;

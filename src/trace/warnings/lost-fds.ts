@@ -12,7 +12,7 @@ import type { FdActivity } from "./fd-activity.ts";
 
 /** How long an accepted connection may be left alone. */
 const MAX_UNUSED_US = 2_000_000;
-/** An fd that was unregistered has to be closed within this time, if the loop has run so many iterations since. */
+/** An fd that was unregistered has to be closed within this time and this number of iterations. */
 const MAX_UNREGISTERED_US = 1_000_000;
 const MAX_UNREGISTERED_ITERATIONS = 100;
 /** The same for a loop that runs fewer iterations. */
