@@ -247,10 +247,10 @@ export class Tracer {
 
   #emit(event: TraceEvent): void {
     this.#emitStateChange();
-    const isCall = "result" in event || event.type === "listen";
+    const isCall = ("result" in event && event.type !== "wait") || event.type === "listen";
     const site = isCall ? this.#recorder.createSite() : undefined;
     this.#notify(event);
-    if (isCall && event.type !== "wait") this.#dispatches.endCall(event.us, site);
+    if (isCall) this.#dispatches.endCall(event.us, site);
     if (this.#yieldedUs !== undefined && event.type !== "iteration") {
       queueMicrotask(() => this.#emitStateChange()); // the next event may be a long time off
       this.#scheduleCheck();
