@@ -93,7 +93,8 @@ export {
   type WarningEvent,
 } from "./trace/events.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
-export { explainReadiness } from "./trace/explain-readiness.ts";
+export { explainReadiness, type RegistrationInfo } from "./trace/explain-readiness.ts";
+export type { AcceptQueue } from "./trace/kernel-queries.ts";
 export { type FdInfo, inspectFd } from "./trace/fd-info.ts";
 export { compareInterest, type Interest, type InterestDifference, interestList } from "./trace/interest-list.ts";
 export { formatEvent, type TextOptions } from "./trace/format.ts";

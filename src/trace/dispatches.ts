@@ -20,6 +20,7 @@ export class Dispatches {
   readonly #slowHandler: SlowHandler;
   readonly #createSite: () => CallSite | undefined;
   readonly #onSlow: (slow: SlowDispatch) => void;
+  readonly #exclude: (work: () => void) => void;
   #list: [fd: number, us: number][] = [];
   /** False outside of iterations: before the first wait, where the program sets up its loop, and in Bun's event loop. */
   #isRunning = false;
@@ -37,16 +38,19 @@ export class Dispatches {
   /** The call after the longest part is in progress. */
   #isLongestOpen = false;
 
+  /** @param exclude does something in time that no timestamp includes */
   constructor(
     slowUs: number,
     sys: () => Syscalls,
     createSite: () => CallSite | undefined,
     onSlow: (slow: SlowDispatch) => void,
+    exclude: (work: () => void) => void,
   ) {
     this.#slowUs = slowUs;
     this.#slowHandler = new SlowHandler(slowUs, sys);
     this.#createSite = createSite;
     this.#onSlow = onSlow;
+    this.#exclude = exclude;
   }
 
   /** epoll_wait has returned. */
@@ -113,7 +117,8 @@ export class Dispatches {
   #endDispatch(us: number): void {
     const spentUs = us - this.#startUs;
     if (this.#isRunning && this.#fd !== NO_FD) this.#list.push([this.#fd, rounded(spentUs)]);
-    if (this.#isRunning && spentUs >= this.#slowUs && (this.#fd !== NO_FD || this.#ready.length > 0)) this.#judge(us);
+    if (this.#isRunning && spentUs >= this.#slowUs && (this.#fd !== NO_FD || this.#ready.length > 0))
+      this.#exclude(() => this.#judge(us));
     else this.#slowHandler.mark(us);
     this.#fd = NO_FD;
     this.#startUs = us;
@@ -126,6 +131,7 @@ export class Dispatches {
     if (slow === undefined) return;
     const after = this.#isLongestOpen ? this.#createSite() : this.#longestAfter;
     this.#onSlow({ ...slow, fd: this.#fd === NO_FD ? null : this.#fd, before: this.#longestBefore, after });
+    this.#slowHandler.mark(us, true); // the listener has used the CPU
   }
 }
 

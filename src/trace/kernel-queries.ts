@@ -3,12 +3,13 @@
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLNVAL, IPPROTO_TCP, SOL_SOCKET, TCP_INFO } from "../kernel/constants.ts";
 import { EINTR } from "../kernel/errno.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
-import { decodeTcpInfo, TCP_INFO_BYTES } from "../kernel/tcp-info.ts";
+import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 
 /** poll(2) has the events of epoll_wait(2) in 16 bits. */
 const POLL_EVENTS = 0xffff;
 /** The number of fds in one call, which RLIMIT_NOFILE limits. */
 const MAX_POLL_FDS = 256;
+const FIONREAD = 0x541b;
 const SO_MEMINFO = 55;
 /** The index of the number of dropped packets in the array of SO_MEMINFO, see linux/sock_diag.h. */
 const SK_MEMINFO_DROPS = 8;
@@ -46,23 +47,27 @@ export function isReadable(sys: Syscalls, fd: number): boolean {
   return ((pollFds(sys, [[fd, EPOLLIN]])[0] as number) & EPOLLIN) !== 0;
 }
 
+/** Returns the TCP_INFO of a TCP socket; undefined for any other fd. */
+export function tcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {
+  const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
+  const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
+  return size < 0 ? undefined : decodeTcpInfo(bytes.subarray(0, size));
+}
+
 /** The accept queue of a listening TCP socket. */
 export interface AcceptQueue {
   /** The number of connections that wait to be accepted: Recv-Q in ss(8). */
   length: number;
   /** The backlog: Send-Q in ss(8). The queue is full when it is longer, and new connections are dropped. */
   limit: number;
-  /** The number of connection attempts that were dropped, because the queue was full or the packet was not valid. */
+  /** The number of packets for the socket that were dropped: because the queue was full, or for other reasons, such as TCP_DEFER_ACCEPT. */
   dropped: number;
 }
 
 /** Returns the accept queue of a listening TCP socket; undefined for any other fd. */
 export function acceptQueue(sys: Syscalls, fd: number): AcceptQueue | undefined {
-  const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
-  const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
-  if (size < 0) return undefined;
   // A listening socket has the queue in these two fields, see tcp_get_info() in the kernel's net/ipv4/tcp.c.
-  const { state, unacked: length, sacked: limit } = decodeTcpInfo(bytes.subarray(0, size));
+  const { state, unacked: length, sacked: limit } = tcpInfo(sys, fd) ?? {};
   if (state !== "LISTEN" || length === undefined || limit === undefined) return undefined;
   const memory = new Int32Array(new ArrayBuffer(4 * (SK_MEMINFO_DROPS + 1)));
   const written = sys.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, memory.byteLength);
@@ -72,4 +77,13 @@ export function acceptQueue(sys: Syscalls, fd: number): AcceptQueue | undefined 
 /** Returns whether an accept queue is full, so that the kernel drops new connections. */
 export function isFull({ length, limit }: AcceptQueue): boolean {
   return length > limit;
+}
+
+/**
+ * Returns how many bytes of a TCP connection have been read, by this program or by another owner of the socket; undefined for any other
+ * fd. The end of the stream counts as a byte.
+ */
+export function bytesRead(sys: Syscalls, fd: number): number | undefined {
+  const bytesReceived = tcpInfo(sys, fd)?.bytesReceived;
+  return bytesReceived === undefined ? undefined : bytesReceived - Math.max(0, sys.ioctl(fd, FIONREAD));
 }

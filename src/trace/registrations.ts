@@ -50,7 +50,7 @@ export class Registrations {
     this.#instances.delete(fd);
     const rest = this.#byFd.get(fd);
     if (rest === undefined) return NONE;
-    for (const registration of [...rest]) this.#remove(registration);
+    for (const registration of rest) this.#remove(registration);
     return rest;
   }
 

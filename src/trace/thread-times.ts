@@ -1,7 +1,7 @@
 // What a thread did with its time: ran, waited for a CPU, or blocked.
 
+import { Buffer } from "node:buffer";
 import type { Syscalls } from "../kernel/ffi.ts";
-import { nodeFs } from "../kernel/node-fs.ts";
 
 /** Totals of a thread, in microseconds. */
 export interface ThreadTimes {
@@ -43,13 +43,16 @@ export class ThreadClock {
 
 /** In this part of the last ten seconds, in percent, a process of an idle machine may have waited for a CPU. */
 const MAX_IDLE_PRESSURE = 5;
+const PRESSURE_FILE: Uint8Array = Buffer.from("/proc/pressure/cpu\0");
+const O_CLOEXEC = 0o2000000;
 
 /** Returns whether processes compete for the CPUs: some waited for one. True if the kernel does not say. @see /proc/pressure/cpu */
-export function isMachineBusy(): boolean {
-  try {
-    const [, share] = /^some avg10=([\d.]+)/.exec(nodeFs().readFileSync("/proc/pressure/cpu", "utf8")) ?? [];
-    return share === undefined || Number(share) > MAX_IDLE_PRESSURE;
-  } catch {
-    return true;
-  }
+export function isMachineBusy(sys: Syscalls): boolean {
+  const fd = sys.open(PRESSURE_FILE, O_CLOEXEC);
+  if (fd < 0) return true;
+  const bytes = Buffer.alloc(64);
+  const length = sys.read(fd, bytes, 0, bytes.length);
+  sys.close(fd);
+  const [, share] = /^some avg10=([\d.]+)/.exec(bytes.toString("latin1", 0, Math.max(0, length))) ?? [];
+  return share === undefined || Number(share) > MAX_IDLE_PRESSURE;
 }

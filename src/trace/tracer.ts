@@ -88,7 +88,13 @@ export class Tracer {
     const sys = (): Syscalls => this.#kernel ?? untracedSyscalls();
     const createSite = (): CallSite | undefined => (this.#isProgram || this.#wantsLine() ? new CallSite() : undefined);
     this.#warnings = new WarningDetector(registrations, sys, (event) => this.#notify(event));
-    this.#dispatches = new Dispatches(slowMs * 1000, sys, createSite, (slow) => this.#onSlow(slow));
+    this.#dispatches = new Dispatches(
+      slowMs * 1000,
+      sys,
+      createSite,
+      (slow) => this.#onSlow(slow),
+      (work) => this.#exclude(work),
+    );
     this.#recorder = {
       hasBytes: bytes,
       redactor: secrets ? undefined : new DataRedactor(),
@@ -273,10 +279,10 @@ export class Tracer {
 
   #emit(event: TraceEvent): void {
     this.#emitStateChange();
-    const isCall = "result" in event || event.type === "listen";
+    const isCall = ("result" in event && event.type !== "wait") || event.type === "listen";
     const site = isCall ? this.#recorder.createSite() : undefined;
     this.#notify(event);
-    if (isCall && event.type !== "wait") this.#dispatches.endCall(event.us, site);
+    if (isCall) this.#dispatches.endCall(event.us, site);
     if (this.#yieldedUs !== undefined && event.type !== "iteration") {
       queueMicrotask(() => this.#emitStateChange()); // the next event may be a long time off
       this.#scheduleCheck();
@@ -319,6 +325,14 @@ export class Tracer {
       this.#listenerError ??= { error };
     }
     this.#listenerMs += performance.now() - nowMs;
+  }
+
+  /** Does something in time that no timestamp includes. */
+  #exclude(work: () => void): void {
+    const startMs = performance.now();
+    const listenerMs = this.#listenerMs;
+    work();
+    this.#listenerMs = listenerMs + performance.now() - startMs;
   }
 
   #rethrow(): void {

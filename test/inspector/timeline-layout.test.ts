@@ -174,7 +174,17 @@ test("marks where events were skipped", () => {
     workedUs: 0,
     overheadUs: 0,
   };
-  const state = { warnings: [], entries: [], open: 0, registered: 0, epfd: 4, iteration: 1, ready: [], counts };
+  const state = {
+    warnings: [],
+    omittedWarnings: 0,
+    entries: [],
+    open: 0,
+    registered: 0,
+    epfd: 4,
+    iteration: 1,
+    ready: [],
+    counts,
+  };
   history.add({ ...state, events: [eventAt(1, recv(7), 1)], omitted: 0 });
   history.add({ ...state, events: [eventAt(9, recv(7), 302)], omitted: 300 });
   const rows = new EventRows(history, () => true);

@@ -158,6 +158,7 @@ class DebugThread {
     this.#reportStart({ url: file, addresses: [] });
     let error: string | undefined;
     process.on("exit", (code) => {
+      tracer.finish();
       this.#feed.flush();
       self.postMessage({ kind: "ended", stats: undefined, error, exitCode: error === undefined ? code : 1 });
     });

@@ -3,7 +3,7 @@
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "../../kernel/constants.ts";
 import { formatMask } from "../../kernel/format-mask.ts";
 import type { WaitEvent } from "../events.ts";
-import { pollFds } from "../kernel-queries.ts";
+import { bytesRead, pollFds } from "../kernel-queries.ts";
 import type { Registration } from "../registrations.ts";
 import type { WarningContext } from "./context.ts";
 
@@ -11,7 +11,7 @@ import type { WarningContext } from "./context.ts";
 const BUSY_WAITS = 100;
 const HANGUP_WAITS = 50;
 const IDLE_EPOLLOUT_WAITS = 50;
-/** So many waits later in a row, the kernel has to confirm that nothing else has read what was reported. */
+/** The kernel has to confirm in this many waits in a row that nothing else has read what was reported. */
 const CONFIRMATIONS = 3;
 
 const HANGUP = EPOLLHUP | EPOLLERR;
@@ -30,6 +30,10 @@ interface State {
   /** The number of waits in a row that reported EPOLLOUT, with nothing sent in between. */
   unusedEpollouts: number;
   confirmations: number;
+  /** What the kernel says has been read at the last confirmation. */
+  bytesRead: number | undefined;
+  /** The number of waits that have ignored it before. */
+  ignoredBefore: number;
 }
 
 export class IgnoredEvents {
@@ -69,14 +73,15 @@ export class IgnoredEvents {
     let state = this.#states.get(registration);
     if (state === undefined || state.mask !== registration.mask || wait - state.wait > 1) {
       const { mask } = registration;
-      const zero = { ignored: 0, ignoredHangups: 0, unusedEpollouts: 0, confirmations: 0 };
-      this.#states.set(registration, (state = { calls, sends, mask, wait, ...zero }));
+      const zero = { ignored: 0, ignoredHangups: 0, unusedEpollouts: 0, confirmations: 0, ignoredBefore: 0 };
+      this.#states.set(registration, (state = { calls, sends, mask, wait, bytesRead: undefined, ...zero }));
       this.#suspects.delete(registration);
       return;
     }
     state.wait = wait;
     const isUsed = calls !== state.calls;
     const isHangup = (ready & HANGUP) !== 0;
+    if (isUsed && state.ignored >= BUSY_WAITS) state.ignoredBefore += state.ignored;
     state.ignored = isUsed || isHangup || (ready & ~EPOLLOUT) === 0 ? 0 : state.ignored + 1;
     state.ignoredHangups = isUsed || !isHangup ? 0 : state.ignoredHangups + 1;
     state.unusedEpollouts =
@@ -86,7 +91,8 @@ export class IgnoredEvents {
     const { log } = this.#context;
     const { ignored, ignoredHangups, unusedEpollouts } = state;
     if (ignored === 0) state.confirmations = 0;
-    if (ignored >= BUSY_WAITS && !log.count(registration, "busy-loop", ignored)) this.#suspects.add(registration);
+    if (ignored >= BUSY_WAITS && !log.count(registration, "busy-loop", state.ignoredBefore + ignored))
+      this.#suspects.add(registration);
     if (ignoredHangups >= HANGUP_WAITS && !log.count(registration, "hangup-ignored", ignoredHangups)) {
       this.#reportHangup(registration, ready, ignoredHangups);
     }
@@ -104,7 +110,10 @@ export class IgnoredEvents {
       return;
     }
     const [ready = 0] = pollFds(this.#context.sys, [[fd, mask]]);
-    if ((ready & ~EPOLLOUT) === 0) {
+    const read = bytesRead(this.#context.sys, fd);
+    const isBeingRead = state.confirmations > 0 && read !== state.bytesRead;
+    state.bytesRead = read;
+    if ((ready & ~EPOLLOUT) === 0 || isBeingRead) {
       state.ignored = state.confirmations = 0;
       this.#suspects.delete(registration);
       return;

@@ -15,9 +15,6 @@ const MAX_FAILED_ACCEPTS = 3;
 const MAX_UNWATCHED_US = 1_000_000;
 /** The accept queue has to be full for that long, each time when the program waits. */
 const MIN_FULL_US = 1_000_000;
-/** Or connections were dropped between this many checks, and for that long. A burst of connections is no mistake of the program. */
-const MIN_DROPS = 3;
-const MIN_DROPPING_US = 2_000_000;
 
 /** The interval between checks. */
 const CHECK_US = 500_000;
@@ -40,11 +37,8 @@ interface Listener {
   unwatched: Unwatched | undefined;
   /** Since when the accept queue has been full at each check; undefined if it was not. */
   fullSinceUs: number | undefined;
-  /** The number of dropped connections at the last check. */
-  dropped: number;
-  /** The number of checks that found more dropped connections, and when the first one did. */
-  drops: number;
-  droppingSinceUs: number;
+  /** The number of dropped packets when the queue became full. There are other reasons, such as TCP_DEFER_ACCEPT. */
+  droppedBefore: number;
 }
 
 export class ListenerWarnings {
@@ -61,16 +55,13 @@ export class ListenerWarnings {
   dueUs: number = Infinity;
 
   onListen(activity: FdActivity): void {
-    const { nowUs, sys } = this.#context;
-    const dropped = acceptQueue(sys, activity.fd)?.dropped ?? 0;
+    const { nowUs } = this.#context;
     this.#listeners.set(activity.fd, {
       activity,
       isRegistered: false,
       unwatched: undefined,
       fullSinceUs: undefined,
-      dropped,
-      drops: 0,
-      droppingSinceUs: nowUs,
+      droppedBefore: 0,
     });
     this.dueUs = Math.min(this.dueUs, nowUs + CHECK_US);
   }
@@ -193,19 +184,20 @@ export class ListenerWarnings {
   #checkBacklog(listener: Listener, queue: AcceptQueue): void {
     const { nowUs, log } = this.#context;
     const { activity } = listener;
-    if (queue.dropped > listener.dropped) {
-      if (listener.drops++ === 0) listener.droppingSinceUs = nowUs;
-      listener.dropped = queue.dropped;
+    if (!isFull(queue)) {
+      listener.fullSinceUs = undefined;
+      return;
     }
-    if (!isFull(queue)) listener.fullSinceUs = undefined;
-    else listener.fullSinceUs ??= nowUs;
-    const isFullForLong = listener.fullSinceUs !== undefined && nowUs - listener.fullSinceUs >= MIN_FULL_US;
-    const isDropping = listener.drops >= MIN_DROPS && nowUs - listener.droppingSinceUs >= MIN_DROPPING_US;
-    if (queue.dropped === 0 || !(isFullForLong || isDropping)) return;
+    if (listener.fullSinceUs === undefined) {
+      listener.fullSinceUs = nowUs;
+      listener.droppedBefore = queue.dropped;
+    }
+    const dropped = queue.dropped - listener.droppedBefore;
+    if (nowUs - listener.fullSinceUs < MIN_FULL_US || dropped === 0) return;
     log.add(activity, {
       code: "backlog-full",
       fd: activity.fd,
-      count: queue.dropped,
+      count: dropped,
       site: activity.site,
       message:
         `the accept queue of fd ${activity.fd} is full (${queue.length} waiting, backlog ${queue.limit}), and the kernel drops ` +

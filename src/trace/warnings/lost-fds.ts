@@ -1,11 +1,10 @@
 // The warnings never-registered, fd-leak and closed-while-registered: an fd that the program has lost track of.
 
-import { EPOLLHUP, EPOLLIN, EPOLLRDHUP, F_GETFD, IPPROTO_TCP, TCP_INFO } from "../../kernel/constants.ts";
+import { EPOLLHUP, EPOLLIN, EPOLLRDHUP, F_GETFD } from "../../kernel/constants.ts";
 import { EBADF, ENOENT, errnoName } from "../../kernel/errno.ts";
-import { decodeTcpInfo, TCP_INFO_BYTES } from "../../kernel/tcp-info.ts";
 import type { CallSite } from "../caller-line.ts";
 import type { CtlEvent, WaitEvent } from "../events.ts";
-import { pollFds } from "../kernel-queries.ts";
+import { bytesRead, pollFds, tcpInfo } from "../kernel-queries.ts";
 import { interestList } from "../interest-list.ts";
 import type { Registration } from "../registrations.ts";
 import type { WarningContext } from "./context.ts";
@@ -13,7 +12,7 @@ import type { FdActivity } from "./fd-activity.ts";
 
 /** How long an accepted connection may be left alone. */
 const MAX_UNUSED_US = 2_000_000;
-/** An fd that was unregistered has to be closed within this time, if the loop has run so many iterations since. */
+/** An fd that was unregistered has to be closed within this time and this number of iterations. */
 const MAX_UNREGISTERED_US = 1_000_000;
 const MAX_UNREGISTERED_ITERATIONS = 100;
 /** The same for a loop that runs fewer iterations. */
@@ -171,7 +170,7 @@ export class LostFds {
     this.#unused.delete(activity);
     if (activity.isHandedOver || sys.fcntl(fd, F_GETFD, 0) < 0) return;
     const bytes = Math.max(0, sys.ioctl(fd, FIONREAD));
-    if (this.#isUsedElsewhere(fd, bytes)) return;
+    if (this.#isUsedElsewhere(fd)) return;
     const waiting = bytes > 0 ? `, although ${bytes === 1 ? "1 byte waits" : `${bytes} bytes wait`} to be read` : "";
     log.add(activity, {
       code: "never-registered",
@@ -211,13 +210,12 @@ export class LostFds {
   }
 
   /** Whether code that is not traced, such as an addon, uses the connection: it has read or sent something. */
-  #isUsedElsewhere(fd: number, unread: number): boolean {
-    const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
-    const size = this.#context.sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
-    if (size < 0) return false;
-    const { bytesReceived = 0, bytesSent = 0, state } = decodeTcpInfo(bytes.subarray(0, size));
-    const hasEnd = state === "ESTABLISHED" ? 0 : 1; // the end of the stream counts as a byte
-    return bytesSent > 0 || bytesReceived - hasEnd > unread;
+  #isUsedElsewhere(fd: number): boolean {
+    const { sys } = this.#context;
+    const info = tcpInfo(sys, fd);
+    if (info === undefined) return false;
+    const end = info.state === "ESTABLISHED" ? 0 : 1;
+    return (info.bytesSent ?? 0) > 0 || (bytesRead(sys, fd) ?? 0) > end;
   }
 }
 

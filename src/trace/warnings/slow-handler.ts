@@ -70,7 +70,7 @@ export class SlowHandler {
           : 0;
     const blockedUs = restUs - queuedUs;
     if (cpuUs + blockedUs < this.#slowUs) return undefined;
-    return { cpuUs, blockedUs, isCertain: queuedUs < MAX_QUEUED_SHARE * wallUs && !isMachineBusy() };
+    return { cpuUs, blockedUs, isCertain: queuedUs < MAX_QUEUED_SHARE * wallUs && !isMachineBusy(this.#sys()) };
   }
 
   #read(nowUs: number, withQueue: boolean): ThreadTimes | undefined {
