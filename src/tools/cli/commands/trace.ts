@@ -57,11 +57,14 @@ export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false
 export function replay(file: string, output: TraceOutput, chromeFile: string | undefined): number {
   if (chromeFile !== undefined) return convertToChrome(file, chromeFile);
   const printer = createPrinter(output, STDOUT);
-  for (const event of readEvents(file)) {
-    printer.add(event);
-    if (printer.writer.hasFailed) break;
+  try {
+    for (const event of readEvents(file)) {
+      printer.add(event);
+      if (printer.writer.hasFailed) break;
+    }
+  } finally {
+    printer.end(); // the events before a malformed one are shown
   }
-  printer.end();
   return 0;
 }
 
@@ -85,8 +88,8 @@ function convertToChrome(file: string, chromeFile: string): number {
       writer.write(line);
       if (writer.hasFailed) break;
     }
-    writer.flush();
   } finally {
+    writer.flush();
     closeSync(fd);
   }
   if (!writer.hasFailed) {
