@@ -70,6 +70,7 @@ export class TraceSummary {
     const empty = this.#emptyWaits === 0 ? "" : `, ${show(this.#emptyWaits)} of them without an event`;
     const away = this.#awayUs === 0 ? "" : `, ${seconds(this.#awayUs)} in Bun's event loop`;
     const waits = this.#calls.get("epoll_wait")?.calls ?? 0;
+    if (waits === 0) return `${seconds(this.#lastUs)} without a wait`;
     return (
       `${seconds(this.#lastUs)}: ${seconds(this.#waitUs)} in ${show(waits)} waits${empty}, ` +
       `${seconds(this.#workUs)} between them${away}`
