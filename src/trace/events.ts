@@ -61,7 +61,7 @@ export interface WaitEvent {
   result: Result;
   /** The ready list. */
   events: [fd: number, mask: number][];
-  /** How long the call blocked. */
+  /** How long the call took. It has blocked if this is more than the few microseconds of a call that returns immediately. */
   blockedUs: number;
   /** The time spent in Bun's event loop before the call. Only if the loop runs on Bun's event loop. */
   awayUs?: number;
@@ -147,13 +147,43 @@ export interface StateEvent {
   to: string | null;
 }
 
-/** A likely bug in the traced program. Reported once, and again only after the condition has cleared. */
+/** A WebSocket frame of EpollServer, received completely or queued to be sent. */
+export interface FrameEvent {
+  type: "frame";
+  fd: number;
+  /** Whether it was received or is sent. */
+  direction: "in" | "out";
+  /** 0: continuation, 1: text, 2: binary, 8: close, 9: ping, 10: pong. RFC 6455, 5.2. */
+  opcode: number;
+  /** It is the last frame of its message. */
+  fin: boolean;
+  /** The length of its content in bytes, as transmitted. */
+  length: number;
+  /** The content is compressed (permessage-deflate). */
+  compressed: boolean;
+}
+
+/**
+ * A likely bug in the traced program, reported once for each registration or fd. When it has happened 10, 100, 1000, … times, and at
+ * the end of the trace, an event with `updates` follows. `at` is the line of the program: of the call that is wrong, or if a call
+ * is missing, of the one that registered, accepted or closed the fd.
+ */
 export interface WarningEvent {
   type: "warning";
   code: WarningCode;
   /** The fd that the warning is about; `null` if it is not about one fd. */
   fd: number | null;
   message: string;
+  /** The epoll instance, if the warning is about a registration. */
+  epfd?: number;
+  /** How often it has happened so far. */
+  count?: number;
+  /** The `seq` of the event with which it was detected. */
+  cause?: number;
+  /** The `seq` of the first report of the same bug, whose count this event replaces. */
+  updates?: number;
+  /** The number of fds with the same bug at the same line, if most of them are not reported one by one. */
+  fds?: number;
 }
 
 /**
@@ -164,7 +194,10 @@ export interface IterationEvent {
   type: "iteration";
   /** The time from the return of epoll_wait, or from the beginning of the trace, to the end of the iteration. */
   workedUs: number;
-  /** The time spent on each fd, in the order of the dispatches. Empty before the first wait, which dispatches nothing. */
+  /**
+   * The time spent on each fd, in the order of the dispatches, including the program's own code before the first call. Empty before
+   * the first wait, which dispatches nothing.
+   */
   dispatches: [fd: number, us: number][];
 }
 
@@ -177,11 +210,19 @@ export interface DroppedEvent {
 
 /** What a warning is about. */
 export type WarningCode =
-  | "busy-loop" // epoll_wait returns immediately, again and again, and the program makes no progress
-  | "undrained" // an edge-triggered fd was not read until EAGAIN
+  | "busy-loop" // an fd is ready, is reported again and again, and is never read
+  | "undrained" // an edge-triggered fd was not read until EAGAIN, and the rest is not reported again
+  | "eof-ignored" // recv returns 0 again and again: the peer has closed its side, and the connection is not closed
+  | "accept-failed" // accept4 fails again and again, because no file descriptor is free
+  | "listener-unwatched" // connections wait to be accepted, but the listening socket is not watched anymore
+  | "backlog-full" // the accept queue is full, and the kernel drops new connections
+  | "hangup-ignored" // EPOLLHUP or EPOLLERR is reported again and again, and nothing is done
+  | "never-registered" // a connection was accepted, and nothing was done with it
+  | "closed-while-registered" // an fd was closed before it was unregistered; epoll(7), questions 6 and 7
   | "idle-epollout" // EPOLLOUT is reported again and again, but nothing is sent
   | "slow-handler" // handling one fd delayed all others
-  | "fd-leak"; // a connection was unregistered, but not closed
+  | "fd-leak" // a connection was unregistered, but not closed
+  | "no-reply"; // a request was received, and nothing was sent for a long time
 
 /** An event without the fields that all events have. */
 export type TraceDetail =
@@ -197,6 +238,7 @@ export type TraceDetail =
   | ResetEvent
   | CloseEvent
   | StateEvent
+  | FrameEvent
   | WarningEvent
   | IterationEvent
   | DroppedEvent;
@@ -225,6 +267,9 @@ export interface TraceOptions {
   program?: string | undefined;
   /** Include the source line of each call, which takes a few microseconds; a function decides for each event. Default: false. */
   lines?: boolean | (() => boolean) | undefined;
-  /** The threshold of the `slow-handler` warning: the time spent on one fd, in milliseconds; default: 50. */
+  /**
+   * The threshold of the `slow-handler` warning: the time that the thread ran or blocked while it handled one fd, in milliseconds.
+   * Time in which it waited for a CPU does not count. Default: 50.
+   */
   slowMs?: number | undefined;
 }

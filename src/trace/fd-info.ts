@@ -26,6 +26,7 @@ import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { tryGetIntOption } from "../kernel/int-options.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 import { openFileName } from "./interest-list.ts";
+import { type AcceptQueue, acceptQueue } from "./kernel-queries.ts";
 
 const FIONREAD = 0x541b;
 const SIOCOUTQ = 0x5411;
@@ -49,6 +50,8 @@ export interface FdInfo {
   peer: Address | undefined;
   /** The TCP_INFO of a TCP socket. */
   tcp: TcpInfo | undefined;
+  /** The accept queue of a listening TCP socket. */
+  acceptQueue: AcceptQueue | undefined;
 }
 
 /**
@@ -76,6 +79,7 @@ export function inspectFd(fd: FdLike): FdInfo {
     local: kind === "other" ? undefined : readAddress(sys, sys.getsockname, number),
     peer: kind === "connection" ? readAddress(sys, sys.getpeername, number) : undefined,
     tcp: isTcp ? readTcpInfo(sys, number) : undefined,
+    acceptQueue: isTcp && kind === "listener" ? acceptQueue(sys, number) : undefined,
   };
 }
 

@@ -8,6 +8,9 @@ import { redactLine } from "./redact.ts";
 const MAX_LINE_BYTES = 256;
 const START_LINE = /^(?:[!-~]{1,32} [!-~]+ HTTP\/1\.[01]|HTTP\/1\.[01] \d{3}[ -~]*)(?=\r?\n)/;
 
+const CR = 13;
+const LF = 10;
+
 /** Finds start lines. A server's messages repeat, so the last result is reused if the bytes are the same. */
 export class StartLineParser {
   readonly #sys: Syscalls;
@@ -32,6 +35,13 @@ export class StartLineParser {
     const line = START_LINE.exec(toLatin1(bytes, offset, length))?.[0];
     return (this.#lastLine = line !== undefined && this.#isRedacted ? redactLine(line) : line);
   }
+}
+
+/** Returns whether data ends with an empty line, as the head of an HTTP message does. */
+export function endsWithBlankLine(bytes: Uint8Array | Int32Array, offset: number, length: number): boolean {
+  if (length < 4 || !(bytes instanceof Uint8Array)) return false;
+  const end = offset + length;
+  return bytes[end - 1] === LF && bytes[end - 3] === LF && bytes[end - 2] === CR;
 }
 
 /** Returns the bytes as text, one character for each byte. */

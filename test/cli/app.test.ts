@@ -179,7 +179,8 @@ test("--inspect shows the app on a page, logs its errors, and pausing delays its
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.errors(/Error: it is broken/);
   expect(await send({ kind: "pause" })).toBe(204);
-  for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
+  for await (const message of messages(`${page}#${token}`))
+    if (message.kind === "state" && message.run === "paused") break;
   const late = fetch(url);
   expect(await send({ kind: "resume", mode: { kind: "continue" } })).toBe(204);
   expect(await (await late).text()).toContain("visit 2");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type InternetAddress, Socket } from "../../src/index.ts";
 import { openFds } from "../support/fds.ts";
-import { messages } from "../support/inspected.ts";
+import { getWithToken, messages } from "../support/inspected.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -17,6 +17,7 @@ interface Inspected {
   program: Program;
   url: string;
   page: string;
+  token: string;
   send(command: object): Promise<number>;
 }
 
@@ -28,17 +29,18 @@ async function startInspected(...flags: string[]): Promise<Inspected> {
     const headers = { Authorization: `Bearer ${token}` };
     return (await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) })).status;
   };
-  return { program, url, page, send };
+  return { program, url, page, token, send };
 }
 
 test.each(["SIGINT", "SIGTERM"] as const)(
   "serves, and shows a page; %s stops both, also while the loop is paused",
   async (signal) => {
-    const { program, url, page, send } = await startInspected("--classic");
+    const { program, url, page, token, send } = await startInspected("--classic");
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
+    for await (const message of messages(`${page}#${token}`))
+      if (message.kind === "state" && message.run === "paused") break;
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");
@@ -76,11 +78,11 @@ test("--inspect=PORT with a port in use stops the server with exit code 1", asyn
 });
 
 test("closes the connections of pages that have been closed", async () => {
-  const { program, page } = await startInspected();
+  const { program, page, token } = await startInspected();
   const before = openFds(program.pid).size;
   for (let i = 0; i < 20; i++) {
     const abort = new AbortController();
-    await messages(page, abort.signal).next();
+    await messages(`${page}#${token}`, abort.signal).next();
     abort.abort();
   }
   await eventually(
@@ -110,7 +112,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
     };
     const [, page = "", token = ""] = await until(/^and control it at (\S+)#(\S+)$/m);
     await until(/^The loop is paused/m);
-    const events = messages(page);
+    const events = messages(`${page}#${token}`);
     const { value: hello } = await events.next();
     expect(hello).toMatchObject({ kind: "hello", state: { run: "paused" } });
     const post = (command: object): Promise<Response> =>
@@ -145,7 +147,7 @@ test("replay FILE --inspect shows a saved trace on a page", async () => {
     const [, page = ""] = await program.output(/ is at (\S+); stop with Ctrl-C$/m);
     const { value: hello } = await messages(page).next();
     expect(hello).toMatchObject({ kind: "hello", source: "saved", name: "walk.jsonl" });
-    expect(await (await fetch(`${page}trace`)).text()).toContain('"type":"create"');
+    expect(await (await getWithToken(page, "trace")).text()).toContain('"type":"create"');
     program.kill("SIGTERM");
     expect(await program.exited).toBe(0);
 

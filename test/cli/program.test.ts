@@ -4,7 +4,7 @@ import { afterAll, afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messages } from "../support/inspected.ts";
+import { getWithToken, messages } from "../support/inspected.ts";
 import { cli, endPrograms, root, run, start } from "../support/programs.ts";
 import { typedInto } from "../support/step-session.ts";
 
@@ -202,21 +202,22 @@ test("--step reports the end of the program, and its history stays available", a
   expect(code).toBe(0);
 });
 
-test("--inspect pauses the program at its start, shows its source, and stays after it has ended", async () => {
+test("--inspect-brk pauses the program at its start, shows its source, and stays after it has ended", async () => {
   const file = writeProgram(SHORT);
-  const program = start(["bun", cli, file, "--inspect"]);
-  await program.output(/program\d+\.ts is paused at its start: continue on the page; stop with Ctrl-C/);
+  const program = start(["bun", cli, file, "--inspect-brk"]);
+  await program.output(/program\d+\.ts is paused at its start; stop with Ctrl-C\npaused: continue on the page$/m);
   const [, page = "", token = ""] = await program.output(/^and control it at (\S+)#([\da-f]{32})$/m);
   const command = { kind: "resume", mode: { kind: "continue" } };
   const headers = { Authorization: `Bearer ${token}` };
-  for await (const message of messages(page)) {
+  for await (const message of messages(`${page}#${token}`)) {
     const state = message.kind === "hello" ? message.state : message;
     if (state.kind !== "state") continue;
     if (state.run === "paused")
       await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) });
     if (state.run === "ended") break;
   }
-  const source = (at: string): Promise<Response> => fetch(`${page}source?at=${encodeURIComponent(at)}`);
+  const source = (at: string): Promise<Response> =>
+    getWithToken(`${page}#${token}`, `source?at=${encodeURIComponent(at)}`);
   expect(await (await source(`${file}:3`)).json()).toMatchObject({ line: 3, first: 1 });
   expect((await source(`${echo}:3`)).status).toBe(404);
   program.kill("SIGINT");

@@ -3,6 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { SampledFeed } from "../../src/tools/debugger/event-feed.ts";
+import { TIMINGS_BYTES } from "../../src/tools/debugger/loop-timings.ts";
 import { mergeSamples, MAX_ENTRIES, MAX_EVENTS, type Sample, Sampler } from "../../src/tools/debugger/sampler.ts";
 import type { TraceEvent } from "../../src/trace/events.ts";
 
@@ -101,8 +102,9 @@ test("counts accepted connections, but not accept calls that failed", () => {
 
 test("sends every iteration of a calm loop, and a few samples of a busy one", () => {
   const sent: Sample[] = [];
-  const feed = new SampledFeed((sample) => sent.push(sample));
+  const feed = new SampledFeed((sample) => sent.push(sample), new SharedArrayBuffer(TIMINGS_BYTES));
   feed.isWatched = true;
+  expect(sent.splice(0)).toMatchObject([{ events: [], fds: { isComplete: true } }]);
   let seq = 0;
   const iteration = (): void => {
     for (const event of events(20, seq + 1)) feed.add(event);

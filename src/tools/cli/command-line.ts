@@ -79,6 +79,8 @@ export interface InspectCommand extends ServerSelection {
   /** A trace of the same loop; undefined: none. */
   trace: TraceOutput | undefined;
   inspectorPort: number;
+  /** Pause at the start, until a page continues. */
+  waitsForPage: boolean;
 }
 
 export interface ReplayCommand {

@@ -67,7 +67,8 @@ export const serveFlags: FlagTable<
   | "trace"
   | "trace-file"
   | "trace-max"
-  | "inspect",
+  | "inspect"
+  | "inspect-brk",
   | "systemd"
   | "classic"
   | "step"
@@ -168,6 +169,7 @@ export const serveFlags: FlagTable<
     ...inspect,
     description: "show the loop in a browser, on 127.0.0.1 (--inspect alone: a free port)",
   },
+  "inspect-brk": { ...inspect, description: "the same, but pause at the start until the page continues" },
   "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
   "show-secrets": { type: "boolean", description: "don't redact credentials, such as Authorization and ?token=" },
   timestamps,

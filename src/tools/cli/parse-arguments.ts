@@ -9,6 +9,7 @@ import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
   type CommandLine,
+  type InspectCommand,
   isSubcommand,
   type Program,
   SUBCOMMANDS,
@@ -74,8 +75,12 @@ const SERVE_CONFLICTS: Conflicts = [
   ["step", ["workers", "balance", "worker-timeout"], "the debugger controls the loop of one process"],
   ["step", ["systemd"], "while the loop is paused, it can't report to systemd"],
   ["step", ["quiet"], "the prompt prints no requests that could be left out"],
+  ["step", ["inspect-brk"], "the prompt waits at the start as well: use --inspect"],
+  ["inspect", ["inspect-brk"], "--inspect-brk is --inspect that waits for the page"],
   ["inspect", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
   ["inspect", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["inspect-brk", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
+  ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
   ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
   ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
@@ -84,7 +89,7 @@ const SERVE_REQUIREMENTS: Requirements = [
   ["balance", ["workers"]],
   ["worker-timeout", ["workers"]],
   ["numeric", ["trace", "trace-file", "step"]],
-  ["show-bytes", ["trace", "trace-file", "step", "inspect"]],
+  ["show-bytes", ["trace", "trace-file", "step", "inspect", "inspect-brk"]],
   ["timestamps", ["trace"]],
   ["trace-max", ["trace-file"]],
 ];
@@ -124,9 +129,11 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   const workers = workerOptions(given);
   const trace = traceOutput(given, app);
   const shared = { options, app, program: undefined, trace, ...shownData(given) };
-  const port = inspectorPort(given.inspect);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  const inspected = inspection(given);
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   return {
     kind: "serve",
     options,
@@ -208,15 +215,23 @@ function traceOutput(given: ServeArguments, program: string | undefined): TraceO
   };
 }
 
-function inspectorPort(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : parseInteger("inspect", text, 0, MAX_PORT);
+function inspectorPort(text: string | undefined, flag: string = "inspect"): number | undefined {
+  return text === undefined ? undefined : parseInteger(flag, text, 0, MAX_PORT);
+}
+
+/** Returns how to inspect; undefined if neither --inspect nor --inspect-brk is given. */
+function inspection(given: ServeArguments): Pick<InspectCommand, "inspectorPort" | "waitsForPage"> | undefined {
+  const port = inspectorPort(given.inspect) ?? inspectorPort(given["inspect-brk"], "inspect-brk");
+  return port === undefined ? undefined : { inspectorPort: port, waitsForPage: given["inspect-brk"] !== undefined };
 }
 
 /** @throws {UsageError} for `--inspect 9000` and `--trace json`: a value of these flags follows an equals sign */
-function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): void {
-  const isPort = inspect === serveFlags.inspect.bareValue && /^\d+$/.test(word);
-  const isFormat = trace === serveFlags.trace.bareValue && (word === "text" || word === "json");
-  if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
+function rejectDetachedValue(given: ServeArguments, word: string): void {
+  const isBare = (flag: "inspect" | "inspect-brk" | "trace"): boolean => given[flag] === serveFlags[flag].bareValue;
+  const portFlag = (["inspect", "inspect-brk"] as const).find((flag) => isBare(flag) && /^\d+$/.test(word));
+  const isFormat = isBare("trace") && (word === "text" || word === "json");
+  const flag = portFlag ?? (isFormat ? "trace" : undefined);
+  if (flag !== undefined) throw new UsageError(`write --${flag}=${word}, with an equals sign`);
 }
 
 /** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
@@ -265,10 +280,12 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   const program: Program = [resolve(file), ...rest];
   const trace = traceOutput(given, file);
   const shared = { options: {}, app: undefined, program, trace, ...shownData(given) };
-  const port = inspectorPort(given.inspect);
+  const inspected = inspection(given);
   rejectOtherCopy(program[0]);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   if (trace !== undefined) return { kind: "trace-program", program, trace };
   throw new Error(
     `${file} has no default export to serve: export default { fetch(request) { return new Response("...") } }. ` +

@@ -1,6 +1,7 @@
 // class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
 import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
+import type { FdChanges } from "./fd-ledger.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
 /** The maximum number of events in a sample. */
@@ -57,12 +58,16 @@ export interface Sample {
   entries: FdEntry[];
   /** The number of open fds. */
   open: number;
+  /** The number of registered fds. */
+  registered: number;
   epfd: number;
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
   /** What the kernel knows about these fds. Only in some samples, because asking takes time. */
   kernel?: KernelEntry[];
+  /** The fds that have changed since the last sample. Only while the samples are displayed, and only for the inspector's server. */
+  fds?: FdChanges;
 }
 
 export class Sampler {
@@ -110,6 +115,7 @@ export class Sampler {
       warnings: this.#warnings,
       entries: this.#entriesFor(events).map((entry) => ({ ...entry })),
       open: size,
+      registered: this.table.registered,
       epfd,
       iteration,
       ready: ready.slice(0, MAX_ENTRIES),
