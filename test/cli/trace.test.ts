@@ -157,7 +157,7 @@ test("reports mistakes with a correction or a reason", () =>
     const cases: [string[], RegExp, number][] = [
       [["--trace=xml"], /--trace must be "text" or "json"; received "xml"/, 2],
       [["--numeric"], /--numeric requires --trace, --trace-file or --step/, 2],
-      [["--show-bytes"], /--show-bytes requires --trace, --trace-file, --step or --inspect/, 2],
+      [["--show-bytes"], /--show-bytes requires --trace, --trace-file, --step, --inspect or --inspect-brk/, 2],
       [["--trace", "--workers", "2"], /--trace cannot be used with --workers/, 2],
       [["--trace-file", folder, "--port", "0"], /cannot write the trace file: EISDIR/, 1],
       [["--trace-file="], /--trace-file requires a value \(a file to write to\)/, 2],

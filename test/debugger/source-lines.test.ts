@@ -19,7 +19,7 @@ beforeAll(() => {
   mkdirSync(join(project, "lib"), { recursive: true });
   mkdirSync(join(folder, "project-b"));
   for (const file of ["project/server.ts", "project/lib/a.mjs", "project/.env", "secret.ts", "project-b/b.ts"]) {
-    writeFileSync(join(folder, file), `one\r\ntwo\nSECRET\n`);
+    writeFileSync(join(folder, file), file.startsWith("project/") ? "one\r\ntwo\nthree\n" : "SECRET\n");
   }
   symlinkSync(join(folder, "secret.ts"), join(project, "link.ts"));
   symlinkSync(folder, join(project, "up"));
@@ -65,7 +65,7 @@ test("finds nothing else", () => {
 
 test("reads the lines around a position, with either kind of line break", () => {
   expect(parsePosition(`${program}:2`)).toEqual({ file: program, line: 2 });
-  expect(readSourceLines(program, 2, 1)).toEqual({ file: program, line: 2, first: 1, lines: ["one", "two", "SECRET"] });
+  expect(readSourceLines(program, 2, 1)).toEqual({ file: program, line: 2, first: 1, lines: ["one", "two", "three"] });
 });
 
 test("replay --step opens no file outside of the program that the trace names", async () => {
@@ -80,8 +80,8 @@ test("replay --step opens no file outside of the program that the trace names", 
   writeFileSync(trace, text);
   const script = `printf 'll\\nn\\nll\\nn\\nll\\nn\\nll\\nq\\n' | "$0" "$@"`;
   const { stdout } = await run(["sh", "-c", script, process.execPath, cli, "replay", trace, "--step"]);
-  expect(stdout.match(/SECRET/g)).toHaveLength(1);
-  expect(stdout).toContain("   3 -> SECRET");
+  expect(stdout).toContain("   3 -> three");
+  expect(stdout).not.toContain("SECRET");
   expect(stdout).not.toContain("root:");
-  expect(stdout.match(/is not a source file of the traced program or of this package/g)).toHaveLength(3);
+  expect(stdout.match(/is not opened: it does not belong to the program of the trace/g)).toHaveLength(3);
 });
