@@ -72,6 +72,7 @@ class ChromeConverter {
         yield* this.#convertIteration(event);
         return;
       case "warning":
+        if (event.updates !== undefined) return; // the number of occurrences so far
         yield this.#instant(event, event.fd ?? this.#wait?.epfd ?? 0, "p", `warning: ${event.code}`, {
           message: event.message,
         });
@@ -151,6 +152,7 @@ class ChromeConverter {
     for (const [fd, dispatchUs] of dispatches) {
       const endUs = Math.min(us, startUs + dispatchUs);
       const mask = this.#maskOf(fd);
+      if (!this.#lanes.has(fd)) yield* this.#nameLane(fd, "");
       yield this.#period(fd, startUs, endUs, "dispatch", mask === "" ? "dispatch" : `dispatch ${mask}`, { iteration });
       startUs = endUs;
     }
@@ -168,7 +170,7 @@ class ChromeConverter {
   }
 
   *#nameLane(fd: number, what: string): Generator<ChromeEvent, void, undefined> {
-    const name = `fd ${fd}: ${what}`;
+    const name = what === "" ? `fd ${fd}` : `fd ${fd}: ${what}`;
     if (this.#lanes.get(fd) === name) return;
     this.#lanes.set(fd, name);
     yield this.#metadata("thread_name", fd, { name: escapeControls(name) });

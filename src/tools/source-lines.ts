@@ -18,9 +18,9 @@ export function parsePosition(position: string): { file: string; line: number } 
   return file === undefined ? undefined : { file, line: Number(line) };
 }
 
-/** The extensions of source files. A trace can name any file, and other files are nobody's source code. */
+/** The extensions of source files. A trace can name any file, such as /etc/passwd or .env. */
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
-/** Larger files are not source files that somebody reads. */
+/** Larger files are not displayed. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**

@@ -11,7 +11,8 @@ interface CallTotals {
 
 export class TraceSummary {
   readonly #calls = new Map<string, CallTotals>();
-  readonly #warnings = new Map<string, number>();
+  /** The bugs that have been reported, by the `seq` of the first report, and how often each has occurred. */
+  readonly #warnings = new Map<number, { code: string; count: number }>();
   #emptyWaits = 0;
   #waitUs = 0;
   #awayUs = 0;
@@ -31,7 +32,7 @@ export class TraceSummary {
         this.#workUs += event.workedUs;
         return;
       case "warning":
-        this.#warnings.set(event.code, (this.#warnings.get(event.code) ?? 0) + 1);
+        this.#warnings.set(event.updates ?? event.seq, { code: event.code, count: event.count ?? 1 });
         return;
       case "dropped":
         this.#dropped += event.events;
@@ -57,7 +58,9 @@ export class TraceSummary {
         bytes === 0 ? "" : show(bytes),
         name,
       ]);
-    const warnings = [...this.#warnings].map(([code, count]) => `${code} (${show(count)})`);
+    const warnings = [...Map.groupBy(this.#warnings.values(), ({ code }) => code)].map(
+      ([code, all]) => `${code} (${show(all.reduce((sum, { count }) => sum + count, 0))})`,
+    );
     return [
       ...formatTable([["calls", "errors", "bytes", "system call"], ...rows], { alignRight: [0, 1, 2] }),
       this.#formatTimes(),
@@ -70,6 +73,7 @@ export class TraceSummary {
     const empty = this.#emptyWaits === 0 ? "" : `, ${show(this.#emptyWaits)} of them without an event`;
     const away = this.#awayUs === 0 ? "" : `, ${seconds(this.#awayUs)} in Bun's event loop`;
     const waits = this.#calls.get("epoll_wait")?.calls ?? 0;
+    if (waits === 0) return `${seconds(this.#lastUs)} without a wait`;
     return (
       `${seconds(this.#lastUs)}: ${seconds(this.#waitUs)} in ${show(waits)} waits${empty}, ` +
       `${seconds(this.#workUs)} between them${away}`

@@ -3,7 +3,6 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { TraceEvent } from "../../index.ts";
-import { formatCount } from "./format.ts";
 import { LineWriter } from "./line-writer.ts";
 import { eventToJson } from "../trace-json.ts";
 
@@ -66,7 +65,7 @@ export class TraceFileWriter extends LineWriter {
     if (this.#dropped === 0 || this.hasFailed) return undefined;
     const total = this.#last?.seq ?? 0;
     return (
-      `${this.#path} has ${formatCount(total - this.#dropped, "event")} of ${total.toLocaleString("en-US")}: ` +
+      `${this.#path} has ${(total - this.#dropped).toLocaleString("en-US")} events of ${total.toLocaleString("en-US")}: ` +
       `the first ${this.#headSeq.toLocaleString("en-US")} and the newest (--trace-max)`
     );
   }

@@ -46,7 +46,7 @@ export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false
     },
     flush,
     close: () => {
-      printer?.end();
+      printer?.end(true);
       const note = file?.close();
       if (note !== undefined) writeError(note);
     },
@@ -57,11 +57,16 @@ export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false
 export function replay(file: string, output: TraceOutput, chromeFile: string | undefined): number {
   if (chromeFile !== undefined) return convertToChrome(file, chromeFile);
   const printer = createPrinter(output, STDOUT);
-  for (const event of readEvents(file)) {
-    printer.add(event);
-    if (printer.writer.hasFailed) break;
+  let isWhole = false;
+  try {
+    for (const event of readEvents(file)) {
+      printer.add(event);
+      if (printer.writer.hasFailed) break;
+    }
+    isWhole = true;
+  } finally {
+    printer.end(isWhole); // the events before a malformed one are shown
   }
-  printer.end();
   return 0;
 }
 
@@ -85,8 +90,8 @@ function convertToChrome(file: string, chromeFile: string): number {
       writer.write(line);
       if (writer.hasFailed) break;
     }
-    writer.flush();
   } finally {
+    writer.flush();
     closeSync(fd);
   }
   if (!writer.hasFailed) {
@@ -100,8 +105,8 @@ function convertToChrome(file: string, chromeFile: string): number {
 interface Printer {
   writer: LineWriter;
   add(event: TraceEvent): void;
-  /** Prints what is left, and a summary after text. */
-  end(): void;
+  /** Prints what is left, and after text a summary. */
+  end(hasSummary: boolean): void;
 }
 
 function createPrinter({ format, isNumeric, hasTimestamps }: TraceOutput, fd: typeof STDOUT | typeof STDERR): Printer {
@@ -125,10 +130,10 @@ function createPrinter({ format, isNumeric, hasTimestamps }: TraceOutput, fd: ty
       text.add(event);
       summary.add(event);
     },
-    end: () => {
+    end: (hasSummary) => {
       text.end();
       writer.flush();
-      if (!writer.hasFailed) for (const line of summary.format()) writeError(line);
+      if (hasSummary && !writer.hasFailed) for (const line of summary.format()) writeError(line);
     },
   };
 }
