@@ -52,6 +52,7 @@ export { watch, type Watch, type WatchCallback, type WatchOptions } from "./even
 
 export { EpollServer } from "./server/server.ts";
 export type { EpollServerOptions } from "./server/options.ts";
+export type { MetricsOptions } from "./server/monitoring.ts";
 export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
 export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
