@@ -6,6 +6,7 @@ import type { ProxyOptions } from "../protocols/proxy/proxied-protocol.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
+import type { MetricsOptions } from "./monitoring.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
 
 /** The options of EpollServer. An option that is undefined has its default. */
@@ -140,6 +141,16 @@ export interface EpollServerOptions {
    * 30000.
    */
   writeTimeoutMs?: number | undefined;
+  /**
+   * A path that responds with 200 while the server serves, and with 503 once it begins to stop: `"/healthz"`. The handler does not
+   * get requests to this path. Default: none.
+   */
+  health?: string | undefined;
+  /**
+   * A path that responds with metrics of this server in the text format of Prometheus: `"/metrics"`. The handler does not get requests
+   * to this path. Everyone who can send requests can read them. Default: none.
+   */
+  metrics?: string | MetricsOptions | undefined;
   /** Called for each request when it is answered, or rejected by the server (400, 408, 413, 431, …). */
   onRequest?: ((request: RequestInfo) => void) | undefined;
   /** Called by the run loop at a regular interval, for a watchdog: as long as it is called, the loop is not stuck. */

@@ -39,6 +39,8 @@ type FlagTable<Argument extends string, WithValue extends string, WithoutValue e
   Record<Argument, Positional> & Record<WithValue, StringFlag> & Record<WithoutValue, BooleanFlag>
 >;
 
+/** The value of --proxy-protocol without one. */
+export const ANY_PROXY = "any";
 const PORT = `an integer from 0 to ${MAX_PORT}`;
 
 const help: BooleanFlag = { type: "boolean", alias: "h", description: "print this help" };
@@ -64,6 +66,9 @@ export const serveFlags: FlagTable<
   | "workers"
   | "balance"
   | "worker-timeout"
+  | "proxy-protocol"
+  | "health"
+  | "metrics"
   | "trace"
   | "trace-file"
   | "trace-max"
@@ -136,6 +141,25 @@ export const serveFlags: FlagTable<
     valueHint: "S",
     expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
     description: "replace a worker that does not respond for S seconds; 0: never (default: 30)",
+  },
+  "proxy-protocol": {
+    type: "string",
+    valueHint: "A",
+    expects: "addresses or networks, separated by commas",
+    bareValue: ANY_PROXY,
+    description: "the proxies at addresses A send the client's address; alone: everyone is one",
+  },
+  health: {
+    type: "string",
+    valueHint: "PATH",
+    expects: 'a path such as "/healthz"',
+    description: "respond with 200 to requests for this path, and 503 while stopping",
+  },
+  metrics: {
+    type: "string",
+    valueHint: "PATH",
+    expects: 'a path such as "/metrics"',
+    description: "serve metrics for Prometheus at this path",
   },
   classic: {
     type: "boolean",

@@ -19,6 +19,7 @@ import {
 } from "./command-line.ts";
 import {
   addonsFlags,
+  ANY_PROXY,
   DEFAULT_TRACE_MAX,
   lessonFlags,
   MAX_INT32,
@@ -81,6 +82,7 @@ const SERVE_CONFLICTS: Conflicts = [
   ["inspect", ["systemd"], "while the loop is paused, it can't report to systemd"],
   ["inspect-brk", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
   ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["classic", ["health", "metrics"], "the original program answers every request alike"],
   ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
   ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
@@ -104,6 +106,9 @@ const SERVER_ONLY_FLAGS = [
   "workers",
   "balance",
   "worker-timeout",
+  "proxy-protocol",
+  "health",
+  "metrics",
   "classic",
   "backlog",
   "quiet",
@@ -146,14 +151,24 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   };
 }
 
-function serverOptions({ port, host, unix, fd, backlog, classic, step }: ServeArguments): EpollServerOptions {
+function serverOptions(given: ServeArguments): EpollServerOptions {
+  const { port, host, unix, fd, backlog, classic, step, health, metrics } = given;
   const options: EpollServerOptions = (classic ?? step) ? { keepAlive: false, eager: false } : {};
   if (backlog !== undefined) options.backlog = parseInteger("backlog", backlog, 1, MAX_INT32);
   if (port !== undefined) options.port = parseInteger("port", port, 0, MAX_PORT);
   if (host !== undefined) options.hostname = host;
   if (unix !== undefined) options.unix = unix.replace(/^@/, "\0");
   if (fd !== undefined) options.fd = fd.split(",").map((number) => parseInteger("fd", number, 0, MAX_INT32));
+  const proxies = given["proxy-protocol"];
+  if (proxies !== undefined) options.proxyProtocol = proxies === ANY_PROXY ? true : { from: proxies.split(",") };
+  if (health !== undefined) options.health = parsePath("health", health);
+  if (metrics !== undefined) options.metrics = parsePath("metrics", metrics);
   return options;
+}
+
+function parsePath(flag: "health" | "metrics", text: string): string {
+  if (text.startsWith("/")) return text;
+  throw mustBe(flag, serveFlags[flag].expects, text);
 }
 
 function workerOptions(given: ServeArguments): WorkerOptions | undefined {
