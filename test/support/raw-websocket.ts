@@ -200,7 +200,14 @@ export class RawWebSocket implements Disposable {
 /** Splits what a server has sent after its response into frames: `"text hello"`, `"close 1000 bye"`, `"ping "`, …. */
 export function framesOf(text: string): string[] {
   const bytes = Buffer.from(text.slice(text.indexOf("\r\n\r\n") + 4), "latin1");
-  const names: Record<number, string> = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
+  const names: Record<number, string> = {
+    0: "continuation",
+    1: "text",
+    2: "binary",
+    8: "close",
+    9: "ping",
+    10: "pong",
+  };
   const frames: string[] = [];
   for (let at = 0; at < bytes.length;) {
     const [first = 0, second = 0] = bytes.subarray(at);

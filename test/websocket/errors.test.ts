@@ -95,7 +95,10 @@ test("the error handler gets the error, and the connection stays open", () => {
 });
 
 test("an error handler that throws: its own error is thrown, and the connection is reset", () => {
-  using harness = new ServerHarness({ fetch, websocket: { message: () => fail("message"), error: () => fail("error") } });
+  using harness = new ServerHarness({
+    fetch,
+    websocket: { message: () => fail("message"), error: () => fail("error") },
+  });
   const client = harness.client(upgradeRequest());
   client.send(two);
   expect(() => harness.settle()).toThrow("from error");

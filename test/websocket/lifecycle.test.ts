@@ -1,7 +1,13 @@
 // From the first byte to the last: timeouts and pings, slow, half-closed and reset peers, memory limits, and stop.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { type EpollServerOptions, type ServerWebSocket, SHUT_WR, type Socket, type WebSocketHandlers } from "../../src/index.ts";
+import {
+  type EpollServerOptions,
+  type ServerWebSocket,
+  SHUT_WR,
+  type Socket,
+  type WebSocketHandlers,
+} from "../../src/index.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { closePayload, frame, framesOf, upgradeRequest } from "../support/raw-websocket.ts";
 import { ServerHarness } from "../support/server.ts";
