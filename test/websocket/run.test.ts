@@ -94,7 +94,7 @@ test("what is published reaches the others, and microtasks may publish as well",
         members.push(ws);
         if (members.length < 3) return;
         ws.publish("all", "hello");
-        void Promise.resolve().then(() => {
+        queueMicrotask(() => {
           ws.publish("all", "again");
           for (const member of members) member.close(1000, "bye");
         });

@@ -52,7 +52,7 @@ test("each frame is an event: direction, opcode, fin, length, compressed", () =>
     ["in", 8, true, 0, false],
     ["out", 8, true, 0, false],
   ]);
-  const [accepted] = events.filter(({ type }) => type === "accept");
+  const accepted = events.find(({ type }) => type === "accept");
   expect(new Set(frames.map(({ fd }) => fd))).toEqual(new Set([(accepted as { result: number }).result]));
   const states = events.flatMap((event) => (event.type === "state" ? [event.to] : []));
   expect(states).toContain("open");
