@@ -297,7 +297,11 @@ const behavior: Record<string, typeof onMessage> = {
   },
   topics(ws, _, server) {
     note(ws.subscribe("t"), ws.subscribe("t"), ws.isSubscribed("t"), ws.isSubscribed("u"), ws.subscriptions);
-    note(ws.publish("t", "to the others"), server.publish("t", "to all", false), server.publish("u", "to nobody"));
+    note(
+      ws.publish("t", "to the others"),
+      server.publish("t", "to all", false),
+      server.publish("u", "without subscribers"),
+    );
     note(server.subscriberCount("t"), server.subscriberCount("u"), ws.unsubscribe("t"), ws.unsubscribe("t"));
     note(
       attempt(() => ws.subscribe("")),
