@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { AF_INET, AF_UNIX, Epoll, EPOLLIN, SOCK_DGRAM, Socket, watch } from "../../src/index.ts";
 import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
 import { findLibuv } from "../../src/libuv/find-libuv.ts";
+import { eventually } from "../support/eventually.ts";
 import { cli, endAfterTest, endPrograms, root, run, start } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -278,6 +279,31 @@ test("12-chat announces members that join and leave, and forwards lines", async 
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("19-websocket-chat announces members, forwards messages, and says goodbye when it stops", async () => {
+  const program = start(["bun", join(examples, "19-websocket-chat.ts"), "0"]);
+  const [, port] = await program.output(/listening on http:\/\/127.0.0.1:(\d+)/);
+  expect((await fetch(`http://127.0.0.1:${port}`)).status).toBe(426);
+  const received: string[] = [];
+  const members = await Promise.all(
+    ["ann", "bob"].map(async (name) => {
+      const member = new WebSocket(`ws://127.0.0.1:${port}/?name=${name}`);
+      member.addEventListener("message", ({ data }) => received.push(`${name} < ${data}`));
+      await new Promise((resolve) => member.addEventListener("open", resolve));
+      return member;
+    }),
+  );
+  await program.output(/, 2 here/);
+  members[0]?.send("good morning");
+  await eventually(
+    () => received,
+    (lines) => lines.includes("bob < ann: good morning"),
+  );
+  const closed = members.map((member) => new Promise((resolve) => member.addEventListener("close", resolve)));
+  program.kill("SIGINT");
+  for (const event of await Promise.all(closed)) expect(event).toMatchObject({ code: 1001, wasClean: true });
+  expect(await program.exited).toBe(0);
 });
 
 test("13-fd-passing serves connections that one process accepted from two others in turn", async () => {

@@ -51,6 +51,7 @@ export class HttpProtocol implements Protocol {
   /** `run` or `start` was called: only they call the loop from now on. */
   onRunning(): void {
     this.#context.mayRunMicrotasks = true;
+    this.#webSockets?.onRunning();
   }
 
   /** Bun's event loop runs from now on, so that responses can wait for files. */

@@ -7,6 +7,9 @@ import type { RequestHead } from "../http/request-head.ts";
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION = "13";
 
+/** What `new Headers` takes. */
+export type HeaderFields = NonNullable<ConstructorParameters<typeof Headers>[0]>;
+
 /** A valid upgrade request. */
 export interface Handshake {
   /** The value of Sec-WebSocket-Accept. */
@@ -48,10 +51,11 @@ export function checkHandshake(head: RequestHead): Handshake | HandshakeFailure 
 }
 
 /** Returns the response to a request that cannot be upgraded. Both statuses name the protocol and the version that would work. */
-export function failureResponse({ status, message }: HandshakeFailure): Response {
+export function failureResponse({ status, message, isFinal }: HandshakeFailure): Response {
   const headers: Record<string, string> = { "Sec-WebSocket-Version": VERSION };
   // A server that sends 426 names the protocol: RFC 9110, 15.5.22.
-  if (status === 426) Object.assign(headers, { Upgrade: "websocket", Connection: "Upgrade" });
+  if (status === 426)
+    Object.assign(headers, { Upgrade: "websocket", Connection: isFinal ? "Upgrade, close" : "Upgrade" });
   return new Response(message, { status, headers });
 }
 
@@ -67,7 +71,7 @@ export function serializeHandshake(
   { accept, protocols }: Handshake,
   extensions: string | undefined,
   dateLine: string,
-  headers: HeadersInit | undefined,
+  headers: HeaderFields | undefined,
 ): Buffer {
   let text =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +

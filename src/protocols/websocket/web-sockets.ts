@@ -7,7 +7,7 @@ import type { RequestHead } from "../http/request-head.ts";
 import type { UpgradeFailure } from "../http/server-request.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { Deflate } from "./deflate.ts";
-import { checkHandshake, failureResponse, serializeHandshake } from "./handshake.ts";
+import { checkHandshake, failureResponse, type HeaderFields, serializeHandshake } from "./handshake.ts";
 import { toMessage } from "./outgoing-message.ts";
 import { checkTopic, type WebSocketData } from "./server-websocket.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
@@ -17,7 +17,7 @@ import type { WebSocketHandlers, WebSocketSettings } from "./websocket-options.t
 /** Options of `server.upgrade`. */
 export interface UpgradeOptions<Data = unknown> {
   /** Header fields of the response, such as Set-Cookie or Sec-WebSocket-Protocol. */
-  headers?: HeadersInit | undefined;
+  headers?: HeaderFields | undefined;
   /** The value of `ws.data`. */
   data?: Data | undefined;
 }
@@ -38,6 +38,11 @@ export class WebSockets {
 
   set onFrame(onFrame: (fd: number, details: FrameDetails) => void) {
     this.#context.onFrame = onFrame;
+  }
+
+  /** `run` or `start` was called: only they call the loop from now on. */
+  onRunning(): void {
+    this.#context.mayRunMicrotasks = true;
   }
 
   /** The number of open WebSockets. */

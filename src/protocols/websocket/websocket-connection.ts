@@ -1,6 +1,7 @@
 // The state of one WebSocket: passes bytes to the parser, calls the handlers, and queues frames.
 
 import { Buffer } from "node:buffer";
+import { drainMicrotasks } from "../../kernel/jsc.ts";
 import { awaitHandler } from "../await-handler.ts";
 import type { HttpState } from "../http/http-state.ts";
 import type { ProtocolConnection } from "../protocol.ts";
@@ -117,7 +118,6 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
   closed(): void {
     this.#finish(ABNORMAL, "", true);
     this.#transition("closed");
-    this.#context.connections.delete(this);
     this.#releaseInput();
     this.deflate?.close();
   }
@@ -385,13 +385,14 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
     if (!this.isOpen || this.#isPaused === isPaused) return;
     this.#isPaused = this.connection.isPaused = isPaused;
     this.#setPhase();
-    this.#scheduleFlush();
+    this.connection.flush();
   }
 
   /** Ends the connection once everything is sent, and calls the `close` handler. */
   #finish(code: number, reason: string, isPeerDone: boolean): void {
     if (!this.isOpen) return;
     this.#transition("ended");
+    this.#context.connections.delete(this);
     this.#context.topics.unsubscribeAll(this);
     const { connection } = this;
     connection.isPaused = connection.wantsDrain = false;
@@ -414,7 +415,10 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
   /** Calls a handler. Its error goes to the `error` handler. If there is none, the run loop resets the connection and throws it. */
   #call(handler: () => unknown): void {
     try {
-      awaitHandler(handler(), (error) => this.#onError(error));
+      const result = handler();
+      // As with Bun.serve, an async handler continues with what is there already before the next message is delivered.
+      if (result instanceof Promise && this.#context.mayRunMicrotasks) drainMicrotasks();
+      awaitHandler(result, (error) => this.#onError(error));
     } catch (error) {
       this.#onError(error);
     }

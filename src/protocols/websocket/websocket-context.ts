@@ -36,6 +36,8 @@ export class WebSocketContext {
   readonly budget: BufferBudget;
   readonly topics: Topics<WebSocketMember> = new Topics<WebSocketMember>();
   readonly connections: Set<WebSocketMember> = new Set<WebSocketMember>();
+  /** Whether microtasks may run within an iteration. Not in `tick`, which other code may have called. */
+  mayRunMicrotasks: boolean = false;
   /** Called for each frame, if the server is traced. */
   onFrame: ((fd: number, details: FrameDetails) => void) | undefined;
   /** A parser that no connection uses. Most messages arrive whole, so that one parser is enough for all connections. */

@@ -84,7 +84,7 @@ let library: WsLibrary | undefined;
 
 /**
  * Loads the library, by path: Bun replaces the package by a part of its own when it is imported by name, and the package exports
- * these files to nobody. The bundler includes them in dist/.
+ * only its entry point. The bundler includes them in dist/.
  */
 export function loadWs(): WsLibrary {
   if (library !== undefined) return library;

@@ -41,6 +41,7 @@ export class ZlibContext {
     this.#handle = stream._handle as ZlibHandle;
     this.#state = stream._writeState as Uint32Array;
     this.#flush = zlib().constants.Z_SYNC_FLUSH;
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is not an event target
     this.#handle.onerror = () => {
       this.#hasFailed = true;
     };
