@@ -131,6 +131,32 @@ test("epoll-hello/libuv loads one small bundle until an addon is loaded", async 
   expect(files.filter((file) => file.includes("/epoll-hello/src/"))).toEqual([]);
 });
 
+test("WebSockets work in the installed package, and in a program that is compiled into one file", async () => {
+  writeFileSync(
+    join(folder, "websocket.ts"),
+    `import { EpollServer } from "epoll-hello";
+     const websocket = { perMessageDeflate: true, message: (ws, message) => ws.send(message, true) };
+     const server = new EpollServer({ fetch: (request, server) => void server.upgrade(request), websocket });
+     await server.start();
+     const client = new WebSocket(server.url.replace("http", "ws"));
+     client.onopen = () => client.send("hello ".repeat(100));
+     client.onmessage = async ({ data }) => {
+       console.log(data.length, client.extensions.split(";")[0]);
+       client.close();
+       await server.stop();
+     };`,
+  );
+  const build = ["bun", "build", "--compile", "websocket.ts", "--outfile", "websocket"];
+  expect((await run(build, { cwd: folder })).code).toBe(0);
+  for (const command of [["bun", "websocket.ts"], ["./websocket"]]) {
+    expect(await run(command, { cwd: folder })).toMatchObject({
+      code: 0,
+      stdout: "600 permessage-deflate\n",
+      stderr: "",
+    });
+  }
+});
+
 test.skipIf(!hasLibuv)("epoll-hello/libuv opens libuv, also in a program that is compiled into one file", async () => {
   writeFileSync(
     join(folder, "version.ts"),

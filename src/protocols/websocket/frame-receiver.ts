@@ -34,7 +34,7 @@ export interface FrameHandler {
 /** A parser. It belongs to one connection at a time, and is free for another one between two messages. */
 export interface FrameReceiver extends WsReceiver {
   owner: FrameHandler | undefined;
-  /** Parses a chunk, which becomes the parser's own. */
+  /** Parses a chunk, which is borrowed: what is needed of it later is copied. */
   feed(chunk: Buffer): void;
   /** Neither part of a frame nor part of a message was received. */
   readonly isIdle: boolean;
@@ -81,7 +81,27 @@ function defineReceiver(): (maxPayloadLength: number, hasDeflate: boolean) => Fr
     }
 
     feed(chunk: Buffer): void {
+      const fragments = this._fragments;
+      const { length } = fragments;
       this._write(chunk, "", this.#onChunkEnd);
+      if (!this.isDone && !this.isIdle) this.#keep(this._fragments === fragments ? length : 0);
+    }
+
+    /** Copies what is kept of the last chunk. */
+    #keep(firstFragment: number): void {
+      if (this._bufferedBytes > 0) this._buffers = [Buffer.concat(this._buffers)];
+      if (this._mask !== undefined) this._mask = Buffer.from(this._mask);
+      const fragments = this._fragments;
+      for (let i = firstFragment; i < fragments.length; i++) fragments[i] = Buffer.concat([fragments[i] as Buffer]);
+    }
+
+    /** As that of ws, but without the constructor of Buffer, which is slow in Bun. */
+    protected override consume(n: number): Buffer {
+      const [first] = this._buffers as [Buffer];
+      if (n >= first.length) return super.consume(n);
+      this._bufferedBytes -= n;
+      this._buffers[0] = first.subarray(n);
+      return first.subarray(0, n);
     }
 
     get isIdle(): boolean {

@@ -148,10 +148,10 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
     let at = start;
     if (this.#content !== undefined) {
       at += this.#collect(bytes, start, end);
-      if (this.#contentLength < this.#content.length || this.#missing > this.#contentLength) return;
+      if (this.#contentLength < this.#missing) return;
       this.#feedContent();
     }
-    if (at < end && this.isOpen) this.#parse(Buffer.from(new Uint8Array(bytes.subarray(at, end)).buffer));
+    if (at < end && this.isOpen) this.#parse(bytes.subarray(at, end));
   }
 
   #parse(chunk: Buffer): void {

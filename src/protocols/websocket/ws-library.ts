@@ -7,6 +7,8 @@ export declare abstract class WsReceiver {
   constructor(options: { isServer: true; maxFragments: number; extensions: object });
   /** Parses a chunk, and calls back with an error if it is not valid. */
   _write(chunk: Buffer, encoding: string, callback: (error?: Error) => void): void;
+  /** Removes and returns the next `n` bytes of the input. */
+  protected consume(n: number): Buffer;
   /** A whole frame may be there: handles it. */
   protected getData(callback: (error?: Error) => void): void;
   /** Handles a data frame whose content is in `_fragments`. */
@@ -21,7 +23,10 @@ export declare abstract class WsReceiver {
   _maxPayload: number;
   protected _state: number;
   protected _loop: boolean;
+  /** The input that was not parsed yet. */
+  protected _buffers: Buffer[];
   protected _bufferedBytes: number;
+  protected _mask: Buffer | undefined;
   protected _payloadLength: number;
   protected _totalPayloadLength: number;
   protected _messageLength: number;
