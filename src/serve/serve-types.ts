@@ -7,19 +7,28 @@ import type { ServerStats, StopOptions } from "../server/types.ts";
 // Programs for Bun have these types, from @types/bun or bun-types. Without them, they are `any`. The comments of the next two types
 // are part of the declarations that are published.
 /** @ts-ignore */
-type BunOptions<WebSocketData, Path extends string> = import("bun").Serve.Options<WebSocketData, Path>;
+type BunOptions<Data, Path extends string> = import("bun").Serve.Options<Data, Path>;
 /** @ts-ignore */
-type BunServeServer<WebSocketData> = import("bun").Server<WebSocketData>;
+type BunServeServer<Data> = import("bun").Server<Data>;
 
 /** The options of EpollServer that Bun.serve has as well, or that only one handler can be given for. */
-type SharedName = "fetch" | "hostname" | "port" | "unix" | "reusePort" | "ipv6Only" | "response" | "socket";
+type SharedName =
+  | "fetch"
+  | "websocket"
+  | "hostname"
+  | "port"
+  | "unix"
+  | "reusePort"
+  | "ipv6Only"
+  | "response"
+  | "socket";
 
 /** The options of `serve`: those of Bun.serve, and those of EpollServer that Bun.serve does not have. */
-export type ServeOptions<WebSocketData = undefined, Path extends string = string> = BunOptions<WebSocketData, Path> &
+export type ServeOptions<Data = undefined, Path extends string = string> = BunOptions<Data, Path> &
   Omit<EpollServerOptions, SharedName>;
 
 /** The server object of `serve`: that of Bun.serve, with what EpollServer adds. */
-export type BunServer<WebSocketData = undefined> = BunServeServer<WebSocketData> & ServerExtras;
+export type BunServer<Data = undefined> = BunServeServer<Data> & ServerExtras;
 
 /** What the server object of `serve` has in addition to that of Bun.serve. */
 export interface ServerExtras extends AsyncDisposable {

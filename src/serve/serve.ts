@@ -26,8 +26,8 @@ type StartServer = typeof import("./start-server.ts");
  * console.log(`listening on ${server.url}`);
  * ```
  */
-export function serve<WebSocketData = undefined, Path extends string = never>(
-  options: ServeOptions<WebSocketData, Path>,
-): BunServer<WebSocketData> {
+export function serve<Data = undefined, Path extends string = never>(
+  options: ServeOptions<Data, Path>,
+): BunServer<Data> {
   return (require("./start-server.ts") as StartServer).startServer(options);
 }

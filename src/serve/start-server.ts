@@ -13,14 +13,12 @@ const DEFAULT_PORT = 3000;
  *
  * @throws what `serve` throws
  */
-export function startServer<WebSocketData, Path extends string>(
-  options: ServeOptions<WebSocketData, Path>,
-): BunServer<WebSocketData> {
+export function startServer<Data, Path extends string>(options: ServeOptions<Data, Path>): BunServer<Data> {
   const app = new ServeApp(options, (error) => reportError(error));
   const server = listen(app.options);
   app.server.attach(server);
   server.startNow();
-  return app.server as unknown as BunServer<WebSocketData>;
+  return app.server as unknown as BunServer<Data>;
 }
 
 /** Listens on every address unless the options name one, as Bun.serve does. */

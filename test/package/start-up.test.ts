@@ -59,6 +59,7 @@ const library = {
     response-batch response-head-cache response-head response-sender response server-request server-responses
     static-response status-codes text-source unread-body validate-fields`,
   "src/protocols/socket": list`output-bytes server-socket`,
+  "src/serve": list`serve`,
   "src/server": list`
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
     optional-protocols resolve-options run-loop server shutdown stop-signals systemd timeouts tokens`,

@@ -1,7 +1,17 @@
 // The package as it is published: packed, installed into an empty folder, and used from there.
 
 import { afterEach, afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bunSymbols } from "../../src/libuv/bun-symbols.ts";
@@ -180,7 +190,8 @@ test("errors, traces and the debugger show the lines of its sources", async () =
 test("its types pass strict checks without the types of Bun or Node", async () => {
   writeFileSync(
     join(folder, "typed.ts"),
-    `import { type Address, Epoll, EPOLLIN, EpollServer, ErrnoError, EventList, Socket } from "epoll-hello";
+    `import { type Address, Epoll, EPOLLIN, EpollServer, ErrnoError, EventList, serve, Socket } from "epoll-hello";
+     serve({ fetch: () => undefined }).stop();
      export function use(): [fd: number, mask: number][] {
        using epoll = new Epoll();
        epoll.register(new Socket(), EPOLLIN);
@@ -208,6 +219,34 @@ test("its types pass strict checks without the types of Bun or Node", async () =
     expect(stdout).toBe("");
     expect(code).toBe(0);
   }
+});
+
+test("with the types of Bun, serve has those of Bun.serve", async () => {
+  for (const name of ["bun-types", "@types", "undici-types"]) {
+    const to = join(folder, "node_modules", name);
+    if (!existsSync(to)) symlinkSync(join(root, "node_modules", name), to);
+  }
+  writeFileSync(
+    join(folder, "typed-serve.ts"),
+    `import { type BunServer, serve } from "epoll-hello";
+     const server: BunServer = serve({
+       routes: { "/:id": (request) => new Response(request.params.id) },
+       fetch: (request, own) => Response.json(own.requestIP(request)),
+       maxConnections: 5,
+     });
+     export const port: number | undefined = server.port;
+     export const open: number = server.stats.open;
+     // @ts-expect-error: not an option
+     serve({ fetch: () => new Response(), prot: 1 });
+     // @ts-expect-error: neither fetch nor routes
+     serve({ port: 1 });`,
+  );
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  const options = ["--strict", "--noEmit", "--target", "esnext", "--types", "bun-types", "--skipLibCheck"];
+  const kind = ["--module", "preserve", "--moduleResolution", "bundler"];
+  const { stdout, code } = await run(["bun", tsc, ...options, ...kind, "typed-serve.ts"], { cwd: folder });
+  expect(stdout).toBe("");
+  expect(code).toBe(0);
 });
 
 test.skipIf(Bun.which("node") === null)(

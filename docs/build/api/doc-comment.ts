@@ -90,6 +90,8 @@ function addSection(doc: DocComment, tag: string, body: string): void {
     case "internal":
       doc.isInternal = true;
       break;
+    case "ts": // @ts-ignore, which is for the compiler
+      break;
     default:
       throw new Error(`unknown tag @${tag} in a doc comment: ${body.slice(0, 60)}`);
   }

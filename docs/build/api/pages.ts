@@ -57,6 +57,14 @@ export const PAGES: readonly Page[] = [
     sources: ["server", "protocols", "workers"],
   },
   {
+    file: "serve.md",
+    title: "serve",
+    intro: "A server with the options and the server object of `Bun.serve`.",
+    guide: "moving-from-bun-serve.md",
+    module: "epoll-hello",
+    sources: ["serve"],
+  },
+  {
     file: "systemd.md",
     title: "systemd",
     intro: "Socket activation, readiness notification and the watchdog of systemd(1).",

@@ -48,5 +48,22 @@ function parse(received: Buffer): Answer {
     const [, name = "", value = ""] = /^([^:]+): (.*)$/.exec(field) ?? [];
     if (!IGNORED.has(name.toLowerCase())) (headers[name.toLowerCase()] ??= []).push(value);
   }
-  return { status: Number(line.split(" ")[1]), headers, body: text.slice(end + 4) };
+  const isChunked = /^transfer-encoding: *chunked$/im.test(text.slice(0, end));
+  const body = received.subarray(received.indexOf("\r\n\r\n") + 4);
+  return {
+    status: Number(line.split(" ")[1]),
+    headers,
+    body: (isChunked ? decodeChunks(body) : body).toString("utf8"),
+  };
+}
+
+function decodeChunks(body: Buffer): Buffer {
+  const chunks: Buffer[] = [];
+  for (let at = 0; ;) {
+    const end = body.indexOf("\r\n", at);
+    const size = Number.parseInt(body.toString("latin1", at, end), 16);
+    if (!(size > 0)) return Buffer.concat(chunks);
+    chunks.push(body.subarray(end + 2, end + 2 + size));
+    at = end + 2 + size + 2;
+  }
 }
