@@ -18,6 +18,8 @@ import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCa
 import { Registrations } from "./registrations.ts";
 import { WarningDetector } from "./warnings/warning-detector.ts";
 
+/** How much sooner than its timeout a wait may seem to return. */
+const CLOCK_TOLERANCE_MS = 1;
 const NO_FD = -1;
 /** A shorter wait is considered not to have blocked. */
 const MIN_BLOCKED_US = 50;
@@ -221,8 +223,10 @@ export class Tracer {
     for (let leftMs = timeoutMs; ;) {
       const checkMs = this.#warnings.msUntilCheck(this.#nowUs());
       if (checkMs === Infinity || (leftMs >= 0 && leftMs <= checkMs)) return call(leftMs);
+      const startMs = performance.now();
       const result = call(checkMs);
-      if (result !== 0) return result;
+      const isInterrupted = performance.now() - startMs < checkMs - CLOCK_TOLERANCE_MS; // by the debugger
+      if (result !== 0 || isInterrupted) return result;
       this.#warnings.check(this.#nowUs());
       if (leftMs > 0) leftMs -= checkMs;
     }
