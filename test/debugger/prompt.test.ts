@@ -49,7 +49,7 @@ afterAll(endPrograms);
 
 const debug = (commands: string[]): ReturnType<typeof typedInto> => typedInto(commands, [server, "--step"]);
 
-test.concurrent("b LINE and b FILE:LINE pause at a call that is made from that line, and b fd N at an fd", async () => {
+test("b LINE and b FILE:LINE pause at a call that is made from that line, and b fd N at an fd", async () => {
   const { lines } = await debug(["b 9", "b server.ts:14", "b 99", "b fd 3", "connect", "c", "c", "b", "q"]);
   expect(lines).toContain(`Breakpoint 1 at ${server}:9`);
   expect(lines).toContain(`Breakpoint 2 at ${server}:14`);
@@ -62,13 +62,13 @@ test.concurrent("b LINE and b FILE:LINE pause at a call that is made from that l
   expect(lines[at("Breakpoint 1") + 2]).toBe("-> const { socket } = listener.accept()!;");
 });
 
-test.concurrent("a condition that fails is reported, and pauses", async () => {
+test("a condition that fails is reported, and pauses", async () => {
   const { lines } = await debug(["b accept, nothing.at.all", "connect", "c", "q"]);
   const error = "ReferenceError: nothing is not defined";
   expect(lines).toContain(`Breakpoint 1: the condition nothing.at.all failed: ${error}`);
 });
 
-test.concurrent("n, s, c and until take counts; other commands reject arguments that they do not take", async () => {
+test("n, s, c and until take counts; other commands reject arguments that they do not take", async () => {
   const { lines } = await session([
     "n 3",
     "p `i${iteration}`",
@@ -93,7 +93,7 @@ test.concurrent("n, s, c and until take counts; other commands reject arguments 
   expect(lines).toContain("*** usage: s [COUNT] (COUNT must be at least 1)");
 });
 
-test.concurrent("l lists source lines and continues, also for a blank line; l . starts again", async () => {
+test("l lists source lines and continues, also for a blank line; l . starts again", async () => {
   const { text } = await debug(["b 9", "connect", "c", "l", "", "l .", "l 2, 3", "q"]);
   const source = readFileSync(server, "utf8").trimEnd().split("\n");
   const range = (first: number, last: number): string[] => source.slice(first - 1, last).map((line) => line.trim());
@@ -107,7 +107,7 @@ test.concurrent("l lists source lines and continues, also for a blank line; l . 
   expect(text).toMatch(/^ {3}9 -> {3}const \{ socket \} = listener\.accept\(\)!;$/m);
 });
 
-test.concurrent("bt, up and down show the calls of the program, and l lists the selected one", async () => {
+test("bt, up and down show the calls of the program, and l lists the selected one", async () => {
   const { text, lines } = await debug(["b 9", "connect", "c", "bt", "up", "l", "up", "down", "down", "locals", "q"]);
   expect(lines).toContain(`> #0 accept at ${server}:9`);
   expect(lines).toContain(`> #1 (anonymous) at ${server}:15`);
@@ -117,7 +117,7 @@ test.concurrent("bt, up and down show the calls of the program, and l lists the 
   expect(text).toContain("Local variables cannot be read: Bun's inspector does not attach to a thread.");
 });
 
-test.concurrent("any other line is run as JavaScript, and its variables last", async () => {
+test("any other line is run as JavaScript, and its variables last", async () => {
   const { lines } = await debug([
     "1 + 1",
     "let x = 20",
@@ -148,12 +148,12 @@ test.concurrent("any other line is run as JavaScript, and its variables last", a
   );
 });
 
-test.concurrent("a promise that has to wait is printed when the program has settled it", async () => {
+test("a promise that has to wait is printed when the program has settled it", async () => {
   const { lines } = await session(["await server.stop().then(() => 'stopped')", "c", "q"]);
   expect(lines.some((line) => line.startsWith("the promise is pending: "))).toBe(true);
 });
 
-test.concurrent("watch pauses when a value changes, and commands run at each hit, silently if asked to", async () => {
+test("watch pauses when a value changes, and commands run at each hit, silently if asked to", async () => {
   const { lines } = await debug([
     "watch served",
     "b accept",
@@ -176,14 +176,14 @@ test.concurrent("watch pauses when a value changes, and commands run at each hit
   expect(lines).toContain("Watch 1: served: 1 -> 2");
 });
 
-test.concurrent("run starts again, and keeps breakpoints", async () => {
+test("run starts again, and keeps breakpoints", async () => {
   const { lines } = await debug(["b 9", "connect", "c", "run", "connect", "c", "b", "q"]);
   expect(lines.filter((line) => line === `${server} is ready to run; h for help, q to quit`)).toHaveLength(2);
   expect(lines.filter((line) => line === "Breakpoint 1")).toHaveLength(2);
   expect(lines).toContain(`Breakpoint 1 at ${server}:9, hit 1 time`);
 });
 
-test.concurrent("prints the exit code of the program, and exits with it", async () => {
+test("prints the exit code of the program, and exits with it", async () => {
   for (const code of [0, 7]) {
     const ended = await typedInto(["c", "c", "q"], [exiting, "--step", "--", String(code)]);
     expect(ended.lines).toContain(`The program exited with code ${code}.`);
@@ -192,7 +192,7 @@ test.concurrent("prints the exit code of the program, and exits with it", async 
   }
 });
 
-test.concurrent("save does not overwrite a file", async () => {
+test("save does not overwrite a file", async () => {
   const file = join(folder, "precious.txt");
   writeFileSync(file, "precious");
   const { lines } = await session([`save ${file}`, "q"]);
@@ -200,7 +200,7 @@ test.concurrent("save does not overwrite a file", async () => {
   expect(readFileSync(file, "utf8")).toBe("precious");
 });
 
-test.concurrent("a saved trace opens no file that does not belong to its program", async () => {
+test("a saved trace opens no file that does not belong to its program", async () => {
   const file = join(folder, "evil.jsonl");
   const moment = { us: 1, iteration: 1 };
   const events = [
@@ -227,13 +227,13 @@ test.concurrent("a saved trace opens no file that does not belong to its program
   expect(text).toContain("// The run loop: waits for events");
 });
 
-test.concurrent("a blank line does not repeat a command that has side effects", async () => {
+test("a blank line does not repeat a command that has side effects", async () => {
   const { lines } = await session(["connect", "", "i clients", "n", "", "p iteration", "q"]);
   expect(lines).toContain("c1");
   expect(lines).toContain("3");
 });
 
-test.concurrent("info, delete and clear list and remove breakpoints", async () => {
+test("info, delete and clear list and remove breakpoints", async () => {
   const { lines } = await session(["b accept", "b recv", "info breakpoints", "delete 1", "i b", "delete", "i b", "q"]);
   expect(lines.filter((line) => line === "Breakpoint 2 at recv")).toHaveLength(3);
   expect(lines).toContain("Deleted breakpoint 1");
