@@ -73,7 +73,6 @@ describe("a connection", () => {
       {
         fd: 7,
         kind: "connection" as const,
-        registrations: [],
         mask: 1,
         registrations: [],
         state: undefined,
