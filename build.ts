@@ -26,7 +26,7 @@ const entrypoints = [
 const onDemand: [modules: RegExp, loadedBefore: string[]][] = [
   [/^tools\/cli\/(commands\/.*|help|flags)$/, ["index", "tools/cli/parse-arguments", "tools/cli/app-address"]],
   [/^tools\/(debugger\/debug-thread|lessons\/thundering-herd-worker)$/, ["index"]],
-  [/^server\/load-app$/, ["index"]],
+  [/^serve\/load-app$/, ["index"]],
 ];
 
 const plugin: Bun.BunPlugin = {

@@ -50,6 +50,8 @@ export * from "./kernel/constants.ts";
 
 export { watch, type Watch, type WatchCallback, type WatchOptions } from "./event-loop/watch.ts";
 
+export { serve } from "./serve/serve.ts";
+export type { BunServer, ServeOptions, ServerExtras } from "./serve/serve-types.ts";
 export { EpollServer } from "./server/server.ts";
 export type { EpollServerOptions } from "./server/options.ts";
 export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
@@ -57,6 +59,11 @@ export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
+export type { ProxyOptions } from "./protocols/proxy/proxied-protocol.ts";
+export type { BinaryType, ServerWebSocket, WebSocketData } from "./protocols/websocket/server-websocket.ts";
+export type { WebSocketHandlers } from "./protocols/websocket/websocket-options.ts";
+export type { WebSocketCompressor } from "./protocols/websocket/deflate-settings.ts";
+export type { UpgradeOptions } from "./protocols/websocket/web-sockets.ts";
 export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
 
@@ -68,6 +75,7 @@ export {
   type CreateEvent,
   type CtlEvent,
   type DroppedEvent,
+  type FrameEvent,
   type IterationEvent,
   type ListenEvent,
   type ResetEvent,

@@ -12,20 +12,37 @@ import type { Address } from "../kernel/address.ts";
  * - `handler`: the application, for a response.
  * - `streaming`: the application, for more of a response that has begun.
  * - `idle`: the next message, or, without messages, more bytes.
+ * - `open`: the next message from either side, of a protocol in which both sides may send at any time.
+ * - `pinged`: a sign of life from the peer, which was asked for one.
+ * - `paused`: the application, to receive again. There is no timeout.
  *
  * While output waits for room in the send queue, the write timeout applies instead. Once the peer has closed its side, the
  * timeouts of `handler` and `streaming` are shorter.
  */
-export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle";
+export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle" | "open" | "pinged" | "paused";
 
 /**
- * A connection, as its protocol sees it. Only `flush` and `abort` make system calls; the run loop does everything else after each
- * callback.
+ * Why a connection is rejected before its first message:
+ *
+ * - `too-many-connections`: its peer's address has too many
+ * - `bad-proxy-header`: it does not begin with a valid header of the PROXY protocol
+ */
+export type ConnectionRejection = "too-many-connections" | "bad-proxy-header";
+
+/**
+ * A connection, as its protocol sees it. Only `flush`, `sendNow` and `abort` make system calls; the run loop does everything else
+ * after each callback.
  */
 export interface ProtocolConnection {
   readonly fd: number;
-  /** The peer's address. */
+  /** The peer's address, or that of the client whose connection the peer forwards. */
   readonly peer: Address;
+  /**
+   * Replaces the peer's address by that of the client whose connection the peer forwards, and counts the connection for it.
+   *
+   * @returns whether the connection is allowed; false if the address has too many
+   */
+  setPeer(peer: Address): boolean;
   /** The protocol's own data for this connection. */
   protocolState: unknown;
   /** The number of messages so far, by the protocol's count. A new one restarts the timeout. */
@@ -35,8 +52,16 @@ export interface ProtocolConnection {
   set phase(phase: Phase);
   /** Incremented by the protocol to restart the timeout within a phase. */
   progress: number;
+  /**
+   * The timeout of `handler` and `streaming` for the current message, in milliseconds; undefined: the server's. Setting it restarts
+   * the timeout.
+   */
+  get handlerTimeoutMs(): number | undefined;
+  set handlerTimeoutMs(timeoutMs: number);
   /** The peer has closed its side. Input that it sent before may still be unread. */
   readonly hasPeerClosed: boolean;
+  /** Whether input is also received while output waits for room. */
+  isDuplex: boolean;
   /** A request to the run loop: receive nothing for now. */
   isPaused: boolean;
   /** Where the run loop receives next, so that large messages need not be copied; undefined: a buffer of its own. */
@@ -45,6 +70,10 @@ export interface ProtocolConnection {
   wantsDrain: boolean;
   /** The number of bytes that are queued and not yet in the kernel's send queue. */
   readonly pending: number;
+  /** The send queue is full: output waits for EPOLLOUT. */
+  readonly isBlocked: boolean;
+  /** The protocol is being called. What it requests is performed when the call returns. */
+  readonly isInCallback: boolean;
   /** `finish` was called, or the connection is closed. */
   readonly isFinished: boolean;
   /** The fd is closed. */
@@ -72,6 +101,8 @@ export interface ProtocolConnection {
   copyBorrowed(): void;
   /** Performs requested operations immediately. Only needed outside of a callback; has no effect in one. */
   flush(): void;
+  /** Sends as much of the queued output as the kernel takes, also in a callback. Calls nothing back. */
+  sendNow(): void;
   /** Resets the connection. Queued output is lost. */
   abort(): void;
   /**
@@ -83,8 +114,6 @@ export interface ProtocolConnection {
 
 /** A protocol. One object serves all connections of a server. */
 export interface Protocol {
-  /** Whether input is also received while output waits for room. */
-  readonly isDuplex: boolean;
   /**
    * How a connection ends. true: shut down the send direction, then discard input until the peer closes, so that late input does
    * not turn the close into a reset. false: shut down both directions, and wait for EPOLLHUP.
@@ -92,6 +121,11 @@ export interface Protocol {
   readonly lingers: boolean;
   /** Called in each iteration after the wait, with the time by the run loop's clock. */
   updateTime(nowMs: number): void;
+  /**
+   * Whether the peer is a proxy that is going to report the address of its client. Until then, the number of its connections is
+   * not limited.
+   */
+  isProxy?(connection: ProtocolConnection): boolean;
   /** A connection was accepted. */
   open(connection: ProtocolConnection): void;
   /**
@@ -108,14 +142,19 @@ export interface Protocol {
   peerClosed?(connection: ProtocolConnection): void;
   /** All output has been sent; called if `wantsDrain` is set. */
   drain(connection: ProtocolConnection): void;
-  /** The timeout of `new`, `head`, `body`, `handler` or `streaming` has expired. The protocol may send a response, and finishes the connection. */
+  /**
+   * The timeout of `new`, `head`, `body`, `handler` or `streaming` has expired. The protocol may send a response, and finishes the
+   * connection. Also called for `open` and `pinged`: the protocol asks the peer for a sign of life, or finishes the connection.
+   */
   timeout(connection: ProtocolConnection): void;
-  /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
-  reject(connection: ProtocolConnection): void;
+  /** The connection is not to be served. The protocol may send a response, and finishes the connection. */
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void;
   /** The connection is closed, for whatever reason. */
   closed(connection: ProtocolConnection): void;
   /** The server begins to stop: each connection ends with its next response. */
   stop(): void;
+  /** Called at the end of each iteration. */
+  endIteration?(): void;
   /**
    * Fails the requests whose handlers wait for Bun's event loop. Called when that loop cannot run, because this thread blocks
    * in epoll_wait between iterations.

@@ -5,7 +5,7 @@ import type { Phase } from "../protocols/protocol.ts";
 /**
  * The state of a connection; docs/connection-states.md has a diagram.
  *
- * While a connection is open, its protocol moves it between the six phases. `finish()` ends that:
+ * While a connection is open, its protocol moves it between the nine phases. `finish()` ends that:
  *
  * - `finishing`: sends what is queued, then shuts down.
  * - `finishing-no-linger`: the same, but the peer has announced that it sends nothing more, so the connection can be closed as
@@ -25,6 +25,9 @@ export const TRACED_STATES = [
   "streaming",
   "sending",
   "idle",
+  "open",
+  "pinged",
+  "paused",
   "closing",
   "lingering",
 ] as const;
@@ -32,7 +35,7 @@ export const TRACED_STATES = [
 export type TracedState = (typeof TRACED_STATES)[number];
 
 const openTransitions: readonly ConnectionState[] = [
-  ...(["new", "head", "body", "handler", "streaming", "idle"] satisfies Phase[]),
+  ...(["new", "head", "body", "handler", "streaming", "idle", "open", "pinged", "paused"] satisfies Phase[]),
   "finishing",
   "finishing-no-linger",
   "closed",
@@ -46,6 +49,9 @@ export const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionSt
   handler: openTransitions,
   streaming: openTransitions,
   idle: openTransitions,
+  open: openTransitions,
+  pinged: openTransitions,
+  paused: openTransitions,
   finishing: ["finishing-no-linger", "closing", "lingering", "closed"],
   "finishing-no-linger": ["finishing", "closing", "closed"],
   closing: ["closed"],

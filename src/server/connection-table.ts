@@ -139,7 +139,7 @@ export class ConnectionTable {
 
   /** Closes the connections that are idle. */
   closeIdle(): void {
-    for (const connection of this) if (connection.isIdle) this.close(connection);
+    for (const connection of this) if (connection.isIdle && !connection.isInCallback) this.close(connection);
   }
 
   /** Closes all connections. Those with an unfinished request or response are reset, so that the peer notices. */

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Address, decodeAddress } from "../kernel/address.ts";
-import { AF_INET } from "../kernel/constants.ts";
+import { AF_INET, EPOLLOUT } from "../kernel/constants.ts";
 import { freeMemory } from "../kernel/free-memory.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import type { ProtocolConnection, Phase } from "../protocols/protocol.ts";
@@ -28,8 +28,11 @@ interface Chunk {
 /** The operations that a connection requests from its run loop. */
 export interface ConnectionOwner {
   flush(connection: Connection): void;
+  sendNow(connection: Connection): void;
   abort(connection: Connection): void;
   fail(connection: Connection, error: unknown): void;
+  /** Counts the connection for its peer's address; returns whether that has too many. */
+  exceedsAddressLimit(connection: Connection): boolean;
 }
 
 export class Connection implements ProtocolConnection, Timed<Connection> {
@@ -63,7 +66,11 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   // Set by the protocol.
   protocolState: unknown = undefined;
   messages: number = 0;
+  #ownTimeoutMs: number | undefined;
+  /** The message for which `#ownTimeoutMs` was set. */
+  #ownTimeoutMessage = 0;
   progress: number = 0;
+  isDuplex: boolean = false;
   isPaused: boolean = false;
   receiveInto: Buffer | undefined;
   wantsDrain: boolean = false;
@@ -114,6 +121,11 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#peer;
   }
 
+  setPeer(peer: Address): boolean {
+    this.#peer = peer;
+    return !this.#owner.exceedsAddressLimit(this);
+  }
+
   get state(): ConnectionState {
     return this.#state;
   }
@@ -139,8 +151,22 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
     return this.#isFinished;
   }
 
+  get isBlocked(): boolean {
+    return this.registeredMask !== UNREGISTERED && (this.registeredMask & EPOLLOUT) !== 0;
+  }
+
   get isClosed(): boolean {
     return this.#state === "closed";
+  }
+
+  get handlerTimeoutMs(): number | undefined {
+    return this.#ownTimeoutMessage === this.messages ? this.#ownTimeoutMs : undefined;
+  }
+
+  set handlerTimeoutMs(timeoutMs: number) {
+    this.#ownTimeoutMs = timeoutMs;
+    this.#ownTimeoutMessage = this.messages;
+    this.progress++;
   }
 
   /** Nothing more can be sent: the connection is closing, lingering or closed. */
@@ -195,6 +221,10 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
 
   flush(): void {
     if (!this.isInCallback && !this.#isShutDown) this.#owner.flush(this);
+  }
+
+  sendNow(): void {
+    if (!this.#isShutDown) this.#owner.sendNow(this);
   }
 
   abort(): void {

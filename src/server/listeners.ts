@@ -38,7 +38,7 @@ import type { ResolvedOptions } from "./resolve-options.ts";
 
 export type ListenOptions = Pick<
   ResolvedOptions,
-  "hostname" | "port" | "unix" | "fd" | "backlog" | "reusePort" | "deferAccept"
+  "hostname" | "port" | "unix" | "fd" | "backlog" | "reusePort" | "ipv6Only" | "deferAccept"
 >;
 
 /** A listening socket. Closing that of a unix socket also removes its file. */
@@ -127,15 +127,16 @@ function openAll(sys: Syscalls, addresses: readonly InternetAddress[], options: 
 function openInternet(
   sys: Syscalls,
   address: InternetAddress,
-  { backlog, reusePort, deferAccept }: ListenOptions,
+  { backlog, reusePort, ipv6Only, deferAccept }: ListenOptions,
 ): Listener {
   const family = address.family === "IPv6" ? AF_INET6 : AF_INET;
   const socket = newSocket(sys, family);
   try {
     socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); // allows bind while connections of the port are in TIME_WAIT
     if (reusePort) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
-    // "::" also accepts IPv4, whatever net.ipv6.bindv6only says. Other addresses belong to one family.
-    if (family === AF_INET6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, !/^[0:.]+$/.test(address.address));
+    // "::" also accepts IPv4 unless ipv6Only is set, whatever net.ipv6.bindv6only says. Other addresses belong to one family.
+    if (family === AF_INET6)
+      socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, ipv6Only || !/^[0:.]+$/.test(address.address));
     socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); // accepted connections inherit it
     if (deferAccept) socket.setsockopt(IPPROTO_TCP, TCP_DEFER_ACCEPT, 1); // seconds
     socket.bind(address);

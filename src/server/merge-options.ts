@@ -15,12 +15,16 @@ export function mergeOptions(
   overrides: EpollServerOptions,
   defaults: Pick<EpollServerOptions, "hostname" | "port"> = {},
 ): EpollServerOptions {
-  const { hostname, port, unix, fd, backlog, reusePort, deferAccept, ...others } = app;
+  const { hostname, port, unix, fd, backlog, reusePort, ipv6Only, deferAccept, ...others } = app;
   const isTcp = overrides.port !== undefined || overrides.hostname !== undefined;
   const isOther = overrides.unix !== undefined || overrides.fd !== undefined;
   const address = isOther ? {} : isTcp ? { hostname, port } : { hostname, port, unix, fd };
   const socketOptions =
-    overrides.fd !== undefined ? {} : overrides.unix !== undefined ? { backlog } : { backlog, reusePort, deferAccept };
+    overrides.fd !== undefined
+      ? {}
+      : overrides.unix !== undefined
+        ? { backlog }
+        : { backlog, reusePort, ipv6Only, deferAccept };
   const merged = { ...others, ...withoutUndefined({ ...address, ...socketOptions }), ...withoutUndefined(overrides) };
   if (merged.fd !== undefined) delete merged.deferAccept; // set by the debugger, for sockets that it opens
   return merged.unix === undefined && merged.fd === undefined ? { ...defaults, ...merged } : merged;

@@ -2,7 +2,9 @@
 
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
+import type { ProxyOptions } from "../protocols/proxy/proxied-protocol.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
+import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
 
@@ -30,6 +32,8 @@ export interface EpollServerOptions {
   backlog?: number | undefined;
   /** Allow several servers to listen on the same port (SO_REUSEPORT). Default: false. */
   reusePort?: boolean | undefined;
+  /** Accept only IPv6 on `"::"`, which otherwise also accepts IPv4 (IPV6_V6ONLY). Default: false. */
+  ipv6Only?: boolean | undefined;
   /**
    * Let the kernel hold back a new TCP connection until its first bytes arrive, or for one second (TCP_DEFER_ACCEPT in tcp(7)).
    * This makes a connection with one request a third cheaper. Default: true if `eager` is true, except with `socket`, because the
@@ -68,6 +72,22 @@ export interface EpollServerOptions {
   /** Handlers for a protocol of your own instead of HTTP, in the shape of Bun.listen's. */
   // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
   socket?: SocketHandlers<any> | undefined;
+  /**
+   * Connections begin with a header of the PROXY protocol, version 1 or 2, which a proxy sends: HAProxy with `send-proxy-v2`, nginx's
+   * stream module, AWS and Google Cloud load balancers. The client's address in it takes the place of the proxy's, in `requestIP`,
+   * `onRequest`, `socket.remoteAddress` and `maxConnectionsPerAddress`.
+   *
+   * true: each connection must begin with a header, otherwise it gets 400. Only use it if nothing but the proxy can connect: any
+   * client could claim to have another address. `{ from }`: connections from these addresses must, and others must not.
+   * Default: false.
+   */
+  proxyProtocol?: boolean | ProxyOptions | undefined;
+  /**
+   * Handlers and settings of WebSockets, as for Bun.serve. `fetch` is required: it calls `server.upgrade(request)` for the requests
+   * that become WebSockets.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
+  websocket?: WebSocketHandlers<any> | undefined;
   /** The maximum number of open connections. Further ones wait in the backlog. Default: Infinity, up to the limit of fds. */
   maxConnections?: number | undefined;
   /**

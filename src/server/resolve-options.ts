@@ -6,7 +6,7 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { loadSocketProtocol } from "./optional-protocols.ts";
+import { loadProxiedProtocol, loadSocketProtocol, loadWebSocketOptions } from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -14,6 +14,7 @@ type OptionalName =
   | "unix"
   | "fetch"
   | "socket"
+  | "websocket"
   | "onError"
   | "onRequest"
   | "onWarning"
@@ -49,6 +50,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fd: [undefined, () => {}], // see toFds
   backlog: [SOMAXCONN, integer(1)],
   reusePort: [false, boolean],
+  ipv6Only: [false, boolean],
   deferAccept: [true, boolean],
   exclusive: [false, boolean],
   keepAlive: [true, boolean],
@@ -57,6 +59,8 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fetch: [undefined, callback],
   onError: [undefined, callback],
   socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
+  proxyProtocol: [false, (name, value) => loadProxiedProtocol().checkProxyOptions(name, value)],
+  websocket: [undefined, (_, value) => void loadWebSocketOptions().resolveWebSocketOptions(value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
   maxRequestsPerConnection: [Infinity, integerOrInfinity(1)],
@@ -96,9 +100,8 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   address: "hostname",
   path: "unix",
   handler: "fetch",
-  static: { unsupported: "static routes are not supported; dispatch in fetch" },
-  routes: { unsupported: "routes are not supported; dispatch in fetch, or use a router such as Hono" },
-  websocket: { unsupported: "WebSocket is not supported" },
+  static: { unsupported: "use serve(), which has routes" },
+  routes: { unsupported: "use serve(), which has routes" },
   tls: TLS,
   key: TLS,
   cert: TLS,
@@ -110,9 +113,8 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   signal: { unsupported: "call stop() instead" },
   onListen: { unsupported: "the server listens once its constructor has returned" },
   workers: { unsupported: "use the command: epoll-hello app.ts --workers N" },
-  development: { unsupported: "there is no development mode" },
-  id: { unsupported: "servers have no id" },
-  ipv6Only: { unsupported: 'use the hostname "0.0.0.0" or "::" to choose the family' },
+  development: { unsupported: "use serve(), which has a development mode" },
+  id: { unsupported: "use serve()" },
 };
 
 /**
@@ -145,13 +147,19 @@ function rejectUnknown(options: object): void {
   const names = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name));
   if (names.length === 0) return;
   const list = names.map((name) => {
-    const hint = hintFor(name);
+    const hint = optionHint(name);
     return `${JSON.stringify(name)}${hint === undefined ? "" : ` (${hint})`}`;
   });
   throw unknownOptions(`unknown option${names.length > 1 ? "s" : ""} of EpollServer: ${list.join(", ")}`);
 }
 
-function hintFor(name: string): string | undefined {
+/** Returns whether EpollServer has an option with this name. */
+export function isOption(name: string): boolean {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+/** Returns what to use instead of an unknown option, or why there is nothing like it; undefined if nothing is known about it. */
+export function optionHint(name: string): string | undefined {
   const known = Object.hasOwn(FOREIGN_OPTIONS, name) ? FOREIGN_OPTIONS[name] : undefined;
   if (typeof known === "object") return known.unsupported;
   const ours = known ?? suggest(name, Object.keys(OPTIONS));
@@ -163,7 +171,7 @@ function hintFor(name: string): string | undefined {
 function checkListenOptions(given: object): void {
   const used = (...names: string[]): string[] => names.filter((name) => name in given);
   if ("fd" in given) {
-    const others = used("hostname", "port", "unix", "reusePort", "deferAccept", "backlog");
+    const others = used("hostname", "port", "unix", "reusePort", "ipv6Only", "deferAccept", "backlog");
     if (others.length > 0) throw incompatibleOptions(["fd", ...others], "the socket of fd is already listening");
   }
   if ("unix" in given) {
@@ -178,6 +186,9 @@ function checkListenOptions(given: object): void {
 function checkHandlerOptions(given: object): void {
   const used = ["response", "fetch", "socket"].filter((name) => name in given);
   if (used.length > 1) throw incompatibleOptions(used, "choose one of them");
+  if ("websocket" in given && !("fetch" in given)) {
+    throw invalidValue("websocket requires fetch: a handler that calls server.upgrade(request)");
+  }
 }
 
 function toFds(fd: number | readonly number[]): number[] {

@@ -217,6 +217,7 @@ export class RunLoop implements ConnectionOwner {
       // Only if the event list was not full: otherwise input of a connection that seems late may not have been reported yet.
       this.#handleTimeouts();
     }
+    this.#protocol.endIteration?.();
     if (this.#budget.takeWarning()) this.#warnOfBudget();
     this.#connections.rethrow(); // before the loop closes, so that each error is thrown
     if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();
@@ -287,21 +288,28 @@ export class RunLoop implements ConnectionOwner {
 
   /** EPOLLOUT: the send queue has room. */
   #send(connection: Connection): void {
+    const errno = -this.#transmit(connection);
+    if (errno > 0 && errno !== EAGAIN && errno !== EINTR) return this.#connections.fail(connection);
+    if (connection.output === undefined) this.#onAllSent(connection);
+    else this.#waitForRoom(connection);
+  }
+
+  /** Sends until the send queue is full. Returns the result of the last call. */
+  #transmit(connection: Connection): number {
+    let n = 0;
     while (connection.output !== undefined) {
       connection.joinChunks();
       const { fd, output, outputStart, outputEnd } = connection;
       const length = outputEnd - outputStart;
       // MSG_MORE: a head goes into the same packet as the body that follows it.
       const flags = connection.hasMoreOutput ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
-      const n = this.#sys.send(fd, output, outputStart, length, flags);
-      if (n === -EAGAIN || n === -EINTR) break;
-      if (n < 0) return this.#connections.fail(connection);
+      n = this.#sys.send(fd, output, outputStart, length, flags);
+      if (n < 0) break;
       this.bytesOut += n;
       connection.consume(n);
       if (n < length || !this.#options.eager) break;
     }
-    if (connection.output === undefined) this.#onAllSent(connection);
-    else this.#waitForRoom(connection);
+    return n;
   }
 
   /** EPOLLHUP or EPOLLERR, with nothing to receive or send: the connection has ended. */
@@ -316,8 +324,8 @@ export class RunLoop implements ConnectionOwner {
     this.accepted++;
     const connection = this.#connections.add(fd, this);
     this.#timeouts.head.push(connection, this.#nowMs);
-    if (this.#connections.exceedsAddressLimit(connection)) {
-      this.#callProtocol(connection, () => this.#protocol.reject(connection));
+    if (this.#protocol.isProxy?.(connection) !== true && this.exceedsAddressLimit(connection)) {
+      this.#callProtocol(connection, () => this.#protocol.reject(connection, "too-many-connections"));
     } else {
       this.#callProtocol(connection, () => this.#protocol.open(connection));
     }
@@ -400,7 +408,7 @@ export class RunLoop implements ConnectionOwner {
     if (connection.isFinished) return this.#shutDown(connection);
     if (!this.#connections.watch(connection, connection.isPaused ? this.#pausedMask(connection) : EPOLLIN)) return;
     const { timeoutQueue, messages, progress, hasPeerClosed } = connection;
-    const next = this.#timeouts.ofPhase(connection.phase as Phase, hasPeerClosed);
+    const next = this.#timeouts.ofPhase(connection.phase as Phase, hasPeerClosed, connection.handlerTimeoutMs);
     if (timeoutQueue !== next || messages !== connection.messagesBefore || progress !== connection.progressBefore) {
       connection.messagesBefore = messages;
       connection.progressBefore = progress;
@@ -419,7 +427,7 @@ export class RunLoop implements ConnectionOwner {
     this.#connections.countOutput(connection);
     // Sending takes longer now. Input that arrives meanwhile must not turn the close into a reset.
     if (connection.state === "finishing-no-linger") connection.transition("finishing");
-    const isReading = this.#protocol.isDuplex && !connection.isPaused && !connection.isFinished;
+    const isReading = connection.isDuplex && !connection.isPaused && !connection.isFinished;
     if (!this.#connections.watch(connection, isReading ? EPOLLIN | EPOLLOUT : EPOLLOUT)) return;
     const { write } = this.#timeouts;
     // Only output counts as progress: input does not prove that the peer reads what we send.
@@ -460,9 +468,18 @@ export class RunLoop implements ConnectionOwner {
     this.onChange?.();
   }
 
+  sendNow(connection: Connection): void {
+    // An error is left to the next attempt, which may close the connection. EPIPE follows any other error.
+    if (this.#options.eager && !connection.isBlocked) this.#transmit(connection);
+  }
+
   abort(connection: Connection): void {
     this.#connections.abort(connection);
     this.onChange?.();
+  }
+
+  exceedsAddressLimit(connection: Connection): boolean {
+    return this.#connections.exceedsAddressLimit(connection);
   }
 
   fail(connection: Connection, error: unknown): void {
@@ -516,14 +533,19 @@ export class RunLoop implements ConnectionOwner {
   }
 
   #handleTimeouts(): void {
-    const { head, body, handler, halfClosed, quiet, idle, write, linger } = this.#timeouts;
+    const { head, body, handler, halfClosed, quiet, idle, open, pinged, write, linger } = this.#timeouts;
     const now = this.#nowMs;
     for (let late; (late = head.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = body.expired(now)) !== undefined;) this.#onMessageTimeout(late);
     for (let late; (late = handler.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    for (const queue of this.#timeouts.custom.values()) {
+      for (let late; (late = queue.expired(now)) !== undefined;) this.#onMessageTimeout(late);
+    }
     for (let late; (late = halfClosed.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = quiet.expired(now)) !== undefined;) this.#onHalfClosedTimeout(late);
     for (let late; (late = idle.expired(now)) !== undefined;) this.#onIdleTimeout(late);
+    for (let late; (late = open.expired(now)) !== undefined;) this.#onOpenTimeout(late);
+    for (let late; (late = pinged.expired(now)) !== undefined;) this.#onOpenTimeout(late);
     for (let late; (late = write.expired(now)) !== undefined;) this.#onWriteTimeout(late);
     for (let late; (late = linger.expired(now)) !== undefined;) this.#connections.close(late);
     if (now >= this.#throttle.retryAtMs) this.#throttle.open(now);
@@ -531,6 +553,16 @@ export class RunLoop implements ConnectionOwner {
 
   #onMessageTimeout(connection: Connection): void {
     this.timeouts++;
+    this.#callTimeout(connection);
+  }
+
+  /** Neither side has sent anything for some time. The protocol may ask the peer for a sign of life. */
+  #onOpenTimeout(connection: Connection): void {
+    this.#callTimeout(connection);
+    if (connection.isFinished) this.timeouts++;
+  }
+
+  #callTimeout(connection: Connection): void {
     connection.timeoutQueue?.remove(connection);
     this.#callProtocol(connection, () => this.#protocol.timeout(connection));
     if (connection.isClosed) return;
@@ -570,6 +602,14 @@ export class RunLoop implements ConnectionOwner {
   }
 
   // ---- stopping ----
+
+  /** Closes the connections that are idle. Returns their number. */
+  closeIdle(): number {
+    const { open } = this;
+    this.#connections.closeIdle();
+    this.onChange?.();
+    return open - this.open;
+  }
 
   /**
    * Stops accepting, and lets pending requests finish. The caller keeps running iterations until the loop is closed.

@@ -13,12 +13,21 @@ import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
 import { BufferBudget } from "../protocols/buffer-budget.ts";
 import type { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
+import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
+import type { UpgradeOptions, WebSockets } from "../protocols/websocket/web-sockets.ts";
+import type { WebSocketSettings } from "../protocols/websocket/websocket-options.ts";
 import { createTracer } from "../trace/create-tracer.ts";
 import type { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
 import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
-import { loadClassicProtocol, loadSocketProtocol } from "./optional-protocols.ts";
+import {
+  loadClassicProtocol,
+  loadProxiedProtocol,
+  loadSocketProtocol,
+  loadWebSocketOptions,
+  loadWebSockets,
+} from "./optional-protocols.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
@@ -26,7 +35,16 @@ import { type ExtraSignals, type ExtraStopSignal, StopSignals, type StopSignal }
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
 
 /** The options that contain application code. */
-const CALLBACKS = ["fetch", "socket", "onError", "onRequest", "onStopping", "onWarning", "heartbeat"] as const;
+const CALLBACKS = [
+  "fetch",
+  "socket",
+  "websocket",
+  "onError",
+  "onRequest",
+  "onStopping",
+  "onWarning",
+  "heartbeat",
+] as const;
 
 /**
  * A web server on one epoll instance.
@@ -60,6 +78,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly #protocol: HttpProtocol | ClassicProtocol | SocketProtocol;
   readonly #loop: RunLoop;
   readonly #tracer: Tracer | undefined;
+  readonly #webSockets: WebSockets | undefined;
   #onStopping: (() => void) | undefined;
   /** Iterations call application code, which may take time and leave promises to settle. */
   readonly #hasApplication: boolean;
@@ -90,14 +109,29 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     this.#sys = sys;
     this.#clock = clock;
     const budget = new BufferBudget(settings.maxBufferedBytes);
+    const { websocket } = settings;
+    const socketSettings =
+      websocket === undefined ? undefined : loadWebSocketOptions().resolveWebSocketOptions(websocket);
+    if (socketSettings !== undefined) {
+      this.#webSockets = new (loadWebSockets().WebSockets)(websocket as object, socketSettings, budget);
+    }
     this.#protocol = this.#createProtocol(settings, budget);
     const tracer = settings.trace === undefined ? undefined : createTracer(settings.trace);
     this.#tracer = tracer;
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, settings, budget);
-    if (tracer !== undefined) tracer.stateOf = (fd) => loop.stateOf(fd);
+    const { proxyProtocol } = settings;
+    const protocol =
+      proxyProtocol === false
+        ? this.#protocol
+        : new (loadProxiedProtocol().ProxiedProtocol)(this.#protocol, proxyProtocol, sys);
+    const loopOptions = { ...settings, ...openTimeouts(socketSettings) };
+    const loop = new RunLoop(tracedSys, clock, listeners, protocol, loopOptions, budget);
+    if (tracer !== undefined) {
+      tracer.stateOf = (fd) => loop.stateOf(fd);
+      if (this.#webSockets !== undefined) this.#webSockets.onFrame = (fd, frame) => tracer.onFrame(fd, frame);
+    }
     this.#loop = loop;
 
     this.addresses = listeners.map(({ address }) => address);
@@ -191,6 +225,11 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @throws {ClosedError} if the server has already been stopped
    */
   async start(): Promise<void> {
+    this.startNow();
+  }
+
+  /** @internal Does what `start` does, and throws its errors. */
+  startNow(): void {
     this.#assertUsable("start");
     this.#attachToBunLoop();
     if (this.#protocol instanceof HttpProtocol) {
@@ -287,6 +326,79 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     return peer !== undefined && "address" in peer ? peer : null;
   }
 
+  /** The number of requests that wait for their response, or for the rest of it. */
+  get pendingRequests(): number {
+    return this.#protocol instanceof HttpProtocol ? this.#protocol.pendingRequests : 0;
+  }
+
+  /**
+   * Replaces `handlerTimeoutMs` for one request: how long its response may take to begin, and how long its stream may send nothing.
+   * Has no effect if the request is not one to this server, or has its response.
+   *
+   * @param timeoutMs milliseconds from now; Infinity for no limit
+   * @throws {RangeError} if the timeout is not greater than 0
+   */
+  setHandlerTimeout(request: Request, timeoutMs: number): void {
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+      throw outOfRange("timeoutMs", "a number of milliseconds greater than 0, or Infinity", timeoutMs);
+    }
+    ServerRequest.setTimeout(request, timeoutMs);
+  }
+
+  /**
+   * Closes the connections that are idle: no request is pending, and no response is being sent.
+   *
+   * @returns their number
+   */
+  closeIdleConnections(): number {
+    return this.#loop.closeIdle();
+  }
+
+  /**
+   * Upgrades a request to a WebSocket. Called in the `fetch` handler, which then returns nothing, or by the time its promise
+   * resolves. The `open` handler is called before this returns.
+   *
+   * If it returns false, the handler responds. If it returns nothing, the response is 426 or 400, with the reason. A client that speaks
+   * another version of the protocol gets 426 in any case.
+   *
+   * @param options `headers`: fields to add to the response; `data`: the value of `ws.data`
+   * @returns whether the request was upgraded; false if it is not a valid upgrade request, if it was answered or upgraded before, or if
+   *   the server is stopping
+   * @throws {TypeError} if `request` is not a Request, a header is not valid, or the server has no `websocket` option
+   * @see RFC 6455, 4.2
+   */
+  upgrade<Data = unknown>(request: Request, options: UpgradeOptions<Data> = {}): boolean {
+    if (!(request instanceof Request)) throw invalidType("request", "a Request", request);
+    this.#requireWebSockets("upgrade");
+    return this.#protocol instanceof HttpProtocol && this.#protocol.upgrade(request, options ?? {});
+  }
+
+  /**
+   * Sends a message to all WebSockets that are subscribed to a topic.
+   *
+   * @param compress whether to compress it for the clients that support it, with `perMessageDeflate`; default: true
+   * @returns the size of the message in bytes; -1 if a client does not receive fast enough; 0 if there are no subscribers, or the
+   *   message was dropped for one of them
+   * @throws {TypeError} if `topic` is not a string, there is no message, or the server has no `websocket` option
+   */
+  publish(topic: string, data: WebSocketData, compress: boolean = true): number {
+    return this.#requireWebSockets("publish").publish(topic, data, compress);
+  }
+
+  /**
+   * Returns the number of WebSockets that are subscribed to a topic.
+   *
+   * @throws {TypeError} if `topic` is not a string, or the server has no `websocket` option
+   */
+  subscriberCount(topic: string): number {
+    return this.#requireWebSockets("subscriberCount").subscriberCount(topic);
+  }
+
+  /** The number of open WebSockets. */
+  get pendingWebSockets(): number {
+    return this.#webSockets?.count ?? 0;
+  }
+
   /** Stops the server, as `stop()` does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
@@ -300,7 +412,12 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
       return new (loadClassicProtocol().ClassicProtocol)({ ...settings, clock });
     }
     const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
-    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget });
+    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget }, this.#webSockets);
+  }
+
+  #requireWebSockets(method: string): WebSockets {
+    if (this.#webSockets !== undefined) return this.#webSockets;
+    throw new TypeError(`EpollServer.${method}: the server has no WebSockets; set the "websocket" option`);
   }
 
   #runOnce(timeoutMs: number, sinceMs?: number): number {
@@ -383,4 +500,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     if (this.#isRunning || this.#isInIteration || this.#isStarted)
       throw new Error(`EpollServer.${method}: the server is already running`);
   }
+}
+
+/** The timeouts of open WebSockets. Without the option, there are none. */
+function openTimeouts(settings: WebSocketSettings | undefined): { openTimeoutMs: number; pingTimeoutMs: number } {
+  return { openTimeoutMs: settings?.openTimeoutMs ?? Infinity, pingTimeoutMs: settings?.pingTimeoutMs ?? Infinity };
 }

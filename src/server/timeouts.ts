@@ -54,6 +54,10 @@ export class TimeoutQueue<Member extends Timed<Member>> {
     return first !== undefined && nowMs - first.waitingSinceMs >= this.timeoutMs ? first : undefined;
   }
 
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
   /** When the next timeout expires; Infinity if the queue is empty. */
   get nextMs(): number {
     return this.#first === undefined ? Infinity : this.#first.waitingSinceMs + this.timeoutMs;
@@ -66,6 +70,10 @@ export interface Timeouts {
   idleTimeoutMs: number;
   writeTimeoutMs: number;
   handlerTimeoutMs: number;
+  /** How long neither side of an open connection may send anything, before the protocol's `timeout` is called. */
+  openTimeoutMs: number;
+  /** How long a peer may take to respond to a ping. */
+  pingTimeoutMs: number;
 }
 
 /** How long a response may take to begin after its client has closed its side: usually the client has left. */
@@ -88,8 +96,16 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
   readonly body: TimeoutQueue<Member>;
   /** `idle`: the next request. */
   readonly idle: TimeoutQueue<Member>;
+  /** `open`: anything from the peer. */
+  readonly open: TimeoutQueue<Member>;
+  /** `pinged`: anything from the peer. */
+  readonly pinged: TimeoutQueue<Member>;
+  /** `paused`: there is no timeout. */
+  readonly paused: TimeoutQueue<Member> = new TimeoutQueue(Infinity);
   /** `handler` and `streaming`: the response, or the next part of it. */
   readonly handler: TimeoutQueue<Member>;
+  /** `handler` and `streaming`, for messages with a timeout of their own: a queue for each, by milliseconds. */
+  readonly custom: Map<number, TimeoutQueue<Member>> = new Map<number, TimeoutQueue<Member>>();
   /** `handler`, after the peer has closed its side. */
   readonly halfClosed: TimeoutQueue<Member>;
   /** `streaming`, after the peer has closed its side. */
@@ -101,6 +117,8 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   constructor(timeouts: Timeouts) {
     const { headerTimeoutMs, bodyTimeoutMs, idleTimeoutMs, writeTimeoutMs, handlerTimeoutMs } = timeouts;
+    this.open = new TimeoutQueue(timeouts.openTimeoutMs);
+    this.pinged = new TimeoutQueue(timeouts.pingTimeoutMs);
     this.head = new TimeoutQueue(headerTimeoutMs);
     this.body = new TimeoutQueue(bodyTimeoutMs);
     this.idle = new TimeoutQueue(idleTimeoutMs);
@@ -112,11 +130,16 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
 
   /** When the next timeout of any connection expires; Infinity if there is none. */
   get nextMs(): number {
-    const { head, body, idle, write, handler, halfClosed, quiet, linger } = this;
+    const { head, body, idle, open, pinged, write, handler, halfClosed, quiet, linger } = this;
+    let customMs = Infinity;
+    for (const queue of this.custom.values()) customMs = Math.min(customMs, queue.nextMs);
     return Math.min(
+      customMs,
       head.nextMs,
       body.nextMs,
       idle.nextMs,
+      open.nextMs,
+      pinged.nextMs,
       write.nextMs,
       handler.nextMs,
       halfClosed.nextMs,
@@ -125,8 +148,12 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
     );
   }
 
-  /** Returns the queue of a phase. Every phase has one. */
-  ofPhase(phase: Phase, hasPeerClosed: boolean): TimeoutQueue<Member> {
+  /**
+   * Returns the queue of a phase. Every phase has one.
+   *
+   * @param handlerTimeoutMs the message's own timeout, if it has one
+   */
+  ofPhase(phase: Phase, hasPeerClosed: boolean, handlerTimeoutMs?: number): TimeoutQueue<Member> {
     switch (phase) {
       case "new":
       case "head":
@@ -135,10 +162,26 @@ export class ConnectionTimeouts<Member extends Timed<Member>> {
         return this.body;
       case "idle":
         return this.idle;
+      case "open":
+        return this.open;
+      case "pinged":
+        return this.pinged;
+      case "paused":
+        return this.paused;
       case "handler":
-        return hasPeerClosed ? this.halfClosed : this.handler;
+        return hasPeerClosed ? this.halfClosed : this.#ofHandler(handlerTimeoutMs);
       case "streaming":
-        return hasPeerClosed ? this.quiet : this.handler;
+        return hasPeerClosed ? this.quiet : this.#ofHandler(handlerTimeoutMs);
     }
+  }
+
+  #ofHandler(timeoutMs: number | undefined): TimeoutQueue<Member> {
+    if (timeoutMs === undefined) return this.handler;
+    let queue = this.custom.get(timeoutMs);
+    if (queue === undefined) {
+      for (const [ms, { isEmpty }] of this.custom) if (isEmpty) this.custom.delete(ms);
+      this.custom.set(timeoutMs, (queue = new TimeoutQueue(timeoutMs)));
+    }
+    return queue;
   }
 }

@@ -2,6 +2,8 @@
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import type { RejectionCounts } from "../protocols/http/rejection.ts";
+import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
+import type { UpgradeOptions } from "../protocols/websocket/web-sockets.ts";
 
 /** A problem that the server works around and that its operator may want to know about. */
 export interface ServerWarning {
@@ -61,9 +63,23 @@ export interface ServerHandle {
   readonly stats: ServerStats;
   /** Returns the address of the client that sent the request; null on a unix socket. */
   requestIP(request: Request): InternetAddress | null;
+  /** Upgrades the request to a WebSocket; see `EpollServer.upgrade`. */
+  upgrade(request: Request, options?: UpgradeOptions): boolean;
+  /** Sends a message to the WebSockets that are subscribed to a topic; see `EpollServer.publish`. */
+  publish(topic: string, data: WebSocketData, compress?: boolean): number;
+  /** Returns the number of WebSockets that are subscribed to a topic. */
+  subscriberCount(topic: string): number;
+  /** The number of open WebSockets. */
+  readonly pendingWebSockets: number;
   /** Stops the server. */
   stop(options?: StopOptions): Promise<void>;
 }
 
-/** A web-standard request handler. `server` is the server that calls it. */
-export type FetchHandler = (request: Request, server: ServerHandle) => Response | Promise<Response>;
+/**
+ * A web-standard request handler. `server` is the server that calls it. It returns a Response, or nothing if it has upgraded the
+ * request to a WebSocket.
+ */
+export type FetchHandler = (
+  request: Request,
+  server: ServerHandle,
+) => Response | undefined | void | Promise<Response | undefined | void>;

@@ -9,6 +9,7 @@ export const EVENT_TYPES: readonly TraceEvent["type"][] = [
   "connect",
   "create",
   "ctl",
+  "frame",
   "listen",
   "recv",
   "reset",

@@ -88,6 +88,9 @@ class ChromeConverter {
       case "state":
         yield this.#instant(event, event.fd, "t", `${event.from ?? "none"} -> ${event.to ?? "none"}`, {});
         return;
+      case "frame":
+        yield this.#instant(event, event.fd, "t", formatEvent(event)?.trim() ?? event.type, {});
+        return;
       default:
         if ("fd" in event) yield* this.#convertCall(event);
     }

@@ -147,6 +147,22 @@ export interface StateEvent {
   to: string | null;
 }
 
+/** A WebSocket frame of EpollServer, received completely or queued to be sent. */
+export interface FrameEvent {
+  type: "frame";
+  fd: number;
+  /** Whether it was received or is sent. */
+  direction: "in" | "out";
+  /** 0: continuation, 1: text, 2: binary, 8: close, 9: ping, 10: pong. RFC 6455, 5.2. */
+  opcode: number;
+  /** It is the last frame of its message. */
+  fin: boolean;
+  /** The length of its content in bytes, as transmitted. */
+  length: number;
+  /** The content is compressed (permessage-deflate). */
+  compressed: boolean;
+}
+
 /**
  * A likely bug in the traced program, reported once for each registration or fd. When it has happened 10, 100, 1000, … times, and at
  * the end of the trace, an event with `updates` follows. `at` is the line of the program: of the call that is wrong, or if a call
@@ -222,6 +238,7 @@ export type TraceDetail =
   | ResetEvent
   | CloseEvent
   | StateEvent
+  | FrameEvent
   | WarningEvent
   | IterationEvent
   | DroppedEvent;

@@ -5,7 +5,7 @@ import { invalidType } from "../kernel/errors.ts";
 import { escapeControls } from "../kernel/escape-controls.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
+import type { FrameEvent, TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
 import { findProblem } from "./validate-event.ts";
 
 /** Options of `formatEvent`. */
@@ -73,6 +73,8 @@ function describe(event: TraceEvent, options: TextOptions): string | undefined {
       return withFailure(`${INDENT}close(${event.fd})`, event.result);
     case "state":
       return `${INDENT}${event.fd}: ${event.from ?? "none"} -> ${event.to ?? "none"}`;
+    case "frame":
+      return `${INDENT}${event.fd}: ${formatFrame(event)}`;
     case "warning":
       return `${INDENT}warning: ${formatWarning(event)} (${event.code})`;
     case "dropped":
@@ -111,6 +113,23 @@ function showMask(mask: number, { isNumeric }: TextOptions): string {
 /** A result of 0 means end of stream. From recvfrom(2) or recvmsg(2), it may also be an empty datagram. */
 function isEndOfStream({ type, call, result }: TransferEvent): boolean {
   return type === "recv" && result === 0 && (call === undefined || call === "read");
+}
+
+const OPCODES: Readonly<Record<number, string>> = {
+  0: "continuation",
+  1: "text",
+  2: "binary",
+  8: "close",
+  9: "ping",
+  10: "pong",
+};
+
+/** Formats a frame as `received text frame, 5 bytes, compressed`. */
+function formatFrame({ direction, opcode, fin, length, compressed }: FrameEvent): string {
+  const verb = direction === "in" ? "received" : "sent";
+  const size = `${length} byte${length === 1 ? "" : "s"}`;
+  const notes = `${compressed ? ", compressed" : ""}${fin ? "" : ", more follows"}`;
+  return `${verb} ${OPCODES[opcode] ?? `opcode ${opcode}`} frame, ${size}${notes}`;
 }
 
 /** As strace(1) prints it: `-1 EAGAIN`. */

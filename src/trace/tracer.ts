@@ -5,7 +5,14 @@ import { invalidType, outOfRange } from "../kernel/errors.ts";
 import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { callerLine, CallSite } from "./caller-line.ts";
 import { Dispatches, rounded, type SlowDispatch } from "./dispatches.ts";
-import { type CtlEvent, TRACE_VERSION, type TraceEvent, type TraceListener, type TraceOptions } from "./events.ts";
+import {
+  type CtlEvent,
+  type FrameEvent,
+  TRACE_VERSION,
+  type TraceEvent,
+  type TraceListener,
+  type TraceOptions,
+} from "./events.ts";
 import { DataRedactor } from "./redact.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { Registrations } from "./registrations.ts";
@@ -125,6 +132,11 @@ export class Tracer {
   /** Reports an epoll_ctl call that was not made through wrapped system calls. */
   onEpollCtl(epfd: number, op: CtlEvent["op"], fd: number, mask: number | null, result: number): void {
     this.#emit(ctlEvent(this.#recorder, epfd, op, fd, mask, result));
+  }
+
+  /** Reports a WebSocket frame. */
+  onFrame(fd: number, frame: Omit<FrameEvent, "type" | "fd">): void {
+    this.#emit({ ...UNSTAMPED, type: "frame", fd, ...frame });
   }
 
   /** Ends the iteration, because the thread returns to Bun's event loop. The time until the next wait is not attributed to an fd. */

@@ -17,6 +17,7 @@ const INTEGER: Check = { expects: "an integer", holds: Number.isSafeInteger };
 const COUNT: Check = { expects: "an integer above 0", holds: (value) => INTEGER.holds(value) && (value as number) > 0 };
 const NUMBER: Check = { expects: "a number", holds: Number.isFinite };
 const STRING: Check = { expects: "a string", holds: (value) => typeof value === "string" };
+const BOOLEAN: Check = { expects: "true or false", holds: (value) => typeof value === "boolean" };
 const ADDRESS: Check = { expects: "an address", holds: isAddress };
 const PAIRS: Check = {
   expects: "a list of pairs of numbers",
@@ -83,6 +84,14 @@ const SHAPES: Readonly<Record<TraceEvent["type"], Shape>> = {
   reset: { fd: INTEGER, result: INTEGER },
   close: { fd: INTEGER, result: INTEGER },
   state: { fd: INTEGER, from: orNull(STRING), to: orNull(STRING) },
+  frame: {
+    fd: INTEGER,
+    direction: oneOf("in", "out"),
+    opcode: INTEGER,
+    fin: BOOLEAN,
+    length: INTEGER,
+    compressed: BOOLEAN,
+  },
   warning: {
     code: STRING,
     fd: orNull(INTEGER),

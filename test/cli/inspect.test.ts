@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type InternetAddress, Socket } from "../../src/index.ts";
 import { openFds } from "../support/fds.ts";
-import { getWithToken, messages } from "../support/inspected.ts";
+import { getWithToken, messages, untilRun } from "../support/inspected.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -39,8 +39,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(`${page}#${token}`))
-      if (message.kind === "state" && message.run === "paused") break;
+    await untilRun(`${page}#${token}`, "paused");
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");
@@ -171,6 +170,9 @@ test.each([
     2,
   ],
   [["--inspect", "--numeric"], "--numeric requires --trace, --trace-file or --step", 2],
+  [["--inspect-brk=x"], '--inspect-brk must be an integer from 0 to 65535; received "x"', 2],
+  [["--inspect", "--inspect-brk"], "--inspect cannot be used with --inspect-brk", 2],
+  [["--inspect-brk", "--step"], "--step cannot be used with --inspect-brk", 2],
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],
   [["replay", "file", "--inspect", "--step"], "--inspect cannot be used with --step", 2],
@@ -178,4 +180,34 @@ test.each([
   const { code, stderr } = await run(["bun", cli, ...args]);
   expect(stderr).toContain(message);
   expect(code).toBe(expected);
+});
+
+test("a server that a page has paused continues when the page is closed, and the terminal says so", async () => {
+  const { program, url, page, token, send } = await startInspected();
+  const abort = new AbortController();
+  const stream = messages(`${page}#${token}`, abort.signal);
+  await stream.next();
+  expect(await send({ kind: "pause" })).toBe(204);
+  abort.abort();
+  expect((await fetch(url)).status).toBe(200);
+  await program.output(/^the inspector's page was closed while the server was paused: the server continues/m);
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
+test("--inspect runs a program immediately, and its page stays after it has ended", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const file = join(folder, "program.ts");
+    writeFileSync(file, 'console.log("it has run");\n');
+    const program = start(["bun", cli, file, "--inspect"]);
+    await program.output(/^it has run$/m);
+    const [, page = ""] = await program.output(/^view it at (\S+)$/m);
+    await untilRun(page, "ended");
+    expect(program.stdout).toMatch(/program\.ts runs; stop with Ctrl-C/);
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

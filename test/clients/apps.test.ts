@@ -71,7 +71,7 @@ for (const [name, app, requests] of apps) {
 
     beforeAll(async () => {
       ours = new EpollServer({ hostname: "127.0.0.1", fetch: app.fetch });
-      theirs = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => app.fetch(request, ours) });
+      theirs = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => app.fetch(request, ours) as Response });
       await ours.start();
     });
 

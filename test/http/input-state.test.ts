@@ -8,8 +8,8 @@ import { root } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
 
-const events: InputEvent[] = ["body-started", "body-ended", "last-request", "stopped"];
-const states: InputState[] = ["head", "body", "last-body", "discarding"];
+const events: InputEvent[] = ["body-started", "body-ended", "last-request", "stopped", "upgraded"];
+const states: InputState[] = ["head", "body", "last-body", "discarding", "upgraded"];
 
 test("the documented transitions of the input match the code", () => {
   const text = readFileSync(join(root, "docs/http-connection.md"), "utf8");
@@ -25,6 +25,8 @@ test("the documented transitions of the input match the code", () => {
   }
 });
 
-test("discarding is final", () => {
-  for (const event of events) expect(nextInputState("discarding", event)).toBe("discarding");
+test("discarding and upgraded are final", () => {
+  for (const state of ["discarding", "upgraded"] as const) {
+    for (const event of events) expect(nextInputState(state, event)).toBe(state);
+  }
 });

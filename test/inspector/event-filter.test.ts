@@ -73,8 +73,8 @@ describe("a connection", () => {
       {
         fd: 7,
         kind: "connection" as const,
-        registrations: [],
         mask: 1,
+        registrations: [],
         state: undefined,
         address: { family: "IPv4" as const, address: "127.0.0.1", port: 51514 },
         bytesIn: 0,

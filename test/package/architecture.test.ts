@@ -17,6 +17,7 @@ const layers: string[][] = [
   ["libuv"],
   ["protocols"],
   ["server", "npm-epoll"],
+  ["serve"],
   ["workers"],
   ["index.ts"],
   ["tools"],
@@ -141,7 +142,7 @@ test("only kernel/ffi.ts uses bun:ffi, and each C file has one user", () => {
 });
 
 test("only the command and the page import packages, except for one file that imports the HTTP parser", () => {
-  const packages = imports.filter(({ to }) => !isModule(to) && !/^(node:|bun:|\.\.\/)/.test(to));
+  const packages = imports.filter(({ to }) => !isModule(to) && !/^(node:|bun:|bun$|\.\.\/)/.test(to));
   const users = packages.filter(({ file }) => !/^tools\/(cli|inspector\/client)\//.test(file));
   expect(packages.length).toBeGreaterThan(3);
   expect([...new Set(users.map(({ file }) => file))]).toEqual(["protocols/http/llhttp.ts"]);

@@ -18,7 +18,7 @@ import { ServerHarness } from "../support/server.ts";
 setDefaultTimeout(60_000);
 
 const states = Object.keys(TRANSITIONS) as ConnectionState[];
-const phases = ["new", "head", "body", "handler", "streaming", "idle"] as const;
+const phases = ["new", "head", "body", "handler", "streaming", "idle", "open", "pinged", "paused"] as const;
 
 /** How to bring a new connection into each state. */
 const paths: Record<ConnectionState, ConnectionState[]> = {
@@ -28,6 +28,9 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
   handler: ["handler"],
   streaming: ["streaming"],
   idle: ["idle"],
+  open: ["open"],
+  pinged: ["pinged"],
+  paused: ["paused"],
   finishing: ["finishing"],
   "finishing-no-linger": ["finishing-no-linger"],
   closing: ["finishing", "closing"],
@@ -36,7 +39,7 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
 };
 
 function connectionIn(state: ConnectionState): Connection {
-  const owner = { flush() {}, abort() {}, fail() {} };
+  const owner = { flush() {}, sendNow() {}, abort() {}, fail() {}, exceedsAddressLimit: () => false };
   const connection = new Connection(syscalls(), owner, 0, FIRST_CONNECTION, new Int32Array(8));
   for (const step of paths[state]) connection.transition(step);
   expect(connection.state).toBe(state);
@@ -126,11 +129,13 @@ const timeouts: Timeouts = {
   idleTimeoutMs: 1_000_003,
   writeTimeoutMs: 1_000_004,
   handlerTimeoutMs: 1_000_005,
+  openTimeoutMs: 1_000_006,
+  pingTimeoutMs: 1_000_007,
 };
 const queues = new ConnectionTimeouts<Connection>(timeouts);
 
 test("every phase has a timeout, with and without a closed peer: the one that is documented", () => {
-  for (const phase of phases) {
+  for (const phase of phases.slice(0, 6)) {
     const { deadline = "" } = documented.get(phase) ?? {};
     const [, name = ""] = /^`(\w+)`/.exec(deadline) ?? [];
     expect(queues.ofPhase(phase, false).timeoutMs).toBe(timeouts[name as keyof Timeouts]);
@@ -139,6 +144,17 @@ test("every phase has a timeout, with and without a closed peer: the one that is
       amount === undefined ? timeouts[name as keyof Timeouts] : Number(amount) * (unit === "s" ? 1000 : 1);
     expect(queues.ofPhase(phase, true).timeoutMs).toBe(afterEnd);
   }
+  expect(["open", "pinged", "paused"].map((phase) => documented.get(phase)?.deadline)).toEqual([
+    "`websocket.idleTimeout`, less the time for the answer to a ping; restarted by input",
+    "4 to 16 s, for the answer to a ping",
+    "none",
+  ]);
+  const { openTimeoutMs, pingTimeoutMs } = timeouts;
+  expect((["open", "pinged", "paused"] as const).map((phase) => queues.ofPhase(phase, false).timeoutMs)).toEqual([
+    openTimeoutMs,
+    pingTimeoutMs,
+    Infinity,
+  ]);
   for (const state of ["finishing", "finishing-no-linger"]) {
     expect(documented.get(state)?.deadline).toBe("`writeTimeoutMs`");
     expect(queues.write.timeoutMs).toBe(timeouts.writeTimeoutMs);
@@ -155,7 +171,7 @@ test("the timeouts that are not options are never longer than those that are", (
 
 test("the next deadline is the earliest of all queues", () => {
   const all = Object.values(queues).filter((queue) => queue instanceof TimeoutQueue);
-  expect(all.length).toBe(8);
+  expect(all.length).toBe(11);
   for (const queue of all) {
     const connection = connectionIn("idle");
     queue.push(connection, 500);

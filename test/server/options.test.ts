@@ -98,8 +98,7 @@ test("rejects all unknown options in one error, with suggestions", () => {
     ],
     [
       { routes: {}, toString: 1 },
-      'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
-        '"toString"',
+      'unknown options of EpollServer: "routes" (use serve(), which has routes), "toString"',
     ],
     [
       { keepAliveTimeout: 1, headersTimeout: 1, maxHeaderSize: 1, handler() {}, key: "", http2: true },
@@ -108,7 +107,10 @@ test("rejects all unknown options in one error, with suggestions", () => {
         '"key" (TLS is not supported; put a TLS proxy in front), "http2" (HTTP/2 is not supported)',
     ],
     [{ tls: {} }, 'unknown option of EpollServer: "tls" (TLS is not supported; put a TLS proxy in front)'],
-    [{ websocket: {} }, 'unknown option of EpollServer: "websocket" (WebSocket is not supported)'],
+    [
+      { fetch: () => new Response(), websocket: { mesage() {} } as object },
+      'unknown member of websocket: "mesage" (did you mean "message"?)',
+    ],
   ];
   for (const [options, message] of messages) {
     const error = thrownBy(() => new EpollServer(options as never));

@@ -86,3 +86,11 @@ export async function* messages(pageUrl: string, signal?: AbortSignal): AsyncGen
     }
   }
 }
+
+/** Waits until the loop is in this state, as a page sees it. */
+export async function untilRun(pageUrl: string, run: LoopState["run"]): Promise<void> {
+  for await (const message of messages(pageUrl)) {
+    const state = message.kind === "hello" ? message.state : message;
+    if (state.kind === "state" && state.run === run) return;
+  }
+}

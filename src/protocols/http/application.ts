@@ -9,6 +9,13 @@ import { requestInfo, type RequestInfo } from "./request-info.ts";
 import { type PreparedResponse, prepareResponse } from "./response.ts";
 import { ServerRequest } from "./server-request.ts";
 
+/** Thrown if a handler returns something other than a Response. */
+export class NotAResponseError extends TypeError {
+  constructor(result: unknown) {
+    super(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
+  }
+}
+
 export interface ApplicationCallbacks {
   fetch: ((request: Request) => unknown) | undefined;
   onRequest: ((request: RequestInfo) => void) | undefined;
@@ -53,11 +60,19 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
-   * @throws {TypeError} if it is not a Response, or if it is one that cannot be sent
+   * @param request the request that it responds to. If it is undefined, because the result is that of onError, all of a file is sent
+   * @throws {NotAResponseError} if it is not a Response
+   * @throws {TypeError} if it is one that cannot be sent
    */
-  prepare(result: unknown): PreparedResponse | Promise<PreparedResponse> {
-    if (result instanceof Response) return prepareResponse(result, this.#files);
-    throw new TypeError(`fetch must return a Response; it returned ${result === null ? "null" : typeof result}`);
+  prepare(result: unknown, request: ServerRequest | undefined): PreparedResponse | Promise<PreparedResponse> {
+    const failure = request === undefined ? undefined : ServerRequest.upgradeFailureOf(request);
+    if (failure !== undefined && (failure.isFinal || result === undefined)) {
+      return prepareResponse(failure.response, this.#files, undefined);
+    }
+    if (result instanceof Response) {
+      return prepareResponse(result, this.#files, request === undefined ? undefined : ServerRequest.headOf(request));
+    }
+    throw new NotAResponseError(result);
   }
 
   /**

@@ -48,6 +48,8 @@ export class FastPath implements RequestReader {
   #head: RequestHead | undefined;
   #size = 0;
   #isLast = false;
+  /** The request whose handler is being called. */
+  #request: ServerRequest | undefined;
   /** Set while requests are answered: a handler may run the loop, which must not use the batch then. */
   #isAnswering = false;
 
@@ -74,6 +76,16 @@ export class FastPath implements RequestReader {
       this.#batch.clear(); // if a callback has thrown, this connection's responses must not reach the next one
       this.#isAnswering = false;
     }
+  }
+
+  /** Returns whether the handler of a request is being called. */
+  isHandling(request: ServerRequest): boolean {
+    return this.#request === request;
+  }
+
+  /** Writes the responses to a connection's earlier requests, before something else is written. */
+  writeBatch(connection: ProtocolConnection): void {
+    this.#batch.writeTo(connection);
   }
 
   /** Finds the next head; returns whether there is one that is simple. */
@@ -186,22 +198,36 @@ export class FastPath implements RequestReader {
   /**
    * Calls the handler for one request and batches its response.
    *
-   * @returns whether the response was batched; if not, the slow path has taken over
+   * @returns whether the response was batched; if not, the slow path has taken over, or the request was upgraded
    */
   #callHandler(connection: ProtocolConnection, head: RequestHead, closes: boolean): boolean {
     const { application, mayRunMicrotasks } = this.#context;
     const request = new ServerRequest(head, connection, undefined);
     let result: unknown;
     let response: PreparedResponse | Promise<PreparedResponse> | undefined;
+    this.#context.pendingRequests++;
     try {
+      this.#request = request;
       result = application.handle(request);
       if (mayRunMicrotasks && result instanceof Promise) result = application.settle(result);
-      if (!(result instanceof Promise)) response = application.prepare(result);
+      this.#request = undefined;
+      if (ServerRequest.isUpgraded(request)) {
+        if (result instanceof Promise) void result.catch((error) => this.#reportError(connection, request, error));
+        return false;
+      }
+      if (!(result instanceof Promise)) response = application.prepare(result, request);
     } catch (error) {
+      this.#request = undefined;
+      if (ServerRequest.isUpgraded(request)) {
+        this.#reportError(connection, request, error);
+        return false;
+      }
       const exchange = newExchange(head, request, closes);
       this.#batch.writeTo(connection);
       this.#slowPathOf(connection).addFailed(exchange, error);
       return false;
+    } finally {
+      this.#context.pendingRequests--;
     }
     if (
       response !== undefined &&
@@ -223,6 +249,11 @@ export class FastPath implements RequestReader {
       slowPath.addReady(exchange);
     }
     return false;
+  }
+
+  /** Reports the error of a handler that has upgraded its request. */
+  #reportError(connection: ProtocolConnection, request: ServerRequest, error: unknown): void {
+    this.#context.application.reportError(error, request, (thrown) => connection.fail(thrown));
   }
 
   /** Writes the static response `count` times. */

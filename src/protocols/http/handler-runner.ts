@@ -43,7 +43,8 @@ export class HandlerRunner {
       if (result instanceof Promise) this.awaitResult(exchange, owner, result);
       else if (exchange.state === "handling") this.#prepare(exchange, owner, result);
     } catch (error) {
-      this.fail(exchange, owner, error);
+      if (ServerRequest.isUpgraded(request)) this.#report(exchange, owner, error);
+      else this.fail(exchange, owner, error);
     }
   }
 
@@ -106,7 +107,7 @@ export class HandlerRunner {
   #respondToError(exchange: Exchange, owner: HandlerOwner, result: unknown, fallback: SerializedResponse): void {
     if (!(result instanceof Response)) return exchange.respond(fallback);
     try {
-      const response = this.#context.application.prepare(result);
+      const response = this.#context.application.prepare(result, undefined);
       if (response instanceof Promise) this.awaitResponse(exchange, owner, response);
       else exchange.respond(response);
     } catch (unusable) {
@@ -134,11 +135,10 @@ export class HandlerRunner {
   }
 
   #onError(exchange: Exchange, owner: HandlerOwner, error: unknown): void {
-    const { application } = this.#context;
     if (exchange.state !== "handling") {
-      // The client closed the connection, or the time was up. Report the error, unless the signal caused it.
-      if (exchange.hasFailed || isAbort(error)) return;
-      return application.reportError(error, exchange.request, (thrown) => owner.onCallbackError(thrown));
+      // The request was upgraded, the client closed the connection, or the time was up. Report the error, unless the signal caused it.
+      if (!exchange.hasFailed && !isAbort(error)) this.#report(exchange, owner, error);
+      return;
     }
     this.#context.updateDate();
     try {
@@ -149,8 +149,13 @@ export class HandlerRunner {
     owner.resume();
   }
 
+  /** Reports an error that cannot be answered. */
+  #report(exchange: Exchange, owner: HandlerOwner, error: unknown): void {
+    this.#context.application.reportError(error, exchange.request, (thrown) => owner.onCallbackError(thrown));
+  }
+
   #prepare(exchange: Exchange, owner: HandlerOwner, result: unknown): void {
-    const response = this.#context.application.prepare(result);
+    const response = this.#context.application.prepare(result, exchange.request);
     if (response instanceof Promise) {
       this.awaitResponse(exchange, owner, response);
     } else if (response.source?.readFirst !== undefined && isUnread(exchange)) {

@@ -7,6 +7,7 @@ import { Exchange } from "./exchange.ts";
 import type { SlowPath } from "./fast-path.ts";
 import type { HandlerOwner, HandlerRunner } from "./handler-runner.ts";
 import type { HttpContext, RequestReader, WaitingConnection } from "./http-context.ts";
+import type { HttpState, UpgradedState } from "./http-state.ts";
 import type { RejectionReason } from "./rejection.ts";
 import type { RequestHead } from "./request-head.ts";
 import { RequestInput, type RequestInputOwner } from "./request-input.ts";
@@ -24,13 +25,15 @@ const MAX_LINE_BYTES = 8_192;
  * `ResponseSender` sends the responses. Requests are handled one after another. See docs/http-connection.md.
  */
 export class HttpConnection
-  implements HandlerOwner, RequestInputOwner, ResponseSenderOwner, SlowPath, WaitingConnection
+  implements HandlerOwner, HttpState, RequestInputOwner, ResponseSenderOwner, SlowPath, WaitingConnection
 {
   readonly connection: ProtocolConnection;
   readonly #context: HttpContext;
   readonly #input: RequestInput;
   readonly #handlers: HandlerRunner;
   readonly #responses: ResponseSender;
+  /** The protocol that a request has changed to: it handles the connection from now on. */
+  #successor: UpgradedState | undefined;
 
   constructor(connection: ProtocolConnection, context: HttpContext, reader: RequestReader, handlers: HandlerRunner) {
     this.connection = connection;
@@ -153,6 +156,30 @@ export class HttpConnection
     if (this.connection.hasPeerClosed && exchange.request !== undefined) {
       ServerRequest.abort(exchange.request, clientGoneError());
     }
+  }
+
+  // ---- the change to another protocol ----
+
+  /** Returns whether the handler of a request has not responded yet. */
+  isHandling(request: ServerRequest): boolean {
+    const { exchange } = this.#responses;
+    return exchange?.request === request && exchange.state === "handling" && !exchange.hasFailed;
+  }
+
+  /** Leaves the connection to another protocol, which gets the rest of the input. */
+  upgrade(open: () => UpgradedState): void {
+    const input = this.#input;
+    input.upgrade();
+    this.#responses.release();
+    this.#context.waiting.delete(this);
+    this.#successor = open();
+    if (!input.isParsing && input.hasBuffered) this.#successor.receiveEarly(input.takeBuffered());
+  }
+
+  #handOver(successor: UpgradedState): void {
+    if (this.#input.isParsing || !this.#input.hasBuffered) return;
+    const rest = this.#input.takeBuffered();
+    successor.receive(rest, 0, rest.length);
   }
 
   // ---- events of the input ----
@@ -341,6 +368,7 @@ export class HttpConnection
 
   /** Derives the properties that the loop reads from the state. Called at the end of every event. */
   #update(): void {
+    if (this.#successor !== undefined) return this.#handOver(this.#successor);
     const connection = this.connection;
     const input = this.#input;
     connection.receiveInto = input.target;

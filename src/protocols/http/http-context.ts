@@ -67,6 +67,8 @@ export class HttpContext {
   mayRunMicrotasks: boolean = false;
   /** The number of requests whose head was accepted. */
   requests: number = 0;
+  /** The number of requests whose response was not sent completely. */
+  pendingRequests: number = 0;
   readonly rejectedBy: RejectionCounts = noRejections();
   /** Connections with exchanges that have made progress since `failBlockedRequests` last examined them. */
   readonly waiting: Set<WaitingConnection> = new Set<WaitingConnection>();

@@ -1,28 +1,34 @@
 // HTTP/1.1: dispatches the loop's events to the fast path or, for connections with state, to their HttpConnection.
 
 import type { Buffer } from "node:buffer";
-import type { Protocol, ProtocolConnection } from "../protocol.ts";
+import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
+import type { UpgradeOptions, WebSockets } from "../websocket/web-sockets.ts";
 import { FastPath } from "./fast-path.ts";
 import { HandlerRunner } from "./handler-runner.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpContext, type HttpOptions } from "./http-context.ts";
 import { isParserReady } from "./llhttp.ts";
+import type { HttpState, UpgradedState } from "./http-state.ts";
 import type { RejectionCounts } from "./rejection.ts";
+import { ServerRequest } from "./server-request.ts";
 
 /** When loading the parser is tried again, if no fd was free. */
 const PARSER_RETRY_MS = 1000;
 
 export class HttpProtocol implements Protocol {
-  readonly isDuplex: boolean = false;
   readonly lingers: boolean = true;
   readonly #context: HttpContext;
   readonly #fastPath: FastPath;
   readonly #handlers: HandlerRunner;
+  readonly #webSockets: WebSockets | undefined;
+  #isStopping = false;
   /** The parser is loaded after the first response: loading takes as long as starting everything else. */
   #loadParserAtMs = 0;
 
-  constructor(options: HttpOptions) {
+  /** @param webSockets what upgrades requests, if the server has the `websocket` option */
+  constructor(options: HttpOptions, webSockets: WebSockets | undefined) {
     this.#context = new HttpContext(options);
+    this.#webSockets = webSockets;
     this.#handlers = new HandlerRunner(this.#context);
     this.#fastPath = new FastPath(this.#context, options.sys, (connection) => this.#httpConnection(connection));
   }
@@ -30,6 +36,11 @@ export class HttpProtocol implements Protocol {
   /** The number of requests whose head was accepted. */
   get requests(): number {
     return this.#context.requests;
+  }
+
+  /** The number of requests whose response was not sent completely. */
+  get pendingRequests(): number {
+    return this.#context.pendingRequests;
   }
 
   /** The number of requests and connections that were rejected, by reason. */
@@ -40,6 +51,7 @@ export class HttpProtocol implements Protocol {
   /** `run` or `start` was called: only they call the loop from now on. */
   onRunning(): void {
     this.#context.mayRunMicrotasks = true;
+    this.#webSockets?.onRunning();
   }
 
   /** Bun's event loop runs from now on, so that responses can wait for files. */
@@ -58,42 +70,80 @@ export class HttpProtocol implements Protocol {
   open(): void {}
 
   receive(connection: ProtocolConnection, bytes: Buffer, length: number): void {
-    if (connection.protocolState !== undefined)
-      return (connection.protocolState as HttpConnection).receive(bytes, 0, length);
+    const state = connection.protocolState as HttpState | undefined;
+    if (state !== undefined) return state.receive(bytes, 0, length);
     const count = this.#fastPath.answer(connection, bytes, 0, length);
-    if (count < length) this.#httpConnection(connection).receive(bytes, count, length);
+    if (count < length) this.#stateOf(connection).receive(bytes, count, length);
   }
 
   end(connection: ProtocolConnection): void {
     if (connection.protocolState === undefined) connection.finish(true);
-    else (connection.protocolState as HttpConnection).end();
+    else (connection.protocolState as HttpState).end();
   }
 
   peerClosed(connection: ProtocolConnection): void {
-    (connection.protocolState as HttpConnection | undefined)?.peerClosed();
+    (connection.protocolState as HttpState | undefined)?.peerClosed();
   }
 
   drain(connection: ProtocolConnection): void {
-    (connection.protocolState as HttpConnection | undefined)?.drain();
+    (connection.protocolState as HttpState | undefined)?.drain();
   }
 
   timeout(connection: ProtocolConnection): void {
     if (connection.protocolState === undefined) connection.finish(false);
-    else (connection.protocolState as HttpConnection).timeout();
+    else (connection.protocolState as HttpState).timeout();
   }
 
-  reject(connection: ProtocolConnection): void {
-    connection.write(this.#context.reject("too-many-connections").variant("close", false));
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void {
+    connection.write(this.#context.reject(reason).variant("close", false));
     connection.finish(false);
   }
 
   closed(connection: ProtocolConnection): void {
-    (connection.protocolState as HttpConnection | undefined)?.closed();
+    (connection.protocolState as HttpState | undefined)?.closed();
     connection.protocolState = undefined;
   }
 
   stop(): void {
     this.#context.keepAlive = false;
+    this.#isStopping = true;
+    this.#webSockets?.stop();
+  }
+
+  endIteration(): void {
+    this.#webSockets?.flush();
+  }
+
+  /**
+   * Upgrades a request to a WebSocket, if it is a valid upgrade request whose handler has not responded yet.
+   *
+   * @returns whether it was upgraded; the handler's response is not sent then
+   * @throws {TypeError} if the header fields in `options` are not valid
+   */
+  upgrade(request: Request, options: UpgradeOptions): boolean {
+    const serverRequest = ServerRequest.of(request);
+    const connection = ServerRequest.connectionOf(request);
+    const webSockets = this.#webSockets;
+    if (serverRequest === undefined || connection === undefined || webSockets === undefined) return false;
+    if (this.#isStopping || connection.isFinished || ServerRequest.isUpgraded(serverRequest)) return false;
+    const state = connection.protocolState as HttpState | undefined;
+    const http = state instanceof HttpConnection ? state : undefined;
+    const isFast = this.#fastPath.isHandling(serverRequest);
+    if (!isFast && http?.isHandling(serverRequest) !== true) return false;
+    const head = ServerRequest.headOf(serverRequest);
+    const upgrade = webSockets.prepare(head, this.#context.date.line, options);
+    if ("isFinal" in upgrade) {
+      ServerRequest.setUpgradeFailure(serverRequest, upgrade);
+      return false;
+    }
+    if (!ServerRequest.isComplete(serverRequest)) return false;
+    ServerRequest.setUpgraded(serverRequest);
+    if (isFast) this.#fastPath.writeBatch(connection);
+    this.#context.application.reportRequest(connection, head, "", 101);
+    const open = (): UpgradedState => webSockets.open(connection, upgrade, options.data);
+    if (http === undefined) open();
+    else http.upgrade(open);
+    return true;
   }
 
   failBlockedRequests(): boolean {
@@ -104,6 +154,11 @@ export class HttpProtocol implements Protocol {
     let hasFailed = false;
     for (const connection of connections) hasFailed = connection.failBlockedRequests() || hasFailed;
     return hasFailed;
+  }
+
+  /** Returns the state of a connection. The fast path may have upgraded it. */
+  #stateOf(connection: ProtocolConnection): HttpState {
+    return (connection.protocolState as HttpState | undefined) ?? this.#httpConnection(connection);
   }
 
   #httpConnection(connection: ProtocolConnection): HttpConnection {

@@ -35,6 +35,14 @@ export class InputBuffer {
     return at >= 0 && at < end;
   }
 
+  /** Removes and returns everything. */
+  take(): Buffer {
+    const taken = this.bytes.subarray(0, this.length);
+    this.bytes = empty;
+    this.length = this.#parsedLength = 0;
+    return taken;
+  }
+
   /** Removes bytes that were processed from the front. */
   consume(count: number): void {
     this.bytes.copyWithin(0, count, this.length);

@@ -134,6 +134,7 @@ export class RequestInput {
   /** Parses buffered input, after responses were sent. */
   parseBuffer(): void {
     if (this.isParsing || this.#buffer.length === 0 || this.#isDiscarding || this.#connection.isFinished) return;
+    if (this.#state === "upgraded") return;
     this.#buffer.consume(this.#parse(this.#buffer.bytes, 0, this.#buffer.length));
   }
 
@@ -148,6 +149,16 @@ export class RequestInput {
   /** Reads no further requests. The current body is still received. */
   readNoMoreRequests(): void {
     this.#transition("last-request");
+  }
+
+  /** Reads nothing more: the rest belongs to another protocol. */
+  upgrade(): void {
+    this.#transition("upgraded");
+  }
+
+  /** Takes the input that was not processed. */
+  takeBuffered(): Buffer {
+    return this.#buffer.take();
   }
 
   /** Reads nothing more, and fails the current body. */
@@ -171,7 +182,7 @@ export class RequestInput {
     this.#unparsed = end - start;
     try {
       let at = start;
-      while (at < end && !this.#isDiscarding) {
+      while (at < end && !this.#isDiscarding && this.#state !== "upgraded") {
         const body = this.#body;
         const count = body === undefined ? this.#parseHead(bytes, at, end) : this.#parseBody(body, bytes, at, end);
         if (count === 0) break;

@@ -44,14 +44,27 @@ export class ResponseSender {
 
   /** Starts the next exchange. The previous one must be complete. */
   start(exchange: Exchange): void {
+    if (this.#exchange === undefined) this.#context.pendingRequests++;
     this.#exchange = exchange;
+  }
+
+  /** Ends the exchange without a response: its request was upgraded. */
+  release(): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.complete();
   }
 
   /** Cancels the exchange, if there is one. */
   cancel(reason: Error): void {
     const exchange = this.#exchange;
-    this.#exchange = undefined;
+    this.#clear();
     exchange?.cancel(reason);
+  }
+
+  #clear(): void {
+    if (this.#exchange !== undefined) this.#context.pendingRequests--;
+    this.#exchange = undefined;
   }
 
   /** Sends the response if it is ready. */
@@ -148,7 +161,7 @@ export class ResponseSender {
 
   /** The response was sent completely. */
   #onSent(exchange: Exchange): void {
-    this.#exchange = undefined;
+    this.#clear();
     exchange.complete();
     const { body, head } = exchange;
     if (exchange.closesConnection) {

@@ -18,10 +18,19 @@ const nativeProperties = [
   "referrerPolicy",
 ] as const;
 
+/** Why a request was not upgraded to a WebSocket. */
+export interface UpgradeFailure {
+  response: Response;
+  /** The response is sent whatever the handler returns. Otherwise it is sent if the handler returns nothing. */
+  isFinal: boolean;
+}
+
 /** Behaves like a Request, but creates its headers, signal and body only when they are used. */
 export class ServerRequest {
   readonly #head: RequestHead;
   readonly #connection: ProtocolConnection;
+  /** Which of the connection's messages this is. */
+  readonly #message: number;
   readonly #body: RequestBody | undefined;
   #headers: Headers | undefined;
   #abort: AbortController | undefined;
@@ -29,16 +38,59 @@ export class ServerRequest {
   #isUsed = false;
   /** A native Request, which has taken over the body. */
   #native: Request | undefined;
+  #isUpgraded = false;
+  #upgradeFailure: UpgradeFailure | undefined;
 
   constructor(head: RequestHead, connection: ProtocolConnection, body: RequestBody | undefined) {
     this.#head = head;
     this.#connection = connection;
+    this.#message = connection.messages;
     this.#body = body;
   }
 
   /** Returns the connection of a request; undefined if it is not a request that a server received. */
   static connectionOf(request: object): ProtocolConnection | undefined {
-    return #connection in request ? request.#connection : connections.get(request);
+    const serverRequest = ServerRequest.of(request);
+    return serverRequest === undefined ? undefined : serverRequest.#connection;
+  }
+
+  /** Returns the ServerRequest of what a handler has received; undefined if it is not a request that a server received. */
+  static of(request: object): ServerRequest | undefined {
+    return #connection in request ? request : serverRequests.get(request);
+  }
+
+  static headOf(request: ServerRequest): RequestHead {
+    return request.#head;
+  }
+
+  /** Returns whether all of the request was received. */
+  static isComplete(request: ServerRequest): boolean {
+    return request.#body === undefined || request.#body.isComplete;
+  }
+
+  /** Returns whether the request was upgraded: it gets no other response. */
+  static isUpgraded(request: ServerRequest): boolean {
+    return request.#isUpgraded;
+  }
+
+  static setUpgraded(request: ServerRequest): void {
+    request.#isUpgraded = true;
+  }
+
+  static upgradeFailureOf(request: ServerRequest): UpgradeFailure | undefined {
+    return request.#upgradeFailure;
+  }
+
+  static setUpgradeFailure(request: ServerRequest, failure: UpgradeFailure): void {
+    request.#upgradeFailure = failure;
+  }
+
+  /** Sets the timeout of a request's handler and stream, if it still waits for them. */
+  static setTimeout(request: object, timeoutMs: number): void {
+    const own = ServerRequest.of(request);
+    if (own === undefined || own.#connection.messages !== own.#message || own.#connection.isFinished) return;
+    own.#connection.handlerTimeoutMs = timeoutMs;
+    own.#connection.flush();
   }
 
   /**
@@ -148,15 +200,15 @@ export class ServerRequest {
       ? NativeRequest.create(url, { method, headers, signal, body, duplex: "half" }, request.#body as RequestBody)
       : new Request(url, { method, headers, signal });
     request.#headers = native.headers;
-    connections.set(native, request.#connection);
+    serverRequests.set(native, request);
     return (request.#native = native);
   }
 }
 
 const { toNative } = ServerRequest;
 
-/** The connections of native requests. */
-const connections = new WeakMap<object, ProtocolConnection>();
+/** The ServerRequests of native requests. */
+const serverRequests = new WeakMap<object, ServerRequest>();
 
 const supportedMethods = new Map<string, boolean>();
 

@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { invalidType, unknownOptions } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { suggest } from "../../kernel/suggest.ts";
-import type { ProtocolConnection, Protocol } from "../protocol.ts";
+import { awaitHandler } from "../await-handler.ts";
+import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
 import { ServerSocket, type SocketHandlers } from "./server-socket.ts";
 
 const HANDLERS: readonly (keyof SocketHandlers)[] = ["open", "data", "drain", "end", "close", "error"];
@@ -35,10 +36,9 @@ export function checkHandlers(handlers: unknown): asserts handlers is SocketHand
 }
 
 export class SocketProtocol implements Protocol {
-  readonly isDuplex: boolean = true;
   readonly lingers: boolean = true;
   readonly requests: number = 0;
-  readonly rejectedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
+  readonly rejectedBy: Record<ConnectionRejection, number> = { "too-many-connections": 0, "bad-proxy-header": 0 };
 
   readonly #handlers: SocketHandlers;
   readonly #sys: Syscalls;
@@ -54,6 +54,7 @@ export class SocketProtocol implements Protocol {
     const socket = new ServerSocket(connection, this.#sys);
     connection.protocolState = socket;
     connection.phase = "idle";
+    connection.isDuplex = true;
     this.#call(connection, socket, () => this.#handlers.open?.(socket));
   }
 
@@ -79,8 +80,8 @@ export class SocketProtocol implements Protocol {
     connection.finish(false);
   }
 
-  reject(connection: ProtocolConnection): void {
-    this.rejectedBy["too-many-connections"]++;
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void {
+    this.rejectedBy[reason]++;
     connection.finish(false);
   }
 
@@ -99,7 +100,7 @@ export class SocketProtocol implements Protocol {
   /** Calls a handler. Its error goes to the `error` handler. If there is none, it is thrown: the run loop resets the connection. */
   #call(connection: ProtocolConnection, socket: ServerSocket, handler: () => unknown): void {
     try {
-      awaitResult(handler(), (error) => this.#onRejected(connection, socket, error));
+      awaitHandler(handler(), (error) => this.#onRejected(connection, socket, error));
     } catch (error) {
       this.#onError(connection, socket, error);
     }
@@ -107,7 +108,7 @@ export class SocketProtocol implements Protocol {
 
   #onError(connection: ProtocolConnection, socket: ServerSocket, error: unknown): void {
     if (this.#handlers.error === undefined) throw error;
-    awaitResult(this.#handlers.error(socket, error), (own) => connection.fail(own));
+    awaitHandler(this.#handlers.error(socket, error), (own) => connection.fail(own));
   }
 
   /** The promise of an async handler has rejected, outside of the run loop's calls. */
@@ -118,14 +119,4 @@ export class SocketProtocol implements Protocol {
       connection.fail(uncaught);
     }
   }
-}
-
-/** Throws the error of an async handler if its promise has already rejected; if it rejects later, calls `onRejected`. */
-function awaitResult(result: unknown, onRejected: (error: unknown) => void): void {
-  if (typeof (result as PromiseLike<unknown> | undefined | null)?.then !== "function") return;
-  if (result instanceof Promise && Bun.peek.status(result) === "rejected") {
-    result.catch(() => {}); // otherwise Bun reports it as unhandled
-    throw Bun.peek(result);
-  }
-  void (result as PromiseLike<unknown>).then(undefined, onRejected);
 }

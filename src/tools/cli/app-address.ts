@@ -66,7 +66,7 @@ export async function printAppAddress(
   process.kill(supervisor, 0); // throws if the supervisor has exited before that
   setTimeout(() => fail(new Error(`${app} was not loaded within ${timeoutMs / 1000} s`)), timeoutMs);
   try {
-    const { loadApp } = await import("../../server/load-app.ts");
+    const { loadApp } = await import("../../serve/load-app.ts");
     const { hostname, port, unix, fd } = await loadApp(app);
     await Bun.write(Bun.stdout, `\n${PREFIX}${JSON.stringify({ hostname, port, unix, fd })}\n`);
   } catch (error) {

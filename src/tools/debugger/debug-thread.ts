@@ -7,7 +7,7 @@ import { nodeFs } from "../../kernel/node-fs.ts";
 import { allowLongWaits } from "../../io/epoll.ts";
 import { displayedUrl } from "../../server/listeners.ts";
 import { describeHandlerError, describeThrown } from "../../server/describe-error.ts";
-import { loadApp } from "../../server/load-app.ts";
+import { loadApp } from "../../serve/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
@@ -17,8 +17,8 @@ import { Tracer } from "../../trace/tracer.ts";
 import { Evaluator, type ExpressionScope } from "./evaluate.ts";
 import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import { FdTable } from "./fd-table.ts";
-import { type BlockedWait, interruptibleWaits } from "./interruptible-wait.ts";
 import type { ConnectionQuery } from "./event-ring.ts";
+import { type BlockedWait, interruptibleWaits } from "./interruptible-wait.ts";
 import type { LoopRecorder } from "./loop-recorder.ts";
 import type { SampleCounts } from "./sampler.ts";
 import { captureStack } from "./stack-frames.ts";
@@ -116,7 +116,7 @@ class DebugThread {
     let server: EpollServer;
     let url: string;
     try {
-      const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app)) };
+      const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app, reportHandlerError)) };
       const merged = mergeOptions(appOptions, options, defaultAddress);
       server = new EpollServer({ ...merged, trace: this.#trace });
       url = displayedUrl(server.url, merged);
@@ -177,8 +177,7 @@ class DebugThread {
 
   get #appDefaults(): EpollServerOptions {
     return {
-      onError: (error, request) =>
-        self.postMessage({ kind: "handler-error", message: describeHandlerError(error, request) }),
+      onError: reportHandlerError,
     };
   }
 
@@ -346,6 +345,10 @@ class DebugThread {
     const { ready, iteration, epfd, entries } = this.#fdTable;
     return { event: this.#event, ready, iteration, epfd, entries, server: this.#server };
   }
+}
+
+function reportHandlerError(error: unknown, request: Request | undefined): void {
+  self.postMessage({ kind: "handler-error", message: describeHandlerError(error, request) });
 }
 
 function messageOf(thrown: unknown): string {

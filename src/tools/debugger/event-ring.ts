@@ -1,7 +1,7 @@
 // class EventRing: the most recent events of a loop, however many of them are displayed, and those of one connection.
 
 import type { TraceEvent } from "../../trace/events.ts";
-import { concerns } from "./stop-conditions.ts";
+import { concerns } from "./concerns.ts";
 
 const CAPACITY = 50_000;
 /** The most events of a connection in one answer. */

@@ -2,6 +2,7 @@
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { hasLine } from "../../trace/format.ts";
+import { concerns } from "./concerns.ts";
 import type { Breakpoint, RunMode, StopReason } from "./thread-messages.ts";
 
 /** Evaluates the expressions of breakpoints. */
@@ -125,14 +126,6 @@ function isReached(mode: RunMode, event: TraceEvent): boolean {
     case "continue":
       return false;
   }
-}
-
-/** Returns whether an event is about an fd. */
-export function concerns(event: TraceEvent, fd: number): boolean {
-  if (event.type === "wait") return event.events.some(([ready]) => ready === fd);
-  if (event.type === "create") return event.result === fd;
-  if (event.type === "accept") return event.result === fd || event.fd === fd;
-  return "fd" in event && event.fd === fd;
 }
 
 /** Returns whether a position, such as `/home/me/server.ts:42`, is the line of a breakpoint, such as `server.ts:42`. */

@@ -7,8 +7,8 @@ import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
-import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import { formatEvent } from "../../trace/format.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
 import { describeActivity } from "./thread-activity.ts";
 import {
@@ -98,7 +98,7 @@ export class Target {
   #threadId = 0;
   /** When the thread was last known to run: it has resumed, or reported an event. */
   #activeMs = performance.now();
-  #by: Controller = "prompt";
+  /** By owner, such as the prompt or the inspector. */
   readonly #breakpoints = new Map<Controller, readonly Breakpoint[]>();
   /** Evaluations in progress, by id. */
   readonly #evaluations = new Map<number, (text: string) => void>();
@@ -106,6 +106,7 @@ export class Target {
   /** Queries in progress, by id. */
   readonly #queries = new Map<number, (events: ConnectionEvents | undefined) => void>();
   #nextQuery = 0;
+  #by: Controller = "prompt";
   readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
   #lastEvent: TraceEvent | undefined;
   readonly #started = Promise.withResolvers<void>();
@@ -135,7 +136,10 @@ export class Target {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
-      if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
+      if (this.state !== "ended") {
+        if (this.#ending === undefined) this.#onFailure("the application has ended the server's thread", undefined);
+        else this.#onEnd(); // it did not end in time, and was terminated
+      }
       this.#wake.close();
       this.hasThreadEnded = true;
       this.#workerClosed.resolve();
@@ -182,7 +186,7 @@ export class Target {
   }
 
   /** Resumes a paused thread; resolves at the next pause. */
-  go(mode: RunMode, by: Controller = "page"): Promise<Stop> {
+  go(mode: RunMode, by: Controller = "prompt"): Promise<Stop> {
     if (this.state !== "paused") return this.#stopped.promise;
     this.#by = by;
     this.#activeMs = performance.now();
@@ -195,7 +199,7 @@ export class Target {
   }
 
   /** Pauses the thread: immediately if it waits in epoll_wait or in Bun's event loop, and after its next event if it runs. */
-  pause(by: Controller = "page"): void {
+  pause(by: Controller = "prompt"): void {
     if (this.state !== "running") return;
     this.#by = by;
     this.#send({ kind: "pause" });
@@ -415,6 +419,7 @@ export class Target {
     for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
     this.#evaluations.clear();
     for (const resolve of this.#queries.values()) resolve(undefined);
+    this.#queries.clear();
     this.#onStop({
       event: this.#lastEvent,
       breakpoint: undefined,

@@ -4,8 +4,8 @@ import type { Address } from "../../kernel/address.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
-import type { BlockedWait } from "./interruptible-wait.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
+import type { BlockedWait } from "./interruptible-wait.ts";
 import type { Sample } from "./sampler.ts";
 
 /**
@@ -104,10 +104,10 @@ export interface StartMessage {
   isPaused: boolean;
   /** Counters, see COMMAND_COUNT. */
   shared: SharedArrayBuffer;
-  /** An eventfd that is written to after each command, to interrupt epoll_wait. */
-  wakeFd: number;
   /** Memory for the timings of the loop, TIMINGS_BYTES; used only if the events are sampled. */
   timings: SharedArrayBuffer;
+  /** An eventfd that is written to after each command, to interrupt epoll_wait. */
+  wakeFd: number;
   /** A MessagePort that delivers commands. The thread takes them from it, whether it is paused, blocked or in Bun's event loop. */
   commands: unknown;
   /** A MessagePort that calls the thread in Bun's event loop when there is a command. */
@@ -145,7 +145,7 @@ export type ThreadReport =
       "breakpoint" | "reason" | "stack"
     >)
   | { kind: "value"; id: number; text: string }
-  | { kind: "connection"; id: number; events: ConnectionEvents }
   /** A promise of an expression has settled after the expression was evaluated. */
   | { kind: "settled"; text: string }
+  | { kind: "connection"; id: number; events: ConnectionEvents }
   | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined; exitCode: number | undefined };

@@ -17,7 +17,7 @@ export class RunControl implements Disposable {
   /** Events per second in slow motion; 0: full speed. */
   #speed = 0;
   #slowMotionTimer: ReturnType<typeof setTimeout> | undefined;
-  /** How to resume after the current step of slow motion. */
+  /** How to resume after a pause that is on its way. */
   #nextMode: RunMode | undefined;
   #breakpoints: Breakpoint[] = [];
   #nextBreakpointId = FIRST_BREAKPOINT_ID;
@@ -83,8 +83,9 @@ export class RunControl implements Disposable {
   }
 
   resume(mode: RunMode): void {
-    // In slow motion, a step may be in progress. Then the loop resumes when that step has ended.
-    this.#nextMode = this.#speed > 0 && this.#target.state === "running" ? mode : undefined;
+    // A pause may be on its way, or in slow motion, a step in progress. Then the loop resumes when it has paused.
+    const isTransient = this.#target.state === "running" && (this.#speed > 0 || this.#isPausing);
+    this.#nextMode = isTransient ? mode : undefined;
     this.#speed = 0;
     this.#isPausing = false;
     void this.#target.go(mode, "page");

@@ -44,7 +44,12 @@ export async function inspect(command: InspectCommand): Promise<number> {
             }),
         onState: live.onState,
       }),
-    { onRelease: (message) => printNotice(message, print) },
+    {
+      onRelease: (message) => {
+        print(message);
+        flushLines();
+      },
+    },
   );
   const { target } = inspector;
   try {
@@ -112,8 +117,8 @@ export async function openInspector(port: number, source: InspectorOptions["sour
 }
 
 /** Prints a sentence at once. */
-export function printNotice(message: string, print: (line: string) => void = printLine): void {
-  print(message);
+export function printNotice(message: string): void {
+  printLine(message);
   flushLines();
 }
 

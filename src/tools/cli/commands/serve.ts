@@ -68,7 +68,7 @@ export function exitIfApp(app: string | undefined, exitCode: number): number {
 }
 
 export async function appOptions(app: string | undefined): Promise<EpollServerOptions> {
-  return app === undefined ? {} : await (await import("../../../server/load-app.ts")).loadApp(app);
+  return app === undefined ? {} : await (await import("../../../serve/load-app.ts")).loadApp(app, logHandlerError);
 }
 
 /** Returns server options that print requests, unless `isQuiet`, and log warnings and the errors of handlers. */
@@ -76,6 +76,10 @@ export function loggingOptions(isQuiet: boolean, showsSecrets: boolean): EpollSe
   return {
     ...(isQuiet ? {} : { onRequest: (request) => printLine(formatRequest(request, showsSecrets)) }),
     onWarning: ({ message }) => logWarning(message),
-    onError: (error, request) => logWarning(describeHandlerError(error, request)),
+    onError: logHandlerError,
   };
+}
+
+function logHandlerError(error: unknown, request: Request | undefined): void {
+  logWarning(describeHandlerError(error, request));
 }

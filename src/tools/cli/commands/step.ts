@@ -89,7 +89,7 @@ async function openTarget(
           },
           onSettled: listeners.onSettled,
         }),
-      { hasPrompt: true, onRelease: (message) => printNotice(message) },
+      { hasPrompt: true, onRelease: printNotice },
     ),
   );
   const { target } = inspector;

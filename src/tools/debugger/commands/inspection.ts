@@ -5,7 +5,7 @@ import type { Command, DebuggerContext } from "../context.ts";
 import type { EntryRegistration } from "../fd-table.ts";
 import { describeEntry, formatFdTable, showField, showMask } from "../format.ts";
 import { compareInstances, explainFd } from "../kernel-statements.ts";
-import { concerns } from "../stop-conditions.ts";
+import { concerns } from "../concerns.ts";
 import { dispatchedFd, liveLocation, parseNumber, viewedIteration } from "./arguments.ts";
 import { printBreakpoints } from "./breakpoints.ts";
 import { printLocals, printStack } from "./source.ts";

@@ -9,7 +9,7 @@ import { CONNECTION_STATES, EVENT_TYPES } from "../../breakpoint-values.ts";
 import type { ListedBreakpoint } from "../messages.ts";
 import type { Store } from "./store.ts";
 
-/** Those of lines and expressions can be set only at the prompt. */
+/** The kinds that can be added on the page. The prompt has others: those need the program. */
 type BreakpointKind = Exclude<ListedBreakpoint["on"], "line" | "watch">;
 
 /** The values to choose from; a kind without any takes a number. */
@@ -130,6 +130,7 @@ function formatBreakpoint({ on, value }: ListedBreakpoint, errnos: ReadonlyMap<s
     case "errno":
       return [...errnos].find(([, errno]) => errno === value)?.[0] ?? `errno ${value}`;
     case "event":
+    case "line":
       return String(value);
     default:
       return `${on} ${value}`;

@@ -6,7 +6,7 @@ import type { TraceEvent } from "../../../trace/events.ts";
 import { formatEvent, formatPeer } from "../../../trace/format.ts";
 import { EVENT_TYPES } from "../../breakpoint-values.ts";
 import type { FdEntry } from "../../debugger/fd-table.ts";
-import { concerns } from "../../debugger/stop-conditions.ts";
+import { concerns } from "../../debugger/concerns.ts";
 
 export interface EventFilter {
   /** Returns whether an event matches. Must be called for all events, in order: `conn` follows a connection to its end. */

@@ -122,7 +122,7 @@ function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: Tra
       return;
     default:
   }
-  if (event.fd !== null) fdTotals(event.fd).events++;
+  if ("fd" in event && event.fd !== null) fdTotals(event.fd).events++;
 }
 
 /** Results that are part of normal operation of non-blocking sockets, by errno. */

@@ -1,12 +1,9 @@
 // The breakpoints of a saved trace, which exist only in the page: the server has nothing to stop.
 
 import type { TraceEvent } from "../../../trace/events.ts";
-import { type BreakpointExpressions, StopConditions } from "../../debugger/stop-conditions.ts";
+import { StopConditions } from "../../debugger/stop-conditions.ts";
 import type { Breakpoint } from "../../debugger/thread-messages.ts";
 import type { ListedBreakpoint } from "../messages.ts";
-
-/** The page never evaluates expressions, and its breakpoints have none. */
-const NO_EXPRESSIONS: BreakpointExpressions = { isTrue: () => true, valueOf: () => "" };
 
 export class SavedBreakpoints {
   list: ListedBreakpoint[] = [];
@@ -31,7 +28,7 @@ export class SavedBreakpoints {
 
   /** Returns a predicate for the events that match a breakpoint. */
   matcher(): (event: TraceEvent) => boolean {
-    const conditions = new StopConditions({ kind: "continue" }, NO_EXPRESSIONS);
+    const conditions = new StopConditions({ kind: "continue" }, { isTrue: () => true, valueOf: () => "" });
     conditions.breakpoints = this.list.map((breakpoint) => ({ ...breakpoint, isTemporary: false, ignore: 0 }));
     return (event) => conditions.reasonToStop(event) !== undefined;
   }

@@ -6,7 +6,7 @@ import { hasLine } from "../../../trace/format.ts";
 import { parseTrace } from "../../../trace/trace-file.ts";
 import type { Sample, Warning } from "../../debugger/sampler.ts";
 import type { ConnectionQuery } from "../../debugger/event-ring.ts";
-import { concerns } from "../../debugger/stop-conditions.ts";
+import { concerns } from "../../debugger/concerns.ts";
 import type { Breakpoint, RunMode } from "../../debugger/thread-messages.ts";
 import { type FdPage, type FdQuery, queryRows } from "../fd-query.ts";
 import type { FdRow } from "../fd-row.ts";

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EpollServer } from "../../src/index.ts";
-import { AppError, loadApp } from "../../src/server/load-app.ts";
+import { AppError, loadApp } from "../../src/serve/load-app.ts";
 import { root } from "../support/programs.ts";
 import { freePort } from "../support/sockets.ts";
 
@@ -85,16 +85,23 @@ test.each([
   ["no default export", "export const fetch = 1;", "must be a fetch handler or an object with one: export default {"],
   ["a string", 'export default "hello";', "the default export must be a fetch handler"],
   ["a class", "export default class App { fetch() {} }", "the default export must not be a class; export an instance"],
-  ["an object without a handler", "export default { port: 1 };", "must have one of fetch, response and socket"],
+  [
+    "an object without a handler",
+    "export default { port: 1 };",
+    'fetch must be a function, or "routes" must have at least one route',
+  ],
   ["an instance without fetch", "export default new Map();", "must have a fetch method; it is an instance of Map"],
   [
-    "all options of Bun.serve at once, also without a handler",
-    "export default { routes: {}, error() {}, maxRequestBodySize: 1, idleTimeout: 1, development: true };",
-    'unknown options of EpollServer: "routes" (routes are not supported; dispatch in fetch, or use a router such as Hono), ' +
-      '"error" (use "onError"), "maxRequestBodySize" (use "maxBodyBytes"), "idleTimeout" (use "idleTimeoutMs"), ' +
-      '"development" (there is no development mode)',
+    "all unknown options at once, also without a handler",
+    "export default { prot: 1, static: {}, keepAliveTimeout: 5, nothingLikeIt: 1 };",
+    'unknown options of serve: "prot" (did you mean "port"?), "static" (use "routes"), ' +
+      '"keepAliveTimeout" (use "idleTimeoutMs"), "nothingLikeIt"',
   ],
-  ["an unknown option", "export default { fetch() {}, routes: {} };", 'unknown option of EpollServer: "routes"'],
+  [
+    "options of Bun.serve beside a static response",
+    'export default { response: "", routes: {}, idleTimeout: 1 };',
+    'unknown options of EpollServer: "routes" (use serve(), which has routes), "idleTimeout" (use "idleTimeoutMs")',
+  ],
   [
     "two handlers",
     'export default { fetch() {}, response: "" };',
@@ -104,6 +111,11 @@ test.each([
     "a limit out of range",
     'export default { response: "", maxHeaderBytes: 1 };',
     "maxHeaderBytes must be an integer from 16 to 2147483647; received 1",
+  ],
+  [
+    "an Elysia app whose WebSockets lack their handlers",
+    `import { Elysia } from ${elysia}; export default new Elysia().ws("/chat", { message() {} });`,
+    'the WebSocket route /chat needs the handlers of elysia/ws: import { websocket } from "elysia/ws"',
   ],
   ["a module that throws", 'throw new TypeError("at the top");', "at the top"],
   ["a rejected promise", 'export default Promise.reject(new Error("no database"));', "no database"],
