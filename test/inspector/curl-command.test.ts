@@ -25,9 +25,13 @@ test("redacts credentials in fields and parameters, unless they are asked for", 
     "GET /?access_token=s3cret&q=1 HTTP/1.1\r\nHost: a\r\nCookie: id=s3cret\r\nAuthorization: Bearer s3cret\r\n\r\n",
   );
   expect(curlCommand(event, "")).toBe(
-    "curl 'http://a/?access_token=REDACTED&q=1' -H 'Cookie: REDACTED' -H 'Authorization: REDACTED'",
+    "curl 'http://a/?access_token=<redacted 6 bytes>&q=1' -H 'Cookie: <redacted 9 bytes>' -H 'Authorization: <redacted 13 bytes>'",
   );
   expect(curlCommand(event, "", true)?.match(/s3cret/g)?.length).toBe(3);
+  const line = "GET /?access_token=<redacted 6 bytes> HTTP/1.1";
+  expect(curlCommand({ ...event, bytes: undefined as never, line }, "http://a")).toBe(
+    "curl 'http://a/?access_token=<redacted 6 bytes>'",
+  );
 });
 
 test("says that the trace lacks the rest of the request", () => {

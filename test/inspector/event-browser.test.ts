@@ -249,12 +249,13 @@ test("warnings about the same cause are one, with a count", () => {
     warning(1, 7),
     warning(2, 9),
     warning(3, 7),
-    warning(4, 11, { count: 40, at: "app.ts:3" }),
-    warning(5, 9),
+    warning(4, 11, { count: 1, at: "app.ts:3" }),
+    warning(5, 11, { count: 40, at: "app.ts:3", updates: 4 }),
+    warning(6, 9),
   ] as Parameters<typeof groupWarnings>[0]);
   expect(groups.map(({ warning: { fd, seq }, count, at }) => [fd, seq, count, at])).toEqual([
-    [9, 5, 2, undefined],
-    [11, 4, 40, "app.ts:3"],
+    [9, 6, 2, undefined],
+    [11, 5, 40, "app.ts:3"],
     [7, 3, 2, undefined],
   ]);
 });

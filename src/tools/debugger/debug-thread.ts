@@ -11,6 +11,7 @@ import { loadApp } from "../../serve/load-app.ts";
 import { mergeOptions } from "../../server/merge-options.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import { EpollServer } from "../../server/server.ts";
+import { callerLine } from "../../trace/caller-line.ts";
 import type { TraceEvent, TraceOptions } from "../../trace/events.ts";
 import { Tracer } from "../../trace/tracer.ts";
 import { Evaluator, type ExpressionScope } from "./evaluate.ts";
@@ -259,7 +260,12 @@ class DebugThread {
     }
     if (!this.#isEnding && this.#hasStarted) {
       const reason = this.#stopConditions.reasonToStop(event);
-      if (reason !== undefined) this.#pause(reason);
+      if (reason !== undefined) {
+        // A loop that pauses shows where, even if it was too busy for the source line of each event.
+        const at = event.at ?? callerLine();
+        if (at !== undefined) event.at = at;
+        this.#pause(reason);
+      }
     }
     this.#scheduleFlush();
   }

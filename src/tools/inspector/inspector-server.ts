@@ -187,6 +187,7 @@ export class InspectorServer implements AsyncDisposable {
       version: packageJson.version,
       canControl: level === "control",
       viewUrl: this.viewUrl,
+      pid: view === undefined ? 0 : process.pid,
       source: view === undefined ? "saved" : "live",
       name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
       startedMs: view?.startedMs ?? 0,

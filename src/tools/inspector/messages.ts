@@ -18,6 +18,8 @@ export interface Hello {
   source: "live" | "saved";
   /** The server's URL, or the name of the trace file. */
   name: string;
+  /** The process of the running server; 0 for a saved trace. */
+  pid: number;
   /** When the trace started, in milliseconds since the epoch. */
   startedMs: number;
   location: SourceLocation | undefined;

@@ -59,6 +59,8 @@ export class EventHistory {
   #eventCount = 0;
   /** The position after the last event. */
   end: number = 0;
+  /** The `begin` event of the trace, if it was seen. */
+  begin: TraceEvent | undefined;
   readonly overhead: OverheadMeter = new OverheadMeter();
 
   /** The position of the first event. */
@@ -75,6 +77,7 @@ export class EventHistory {
   add(sample: Sample): void {
     const { events, omitted, entries, epfd, iteration, ready, open, registered } = sample;
     this.overhead.add(sample.counts);
+    if (events[0]?.type === "begin") this.begin = events[0];
     const after: Snapshot = { entries, epfd, iteration, ready, open, registered };
     const last = this.#chunks.at(-1);
     if (events.length > 0) {
@@ -91,6 +94,7 @@ export class EventHistory {
   load(events: readonly TraceEvent[]): void {
     const table = new FdTable();
     const counts = emptyCounts();
+    if (events[0]?.type === "begin") this.begin = events[0];
     let before = EMPTY;
     for (let i = 0; i < events.length; i += CHUNK_EVENTS) {
       const chunk = events.slice(i, i + CHUNK_EVENTS);

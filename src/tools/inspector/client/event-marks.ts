@@ -17,4 +17,5 @@ export const EVENT_MARKS: Partial<Record<TraceEvent["type"], { letter: string; n
   create: { letter: "E", name: "epoll_create1" },
   state: { letter: "·", name: "state change" },
   warning: { letter: "!", name: "warning" },
+  dropped: { letter: "~", name: "events dropped" },
 };

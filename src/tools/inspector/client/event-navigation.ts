@@ -4,6 +4,12 @@ import { formatPeer } from "../../../trace/format.ts";
 import type { Warning } from "../../debugger/sampler.ts";
 import type { Store } from "./store.ts";
 
+/** Selects the first event that has a line. */
+export function moveToStart(store: Store): void {
+  const { rows } = store.browser;
+  store.moveTo(rows.at(rows.start)?.first ?? store.history.start);
+}
+
 /** Selects the next (1) or previous (-1) row that matches the filter. */
 export function moveToMatch(store: Store, direction: 1 | -1): void {
   const { browser } = store;

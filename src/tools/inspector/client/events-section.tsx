@@ -2,10 +2,11 @@
 // The section of events: the filter, the list, and a button that saves the trace.
 
 import type { JSX } from "preact";
+import { download } from "./download.ts";
 import { EventFilterBar } from "./event-filter-bar.tsx";
 import { EventList } from "./event-list.tsx";
 import { formatCount } from "./format.ts";
-import { download, traceName, traceText } from "./save-trace.ts";
+import { traceName, traceText } from "./save-trace.ts";
 import type { Store } from "./store.ts";
 
 export function EventsSection({ store }: { store: Store }): JSX.Element {
@@ -22,7 +23,9 @@ export function EventsSection({ store }: { store: Store }): JSX.Element {
           title={
             browser.range === undefined ? "Save the events that the page has" : "Save the events of the selected range"
           }
-          onClick={() => download(traceName(new Date()), traceText(history, browser.range))}
+          onClick={() =>
+            download(traceName(new Date()), traceText(history, browser.range, store.hello ?? { pid: 0, startedMs: 0 }))
+          }
         >
           {browser.range === undefined ? "Save trace" : "Save range"}
         </button>

@@ -1,7 +1,7 @@
 // Keyboard shortcuts, and the speeds of slow motion. The letters are those of the terminal debugger.
 
 import { hasLine } from "../../../trace/format.ts";
-import { moveToMatch, moveToWarning } from "./event-navigation.ts";
+import { moveToMatch, moveToStart, moveToWarning } from "./event-navigation.ts";
 import type { Store } from "./store.ts";
 
 /** The ids of the filter and of the list of shortcuts. */
@@ -114,7 +114,7 @@ function actionFor(store: Store, key: string): (() => void) | undefined {
     case "ArrowRight":
       return () => store.nextEvent();
     case "Home":
-      return () => store.moveTo(store.history.start);
+      return () => moveToStart(store);
     case "End":
       return () => store.moveTo(store.history.end);
     case "Escape":

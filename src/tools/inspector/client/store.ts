@@ -35,6 +35,8 @@ import { rowsOfView } from "./view-rows.ts";
 /** The shortest interval between two renderings. It is longer under load, so that the page costs little CPU time. */
 const RENDER_INTERVAL_MS = 100;
 const BUSY_RENDER_INTERVAL_MS = 1_000;
+/** The interval for what the user does, such as dragging. */
+const USER_RENDER_INTERVAL_MS = 16;
 const MAX_WARNINGS = 100;
 /** The interval between queries while the page is visible: ages, queues and the kernel's lists change without events. */
 const QUERY_INTERVAL_MS = 1_000;
@@ -72,7 +74,7 @@ export class Store {
   error: string | undefined;
   readonly lessons: LessonProgress;
   readonly browser: EventBrowser = new EventBrowser(
-    () => this.#scheduleRender(),
+    () => this.#scheduleRender(USER_RENDER_INTERVAL_MS),
     matchMedia("(pointer: coarse)").matches,
   );
   readonly fds: FdList;
@@ -83,6 +85,7 @@ export class Store {
   readonly #render: () => void;
   #renderTimer: ReturnType<typeof setTimeout> | undefined;
   #renderedMs = 0;
+  #renderDueMs = 0;
   /** The position whose source lines were requested last. */
   #requestedSource = "";
 
@@ -149,7 +152,7 @@ export class Store {
     this.cursor = this.isLive && clamped === history.end - 1 ? undefined : clamped;
     void this.fds.load();
     this.#loadSource();
-    this.#scheduleRender();
+    this.#scheduleRender(USER_RENDER_INTERVAL_MS);
   }
 
   /** Selects the next (1) or previous (-1) event that satisfies the predicate. Returns whether there is one. */
@@ -405,14 +408,19 @@ export class Store {
     if (this.cursor !== undefined && this.cursor < start) this.cursor = start;
   }
 
-  #scheduleRender(): void {
-    if (this.#renderTimer !== undefined || document.hidden) return;
-    const intervalMs = this.isBusy ? BUSY_RENDER_INTERVAL_MS : this.#renderedMs === 0 ? 0 : RENDER_INTERVAL_MS;
-    const delayMs = Math.max(0, this.#renderedMs + intervalMs - performance.now());
-    this.#renderTimer = setTimeout(() => {
-      this.#renderTimer = undefined;
-      this.#renderedMs = performance.now();
-      this.#render();
-    }, delayMs);
+  #scheduleRender(intervalMs: number = this.isBusy ? BUSY_RENDER_INTERVAL_MS : RENDER_INTERVAL_MS): void {
+    if (document.hidden) return;
+    const dueMs = this.#renderedMs === 0 ? 0 : this.#renderedMs + intervalMs;
+    if (this.#renderTimer !== undefined && this.#renderDueMs <= dueMs) return;
+    clearTimeout(this.#renderTimer);
+    this.#renderDueMs = dueMs;
+    this.#renderTimer = setTimeout(
+      () => {
+        this.#renderTimer = undefined;
+        this.#renderedMs = performance.now();
+        this.#render();
+      },
+      Math.max(0, dueMs - performance.now()),
+    );
   }
 }

@@ -142,7 +142,8 @@ function Chart({ browser, width, isNumeric, onSelect }: ChartProps): JSX.Element
     const [left, right] = [toValue(Math.min(fromX, x)), toValue(Math.max(fromX, x))];
     browser.selectRange(browser.positionAt(left), browser.positionAt(right, true));
   };
-  const onPointerUp = (): void => {
+  const onPointerUp = (event: TargetedPointerEvent<SVGSVGElement>): void => {
+    onPointerMove(event);
     // The click that follows a drag must not select an event.
     setTimeout(() => (drag.current = undefined));
   };
@@ -160,13 +161,13 @@ function Chart({ browser, width, isNumeric, onSelect }: ChartProps): JSX.Element
       ? { role: "img" as const, "aria-label": `Timeline of ${marks.length} events` }
       : {
           role: "listbox" as const,
-          tabIndex: 0,
+          tabindex: 0, // in SVG, attributes are case-sensitive
           "aria-label": "Timeline events, newest on the right",
           "aria-activedescendant": selected === undefined ? undefined : idOf(selected),
           onPointerDown,
           onPointerMove,
           onPointerUp,
-          onPointerCancel: onPointerUp,
+          onPointerCancel: () => (drag.current = undefined),
           onWheel,
           onKeyDown: (event: KeyboardEvent) => onKeyDown(browser, event),
         };
@@ -236,7 +237,7 @@ function RulerTick({ tick: { x, label }, bottom, width }: { tick: Tick; bottom: 
   return (
     <g class="tick">
       <line x1={x} x2={x} y1={16} y2={bottom} />
-      <text x={Math.min(x, width - 56)} y={12}>
+      <text x={Math.min(x, width - 66)} y={12}>
         {label}
       </text>
     </g>

@@ -3,9 +3,9 @@
 import type { Warning } from "../../debugger/sampler.ts";
 
 export interface WarningGroup {
-  /** The latest warning. */
+  /** The latest report. */
   warning: Warning;
-  /** How often the cause was reported. */
+  /** How often it has happened. */
   count: number;
   /** The source line, if it is known. */
   at: string | undefined;
@@ -14,16 +14,15 @@ export interface WarningGroup {
 /** Returns the groups, the one with the latest warning first. */
 export function groupWarnings(warnings: readonly Warning[]): WarningGroup[] {
   const groups = new Map<string, WarningGroup>();
+  /** The counts of the reports in each group, by the sequence number of the first event of a report. */
+  const reports = new Map<string, Map<number, number>>();
   for (const warning of warnings) {
     const key = `${warning.code} ${warning.fd} ${warning.at ?? ""}`;
-    const count = countOf(warning) ?? (groups.get(key)?.count ?? 0) + 1;
+    const counts = reports.get(key) ?? new Map<number, number>();
+    reports.set(key, counts.set(warning.updates ?? warning.seq, warning.count ?? 1));
     groups.delete(key); // to add it at the end
+    const count = counts.values().reduce((sum, one) => sum + one, 0);
     groups.set(key, { warning, count, at: warning.at });
   }
   return [...groups.values()].toReversed();
-}
-
-/** Returns how often the condition has occurred, if the warning says so. */
-function countOf(warning: Warning & { count?: unknown }): number | undefined {
-  return typeof warning.count === "number" ? warning.count : undefined;
 }
