@@ -25,8 +25,8 @@ export function EventDetail({ store }: { store: Store }): JSX.Element {
             Event {formatCount(selected.seq)} <small>{selected.type}</small>
           </h2>
           <p class="line">{formatLine(selected, store.isNumeric).trim()}</p>
-          {store.source === undefined ? null : <SourceView source={store.source} />}
           <Actions key={selected.seq} store={store} event={selected} />
+          {store.source === undefined ? null : <SourceView source={store.source} />}
           <Fields event={selected} />
         </>
       )}

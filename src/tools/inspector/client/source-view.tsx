@@ -4,7 +4,13 @@
 import type { JSX } from "preact";
 import type { SourceResponse } from "../messages.ts";
 
-export function SourceView({ source: { file, first, line, lines } }: { source: SourceResponse }): JSX.Element {
+/** The lines shown before and after the one that made the call, so that it is in view without scrolling. */
+const CONTEXT_LINES = 4;
+
+export function SourceView({ source }: { source: SourceResponse }): JSX.Element {
+  const { file, line } = source;
+  const first = Math.max(source.first, line - CONTEXT_LINES);
+  const lines = source.lines.slice(first - source.first, line + CONTEXT_LINES + 1 - source.first);
   const indent = Math.min(...lines.filter((text) => text.trim() !== "").map((text) => text.search(/\S/)));
   return (
     <figure class="source">

@@ -237,7 +237,7 @@ function RulerTick({ tick: { x, label }, bottom, width }: { tick: Tick; bottom: 
   return (
     <g class="tick">
       <line x1={x} x2={x} y1={16} y2={bottom} />
-      <text x={Math.min(x, width - 56)} y={12}>
+      <text x={Math.min(x, width - 66)} y={12}>
         {label}
       </text>
     </g>
