@@ -174,7 +174,7 @@ export class LiveView implements Disposable {
 
   get #rowsContext(): FdRowsContext {
     const isRunning = this.target.state === "running";
-    const elapsedUs = isRunning ? (performance.now() - this.#lastMs) * 1000 : 0; // the trace's clock stands still in a pause
+    const elapsedUs = isRunning ? (performance.now() - this.#lastMs) * 1000 : 0; // the trace excludes the time of a pause
     return { nowUs: this.#lastUs + elapsedUs, warnings: this.#warnings };
   }
 

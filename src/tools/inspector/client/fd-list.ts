@@ -6,7 +6,7 @@ import type { FdColumn } from "../fd-row.ts";
 /** The rows that are loaded around those that are visible. */
 const WINDOW = 120;
 const MARGIN = 40;
-/** The shortest interval between two queries that nobody has asked for. It is longer if queries take long. */
+/** The shortest interval between two updates without a change of the query. It is longer if queries take long. */
 const REFRESH_INTERVAL_MS = 500;
 const LOAD_RATIO = 5;
 
