@@ -91,7 +91,7 @@ test("totals are exact with 600 connections, and one with a partial request is f
 });
 
 test("the filter is:stuck finds the connection that has sent half a request", async () => {
-  await using it = await watched();
+  await using it = await watched({ headerTimeoutMs: Infinity });
   using idle = new Client(it.address);
   using stuck = new Client(it.address, "GET / HT");
   const { rows } = await eventually(

@@ -32,7 +32,8 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
 
   async function openTab(url: string): Promise<Tab> {
     const tab = await context.newPage();
-    tab.setDefaultTimeout(20_000);
+    tab.setDefaultNavigationTimeout(50_000);
+    tab.setDefaultTimeout(50_000);
     await tab.goto(url);
     return tab;
   }
@@ -58,7 +59,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     await last.bringToFront();
     await last.keyboard.press("Space");
     await it.waitFor("running");
-  });
+  }, 240_000); // ten tabs are slow on a busy machine
 
   test("a page without a token says what to open", async () => {
     it = await inspected();

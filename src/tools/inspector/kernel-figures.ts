@@ -11,6 +11,7 @@ import type { KernelInstance } from "./messages.ts";
 /** How long an interest list is reused: reading one of 10,000 fds takes 10 ms. It is longer if reading takes long. */
 const MIN_CACHE_MS = 250;
 const CACHE_RATIO = 20;
+const MAX_CACHE_MS = 2_000;
 /** The most fds of a list that are sent to the page. */
 const MAX_LISTED = 64;
 /** The most fds that are polled. */
@@ -94,7 +95,7 @@ export class KernelFigures {
 
   #extend(startMs: number): void {
     const now = performance.now();
-    this.#expiresMs = Math.max(this.#expiresMs, now + (now - startMs) * CACHE_RATIO);
+    this.#expiresMs = Math.max(this.#expiresMs, now + Math.min(MAX_CACHE_MS, (now - startMs) * CACHE_RATIO));
   }
 }
 
