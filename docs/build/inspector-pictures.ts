@@ -18,7 +18,7 @@ await using opened = await openBrowser();
 // The first iterations of a process are slow, and would dominate the overhead that the page shows.
 for (let i = 0; i < WARM_UP_REQUESTS; i++) await (await fetch(it.url)).text();
 
-const context = await opened.browser.newContext({ viewport: { width: 1400, height: 940 } });
+const context = await opened.browser.newContext({ viewport: { width: 1400, height: 1100 } });
 const tab = await context.newPage();
 await tab.goto(it.page.controlUrl); // before the breakpoint: source positions are recorded only while a page is open
 await tab.waitForSelector(".timeline");
@@ -35,8 +35,9 @@ await it.send({ kind: "start-client", client: "half-close" });
 await it.waitFor("paused");
 
 await tab.waitForSelector(".source");
-await tab.click("tbody tr:nth-child(5) button"); // after the listener, the epoll fd and the two clients
+await tab.click(".fd-table tbody tr:nth-child(5) button"); // after the listener, the epoll fd and the two clients
 await tab.waitForSelector(".fd-details dl");
+await tab.evaluate("scrollTo(0, 0)");
 await tab.mouse.move(0, 0);
 for (const colorScheme of ["light", "dark"] as const) {
   await tab.emulateMedia({ colorScheme });

@@ -240,6 +240,8 @@ test("the overhead is a median, and unknown until there are enough events", () =
     meter.add(counts(events, (overheadUs += 20)));
   }
   expect(meter.perEventUs).toBe(2);
+  meter.add(counts(2_600, (overheadUs += 10_000))); // most of the events took 5 µs each
+  expect(meter.perEventUs).toBe(5);
 });
 
 test("warnings about the same cause are one, with a count", () => {

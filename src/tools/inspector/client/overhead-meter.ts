@@ -1,4 +1,4 @@
-// The time that tracing takes per event: the median over recent samples, so that slow first iterations do not count.
+// The time that tracing takes per event: the median over recent events, so that slow first iterations do not count.
 
 import type { SampleCounts } from "../../debugger/sampler.ts";
 
@@ -8,23 +8,26 @@ const MIN_SAMPLES = 9;
 const MIN_EVENTS = 500;
 
 export class OverheadMeter {
-  readonly #perEventUs: number[] = [];
+  /** The events between two reports of the totals, and the mean overhead of each. */
+  readonly #samples: { events: number; perEventUs: number }[] = [];
   #events = 0;
   #overheadUs = 0;
 
-  add({ events, overheadUs }: SampleCounts): void {
-    const total = Object.values(events).reduce((sum, count) => sum + count, 0);
-    const count = total - this.#events;
-    if (count <= 0) return;
-    this.#perEventUs.push((overheadUs - this.#overheadUs) / count);
-    if (this.#perEventUs.length > MAX_SAMPLES) this.#perEventUs.shift();
+  add({ events: eventCounts, overheadUs }: SampleCounts): void {
+    const total = Object.values(eventCounts).reduce((sum, count) => sum + count, 0);
+    const events = total - this.#events;
+    if (events <= 0) return;
+    this.#samples.push({ events, perEventUs: (overheadUs - this.#overheadUs) / events });
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
     this.#events = total;
     this.#overheadUs = overheadUs;
   }
 
   /** Microseconds per event; undefined until there are enough events to tell. */
   get perEventUs(): number | undefined {
-    if (this.#events < MIN_EVENTS || this.#perEventUs.length < MIN_SAMPLES) return undefined;
-    return this.#perEventUs.toSorted((a, b) => a - b)[this.#perEventUs.length >> 1];
+    if (this.#events < MIN_EVENTS || this.#samples.length < MIN_SAMPLES) return undefined;
+    const sorted = this.#samples.toSorted((a, b) => a.perEventUs - b.perEventUs);
+    let left = sorted.reduce((sum, { events }) => sum + events, 0) / 2;
+    return sorted.find(({ events }) => (left -= events) <= 0)?.perEventUs;
   }
 }
