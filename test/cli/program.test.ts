@@ -242,3 +242,28 @@ test("rejects arguments after -- without a program, with exit code 2", async () 
   expect(stderr).toContain("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
   expect(code).toBe(2);
 });
+
+test("--step: diff and why keep two epoll instances apart, and accuse a correct program of nothing", async () => {
+  const program = writeProgram(`
+    import { Epoll, EPOLLIN, EPOLLOUT, socketpair } from ${index};
+    const [first, second] = [new Epoll(), new Epoll()];
+    const [a, b] = socketpair();
+    first.register(a, EPOLLIN);
+    second.register(b, EPOLLIN);
+    second.register(a, EPOLLOUT);
+    b.send("x");
+    first.poll(1000);
+    second.poll(1000);
+    first.poll(1000);
+  `);
+  const { text } = await typedInto(["n", "n", "diff", "why", "q"], [program, "--step"]);
+  expect(text).toContain(
+    "no differences: 3 registrations with 2 epoll instances, and the kernel's interest lists are the same",
+  );
+  expect(text).toMatch(
+    /is registered with epoll fd (?:\d+|EP) for EPOLLIN, so epoll_wait\((?:\d+|EP)\) reports EPOLLIN\./,
+  );
+  expect(text).toMatch(
+    /is registered with epoll fd (?:\d+|EP) for EPOLLOUT, so epoll_wait\((?:\d+|EP)\) reports EPOLLOUT\./,
+  );
+});

@@ -219,3 +219,34 @@ for (const file of correct) {
     expect(traced.events().filter(({ type }) => type === "warning")).toEqual([]);
   });
 }
+
+test("EpollServer gets no warning, with many clients, idle ones, and one that sends half of a head", async () => {
+  const app = join(folder, "..", "16-app.ts");
+  const program = start(["bun", cli, app, "--trace=json", "--host", "127.0.0.1", "--port", "0"]);
+  const [, port] = await program.errors(/^listening on http:\S+?:(\d+)/m);
+  const connect = (): Socket => {
+    const socket = new Socket();
+    sockets.push(socket);
+    socket.connect({ address: "127.0.0.1", port: Number(port) });
+    return socket;
+  };
+  const idle = Array.from({ length: 20 }, connect);
+  const half = connect();
+  half.send("GET / HTTP/1.1\r\nHost:");
+  for (let i = 0; i < 100; i++) {
+    const clients = Array.from({ length: 10 }, connect);
+    for (const client of clients) client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (const client of clients) {
+      await eventually(
+        () => client.recv(1000),
+        (bytes) => bytes !== null,
+      );
+      client.close();
+    }
+  }
+  for (const client of idle) client.close();
+  program.kill("SIGINT");
+  await program.exited;
+  const warnings = program.stdout.split("\n").filter((line) => line.includes('"type":"warning"'));
+  expect(warnings).toEqual([]);
+});

@@ -7,6 +7,8 @@ import { isMachineBusy, ThreadClock, type ThreadTimes } from "../thread-times.ts
 const READS_PER_THRESHOLD = 5;
 /** A call that blocks sleeps a few times, and long. Waiting for other threads of the engine, which are not scheduled, takes many short sleeps. */
 const MAX_SLEEPS = 4;
+/** A thread that has blocked for this many times the threshold has not waited for another thread of the engine. */
+const CERTAIN_THRESHOLDS = 5;
 /** If the thread waited for a CPU for this part of the time, other programs use the CPUs. */
 const MAX_QUEUED_SHARE = 0.05;
 
@@ -70,7 +72,9 @@ export class SlowHandler {
           : 0;
     const blockedUs = restUs - queuedUs;
     if (cpuUs + blockedUs < this.#slowUs) return undefined;
-    return { cpuUs, blockedUs, isCertain: queuedUs < MAX_QUEUED_SHARE * wallUs && !isMachineBusy(this.#sys()) };
+    const isLong = blockedUs >= CERTAIN_THRESHOLDS * this.#slowUs;
+    const isCertain = isLong || (queuedUs < MAX_QUEUED_SHARE * wallUs && !isMachineBusy(this.#sys()));
+    return { cpuUs, blockedUs, isCertain };
   }
 
   #read(nowUs: number, withQueue: boolean): ThreadTimes | undefined {

@@ -76,9 +76,11 @@ export const inspectionCommands: readonly Command[] = [
       for (const message of messages) context.print(message);
       if (messages.length > 0) return;
       const fds = registered === 1 ? "1 fd is" : `${registered} fds are`;
-      const lists =
-        instances === 1 ? "interest list is the same" : `interest lists of ${instances} epoll instances are the same`;
-      context.print(`no differences: ${fds} registered, and the kernel's ${lists}`);
+      context.print(
+        instances === 1
+          ? `no differences: ${fds} registered, and the kernel's interest list is the same`
+          : `no differences: ${registered} registrations with ${instances} epoll instances, and the kernel's interest lists are the same`,
+      );
     },
   },
 ];
