@@ -159,7 +159,8 @@ async function openPage(page: string): Promise<{ rendererUs(): Promise<number> }
 async function reportedCost(page: string): Promise<number> {
   if (page === "") return 0;
   const abort = new AbortController();
-  const response = await fetch(new URL("/events", page), { signal: abort.signal });
+  const headers = { Authorization: `Bearer ${new URL(page).hash.slice(1)}` };
+  const response = await fetch(new URL("/events", page), { headers, signal: abort.signal });
   let text = "";
   try {
     for await (const bytes of response.body ?? []) {

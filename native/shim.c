@@ -42,6 +42,8 @@ extern void *dlsym(void *handle, const char *name);
   X(void *, realloc, (void *, size))                            \
   X(void, free, (void *))                                       \
   X(int, nanosleep, (const void *, void *))                     \
+  X(int, clock_gettime, (int, void *))                          \
+  X(int, getrusage, (int, void *))                              \
   X(int, strcmp, (const char *, const char *))                  \
   X(int, poll, (void *, size, int))                             \
   X(int, fcntl, (int, int, ...))                                \
@@ -433,6 +435,9 @@ struct pollfd {
   short events, revents;
 };
 
+/* `fds` is an array of `count` structs. Returns how many are ready. */
+int poll(struct pollfd *fds, int count, int timeout) { return result(c_poll(fds, count, timeout)); }
+
 static int would_wait(int fd, short events) {
   struct pollfd poll = {fd, events, 0};
   return c_poll(&poll, 1, 0) == 0;
@@ -522,6 +527,46 @@ int preadv2(int fd, u8 *bytes, int length, int low, int high, int flags) {
   return result(c_syscall((long)SYS_PREADV2, (long)fd, &part, 1L, position, 0L, (long)flags));
 }
 
+/* ---- the time of this thread ---- */
+
+enum { THREAD_CPU_CLOCK = 3 /* CLOCK_THREAD_CPUTIME_ID */, THREAD_USAGE = 1 /* RUSAGE_THREAD */, SCHEDSTAT_BYTES = 64 };
+
+struct thread_times {
+  int cpu_s, cpu_ns;       /* on a CPU */
+  int queued_s, queued_ns; /* ready to run, but waiting for a CPU; -1 if not asked for, or if the kernel does not say */
+  int sleeps;              /* how often the thread has blocked */
+  int preemptions;         /* how often the kernel has taken the CPU from it */
+};
+
+/* Parses the second number of /proc/thread-self/schedstat: nanoseconds in the run queue. */
+static long parse_queued(const char *text, long length) {
+  long n = 0, i = 0;
+  while (i < length && text[i] != ' ') i++;
+  if (i == length) return -1;
+  for (i++; i < length && text[i] >= '0' && text[i] <= '9'; i++) n = 10 * n + (text[i] - '0');
+  return n;
+}
+
+/* `with_queue`: also reads a file of /proc, which takes ten times as long. */
+int thread_times(struct thread_times *out, int with_queue) {
+  long time[2], usage[34], queued = -1; /* struct timespec; struct rusage, which is longer in musl */
+  char text[SCHEDSTAT_BYTES];
+  int fd;
+  if (c_clock_gettime(THREAD_CPU_CLOCK, time) < 0 || c_getrusage(THREAD_USAGE, usage) < 0) return result(-1);
+  fd = with_queue ? c_open("/proc/thread-self/schedstat", 02000000 /* O_CLOEXEC */, 0) : -1;
+  if (fd >= 0) {
+    queued = parse_queued(text, c_read(fd, text, sizeof text));
+    c_close(fd);
+  }
+  out->cpu_s = (int)time[0];
+  out->cpu_ns = (int)time[1];
+  out->queued_s = queued < 0 ? -1 : (int)(queued / 1000000000);
+  out->queued_ns = queued < 0 ? -1 : (int)(queued % 1000000000);
+  out->sleeps = (int)usage[16];
+  out->preemptions = (int)usage[17];
+  return 0;
+}
+
 /* ---- lookup by name ---- */
 
 int signal_catch(int signal, int pipe, int lost, int chains);
@@ -541,6 +586,7 @@ int bridge_free(int number);
   X(inet_ntop) X(getaddrinfo) X(if_nametoindex) X(if_indextoname) X(read) X(write) X(read_nowait) X(write_nowait) \
   X(close) X(fcntl) X(ioctl) X(eventfd) X(pipe2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch) X(memfd_create) X(pidfd_open) X(pidfd_send_signal) \
+  X(poll) X(thread_times) \
   X(open) X(openat2) X(statx) X(preadv2) X(flock) X(waitid) X(signal_catch) X(signal_release) X(signal_rtmin) \
   X(signal_rtmax) X(end_with_parent) X(close_fds_at_thread_exit) X(handed_over) X(bridge_start) X(bridge_take) \
   X(bridge_resume) X(bridge_stop) X(bridge_free)

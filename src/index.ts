@@ -54,11 +54,13 @@ export { serve } from "./serve/serve.ts";
 export type { BunServer, ServeOptions, ServerExtras } from "./serve/serve-types.ts";
 export { EpollServer } from "./server/server.ts";
 export type { EpollServerOptions } from "./server/options.ts";
+export type { MetricsOptions } from "./server/monitoring.ts";
 export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
 export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
+export type { ProxyOptions } from "./protocols/proxy/proxied-protocol.ts";
 export type { BinaryType, ServerWebSocket, WebSocketData } from "./protocols/websocket/server-websocket.ts";
 export type { WebSocketHandlers } from "./protocols/websocket/websocket-options.ts";
 export type { WebSocketCompressor } from "./protocols/websocket/deflate-settings.ts";
@@ -73,6 +75,7 @@ export {
   type ConnectEvent,
   type CreateEvent,
   type CtlEvent,
+  type DroppedEvent,
   type FrameEvent,
   type IterationEvent,
   type ListenEvent,
@@ -91,7 +94,8 @@ export {
   type WarningEvent,
 } from "./trace/events.ts";
 export { parseTrace, readTrace, TraceError } from "./trace/trace-file.ts";
-export { explainReadiness } from "./trace/explain-readiness.ts";
+export { explainReadiness, type RegistrationInfo } from "./trace/explain-readiness.ts";
+export type { AcceptQueue } from "./trace/kernel-queries.ts";
 export { type FdInfo, inspectFd } from "./trace/fd-info.ts";
 export { compareInterest, type Interest, type InterestDifference, interestList } from "./trace/interest-list.ts";
 export { formatEvent, type TextOptions } from "./trace/format.ts";

@@ -23,7 +23,7 @@ const EPOLL: FileKind = ["an epoll instance", /^anon_inode:\[eventpoll\]$/];
 const DEFAULT_MAX_EVENTS = 1023; // CPython's: FD_SETSIZE - 1
 const MAX_TIMEOUT_MS = 0x7fffffff; // epoll_wait takes an int
 /** The longest single wait in a Worker: the engine notices `worker.terminate()` only between two waits. */
-const MAX_WORKER_WAIT_MS = 1_000;
+let maxWorkerWaitMs = 1_000;
 const NOT_WATCHABLE =
   "regular files, directories and devices such as /dev/null are always ready and cannot be watched with epoll";
 
@@ -53,7 +53,7 @@ export interface EpollOptions {
  */
 export class Epoll extends OwnedFd {
   /** The longest single wait, in milliseconds. */
-  readonly #maxWaitMs = Bun.isMainThread ? Infinity : MAX_WORKER_WAIT_MS;
+  readonly #maxWaitMs = Bun.isMainThread ? Infinity : maxWorkerWaitMs;
   /** The list that `poll` uses, with the capacity that its last call required. */
   #events: EventList | undefined;
 
@@ -267,6 +267,11 @@ export class Epoll extends OwnedFd {
     const max = this.#maxWaitMs;
     return max === Infinity || (timeoutMs >= 0 && timeoutMs <= max) ? timeoutMs : max;
   }
+}
+
+/** Removes the limit of a single wait in this Worker. For the debugger, which interrupts a wait before it terminates the Worker. */
+export function allowLongWaits(): void {
+  maxWorkerWaitMs = Infinity;
 }
 
 /**

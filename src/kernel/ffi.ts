@@ -151,6 +151,13 @@ export interface Syscalls {
   /** Closes the fds that this thread, a Worker's, has opened and not closed when the thread exits. Not a system call. */
   close_fds_at_thread_exit(): number;
   flock(fd: number, operation: number): number;
+  /** `fds` holds `count` pairs: an fd, and its events in the lower 16 bits; the upper 16 bits receive what it is ready for. */
+  poll(fds: Int32Array, count: number, timeoutMs: number): number;
+  /**
+   * Writes 6 numbers about this thread to `out`: its CPU time in seconds and nanoseconds, the time it was ready but waited for a CPU
+   * (-1 and -1 unless `withQueue` is 1, or if the kernel does not say), how often it blocked, and how often it was preempted.
+   */
+  thread_times(out: Int32Array, withQueue: number): number;
   /** Lets the kernel end this process `seconds` after its parent has exited, whatever the process is doing. 0: immediately. */
   end_with_parent(seconds: number): number;
   /**
@@ -240,6 +247,8 @@ const signatures: Signatures<Syscalls> = {
   signal_rtmin: [],
   signal_rtmax: [],
   flock: [int, int],
+  poll: [bytes, int, int],
+  thread_times: [bytes, int],
   end_with_parent: [int],
   close_fds_at_thread_exit: [],
   handed_over: [int, bytes, int, int],

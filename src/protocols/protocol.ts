@@ -22,13 +22,27 @@ import type { Address } from "../kernel/address.ts";
 export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle" | "open" | "pinged" | "paused";
 
 /**
+ * Why a connection is rejected before its first message:
+ *
+ * - `too-many-connections`: its peer's address has too many
+ * - `bad-proxy-header`: it does not begin with a valid header of the PROXY protocol
+ */
+export type ConnectionRejection = "too-many-connections" | "bad-proxy-header";
+
+/**
  * A connection, as its protocol sees it. Only `flush`, `sendNow` and `abort` make system calls; the run loop does everything else
  * after each callback.
  */
 export interface ProtocolConnection {
   readonly fd: number;
-  /** The peer's address. */
+  /** The peer's address, or that of the client whose connection the peer forwards. */
   readonly peer: Address;
+  /**
+   * Replaces the peer's address by that of the client whose connection the peer forwards, and counts the connection for it.
+   *
+   * @returns whether the connection is allowed; false if the address has too many
+   */
+  setPeer(peer: Address): boolean;
   /** The protocol's own data for this connection. */
   protocolState: unknown;
   /** The number of messages so far, by the protocol's count. A new one restarts the timeout. */
@@ -107,6 +121,11 @@ export interface Protocol {
   readonly lingers: boolean;
   /** Called in each iteration after the wait, with the time by the run loop's clock. */
   updateTime(nowMs: number): void;
+  /**
+   * Whether the peer is a proxy that is going to report the address of its client. Until then, the number of its connections is
+   * not limited.
+   */
+  isProxy?(connection: ProtocolConnection): boolean;
   /** A connection was accepted. */
   open(connection: ProtocolConnection): void;
   /**
@@ -128,8 +147,8 @@ export interface Protocol {
    * connection. Also called for `open` and `pinged`: the protocol asks the peer for a sign of life, or finishes the connection.
    */
   timeout(connection: ProtocolConnection): void;
-  /** The peer's address has too many connections. The protocol may send a response, and finishes the connection. */
-  reject(connection: ProtocolConnection): void;
+  /** The connection is not to be served. The protocol may send a response, and finishes the connection. */
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void;
   /** The connection is closed, for whatever reason. */
   closed(connection: ProtocolConnection): void;
   /** The server begins to stop: each connection ends with its next response. */

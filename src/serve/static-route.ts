@@ -72,7 +72,7 @@ class MemoryRoute implements StaticRoute {
     const size = memorySize(response, response.statusText);
     // Before the Response is cloned, which hides whether its body is a string.
     const isString = size > 0 ? recognizeString(response, size) : (): boolean => false;
-    const prepared = prepareResponse(response.clone() as Response, new FileOpener(syscalls()));
+    const prepared = prepareResponse(response.clone() as Response, new FileOpener(syscalls()), undefined);
     if (prepared instanceof Promise) {
       this.#snapshot = prepared.then((result) => (this.#snapshot = new Snapshot(result, isString)));
     } else {

@@ -102,6 +102,8 @@ export class AcceptThrottle {
   isOpen: boolean = false;
   /** The listening sockets are closed. */
   closed: boolean = false;
+  /** How often all listening sockets, or one of them, have paused. Attempts to resume that fail are not counted again. */
+  pauses: number = 0;
 
   readonly #epoll: Epoll;
   readonly #listeners: readonly WatchedListener[];
@@ -135,6 +137,11 @@ export class AcceptThrottle {
     this.#schedule(nowMs);
   }
 
+  /** Whether at least one listening socket is paused. */
+  get isPaused(): boolean {
+    return !this.closed && this.#listeners.some(({ isRegistered }) => !isRegistered);
+  }
+
   /** Resumes accepting. */
   open(nowMs: number): void {
     if (this.closed) return;
@@ -159,6 +166,7 @@ export class AcceptThrottle {
   canAccept(open: number): boolean {
     if (open < this.#options.maxConnections) return true;
     this.#pauseAll(Infinity);
+    this.pauses++;
     return false;
   }
 
@@ -224,6 +232,7 @@ export class AcceptThrottle {
     this.#pauseAll(nowMs + RETRY_MS);
     if (this.#isExhausted) return;
     this.#isExhausted = true;
+    this.pauses++;
     const code = errnoName(errno);
     this.#options.onWarning?.({
       code,
@@ -245,6 +254,7 @@ export class AcceptThrottle {
     this.#pauseListener(listener, nowMs, forMs);
     if (listener.hasWarned) return;
     listener.hasWarned = true;
+    this.pauses++;
     const code = errnoName(errno);
     const meaning = MEANINGS.has(errno) ? ` (${MEANINGS.get(errno)})` : "";
     const message =

@@ -31,6 +31,8 @@ export interface ConnectionOwner {
   sendNow(connection: Connection): void;
   abort(connection: Connection): void;
   fail(connection: Connection, error: unknown): void;
+  /** Counts the connection for its peer's address; returns whether that has too many. */
+  exceedsAddressLimit(connection: Connection): boolean;
 }
 
 export class Connection implements ProtocolConnection, Timed<Connection> {
@@ -117,6 +119,11 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
       this.#peer = decodeAddress(this.#sys, new Uint8Array(written.buffer));
     }
     return this.#peer;
+  }
+
+  setPeer(peer: Address): boolean {
+    this.#peer = peer;
+    return !this.#owner.exceedsAddressLimit(this);
   }
 
   get state(): ConnectionState {

@@ -2,9 +2,11 @@
 
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
+import type { ProxyOptions } from "../protocols/proxy/proxied-protocol.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
+import type { MetricsOptions } from "./monitoring.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
 
 /** The options of EpollServer. An option that is undefined has its default. */
@@ -72,6 +74,16 @@ export interface EpollServerOptions {
   // oxlint-disable-next-line typescript/no-explicit-any -- the type of `data` is the application's
   socket?: SocketHandlers<any> | undefined;
   /**
+   * Connections begin with a header of the PROXY protocol, version 1 or 2, which a proxy sends: HAProxy with `send-proxy-v2`, nginx's
+   * stream module, AWS and Google Cloud load balancers. The client's address in it takes the place of the proxy's, in `requestIP`,
+   * `onRequest`, `socket.remoteAddress` and `maxConnectionsPerAddress`.
+   *
+   * true: each connection must begin with a header, otherwise it gets 400. Only use it if nothing but the proxy can connect: any
+   * client could claim to have another address. `{ from }`: connections from these addresses must, and others must not.
+   * Default: false.
+   */
+  proxyProtocol?: boolean | ProxyOptions | undefined;
+  /**
    * Handlers and settings of WebSockets, as for Bun.serve. `fetch` is required: it calls `server.upgrade(request)` for the requests
    * that become WebSockets.
    */
@@ -129,6 +141,16 @@ export interface EpollServerOptions {
    * 30000.
    */
   writeTimeoutMs?: number | undefined;
+  /**
+   * A path that responds with 200 while the server serves, and with 503 once it begins to stop: `"/healthz"`. The handler does not
+   * get requests to this path. Default: none.
+   */
+  health?: string | undefined;
+  /**
+   * A path that responds with metrics of this server in the text format of Prometheus: `"/metrics"`. The handler does not get requests
+   * to this path. Everyone who can send requests can read them. Default: none.
+   */
+  metrics?: string | MetricsOptions | undefined;
   /** Called for each request when it is answered, or rejected by the server (400, 408, 413, 431, …). */
   onRequest?: ((request: RequestInfo) => void) | undefined;
   /** Called by the run loop at a regular interval, for a watchdog: as long as it is called, the loop is not stuck. */

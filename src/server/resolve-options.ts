@@ -6,7 +6,7 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { loadSocketProtocol, loadWebSocketOptions } from "./optional-protocols.ts";
+import { loadMonitoring, loadProxiedProtocol, loadSocketProtocol, loadWebSocketOptions } from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -16,6 +16,8 @@ type OptionalName =
   | "socket"
   | "websocket"
   | "onError"
+  | "health"
+  | "metrics"
   | "onRequest"
   | "onWarning"
   | "onStopping"
@@ -59,6 +61,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   fetch: [undefined, callback],
   onError: [undefined, callback],
   socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
+  proxyProtocol: [false, (name, value) => loadProxiedProtocol().checkProxyOptions(name, value)],
   websocket: [undefined, (_, value) => void loadWebSocketOptions().resolveWebSocketOptions(value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
@@ -74,6 +77,8 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   idleTimeoutMs: [75_000, duration],
   handlerTimeoutMs: [120_000, duration],
   writeTimeoutMs: [30_000, duration],
+  health: [undefined, (name, value) => loadMonitoring().checkPath(name, value)],
+  metrics: [undefined, (name, value) => loadMonitoring().checkMetrics(name, value)],
   onRequest: [undefined, callback],
   heartbeat: [undefined, heartbeat],
   onStopping: [undefined, callback],
@@ -135,6 +140,7 @@ export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
   const settings = resolved as unknown as ResolvedOptions;
   checkListenOptions(given);
   checkHandlerOptions(given);
+  checkMonitoringOptions(settings);
   if (options.deferAccept === undefined) settings.deferAccept = settings.eager && settings.socket === undefined;
   if (options.fd !== undefined) settings.fd = toFds(options.fd);
   const { response } = options;
@@ -188,6 +194,18 @@ function checkHandlerOptions(given: object): void {
   if ("websocket" in given && !("fetch" in given)) {
     throw invalidValue("websocket requires fetch: a handler that calls server.upgrade(request)");
   }
+}
+
+/** `health` and `metrics` are paths of HTTP requests. */
+function checkMonitoringOptions({ health, metrics, socket, fetch, keepAlive, eager }: ResolvedOptions): void {
+  const used = [health === undefined ? [] : "health", metrics === undefined ? [] : "metrics"].flat();
+  if (used.length === 0) return;
+  if (socket !== undefined) throw incompatibleOptions(["socket", ...used], "there are no paths without HTTP");
+  if (fetch === undefined && !keepAlive && !eager) {
+    throw incompatibleOptions(["keepAlive", "eager", ...used], "the original program answers every request alike");
+  }
+  const path = typeof metrics === "object" ? metrics.path : metrics;
+  if (health === path) throw incompatibleOptions(used, `both are ${JSON.stringify(path)}`);
 }
 
 function toFds(fd: number | readonly number[]): number[] {

@@ -26,7 +26,7 @@ import type { BufferBudget } from "../protocols/buffer-budget.ts";
 import type { Phase, Protocol } from "../protocols/protocol.ts";
 import { AcceptThrottle, type AcceptThrottleOptions } from "./accept-throttle.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { type TracedState, tracedState } from "./connection-state.ts";
+import { TRACED_STATES, type TracedState, tracedState } from "./connection-state.ts";
 import { ConnectionTable, type ConnectionTableOptions } from "./connection-table.ts";
 import type { Listener } from "./listeners.ts";
 import { Shutdown } from "./shutdown.ts";
@@ -128,6 +128,26 @@ export class RunLoop implements ConnectionOwner {
   /** Connections that failed. */
   get errors(): number {
     return this.#connections.errors;
+  }
+
+  /** How often accepting has paused. */
+  get acceptPauses(): number {
+    return this.#throttle.pauses;
+  }
+
+  /** Whether any listening socket is paused now. */
+  get isAcceptPaused(): boolean {
+    return this.#throttle.isPaused;
+  }
+
+  /** The number of open connections in each state, as traces show them. */
+  get states(): Record<TracedState, number> {
+    const counts = Object.fromEntries(TRACED_STATES.map((state) => [state, 0])) as Record<TracedState, number>;
+    for (const { state, output } of this.#connections) {
+      const traced = tracedState(state, output !== undefined);
+      if (traced !== undefined) counts[traced]++;
+    }
+    return counts;
   }
 
   get isStopping(): boolean {
@@ -324,8 +344,8 @@ export class RunLoop implements ConnectionOwner {
     this.accepted++;
     const connection = this.#connections.add(fd, this);
     this.#timeouts.head.push(connection, this.#nowMs);
-    if (this.#connections.exceedsAddressLimit(connection)) {
-      this.#callProtocol(connection, () => this.#protocol.reject(connection));
+    if (this.#protocol.isProxy?.(connection) !== true && this.exceedsAddressLimit(connection)) {
+      this.#callProtocol(connection, () => this.#protocol.reject(connection, "too-many-connections"));
     } else {
       this.#callProtocol(connection, () => this.#protocol.open(connection));
     }
@@ -476,6 +496,10 @@ export class RunLoop implements ConnectionOwner {
   abort(connection: Connection): void {
     this.#connections.abort(connection);
     this.onChange?.();
+  }
+
+  exceedsAddressLimit(connection: Connection): boolean {
+    return this.#connections.exceedsAddressLimit(connection);
   }
 
   fail(connection: Connection, error: unknown): void {

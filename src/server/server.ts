@@ -22,9 +22,17 @@ import type { Tracer } from "../trace/tracer.ts";
 import { BunLoopDriver } from "./bun-loop-driver.ts";
 import { offerListeners, takeOverListeners } from "./hot-reload.ts";
 import { openListeners, urlOf } from "./listeners.ts";
-import { loadClassicProtocol, loadSocketProtocol, loadWebSocketOptions, loadWebSockets } from "./optional-protocols.ts";
+import {
+  loadClassicProtocol,
+  loadMonitoring,
+  loadProxiedProtocol,
+  loadSocketProtocol,
+  loadWebSocketOptions,
+  loadWebSockets,
+} from "./optional-protocols.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { EpollServerOptions } from "./options.ts";
+import type { MonitoredServer } from "./monitoring.ts";
 import { type ResolvedOptions, resolveOptions } from "./resolve-options.ts";
 import { type ExtraSignals, type ExtraStopSignal, StopSignals, type StopSignal } from "./stop-signals.ts";
 import type { ServerHandle, ServerStats, StopOptions } from "./types.ts";
@@ -116,8 +124,13 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
+    const { proxyProtocol } = settings;
+    const protocol =
+      proxyProtocol === false
+        ? this.#protocol
+        : new (loadProxiedProtocol().ProxiedProtocol)(this.#protocol, proxyProtocol, sys);
     const loopOptions = { ...settings, ...openTimeouts(socketSettings) };
-    const loop = new RunLoop(tracedSys, clock, listeners, this.#protocol, loopOptions, budget);
+    const loop = new RunLoop(tracedSys, clock, listeners, protocol, loopOptions, budget);
     if (tracer !== undefined) {
       tracer.stateOf = (fd) => loop.stateOf(fd);
       if (this.#webSockets !== undefined) this.#webSockets.onFrame = (fd, frame) => tracer.onFrame(fd, frame);
@@ -401,13 +414,51 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     if (fetch === undefined && !keepAlive && !eager) {
       return new (loadClassicProtocol().ClassicProtocol)({ ...settings, clock });
     }
-    const handler = fetch === undefined ? undefined : (request: Request) => fetch(request, this);
-    return new HttpProtocol({ ...settings, fetch: handler, clock, sys: this.#sys, budget }, this.#webSockets);
+    const handler = fetch === undefined ? undefined : (request: Request): unknown => fetch(request, this);
+    const http = { ...settings, clock, sys: this.#sys, budget };
+    const { health, metrics, response, onRequest } = settings;
+    if (health === undefined && metrics === undefined)
+      return new HttpProtocol({ ...http, fetch: handler }, this.#webSockets);
+    const { Monitoring, staticHandler } = loadMonitoring();
+    const monitoring = new Monitoring(this.#monitored(budget), health, metrics);
+    return new HttpProtocol(
+      {
+        ...http,
+        fetch: monitoring.wrapHandler(handler ?? staticHandler(response)),
+        onRequest: metrics === undefined ? onRequest : monitoring.wrapOnRequest(onRequest),
+      },
+      this.#webSockets,
+    );
   }
 
   #requireWebSockets(method: string): WebSockets {
     if (this.#webSockets !== undefined) return this.#webSockets;
     throw new TypeError(`EpollServer.${method}: the server has no WebSockets; set the "websocket" option`);
+  }
+
+  #monitored(budget: BufferBudget): MonitoredServer {
+    const stats = (): ServerStats => this.stats;
+    const loop = (): RunLoop => this.#loop;
+    return {
+      get stats() {
+        return stats();
+      },
+      get isStopping() {
+        return loop().isStopping;
+      },
+      get acceptPauses() {
+        return loop().acceptPauses;
+      },
+      get isAcceptPaused() {
+        return loop().isAcceptPaused;
+      },
+      get bufferedBytes() {
+        return budget.used;
+      },
+      get states() {
+        return loop().states;
+      },
+    };
   }
 
   #runOnce(timeoutMs: number, sinceMs?: number): number {

@@ -7,7 +7,7 @@ export const TRACE_VERSION = 2;
 
 /** The fields that every event has. */
 export interface TraceMoment {
-  /** The number of the event, from 1 and without gaps. */
+  /** The number of the event, from 1; without gaps, except for a `dropped` event. */
   seq: number;
   /**
    * When the event happened, in microseconds since the trace began. For a system call: when it returned. The time spent in the
@@ -32,6 +32,8 @@ export interface BeginEvent {
   pid: number;
   /** When the trace began, in ISO 8601. */
   date: string;
+  /** The file of the program: the readers of a saved trace show source lines only from its directory and from this package. */
+  program?: string;
 }
 
 /** A listening socket. A server's listening sockets are reported once, when the trace begins. */
@@ -59,7 +61,7 @@ export interface WaitEvent {
   result: Result;
   /** The ready list. */
   events: [fd: number, mask: number][];
-  /** How long the call blocked. */
+  /** How long the call took. It has blocked if this is more than the few microseconds of a call that returns immediately. */
   blockedUs: number;
   /** The time spent in Bun's event loop before the call. Only if the loop runs on Bun's event loop. */
   awayUs?: number;
@@ -161,13 +163,27 @@ export interface FrameEvent {
   compressed: boolean;
 }
 
-/** A likely bug in the traced program. Reported once, and again only after the condition has cleared. */
+/**
+ * A likely bug in the traced program, reported once for each registration or fd. When it has happened 10, 100, 1000, … times, and at
+ * the end of the trace, an event with `updates` follows. `at` is the line of the program: of the call that is wrong, or if a call
+ * is missing, of the one that registered, accepted or closed the fd.
+ */
 export interface WarningEvent {
   type: "warning";
   code: WarningCode;
   /** The fd that the warning is about; `null` if it is not about one fd. */
   fd: number | null;
   message: string;
+  /** The epoll instance, if the warning is about a registration. */
+  epfd?: number;
+  /** How often it has happened so far. */
+  count?: number;
+  /** The `seq` of the event with which it was detected. */
+  cause?: number;
+  /** The `seq` of the first report of the same bug, whose count this event replaces. */
+  updates?: number;
+  /** The number of fds with the same bug at the same line, if most of them are not reported one by one. */
+  fds?: number;
 }
 
 /**
@@ -178,17 +194,35 @@ export interface IterationEvent {
   type: "iteration";
   /** The time from the return of epoll_wait, or from the beginning of the trace, to the end of the iteration. */
   workedUs: number;
-  /** The time spent on each fd, in the order of the dispatches. Empty before the first wait, which dispatches nothing. */
+  /**
+   * The time spent on each fd, in the order of the dispatches, including the program's own code before the first call. Empty before
+   * the first wait, which dispatches nothing.
+   */
   dispatches: [fd: number, us: number][];
+}
+
+/** Events that are not in a saved trace, because its size is limited. The event has the `seq` of the last one of them. */
+export interface DroppedEvent {
+  type: "dropped";
+  /** The number of events. */
+  events: number;
 }
 
 /** What a warning is about. */
 export type WarningCode =
-  | "busy-loop" // epoll_wait returns immediately, again and again, and the program makes no progress
-  | "undrained" // an edge-triggered fd was not read until EAGAIN
+  | "busy-loop" // an fd is ready, is reported again and again, and is never read
+  | "undrained" // an edge-triggered fd was not read until EAGAIN, and the rest is not reported again
+  | "eof-ignored" // recv returns 0 again and again: the peer has closed its side, and the connection is not closed
+  | "accept-failed" // accept4 fails again and again, because no file descriptor is free
+  | "listener-unwatched" // connections wait to be accepted, but the listening socket is not watched anymore
+  | "backlog-full" // the accept queue is full, and the kernel drops new connections
+  | "hangup-ignored" // EPOLLHUP or EPOLLERR is reported again and again, and nothing is done
+  | "never-registered" // a connection was accepted, and nothing was done with it
+  | "closed-while-registered" // an fd was closed before it was unregistered; epoll(7), questions 6 and 7
   | "idle-epollout" // EPOLLOUT is reported again and again, but nothing is sent
   | "slow-handler" // handling one fd delayed all others
-  | "fd-leak"; // a connection was unregistered, but not closed
+  | "fd-leak" // a connection was unregistered, but not closed
+  | "no-reply"; // a request was received, and nothing was sent for a long time
 
 /** An event without the fields that all events have. */
 export type TraceDetail =
@@ -206,7 +240,8 @@ export type TraceDetail =
   | StateEvent
   | FrameEvent
   | WarningEvent
-  | IterationEvent;
+  | IterationEvent
+  | DroppedEvent;
 
 /** One event of a trace. */
 export type TraceEvent = TraceMoment & TraceDetail;
@@ -223,8 +258,18 @@ export interface TraceOptions {
   listener: TraceListener;
   /** Include received and sent data in the events; default: false. */
   bytes?: boolean | undefined;
+  /**
+   * Include the values of credentials: of headers such as `Authorization` and `Cookie`, and of parameters such as `token`. By default,
+   * `<redacted 20 bytes>` replaces them.
+   */
+  secrets?: boolean | undefined;
+  /** The file of the program, for the `begin` event; default: the main module. */
+  program?: string | undefined;
   /** Include the source line of each call, which takes a few microseconds; a function decides for each event. Default: false. */
   lines?: boolean | (() => boolean) | undefined;
-  /** The threshold of the `slow-handler` warning: the time spent on one fd, in milliseconds; default: 50. */
+  /**
+   * The threshold of the `slow-handler` warning: the time that the thread ran or blocked while it handled one fd, in milliseconds.
+   * Time in which it waited for a CPU does not count. Default: 50.
+   */
   slowMs?: number | undefined;
 }

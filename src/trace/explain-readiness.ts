@@ -1,33 +1,49 @@
 // Explanations, in plain sentences, of why epoll reports an fd or does not.
 
 import type { Address } from "../kernel/address.ts";
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP } from "../kernel/constants.ts";
 import { invalidType } from "../kernel/errors.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import { REPORTING_FLAGS } from "./compare-masks.ts";
 import type { FdInfo } from "./fd-info.ts";
 import { formatPeer } from "./format.ts";
+import { isFull } from "./kernel-queries.ts";
+
+/** The registration of an fd with an epoll instance. */
+export interface RegistrationInfo {
+  /** The epoll instance. */
+  epfd: number;
+  /** The mask that the program has registered. */
+  mask: number;
+  /** The mask in the kernel's interest list; `null` if the fd is not in it. Undefined if it is not known. */
+  kernelMask?: number | null | undefined;
+}
 
 /**
  * Explains why epoll_wait reports an fd, or does not: the type of the fd, its queues, its errors, and what epoll_wait returns for the
  * registered mask.
  *
  * @param info what `inspectFd` returned
- * @param registeredMask the mask that the fd is registered with; undefined if it is not registered
+ * @param registered the mask that the fd is registered with, or its registrations with several epoll instances; undefined if it is not
+ *   registered
  * @returns a few sentences on one line
- * @throws {TypeError | RangeError} if `info` is not an FdInfo, or the mask is not a 32-bit integer
+ * @throws {TypeError | RangeError} if `info` is not an FdInfo, or a mask is not a 32-bit integer
  */
-export function explainReadiness(info: FdInfo, registeredMask?: number | undefined): string {
+export function explainReadiness(info: FdInfo, registered?: number | readonly RegistrationInfo[] | undefined): string {
   if (!isFdInfo(info)) throw invalidType("info", "what inspectFd returned", info);
-  if (registeredMask !== undefined) check32Bit("registeredMask", registeredMask);
-  return [
-    describeFd(info),
-    describeInput(info),
-    ...describeOutput(info),
-    ...describeHangup(info),
-    describeResult(info, registeredMask),
-  ].join(" ");
+  if (!Array.isArray(registered)) {
+    if (registered !== undefined) check32Bit("registeredMask", registered as number);
+    return [...describe(info), describeResult(info, registered as number | undefined)].join(" ");
+  }
+  const registrations = registered as readonly RegistrationInfo[];
+  for (const { mask } of registrations) check32Bit("mask", mask);
+  if (registrations.length === 0) return [...describe(info), describeResult(info, undefined)].join(" ");
+  return [...describe(info), ...registrations.map((one) => describeRegistration(info, one))].join(" ");
+}
+
+function describe(info: FdInfo): string[] {
+  return [describeFd(info), describeInput(info), ...describeOutput(info), ...describeHangup(info)];
 }
 
 const KINDS: readonly unknown[] = ["connection", "listener", "datagram", "other"] satisfies FdInfo["kind"][];
@@ -67,14 +83,18 @@ function describeAddress(address: Address | undefined): string {
   return "path" in address && address.path === "" ? "an unnamed socket" : formatPeer(address);
 }
 
-function describeInput({ kind, ready, receiveQueueBytes = 0, tcp }: FdInfo): string {
+function describeInput({ kind, ready, receiveQueueBytes = 0, acceptQueue }: FdInfo): string {
   const isReadable = (ready & EPOLLIN) !== 0;
   if (kind === "listener") {
     if (!isReadable) return "No connection is waiting to be accepted, so it is not readable.";
-    const backlog = tcp?.unacked; // TCP_INFO of a listening socket has the length of the accept queue in this field
+    const length = acceptQueue?.length;
     const waiting =
-      backlog === undefined ? "A connection is" : backlog === 1 ? "1 connection is" : `${backlog} connections are`;
-    return `${waiting} waiting to be accepted, so it is readable (EPOLLIN).`;
+      length === undefined ? "A connection is" : length === 1 ? "1 connection is" : `${length} connections are`;
+    const full =
+      acceptQueue !== undefined && isFull(acceptQueue)
+        ? ` The accept queue is full (backlog ${acceptQueue.limit}): the kernel drops new connections.`
+        : "";
+    return `${waiting} waiting to be accepted, so it is readable (EPOLLIN).${full}`;
   }
   if (receiveQueueBytes > 0) {
     return `The receive queue holds ${formatBytes(receiveQueueBytes)}${isReadable ? ", so it is readable (EPOLLIN)" : ""}.`;
@@ -85,8 +105,12 @@ function describeInput({ kind, ready, receiveQueueBytes = 0, tcp }: FdInfo): str
   return isReadable ? "It is readable (EPOLLIN)." : "There is nothing to read.";
 }
 
-function describeOutput({ kind, ready, sendQueueBytes = 0 }: FdInfo): string[] {
+/** TCP states in which the program has shut down its side, or there is no connection: send fails immediately. */
+const NO_SEND: ReadonlySet<string | undefined> = new Set(["FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK", "CLOSE"]);
+
+function describeOutput({ kind, ready, sendQueueBytes = 0, tcp }: FdInfo): string[] {
   const isWritable = (ready & EPOLLOUT) !== 0;
+  if (isWritable && NO_SEND.has(tcp?.state)) return ["It is writable (EPOLLOUT), because send fails immediately."];
   if (kind !== "connection") return isWritable ? ["It is writable (EPOLLOUT)."] : [];
   const queue = sendQueueBytes === 0 ? "" : `The send queue holds ${formatBytes(sendQueueBytes)}`;
   if (isWritable)
@@ -98,23 +122,44 @@ function describeOutput({ kind, ready, sendQueueBytes = 0 }: FdInfo): string[] {
   return [queue === "" ? "It is not writable." : `${queue} and is full, so it is not writable.`];
 }
 
-function describeHangup({ ready }: FdInfo): string[] {
-  if ((ready & EPOLLERR) !== 0) return ["It has an error condition (EPOLLERR), which is always reported."];
-  if ((ready & EPOLLHUP) !== 0) return ["Both directions are closed (EPOLLHUP), which is always reported."];
-  return [];
+function describeHangup({ ready, kind, peer, tcp }: FdInfo): string[] {
+  const sentences: string[] = [];
+  if ((ready & EPOLLERR) !== 0) sentences.push("It has an error condition (EPOLLERR), which is always reported.");
+  if ((ready & EPOLLHUP) === 0) return sentences;
+  const isUnconnected = tcp?.state === "CLOSE" && peer === undefined;
+  const what =
+    kind === "other" ? "The other end is closed" : isUnconnected ? "It is not connected" : "Both directions are closed";
+  return [...sentences, `${what} (EPOLLHUP), which is always reported.`];
 }
 
-function describeResult({ ready }: FdInfo, registeredMask: number | undefined): string {
-  if (registeredMask === undefined) return "It is not registered with epoll.";
-  const requested = registeredMask & ~REPORTING_FLAGS;
+function describeRegistration(info: FdInfo, { epfd, mask, kernelMask }: RegistrationInfo): string {
+  if (kernelMask === null) {
+    return `The program has registered it with epoll fd ${epfd} for ${formatMask(mask)}, but the kernel does not watch it there, so epoll_wait(${epfd}) does not report it.`;
+  }
+  return describeResult(info, kernelMask === undefined ? mask : withoutAlways(kernelMask, mask), epfd);
+}
+
+/** Removes EPOLLERR and EPOLLHUP, which the kernel adds, unless the program has registered them. */
+function withoutAlways(kernelMask: number, mask: number): number {
+  return (kernelMask & ~((EPOLLERR | EPOLLHUP) & ~mask)) >>> 0;
+}
+
+function describeResult({ ready }: FdInfo, mask: number | undefined, epfd?: number): string {
+  if (mask === undefined) return "It is not registered with epoll.";
+  const [registered, call] =
+    epfd === undefined ? ["registered", "epoll_wait"] : [`registered with epoll fd ${epfd}`, `epoll_wait(${epfd})`];
+  const requested = mask & ~REPORTING_FLAGS;
+  if (requested === 0 && (mask & EPOLLONESHOT) !== 0 && epfd !== undefined) {
+    return `It is ${registered}, but EPOLLONESHOT has reported its event, so ${call} does not report it until it is re-armed (EPOLL_CTL_MOD).`;
+  }
   const reported = ready & (requested | EPOLLERR | EPOLLHUP);
   if (reported === 0) {
     const events = requested === 0 ? "for nothing" : `only for ${formatMask(requested)}`;
-    return `It is registered ${events}, so epoll_wait does not report it.`;
+    return `It is ${registered} ${events}, so ${call} does not report it.`;
   }
-  const how = (registeredMask & EPOLLET) === 0 ? "" : " once, and again when something new arrives (EPOLLET)";
+  const how = (mask & EPOLLET) === 0 ? "" : " once, and again when something new arrives (EPOLLET)";
   const events = requested === 0 ? "nothing" : formatMask(requested);
-  return `It is registered for ${events}, so epoll_wait reports ${formatMask(reported)}${how}.`;
+  return `It is ${registered} for ${events}, so ${call} reports ${formatMask(reported)}${how}.`;
 }
 
 function formatBytes(count: number): string {

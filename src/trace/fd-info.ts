@@ -11,21 +11,20 @@ import {
   EPOLLOUT,
   EPOLLPRI,
   EPOLLRDHUP,
-  IPPROTO_TCP,
   SO_ACCEPTCONN,
   SO_DOMAIN,
   SO_TYPE,
   SOCK_DGRAM,
   SOCK_STREAM,
   SOL_SOCKET,
-  TCP_INFO,
 } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
 import { tryGetIntOption } from "../kernel/int-options.ts";
-import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
+import type { TcpInfo } from "../kernel/tcp-info.ts";
 import { openFileName } from "./interest-list.ts";
+import { type AcceptQueue, acceptQueue, tcpInfo } from "./kernel-queries.ts";
 
 const FIONREAD = 0x541b;
 const SIOCOUTQ = 0x5411;
@@ -49,6 +48,8 @@ export interface FdInfo {
   peer: Address | undefined;
   /** The TCP_INFO of a TCP socket. */
   tcp: TcpInfo | undefined;
+  /** The accept queue of a listening TCP socket. */
+  acceptQueue: AcceptQueue | undefined;
 }
 
 /**
@@ -75,7 +76,8 @@ export function inspectFd(fd: FdLike): FdInfo {
     sendQueueBytes: kind === "connection" ? queues.sendQueueBytes : undefined,
     local: kind === "other" ? undefined : readAddress(sys, sys.getsockname, number),
     peer: kind === "connection" ? readAddress(sys, sys.getpeername, number) : undefined,
-    tcp: isTcp ? readTcpInfo(sys, number) : undefined,
+    tcp: isTcp ? tcpInfo(sys, number) : undefined,
+    acceptQueue: isTcp && kind === "listener" ? acceptQueue(sys, number) : undefined,
   };
 }
 
@@ -107,12 +109,6 @@ function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
   if (type === SOCK_DGRAM) return "datagram";
   if (tryGetIntOption(sys, fd, SOL_SOCKET, SO_ACCEPTCONN) === 1) return "listener";
   return type === SOCK_STREAM || tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
-}
-
-function readTcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {
-  const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
-  const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
-  return size < 0 ? undefined : decodeTcpInfo(bytes.subarray(0, size));
 }
 
 function readAddress(sys: Syscalls, read: Syscalls["getsockname"], fd: number): Address | undefined {

@@ -2,9 +2,11 @@
 
 import { type Address, formatAddress } from "../kernel/address.ts";
 import { invalidType } from "../kernel/errors.ts";
+import { escapeControls } from "../kernel/escape-controls.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { FrameEvent, TraceEvent, TransferEvent, WaitEvent } from "./events.ts";
+import type { FrameEvent, TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
+import { findProblem } from "./validate-event.ts";
 
 /** Options of `formatEvent`. */
 export interface TextOptions {
@@ -17,6 +19,7 @@ const NOTE_COLUMN = 46;
 
 /**
  * Formats an event as one line, such as `#13 epoll_wait(4, 1000) = [(5, EPOLLIN)]`. Everything but a wait is indented.
+ * Control characters are escaped, so that the line can be printed on a terminal.
  *
  * @returns the line, or undefined for the events that have none: `begin` and `iteration`
  * @throws {TypeError} if `event` is not a trace event, or `options` is not an object
@@ -29,8 +32,13 @@ const NOTE_COLUMN = 46;
  * ```
  */
 export function formatEvent(event: TraceEvent, options: TextOptions = {}): string | undefined {
-  if (!isTraceEvent(event)) throw invalidType("event", "a trace event", event);
+  if (findProblem(event) !== undefined) throw invalidType("event", "a trace event", event);
   if (typeof options !== "object" || options === null) throw invalidType("options", "{ isNumeric }", options);
+  const line = describe(event, options);
+  return line === undefined ? undefined : escapeControls(line);
+}
+
+function describe(event: TraceEvent, options: TextOptions): string | undefined {
   switch (event.type) {
     case "begin":
     case "iteration":
@@ -68,29 +76,9 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
     case "frame":
       return `${INDENT}${event.fd}: ${formatFrame(event)}`;
     case "warning":
-      return `${INDENT}warning: ${event.message} (${event.code})`;
-  }
-}
-
-/** Checks the fields that are objects. A trace file may contain anything. */
-function isTraceEvent(event: unknown): event is TraceEvent {
-  if (typeof event !== "object" || event === null) return false;
-  const { type, events, us, address, peer, bytes } = event as Record<string, unknown>;
-  const isAddress = (value: unknown): boolean =>
-    Object(value) === value && Object.values(value as object).every((field) => Object(field) !== field);
-  switch (type) {
-    case "wait":
-      return typeof us === "number" && Array.isArray(events) && events.every((pair) => Array.isArray(pair));
-    case "listen":
-    case "connect":
-      return isAddress(address);
-    case "accept":
-      return peer === null || isAddress(peer);
-    case "recv":
-    case "send":
-      return bytes === undefined || typeof bytes === "string";
-    default:
-      return typeof type === "string";
+      return `${INDENT}warning: ${formatWarning(event)} (${event.code})`;
+    case "dropped":
+      return `${INDENT}... ${event.events.toLocaleString("en-US")} events dropped, to limit the size of the trace`;
   }
 }
 
@@ -108,6 +96,14 @@ export function formatPeer(address: Address): string {
 function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {
   const readyList = events.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
   return `epoll_wait(${epfd}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${readyList}]`}`;
+}
+
+/** An update is short: its first report has the message. */
+function formatWarning({ at, fd, message, count = 1, fds, updates }: WarningEvent & TraceMoment): string {
+  const where = at === undefined ? "" : `${at}: `;
+  if (fds !== undefined) return `${where}the same for ${fds} fds so far`;
+  if (updates === undefined) return `${where}${message}`;
+  return `${where}${fd === null ? "" : `fd ${fd}: `}${count} times so far`;
 }
 
 function showMask(mask: number, { isNumeric }: TextOptions): string {

@@ -1,15 +1,20 @@
 // The kernel's interest list of an epoll instance, read from /proc and compared with the masks that a program has registered.
 
+import { F_GETFD } from "../kernel/constants.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { EBADF } from "../kernel/errno.ts";
 import { ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
+import { untracedSyscalls } from "../kernel/ffi.ts";
 import { check32Bit } from "../kernel/integers.ts";
 import { nodeFs } from "../kernel/node-fs.ts";
 import { compareMasks } from "./compare-masks.ts";
 
 /** The data of the registration that makes a bridge thread exit; see native/bridge-thread.c. */
 const BRIDGE_DATA = "62726467ffffffff";
+/** The token with which the debugger registers the eventfd that interrupts a wait. */
+export const DEBUGGER_TOKEN = 0x64656267;
+const DEBUGGER_DATA: RegExp = /^64656267[\da-f]{8}$/;
 
 /** An entry of the kernel's interest list. */
 export interface Interest {
@@ -24,7 +29,7 @@ export interface Interest {
 
 /**
  * Returns the kernel's interest list of an epoll instance, ordered by fd, without the registration of this package's own
- * bridge to Bun's event loop.
+ * bridge to Bun's event loop and of the debugger.
  *
  * @throws {ErrnoError} EBADF if the fd is not open
  * @throws {TypeError} if the fd is not an epoll instance
@@ -35,7 +40,7 @@ export function interestList(epoll: FdLike): Interest[] {
   const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
   if (openFileName(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
   return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+)/gm)]
-    .filter(([, , , data]) => data !== BRIDGE_DATA)
+    .filter(([, , , data = ""]) => data !== BRIDGE_DATA && !DEBUGGER_DATA.test(data))
     .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
     .sort((a, b) => a.fd - b.fd);
 }
@@ -69,16 +74,28 @@ export function compareInterest(registered: ReadonlyMap<number, number>, epoll: 
     const registeredMask = registered.get(fd);
     if (registeredMask !== undefined) check32Bit("a mask of registered", registeredMask);
     const kernelMask = kernelMasks.get(fd);
-    const message = describeDifference(registeredMask, kernelMask);
+    const message = describeDifference(fd, registeredMask, kernelMask);
     return message === undefined ? [] : [{ fd, registeredMask, kernelMask, message: `${fd}: ${message}` }];
   });
 }
 
-function describeDifference(registeredMask: number | undefined, kernelMask: number | undefined): string | undefined {
+function describeDifference(
+  fd: number,
+  registeredMask: number | undefined,
+  kernelMask: number | undefined,
+): string | undefined {
   if (registeredMask === undefined) {
-    return "watched by the kernel, but not registered by the program: a duplicate of a closed fd may keep the file open";
+    const reason = isOpen(fd)
+      ? "code that is not traced has registered it, or a duplicate of a closed fd with the same number keeps its file open"
+      : "it was closed, and a duplicate keeps its file open";
+    return `watched by the kernel, but not registered by the program: ${reason}`;
   }
-  if (kernelMask === undefined) return "registered by the program, but not watched by the kernel: the fd was closed";
+  if (kernelMask === undefined) {
+    const reason = isOpen(fd)
+      ? "the file that was registered was closed, and another one has its number now; or code that is not traced has unregistered it"
+      : "the fd was closed";
+    return `registered by the program, but not watched by the kernel: ${reason}`;
+  }
   switch (compareMasks(registeredMask, kernelMask)) {
     case "same":
       return undefined;
@@ -96,6 +113,10 @@ function describeDifference(registeredMask: number | undefined, kernelMask: numb
  */
 export function openFileName(fd: number): string {
   return readProc(fd, "fd", (path) => nodeFs().readlinkSync(path));
+}
+
+function isOpen(fd: number): boolean {
+  return untracedSyscalls().fcntl(fd, F_GETFD, 0) >= 0;
 }
 
 function readProc<T>(fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {

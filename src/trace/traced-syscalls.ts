@@ -3,9 +3,13 @@
 import { Buffer } from "node:buffer";
 import { addressBuffer, decodeAddress } from "../kernel/address.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SHUT_WR, SO_LINGER, SOL_SOCKET } from "../kernel/constants.ts";
+import { EBADF } from "../kernel/errno.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
+import type { CallSite } from "./caller-line.ts";
 import { type CtlEvent, type TraceEvent, type TraceMoment, type TransferEvent } from "./events.ts";
-import { StartLineParser, toLatin1 } from "./start-line.ts";
+import type { DataRedactor } from "./redact.ts";
+import type { Registration, Registrations } from "./registrations.ts";
+import { endsWithBlankLine, StartLineParser, toLatin1 } from "./start-line.ts";
 
 /**
  * The fields of TraceMoment before the event is emitted, which sets them. Every event is created with them, because adding them
@@ -17,11 +21,21 @@ export const UNSTAMPED: TraceMoment = { seq: 0, us: 0, iteration: 0 };
 export interface CallRecorder {
   /** Include received and sent data in the events. */
   readonly hasBytes: boolean;
-  /** The registered masks, by fd. */
-  readonly masks: Map<number, number>;
-  /** Begins the dispatch of an fd: the time from now on is attributed to it. */
-  beginDispatch(fd: number): void;
+  /** Redacts credentials in start lines and data; undefined: they are included. */
+  readonly redactor: DataRedactor | undefined;
+  /** What is registered with the epoll instances. */
+  readonly registrations: Registrations;
+  /** The registrations that the fd which the last call has closed still had. */
+  closed: readonly Registration[];
+  /** Whether the data of the last read ended with an empty line. */
+  endsWithBlankLine: boolean;
+  /** Called before each call. The time is attributed to `fd`, if it is given. */
+  beginCall(fd: number | undefined): void;
   emit(event: TraceEvent): void;
+  /** Called when the program gives an fd to another owner. */
+  handOver(fd: number): void;
+  /** The call in the program, if call sites are recorded. */
+  createSite(): CallSite | undefined;
 }
 
 type Call = keyof Syscalls;
@@ -39,8 +53,8 @@ const OPERATIONS: Record<number, CtlEvent["op"]> = { [EPOLL_CTL_ADD]: "ADD", [EP
 
 /** The system calls of an event loop, except epoll_wait, which the tracer handles itself. */
 export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   return {
     epoll_create1: {
       event: (result) => ({ ...UNSTAMPED, type: "create", result }),
@@ -49,28 +63,26 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
       fdArgument: 2,
       event: (result, epfd, operation, fd, events) => {
         const op = OPERATIONS[operation] ?? "MOD";
-        return ctlEvent(recorder.masks, epfd, op, fd, op === "DEL" ? null : events >>> 0, result);
+        return ctlEvent(recorder, epfd, op, fd, op === "DEL" ? null : events >>> 0, result);
       },
     },
     accept4: {
       fdArgument: 0,
-      event: (result, fd, peer) => ({
-        ...UNSTAMPED,
-        type: "accept",
-        fd,
-        result,
-        peer: result < 0 ? null : decodeAddress(sys, toBytes(peer)),
-      }),
+      event: (result, fd, peer) => {
+        recorder.redactor?.forget(result); // an earlier file with this number may have been closed by other means
+        const address = result < 0 ? null : decodeAddress(sys, toBytes(peer));
+        return { ...UNSTAMPED, type: "accept", fd, result, peer: address };
+      },
     },
     recv: {
       fdArgument: 0,
       event: (result, fd, bytes, offset, wanted) =>
-        transferEvent("recv", fd, wanted, result, bytes, offset, received, recorder.hasBytes),
+        transferEvent("recv", fd, wanted, result, bytes, offset, received, recorder),
     },
     send: {
       fdArgument: 0,
       event: (result, fd, bytes, offset, wanted) =>
-        transferEvent("send", fd, wanted, result, bytes, offset, sent, recorder.hasBytes),
+        transferEvent("send", fd, wanted, result, bytes, offset, sent, recorder),
     },
     shutdown: {
       fdArgument: 0,
@@ -89,7 +101,8 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
     close: {
       fdArgument: 0,
       event: (result, fd) => {
-        recorder.masks.delete(fd); // closing the last fd of a file removes its registration
+        recorder.redactor?.forget(fd);
+        recorder.closed = result === -EBADF ? [] : recorder.registrations.close(fd);
         return { ...UNSTAMPED, type: "close", fd, result };
       },
     },
@@ -98,8 +111,8 @@ export function loopCalls(sys: Syscalls, recorder: CallRecorder): Table {
 
 /** The other system calls that a program can make through this package's sockets and file descriptors. */
 export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
-  const received = new StartLineParser(sys);
-  const sent = new StartLineParser(sys);
+  const received = new StartLineParser(sys, recorder.redactor !== undefined);
+  const sent = new StartLineParser(sys, recorder.redactor !== undefined);
   const transfer = (
     type: "recv" | "send",
     call: NonNullable<TransferEvent["call"]>,
@@ -110,7 +123,7 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     wanted: number,
   ): TraceEvent => {
     const startLines = type === "recv" ? received : sent;
-    const event = transferEvent(type, fd, wanted, result, bytes, offset, startLines, recorder.hasBytes);
+    const event = transferEvent(type, fd, wanted, result, bytes, offset, startLines, recorder);
     event.call = call;
     return event;
   };
@@ -126,7 +139,7 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     const bytes = buffers.length === 1 ? toBytes(buffers[0] as Uint8Array) : Buffer.concat(buffers.map(toBytes));
     const startLines = type === "recv" ? received : sent;
     const size = Math.min(result, bytes.length);
-    const event = transferEvent(type, fd, wanted, size, bytes, 0, startLines, recorder.hasBytes);
+    const event = transferEvent(type, fd, wanted, size, bytes, 0, startLines, recorder);
     event.result = result;
     event.call = call;
     return event;
@@ -146,6 +159,12 @@ export function programCalls(sys: Syscalls, recorder: CallRecorder): Table {
     return transferAll(type, call, result < 0 ? result : size, fd, parts, wanted);
   };
   return {
+    disown: {
+      event: (_, fd) => {
+        recorder.handOver(fd);
+        return undefined;
+      },
+    },
     connect: {
       fdArgument: 0,
       event: (result, fd, address) => ({
@@ -229,7 +248,7 @@ function wrapCall(
   recorder: CallRecorder,
 ): AnyCall {
   return (a, b, c, d, e, f, g, h) => {
-    if (fdArgument !== undefined) recorder.beginDispatch((fdArgument === 0 ? a : c) as number);
+    recorder.beginCall(fdArgument === undefined ? undefined : ((fdArgument === 0 ? a : c) as number));
     const result = call(a, b, c, d, e, f, g, h);
     const event = describe(result, a, b, c, d, e, f, g, h);
     if (event !== undefined) recorder.emit(event);
@@ -239,18 +258,17 @@ function wrapCall(
 
 /** Returns the event of an epoll_ctl call, and records the mask if the call succeeded. */
 export function ctlEvent(
-  masks: Map<number, number>,
+  { registrations, createSite }: Pick<CallRecorder, "registrations" | "createSite">,
   epfd: number,
   op: CtlEvent["op"],
   fd: number,
   mask: number | null,
   result: number,
 ): TraceEvent {
-  const oldMask = masks.get(fd) ?? null;
-  if (result >= 0) {
-    if (mask === null) masks.delete(fd);
-    else masks.set(fd, mask);
-  }
+  const oldMask =
+    result < 0
+      ? (registrations.get(epfd, fd)?.mask ?? null)
+      : registrations.apply(epfd, op, fd, mask, op === "DEL" ? undefined : createSite());
   return { ...UNSTAMPED, type: "ctl", epfd, op, fd, oldMask, mask, result };
 }
 
@@ -262,14 +280,20 @@ function transferEvent(
   bytes: Uint8Array | Int32Array,
   offset: number,
   startLines: StartLineParser,
-  hasBytes: boolean,
+  recorder: CallRecorder,
 ): TraceMoment & TransferEvent {
   const event: TraceMoment & TransferEvent = { ...UNSTAMPED, type, fd, wanted, result };
+  recorder.endsWithBlankLine = false;
   if (result <= 0) return event;
   const received = Math.min(result, wanted); // with MSG_TRUNC, the result can exceed the size of the buffer
   const line = startLines.parse(bytes, offset, received);
   if (line !== undefined) event.line = line;
-  if (hasBytes) event.bytes = toLatin1(bytes, offset, received);
+  if (type === "recv") recorder.endsWithBlankLine = endsWithBlankLine(bytes, offset, received);
+  const { hasBytes, redactor } = recorder;
+  if (hasBytes) {
+    const data = toLatin1(bytes, offset, received);
+    event.bytes = redactor === undefined ? data : redactor.redact(type, fd, data);
+  }
   return event;
 }
 

@@ -2,8 +2,9 @@
 
 import type { Address } from "../kernel/address.ts";
 import { invalidType, outOfRange } from "../kernel/errors.ts";
-import type { Syscalls } from "../kernel/ffi.ts";
-import { callerLine } from "./caller-line.ts";
+import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { callerLine, CallSite } from "./caller-line.ts";
+import { Dispatches, rounded, type SlowDispatch } from "./dispatches.ts";
 import {
   type CtlEvent,
   type FrameEvent,
@@ -12,19 +13,41 @@ import {
   type TraceListener,
   type TraceOptions,
 } from "./events.ts";
+import { DataRedactor } from "./redact.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
-import { WarningDetector } from "./warnings.ts";
+import { Registrations } from "./registrations.ts";
+import { WarningDetector } from "./warnings/warning-detector.ts";
 
 const NO_FD = -1;
+/** A shorter wait is considered not to have blocked. */
+const MIN_BLOCKED_US = 50;
+/** How often a thread has to block at the same line, if another program may have been the reason. */
+const MIN_UNCERTAIN = 3;
+
+/** What the debugger adds. */
+export interface DebuggedTraceOptions extends TraceOptions {
+  /** Returns for how long the debugger has paused the thread outside of the listener. No timestamp includes that time. */
+  pausedMs?: (() => number) | undefined;
+  /** Called with the timeout of each wait before it begins. */
+  onWait?: ((timeoutMs: number) => void) | undefined;
+}
 
 export class Tracer {
   readonly #listener: TraceListener;
   readonly #wantsLine: () => boolean;
   readonly #warnings: WarningDetector;
   readonly #recorder: CallRecorder;
+  readonly #dispatches: Dispatches;
+  /** What slow dispatches are about, by the line of the program, or if that is not known, by fd. */
+  readonly #slowCauses = new Map<string, { count: number }>();
+  /** The system calls that are wrapped. */
+  #kernel: Syscalls | undefined;
+  #checkTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #startMs = performance.now();
   /** The time spent in the listener, which no timestamp includes. */
   #listenerMs = 0;
+  readonly #pausedMs: () => number;
+  readonly #onWait: (timeoutMs: number) => void;
   #listenerError: { error: unknown } | undefined;
   #seq = 0;
   #iteration = 0;
@@ -36,9 +59,6 @@ export class Tracer {
 
   // The current iteration.
   #waitReturnedUs = 0;
-  #dispatchFd = NO_FD;
-  #dispatchStartUs = 0;
-  #dispatches: [fd: number, us: number][] = [];
   /** When the thread returned to Bun's event loop; undefined during an iteration. */
   #yieldedUs: number | undefined;
   #isProgram = false;
@@ -48,25 +68,47 @@ export class Tracer {
     const {
       listener,
       bytes = false,
+      secrets = false,
+      program = process.argv[1],
       lines = false,
       slowMs = 50,
-    }: Partial<TraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
+      pausedMs = () => 0,
+      onWait = () => {},
+    }: Partial<DebuggedTraceOptions> = typeof options === "function" ? { listener: options } : (options ?? {});
     if (typeof listener !== "function") {
       throw invalidType("trace", "a function, or an object with a function `listener`", options);
     }
     if (typeof slowMs !== "number") throw invalidType("trace.slowMs", "a number of milliseconds above 0", slowMs);
     if (!(slowMs > 0)) throw outOfRange("trace.slowMs", "a number of milliseconds above 0", slowMs);
     this.#listener = listener;
+    this.#pausedMs = pausedMs;
+    this.#onWait = onWait;
     this.#wantsLine = typeof lines === "function" ? lines : () => lines;
-    this.#warnings = new WarningDetector(slowMs);
+    const registrations = new Registrations();
+    const sys = (): Syscalls => this.#kernel ?? untracedSyscalls();
+    const createSite = (): CallSite | undefined => (this.#isProgram || this.#wantsLine() ? new CallSite() : undefined);
+    this.#warnings = new WarningDetector(registrations, sys, (event) => this.#notify(event));
+    this.#dispatches = new Dispatches(
+      slowMs * 1000,
+      sys,
+      createSite,
+      (slow) => this.#onSlow(slow),
+      (work) => this.#exclude(work),
+    );
     this.#recorder = {
       hasBytes: bytes,
-      masks: new Map(),
-      beginDispatch: (fd) => this.#beginDispatch(fd),
+      redactor: secrets ? undefined : new DataRedactor(),
+      registrations,
+      closed: [],
+      endsWithBlankLine: false,
+      beginCall: (fd) => this.#dispatches.beginCall(fd, this.#nowUs()),
       emit: (event) => this.#emit(event),
+      handOver: (fd) => this.#warnings.onHandedOver(fd),
+      createSite,
     };
     const date = new Date().toISOString();
-    this.#emit({ ...UNSTAMPED, type: "begin", version: TRACE_VERSION, pid: process.pid, date });
+    const header = { type: "begin", version: TRACE_VERSION, pid: process.pid, date } as const;
+    this.#emit({ ...UNSTAMPED, ...header, ...(program === undefined ? {} : { program }) });
   }
 
   /** Sets the function that returns the state of a connection. State changes are reported from then on. */
@@ -76,15 +118,20 @@ export class Tracer {
 
   /** Returns `sys` with the system calls of a loop wrapped, so that each call is reported. */
   wrap(sys: Syscalls): Syscalls {
+    this.#kernel = sys;
     return {
       ...wrapCalls(sys, loopCalls(sys, this.#recorder), this.#recorder),
       epoll_wait: (epfd, out, maxEvents, timeoutMs) =>
-        this.#wait(epfd, out, maxEvents, timeoutMs, () => sys.epoll_wait(epfd, out, maxEvents, timeoutMs)),
-      epoll_pwait2: (epfd, out, maxEvents, seconds, nanoseconds) =>
-        this.#wait(epfd, out, maxEvents, (seconds * 1e9 + nanoseconds) / 1e6, () =>
-          sys.epoll_pwait2(epfd, out, maxEvents, seconds, nanoseconds),
-        ),
-      handed_over: (epfd, out, n, maxEvents) => this.#wait(epfd, out, maxEvents, -1, () => n),
+        this.#wait(epfd, out, maxEvents, timeoutMs, (waitMs) => sys.epoll_wait(epfd, out, maxEvents, waitMs)),
+      epoll_pwait2: (epfd, out, maxEvents, seconds, nanoseconds) => {
+        const timeoutMs = (seconds * 1e9 + nanoseconds) / 1e6;
+        return this.#wait(epfd, out, maxEvents, timeoutMs, (waitMs) =>
+          waitMs === timeoutMs
+            ? sys.epoll_pwait2(epfd, out, maxEvents, seconds, nanoseconds)
+            : sys.epoll_wait(epfd, out, maxEvents, Math.ceil(waitMs)),
+        );
+      },
+      handed_over: (epfd, out, n, maxEvents) => this.#wait(epfd, out, maxEvents, -1, () => n, true),
     };
   }
 
@@ -104,7 +151,7 @@ export class Tracer {
 
   /** Reports an epoll_ctl call that was not made through wrapped system calls. */
   onEpollCtl(epfd: number, op: CtlEvent["op"], fd: number, mask: number | null, result: number): void {
-    this.#emit(ctlEvent(this.#recorder.masks, epfd, op, fd, mask, result));
+    this.#emit(ctlEvent(this.#recorder, epfd, op, fd, mask, result));
   }
 
   /** Reports a WebSocket frame. */
@@ -116,6 +163,13 @@ export class Tracer {
   onYield(): void {
     this.#endIteration();
     this.#yieldedUs = this.#nowUs();
+    this.#scheduleCheck();
+  }
+
+  /** Reports how often each mistake has happened, at the end of the trace. */
+  finish(): void {
+    clearTimeout(this.#checkTimer);
+    this.#warnings.log.finish();
   }
 
   /** Reports one event of a wait that several watches share, as a separate iteration, and calls its handler. */
@@ -123,9 +177,9 @@ export class Tracer {
     this.#iteration++;
     this.#waitReturnedUs = this.#nowUs();
     const events: [number, number][] = [[fd, mask]];
+    this.#dispatches.begin(this.#waitReturnedUs, events, false);
     const wait = { epfd, timeoutMs: 0, maxEvents: 1, result: 1, events, blockedUs: 0 };
     this.#emit({ ...UNSTAMPED, type: "wait", ...wait });
-    this.#beginDispatch(fd);
     try {
       handle();
     } finally {
@@ -134,13 +188,22 @@ export class Tracer {
     }
   }
 
-  #wait(epfd: number, out: Int32Array, maxEvents: number, timeoutMs: number, call: () => number): number {
+  #wait(
+    epfd: number,
+    out: Int32Array,
+    maxEvents: number,
+    timeoutMs: number,
+    call: (timeoutMs: number) => number,
+    isHandedOver: boolean = false,
+  ): number {
     const yieldedUs = this.#yieldedUs;
     if (yieldedUs === undefined) this.#endIteration();
-    else this.#returnFromYield();
+    this.#yieldedUs = undefined;
     this.#rethrow();
+    this.#warnings.beforeWait(epfd, timeoutMs, yieldedUs !== undefined, this.#nowUs());
+    this.#onWait(timeoutMs);
     const startUs = this.#nowUs();
-    const result = call();
+    const result = isHandedOver ? call(timeoutMs) : this.#waitAndCheck(timeoutMs, call);
     this.#iteration++;
     const events: [number, number][] = [];
     for (let i = 0; i < result; i++) events.push([out[3 * i + 1] as number, out[3 * i] as number]);
@@ -148,32 +211,61 @@ export class Tracer {
     const blockedUs = rounded(this.#waitReturnedUs - startUs);
     const event: TraceEvent = { ...UNSTAMPED, type: "wait", epfd, timeoutMs, maxEvents, result, events, blockedUs };
     if (yieldedUs !== undefined) event.awayUs = rounded(startUs - yieldedUs);
+    this.#dispatches.begin(this.#waitReturnedUs, events, blockedUs + (event.awayUs ?? 0) > MIN_BLOCKED_US);
     this.#emit(event);
     return result;
   }
 
-  #beginDispatch(fd: number): void {
-    if (fd === this.#dispatchFd) return;
-    this.#endDispatch();
-    this.#dispatchFd = fd;
+  /** Waits. If a warning may become due, in two steps or more: an idle program makes no call with which it could be reported. */
+  #waitAndCheck(timeoutMs: number, call: (timeoutMs: number) => number): number {
+    for (let leftMs = timeoutMs; ;) {
+      const checkMs = this.#warnings.msUntilCheck(this.#nowUs());
+      if (checkMs === Infinity || (leftMs >= 0 && leftMs <= checkMs)) return call(leftMs);
+      const result = call(checkMs);
+      if (result !== 0) return result;
+      this.#warnings.check(this.#nowUs());
+      if (leftMs > 0) leftMs -= checkMs;
+    }
   }
 
-  /** Before the first wait nothing is dispatched: the calls until then set up the loop. */
-  #endDispatch(): void {
-    const us = this.#nowUs();
-    if (this.#dispatchFd !== NO_FD && this.#iteration > 0) {
-      this.#dispatches.push([this.#dispatchFd, rounded(us - this.#dispatchStartUs)]);
-    }
-    this.#dispatchFd = NO_FD;
-    this.#dispatchStartUs = us;
+  /** In Bun's event loop, a timer does what `#waitAndCheck` does. It does not keep the process alive. */
+  #scheduleCheck(): void {
+    if (this.#checkTimer !== undefined) return;
+    const checkMs = this.#warnings.msUntilCheck(this.#nowUs());
+    if (checkMs === Infinity) return;
+    this.#checkTimer = setTimeout(() => {
+      this.#checkTimer = undefined;
+      this.#warnings.check(this.#nowUs());
+      if (this.#yieldedUs !== undefined) this.#scheduleCheck();
+    }, checkMs);
+    this.#checkTimer.unref();
   }
 
   #endIteration(): void {
-    this.#endDispatch();
-    const dispatches = this.#dispatches;
-    this.#dispatches = [];
-    const workedUs = rounded(this.#nowUs() - this.#waitReturnedUs);
+    const us = this.#nowUs();
+    const dispatches = this.#dispatches.end(us);
+    const workedUs = rounded(us - this.#waitReturnedUs);
     this.#emit({ ...UNSTAMPED, type: "iteration", workedUs, dispatches });
+  }
+
+  #onSlow({ fd, cpuUs, blockedUs, isCertain, before, after }: SlowDispatch): void {
+    const [cpuMs, blockedMs] = [Math.round(cpuUs / 1000), Math.round(blockedUs / 1000)];
+    const subject = fd === null ? "one of the ready fds" : `fd ${fd}`;
+    const how =
+      cpuUs >= blockedUs
+        ? `took ${cpuMs} ms of CPU time`
+        : `blocked the thread for ${blockedMs} ms (CPU time: ${cpuMs} ms)`;
+    const [from, to] = [before?.line, after?.line];
+    const where =
+      to === undefined || from === to ? "" : from === undefined ? `, before ${to}` : `, between ${from} and ${to}`;
+    const message = `handling ${subject} ${how}${where}, and delayed all other fds`;
+    const site = before ?? after;
+    const key = site?.line ?? String(fd);
+    let cause = this.#slowCauses.get(key);
+    if (cause === undefined) this.#slowCauses.set(key, (cause = { count: 0 }));
+    const count = ++cause.count;
+    if (isCertain || count >= MIN_UNCERTAIN)
+      this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site, count });
   }
 
   /** Ends the iteration when the program returns to Bun's event loop. If it blocks in epoll_wait instead, that ends the iteration first. */
@@ -185,24 +277,23 @@ export class Tracer {
     });
   }
 
-  #returnFromYield(): void {
-    this.#yieldedUs = undefined;
-    this.#dispatchFd = NO_FD;
-    this.#dispatches = [];
-  }
-
   #emit(event: TraceEvent): void {
     this.#emitStateChange();
+    const isCall = ("result" in event && event.type !== "wait") || event.type === "listen";
+    const site = isCall ? this.#recorder.createSite() : undefined;
     this.#notify(event);
+    if (isCall) this.#dispatches.endCall(event.us, site);
     if (this.#yieldedUs !== undefined && event.type !== "iteration") {
       queueMicrotask(() => this.#emitStateChange()); // the next event may be a long time off
+      this.#scheduleCheck();
     } else if (this.#isProgram && !this.#isYieldScheduled) {
       this.#scheduleYield();
     }
     if (event.type === "accept" && event.result >= 0) this.#lastFd = event.result;
     else if ("fd" in event && event.fd !== null) this.#lastFd = event.fd;
-    if (event.type === "wait") this.#dispatchStartUs = this.#waitReturnedUs;
-    for (const warning of this.#warnings.observe(event, this.#iteration)) this.#notify({ ...UNSTAMPED, ...warning });
+    const { closed, endsWithBlankLine } = this.#recorder;
+    const { us: nowUs, iteration } = event;
+    this.#warnings.observe(event, { nowUs, iteration, site, closed, endsWithBlankLine });
   }
 
   /** Reports the state of the last event's connection, if it has changed. */
@@ -221,7 +312,7 @@ export class Tracer {
   #notify(event: TraceEvent): void {
     const nowMs = performance.now();
     event.seq = ++this.#seq;
-    event.us = rounded((nowMs - this.#startMs - this.#listenerMs) * 1000);
+    event.us = rounded((nowMs - this.#startMs - this.#listenerMs - this.#pausedMs()) * 1000);
     event.iteration = this.#iteration;
     if ("result" in event && this.#wantsLine()) {
       const at = callerLine();
@@ -236,6 +327,14 @@ export class Tracer {
     this.#listenerMs += performance.now() - nowMs;
   }
 
+  /** Does something in time that no timestamp includes. */
+  #exclude(work: () => void): void {
+    const startMs = performance.now();
+    const listenerMs = this.#listenerMs;
+    work();
+    this.#listenerMs = listenerMs + performance.now() - startMs;
+  }
+
   #rethrow(): void {
     const thrown = this.#listenerError;
     this.#listenerError = undefined;
@@ -243,11 +342,6 @@ export class Tracer {
   }
 
   #nowUs(): number {
-    return (performance.now() - this.#startMs - this.#listenerMs) * 1000;
+    return (performance.now() - this.#startMs - this.#listenerMs - this.#pausedMs()) * 1000;
   }
-}
-
-/** Rounds to a tenth of a microsecond. */
-function rounded(us: number): number {
-  return Math.round(us * 10) / 10;
 }

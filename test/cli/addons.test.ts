@@ -488,8 +488,8 @@ test("escapes control characters in names", async () => {
   using project = new Project();
   project.addPackage({ name: "evil\x1b[2J\nname", version: "1\r" }, { "e\x07.node": "" }, "node_modules/evil");
   const { stdout } = await command([project.directory, "--verbose"]);
-  expect(stdout).toContain("evil\\x1b[2J\\x0aname");
-  expect(stdout).toContain("1\\x0d");
+  expect(stdout).toContain("evil\\u001b[2J\\u000aname");
+  expect(stdout).toContain("1\\u000d");
   // oxlint-disable-next-line no-control-regex -- those must not be in the output
   expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
 });

@@ -4,7 +4,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messages } from "../support/inspected.ts";
+import { untilRun } from "../support/inspected.ts";
 import { Load } from "../support/load.ts";
 import { cli, endPrograms, type Program, root, run, start } from "../support/programs.ts";
 import { freePort } from "../support/sockets.ts";
@@ -179,7 +179,7 @@ test("--inspect shows the app on a page, logs its errors, and pausing delays its
   expect((await fetch(`${url}/broken`)).status).toBe(500);
   await program.errors(/Error: it is broken/);
   expect(await send({ kind: "pause" })).toBe(204);
-  for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
+  await untilRun(`${page}#${token}`, "paused");
   const late = fetch(url);
   expect(await send({ kind: "resume", mode: { kind: "continue" } })).toBe(204);
   expect(await (await late).text()).toContain("visit 2");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type InternetAddress, Socket } from "../../src/index.ts";
 import { openFds } from "../support/fds.ts";
-import { messages } from "../support/inspected.ts";
+import { getWithToken, messages, untilRun } from "../support/inspected.ts";
 import { cli, endPrograms, type Program, run, start } from "../support/programs.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -17,6 +17,7 @@ interface Inspected {
   program: Program;
   url: string;
   page: string;
+  token: string;
   send(command: object): Promise<number>;
 }
 
@@ -28,17 +29,17 @@ async function startInspected(...flags: string[]): Promise<Inspected> {
     const headers = { Authorization: `Bearer ${token}` };
     return (await fetch(`${page}commands`, { method: "POST", headers, body: JSON.stringify(command) })).status;
   };
-  return { program, url, page, send };
+  return { program, url, page, token, send };
 }
 
 test.each(["SIGINT", "SIGTERM"] as const)(
   "serves, and shows a page; %s stops both, also while the loop is paused",
   async (signal) => {
-    const { program, url, page, send } = await startInspected("--classic");
+    const { program, url, page, token, send } = await startInspected("--classic");
     expect(await (await fetch(url)).text()).toBe("Hello from Epoll server!");
     expect(await (await fetch(page)).text()).toContain("<title>epoll-hello</title>");
     expect(await send({ kind: "pause" })).toBe(204);
-    for await (const message of messages(page)) if (message.kind === "state" && message.run === "paused") break;
+    await untilRun(`${page}#${token}`, "paused");
     program.kill(signal);
     expect(await program.exited).toBe(signal === "SIGINT" ? 130 : 0);
     expect(program.stdout).toContain("served 1 request on 1 connection\n");
@@ -76,11 +77,11 @@ test("--inspect=PORT with a port in use stops the server with exit code 1", asyn
 });
 
 test("closes the connections of pages that have been closed", async () => {
-  const { program, page } = await startInspected();
+  const { program, page, token } = await startInspected();
   const before = openFds(program.pid).size;
   for (let i = 0; i < 20; i++) {
     const abort = new AbortController();
-    await messages(page, abort.signal).next();
+    await messages(`${page}#${token}`, abort.signal).next();
     abort.abort();
   }
   await eventually(
@@ -110,7 +111,7 @@ test("--step --inspect: the page works while the prompt waits, and both show the
     };
     const [, page = "", token = ""] = await until(/^and control it at (\S+)#(\S+)$/m);
     await until(/^The loop is paused/m);
-    const events = messages(page);
+    const events = messages(`${page}#${token}`);
     const { value: hello } = await events.next();
     expect(hello).toMatchObject({ kind: "hello", state: { run: "paused" } });
     const post = (command: object): Promise<Response> =>
@@ -145,7 +146,7 @@ test("replay FILE --inspect shows a saved trace on a page", async () => {
     const [, page = ""] = await program.output(/ is at (\S+); stop with Ctrl-C$/m);
     const { value: hello } = await messages(page).next();
     expect(hello).toMatchObject({ kind: "hello", source: "saved", name: "walk.jsonl" });
-    expect(await (await fetch(`${page}trace`)).text()).toContain('"type":"create"');
+    expect(await (await getWithToken(page, "trace")).text()).toContain('"type":"create"');
     program.kill("SIGTERM");
     expect(await program.exited).toBe(0);
 
@@ -163,8 +164,15 @@ test.each([
   [["--inspect=70000"], '--inspect must be an integer from 0 to 65535; received "70000"', 2],
   [["--inspect="], "--inspect requires a value (an integer from 0 to 65535)", 2],
   [["--inspect", "--workers", "2"], "--inspect cannot be used with --workers", 2],
-  [["--inspect", "--trace"], "--inspect cannot be used with --trace", 2],
+  [
+    ["--inspect", "--systemd"],
+    "--inspect cannot be used with --systemd: while the loop is paused, it can't report to systemd",
+    2,
+  ],
   [["--inspect", "--numeric"], "--numeric requires --trace, --trace-file or --step", 2],
+  [["--inspect-brk=x"], '--inspect-brk must be an integer from 0 to 65535; received "x"', 2],
+  [["--inspect", "--inspect-brk"], "--inspect cannot be used with --inspect-brk", 2],
+  [["--inspect-brk", "--step"], "--step cannot be used with --inspect-brk", 2],
   [["--inspect", "--host", "nowhere.invalid"], "nowhere.invalid", 1],
   [["replay", "file", "--inspect", "--json"], "--inspect cannot be used with --json", 2],
   [["replay", "file", "--inspect", "--step"], "--inspect cannot be used with --step", 2],
@@ -172,4 +180,34 @@ test.each([
   const { code, stderr } = await run(["bun", cli, ...args]);
   expect(stderr).toContain(message);
   expect(code).toBe(expected);
+});
+
+test("a server that a page has paused continues when the page is closed, and the terminal says so", async () => {
+  const { program, url, page, token, send } = await startInspected();
+  const abort = new AbortController();
+  const stream = messages(`${page}#${token}`, abort.signal);
+  await stream.next();
+  expect(await send({ kind: "pause" })).toBe(204);
+  abort.abort();
+  expect((await fetch(url)).status).toBe(200);
+  await program.output(/^the inspector's page was closed while the server was paused: the server continues/m);
+  program.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
+test("--inspect runs a program immediately, and its page stays after it has ended", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  try {
+    const file = join(folder, "program.ts");
+    writeFileSync(file, 'console.log("it has run");\n');
+    const program = start(["bun", cli, file, "--inspect"]);
+    await program.output(/^it has run$/m);
+    const [, page = ""] = await program.output(/^view it at (\S+)$/m);
+    await untilRun(page, "ended");
+    expect(program.stdout).toMatch(/program\.ts runs; stop with Ctrl-C/);
+    program.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -61,7 +61,7 @@ test("--trace-file saves the trace, and replay prints the same lines from a file
     await program.exited;
     const printed = program.stdout.split("\n").filter((line) => /^(?:#| {6})/.test(line));
     const again = await run(["bun", cli, "replay", file]);
-    expect(again).toMatchObject({ code: 0, stderr: "" });
+    expect(again).toMatchObject({ code: 0, stderr: program.stderr });
     expect(again.stdout.split("\n").slice(0, -1)).toEqual(printed);
     expect(again.stdout).toContain('"GET / HTTP/1.1\\r\\n');
     const piped = await run(["sh", "-c", '"$0" "$1" replay - <"$2"', process.execPath, cli, file]);
@@ -116,6 +116,40 @@ test("keeps serving after the reader of the trace has gone", async () => {
   }
 });
 
+test("a truncated trace is shown up to the cut, in the terminal, the prompt and the inspector; a malformed one is not", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "t.jsonl");
+    const moment = { us: 1, iteration: 0 };
+    const lines = [
+      { seq: 1, ...moment, type: "begin", version: 2, pid: 1, date: "" },
+      { seq: 2, ...moment, type: "create", result: 6 },
+      { seq: 3, ...moment, type: "wait", epfd: 6, timeoutMs: 0, maxEvents: 1, result: 0, events: [], blockedUs: 1 },
+      { seq: 4, ...moment, type: "close", fd: 6, result: 0 },
+    ].map((event) => `${JSON.stringify(event)}\n`);
+    const note = `${file} is truncated: line 4 is incomplete, and the 3 before it are shown`;
+    writeFileSync(file, lines.join("").slice(0, -12));
+    const shown = await run(["bun", cli, "replay", file]);
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toEndWith("#0 epoll_wait(6, 0) = []                       +0.000s\n");
+    expect(shown.stderr).toStartWith(`warning: ${note}\n`);
+    const script = `printf 'n\\nq\\n' | "$0" "$@"`;
+    const stepped = await run(["sh", "-c", script, process.execPath, cli, "replay", file, "--step"]);
+    expect(stepped).toMatchObject({ code: 0, stderr: `warning: ${note}\n` });
+    expect(stepped.stdout).toContain("End of the trace.");
+    const inspector = start(["bun", cli, "replay", file, "--inspect"]);
+    await inspector.output(/ is at http:\/\/\S+;/);
+    expect(inspector.stderr).toBe(`warning: ${note}\n`);
+    inspector.kill("SIGTERM");
+    expect(await inspector.exited).toBe(0);
+
+    writeFileSync(file, lines.join("").replace('"events":[]', '"events":{}'));
+    for (const flags of [[], ["--json"], ["--step"], ["--inspect"], ["--chrome", join(folder, "out.json")]]) {
+      const { code, stderr } = await run(["bun", cli, "replay", file, ...flags]);
+      const problem = 'not a trace event: "events" must be a list of pairs of numbers; received {}';
+      expect({ flags, code, stderr }).toEqual({ flags, code: 1, stderr: `error: ${file}, line 3: ${problem}\n` });
+    }
+  }));
+
 test("reports mistakes with a correction or a reason", () =>
   withFolder(async (folder) => {
     const broken = join(folder, "broken.jsonl");
@@ -123,7 +157,7 @@ test("reports mistakes with a correction or a reason", () =>
     const cases: [string[], RegExp, number][] = [
       [["--trace=xml"], /--trace must be "text" or "json"; received "xml"/, 2],
       [["--numeric"], /--numeric requires --trace, --trace-file or --step/, 2],
-      [["--show-bytes"], /--show-bytes requires --trace, --trace-file, --step or --inspect/, 2],
+      [["--show-bytes"], /--show-bytes requires --trace, --trace-file, --step, --inspect or --inspect-brk/, 2],
       [["--trace", "--workers", "2"], /--trace cannot be used with --workers/, 2],
       [["--trace-file", folder, "--port", "0"], /cannot write the trace file: EISDIR/, 1],
       [["--trace-file="], /--trace-file requires a value \(a file to write to\)/, 2],

@@ -3,6 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { SampledFeed } from "../../src/tools/debugger/event-feed.ts";
+import { TIMINGS_BYTES } from "../../src/tools/debugger/loop-timings.ts";
 import { mergeSamples, MAX_ENTRIES, MAX_EVENTS, type Sample, Sampler } from "../../src/tools/debugger/sampler.ts";
 import type { TraceEvent } from "../../src/trace/events.ts";
 
@@ -79,6 +80,24 @@ test("includes a warning even if its event is omitted", () => {
   expect(sampler.take().warnings).toEqual([]);
 });
 
+test("keeps the newest warnings, and counts the others, also when samples are merged", () => {
+  const sampler = new Sampler();
+  const warn = (from: number, count: number): void => {
+    for (let seq = from; seq < from + count; seq++) {
+      sampler.observe({ seq, us: seq, iteration: 1, type: "warning", code: "fd-leak", fd: seq, message: "leak" });
+    }
+  };
+  warn(1, 74);
+  const first = sampler.take();
+  expect(first.warnings.map(({ fd }) => fd)).toEqual(Array.from({ length: 50 }, (_, i) => 25 + i));
+  expect(first.omittedWarnings).toBe(24);
+  warn(75, 30);
+  const merged = mergeSamples(first, sampler.take());
+  expect(merged.warnings.at(-1)?.fd).toBe(104);
+  expect(merged.warnings.length + merged.omittedWarnings).toBe(104);
+  expect(sampler.take().omittedWarnings).toBe(0);
+});
+
 test("includes the fds of the sample's events when there are too many fds", () => {
   const sampler = new Sampler();
   for (let fd = 10; fd < 10_010; fd++) {
@@ -101,8 +120,9 @@ test("counts accepted connections, but not accept calls that failed", () => {
 
 test("sends every iteration of a calm loop, and a few samples of a busy one", () => {
   const sent: Sample[] = [];
-  const feed = new SampledFeed((sample) => sent.push(sample));
+  const feed = new SampledFeed((sample) => sent.push(sample), new SharedArrayBuffer(TIMINGS_BYTES));
   feed.isWatched = true;
+  expect(sent.splice(0)).toMatchObject([{ events: [], fds: { isComplete: true } }]);
   let seq = 0;
   const iteration = (): void => {
     for (const event of events(20, seq + 1)) feed.add(event);

@@ -181,6 +181,51 @@ test("a large body in memory has the content type of its kind", () =>
     }
   }));
 
+test("strings of all sizes and alphabets arrive complete at slow clients, while others leave in the middle", () =>
+  leavesNoFd(async () => {
+    const alphabets: Record<string, (size: number) => string> = {
+      ascii: (size) => ascii(size),
+      latin: (size) => ascii(size - 1) + "é",
+      wide: (size) => ascii(size - 1) + "€",
+    };
+    const texts = Object.entries(alphabets).flatMap(([name, create]) =>
+      [65_535, 65_536, 262_144, 262_145, 3 * MIB].map((size): [path: string, text: string] => [
+        `/${name}/${size}`,
+        create(size),
+      ]),
+    );
+    const byPath = new Map(texts);
+    using harness = new FetchHarness((request) => {
+      const { pathname, search } = new URL(request.url);
+      const headers = new Headers(search === "" ? [] : [["Content-Type", "text/html"]]);
+      return new Response(byPath.get(pathname), { headers });
+    });
+    for (const query of ["", "?typed"]) {
+      const clients = texts.map(([path, text], i) => {
+        const client = harness.client();
+        client.setsockopt(SOL_SOCKET, SO_RCVBUF, 65_536);
+        client.send(`GET ${path}${query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+        return { client, text, isLeaving: i % 4 === 3 };
+      });
+      await harness.idle(50); // the queues fill up
+      for (const { client, isLeaving } of clients) if (isLeaving) client.close();
+      for (const { client, text, isLeaving } of clients) {
+        if (isLeaving) continue;
+        const [response] = parseResponses(await harness.rest(client));
+        const type = query === "" ? "text/plain;charset=utf-8" : "text/html";
+        expect(response?.headers["content-type"]).toBe(type);
+        expect(hash(Buffer.from(response?.body ?? "", "latin1"))).toBe(hash(Buffer.from(text)));
+        client.close();
+      }
+    }
+    const client = harness.client();
+    client.send(`HEAD /ascii/${3 * MIB} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(await harness.rest(client)).toMatch(
+      new RegExp(`\\r\\nContent-Length: ${3 * MIB}\\r\\n[^]*\\r\\n\\r\\n$`, "i"),
+    );
+    client.close();
+  }));
+
 test("streams arrive in order at a slow client, although their source overwrites its pieces", () =>
   leavesNoFd(async () => {
     const some = [1, 16_384, 16_385, 100, 65_536, 1000, 300_000, 2, 16_000, 16_000, 16_000, 16_000, 16_000];

@@ -3,7 +3,7 @@
 import { afterEach, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { FastPath } from "../../src/protocols/http/fast-path.ts";
 import { InputBuffer } from "../../src/protocols/http/input-buffer.ts";
-import { ChunkedDecoder, parserMemoryBytes } from "../../src/protocols/http/llhttp.ts";
+import { parserMemoryBytes } from "../../src/protocols/http/llhttp.ts";
 import { complete, GET, ServerHarness } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
@@ -62,15 +62,4 @@ test("a long line that arrives byte by byte is parsed only when it has doubled",
   expect(parses).toBeLessThanOrEqual(5);
   input.append(Buffer.from("\r\n"), 0, 2);
   expect(input.shouldParse(Buffer.from("\r\n"), 0, 2)).toBe(true);
-});
-
-test("the parsers of chunked bodies are reused, and freed when there are many", () => {
-  const round = (): void => {
-    const decoders = Array.from({ length: 2000 }, () => new ChunkedDecoder());
-    for (const decoder of decoders) decoder.release();
-  };
-  round();
-  const before = parserMemoryBytes();
-  for (let i = 0; i < 20; i++) round();
-  expect(parserMemoryBytes()).toBe(before);
 });

@@ -18,7 +18,7 @@ setDefaultTimeout(60_000);
 const limits = { maxHeaderBytes: 1000, maxHeaderCount: 10, maxTargetBytes: 100 };
 const owner = { onReadStarted() {}, onBodyDrain() {} };
 const prepare = (response: Response): PreparedResponse =>
-  prepareResponse(response, new FileOpener(syscalls())) as PreparedResponse;
+  prepareResponse(response, new FileOpener(syscalls()), undefined) as PreparedResponse;
 const text = (): PreparedResponse => prepare(new Response("x"));
 const stream = (): PreparedResponse => prepare(new Response(new ReadableStream()));
 const fixed = (): SerializedResponse => new SerializedResponse({ body: "x" }, hostClock);

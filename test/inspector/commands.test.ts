@@ -49,7 +49,7 @@ async function perform(actions: readonly Action[], isClassic: boolean, endsPausi
         case "open a page": {
           const page = new AbortController();
           pages.push(page);
-          await messages(it.page.url, page.signal).next();
+          await messages(it.page.viewUrl, page.signal).next();
           break;
         }
         case "close a page":

@@ -9,7 +9,7 @@ import { EventStream } from "../../src/tools/inspector/event-stream.ts";
 import { Sampler } from "../../src/tools/debugger/sampler.ts";
 import { eventually } from "../support/eventually.ts";
 import { openFds } from "../support/fds.ts";
-import { inspected, messages } from "../support/inspected.ts";
+import { getWithToken, inspected, messages } from "../support/inspected.ts";
 import { cli, root, run } from "../support/programs.ts";
 
 setDefaultTimeout(60_000);
@@ -17,8 +17,9 @@ setDefaultTimeout(60_000);
 test("rejects requests with another Host or from another origin", async () => {
   await using it = await inspected();
   const { port } = new URL(it.page.url);
+  const authorization = `Bearer ${it.token}`;
   const get = (path: string, headers: Record<string, string>): Promise<number> =>
-    fetch(it.page.url + path, { headers }).then(({ status }) => status);
+    fetch(it.page.url + path, { headers: { Authorization: authorization, ...headers } }).then(({ status }) => status);
   expect(await get("", {})).toBe(200);
   expect(await get("", { Host: `localhost:${port}` })).toBe(200);
   for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1", `[::1]:${port}`, "127.0.0.1:1"]) {
@@ -35,7 +36,7 @@ test("rejects requests with another Host or from another origin", async () => {
 test("listens on 127.0.0.1 only, and sends security headers with every response", async () => {
   await using it = await inspected();
   expect(new URL(it.page.url).hostname).toBe("127.0.0.1");
-  for (const path of ["", "main.js", "style.css", "nothing", "lessons"]) {
+  for (const path of ["", "main.js", "stream-worker.js", "style.css", "nothing", "lessons"]) {
     const { headers } = await fetch(it.page.url + path);
     expect(headers.get("content-security-policy")).toContain("default-src 'none'; script-src 'self'");
     expect(headers.get("content-security-policy")).not.toContain("unsafe");
@@ -46,10 +47,29 @@ test("listens on 127.0.0.1 only, and sends security headers with every response"
 
 test("the page references no other host", async () => {
   await using it = await inspected();
-  for (const path of ["", "main.js", "style.css"]) {
+  for (const path of ["", "main.js", "stream-worker.js", "style.css"]) {
     const text = await (await fetch(it.page.url + path)).text();
     const addresses = text.match(/(?:https?:)?\/\/[a-z][\w-]*\.[a-z]+[^"'`\s)]*/gi) ?? [];
     expect(addresses.filter((address) => !address.includes("www.w3.org"))).toEqual([]); // XML namespaces
+  }
+});
+
+test.each([
+  "events",
+  "fds",
+  "fd?fd=5",
+  "connection?fd=5",
+  "kernel",
+  "timings",
+  "interest-diff",
+  "source?at=x",
+  "lessons",
+])("rejects /%s without a token, and says what to open", async (path) => {
+  await using it = await inspected();
+  for (const headers of [{}, { Authorization: `Bearer ${"0".repeat(32)}` }]) {
+    const response = await fetch(it.page.url + path, { headers });
+    expect(response.status).toBe(401);
+    expect(await response.text()).toContain("the URL with a token that the terminal shows");
   }
 });
 
@@ -62,9 +82,13 @@ test("rejects commands and lessons without the token", async () => {
         headers: { Authorization: authorization },
         body: '{"kind":"pause"}',
       });
-      expect(status).toBe(403);
+      expect(status).toBe(401);
     }
   }
+  const viewToken = new URL(it.page.viewUrl).hash.slice(1);
+  const response = await it.send({ kind: "pause" }, { Authorization: `Bearer ${viewToken}` });
+  expect(response.status).toBe(403);
+  expect(await response.text()).toStartWith("View only: ");
   expect(it.view.state.run).toBe("running");
 });
 
@@ -79,6 +103,15 @@ test.each([
   '{"kind":"resume","mode":{"kind":"return","fd":"5"}}',
   '{"kind":"set-speed","perSecond":-1}',
   '{"kind":"set-speed","perSecond":1e9}',
+  '{"kind":"set-speed","perSecond":1e-320}',
+  '{"kind":"resume","mode":{"kind":"return","fd":1.5}}',
+  '{"kind":"add-breakpoint","on":"fd","value":1.5}',
+  '{"kind":"add-breakpoint","on":"mask","value":0}',
+  '{"kind":"add-breakpoint","on":"mask","value":1e300}',
+  '{"kind":"add-breakpoint","on":"event","value":"nosuch"}',
+  '{"kind":"add-breakpoint","on":"state","value":"nosuch"}',
+  '{"kind":"add-breakpoint","on":"errno","value":0}',
+  '{"kind":"add-breakpoint","on":"iteration","value":0}',
   '{"kind":"add-breakpoint","on":"fd","value":"5"}',
   '{"kind":"add-breakpoint","on":"event","value":"accept, process.exit()"}',
   '{"kind":"add-breakpoint","on":"condition","value":1}',
@@ -99,14 +132,14 @@ test("rejects commands that are too large, other methods and unknown paths", asy
   await using it = await inspected();
   expect((await it.send({ kind: "pause", more: "x".repeat(10_000) })).status).toBe(413);
   expect((await fetch(it.page.url, { method: "DELETE" })).status).toBe(405);
-  expect((await fetch(`${it.page.url}nothing`)).status).toBe(404);
+  expect((await it.get("nothing")).status).toBe(404);
   expect((await fetch(it.page.url, { method: "HEAD" })).status).toBe(200);
-  expect((await fetch(`${it.page.url}events`, { method: "HEAD" })).status).toBe(405); // the response would never end
+  expect((await getWithToken(it.page.viewUrl, "events", { method: "HEAD" })).status).toBe(405); // the response would never end
 });
 
 test("serves source lines of this package, and no other file", async () => {
   await using it = await inspected();
-  const response = await fetch(`${it.page.url}source?at=src/server/run-loop.ts:20`);
+  const response = await it.get("source?at=src/server/run-loop.ts:20");
   const lines = readFileSync(join(root, "src/server/run-loop.ts"), "utf8").split("\n");
   expect(await response.json()).toEqual({
     file: "src/server/run-loop.ts",
@@ -122,7 +155,7 @@ test("serves source lines of this package, and no other file", async () => {
     "src/none.ts:1",
     "",
   ]) {
-    expect((await fetch(`${it.page.url}source?at=${encodeURIComponent(at)}`)).status).toBe(404);
+    expect((await it.get(`source?at=${encodeURIComponent(at)}`)).status).toBe(404);
   }
 });
 
@@ -134,8 +167,7 @@ test("describes the file descriptors of the loop, and no others of this process"
     () => it.view.latestSample?.entries ?? [],
     (all) => all.some(({ kind }) => kind === "connection"),
   );
-  const describe = async (fd: number | string): Promise<unknown> =>
-    await (await fetch(`${it.page.url}fd?fd=${fd}`)).json();
+  const describe = async (fd: number | string): Promise<unknown> => await (await it.get(`fd?fd=${fd}`)).json();
   const [listener] = entries;
   expect(await describe(listener?.fd ?? -1)).toMatchObject({
     fd: listener?.fd,
@@ -150,10 +182,10 @@ test("describes the file descriptors of the loop, and no others of this process"
 
 test("executes pause, step, next, return, continue and breakpoints, and compares the interest list while paused", async () => {
   await using it = await inspected({ keepAlive: false, eager: false });
-  expect((await fetch(`${it.page.url}interest-diff`)).status).toBe(409);
+  expect((await it.get("interest-diff")).status).toBe(409);
   await it.send({ kind: "pause" });
   await it.waitFor("paused");
-  expect(await (await fetch(`${it.page.url}interest-diff`)).json()).toEqual({ messages: [], registered: 1 });
+  expect(await (await it.get("interest-diff")).json()).toEqual({ messages: [], registered: 1 });
 
   const response = fetch(it.url);
   const walk: string[] = [];
@@ -217,7 +249,7 @@ test("a page receives past events, then new ones, without gaps as long as it kee
   const abort = new AbortController();
   let next = 0;
   let requests = 0;
-  for await (const message of messages(it.page.url, abort.signal)) {
+  for await (const message of messages(it.page.viewUrl, abort.signal)) {
     const samples = message.kind === "hello" ? message.samples : message.kind === "sample" ? [message.sample] : [];
     for (const { events, omitted } of samples) {
       for (const event of events) {
@@ -272,7 +304,7 @@ test("limits the number of pages; a page that disconnects makes room", async () 
   await using it = await inspected();
   const responses: Response[] = []; // a response that is garbage collected ends its connection
   const open = async (signal: AbortSignal): Promise<number> => {
-    const response = await fetch(`${it.page.url}events`, { signal });
+    const response = await getWithToken(it.page.viewUrl, "events", { signal });
     responses.push(response);
     return response.status;
   };
@@ -307,7 +339,7 @@ const EXPECTED_LOGS: Record<TestClientKind, RegExp> = {
 test("the server keeps serving with test clients of every kind", async () => {
   await using it = await inspected({ headerTimeoutMs: 500 });
   const abort = new AbortController();
-  const stream = messages(it.page.url, abort.signal);
+  const stream = messages(it.page.viewUrl, abort.signal);
   await stream.next();
   for (const kind of TEST_CLIENT_KINDS) {
     expect((await it.send({ kind: "start-client", client: kind })).status).toBe(204);
@@ -353,7 +385,7 @@ test("closes everything that it opened", async () => {
   const use = async (): Promise<void> => {
     const it = await inspected();
     const abort = new AbortController();
-    await messages(it.page.url, abort.signal).next();
+    await messages(it.page.viewUrl, abort.signal).next();
     await it.send({ kind: "start-client", client: "silent" });
     await it.send({ kind: "pause" });
     await it[Symbol.asyncDispose]();

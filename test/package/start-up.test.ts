@@ -49,22 +49,22 @@ const library = {
     descriptor epoll event-list eventfd inotify interfaces memfd message-batch owned-fd pidfd signals
     socket-messages socket-options socket timerfd transfer`,
   "src/kernel": list`
-    address byte-arrays clock constants control-messages errno errors fd ffi free-fds free-memory format-mask format-path int-options
+    address byte-arrays clock constants control-messages errno errors escape-controls fd ffi free-fds free-memory format-mask format-path int-options
     integers jsc node-fs path-bytes requirements siginfo signal-names suggest tcp-info token-counter`,
   "src/protocols": list`buffer-budget`,
   "src/protocols/http": list`
-    application body-buffers body-kind body-source body-writer buffer-sizes client-gone date-header direct-source direct-streams
+    application body-buffers body-kind body-source body-writer buffer-sizes chunked-decoder client-gone date-header direct-source direct-streams
     exchange fast-path file-source handler-runner http-connection http-context http-protocol input-buffer
-    input-state llhttp native-request plain-head plain-head-wasm read-head rejection request-body request-head request-headers request-info request-input request-target
+    input-state llhttp native-request normalize-head plain-head plain-head-wasm read-head rejection request-body request-head request-headers request-info request-input request-target
     response-batch response-head-cache response-head response-sender response server-request server-responses
-    static-response status-codes unread-body validate-fields`,
+    static-response status-codes text-source unread-body validate-fields`,
   "src/protocols/socket": list`output-bytes server-socket`,
   "src/serve": list`serve`,
   "src/server": list`
     accept-throttle bun-loop-driver connection-state connection-table connection hot-reload listeners
     optional-protocols resolve-options run-loop server shutdown stop-signals systemd timeouts tokens`,
   "src/trace": list`
-    compare-masks create-tracer events explain-readiness fd-info format interest-list trace-file`,
+    compare-masks create-tracer events explain-readiness fd-info format interest-list kernel-queries trace-file validate-event`,
 };
 
 test("a server loads these files, and no others", async () => {

@@ -39,7 +39,7 @@ const paths: Record<ConnectionState, ConnectionState[]> = {
 };
 
 function connectionIn(state: ConnectionState): Connection {
-  const owner = { flush() {}, sendNow() {}, abort() {}, fail() {} };
+  const owner = { flush() {}, sendNow() {}, abort() {}, fail() {}, exceedsAddressLimit: () => false };
   const connection = new Connection(syscalls(), owner, 0, FIRST_CONNECTION, new Int32Array(8));
   for (const step of paths[state]) connection.transition(step);
   expect(connection.state).toBe(state);

@@ -6,17 +6,21 @@ import { cli } from "./programs.ts";
 
 /** Runs epoll-hello at a pseudoterminal, by script(1). */
 export class Terminal {
+  /** The directory of the prompt's history file; by default, one that cannot be written to. */
+  static stateHome: string = "/dev/null";
+
   text = "";
   readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
 
   constructor(...args: string[]) {
     const command = [process.execPath, cli, ...args].map((word) => `'${word}'`).join(" ");
-    this.#child = Bun.spawn(["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"], {
+    // With exec: a shell that waits would report a Ctrl-C that the command has handled.
+    this.#child = Bun.spawn(["script", "--quiet", "--return", "--flush", "--command", `exec ${command}`, "/dev/null"], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",
-      env: { ...process.env, TERM: "xterm", SHELL: "/bin/sh" },
+      env: { ...process.env, TERM: "xterm", SHELL: "/bin/sh", XDG_STATE_HOME: Terminal.stateHome },
     });
     this.#reader = this.#child.stdout.getReader();
   }
@@ -37,12 +41,12 @@ export class Terminal {
   }
 
   /** Waits for output that matches, after what previous calls have matched. */
-  async until(pattern: RegExp): Promise<void> {
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.text);
       if (match !== null) {
         this.text = this.text.slice(match.index + match[0].length);
-        return;
+        return match;
       }
       const { value, done } = await this.#reader.read();
       if (done) throw new Error(`the program ended without ${pattern}:\n${this.text}`);

@@ -181,7 +181,7 @@ test("explains a connection by its queues, its errors and the ends of both direc
     );
     local.shutdown(SHUT_RDWR);
     expect(why(0)).toEndWith(
-      "Both directions are closed (EPOLLHUP), which is always reported. It is registered for nothing, so epoll_wait reports EPOLLHUP.",
+      "It is not connected (EPOLLHUP), which is always reported. It is registered for nothing, so epoll_wait reports EPOLLHUP.",
     );
     local.close();
     peer.close();

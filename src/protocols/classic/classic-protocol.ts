@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../kernel/clock.ts";
-import type { ProtocolConnection, Protocol } from "../protocol.ts";
+import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
 import { requestInfo, type RequestInfo } from "../http/request-info.ts";
 import { noRejections, type RejectionCounts, rejections } from "../http/rejection.ts";
 import { SerializedResponse, type StaticResponse } from "../http/static-response.ts";
@@ -88,8 +88,8 @@ export class ClassicProtocol implements Protocol {
     this.#respond(connection, partial.bytes.subarray(0, partial.length), this.#tooLate);
   }
 
-  reject(connection: ProtocolConnection): void {
-    this.rejectedBy["too-many-connections"]++;
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void {
+    this.rejectedBy[reason]++;
     connection.finish(false);
   }
 

@@ -60,16 +60,18 @@ export class Application {
   /**
    * Prepares a handler's result for sending.
    *
-   * @param request the request that it responds to; undefined if the result is that of onError
+   * @param request the request that it responds to. If it is undefined, because the result is that of onError, all of a file is sent
    * @throws {NotAResponseError} if it is not a Response
    * @throws {TypeError} if it is one that cannot be sent
    */
   prepare(result: unknown, request: ServerRequest | undefined): PreparedResponse | Promise<PreparedResponse> {
     const failure = request === undefined ? undefined : ServerRequest.upgradeFailureOf(request);
     if (failure !== undefined && (failure.isFinal || result === undefined)) {
-      return prepareResponse(failure.response, this.#files);
+      return prepareResponse(failure.response, this.#files, undefined);
     }
-    if (result instanceof Response) return prepareResponse(result, this.#files);
+    if (result instanceof Response) {
+      return prepareResponse(result, this.#files, request === undefined ? undefined : ServerRequest.headOf(request));
+    }
     throw new NotAResponseError(result);
   }
 

@@ -1,7 +1,7 @@
 // Detection of the kind of a Response's body, without reading the body. Bun has no API for that.
 
 import { Buffer, isAscii, isUtf8 } from "node:buffer";
-import { freeMemory, MIN_FREED_BYTES } from "../../kernel/free-memory.ts";
+import { freeMemory } from "../../kernel/free-memory.ts";
 import { shallowSizeOf } from "../../kernel/jsc.ts";
 
 // Only a body in memory and the status text add to the shallow size of a Response. The size of a Response without a body
@@ -44,14 +44,14 @@ function isSharedString(response: Response, clone: Response): boolean {
   return shallowSizeOf(clone) > bodilessBytes(response.statusText);
 }
 
-/** Frees the content of a large clone, which would otherwise wait for the collector. */
+/** Frees the content of a clone of a large body, which would otherwise wait for the collector. */
 function freeClone(clone: Response): void {
   const bytes = Bun.peek(clone.bytes());
   if (bytes instanceof Uint8Array) freeMemory(bytes);
 }
 
-/** Returns whether these are the bytes of a string that is not shared, by the size that it had in memory. */
-function isEncodedString(size: number, bytes: Uint8Array): boolean {
+/** Returns whether these are the bytes of a string that a clone does not share, by the size that it had in memory. */
+export function isEncodedString(size: number, bytes: Uint8Array): boolean {
   if (doClonesShareStrings && size !== bytes.length) return true; // bytes have their own size
   if ((doClonesShareStrings && isAscii(bytes)) || !isUtf8(bytes)) return false;
   // A UTF-16 string may have as many bytes as its UTF-8 form, as Cyrillic and Greek text does. So may bytes.
@@ -66,7 +66,7 @@ let repeated = Buffer.alloc(0);
 let repeats = 0;
 
 /**
- * Recognizes strings among the bodies in memory.
+ * Recognizes strings among the small bodies in memory.
  *
  * Cloning every Response would take as long as preparing it. So if a handler keeps responding with the same string, the
  * clone is omitted. The first other body of that size counts as a string if it is UTF-8, even if it is not one.
@@ -79,7 +79,6 @@ export function recognizeString(response: Response, size: number): (bytes: Uint8
   const clone = isExpected || !doClonesShareStrings ? undefined : (response.clone() as Response);
   const isShared = clone !== undefined && isSharedString(response, clone);
   return (bytes) => {
-    if (clone !== undefined && !isShared && size >= MIN_FREED_BYTES) freeClone(clone);
     if (repeated.equals(bytes) && (isExpected || isShared)) {
       repeats++;
       return true;
@@ -89,6 +88,27 @@ export function recognizeString(response: Response, size: number): (bytes: Uint8
     repeats = isRemembered ? 1 : 0;
     return isExpected ? isUtf8(bytes) : isShared || isEncodedString(size, bytes);
   };
+}
+
+/** After a large body of bytes, only one in this many is tested for a string. */
+const RARE = 16;
+/** Large bodies since the last string. */
+let largeBytes = 0;
+
+/**
+ * Returns whether a large body in memory is an ASCII string, as far as that is worth its cost: it takes a clone of the Response,
+ * which shares a string but copies bytes.
+ *
+ * @param mayMiss whether false may be returned for a string
+ */
+export function isLargeAsciiString(response: Response, mayMiss: boolean): boolean {
+  if (!doClonesShareStrings) return false;
+  if (mayMiss && largeBytes > 0 && largeBytes++ % RARE !== 0) return false;
+  const clone = response.clone() as Response;
+  const isString = isSharedString(response, clone);
+  if (!isString) freeClone(clone);
+  largeBytes = isString ? 0 : largeBytes + 1;
+  return isString;
 }
 
 /** Bun.serve as it was when its behavior was checked: an application may replace it, for example to monitor its servers. */

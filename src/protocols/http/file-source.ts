@@ -26,6 +26,8 @@ const READ_BYTES = 262_144;
 /** Files up to this size are read when they are opened. */
 const SMALL_BYTES = BATCH_BYTES;
 
+const NOTHING = new Uint8Array(0);
+
 const fileTypes: Readonly<Record<number, string>> = {
   0x1000: "a FIFO",
   0x2000: "a character device",
@@ -55,6 +57,27 @@ export class FileError extends ErrnoError {
 /** The content of a small file, or the source of a large one. */
 export type FileContent = Uint8Array | FileSource;
 
+/** What `open` has opened: a file, or a slice of one. */
+export interface OpenedFile {
+  /** Where the slice begins in the file. */
+  readonly start: number;
+  /** The size of the slice in bytes. It is 0 for files in /proc, too, which have content. */
+  readonly size: number;
+  /** The size of the whole file in bytes. */
+  readonly fileSize: number;
+  /** When the file was modified, in nanoseconds since 1970. */
+  readonly modifiedNs: bigint;
+}
+
+/** What is needed of an opened file: a part of it, relative to its start. `isSource`: as a source, even if it is small. */
+export interface NeededPart {
+  readonly start: number;
+  readonly length: number;
+  readonly isSource?: boolean;
+}
+
+type SelectPart = (file: OpenedFile) => NeededPart;
+
 /** Opens files. */
 export class FileOpener {
   /**
@@ -77,21 +100,22 @@ export class FileOpener {
    *
    * @param start the position of the first byte to send
    * @param length the number of bytes to send at most
+   * @param select called once the file is open, unless its size is 0; the default is all that `start` and `length` allow
    * @returns the content, or a source of it
    * @throws {FileError} ENOENT, EACCES, … if it cannot be opened
    * @throws {TypeError} if it is not a regular file: a FIFO, a device or a socket is never opened
    */
-  open(path: string, start: number, length: number): FileContent | Promise<FileContent> {
+  open(path: string, start: number, length: number, select?: SelectPart): FileContent | Promise<FileContent> {
     const bytes = Buffer.from(`${path}\0`);
     let fd = this.#hasCachedLookup ? this.#openRegular(bytes, path, RESOLVE_CACHED) : -EAGAIN;
     if (fd === -ENOSYS || fd === -EINVAL) this.#hasCachedLookup = false;
     if (fd === -EAGAIN || fd === -EOPNOTSUPP || fd === -EPERM || !this.#hasCachedLookup) {
       if (this.canAwait)
-        return this.#openInThreadPool(path).then((opened) => this.#source(opened, path, start, length));
+        return this.#openInThreadPool(path).then((opened) => this.#source(opened, path, start, length, select));
       fd = this.#openRegular(bytes, path, 0);
     }
     if (fd < 0) throw new FileError(-fd, "open", path);
-    return this.#source(fd, path, start, length);
+    return this.#source(fd, path, start, length, select);
   }
 
   /** Opens a path after checking its type. Returns the fd, or -errno. */
@@ -127,18 +151,35 @@ export class FileOpener {
   }
 
   /** Takes ownership of an fd. */
-  #source(fd: number, path: string, start: number, length: number): FileContent | Promise<FileContent> {
+  #source(
+    fd: number,
+    path: string,
+    start: number,
+    length: number,
+    select: SelectPart | undefined,
+  ): FileContent | Promise<FileContent> {
     try {
       const fileSize = this.#assertRegular(fd, path); // again: another file may have this path now
-      const size = Math.max(0, Math.min(length, fileSize - start));
-      if (size > 0 && size <= SMALL_BYTES) {
-        const bytes = Buffer.allocUnsafeSlow(size);
-        if (this.pread(fd, bytes, size, start, RWF_NOWAIT) === size) {
+      const opened: OpenedFile = {
+        start,
+        size: Math.max(0, Math.min(length, fileSize - start)),
+        fileSize,
+        modifiedNs: this.#stat.getBigInt64(112, true) * 1_000_000_000n + BigInt(this.#stat.getUint32(120, true)),
+      };
+      const part = (opened.size > 0 ? select?.(opened) : undefined) ?? { start: 0, length: opened.size };
+      if (part.length === 0 && opened.size > 0) {
+        this.sys.close(fd);
+        return NOTHING;
+      }
+      const position = start + part.start;
+      if (part.length > 0 && part.length <= SMALL_BYTES && part.isSource !== true) {
+        const bytes = Buffer.allocUnsafeSlow(part.length);
+        if (this.pread(fd, bytes, part.length, position, RWF_NOWAIT) === part.length) {
           this.sys.close(fd);
           return bytes;
         }
       }
-      const source = new FileSource(this, fd, path, start, size);
+      const source = new FileSource(this, fd, path, position, part.length);
       return fileSize === 0 && length > 0 ? source.withoutSize() : source;
     } catch (error) {
       this.sys.close(fd);
@@ -201,6 +242,12 @@ export class FileSource implements BodySource {
       this.cancel();
       throw error;
     });
+  }
+
+  /** Continues at another position: the next `read` returns the first of `length` bytes from there. */
+  seek(position: number, length: number): void {
+    this.#position = position;
+    this.#remaining = length;
   }
 
   read(): Uint8Array | undefined | Promise<Uint8Array | undefined> {

@@ -1,7 +1,7 @@
 // HTTP/1.1: dispatches the loop's events to the fast path or, for connections with state, to their HttpConnection.
 
 import type { Buffer } from "node:buffer";
-import type { Protocol, ProtocolConnection } from "../protocol.ts";
+import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
 import type { UpgradeOptions } from "../websocket/upgrade-options.ts";
 import type { WebSockets } from "../websocket/web-sockets.ts";
 import { FastPath } from "./fast-path.ts";
@@ -95,8 +95,8 @@ export class HttpProtocol implements Protocol {
     else (connection.protocolState as HttpState).timeout();
   }
 
-  reject(connection: ProtocolConnection): void {
-    connection.write(this.#context.reject("too-many-connections").variant("close", false));
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void {
+    connection.write(this.#context.reject(reason).variant("close", false));
     connection.finish(false);
   }
 

@@ -11,10 +11,8 @@ interface LlhttpExports {
   malloc(size: number): number;
   free(pointer: number): void;
   llhttp_alloc(type: number): number;
-  llhttp_free(parser: number): void;
   llhttp_reset(parser: number): void;
   llhttp_execute(parser: number, data: number, length: number): number;
-  llhttp_resume(parser: number): void;
   llhttp_get_http_major(parser: number): number;
   llhttp_get_http_minor(parser: number): number;
   llhttp_get_error_pos(parser: number): number;
@@ -25,10 +23,8 @@ const requiredFunctions = [
   "malloc",
   "free",
   "llhttp_alloc",
-  "llhttp_free",
   "llhttp_reset",
   "llhttp_execute",
-  "llhttp_resume",
   "llhttp_get_http_major",
   "llhttp_get_http_minor",
   "llhttp_get_error_pos",
@@ -45,10 +41,6 @@ const HPE_PAUSED = 21;
 /** Bun opens directories to find the module's file, and the file itself. */
 const FDS_TO_LOAD = 8;
 const INPUT_BYTES = 65_536;
-/** The number of parsers that are kept for reuse. Each takes about 100 bytes. */
-const MAX_FREE_PARSERS = 64;
-/** Parsed before a chunked body, so that the parser expects the first chunk next. */
-const CHUNKED_HEAD = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /** The instantiated module, with the memory that is allocated in it. */
 interface Llhttp extends LlhttpExports {
@@ -57,8 +49,6 @@ interface Llhttp extends LlhttpExports {
   /** The input buffer, which grows on demand. */
   input: number;
   inputBytes: number;
-  /** A copy of CHUNKED_HEAD. */
-  chunkedHead: number;
   /** A view of the whole memory. It has to be renewed when the memory grows. */
   view: Uint8Array;
 }
@@ -82,9 +72,6 @@ export const parsedHead: {
   major: 0,
   minor: 0,
 };
-
-/** Start and end of each piece of content that the last `ChunkedDecoder.decode` found, as offsets into its input. */
-const pieces: number[] = [];
 
 /** Why the last parse failed: llhttp's error code, and how many bytes it had read. */
 export const parseFailure: { code: number; position: number } = { code: 0, position: 0 };
@@ -140,67 +127,6 @@ export function parserMemoryBytes(): number {
   return llhttp?.memory.buffer.byteLength ?? 0;
 }
 
-/** Parsers of released decoders, for reuse. */
-const freeParsers: number[] = [];
-
-/** Decodes one chunked body: RFC 9112, 7.1. Trailers are parsed and dropped. */
-export class ChunkedDecoder {
-  /** The end of the body has been decoded. */
-  isComplete: boolean = false;
-  readonly #parser: number;
-
-  constructor() {
-    const m = llhttp ?? load();
-    this.#parser = freeParsers.pop() ?? allocated(m.llhttp_alloc(TYPE_REQUEST));
-    m.llhttp_reset(this.#parser);
-    m.llhttp_execute(this.#parser, m.chunkedHead, CHUNKED_HEAD.length);
-    m.llhttp_resume(this.#parser);
-  }
-
-  /**
-   * Decodes the next bytes.
-   *
-   * @returns how many of them belong to the body, at most INPUT_BYTES, or MALFORMED; `content` returns
-   *   their content
-   */
-  decode(bytes: Uint8Array, start: number, end: number): number {
-    const m = llhttp as Llhttp;
-    const length = Math.min(end - start, INPUT_BYTES);
-    copyInput(m, bytes, start, start + length);
-    pieces.length = parsedHead.fieldCount = 0;
-    const code = m.llhttp_execute(this.#parser, m.input, length);
-    if (code === 0) return length;
-    const position = (m.llhttp_get_error_pos(this.#parser) >>> 0) - m.input;
-    if (code !== HPE_PAUSED) {
-      parseFailure.code = code;
-      parseFailure.position = position;
-      return MALFORMED;
-    }
-    this.isComplete = true;
-    return position;
-  }
-
-  /** Returns a copy of the content that `decode` has just found in these bytes. */
-  content(bytes: Uint8Array, start: number): Uint8Array {
-    let size = 0;
-    for (let i = 0; i < pieces.length; i += 2) size += (pieces[i + 1] as number) - (pieces[i] as number);
-    const content = new Uint8Array(size);
-    let position = 0;
-    for (let i = 0; i < pieces.length; i += 2) {
-      const piece = bytes.subarray(start + (pieces[i] as number), start + (pieces[i + 1] as number));
-      content.set(piece, position);
-      position += piece.length;
-    }
-    return content;
-  }
-
-  /** Makes the parser available for reuse. The decoder must not be used afterwards. */
-  release(): void {
-    if (freeParsers.length < MAX_FREE_PARSERS) freeParsers.push(this.#parser);
-    else (llhttp as Llhttp).llhttp_free(this.#parser);
-  }
-}
-
 function copyInput(m: Llhttp, bytes: Uint8Array, start: number, end: number): void {
   const length = end - start;
   if (length > m.inputBytes) growInput(m, length);
@@ -250,17 +176,13 @@ function load(): Llhttp {
       },
       wasm_on_header_value(_: number, at: number, length: number) {
         const i = 4 * parsedHead.fieldCount - 4;
-        if (i < 0) return 0; // the value of a trailer whose name was in an earlier input
         parsedHead.fields[i + 2] = offset(at);
         parsedHead.fields[i + 3] = offset(at) + length;
         return 0;
       },
       wasm_on_headers_complete: () => HPE_PAUSED,
-      wasm_on_body(_: number, at: number, length: number) {
-        pieces.push(offset(at), offset(at) + length);
-        return 0;
-      },
-      wasm_on_message_complete: () => HPE_PAUSED,
+      wasm_on_body: () => 0,
+      wasm_on_message_complete: () => 0,
     },
   });
   const missing = requiredFunctions.filter((name) => typeof exports[name] !== "function");
@@ -272,12 +194,10 @@ function load(): Llhttp {
   const created: Llhttp = {
     ...e,
     parser: allocated(e.llhttp_alloc(TYPE_REQUEST)),
-    chunkedHead: allocated(e.malloc(CHUNKED_HEAD.length)),
     input: allocated(e.malloc(INPUT_BYTES)),
     inputBytes: INPUT_BYTES,
     view: new Uint8Array(e.memory.buffer),
   };
-  created.view.set(Buffer.from(CHUNKED_HEAD), created.chunkedHead);
   llhttp = created;
   selfTest();
   return created;
@@ -295,13 +215,7 @@ function selfTest(): void {
     parsedHead.fields.subarray(0, 8).join() === "17,21,23,24,26,27,30,30" &&
     parseHead(bytes, 0, 30) === INCOMPLETE &&
     parseHead(bad, 0, bad.length) === MALFORMED;
-  const body = Buffer.from("3;a=b\r\nabc\r\n0\r\nT: u\r\n\r\nrest");
-  const decoder = new ChunkedDecoder();
-  const size = decoder.decode(body, 0, body.length);
-  const content = Buffer.from(decoder.content(body, 0)).toString();
-  decoder.release();
-
-  if (!areHeadsRight || size !== body.length - 4 || content !== "abc" || !decoder.isComplete) {
+  if (!areHeadsRight) {
     llhttp = undefined;
     throw new Error(
       "epoll-hello cannot use the installed version of undici: its llhttp parses differently from the expected version",

@@ -14,6 +14,7 @@ import {
   parseFailure,
   parseHead,
 } from "./llhttp.ts";
+import { normalizeHead } from "./normalize-head.ts";
 import { knownAuthority, plainHead, scanPlainHead, setKnownAuthority } from "./plain-head.ts";
 import type { RejectionReason } from "./rejection.ts";
 import { RequestHead } from "./request-head.ts";
@@ -91,16 +92,20 @@ export function parseAndValidate(
   if (bytes[start] === CR) return end - start > 1 ? "bad-request" : undefined; // not an empty line: those were skipped
   const length = Math.min(end - start, maxHeaderBytes);
   const ifIncomplete = length < maxHeaderBytes ? undefined : "header-too-large";
-  const size = parseHead(bytes, start, start + length);
+  const input = bytes.subarray(start, start + length);
+  let parsed = input;
+  let size = parseHead(input, 0, length);
   if (size === MALFORMED) {
-    if (isBareLineFeed(bytes, start + parseFailure.position, start + length)) {
-      return readHeadWithBareLineFeeds(bytes.subarray(start, start + length), limits) ?? ifIncomplete;
-    }
-    return malformedReason(bytes, start, start + length) ?? ifIncomplete;
+    const normalized = normalizeHead(input);
+    if (normalized !== undefined) size = parseHead((parsed = normalized), 0, length);
+  }
+  if (size === MALFORMED) {
+    if (isBareLineFeed(parsed, parseFailure.position)) return readHeadWithBareLineFeeds(input, limits) ?? ifIncomplete;
+    return malformedReason(parsed) ?? ifIncomplete;
   }
   if (parsedHead.targetEnd - parsedHead.targetStart > maxTargetBytes) return "target-too-long";
   if (parsedHead.fieldCount > maxHeaderCount) return "header-too-large";
-  return size === INCOMPLETE ? ifIncomplete : createHead(bytes, start, size);
+  return size === INCOMPLETE ? ifIncomplete : createHead(input, parsed, size);
 }
 
 /** Reads a head with lines that end in LF alone. RFC 9112, 2.2 allows them; llhttp does not, so they are rewritten for it. */
@@ -119,16 +124,20 @@ function readHeadWithBareLineFeeds(bytes: Uint8Array, limits: HeadLimits): Reque
   return head;
 }
 
-/** Creates the head that llhttp has just parsed, or returns the reason why it is rejected. */
-function createHead(bytes: Uint8Array, start: number, size: number): RequestHead | RejectionReason {
+/**
+ * Creates the head that llhttp has just parsed, or returns the reason why it is rejected.
+ *
+ * @param input the head as received
+ * @param head the same, or what llhttp parsed instead
+ */
+function createHead(input: Uint8Array, head: Uint8Array, size: number): RequestHead | RejectionReason {
   const { targetStart, targetEnd, fieldCount, major, minor } = parsedHead;
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset + start, size);
   // llhttp accepts repeated spaces, names of other protocols, and request lines without a version.
   const methodEnd = targetStart - 1;
   if (head[methodEnd] !== SPACE || head[methodEnd - 1] === SPACE) return "bad-request";
   if (!hasVersionAt(head, targetEnd, major, minor)) return "bad-request";
   if (major !== 1 || minor > 1) return "version-not-supported";
-  const text = head.toString("latin1", 0, size);
+  const text = Buffer.from(input.buffer, input.byteOffset, size).toString("latin1");
   const created = new RequestHead(
     text,
     text.slice(0, methodEnd),
@@ -146,8 +155,8 @@ function hasVersionAt(bytes: Uint8Array, at: number, major: number, minor: numbe
 }
 
 /** Returns whether llhttp failed at an LF because it expected a CR before it. */
-function isBareLineFeed(bytes: Uint8Array, position: number, end: number): boolean {
-  const at = position < end && bytes[position] === LF ? position : position - 1; // llhttp stops at the LF or after it
+function isBareLineFeed(bytes: Uint8Array, position: number): boolean {
+  const at = bytes[position] === LF ? position : position - 1; // llhttp stops at the LF or after it
   return bytes[at] === LF && bytes[at - 1] !== CR;
 }
 
@@ -156,18 +165,18 @@ const rtspRequest =
   /^(?:DESCRIBE|ANNOUNCE|SETUP|PLAY|PAUSE|TEARDOWN|GET_PARAMETER|SET_PARAMETER|REDIRECT|RECORD|FLUSH) \S+ HTTP$/;
 
 /** Returns why the head that llhttp has just failed to parse is rejected; undefined if more bytes are needed to decide. */
-function malformedReason(bytes: Uint8Array, start: number, end: number): RejectionReason | undefined {
+function malformedReason(bytes: Uint8Array): RejectionReason | undefined {
   const { code, position } = parseFailure;
-  if (code === HPE_INVALID_METHOD) return invalidMethodReason(bytes, start, end);
+  if (code === HPE_INVALID_METHOD) return invalidMethodReason(bytes);
   if (code === HPE_PAUSED_H2_UPGRADE) return "version-not-supported";
-  const parsed = Buffer.from(bytes.buffer, bytes.byteOffset + start, position).toString("latin1");
-  if (code === HPE_INVALID_VERSION && /HTTP\/(?!1\.[01])\d\.\d$/.test(parsed)) return "version-not-supported";
+  const parsed = Buffer.from(bytes.buffer, bytes.byteOffset, position).toString("latin1");
+  if (code === HPE_INVALID_VERSION && /HTTP\/(?!1\.)\d\.\d$/.test(parsed)) return "version-not-supported";
   return code === HPE_INVALID_CONSTANT && rtspRequest.test(parsed) ? "not-implemented" : "bad-request";
 }
 
 /** Distinguishes an unknown method (501: RFC 9110, 15.6.2) from input that does not begin with a method. */
-function invalidMethodReason(bytes: Uint8Array, start: number, end: number): RejectionReason | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+function invalidMethodReason(bytes: Uint8Array): RejectionReason | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
   const [, method = "", next] = /^[\r\n]*([\w!#$%&'*+.^`|~-]*)([^])?/.exec(text) ?? [];
   if (next === undefined) return undefined;
   return next === " " && method !== "" ? "not-implemented" : "bad-request";

@@ -4,6 +4,7 @@
  * Why a request was rejected.
  *
  * - `bad-request` (400): the request is malformed or ambiguous
+ * - `bad-proxy-header` (400): the connection does not begin with a header of the PROXY protocol, as `proxyProtocol` requires
  * - `method-not-allowed` (405): CONNECT or TRACE
  * - `header-timeout` (408): the head was not complete within `headerTimeoutMs`
  * - `body-timeout` (408): the body arrived more slowly than `bodyTimeoutMs` and `minBodyRate` allow
@@ -17,12 +18,13 @@
  * - `overloaded` (503): more than `maxBufferedBytes` were buffered when the request arrived, or no fd was free to load the HTTP
  *   parser
  * - `too-many-connections` (503): the address has more than `maxConnectionsPerAddress` connections
- * - `version-not-supported` (505): the version is neither HTTP/1.0 nor HTTP/1.1
+ * - `version-not-supported` (505): the major version is not 1
  *
  * @see RFC 9110, 15
  */
 export type RejectionReason =
   | "bad-request"
+  | "bad-proxy-header"
   | "method-not-allowed"
   | "header-timeout"
   | "body-timeout"
@@ -40,6 +42,7 @@ export type RejectionReason =
 /** Status and message of each rejection. The message is the body of the response. */
 export const rejections: Readonly<Record<RejectionReason, { status: number; message: string }>> = {
   "bad-request": { status: 400, message: "The request is malformed." },
+  "bad-proxy-header": { status: 400, message: "The connection does not begin with a PROXY protocol header." },
   "method-not-allowed": { status: 405, message: "This method is not allowed." },
   "header-timeout": { status: 408, message: "The request's header was not received in time." },
   "body-timeout": { status: 408, message: "The request's body was received too slowly." },
@@ -55,7 +58,7 @@ export const rejections: Readonly<Record<RejectionReason, { status: number; mess
   "version-not-supported": { status: 505, message: "Only HTTP/1.0 and HTTP/1.1 are supported." },
 };
 
-/** The number of requests (and, for `too-many-connections`, of connections) rejected for each reason. */
+/** The number of requests (and, for `too-many-connections` and `bad-proxy-header`, of connections) rejected for each reason. */
 export type RejectionCounts = Record<RejectionReason, number>;
 
 /** Returns counts that are all zero. */

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { BufferBudget } from "../buffer-budget.ts";
 import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import { BATCH_BYTES, HIGH_WATER_MARK } from "./buffer-sizes.ts";
-import { ChunkedDecoder, MALFORMED } from "./llhttp.ts";
+import { ChunkedDecoder, MALFORMED } from "./chunked-decoder.ts";
 import type { RejectionReason } from "./rejection.ts";
 
 // Chunk framing, extensions and trailers are limited to a fixed allowance plus a multiple of the content.
@@ -49,7 +49,6 @@ export class RequestBody {
   /** Undefined once the exchange is over: what its handler keeps of the body is no longer in the server's buffers. */
   #budget: BufferBudget | undefined;
   readonly #decoder: ChunkedDecoder | undefined;
-  #isReleased = false;
 
   /** All of a body of known length that is read as a whole, in one buffer. */
   #whole: Buffer | undefined;
@@ -106,7 +105,6 @@ export class RequestBody {
     if (this.isComplete || this.error !== undefined) return;
     this.error = error;
     this.#whole = this.#target = undefined;
-    this.#release();
     this.#notify();
   }
 
@@ -262,21 +260,17 @@ export class RequestBody {
   }
 
   #decode(decoder: ChunkedDecoder, bytes: Uint8Array, start: number, end: number): number {
-    let position = start;
-    while (position < end && !decoder.isComplete) {
-      const count = decoder.decode(bytes, position, end);
-      if (count === MALFORMED) return this.#reject("bad-request");
-      const content = decoder.content(bytes, position);
-      position += count;
-      this.bytesIn += count;
-      this.received += content.length;
-      if (this.received > this.#maxBytes) return this.#reject("body-too-large");
-      const framing = this.bytesIn - this.received;
-      if (framing > FRAMING_BYTES + FRAMING_FACTOR * this.received) return this.#reject("header-too-large");
-      if (content.length > 0 && !this.isDiscarded) this.#append(content);
-    }
+    const count = decoder.decode(bytes, start, end);
+    if (count === MALFORMED) return this.#reject("bad-request");
+    const content = decoder.content(bytes, start);
+    this.bytesIn += count;
+    this.received += content.length;
+    if (this.received > this.#maxBytes) return this.#reject("body-too-large");
+    const framing = this.bytesIn - this.received;
+    if (framing > FRAMING_BYTES + FRAMING_FACTOR * this.received) return this.#reject("header-too-large");
+    if (content.length > 0 && !this.isDiscarded) this.#append(content);
     if (decoder.isComplete) this.#complete();
-    return position - start;
+    return count;
   }
 
   #reject(reason: RejectionReason): number {
@@ -315,14 +309,7 @@ export class RequestBody {
 
   #complete(): void {
     this.isComplete = true;
-    this.#release();
     this.#notify();
-  }
-
-  #release(): void {
-    if (this.#isReleased) return;
-    this.#isReleased = true;
-    this.#decoder?.release();
   }
 
   /** The handler has started to read. */

@@ -2,6 +2,8 @@
 
 import { findInPlainHead, listPlainFields } from "./plain-head.ts";
 
+const VERSION_BYTES = "HTTP/1.1".length;
+
 /** A request's head. It never changes once it has been validated, so requests with the same bytes share one. */
 export class RequestHead {
   /** The head as received, one character per byte, starting with the method. */
@@ -10,7 +12,7 @@ export class RequestHead {
   size: number;
   readonly method: string;
   readonly targetEnd: number;
-  /** The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  /** The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1 and later ones. */
   readonly minor: number;
   /** Length of the body in bytes; -1 if it is chunked. */
   bodyLength: number = 0;
@@ -46,14 +48,14 @@ export class RequestHead {
     return this.text.slice(this.method.length + 1, this.targetEnd);
   }
 
-  /** `"HTTP/1.1"` */
+  /** The version as received: `"HTTP/1.1"`. */
   get version(): string {
-    return `HTTP/1.${this.minor}`;
+    return this.text.slice(this.targetEnd + 1, this.targetEnd + VERSION_BYTES + 1);
   }
 
   /** The request line as received, one character per byte. */
   get line(): string {
-    return `${this.method} ${this.target} ${this.version}`;
+    return this.text.slice(0, this.targetEnd + VERSION_BYTES + 1);
   }
 
   get fieldCount(): number {
@@ -84,6 +86,23 @@ export class RequestHead {
     return this.#fields === undefined ? findInPlainHead(this.text, this.targetEnd, name) : undefined;
   }
 
+  /**
+   * Returns the value of a field; several with this name are joined by commas: RFC 9110, 5.3.
+   *
+   * @param name in lower case
+   * @returns undefined if there is none
+   */
+  field(name: string): string | undefined {
+    const found = this.find(name);
+    if (found !== undefined) return found ?? undefined;
+    let joined: string | undefined;
+    for (let i = 0; i < this.fieldCount; i++) {
+      if (this.nameLengthAt(i) !== name.length || this.nameAt(i).toLowerCase() !== name) continue;
+      joined = joined === undefined ? this.valueAt(i) : `${joined}, ${this.valueAt(i)}`;
+    }
+    return joined;
+  }
+
   /** The target URI, normalized as `URL` does it: RFC 9112, 3.3. */
   get url(): string {
     return (this.#url ??= this.hasNormalTarget ? originOf(this.host) + this.target : this.#normalizedUrl());
@@ -92,7 +111,7 @@ export class RequestHead {
   #normalizedUrl(): string {
     const { target, host } = this;
     const url = target.startsWith("/") ? `http://${host}${target}` : target;
-    return isNormal.test(url) ? url : new URL(url).href;
+    return isNormal.test(url) ? url : new URL(escapeTarget(url)).href;
   }
 
   get #offsets(): Int32Array {
@@ -103,6 +122,18 @@ export class RequestHead {
 /** Most URLs are normalized already: no capitals or port 80 in the host, no dot segments, nothing to escape. */
 const isNormal =
   /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
+
+/**
+ * Escapes what `URL` would change into something else than was sent: bytes above 127, and backslashes in the path. To `URL`, a
+ * backslash is a slash. To proxies it is not, and they may have checked the path: `/public\..\admin` must not become `/admin`.
+ */
+function escapeTarget(url: string): string {
+  const pathEnd = url.indexOf("?");
+  return url.replace(/[\\\x80-\xff]/g, (character, at: number) => {
+    if (character === "\\" && pathEnd >= 0 && at > pathEnd) return character;
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  });
+}
 
 let lastHost = "";
 let lastOrigin = "";

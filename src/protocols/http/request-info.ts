@@ -13,7 +13,7 @@ export interface RequestInfo {
   readonly method: string;
   /** The request target as received: `"/path?query"`. */
   readonly target: string;
-  /** `"HTTP/1.1"` or `"HTTP/1.0"`; `""` if the line is not a request line. */
+  /** The version as received, such as `"HTTP/1.1"`; `""` if the line is not a request line. */
   readonly version: string;
   /** The status of the response. */
   readonly status: number;

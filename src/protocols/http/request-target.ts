@@ -18,8 +18,8 @@ export function validateTarget(head: RequestHead): RejectionReason | undefined {
     head.isSimple = false;
     return method === "OPTIONS" ? undefined : "bad-request";
   }
-  // Fragments are not part of a target. Some servers treat a backslash as a slash, and NUL as the end of a path.
-  if (/#|^[^?]*\\|%00/.test(target)) return "bad-request";
+  // Fragments are not part of a target. Some servers treat NUL as the end of a path.
+  if (/#|%00/.test(target)) return "bad-request";
   if (!target.startsWith("/")) {
     const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
     if (authority === undefined || !isAuthority(authority)) return "bad-request";

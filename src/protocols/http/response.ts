@@ -1,11 +1,14 @@
 // Prepares a handler's Response for sending: header fields as text, the body as bytes if it is in memory, otherwise as a source.
 
-import { isStream, memorySize, recognizeString } from "./body-kind.ts";
+import { isEncodedString, isLargeAsciiString, isStream, memorySize, recognizeString } from "./body-kind.ts";
 import { type BodySource, StreamSource } from "./body-source.ts";
 import { DirectSource } from "./direct-source.ts";
 import { directSourceOf } from "./direct-streams.ts";
-import { type FileContent, type FileOpener, FileSource } from "./file-source.ts";
+import type { FileSelection } from "./file-response.ts";
+import { type FileContent, type FileOpener, FileSource, type NeededPart, type OpenedFile } from "./file-source.ts";
+import type { RequestHead } from "./request-head.ts";
 import { reasonPhrase } from "./status-codes.ts";
+import { TextSource } from "./text-source.ts";
 
 /** A response that is ready to be serialized. */
 export interface PreparedResponse {
@@ -20,15 +23,15 @@ export interface PreparedResponse {
   /** Length of the body in bytes; -1 if it is unknown. */
   readonly length: number;
   /**
-   * The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none, UNKNOWN_LENGTH if it is a
-   * response of another server without one.
+   * The Content-Length that the handler gave a response without a body, as for HEAD; -1 if none, UNKNOWN_LENGTH if the length
+   * that a response to GET would have cannot be known.
    */
   readonly declaredLength: number;
   readonly body: Uint8Array | undefined;
   readonly source: BodySource | undefined;
 }
 
-/** The length that the body of another server's response to HEAD would have. */
+/** The length that the body of a response to HEAD would have: another server's response without one, or one whose body is null. */
 export const UNKNOWN_LENGTH = -2;
 
 /** The type of a string. */
@@ -38,16 +41,27 @@ const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
 export const BYTES_TYPE: string = "application/octet-stream";
 const BYTES_FIELD = `content-type: ${BYTES_TYPE}\r\n`;
 
+type FileResponseModule = typeof import("./file-response.ts");
+type MultipartModule = typeof import("./multipart-source.ts");
+
+/** Strings of this size are encoded piece by piece. */
+const MIN_SOURCE_BYTES = 65_536;
+
 /** More than the size of any file. */
 const ANY_SIZE = 2 ** 52;
 
 /**
  * Prepares a Response. A stream is not read yet; any other body is read, or its file opened.
  *
+ * @param head the request's. Without it, all of a file is sent, and large strings become bytes as well
  * @throws {TypeError} if it cannot be sent: its body was used, it is not a final response, or its file is not regular
  * @throws {FileError} if its file cannot be opened
  */
-export function prepareResponse(response: Response, files: FileOpener): PreparedResponse | Promise<PreparedResponse> {
+export function prepareResponse(
+  response: Response,
+  files: FileOpener,
+  head: RequestHead | undefined,
+): PreparedResponse | Promise<PreparedResponse> {
   if (response.bodyUsed) {
     throw new TypeError("fetch returned a Response that was already used; return a new one, or a clone() of it");
   }
@@ -63,12 +77,12 @@ export function prepareResponse(response: Response, files: FileOpener): Prepared
     return prepared(response, headers, "", 0, new Uint8Array(0), undefined); // never any content: RFC 9110, 15.3.6
   }
   const size = url === "" ? memorySize(response, statusText) : 0; // another server's body may be endless
-  if (size > 0) return prepareMemory(response, headers, size);
+  if (size > 0) return prepareMemory(response, headers, size, head === undefined);
   if (url !== "" && response.body !== null) return prepareStream(response, headers, response.body);
   if (isStream(response, headers.contentLength))
     return prepareStream(response, headers, response.body as ReadableStream);
   const clone = headers.hasType ? undefined : (response.clone() as Response);
-  return whenReady(response.blob(), (blob) => prepareBlob(response, headers, blob, clone, files));
+  return whenReady(response.blob(), (blob) => prepareBlob(response, headers, blob, clone, files, head));
 }
 
 /** Returns the type of a Blob. `blob()` gives one without a type that of a string. */
@@ -87,16 +101,32 @@ function whenReady<T, R>(promise: T | Promise<T>, callback: (value: T) => R | Pr
   return value instanceof Promise ? value.then(callback) : callback(value as T);
 }
 
-/** Prepares a body that is a string or bytes. */
+/**
+ * Prepares a body that is a string or bytes.
+ *
+ * @param isBodyNeeded whether large strings become bytes as well, instead of a source
+ */
 function prepareMemory(
   response: Response,
   headers: Readonly<ResponseHeaders>,
   size: number,
+  isBodyNeeded: boolean,
 ): PreparedResponse | Promise<PreparedResponse> {
-  const isString = headers.hasType ? undefined : recognizeString(response, size);
+  const isLarge = size >= MIN_SOURCE_BYTES;
+  const isAscii = isLarge && isLargeAsciiString(response, headers.hasType);
+  if (isAscii && !isBodyNeeded) {
+    return whenReady(response.text(), (text) =>
+      prepared(response, headers, headers.hasType ? "" : TEXT_FIELD, text.length, undefined, new TextSource(text)),
+    );
+  }
+  const isString = headers.hasType || isLarge ? undefined : recognizeString(response, size);
   return whenReady(response.bytes(), (bytes) => {
     // By the Fetch standard, a string has this type. Bytes have none, and without one, browsers would guess.
-    const type = isString === undefined ? "" : isString(bytes) ? TEXT_FIELD : BYTES_FIELD;
+    const type = headers.hasType
+      ? ""
+      : (isString?.(bytes) ?? (isAscii || isEncodedString(size, bytes)))
+        ? TEXT_FIELD
+        : BYTES_FIELD;
     return prepared(response, headers, type, bytes.length, bytes, undefined);
   });
 }
@@ -122,6 +152,7 @@ function prepareBlob(
   blob: Blob,
   clone: Response | undefined,
   files: FileOpener,
+  head: RequestHead | undefined,
 ): PreparedResponse | Promise<PreparedResponse> {
   const inspected = Bun.inspect(blob);
   const isFile = inspected.startsWith("FileRef");
@@ -129,7 +160,10 @@ function prepareBlob(
   if (!isFile) {
     return whenReady(blob.bytes(), (bytes) => {
       const type = headers.hasType || bytes.length === 0 ? "" : BYTES_FIELD;
-      return prepared(response, headers, type, bytes.length, bytes, undefined);
+      const answer = prepared(response, headers, type, bytes.length, bytes, undefined);
+      // Frameworks answer HEAD by dropping the body of what they would respond to GET, and with it its length.
+      const isLengthUnknown = head?.method === "HEAD" && answer.declaredLength < 0 && response.body === null;
+      return isLengthUnknown ? { ...answer, declaredLength: UNKNOWN_LENGTH } : answer;
     });
   }
   const { name } = blob as Blob & { name?: unknown };
@@ -139,11 +173,42 @@ function prepareBlob(
     return prepared(response, headers, "", size, undefined, new StreamSource(blob.stream()));
   }
   const start = Number(/^ {2}offset: (\d+)/m.exec(inspected)?.[1] ?? 0);
-  return whenReady(files.open(name, start, sliceLength(blob)), (file: FileContent) =>
-    file instanceof FileSource
-      ? prepared(response, headers, "", file.size, undefined, file)
-      : prepared(response, headers, "", file.length, file, undefined),
-  );
+  const isSelectable = response.status === 200 && /^(?:GET|HEAD)$/.test(head?.method ?? "") && !headers.hasRange;
+  let selected: SelectedPart | undefined;
+  const select = (file: OpenedFile): NeededPart => {
+    const { selectFile } = require("./file-response.ts") as FileResponseModule; // many servers respond with no file
+    const selection = selectFile(head as RequestHead, response.headers, file);
+    selected = { ...selection, file };
+    const [part = { start: 0, length: 0 }, second] = selection.ranges;
+    return { ...part, isSource: second !== undefined };
+  };
+  const opened = files.open(name, start, sliceLength(blob), isSelectable ? select : undefined);
+  return whenReady(opened, (content: FileContent) => {
+    const [source, body] = content instanceof FileSource ? [content, undefined] : [undefined, content];
+    const whole = prepared(response, headers, "", source?.size ?? body?.length ?? 0, body, source);
+    return selected === undefined ? whole : withSelection(whole, selected);
+  });
+}
+
+interface SelectedPart extends FileSelection {
+  readonly file: OpenedFile;
+}
+
+/**
+ * Returns a response with a file as the response with what the request selects of that file, which has been opened.
+ */
+function withSelection(response: PreparedResponse, { status, fields, ranges, file }: SelectedPart): PreparedResponse {
+  const selected = { ...response, status, fields: response.fields + fields };
+  if (status === 200) return selected;
+  selected.statusText = reasonPhrase(status);
+  const typeLine = /^content-type: .*\r\n/m.exec(response.fields)?.[0] ?? "";
+  // Without a body, the type and the length of the file say nothing.
+  if (status >= 300) return { ...selected, fields: selected.fields.replace(typeLine, ""), declaredLength: -1 };
+  if (ranges.length < 2 || !(response.source instanceof FileSource)) return selected;
+  const { MultipartSource } = require("./multipart-source.ts") as MultipartModule;
+  const source = new MultipartSource(response.source, file.start, ranges, file.size, typeLine);
+  selected.fields = `${selected.fields.replace(typeLine, "")}content-type: ${source.type}\r\n`;
+  return { ...selected, length: source.size, source };
 }
 
 /** Returns the length of a slice of a file, or Infinity if it extends to the end of the file. */
@@ -184,6 +249,8 @@ interface ResponseHeaders {
   fields: string;
   hasDate: boolean;
   hasType: boolean;
+  /** There is a Content-Range. */
+  hasRange: boolean;
   closes: boolean;
   /** -1 if there is none. */
   contentLength: number;
@@ -193,6 +260,7 @@ const noHeaders: Readonly<ResponseHeaders> = {
   fields: "",
   hasDate: false,
   hasType: false,
+  hasRange: false,
   closes: false,
   contentLength: -1,
 };
@@ -200,7 +268,7 @@ const noHeaders: Readonly<ResponseHeaders> = {
 function readHeaders(headers: Headers, url: string): Readonly<ResponseHeaders> {
   if (headers.count === 0) return noHeaders;
   const isDecoded = url !== "" && isDecodedByFetch(headers.get("content-encoding"));
-  const read: ResponseHeaders = { fields: "", hasDate: false, hasType: false, closes: false, contentLength: -1 };
+  const read: ResponseHeaders = { ...noHeaders };
   headers.forEach((value, name) => {
     switch (name) {
       case "content-length":
@@ -226,6 +294,9 @@ function readHeaders(headers: Headers, url: string): Readonly<ResponseHeaders> {
         break;
       case "content-type":
         read.hasType = true;
+        break;
+      case "content-range":
+        read.hasRange = true;
         break;
       default:
     }

@@ -5,7 +5,7 @@ import { invalidType, unknownOptions } from "../../kernel/errors.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
 import { suggest } from "../../kernel/suggest.ts";
 import { awaitHandler } from "../await-handler.ts";
-import type { ProtocolConnection, Protocol } from "../protocol.ts";
+import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
 import { ServerSocket, type SocketHandlers } from "./server-socket.ts";
 
 const HANDLERS: readonly (keyof SocketHandlers)[] = ["open", "data", "drain", "end", "close", "error"];
@@ -38,7 +38,7 @@ export function checkHandlers(handlers: unknown): asserts handlers is SocketHand
 export class SocketProtocol implements Protocol {
   readonly lingers: boolean = true;
   readonly requests: number = 0;
-  readonly rejectedBy: { "too-many-connections": number } = { "too-many-connections": 0 };
+  readonly rejectedBy: Record<ConnectionRejection, number> = { "too-many-connections": 0, "bad-proxy-header": 0 };
 
   readonly #handlers: SocketHandlers;
   readonly #sys: Syscalls;
@@ -80,8 +80,8 @@ export class SocketProtocol implements Protocol {
     connection.finish(false);
   }
 
-  reject(connection: ProtocolConnection): void {
-    this.rejectedBy["too-many-connections"]++;
+  reject(connection: ProtocolConnection, reason: ConnectionRejection): void {
+    this.rejectedBy[reason]++;
     connection.finish(false);
   }
 

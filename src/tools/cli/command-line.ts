@@ -43,6 +43,8 @@ interface ServerSelection {
 export interface ServeCommand extends ServerSelection {
   kind: "serve";
   isQuiet: boolean;
+  /** Print credentials instead of redacting them. */
+  showsSecrets: boolean;
   /** Use the sockets passed by systemd, and report to it. */
   usesSystemd: boolean;
   workers: WorkerOptions | undefined;
@@ -62,6 +64,9 @@ export interface StepCommand extends ServerSelection {
   program: Program | undefined;
   isNumeric: boolean;
   showsBytes: boolean;
+  showsSecrets: boolean;
+  /** A trace of the same session; undefined: none. */
+  trace: TraceOutput | undefined;
   /** The port of an inspector that shows the same session; undefined: no inspector. */
   inspectorPort: number | undefined;
 }
@@ -70,7 +75,12 @@ export interface InspectCommand extends ServerSelection {
   kind: "inspect";
   program: Program | undefined;
   showsBytes: boolean;
+  showsSecrets: boolean;
+  /** A trace of the same loop; undefined: none. */
+  trace: TraceOutput | undefined;
   inspectorPort: number;
+  /** Pause at the start, until a page continues. */
+  waitsForPage: boolean;
 }
 
 export interface ReplayCommand {
@@ -78,18 +88,28 @@ export interface ReplayCommand {
   /** The trace file; `-`: standard input. */
   file: string;
   isStepping: boolean;
+  /** The file to write a Chrome trace to; undefined: none. */
+  chromeFile: string | undefined;
   inspectorPort: number | undefined;
   trace: TraceOutput;
 }
 
 /** Where a trace is written, and in which format. */
 export interface TraceOutput {
-  /** The format on standard output; undefined: the trace is not printed. */
+  /** The format in which it is printed; undefined: it is not printed. */
   format: "text" | "json" | undefined;
   /** The file to save it to. */
   file: string | undefined;
+  /** The size limit of that file; Infinity: none. */
+  maxFileBytes: number;
   isNumeric: boolean;
+  /** Begin each line with the time since the previous one. */
+  hasTimestamps: boolean;
   showsBytes: boolean;
+  /** Include the values of credentials. */
+  showsSecrets: boolean;
+  /** The file of the traced program or app; undefined: the default server, or a saved trace. */
+  program: string | undefined;
 }
 
 export interface WhyCommand {

@@ -11,6 +11,10 @@ export const MAX_WORKERS = 1024;
 export const MAX_WORKER_TIMEOUT = 86_400;
 export const MAX_INT32 = 0x7fffffff;
 export const MAX_PORT = 65_535;
+/** In bytes. A trace of this size has some 500,000 events, and opens in the inspector. */
+export const DEFAULT_TRACE_MAX: number = 64 * 1024 * 1024;
+/** The least that the limit can be: several times what is buffered. */
+export const MIN_TRACE_MAX: number = 256 * 1024;
 
 interface Positional extends PositionalArgDef {
   type: "positional";
@@ -35,11 +39,18 @@ type FlagTable<Argument extends string, WithValue extends string, WithoutValue e
   Record<Argument, Positional> & Record<WithValue, StringFlag> & Record<WithoutValue, BooleanFlag>
 >;
 
+/** The value of --proxy-protocol without one. */
+export const ANY_PROXY = "any";
 const PORT = `an integer from 0 to ${MAX_PORT}`;
 
 const help: BooleanFlag = { type: "boolean", alias: "h", description: "print this help" };
 
 const inspect: StringFlag = { type: "string", valueHint: "PORT", expects: PORT, bareValue: "0" };
+
+const timestamps: BooleanFlag = {
+  type: "boolean",
+  description: "begin each line of the trace with the time since the previous one",
+};
 
 const numeric: BooleanFlag = { type: "boolean", description: "print event masks as numbers" };
 
@@ -55,10 +66,24 @@ export const serveFlags: FlagTable<
   | "workers"
   | "balance"
   | "worker-timeout"
+  | "proxy-protocol"
+  | "health"
+  | "metrics"
   | "trace"
   | "trace-file"
-  | "inspect",
-  "systemd" | "classic" | "step" | "show-bytes" | "numeric" | "quiet" | "help" | "version"
+  | "trace-max"
+  | "inspect"
+  | "inspect-brk",
+  | "systemd"
+  | "classic"
+  | "step"
+  | "show-bytes"
+  | "show-secrets"
+  | "timestamps"
+  | "numeric"
+  | "quiet"
+  | "help"
+  | "version"
 > = {
   app: {
     type: "positional",
@@ -117,6 +142,25 @@ export const serveFlags: FlagTable<
     expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
     description: "replace a worker that does not respond for S seconds; 0: never (default: 30)",
   },
+  "proxy-protocol": {
+    type: "string",
+    valueHint: "A",
+    expects: "addresses or networks, separated by commas",
+    bareValue: ANY_PROXY,
+    description: "the proxies at addresses A send the client's address; alone: everyone is one",
+  },
+  health: {
+    type: "string",
+    valueHint: "PATH",
+    expects: 'a path such as "/healthz"',
+    description: "respond with 200 to requests for this path, and 503 while stopping",
+  },
+  metrics: {
+    type: "string",
+    valueHint: "PATH",
+    expects: 'a path such as "/metrics"',
+    description: "serve metrics for Prometheus at this path",
+  },
   classic: {
     type: "boolean",
     description: "serve like the original in Python: no keep-alive, one system call per event",
@@ -135,6 +179,12 @@ export const serveFlags: FlagTable<
     expects: "a file to write to",
     description: "save the trace, for epoll-hello replay",
   },
+  "trace-max": {
+    type: "string",
+    valueHint: "SIZE",
+    expects: "a size from 256K, such as 64M or 2G, or 0 for no limit",
+    description: "size limit of the trace file: its newest events are kept (default: 64M)",
+  },
   step: {
     type: "boolean",
     description: "step through the loop, like pdb (implies --classic unless --no-classic)",
@@ -143,7 +193,10 @@ export const serveFlags: FlagTable<
     ...inspect,
     description: "show the loop in a browser, on 127.0.0.1 (--inspect alone: a free port)",
   },
+  "inspect-brk": { ...inspect, description: "the same, but pause at the start until the page continues" },
   "show-bytes": { type: "boolean", description: "include received and sent data in the trace" },
+  "show-secrets": { type: "boolean", description: "don't redact credentials, such as Authorization and ?token=" },
+  timestamps,
   numeric,
   help,
   version: { type: "boolean", alias: "v", description: "print the version" },
@@ -166,14 +219,22 @@ export const whyFlags: FlagTable<never, "max" | "svg", "json" | "help"> = {
   help,
 };
 
-export const replayFlags: FlagTable<"file", "inspect", "json" | "step" | "numeric" | "help"> = {
-  file: { type: "positional", required: false, description: "the trace; -: standard input" },
-  json: { type: "boolean", description: "print the events as JSON, one per line" },
-  step: { type: "boolean", description: "step through the trace, like --step does through a server" },
-  inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
-  numeric,
-  help,
-};
+export const replayFlags: FlagTable<"file", "inspect" | "chrome", "json" | "step" | "timestamps" | "numeric" | "help"> =
+  {
+    file: { type: "positional", required: false, description: "the trace; -: standard input" },
+    json: { type: "boolean", description: "print the events as JSON, one per line" },
+    step: { type: "boolean", description: "step through the trace, like --step does through a server" },
+    chrome: {
+      type: "string",
+      valueHint: "FILE",
+      expects: "a file to write to",
+      description: "convert the trace for Perfetto and chrome://tracing",
+    },
+    inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
+    timestamps,
+    numeric,
+    help,
+  };
 
 export const lessonFlags: FlagTable<"name", never, "json" | "help"> = {
   name: { type: "positional", required: false, description: "the lesson to run; without it, the lessons are listed" },

@@ -6,9 +6,15 @@ import type { SupervisorReport } from "../../workers/supervisor.ts";
 import type { Totals } from "../../workers/totals.ts";
 import { formatTable } from "../table.ts";
 
-/** Returns the log line of a request. */
-export function formatRequest({ line, status, peer }: RequestInfo): string {
-  return `${formatPeer(peer)}  ${printable(line)}  ${status}`;
+/** Returns the log line of a request, with credentials in its target redacted unless `showsSecrets`. */
+export function formatRequest({ line, status, peer }: RequestInfo, showsSecrets: boolean): string {
+  return `${formatPeer(peer)}  ${printable(showsSecrets ? line : withoutSecrets(line))}  ${status}`;
+}
+
+/** Loads the search for credentials only for a request with parameters. */
+function withoutSecrets(line: string): string {
+  if (!line.includes("=")) return line;
+  return (require("../../trace/redact.ts") as typeof import("../../trace/redact.ts")).redactLine(line);
 }
 
 export function formatStats({ requests, accepted }: Pick<ServerStats, "requests" | "accepted">): string {

@@ -2,8 +2,9 @@
 
 import type { ConsolaInstance, ConsolaReporter } from "consola/core";
 import { ErrnoError } from "../../kernel/errors.ts";
+import { escapeLines } from "../../kernel/escape-controls.ts";
 import { hasColor } from "./color.ts";
-import { writeError } from "./stdout.ts";
+import { writeColoredError } from "./stdout.ts";
 
 const RED = 31;
 const YELLOW = 33;
@@ -44,7 +45,8 @@ const reporter: ConsolaReporter = {
 };
 
 function print(type: LogType, message: string): void {
-  writeError(`${type === "warn" ? paint("warning", YELLOW) : paint("error", RED)}: ${message}`);
+  const label = type === "warn" ? paint("warning", YELLOW) : paint("error", RED);
+  writeColoredError(`${label}: ${escapeLines(message)}`);
 }
 
 function paint(text: string, color: number): string {

@@ -7,7 +7,7 @@ import { isSubcommand, UsageError } from "./command-line.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
 import { describeError, logError } from "./logger.ts";
 import { parseArguments } from "./parse-arguments.ts";
-import { finishOutput, onOutputFailure, printLine } from "./stdout.ts";
+import { finishOutput, onOutputFailure, printColored, printLine } from "./stdout.ts";
 
 /** Runs the command, whose module is imported only now, so that a server starts quickly. Returns the exit code. */
 async function main(rawArguments: readonly string[]): Promise<number> {
@@ -19,7 +19,7 @@ async function main(rawArguments: readonly string[]): Promise<number> {
     return printAppAddress(command.app, supervisor);
   switch (command.kind) {
     case "help":
-      printLine(await (await import("./help.ts")).helpText(command.command));
+      printColored(await (await import("./help.ts")).helpText(command.command));
       return 0;
     case "version":
       printLine((await import("./flags.ts")).VERSION);
@@ -46,7 +46,7 @@ async function main(rawArguments: readonly string[]): Promise<number> {
       if (command.isStepping) {
         return (await import("./commands/step.ts")).stepThroughTrace(command.file, command.trace.isNumeric);
       }
-      return (await import("./commands/trace.ts")).replay(command.file, command.trace);
+      return (await import("./commands/trace.ts")).replay(command.file, command.trace, command.chromeFile);
   }
 }
 

@@ -9,6 +9,7 @@ import { suggest } from "../../kernel/suggest.ts";
 import { DEFAULT_MAX_FDS, MAX_FDS, MIN_FDS } from "../comparison/limits.ts";
 import {
   type CommandLine,
+  type InspectCommand,
   isSubcommand,
   type Program,
   SUBCOMMANDS,
@@ -18,11 +19,14 @@ import {
 } from "./command-line.ts";
 import {
   addonsFlags,
+  ANY_PROXY,
+  DEFAULT_TRACE_MAX,
   lessonFlags,
   MAX_INT32,
   MAX_PORT,
   MAX_WORKER_TIMEOUT,
   MAX_WORKERS,
+  MIN_TRACE_MAX,
   replayFlags,
   serveFlags,
   whyFlags,
@@ -69,17 +73,27 @@ const SERVE_CONFLICTS: Conflicts = [
   ["unix", ["fd", "systemd", "port", "host"]],
   ["fd", ["systemd", "port", "host", "backlog"]],
   ["systemd", ["port", "host", "backlog"]],
-  ["step", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd", "quiet"]],
-  ["inspect", ["workers", "balance", "worker-timeout", "trace", "trace-file", "systemd"]],
-  ["trace", ["workers"]],
-  ["trace-file", ["workers"]],
+  ["step", ["workers", "balance", "worker-timeout"], "the debugger controls the loop of one process"],
+  ["step", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["step", ["quiet"], "the prompt prints no requests that could be left out"],
+  ["step", ["inspect-brk"], "the prompt waits at the start as well: use --inspect"],
+  ["inspect", ["inspect-brk"], "--inspect-brk is --inspect that waits for the page"],
+  ["inspect", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
+  ["inspect", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["inspect-brk", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
+  ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
+  ["classic", ["health", "metrics"], "the original program answers every request alike"],
+  ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
+  ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
 
 const SERVE_REQUIREMENTS: Requirements = [
   ["balance", ["workers"]],
   ["worker-timeout", ["workers"]],
   ["numeric", ["trace", "trace-file", "step"]],
-  ["show-bytes", ["trace", "trace-file", "step", "inspect"]],
+  ["show-bytes", ["trace", "trace-file", "step", "inspect", "inspect-brk"]],
+  ["timestamps", ["trace"]],
+  ["trace-max", ["trace-file"]],
 ];
 
 /** Flags that have no meaning for a program, which creates its own servers. */
@@ -92,6 +106,9 @@ const SERVER_ONLY_FLAGS = [
   "workers",
   "balance",
   "worker-timeout",
+  "proxy-protocol",
+  "health",
+  "metrics",
   "classic",
   "backlog",
   "quiet",
@@ -115,29 +132,43 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const options = serverOptions(given);
   const workers = workerOptions(given);
-  const shared = { options, app, program: undefined, showsBytes: given["show-bytes"] === true };
-  const port = inspectorPort(given.inspect);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  const trace = traceOutput(given, app);
+  const shared = { options, app, program: undefined, trace, ...shownData(given) };
+  const inspected = inspection(given);
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   return {
     kind: "serve",
     options,
     app,
     isQuiet: given.quiet === true,
+    showsSecrets: given["show-secrets"] === true,
     usesSystemd: given.systemd === true,
     workers,
-    trace: traceOutput(given),
+    trace,
   };
 }
 
-function serverOptions({ port, host, unix, fd, backlog, classic, step }: ServeArguments): EpollServerOptions {
+function serverOptions(given: ServeArguments): EpollServerOptions {
+  const { port, host, unix, fd, backlog, classic, step, health, metrics } = given;
   const options: EpollServerOptions = (classic ?? step) ? { keepAlive: false, eager: false } : {};
   if (backlog !== undefined) options.backlog = parseInteger("backlog", backlog, 1, MAX_INT32);
   if (port !== undefined) options.port = parseInteger("port", port, 0, MAX_PORT);
   if (host !== undefined) options.hostname = host;
   if (unix !== undefined) options.unix = unix.replace(/^@/, "\0");
   if (fd !== undefined) options.fd = fd.split(",").map((number) => parseInteger("fd", number, 0, MAX_INT32));
+  const proxies = given["proxy-protocol"];
+  if (proxies !== undefined) options.proxyProtocol = proxies === ANY_PROXY ? true : { from: proxies.split(",") };
+  if (health !== undefined) options.health = parsePath("health", health);
+  if (metrics !== undefined) options.metrics = parsePath("metrics", metrics);
   return options;
+}
+
+function parsePath(flag: "health" | "metrics", text: string): string {
+  if (text.startsWith("/")) return text;
+  throw mustBe(flag, serveFlags[flag].expects, text);
 }
 
 function workerOptions(given: ServeArguments): WorkerOptions | undefined {
@@ -165,24 +196,57 @@ function workerTimeoutMs(text: string | undefined): number | undefined {
   return seconds === 0 ? Infinity : seconds * 1000;
 }
 
-function traceOutput(given: ServeArguments): TraceOutput | undefined {
-  const { trace, "trace-file": file } = given;
+function shownData(given: ServeArguments): { showsBytes: boolean; showsSecrets: boolean } {
+  return { showsBytes: given["show-bytes"] === true, showsSecrets: given["show-secrets"] === true };
+}
+
+const SIZE_UNITS = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 } as const;
+
+/** @throws {UsageError} unless the text is 0 or a size such as `64M` */
+function parseTraceMax(text: string): number {
+  const [, number = "", unit = ""] = /^(\d{1,9})([KMG]?)$/i.exec(text) ?? [];
+  const bytes = Number(number) * SIZE_UNITS[unit.toUpperCase() as keyof typeof SIZE_UNITS];
+  if (number !== "" && bytes === 0) return Infinity;
+  if (bytes >= MIN_TRACE_MAX) return bytes;
+  throw mustBe("trace-max", serveFlags["trace-max"].expects, text);
+}
+
+function traceOutput(given: ServeArguments, program: string | undefined): TraceOutput | undefined {
+  const { trace, "trace-file": file, "trace-max": max } = given;
   if (trace === undefined && file === undefined) return undefined;
   if (trace !== undefined && trace !== "text" && trace !== "json") {
     throw mustBe("trace", serveFlags.trace.expects, trace);
   }
-  return { format: trace, file, isNumeric: given.numeric === true, showsBytes: given["show-bytes"] === true };
+  if (trace === "json" && given.timestamps)
+    throw new UsageError("--timestamps cannot be used with --trace=json: JSON has the time of every event");
+  return {
+    format: trace,
+    file,
+    maxFileBytes: max === undefined ? DEFAULT_TRACE_MAX : parseTraceMax(max),
+    isNumeric: given.numeric === true,
+    hasTimestamps: given.timestamps === true,
+    ...shownData(given),
+    program: program === undefined ? undefined : resolve(program),
+  };
 }
 
-function inspectorPort(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : parseInteger("inspect", text, 0, MAX_PORT);
+function inspectorPort(text: string | undefined, flag: string = "inspect"): number | undefined {
+  return text === undefined ? undefined : parseInteger(flag, text, 0, MAX_PORT);
+}
+
+/** Returns how to inspect; undefined if neither --inspect nor --inspect-brk is given. */
+function inspection(given: ServeArguments): Pick<InspectCommand, "inspectorPort" | "waitsForPage"> | undefined {
+  const port = inspectorPort(given.inspect) ?? inspectorPort(given["inspect-brk"], "inspect-brk");
+  return port === undefined ? undefined : { inspectorPort: port, waitsForPage: given["inspect-brk"] !== undefined };
 }
 
 /** @throws {UsageError} for `--inspect 9000` and `--trace json`: a value of these flags follows an equals sign */
-function rejectDetachedValue({ inspect, trace }: ServeArguments, word: string): void {
-  const isPort = inspect === serveFlags.inspect.bareValue && /^\d+$/.test(word);
-  const isFormat = trace === serveFlags.trace.bareValue && (word === "text" || word === "json");
-  if (isPort || isFormat) throw new UsageError(`write --${isPort ? "inspect" : "trace"}=${word}, with an equals sign`);
+function rejectDetachedValue(given: ServeArguments, word: string): void {
+  const isBare = (flag: "inspect" | "inspect-brk" | "trace"): boolean => given[flag] === serveFlags[flag].bareValue;
+  const portFlag = (["inspect", "inspect-brk"] as const).find((flag) => isBare(flag) && /^\d+$/.test(word));
+  const isFormat = isBare("trace") && (word === "text" || word === "json");
+  const flag = portFlag ?? (isFormat ? "trace" : undefined);
+  if (flag !== undefined) throw new UsageError(`write --${flag}=${word}, with an equals sign`);
 }
 
 /** @throws {UsageError} if a word that is not a file looks like a misspelled command, or like one before an app: `serve app.ts` */
@@ -229,12 +293,14 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   rejectConflicts(given, SERVE_CONFLICTS);
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const program: Program = [resolve(file), ...rest];
-  const shared = { options: {}, app: undefined, program, showsBytes: given["show-bytes"] === true };
-  const port = inspectorPort(given.inspect);
-  const trace = traceOutput(given);
+  const trace = traceOutput(given, file);
+  const shared = { options: {}, app: undefined, program, trace, ...shownData(given) };
+  const inspected = inspection(given);
   rejectOtherCopy(program[0]);
-  if (given.step) return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: port };
-  if (port !== undefined) return { kind: "inspect", ...shared, inspectorPort: port };
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
   if (trace !== undefined) return { kind: "trace-program", program, trace };
   throw new Error(
     `${file} has no default export to serve: export default { fetch(request) { return new Response("...") } }. ` +
@@ -287,8 +353,11 @@ function parseAddons(rawArguments: readonly string[]): CommandLine {
 }
 
 const REPLAY_CONFLICTS: Conflicts = [
-  ["step", ["json"]],
-  ["inspect", ["step", "json", "numeric"]],
+  ["step", ["json", "timestamps"], "the prompt prints single events as text"],
+  ["inspect", ["step"], "each of them shows the trace by itself"],
+  ["inspect", ["json", "numeric", "timestamps"], "the page prints nothing"],
+  ["chrome", ["step", "inspect", "json", "numeric", "timestamps"], "it converts the trace and prints nothing"],
+  ["json", ["timestamps"], "JSON has the time of every event"],
 ];
 
 function parseReplay(rawArguments: readonly string[]): CommandLine {
@@ -305,12 +374,17 @@ function parseReplay(rawArguments: readonly string[]): CommandLine {
     kind: "replay",
     file,
     isStepping: given.step === true,
+    chromeFile: given.chrome,
     inspectorPort: inspectorPort(given.inspect),
     trace: {
       format: given.json ? "json" : "text",
       file: undefined,
+      maxFileBytes: Infinity,
       isNumeric: given.numeric === true,
+      hasTimestamps: given.timestamps === true,
       showsBytes: false,
+      showsSecrets: false,
+      program: undefined,
     },
   };
 }

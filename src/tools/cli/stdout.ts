@@ -2,6 +2,7 @@
 
 import { Epoll, EPOLLOUT, ErrnoError } from "../../index.ts";
 import { check } from "../../kernel/errors.ts";
+import { escapeLines } from "../../kernel/escape-controls.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
 import { EXIT_FAILURE, isSignalExitCode } from "./exit-codes.ts";
@@ -38,13 +39,26 @@ export function finishOutput(exitCode: number): number {
   return failed.size > 0 && (exitCode === 0 || isSignalExitCode(exitCode)) ? EXIT_FAILURE : exitCode;
 }
 
-/** Queues a line, and writes as much of the queue as fits. If the queue is full, the line is dropped and counted. */
+/**
+ * Queues a line, and writes as much of the queue as fits. If the queue is full, the line is dropped and counted. Characters that
+ * could control a terminal are escaped: the line may contain text from files, clients or names.
+ */
 export function printLine(line: string): void {
-  stdout.print(line);
+  stdout.print(escapeLines(line));
 }
 
 /** Writes a line to standard error in the same way. */
 export function writeError(line: string): void {
+  stderr.print(escapeLines(line));
+}
+
+/** Prints a line with color. All parts of it that the command hasn't written itself must have been escaped by `escapeControls`. */
+export function printColored(line: string): void {
+  stdout.print(line);
+}
+
+/** Writes such a line to standard error. */
+export function writeColoredError(line: string): void {
   stderr.print(line);
 }
 
@@ -137,7 +151,7 @@ class LineOutput {
   #watch(): Epoll | "always" | undefined {
     let epoll: Epoll | undefined;
     try {
-      epoll = new Epoll();
+      epoll = new Epoll(undefined, untracedSyscalls()); // its calls do not belong to a traced program
       epoll.register(this.#fd, EPOLLOUT);
       return epoll;
     } catch (error) {

@@ -113,15 +113,16 @@ function unknownFlags(unknown: readonly string[], flags: Flags): UsageError {
   return new UsageError(`unknown ${list.length === 1 ? "flag" : "flags"} ${list.join(", ")}`);
 }
 
-/** Flags, each with those that it cannot be used with. */
-export type Conflicts = readonly (readonly [flag: string, others: readonly string[]])[];
+/** Flags, each with those that it cannot be used with, and the reason. */
+export type Conflicts = readonly (readonly [flag: string, others: readonly string[], reason?: string])[];
 
 /** @throws {UsageError} if two flags are given that exclude each other */
 export function rejectConflicts(given: Readonly<Record<string, unknown>>, conflicts: Conflicts): void {
-  for (const [flag, others] of conflicts) {
+  for (const [flag, others, reason] of conflicts) {
     if (!isGiven(given, flag)) continue;
     const other = others.find((name) => isGiven(given, name));
-    if (other !== undefined) throw new UsageError(`--${flag} cannot be used with --${other}`);
+    if (other === undefined) continue;
+    throw new UsageError(`--${flag} cannot be used with --${other}${reason === undefined ? "" : `: ${reason}`}`);
   }
 }
 

@@ -8,19 +8,25 @@ import { CONNECTION_STATES, EVENT_TYPES } from "../breakpoint-values.ts";
 import type { Breakpoint } from "./thread-messages.ts";
 
 const MAX_ERRNO = 133;
+export const MASK_NAMES: readonly string[] = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
 
 /**
- * Parses a location: `fd 5`, `iteration 12`, `state idle`, `EPOLLHUP`, `EAGAIN`, `accept`.
+ * Parses a location: `42`, `server.ts:42`, `fd 5`, `iteration 12`, `state idle`, `EPOLLHUP`, `EAGAIN`, `accept`.
  *
+ * @param locateLine returns `FILE:LINE`; without a file, the line is in the current one
  * @throws {Error} if the location is invalid, with a suggestion or the valid locations
  */
-export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
+export function parseLocation(
+  text: string,
+  locateLine: (file: string | undefined, line: number) => string,
+): Pick<Breakpoint, "on" | "value"> {
+  const [, file, line] = /^(?:(.+):)?(\d{1,6})$/.exec(text) ?? [];
+  if (line !== undefined) return { on: "line", value: locateLine(file, Number(line)) };
   const [word = "", value = "", ...more] = text.split(/\s+/);
   if (more.length === 0 && value !== "") {
     if ((word === "fd" || word === "iteration") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
     if (word === "state" && CONNECTION_STATES.includes(value)) return { on: "state", value };
   } else if (more.length === 0) {
-    if (/^\d+$/.test(word)) return { on: "fd", value: Number(word) };
     if ((EVENT_TYPES as readonly string[]).includes(word)) return { on: "event", value: word };
     const mask: unknown = (constants as Record<string, unknown>)[word];
     if (/^EPOLL[A-Z]+$/.test(word) && typeof mask === "number") return { on: "mask", value: mask };
@@ -32,10 +38,9 @@ export function parseLocation(text: string): Pick<Breakpoint, "on" | "value"> {
 
 function hintFor(word: string, value: string): string {
   if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
-  const masks = Object.keys(constants).filter((name) => /^EPOLL(?!_)[A-Z]+$/.test(name));
-  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...masks]);
+  const closest = value === "" && suggest(word, [...EVENT_TYPES, ...MASK_NAMES]);
   if (closest) return `did you mean ${closest}?`;
-  return `use fd N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
+  return `use LINE, FILE:LINE, fd N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }
 
 function errnoOf(name: string): number | undefined {
@@ -61,7 +66,10 @@ function describeLocation({ on, value }: Breakpoint): string {
     case "errno":
       return errnoName(Number(value));
     case "event":
+    case "line":
       return String(value);
+    case "watch":
+      return `a change of ${value}`;
     default:
       return `${on} ${value}`;
   }

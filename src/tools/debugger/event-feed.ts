@@ -1,7 +1,7 @@
 // Event feeds from the debugged thread: every event, blocking if the reader falls behind, or samples, which never block.
 
 import type { TraceEvent } from "../../trace/events.ts";
-import { kernelEntries } from "./kernel-entries.ts";
+import { LoopRecorder } from "./loop-recorder.ts";
 import { type Sample, Sampler } from "./sampler.ts";
 
 export interface EventFeed {
@@ -10,8 +10,10 @@ export interface EventFeed {
   flush(): void;
   /** Called regularly while no event happens; sends the pending events if they are due. */
   onTimer(): void;
-  /** Whether events are pending, to be sent later. */
+  /** Whether the feed holds events back, because there are more than it can send. */
   readonly isHolding: boolean;
+  /** Whether there are events that have not been sent. */
+  readonly hasPending: boolean;
   /** Whether the events are displayed. */
   isWatched: boolean;
 }
@@ -40,6 +42,10 @@ export class LosslessFeed implements EventFeed {
     this.#waitForTaken = waitForTaken;
   }
 
+  get hasPending(): boolean {
+    return this.#batch.length > 0;
+  }
+
   add(event: TraceEvent): void {
     this.#batch.push(event);
     if (this.#batch.length >= MAX_BATCH_EVENTS || event.type === "iteration") this.flush();
@@ -64,25 +70,42 @@ const WINDOW_MS = 100;
 const BUSY_WINDOW_MS = 500;
 const UNWATCHED_WINDOW_MS = 1_000;
 const MAX_WINDOW_SAMPLES = 5;
-/** The minimum interval between queries of the kernel about the fds. */
-const KERNEL_INTERVAL_MS = 500;
 
 /** Sends samples: the newest events, and totals of all events. */
 export class SampledFeed implements EventFeed {
-  isWatched: boolean = false;
   isHolding: boolean = false;
   readonly sampler: Sampler = new Sampler();
+  readonly recorder: LoopRecorder;
+  #isWatched = false;
   readonly #post: (sample: Sample) => void;
   #windowStartMs = 0;
   #windowSamples = 0;
-  #kernelMs = 0;
 
-  constructor(post: (sample: Sample) => void) {
+  /** @param timings memory for the recorder */
+  constructor(post: (sample: Sample) => void, timings: SharedArrayBuffer) {
     this.#post = post;
+    this.recorder = new LoopRecorder(this.sampler.table, timings);
+  }
+
+  get isWatched(): boolean {
+    return this.#isWatched;
+  }
+
+  /** Sends all open fds when they are displayed, and from then on those that change. */
+  set isWatched(isWatched: boolean) {
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.recorder.ledger.isWatched = isWatched;
+    if (isWatched) this.#send();
+  }
+
+  get hasPending(): boolean {
+    return !this.sampler.isEmpty;
   }
 
   add(event: TraceEvent): void {
     this.sampler.observe(event);
+    this.recorder.observe(event);
     if (event.type === "iteration") this.#onIteration();
   }
 
@@ -91,15 +114,14 @@ export class SampledFeed implements EventFeed {
   }
 
   flush(): void {
-    if (this.sampler.isEmpty) return;
+    if (!this.sampler.isEmpty) this.#send();
+  }
+
+  #send(): void {
     this.isHolding = false;
     const sample = this.sampler.take();
-    const now = performance.now();
-    if (this.isWatched && now - this.#kernelMs >= KERNEL_INTERVAL_MS) {
-      this.#kernelMs = now;
-      const kernel = kernelEntries(sample.epfd, sample.entries);
-      if (kernel !== undefined) sample.kernel = kernel;
-    }
+    const fds = this.recorder.ledger.takeChanges();
+    if (fds !== undefined) sample.fds = fds;
     this.#post(sample);
   }
 

@@ -3,11 +3,19 @@
 import type { Address } from "../../kernel/address.ts";
 import type { TraceEvent, TraceMoment } from "../../trace/events.ts";
 
+/** A registration of an fd with an epoll instance. */
+export interface EntryRegistration {
+  epfd: number;
+  mask: number;
+}
+
 export interface FdEntry {
   fd: number;
   kind: "epoll" | "listener" | "connection" | "other";
-  /** The registered mask; undefined if the fd is not registered. */
+  /** The registered mask; undefined if the fd is not registered. If it is registered with several epoll instances: the first one. */
   mask: number | undefined;
+  /** The registrations, one for each epoll instance. Never changed in place: copies of an entry share it. */
+  registrations: readonly EntryRegistration[];
   /** The state of a connection of EpollServer. */
   state: string | undefined;
   /** The local address of a listener, or the peer of a connection. */
@@ -22,9 +30,12 @@ export interface FdEntry {
   sinceUs: number;
 }
 
+const NO_REGISTRATIONS: readonly EntryRegistration[] = [];
+
 export class FdTable {
   readonly #entries = new Map<number, FdEntry>();
-  /** The fd of the epoll instance; -1 if none has been created. */
+  #waits = 0;
+  /** The epoll instance of the last wait, or if there was none, the last one that was created; -1 if there is none. */
   epfd: number = -1;
   iteration: number = 0;
   /** The ready list of the last wait. */
@@ -35,7 +46,7 @@ export class FdTable {
     switch (event.type) {
       case "create":
         if (event.result < 0) return;
-        this.epfd = event.result;
+        if (this.#entries.get(this.epfd)?.kind !== "epoll" || this.#waits === 0) this.epfd = event.result;
         this.#add(event.result, "epoll", event);
         return;
       case "listen":
@@ -48,10 +59,15 @@ export class FdTable {
         Object.assign(this.#findOrAdd(event.fd, event), { kind: "connection", address: event.address });
         return;
       case "wait":
+        this.#waits++;
+        this.epfd = event.epfd;
         this.ready = event.events;
+        this.#findOrAddEpoll(event.epfd, event);
         return;
       case "ctl":
-        if (event.result >= 0) this.#findOrAdd(event.fd, event).mask = event.mask ?? undefined;
+        if (event.result < 0) return;
+        this.#findOrAddEpoll(event.epfd, event);
+        setRegistration(this.#findOrAdd(event.fd, event), event.epfd, event.mask);
         return;
       case "recv":
         if (event.result > 0) this.#findOrAdd(event.fd, event).bytesIn += event.result;
@@ -63,6 +79,7 @@ export class FdTable {
         if (this.#entries.has(event.fd)) this.#findOrAdd(event.fd, event).state = event.to ?? undefined;
         return;
       case "close":
+        if (this.#entries.get(event.fd)?.kind === "epoll") this.#closeEpoll(event.fd);
         this.#entries.delete(event.fd);
         return;
       default:
@@ -76,6 +93,13 @@ export class FdTable {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** The number of registered fds. */
+  get registered(): number {
+    let count = 0;
+    for (const { mask } of this.#entries.values()) if (mask !== undefined) count++;
+    return count;
   }
 
   /** Returns at most `max` entries: these fds first, then the oldest of the others. Ordered by number. */
@@ -92,9 +116,18 @@ export class FdTable {
     return this.#entries.get(fd);
   }
 
-  /** The registered masks, by fd. */
-  get masks(): Map<number, number> {
-    return new Map(this.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
+  /** The epoll instances, ordered by number. */
+  get epfds(): number[] {
+    return this.entries.flatMap(({ fd, kind }) => (kind === "epoll" ? [fd] : []));
+  }
+
+  /** Returns the masks registered with an epoll instance, by fd. */
+  masksOf(epfd: number): Map<number, number> {
+    return new Map(
+      this.entries.flatMap(({ fd, registrations }) =>
+        registrations.flatMap((one) => (one.epfd === epfd ? [[fd, one.mask] as const] : [])),
+      ),
+    );
   }
 
   /** Replaces the contents with those of a sample, to which later events can then be applied. */
@@ -109,6 +142,16 @@ export class FdTable {
     this.ready = ready;
   }
 
+  /** An instance that was opened elsewhere, such as one from `Epoll.fromfd`. */
+  #findOrAddEpoll(epfd: number, moment: TraceMoment): void {
+    this.#findOrAdd(epfd, moment).kind = "epoll";
+  }
+
+  #closeEpoll(epfd: number): void {
+    for (const entry of this.#entries.values()) setRegistration(entry, epfd, null);
+    if (this.epfd === epfd) this.epfd = this.epfds.findLast((other) => other !== epfd) ?? -1;
+  }
+
   #findOrAdd(fd: number, moment: TraceMoment): FdEntry {
     return this.#entries.get(fd) ?? this.#add(fd, "other", moment);
   }
@@ -118,6 +161,7 @@ export class FdTable {
       fd,
       kind,
       mask: undefined,
+      registrations: NO_REGISTRATIONS,
       state: undefined,
       address: undefined,
       bytesIn: 0,
@@ -128,4 +172,19 @@ export class FdTable {
     this.#entries.set(fd, entry);
     return entry;
   }
+}
+
+/** @param mask `null` removes the registration */
+function setRegistration(entry: FdEntry, epfd: number, mask: number | null): void {
+  const { registrations } = entry;
+  const [only] = registrations;
+  if (registrations.length <= 1 && (only === undefined || only.epfd === epfd)) {
+    entry.registrations = mask === null ? NO_REGISTRATIONS : [{ epfd, mask }];
+  } else {
+    const index = registrations.findIndex((one) => one.epfd === epfd);
+    if (mask === null) entry.registrations = registrations.filter((one) => one.epfd !== epfd);
+    else if (index < 0) entry.registrations = [...registrations, { epfd, mask }];
+    else entry.registrations = registrations.with(index, { epfd, mask });
+  }
+  entry.mask = entry.registrations[0]?.mask;
 }

@@ -1,14 +1,10 @@
-// Text for the prompt: masks, arguments, file descriptors and source lines.
+// Text for the prompt: masks, arguments and file descriptors.
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import { formatPeer } from "../../trace/format.ts";
-import { parsePosition, readSourceLines } from "../source-lines.ts";
 import { formatTable } from "../table.ts";
 import type { FdEntry } from "./fd-table.ts";
-
-/** The number of lines shown before and after a source line. */
-const CONTEXT_LINES = 8;
 
 interface MaskFormat {
   /** Print masks as numbers. */
@@ -51,14 +47,4 @@ export function formatFdTable(format: MaskFormat, entries: readonly FdEntry[]): 
   ]);
   const header = ["fd", "type", "mask", "state", "received", "sent", "address"];
   return formatTable([header, ...rows], { alignRight: [0, 4, 5] }).join("\n");
-}
-
-/** Returns the source lines around `file:line`, with an arrow at the line. A relative path is a file of this package. */
-export function formatSource(at: string): string {
-  const position = parsePosition(at) ?? { file: "", line: 0 };
-  const { first, line, lines } = readSourceLines(position.file, position.line, CONTEXT_LINES);
-  return [
-    at,
-    ...lines.map((text, i) => `${String(first + i).padStart(4)} ${first + i === line ? "->" : "  "} ${text}`),
-  ].join("\n");
 }

@@ -1,11 +1,20 @@
-// class IterationHistory: the most recent iterations of a loop, each with its events and the fds that were open at its end.
+// class IterationHistory: the most recent iterations of a loop: all their events, and snapshots from which the open fds are derived.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import type { ExpressionScope } from "./evaluate.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
-const MAX_ITERATIONS = 10_000;
-const MAX_EVENTS = 200_000;
+/** The maximum size of the history, as estimated by `sizeOf` and ENTRY_BYTES. */
+const MAX_BYTES = 32 * 1024 * 1024;
+/** The minimum number of events between two snapshots. With more open fds, snapshots are further apart. */
+const MIN_SEGMENT_EVENTS = 500;
+/** A segment is closed when its events reach this fraction of the maximum size, so that dropping one keeps most of the history. */
+const MIN_SEGMENTS = 8;
+/** The estimated size of an event without its strings, and of an entry of a snapshot. */
+const EVENT_BYTES = 256;
+const ENTRY_BYTES = 192;
+/** The estimated size of an element of an array, such as an event of a ready list. */
+const ELEMENT_BYTES = 48;
 
 export interface Iteration {
   /** The number of the iteration. */
@@ -14,49 +23,123 @@ export interface Iteration {
   /** The open fds at the end of the iteration. */
   entries: readonly FdEntry[];
   ready: readonly [fd: number, mask: number][];
+  /** The fd of the epoll instance. */
+  epfd: number;
+}
+
+/** Consecutive events, and the state before the first of them. */
+interface Segment {
+  before: { entries: FdEntry[]; epfd: number; iteration: number; ready: FdTable["ready"] };
+  events: TraceEvent[];
+  bytes: number;
 }
 
 export class IterationHistory {
+  /** The fds that are open after the last event. */
   readonly table: FdTable = new FdTable();
-  iterations: Iteration[] = [];
-  #eventCount = 0;
-  /** The oldest iterations have been dropped. */
+  readonly #maxBytes: number;
+  #segments: Segment[] = [];
+  /** The estimated size of everything stored. */
+  bytes: number = 0;
+  /** The oldest events have been dropped. */
   isTruncated: boolean = false;
+  /** The number of entries in the snapshots. */
+  get storedEntries(): number {
+    return this.#segments.reduce((sum, { before }) => sum + before.entries.length, 0);
+  }
+
+  /** @param maxBytes the size from which on the oldest events are dropped */
+  constructor(maxBytes: number = MAX_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   add(events: readonly TraceEvent[]): void {
     for (const event of events) {
-      if (this.last?.iteration !== event.iteration) {
-        this.#completeLast();
-        this.iterations.push({ iteration: event.iteration, events: [], entries: [], ready: [] });
-      }
+      const segment = this.#segmentForNext();
       this.table.apply(event);
-      this.last?.events.push(event);
-      this.#eventCount++;
+      segment.events.push(event);
+      this.#grow(segment, sizeOf(event));
     }
-    this.#completeLast();
-    while (this.iterations.length > MAX_ITERATIONS || (this.#eventCount > MAX_EVENTS && this.iterations.length > 1)) {
-      this.#eventCount -= this.iterations.shift()?.events.length ?? 0;
+    while (this.bytes > this.#maxBytes && this.#segments.length > 1) {
+      this.bytes -= this.#segments.shift()?.bytes ?? 0;
       this.isTruncated = true;
     }
   }
 
+  /** The current iteration; undefined before the first event. */
   get last(): Iteration | undefined {
-    return this.iterations.at(-1);
+    const iteration = this.#segments.at(-1)?.events.at(-1)?.iteration;
+    if (iteration === undefined) return undefined;
+    const { entries, ready, epfd } = this.table;
+    return { iteration, events: this.#eventsOf(iteration), entries, ready, epfd };
   }
 
+  get lastEvent(): TraceEvent | undefined {
+    return this.#segments.at(-1)?.events.at(-1);
+  }
+
+  /** All events that are stored. */
   get events(): TraceEvent[] {
-    return this.iterations.flatMap(({ events }) => events);
+    return this.#segments.flatMap(({ events }) => events);
+  }
+
+  /** The numbers of the iterations that are stored, in order. */
+  get iterations(): number[] {
+    return [...new Set(this.events.map(({ iteration }) => iteration))];
+  }
+
+  /** Returns a stored iteration, with the fds that were open at its end. */
+  at(iteration: number): Iteration | undefined {
+    const events = this.#eventsOf(iteration);
+    const last = events.at(-1);
+    const segment =
+      last && this.#segments.findLast(({ events: [first] }) => first !== undefined && first.seq <= last.seq);
+    if (last === undefined || segment === undefined) return undefined;
+    const table = new FdTable();
+    table.restore(segment.before.entries, segment.before);
+    for (const event of segment.events) {
+      table.apply(event);
+      if (event === last) break;
+    }
+    return { iteration, events, entries: table.entries, ready: table.ready, epfd: table.epfd };
   }
 
   /** Returns the scope of expressions that are evaluated while this iteration is viewed. */
-  scopeOf({ iteration, events, entries, ready }: Iteration): ExpressionScope {
-    return { event: events.at(-1), ready, iteration, epfd: this.table.epfd, entries };
+  scopeOf({ iteration, events, entries, ready, epfd }: Iteration): ExpressionScope {
+    return { event: events.at(-1), ready, iteration, epfd, entries };
   }
 
-  #completeLast(): void {
-    const { last } = this;
-    if (last === undefined) return;
-    last.entries = this.table.entries.map((entry) => ({ ...entry }));
-    last.ready = this.table.ready;
+  #segmentForNext(): Segment {
+    const last = this.#segments.at(-1);
+    const isOpen = last !== undefined && last.events.length < Math.max(MIN_SEGMENT_EVENTS, this.table.size);
+    const eventBytes = last === undefined ? 0 : last.bytes - ENTRY_BYTES * last.before.entries.length;
+    if (isOpen && eventBytes < this.#maxBytes / MIN_SEGMENTS) return last;
+    const { entries, epfd, iteration, ready } = this.table;
+    const before = { entries: entries.map((entry) => ({ ...entry })), epfd, iteration, ready };
+    const segment = { before, events: [], bytes: 0 };
+    this.#segments.push(segment);
+    this.#grow(segment, ENTRY_BYTES * entries.length);
+    return segment;
   }
+
+  #grow(segment: Segment, bytes: number): void {
+    segment.bytes += bytes;
+    this.bytes += bytes;
+  }
+
+  #eventsOf(iteration: number): TraceEvent[] {
+    const found = this.#segments.filter(
+      ({ events }) => (events[0]?.iteration ?? Infinity) <= iteration && (events.at(-1)?.iteration ?? -1) >= iteration,
+    );
+    return found.flatMap(({ events }) => events.filter((event) => event.iteration === iteration));
+  }
+}
+
+function sizeOf(event: TraceEvent): number {
+  let bytes = EVENT_BYTES;
+  if ("bytes" in event) bytes += event.bytes?.length ?? 0;
+  if ("line" in event) bytes += event.line?.length ?? 0;
+  if (event.type === "wait") bytes += ELEMENT_BYTES * event.events.length;
+  if (event.type === "iteration") bytes += ELEMENT_BYTES * event.dispatches.length;
+  return bytes;
 }

@@ -1,6 +1,7 @@
 // class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
-import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
+import type { TraceEvent, TraceMoment, WaitEvent, WarningEvent } from "../../trace/events.ts";
+import type { FdChanges } from "./fd-ledger.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
 /** The maximum number of events in a sample. */
@@ -10,6 +11,8 @@ const MAX_BUSY_EVENTS = 100;
 /** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
 const MAX_WARNINGS = 50;
+/** epoll_wait returns within a few microseconds if an fd is ready. */
+const MIN_BLOCKED_US = 20;
 /** The maximum number of bytes of received or sent data in an event of a sample. */
 const MAX_DATA_BYTES = 2_048;
 
@@ -22,11 +25,11 @@ export interface SampleCounts {
   accepted: number;
   bytesIn: number;
   bytesOut: number;
-  /** Time in epoll_wait. */
+  /** Time blocked in epoll_wait. A wait that returned immediately is work. */
   blockedUs: number;
   /** Time in Bun's event loop between iterations. */
   awayUs: number;
-  /** Time in iterations, without epoll_wait. */
+  /** Time in iterations, and in waits that returned immediately. */
   workedUs: number;
   /** Time spent on tracing and sampling. */
   overheadUs: number;
@@ -34,35 +37,28 @@ export interface SampleCounts {
 
 export type Warning = TraceMoment & WarningEvent;
 
-/** What the kernel knows about an fd. */
-export interface KernelEntry {
-  fd: number;
-  /** The kernel mask; undefined if the kernel does not watch the fd. */
-  mask: number | undefined;
-  /** The number of bytes in the receive queue; undefined for anything but a connection. */
-  receiveQueueBytes: number | undefined;
-  /** The number of bytes in the send queue; undefined for anything but a connection. */
-  sendQueueBytes: number | undefined;
-}
-
 /** What has happened since the last sample. */
 export interface Sample {
   /** The newest events, in order and without gaps. */
   events: TraceEvent[];
   /** The number of events before these that are not in the sample. */
   omitted: number;
-  /** All warnings since the last sample, up to a limit. */
+  /** The newest warnings since the last sample, up to a limit. */
   warnings: Warning[];
+  /** The number of warnings before these that are not in the sample. */
+  omittedWarnings: number;
   /** The open fds after the last event. If there are too many, those of the events above come first. */
   entries: FdEntry[];
   /** The number of open fds. */
   open: number;
+  /** The number of registered fds. */
+  registered: number;
   epfd: number;
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
-  /** What the kernel knows about these fds. Only in some samples, because asking takes time. */
-  kernel?: KernelEntry[];
+  /** The fds that have changed since the last sample. Only while the samples are displayed, and only for the inspector's server. */
+  fds?: FdChanges;
 }
 
 export class Sampler {
@@ -81,11 +77,12 @@ export class Sampler {
   #events: TraceEvent[] = [];
   #omitted = 0;
   #warnings: Warning[] = [];
+  #omittedWarnings = 0;
 
   observe(event: TraceEvent): void {
     this.table.apply(event);
     this.#count(event);
-    if (event.type === "warning" && this.#warnings.length < MAX_WARNINGS) this.#warnings.push(event);
+    if (event.type === "warning") this.#addWarning(event);
     this.#events.push(event);
     if (this.#events.length > 2 * MAX_EVENTS) this.#truncate(MAX_EVENTS);
   }
@@ -108,8 +105,10 @@ export class Sampler {
       events,
       omitted: this.#omitted,
       warnings: this.#warnings,
+      omittedWarnings: this.#omittedWarnings,
       entries: this.#entriesFor(events).map((entry) => ({ ...entry })),
       open: size,
+      registered: this.table.registered,
       epfd,
       iteration,
       ready: ready.slice(0, MAX_ENTRIES),
@@ -118,7 +117,15 @@ export class Sampler {
     this.#events = [];
     this.#omitted = 0;
     this.#warnings = [];
+    this.#omittedWarnings = 0;
     return sample;
+  }
+
+  #addWarning(warning: Warning): void {
+    this.#warnings.push(warning);
+    if (this.#warnings.length <= MAX_WARNINGS) return;
+    this.#warnings.shift();
+    this.#omittedWarnings++;
   }
 
   #truncate(max: number): void {
@@ -139,7 +146,8 @@ export class Sampler {
     switch (event.type) {
       case "wait":
         counts.iterations++;
-        counts.blockedUs += event.blockedUs;
+        if (hasBlocked(event)) counts.blockedUs += event.blockedUs;
+        else counts.workedUs += event.blockedUs;
         counts.awayUs += event.awayUs ?? 0;
         return;
       case "iteration":
@@ -159,6 +167,11 @@ export class Sampler {
   }
 }
 
+/** Returns whether a wait has blocked: it took longer than a system call that returns immediately. */
+export function hasBlocked({ timeoutMs, blockedUs }: WaitEvent): boolean {
+  return timeoutMs !== 0 && blockedUs >= MIN_BLOCKED_US;
+}
+
 /** Merges two consecutive samples, within the limits of one. */
 export function mergeSamples(first: Sample, second: Sample): Sample {
   const hasGap = second.omitted > 0;
@@ -166,13 +179,13 @@ export function mergeSamples(first: Sample, second: Sample): Sample {
   const isTruncated = hasGap || all.length > MAX_EVENTS || first.omitted > 0;
   const events = all.slice(isTruncated ? -MAX_BUSY_EVENTS : 0);
   const omittedBefore = hasGap ? first.omitted + first.events.length + second.omitted : first.omitted;
-  const kernel = second.kernel ?? first.kernel;
+  const warnings = [...first.warnings, ...second.warnings];
   return {
     ...second,
     events,
     omitted: omittedBefore + all.length - events.length,
-    warnings: [...first.warnings, ...second.warnings].slice(0, MAX_WARNINGS),
-    ...(kernel === undefined ? {} : { kernel }),
+    warnings: warnings.slice(-MAX_WARNINGS),
+    omittedWarnings: first.omittedWarnings + second.omittedWarnings + Math.max(0, warnings.length - MAX_WARNINGS),
   };
 }
 

@@ -1,56 +1,116 @@
-// The conditions for a pause, checked after each event: the run mode, a pause request, or a breakpoint.
+// The conditions for a pause, checked after each event: the run mode, a pause request, a breakpoint or a watched expression.
 
 import type { TraceEvent } from "../../trace/events.ts";
 import { hasLine } from "../../trace/format.ts";
-import { evaluate, type ExpressionScope } from "./evaluate.ts";
-import type { Breakpoint, RunMode } from "./thread-messages.ts";
+import { concerns } from "./concerns.ts";
+import type { Breakpoint, RunMode, StopReason } from "./thread-messages.ts";
 
-/** Returns whether an expression is true. An expression that throws counts as false. */
-export function isTrue(condition: string, scope: ExpressionScope): boolean {
-  try {
-    return Boolean(evaluate(condition, scope));
-  } catch {
-    return false;
-  }
+/** Evaluates the expressions of breakpoints. */
+export interface BreakpointExpressions {
+  /** @throws whatever the expression throws */
+  isTrue(condition: string): boolean;
+  /** Returns the value of an expression as text. An error becomes text as well. */
+  valueOf(expression: string): string;
 }
 
 export class StopConditions {
-  mode: RunMode;
   /** Pause after the next event, whatever it is. */
   isPausing: boolean = false;
-  breakpoints: Breakpoint[] = [];
   /** The id of the breakpoint that was hit by the last event. */
   hit: number | undefined;
 
-  readonly #isTrue: (condition: string) => boolean;
+  readonly #expressions: BreakpointExpressions;
+  #mode: RunMode;
+  /** How many more times the mode has to be reached. */
+  #remaining: number;
+  #breakpoints: Breakpoint[] = [];
+  /** The last value of each watched expression, by breakpoint id. */
+  readonly #watched = new Map<number, string>();
 
-  /** @param isTrue evaluates the condition of a breakpoint */
-  constructor(mode: RunMode, isTrue: (condition: string) => boolean) {
-    this.mode = mode;
-    this.#isTrue = isTrue;
+  constructor(mode: RunMode, expressions: BreakpointExpressions) {
+    this.#mode = mode;
+    this.#remaining = countOf(mode);
+    this.#expressions = expressions;
   }
 
-  /** Returns whether to pause after this event. */
-  shouldStop(event: TraceEvent): boolean {
-    if (!hasLine(event)) return false; // there would be nothing to print
-    this.hit = this.#hitBreakpoint(event);
-    const shouldStop = this.isPausing || this.hit !== undefined || isReached(this.mode, event);
-    if (shouldStop) this.isPausing = false;
-    return shouldStop;
+  get mode(): RunMode {
+    return this.#mode;
   }
 
-  /** Counts the hits of all breakpoints; returns the id of the first one to pause at. */
-  #hitBreakpoint(event: TraceEvent): number | undefined {
-    let hit: number | undefined;
-    for (const breakpoint of this.breakpoints) {
-      if (!breakpoint.isEnabled || !matches(breakpoint, event)) continue;
-      if (breakpoint.condition !== undefined && !this.#isTrue(breakpoint.condition)) continue;
-      breakpoint.hits++;
-      if (breakpoint.ignore > 0) breakpoint.ignore--;
-      else hit ??= breakpoint.id;
+  set mode(mode: RunMode) {
+    this.#mode = mode;
+    this.#remaining = countOf(mode);
+  }
+
+  get breakpoints(): Breakpoint[] {
+    return this.#breakpoints;
+  }
+
+  set breakpoints(breakpoints: Breakpoint[]) {
+    this.#breakpoints = breakpoints;
+    const watches = breakpoints.filter(({ on }) => on === "watch");
+    for (const id of this.#watched.keys()) if (!watches.some((watch) => watch.id === id)) this.#watched.delete(id);
+    for (const { id, value } of watches) {
+      if (!this.#watched.has(id)) this.#watched.set(id, this.#expressions.valueOf(String(value)));
     }
-    return hit;
   }
+
+  /** Returns why to pause after this event; undefined to continue. */
+  reasonToStop(event: TraceEvent): StopReason | undefined {
+    if (!hasLine(event)) return undefined; // there would be nothing to print
+    this.hit = undefined;
+    const reason = this.#breakpointReason(event) ?? this.#modeReason(event);
+    if (reason !== undefined) this.isPausing = false;
+    return reason;
+  }
+
+  #modeReason(event: TraceEvent): StopReason | undefined {
+    if (this.isPausing) return { kind: "pause" };
+    return isReached(this.#mode, event) && --this.#remaining <= 0 ? { kind: "step" } : undefined;
+  }
+
+  /** Counts the hits of all breakpoints; returns the reason of the first one to pause at. */
+  #breakpointReason(event: TraceEvent): StopReason | undefined {
+    let first: StopReason | undefined;
+    for (const breakpoint of this.#breakpoints) {
+      const reason = breakpoint.isEnabled ? this.#check(breakpoint, event) : undefined;
+      if (reason === undefined) continue;
+      breakpoint.hits++;
+      if (breakpoint.ignore > 0) {
+        breakpoint.ignore--;
+      } else if (first === undefined) {
+        first = reason;
+        this.hit = breakpoint.id;
+      }
+    }
+    if (first === undefined || this.#mode.kind !== "continue" || --this.#remaining <= 0) return first;
+    this.hit = undefined;
+    return undefined;
+  }
+
+  #check(breakpoint: Breakpoint, event: TraceEvent): StopReason | undefined {
+    const { id, on, value, condition } = breakpoint;
+    let reason: StopReason = { kind: "breakpoint" };
+    if (on === "watch") {
+      const before = this.#watched.get(id);
+      const now = this.#expressions.valueOf(String(value));
+      if (now === before) return undefined;
+      this.#watched.set(id, now);
+      reason = { kind: "watch", detail: `${value}: ${before} -> ${now}` };
+    } else if (!matches(breakpoint, event)) {
+      return undefined;
+    }
+    if (condition === undefined) return reason;
+    try {
+      return this.#expressions.isTrue(condition) ? reason : undefined;
+    } catch (error) {
+      return { kind: "failed-condition", detail: `the condition ${condition} failed: ${error}` };
+    }
+  }
+}
+
+function countOf(mode: RunMode): number {
+  return ("count" in mode && mode.count) || 1;
 }
 
 function isReached(mode: RunMode, event: TraceEvent): boolean {
@@ -68,12 +128,9 @@ function isReached(mode: RunMode, event: TraceEvent): boolean {
   }
 }
 
-/** Returns whether an event is about an fd. */
-export function concerns(event: TraceEvent, fd: number): boolean {
-  if (event.type === "wait") return event.events.some(([ready]) => ready === fd);
-  if (event.type === "create") return event.result === fd;
-  if (event.type === "accept") return event.result === fd || event.fd === fd;
-  return "fd" in event && event.fd === fd;
+/** Returns whether a position, such as `/home/me/server.ts:42`, is the line of a breakpoint, such as `server.ts:42`. */
+export function isAtLine(position: string, line: string): boolean {
+  return position === line || position.endsWith(`/${line}`);
 }
 
 function matches({ on, value }: Breakpoint, event: TraceEvent): boolean {
@@ -90,5 +147,9 @@ function matches({ on, value }: Breakpoint, event: TraceEvent): boolean {
       return event.type === "wait" && event.iteration === value;
     case "state":
       return event.type === "state" && event.to === value;
+    case "line":
+      return event.at !== undefined && isAtLine(event.at, String(value));
+    case "watch":
+      return false; // decided by its value
   }
 }

@@ -1,14 +1,21 @@
 // class Target: an EpollServer or a program on its own thread, which can be paused after any of its system calls.
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { EventFd } from "../../io/eventfd.ts";
 import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
+import { formatEvent } from "../../trace/format.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
+import { describeActivity } from "./thread-activity.ts";
 import {
   type Breakpoint,
   COMMAND_COUNT,
+  type Controller,
+  IS_POKED,
   type RunMode,
   SHARED_BYTES,
   type SourceLocation,
@@ -20,6 +27,8 @@ import {
 } from "./thread-messages.ts";
 
 const ENDED_VALUE = "*** the program has ended";
+/** How long to wait for the server to close, and then for the thread to end, before going on without it. */
+const END_TIMEOUT_MS = 1_000;
 
 export interface TargetOptions {
   /** The options of the server; without functions, which cannot be sent to another thread. */
@@ -32,9 +41,11 @@ export interface TargetOptions {
   program?: readonly string[] | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
+  /** Include the values of credentials. */
+  secrets?: boolean | undefined;
   /** Pause after the first wait. */
   isPaused?: boolean | undefined;
-  /** The longest time that epoll_wait may block, in milliseconds; default: 1000, as in the original program. */
+  /** The longest time that the server waits in epoll_wait, in milliseconds; default: until an event arrives. */
   pollMs?: number | undefined;
   /** Called with all events, in order and in batches. */
   onEvents?: ((events: readonly TraceEvent[]) => void) | undefined;
@@ -44,6 +55,8 @@ export interface TargetOptions {
   onState?: (() => void) | undefined;
   /** Called when a handler of the application has thrown, and its client got a 500 response. */
   onHandlerError?: ((message: string) => void) | undefined;
+  /** Called when a promise of an evaluated expression has settled. */
+  onSettled?: ((text: string) => void) | undefined;
 }
 
 /** The server could not be started. `code` is that of the error, if it has one. */
@@ -63,6 +76,10 @@ export class Target {
   stats: ServerStats | undefined;
   /** The error that ended the thread. */
   error: string | undefined;
+  /** False if the thread is blocked in a system call, and cannot be terminated. The process then has to exit without it. */
+  hasThreadEnded: boolean = false;
+  /** The exit code of the program, once it has ended. */
+  exitCode: number | undefined;
   /** Where the thread has paused; undefined while it runs. */
   stop: Stop | undefined;
   /** The file of the program that runs instead of a server. */
@@ -70,16 +87,27 @@ export class Target {
 
   readonly #worker: Worker;
   readonly #commands: MessagePort;
+  readonly #pokes: MessagePort;
   readonly #shared: Int32Array;
   readonly #onEvents: TargetOptions["onEvents"];
   readonly #onSample: TargetOptions["onSample"];
   readonly #onState: () => void;
   readonly #onHandlerError: (message: string) => void;
+  readonly #onSettled: (text: string) => void;
+  readonly #wake = new EventFd();
+  #threadId = 0;
+  /** When the thread was last known to run: it has resumed, or reported an event. */
+  #activeMs = performance.now();
   /** By owner, such as the prompt or the inspector. */
-  readonly #breakpoints = new Map<string, readonly Breakpoint[]>();
+  readonly #breakpoints = new Map<Controller, readonly Breakpoint[]>();
   /** Evaluations in progress, by id. */
   readonly #evaluations = new Map<number, (text: string) => void>();
   #nextEvaluation = 0;
+  /** Queries in progress, by id. */
+  readonly #queries = new Map<number, (events: ConnectionEvents | undefined) => void>();
+  #nextQuery = 0;
+  #by: Controller = "prompt";
+  readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
   #lastEvent: TraceEvent | undefined;
   readonly #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<Stop>();
@@ -89,15 +117,18 @@ export class Target {
   readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, defaultAddress = {}, app, program, pollMs = 1000 } = options;
-    const { bytes: hasBytes = false, isPaused = false } = options;
+    const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
+    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
     this.program = program?.[0];
-    const { onEvents, onSample, onState, onHandlerError } = options;
+    const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
     this.#onEvents = onEvents;
     this.#onSample = onSample;
     this.#onState = onState ?? (() => {});
     this.#onHandlerError = onHandlerError ?? (() => {});
+    this.#onSettled = onSettled ?? (() => {});
     const { port1, port2: commands } = new MessageChannel();
+    const { port1: pokes, port2: pokesEnd } = new MessageChannel();
+    this.#pokes = pokes;
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
@@ -105,7 +136,12 @@ export class Target {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
-      if (this.state !== "ended") this.#onFailure("the application has ended the server's thread", undefined);
+      if (this.state !== "ended") {
+        if (this.#ending === undefined) this.#onFailure("the application has ended the server's thread", undefined);
+        else this.#onEnd(); // it did not end in time, and was terminated
+      }
+      this.#wake.close();
+      this.hasThreadEnded = true;
       this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;
@@ -115,13 +151,17 @@ export class Target {
       app,
       program,
       hasBytes,
+      hasSecrets,
       isSampled,
       pollMs,
       isPaused,
       shared,
+      wakeFd: this.#wake.fileno(),
+      timings: this.#timings,
       commands,
+      pokes: pokesEnd,
     };
-    this.#worker.postMessage(start, [commands as unknown as ArrayBuffer]); // Bun's types lack MessagePort as a Transferable
+    this.#worker.postMessage(start, [commands, pokesEnd] as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
   }
 
   /**
@@ -146,8 +186,10 @@ export class Target {
   }
 
   /** Resumes a paused thread; resolves at the next pause. */
-  go(mode: RunMode): Promise<Stop> {
+  go(mode: RunMode, by: Controller = "prompt"): Promise<Stop> {
     if (this.state !== "paused") return this.#stopped.promise;
+    this.#by = by;
+    this.#activeMs = performance.now();
     this.state = "running";
     this.stop = undefined;
     this.#stopped = Promise.withResolvers();
@@ -156,9 +198,27 @@ export class Target {
     return this.#stopped.promise;
   }
 
-  /** Pauses the thread after its next event. */
-  pause(): void {
-    if (this.state === "running") this.#send({ kind: "pause" });
+  /** Pauses the thread: immediately if it waits in epoll_wait or in Bun's event loop, and after its next event if it runs. */
+  pause(by: Controller = "prompt"): void {
+    if (this.state !== "running") return;
+    this.#by = by;
+    this.#send({ kind: "pause" });
+  }
+
+  /** Describes what a running thread does: `busy for 3 s since recv(5) at server.ts:42`. */
+  describeActivity(): string {
+    const { last, position } = this.#lastCall;
+    const since = last === undefined ? "its start" : `${last}${position === undefined ? "" : ` at ${position}`}`;
+    const seconds = ((performance.now() - this.#activeMs) / 1000).toFixed(1);
+    const activity = describeActivity(this.#threadId) ?? "running";
+    const what = activity === "running" ? "busy" : activity;
+    return `The program has been ${what} for ${seconds} s since ${since}. It pauses at its next event.`;
+  }
+
+  /** The last system call that was reported. */
+  get #lastCall(): { last: string | undefined; position: string | undefined } {
+    const event = this.#lastEvent;
+    return { last: event && formatEvent(event)?.trim(), position: event?.at };
   }
 
   /** Sets whether the samples are displayed. If they are not, fewer are taken. */
@@ -166,39 +226,110 @@ export class Target {
     this.#send({ kind: "watched", isWatched });
   }
 
-  /** @param owner whose breakpoints to replace: the prompt and the inspector have their own */
-  setBreakpoints(breakpoints: readonly Breakpoint[], owner: string = "prompt"): void {
+  /** @param owner whose breakpoints to replace: the prompt and the page have their own */
+  setBreakpoints(breakpoints: readonly Breakpoint[], owner: Controller = "prompt"): void {
     this.#breakpoints.set(owner, breakpoints);
     this.#send({ kind: "breakpoints", breakpoints: this.#allBreakpoints });
+    this.#onState();
   }
 
-  /** Evaluates an expression in the thread; resolves to its value as text. A running thread evaluates it after its next event. */
-  evaluate(expression: string): Promise<string> {
-    if (this.state === "ended") return Promise.resolve(ENDED_VALUE);
+  get isRunning(): boolean {
+    return this.state === "running" || this.state === "starting";
+  }
+
+  get pageBreakpoints(): readonly Breakpoint[] {
+    return this.breakpointsOf("page");
+  }
+
+  /** Returns the breakpoints of the prompt or of the page. */
+  breakpointsOf(owner: Controller): readonly Breakpoint[] {
+    return this.#breakpoints.get(owner) ?? [];
+  }
+
+  /**
+   * Runs JavaScript in the thread; resolves to the value of its last expression as text. A thread that runs, and does not wait,
+   * evaluates it after its next event.
+   */
+  evaluate(code: string): Promise<string> {
+    return this.#query((id) => ({ kind: "evaluate", id, code }), ENDED_VALUE);
+  }
+
+  /** Returns the names of the properties of an expression's value; of the names in scope if it is empty. */
+  async propertyNames(expression: string): Promise<string[]> {
+    return JSON.parse(await this.#query((id) => ({ kind: "complete", id, code: expression }), "[]")) as string[];
+  }
+
+  /** Whether an expression is being evaluated while the thread is paused. */
+  get isEvaluating(): boolean {
+    return this.state === "paused" && this.#evaluations.size > 0;
+  }
+
+  /** Makes the running evaluation throw: the signal ends it, see Evaluator. */
+  interruptEvaluation(): void {
+    process.kill(process.pid, "SIGINT");
+  }
+
+  #query(command: (id: number) => ThreadCommand, valueIfEnded: string): Promise<string> {
+    if (this.state === "ended") return Promise.resolve(valueIfEnded);
     const id = this.#nextEvaluation++;
     const { promise, resolve } = Promise.withResolvers<string>();
     this.#evaluations.set(id, resolve);
-    this.#send({ kind: "evaluate", id, expression });
+    this.#send(command(id));
     return promise;
   }
 
-  /** Closes the server and ends the thread. */
-  end(): Promise<void> {
-    return (this.#ending ??= this.#end());
+  /**
+   * Returns the recent events of a connection; undefined if the thread does not answer within `timeoutMs`, because it is busy in its
+   * own code, or has ended. Only for a target with `onSample`.
+   */
+  async eventsOf(query: ConnectionQuery, timeoutMs: number): Promise<ConnectionEvents | undefined> {
+    if (this.state === "ended") return undefined;
+    const id = this.#nextQuery++;
+    const { promise, resolve } = Promise.withResolvers<ConnectionEvents | undefined>();
+    this.#queries.set(id, resolve);
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    this.#send({ kind: "connection", id, query });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#queries.delete(id);
+    }
   }
 
-  async #end(): Promise<void> {
-    if (this.program !== undefined) {
-      this.#onEnd(); // a program cannot be asked to end
+  /** The durations of all iterations, handlers and requests. Only for a target with `onSample`. */
+  get timings(): TimingsSummary {
+    return new LoopTimings(this.#timings).summary;
+  }
+
+  /**
+   * Closes the server and ends the thread. A thread that does not respond is terminated.
+   *
+   * @param isForced do not close the server first
+   */
+  end(isForced: boolean = false): Promise<void> {
+    return (this.#ending ??= this.#end(isForced));
+  }
+
+  async #end(isForced: boolean): Promise<void> {
+    if (this.program !== undefined || isForced) {
+      if (this.state !== "ended") this.#onEnd(); // a program cannot be asked to end
     } else if (this.state !== "ended") {
       this.state = "running";
       this.#stopped = Promise.withResolvers();
       this.#send({ kind: "end" });
-      await this.#ended.promise; // it may pause once more before that
+      await withinTimeout(this.#ended.promise); // it may pause once more before that
     }
     this.#commands.close();
+    this.#pokes.close();
+    this.#terminate();
+    await withinTimeout(this.#workerClosed.promise);
+  }
+
+  /** The engine notices the termination when the thread returns from epoll_wait. */
+  #terminate(): void {
     this.#worker.terminate();
-    await this.#workerClosed.promise;
+    if (!this.#wake.closed) this.#wake.write();
   }
 
   get #allBreakpoints(): Breakpoint[] {
@@ -209,6 +340,9 @@ export class Target {
     this.#commands.postMessage(command);
     Atomics.add(this.#shared, COMMAND_COUNT, 1);
     Atomics.notify(this.#shared, COMMAND_COUNT);
+    if (this.#wake.closed) return;
+    this.#wake.write();
+    if (Atomics.exchange(this.#shared, IS_POKED, 1) === 0) this.#pokes.postMessage(null);
   }
 
   #onReport(report: ThreadReport): void {
@@ -216,6 +350,7 @@ export class Target {
       case "started":
         if (this.state === "starting") this.state = "running";
         this.location = report.location;
+        this.#threadId = report.threadId;
         this.#started.resolve();
         return;
       case "failed":
@@ -225,13 +360,17 @@ export class Target {
         return;
       case "handler-error":
         return this.#onHandlerError(report.message);
+      case "settled":
+        return this.#onSettled(report.text);
       case "events":
+        this.#activeMs = performance.now();
         this.#lastEvent = report.events.at(-1);
         this.#onEvents?.(report.events);
         Atomics.store(this.#shared, TAKEN_SEQ, this.#lastEvent?.seq ?? 0);
         Atomics.notify(this.#shared, TAKEN_SEQ);
         return;
       case "sample":
+        this.#activeMs = performance.now();
         this.#lastEvent = report.sample.events.at(-1);
         this.#onSample?.(report.sample);
         return;
@@ -241,15 +380,26 @@ export class Target {
           const breakpoint = this.#allBreakpoints.find(({ id }) => id === counts.id);
           if (breakpoint !== undefined) Object.assign(breakpoint, counts);
         }
-        this.#onStop({ event: this.#lastEvent, breakpoint: report.breakpoint, hasEnded: false });
+        this.#onStop({
+          event: this.#lastEvent,
+          breakpoint: report.breakpoint,
+          hasEnded: false,
+          reason: report.reason,
+          by: this.#by,
+          stack: report.stack,
+        });
         return;
       case "value":
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
         return;
+      case "connection":
+        this.#queries.get(report.id)?.(report.events);
+        return;
       case "ended":
         this.stats = report.stats;
         this.error = report.error;
+        this.exitCode = report.exitCode;
         this.#onEnd();
     }
   }
@@ -260,14 +410,24 @@ export class Target {
     this.#started.reject(new TargetError(message, code)); // has no effect if the target has started
     this.#onEnd();
     this.#commands.close();
-    this.#worker.terminate();
+    this.#pokes.close();
+    this.#terminate();
   }
 
   #onEnd(): void {
     this.state = "ended";
     for (const resolve of this.#evaluations.values()) resolve(ENDED_VALUE);
     this.#evaluations.clear();
-    this.#onStop({ event: this.#lastEvent, breakpoint: undefined, hasEnded: true });
+    for (const resolve of this.#queries.values()) resolve(undefined);
+    this.#queries.clear();
+    this.#onStop({
+      event: this.#lastEvent,
+      breakpoint: undefined,
+      hasEnded: true,
+      reason: { kind: "ended" },
+      by: this.#by,
+      stack: [],
+    });
   }
 
   #onStop(stop: Stop): void {
@@ -276,4 +436,12 @@ export class Target {
     this.#stopped.resolve(stop);
     this.#onState();
   }
+}
+
+/** Waits for a promise, for at most END_TIMEOUT_MS. */
+async function withinTimeout(promise: Promise<void>): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, END_TIMEOUT_MS);
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
 }

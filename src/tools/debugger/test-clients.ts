@@ -14,6 +14,11 @@ export class TestClients implements Disposable {
   readonly #sockets = new Map<string, Socket>();
   #count = 0;
 
+  /** The names of the connected clients. */
+  get names(): string[] {
+    return [...this.#sockets.keys()];
+  }
+
   /** Connects a client. Like the methods below, returns the text to print. */
   connect(address: Address): string {
     if (this.#sockets.size >= MAX_CLIENTS) {

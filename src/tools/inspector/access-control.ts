@@ -1,11 +1,15 @@
-// Access control: only this machine and this origin may view the page, and commands require a token.
+// Access control: only this machine and this origin are served, viewing requires a token, and commands require another.
 
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { respond } from "./responses.ts";
 
+/** What a request may do. `control` includes `view`. */
+export type AccessLevel = "view" | "control";
+
 export class AccessControl {
-  /** 128 random bits. The page gets them in the fragment of its URL, which browsers never send. */
-  readonly token: string = randomBytes(16).toString("hex");
+  /** 128 random bits. A page gets its token in the fragment of its URL, which browsers never send. */
+  readonly viewToken: string = randomBytes(16).toString("hex");
+  readonly controlToken: string = randomBytes(16).toString("hex");
   readonly #hosts: readonly string[];
 
   constructor(port: number) {
@@ -31,10 +35,13 @@ export class AccessControl {
     return isForeign && !isLink ? respond(403, "Requests from other origins are rejected.\n") : undefined;
   }
 
-  /** Returns whether the request carries the token. */
-  canControl(request: Request): boolean {
+  /** Returns what the token of a request permits; undefined if there is no token, or not one of this server. */
+  levelOf(request: Request): AccessLevel | undefined {
     const received = Buffer.from(request.headers.get("authorization") ?? "");
-    const expected = Buffer.from(`Bearer ${this.token}`);
-    return received.length === expected.length && timingSafeEqual(received, expected);
+    const has = (token: string): boolean => {
+      const expected = Buffer.from(`Bearer ${token}`);
+      return received.length === expected.length && timingSafeEqual(received, expected);
+    };
+    return has(this.controlToken) ? "control" : has(this.viewToken) ? "view" : undefined;
   }
 }

@@ -18,6 +18,8 @@ const STYLES = [
   "kernel-lists",
   "timeline",
   "fd-table",
+  "connection",
+  "timings",
   "event-detail",
   "test-clients",
   "breakpoints",
@@ -47,8 +49,19 @@ export function requireSources(): void {
  */
 export async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
   requireSources();
+  const [page, worker] = await Promise.all([bundle("main.tsx"), bundle("stream-worker.ts")]);
+  const css = STYLES.map((name) => readFileSync(join(client, "styles", `${name}.css`), "utf8")).join("\n");
+  return new Map<string, Asset>([
+    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(client, "index.html")) }],
+    ["/style.css", { type: "text/css; charset=utf-8", bytes: new TextEncoder().encode(css) }],
+    ["/main.js", { type: "text/javascript; charset=utf-8", bytes: page }],
+    ["/stream-worker.js", { type: "text/javascript; charset=utf-8", bytes: worker }],
+  ]);
+}
+
+async function bundle(file: string): Promise<Uint8Array> {
   const build = await Bun.build({
-    entrypoints: [join(client, "main.tsx")],
+    entrypoints: [join(client, file)],
     target: "browser",
     minify: true,
     define: { "process.env.NODE_ENV": '"production"' },
@@ -58,10 +71,5 @@ export async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
   if (!build.success || script === undefined) {
     throw new Error(`cannot bundle the inspector page: ${build.logs.map(String).join("; ")}`);
   }
-  const css = STYLES.map((name) => readFileSync(join(client, "styles", `${name}.css`), "utf8")).join("\n");
-  return new Map<string, Asset>([
-    ["/", { type: "text/html; charset=utf-8", bytes: readFileSync(join(client, "index.html")) }],
-    ["/style.css", { type: "text/css; charset=utf-8", bytes: new TextEncoder().encode(css) }],
-    ["/main.js", { type: "text/javascript; charset=utf-8", bytes: new Uint8Array(await script.arrayBuffer()) }],
-  ]);
+  return new Uint8Array(await script.arrayBuffer());
 }

@@ -4,19 +4,31 @@ import packageJson from "../../../package.json" with { type: "json" };
 import { errnoNames } from "../../kernel/errno.ts";
 import { EpollServer } from "../../server/server.ts";
 import { LESSONS } from "../lessons/all-lessons.ts";
-import { AccessControl } from "./access-control.ts";
+import { AccessControl, type AccessLevel } from "./access-control.ts";
 import { type Asset, loadAssets } from "./assets.ts";
 import { parseCommand } from "./commands.ts";
 import { EventStream } from "./event-stream.ts";
 import { runLessonProcess } from "./lesson-process.ts";
 import type { LiveView } from "./live-view.ts";
 import type { Hello, LoopState, Message, PageCommand } from "./messages.ts";
-import { fdInfoResponse, interestDiffResponse, sourceResponse } from "./queries.ts";
+import {
+  connectionResponse,
+  fdInfoResponse,
+  fdsResponse,
+  interestDiffResponse,
+  kernelResponse,
+  sourceResponse,
+  timingsResponse,
+} from "./queries.ts";
 import { respond, respondJson } from "./responses.ts";
 import { TestClientPool } from "./test-clients.ts";
 
+/** The most event streams. All tabs of a browser share one. */
 const MAX_PAGES = 16;
 const MAX_COMMAND_BYTES = 4_096;
+
+const UNAUTHORIZED =
+  "This inspector requires the URL with a token that the terminal shows. If the server was restarted, open its new URL.\n";
 
 /** The state of a saved trace, which has no loop. */
 const SAVED_STATE: LoopState = {
@@ -24,6 +36,7 @@ const SAVED_STATE: LoopState = {
   run: "ended",
   seq: undefined,
   breakpoint: undefined,
+  reason: undefined,
   speed: 0,
   breakpoints: [],
   error: undefined,
@@ -78,14 +91,19 @@ export class InspectorServer implements AsyncDisposable {
     return server;
   }
 
-  /** The URL for viewing only. */
+  /** The URL without a token: the page loads, and shows nothing. */
   get url(): string {
     return `http://127.0.0.1:${this.#server.port}/`;
   }
 
-  /** The URL with the token, which also permits commands and lessons. */
+  /** The URL with the token for viewing only. */
+  get viewUrl(): string {
+    return `${this.url}#${this.#accessControl.viewToken}`;
+  }
+
+  /** The URL with the token that also permits commands and lessons. */
   get controlUrl(): string {
-    return `${this.url}#${this.#accessControl.token}`;
+    return `${this.url}#${this.#accessControl.controlToken}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,24 +115,28 @@ export class InspectorServer implements AsyncDisposable {
   #route(request: Request): Response | Promise<Response> {
     const rejection = this.#accessControl.rejection(request);
     if (rejection !== undefined) return rejection;
+    const { method } = request;
     const url = new URL(request.url);
-    switch (request.method) {
-      case "POST":
-        return this.#post(request, url);
-      case "GET":
-      case "HEAD":
-        return this.#get(request, url);
-      default:
-        return respond(405, "Use GET, or POST for commands.\n");
-    }
+    if (!["GET", "HEAD", "POST"].includes(method)) return respond(405, "Use GET, or POST for commands.\n");
+    const asset = method === "POST" ? undefined : this.#assets.get(url.pathname);
+    if (asset !== undefined) return respond(200, asset.bytes, asset.type); // the page itself is not secret
+    const level = this.#accessControl.levelOf(request);
+    if (level === undefined) return respond(401, UNAUTHORIZED);
+    return method === "POST" ? this.#post(request, url, level) : this.#get(request, url, level);
   }
 
-  #get({ method }: Request, { pathname, searchParams }: URL): Response {
-    const asset = this.#assets.get(pathname);
-    if (asset !== undefined) return respond(200, asset.bytes, asset.type);
+  #get({ method }: Request, { pathname, searchParams }: URL, level: AccessLevel): Response | Promise<Response> {
     switch (pathname) {
       case "/events":
-        return method === "HEAD" ? respond(405, "Use GET: this response never ends.\n") : this.#openStream();
+        return method === "HEAD" ? respond(405, "Use GET: this response never ends.\n") : this.#openStream(level);
+      case "/fds":
+        return fdsResponse(this.#view, searchParams);
+      case "/connection":
+        return connectionResponse(this.#view, searchParams);
+      case "/kernel":
+        return kernelResponse(this.#view);
+      case "/timings":
+        return timingsResponse(this.#view);
       case "/fd":
         return fdInfoResponse(this.#view, Number(searchParams.get("fd") ?? Number.NaN));
       case "/interest-diff":
@@ -129,9 +151,9 @@ export class InspectorServer implements AsyncDisposable {
     return respond(404, "Not found.\n");
   }
 
-  async #post(request: Request, { pathname, searchParams }: URL): Promise<Response> {
-    if (!this.#accessControl.canControl(request)) {
-      return respond(403, "View only: to control the server, open the URL with the token from the terminal.\n");
+  async #post(request: Request, { pathname, searchParams }: URL, level: AccessLevel): Promise<Response> {
+    if (level !== "control") {
+      return respond(403, "View only: to control the server, open the second URL that the terminal shows.\n");
     }
     try {
       if (pathname === "/commands") return this.#execute(parseCommand(await request.json()));
@@ -142,13 +164,15 @@ export class InspectorServer implements AsyncDisposable {
     return respond(404, "Not found.\n");
   }
 
-  #openStream(): Response {
+  #openStream(level: AccessLevel): Response {
     if (this.#pages.size >= MAX_PAGES) {
       return respond(503, `${MAX_PAGES} pages are open, which is the limit: close one first.\n`);
     }
     let unsubscribe: (() => void) | undefined;
-    const page: EventStream = new EventStream(this.#hello(), () => {
+    const removeController = level === "control" ? this.#view?.addController() : undefined;
+    const page: EventStream = new EventStream(this.#hello(level), () => {
       unsubscribe?.();
+      removeController?.();
       this.#pages.delete(page);
     });
     this.#pages.add(page);
@@ -156,11 +180,14 @@ export class InspectorServer implements AsyncDisposable {
     return respond(200, page.body, "text/event-stream");
   }
 
-  #hello(): Hello {
+  #hello(level: AccessLevel): Hello {
     const view = this.#view;
     return {
       kind: "hello",
       version: packageJson.version,
+      canControl: level === "control",
+      viewUrl: this.viewUrl,
+      pid: view === undefined ? 0 : process.pid,
       source: view === undefined ? "saved" : "live",
       name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
       startedMs: view?.startedMs ?? 0,
@@ -177,9 +204,9 @@ export class InspectorServer implements AsyncDisposable {
   }
 
   #execute(command: PageCommand): Response {
-    if (command.kind === "check-token") return respond(204, null);
     const view = this.#view;
     if (view === undefined) return respond(409, "A saved trace cannot be controlled.\n");
+    view.onCommand();
     switch (command.kind) {
       case "resume":
         view.control.resume(command.mode);

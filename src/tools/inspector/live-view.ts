@@ -1,20 +1,40 @@
 // A live view of a running loop: recent samples, and the pages that subscribe to new ones.
 
-import { kernelEntries } from "../debugger/kernel-entries.ts";
-import { MAX_EVENTS, mergeSamples, type Sample, Sampler } from "../debugger/sampler.ts";
+import type { ConnectionEvents, ConnectionQuery } from "../debugger/event-ring.ts";
+import type { FdChanges, FdRecord } from "../debugger/fd-ledger.ts";
+import type { FdEntry } from "../debugger/fd-table.ts";
+import { LoopRecorder } from "../debugger/loop-recorder.ts";
+import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "../debugger/loop-timings.ts";
+import { MAX_EVENTS, mergeSamples, type Sample, Sampler, type Warning } from "../debugger/sampler.ts";
 import type { Target } from "../debugger/target.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import { requireSources } from "./assets.ts";
-import type { LoopState, Message } from "./messages.ts";
+import type { FdPage, FdQuery } from "./fd-query.ts";
+import { type FdRowsContext, queryFds } from "./fd-rows.ts";
+import { KernelFigures } from "./kernel-figures.ts";
+import type { KernelInstance, LoopState, Message } from "./messages.ts";
 import { RunControl } from "./run-control.ts";
 
 /** The interval between samples. A busy loop is sampled less often: each sample costs the browser time. */
 const SEND_INTERVAL_MS = 100;
 const BUSY_SEND_INTERVAL_MS = 1_000;
-/** While the loop is paused, the kernel's queues still change, so they are polled. */
-const KERNEL_POLL_MS = 500;
 /** Events kept for pages that connect later. */
 const MAX_RECENT_EVENTS = 3_000;
+/** The most fds whose last warning is kept. */
+const MAX_WARNED_FDS = 1_000;
+/** How long to wait for a thread that may be busy in its own code. */
+const QUERY_TIMEOUT_MS = 2_000;
+/** How long a pause, slow motion and breakpoints outlive the last page that can control the loop. A reload takes less. */
+const RELEASE_GRACE_MS = 3_000;
+
+export interface LiveViewOptions {
+  /** The terminal debugger controls the loop as well: a pause does not depend on a page. */
+  hasPrompt?: boolean;
+  /** How long a pause outlives the last page; Infinity: until it is resumed. Default: 3 seconds. */
+  releaseGraceMs?: number;
+  /** Called with a sentence when the loop has been resumed because no page is left that could. */
+  onRelease?: (message: string) => void;
+}
 
 /** The callbacks that a Target reports to. */
 export interface TargetListeners {
@@ -29,18 +49,37 @@ export class LiveView implements Disposable {
   /** When the trace started, in milliseconds since the epoch. */
   startedMs: number = Date.now();
   readonly #subscribers = new Set<(message: Message) => void>();
+  readonly #kernel = new KernelFigures();
+  /** The open fds, if the target reports samples. */
+  readonly #records = new Map<number, FdRecord>();
+  /** The last warning about each fd. */
+  readonly #warnings = new Map<number, Warning>();
   /** Used if the target reports every event instead of samples. */
   #sampler: Sampler | undefined;
+  #recorder: LoopRecorder | undefined;
+  readonly #timings = new SharedArrayBuffer(TIMINGS_BYTES);
+  /** The time of the last event, in microseconds since the trace began, and when it was received. */
+  #lastUs = 0;
+  #lastMs = performance.now();
+  readonly #options: LiveViewOptions;
+  /** The pages that can control the loop. */
+  #controllers = 0;
+  /** A page controls the loop, or has controlled it. */
+  #isControlled = false;
+  #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #recent: Sample[] = [];
   #unsent: Sample | undefined;
   #sendTimer: ReturnType<typeof setTimeout> | undefined;
   #sentMs = 0;
-  #kernelTimer: ReturnType<typeof setInterval> | undefined;
   #isWatched = false;
 
-  private constructor(target: Target) {
+  private constructor(target: Target, options: LiveViewOptions) {
     this.target = target;
-    this.control = new RunControl(target, () => this.#broadcast(this.state));
+    this.#options = options;
+    this.control = new RunControl(target, () => {
+      this.#broadcast(this.state);
+      this.#scheduleRelease();
+    });
   }
 
   /**
@@ -48,7 +87,10 @@ export class LiveView implements Disposable {
    *
    * @throws {Error} if the page's source files are missing
    */
-  static async open(start: (listeners: TargetListeners) => Promise<Target>): Promise<LiveView> {
+  static async open(
+    start: (listeners: TargetListeners) => Promise<Target>,
+    options: LiveViewOptions = {},
+  ): Promise<LiveView> {
     requireSources();
     let view: LiveView | undefined;
     const early: ((view: LiveView) => void)[] = [];
@@ -61,7 +103,7 @@ export class LiveView implements Disposable {
       onSample: (sample) => deliver((view) => view.#onSample(sample)),
       onState: () => deliver((view) => view.#onState()),
     });
-    view = new LiveView(target);
+    view = new LiveView(target, options);
     for (const report of early) report(view);
     return view;
   }
@@ -70,7 +112,7 @@ export class LiveView implements Disposable {
     this.#subscribers.clear();
     this.control[Symbol.dispose]();
     clearTimeout(this.#sendTimer);
-    clearInterval(this.#kernelTimer);
+    clearTimeout(this.#releaseTimer);
   }
 
   /** Returns recent samples, oldest first. A subscriber that subscribes now receives the samples after these. */
@@ -97,16 +139,96 @@ export class LiveView implements Disposable {
     };
   }
 
+  /**
+   * Notes that a page that can control the loop is open. Returns a function to be called when it is gone: if no other such page is open
+   * within the grace period, the loop resumes, at full speed and without the page's breakpoints.
+   */
+  addController(): () => void {
+    this.#controllers++;
+    this.#isControlled = true;
+    this.#scheduleRelease();
+    return () => {
+      this.#controllers--;
+      this.#scheduleRelease();
+    };
+  }
+
+  /** To be called before a command is executed. */
+  onCommand(): void {
+    this.#isControlled = true;
+  }
+
+  // ---- queries ----
+
+  /** The open fds, by number. */
+  get #fds(): ReadonlyMap<number, FdRecord> {
+    const records = this.#recorder?.ledger.records;
+    return records === undefined ? this.#records : new Map(records.map((record) => [record.entry.fd, record]));
+  }
+
+  /** Returns the entry of an open fd; undefined if the fd does not belong to the loop. */
+  entry(fd: number): FdEntry | undefined {
+    const sampled = (): FdEntry | undefined => this.latestSample?.entries.find((one) => one.fd === fd);
+    return this.#fds.get(fd)?.entry ?? sampled();
+  }
+
+  get #rowsContext(): FdRowsContext {
+    const isRunning = this.target.state === "running";
+    const elapsedUs = isRunning ? (performance.now() - this.#lastMs) * 1000 : 0; // the trace's clock stands still in a pause
+    return { nowUs: this.#lastUs + elapsedUs, warnings: this.#warnings };
+  }
+
+  /** @throws {Error} if the filter is invalid */
+  queryFds(query: FdQuery): FdPage {
+    return queryFds(this.#fds.values(), this.#rowsContext, query, this.#kernel);
+  }
+
+  /** Returns the kernel's interest list of each epoll instance of the loop, and which of its fds are ready. */
+  kernelInstances(): KernelInstance[] {
+    const fds = this.#fds;
+    const epfds = new Set<number>();
+    for (const { entry } of fds.values()) {
+      if (entry.kind === "epoll") epfds.add(entry.fd);
+      for (const { epfd } of entry.registrations) epfds.add(epfd);
+    }
+    const isSocket = (fd: number): boolean => /^(?:connection|listener)$/.test(fds.get(fd)?.entry.kind ?? "");
+    return this.#kernel.instances(
+      [...epfds].sort((a, b) => a - b),
+      isSocket,
+    );
+  }
+
+  /** Returns the recent events of a connection; undefined if the thread does not answer. */
+  async eventsOf(query: ConnectionQuery): Promise<ConnectionEvents | undefined> {
+    if (this.#recorder !== undefined) return this.#recorder.ring.eventsOf(query);
+    return await this.target.eventsOf(query, QUERY_TIMEOUT_MS);
+  }
+
+  get timings(): TimingsSummary {
+    return this.#recorder === undefined ? this.target.timings : new LoopTimings(this.#timings).summary;
+  }
+
   // ---- reports of the target ----
 
   #onEvents(events: readonly TraceEvent[]): void {
     const sampler = (this.#sampler ??= new Sampler());
-    for (const event of events) sampler.observe(event);
+    const recorder = (this.#recorder ??= new LoopRecorder(sampler.table, this.#timings));
+    for (const event of events) {
+      sampler.observe(event);
+      recorder.observe(event);
+    }
     this.#onSample(sampler.take());
   }
 
-  #onSample(sample: Sample): void {
+  #onSample({ fds, ...sample }: Sample): void {
+    if (fds !== undefined) this.#updateFds(fds);
+    for (const warning of sample.warnings) this.#noteWarning(warning);
     const [first] = sample.events;
+    const lastUs = sample.events.at(-1)?.us;
+    if (lastUs !== undefined) {
+      this.#lastUs = lastUs;
+      this.#lastMs = performance.now();
+    }
     if (first?.type === "begin") this.startedMs = Date.parse(first.date);
     this.#remember(sample);
     this.#unsent = this.#unsent === undefined ? sample : mergeSamples(this.#unsent, sample);
@@ -119,7 +241,46 @@ export class LiveView implements Disposable {
   #onState(): void {
     this.#sendSample();
     this.control.onTargetState();
-    this.#updateWatching();
+  }
+
+  #updateFds({ isComplete, changed, closed }: FdChanges): void {
+    if (isComplete) this.#records.clear();
+    for (const fd of closed) this.#records.delete(fd);
+    for (const record of changed) this.#records.set(record.entry.fd, record);
+  }
+
+  #noteWarning(warning: Warning): void {
+    if (warning.fd === null) return;
+    this.#warnings.delete(warning.fd); // moves it to the end
+    this.#warnings.set(warning.fd, warning);
+    const [oldest] = this.#warnings.keys();
+    if (this.#warnings.size > MAX_WARNED_FDS && oldest !== undefined) this.#warnings.delete(oldest);
+  }
+
+  /** Resumes the loop after a grace period if the page has stopped or slowed it down, and no page is left that could undo that. */
+  #scheduleRelease(): void {
+    const isLeft = this.#isControlled && this.#controllers === 0 && this.#releasable !== undefined;
+    if (isLeft === (this.#releaseTimer !== undefined)) return;
+    clearTimeout(this.#releaseTimer);
+    this.#releaseTimer = undefined;
+    const { releaseGraceMs = RELEASE_GRACE_MS } = this.#options;
+    if (isLeft && releaseGraceMs < Infinity) this.#releaseTimer = setTimeout(() => this.#release(), releaseGraceMs);
+  }
+
+  /** A pause at the prompt does not depend on a page. */
+  get #releasable(): string | undefined {
+    const { hold, hasBreakpoints, isSlow } = this.control;
+    return this.#options.hasPrompt === true && !hasBreakpoints && !isSlow ? undefined : hold;
+  }
+
+  #release(): void {
+    this.#releaseTimer = undefined;
+    const hold = this.#releasable;
+    if (hold === undefined || this.#controllers > 0) return;
+    const hasPrompt = this.#options.hasPrompt === true;
+    this.control.release(!hasPrompt);
+    const result = hasPrompt ? "its breakpoints and slow motion are removed" : "the server continues at full speed";
+    this.#options.onRelease?.(`the inspector's page was closed while the server was ${hold}: ${result}`);
   }
 
   #remember(sample: Sample): void {
@@ -143,25 +304,13 @@ export class LiveView implements Disposable {
     this.#broadcast({ kind: "sample", sample });
   }
 
-  /** Samples the loop only while a page is open, and polls the kernel only while the loop is also paused. */
+  /** Samples the loop often only while a page is open. */
   #updateWatching(): void {
     const isWatched = this.#subscribers.size > 0;
-    if (isWatched !== this.#isWatched) this.target.setWatched(isWatched);
+    if (isWatched === this.#isWatched) return;
     this.#isWatched = isWatched;
-    const needsPolling = isWatched && this.target.state === "paused";
-    if (needsPolling === (this.#kernelTimer !== undefined)) return;
-    clearInterval(this.#kernelTimer);
-    this.#kernelTimer = needsPolling ? setInterval(() => this.#pollKernel(), KERNEL_POLL_MS) : undefined;
-    if (needsPolling) this.#pollKernel();
-  }
-
-  #pollKernel(): void {
-    const sample = this.latestSample;
-    if (sample === undefined || this.target.state !== "paused") return;
-    const kernel = kernelEntries(sample.epfd, sample.entries);
-    if (kernel === undefined) return;
-    sample.kernel = kernel;
-    this.#broadcast({ kind: "sample", sample: { ...sample, events: [], omitted: 0, warnings: [], kernel } });
+    if (!isWatched) this.#records.clear(); // they are no longer updated
+    this.target.setWatched(isWatched);
   }
 
   #broadcast(message: Message): void {

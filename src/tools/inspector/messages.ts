@@ -1,16 +1,25 @@
 // Messages between the page and its server: server-sent events, JSON responses and commands.
 
 import type { Breakpoint, RunMode, SourceLocation } from "../debugger/thread-messages.ts";
+import type { FdPage } from "./fd-query.ts";
+import type { ConnectionEvents } from "../debugger/event-ring.ts";
+import type { TimingsSummary } from "../debugger/loop-timings.ts";
 import type { Sample } from "../debugger/sampler.ts";
 
 /** The first message of an event stream. */
 export interface Hello {
   kind: "hello";
   version: string;
+  /** Whether the page may send commands: its token is the one for control. */
+  canControl: boolean;
+  /** The URL for viewing only, for links to events. */
+  viewUrl: string;
   /** `live`: a running server. `saved`: a trace file, whose events are at /trace. */
   source: "live" | "saved";
   /** The server's URL, or the name of the trace file. */
   name: string;
+  /** The process of the running server; 0 for a saved trace. */
+  pid: number;
   /** When the trace started, in milliseconds since the epoch. */
   startedMs: number;
   location: SourceLocation | undefined;
@@ -29,16 +38,21 @@ export interface LoopState {
   seq: number | undefined;
   /** The breakpoint that was hit. It may belong to the terminal debugger. */
   breakpoint: number | undefined;
+  /** Why the loop is paused, such as "Paused on breakpoint 1: accept"; undefined unless it is. */
+  reason: string | undefined;
   /** Events per second in slow motion; 0: full speed. */
   speed: number;
-  /** The breakpoints set in the page. */
-  breakpoints: PageBreakpoint[];
+  /** The breakpoints set in the page, and those set at the prompt of the terminal debugger. */
+  breakpoints: ListedBreakpoint[];
   /** The error that ended the server, if one did. */
   error: string | undefined;
 }
 
-/** A breakpoint without a condition: only the terminal debugger evaluates expressions. */
-export type PageBreakpoint = Pick<Breakpoint, "id" | "on" | "value" | "hits">;
+/** A breakpoint, as the page lists it. Only those of the terminal debugger can have conditions. */
+export interface ListedBreakpoint extends Pick<Breakpoint, "id" | "on" | "value" | "hits" | "condition" | "isEnabled"> {
+  /** Where it was set. The page can remove only its own. */
+  owner: "page" | "prompt";
+}
 
 /** A test client, or a group of them started together. */
 export interface TestClientState {
@@ -75,9 +89,8 @@ export type Message =
   | { kind: "sample"; sample: Sample }
   | { kind: "test-clients"; testClients: TestClientState[] };
 
-/** A command from a page that has the token. `check-token` has no effect. */
+/** A command from a page that has the token for control. */
 export type PageCommand =
-  | { kind: "check-token" }
   | { kind: "resume"; mode: RunMode }
   | { kind: "pause" }
   | { kind: "set-speed"; perSecond: number }
@@ -93,6 +106,33 @@ export interface FdInfoResponse {
   why: string;
   facts: [name: string, value: string][];
 }
+
+/** An epoll instance, as the kernel sees it. */
+export interface KernelInstance {
+  epfd: number;
+  /** The number of fds in the interest list. */
+  interest: number;
+  /** The number of fds in the interest list that are ready for a registered event. */
+  ready: number;
+  /** False if there are too many fds to poll all of them. */
+  isReadyComplete: boolean;
+  /** The first fds of the interest list, those that are ready before the others. `ready`: the events it is ready for; 0: none. */
+  entries: { fd: number; mask: number; ready: number }[];
+}
+
+/** The epoll instances of the loop. */
+export interface KernelResponse {
+  instances: KernelInstance[];
+}
+
+/** A window of the open fds that match a filter. */
+export type FdsResponse = FdPage;
+
+/** The events of one connection, oldest first. */
+export type ConnectionResponse = ConnectionEvents;
+
+/** The distribution of durations since the start. */
+export type TimingsResponse = TimingsSummary;
 
 /** The differences between the registered masks and the kernel's interest list. */
 export interface InterestDiffResponse {

@@ -1,27 +1,88 @@
-// Responses to the page's queries: file descriptors, the kernel's interest list, and source lines.
+// Responses to the page's queries: file descriptors, connections, timings, the kernel's lists, and source lines.
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
-import { explainReadiness } from "../../trace/explain-readiness.ts";
 import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
-import { compareInterest } from "../../trace/interest-list.ts";
+import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
 import { parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
-import type { FdInfoResponse, InterestDiffResponse, SourceResponse } from "./messages.ts";
+import { MAX_ROWS } from "./fd-query.ts";
+import { isFdColumn } from "./fd-row.ts";
+import type {
+  ConnectionResponse,
+  FdInfoResponse,
+  FdsResponse,
+  InterestDiffResponse,
+  KernelResponse,
+  SourceResponse,
+  TimingsResponse,
+} from "./messages.ts";
 import { respond, respondJson } from "./responses.ts";
 
 const CONTEXT_LINES = 6;
 
+const NOT_LIVE = "A saved trace has no live file descriptors.\n";
+
+/** Returns a window of the open fds that match a filter, in the order of a column. */
+export function fdsResponse(view: LiveView | undefined, parameters: URLSearchParams): Response {
+  if (view === undefined) return respond(404, NOT_LIVE);
+  const column = parameters.get("column") ?? "fd";
+  if (!isFdColumn(column)) return respond(400, "There is no column with this name.\n");
+  const [offset, limit] = [integerOf(parameters, "offset", 0), integerOf(parameters, "limit", MAX_ROWS)];
+  if (offset === undefined || limit === undefined) return respond(400, "offset and limit must be integers from 0.\n");
+  const isDescending = parameters.get("order") === "descending";
+  try {
+    const query = { filter: parameters.get("filter") ?? "", column, isDescending, offset, limit };
+    return respondJson(view.queryFds(query) satisfies FdsResponse);
+  } catch (error) {
+    return respond(400, `${error instanceof Error ? error.message : String(error)}\n`);
+  }
+}
+
+/** Returns the recent events of one connection: of an fd from when it was opened until it was closed. */
+export async function connectionResponse(view: LiveView | undefined, parameters: URLSearchParams): Promise<Response> {
+  if (view === undefined) return respond(404, NOT_LIVE);
+  const fd = integerOf(parameters, "fd", undefined);
+  const openedUs = Number(parameters.get("opened") ?? 0);
+  const afterSeq = integerOf(parameters, "after", 0);
+  if (fd === undefined || !(openedUs >= 0) || afterSeq === undefined) {
+    return respond(400, "fd and after must be integers from 0, and opened a time in microseconds.\n");
+  }
+  const events = await view.eventsOf({ fd, openedUs, afterSeq });
+  if (events !== undefined) return respondJson(events satisfies ConnectionResponse);
+  return view.target.state === "ended"
+    ? respond(410, "The server has stopped, and its events are no longer kept.\n")
+    : respond(503, "The server's thread does not answer: it is busy in its own code.\n");
+}
+
+/** Returns the kernel's interest list of each epoll instance, and which of its fds are ready. */
+export function kernelResponse(view: LiveView | undefined): Response {
+  if (view === undefined) return respond(404, NOT_LIVE);
+  const instances = view.target.state === "ended" ? [] : view.kernelInstances();
+  return respondJson({ instances } satisfies KernelResponse);
+}
+
+/** Returns the distribution of the time per iteration, handler and request. */
+export function timingsResponse(view: LiveView | undefined): Response {
+  return view === undefined ? respond(404, NOT_LIVE) : respondJson(view.timings satisfies TimingsResponse);
+}
+
+/** Returns undefined if the parameter is not an integer from 0. */
+function integerOf(parameters: URLSearchParams, name: string, missing: number | undefined): number | undefined {
+  const text = parameters.get(name);
+  if (text === null) return missing;
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
 /** Describes a file descriptor of the loop. Other file descriptors of this process are not disclosed: the response is null. */
 export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
-  const entry = view?.latestSample?.entries.find((one) => one.fd === fd);
+  const entry = view?.entry(fd);
   if (entry === undefined) return respondJson(null);
   try {
-    const info = inspectFd(fd);
     return respondJson({
       fd,
-      why: explainReadiness(info, entry.mask),
-      facts: factsOf(info),
+      why: explainFd(fd, entry.registrations),
+      facts: factsOf(inspectFd(fd)),
     } satisfies FdInfoResponse);
   } catch {
     return respondJson(null); // closed since the sample was taken
@@ -38,13 +99,8 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
-  const registered = new Map(sample.entries.flatMap(({ fd, mask }) => (mask === undefined ? [] : [[fd, mask]])));
-  try {
-    const messages = compareInterest(registered, sample.epfd).map(({ message }) => message);
-    return respondJson({ messages, registered: registered.size } satisfies InterestDiffResponse);
-  } catch {
-    return respond(404, "The epoll instance is closed.\n");
-  }
+  const { messages, registered } = compareInstances(sample.entries);
+  return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 
 /** Returns source lines of this package or of the program being debugged; other files are not disclosed. */
@@ -77,6 +133,7 @@ function factsOf({
     ["Ready for", ready === 0 ? "nothing" : formatMask(ready)],
     ["Recv-Q", receiveQueueBytes === undefined ? undefined : `${receiveQueueBytes} bytes`],
     ["Send-Q", sendQueueBytes === undefined ? undefined : `${sendQueueBytes} bytes`],
+    ["Accept queue", kind === "listener" && tcp ? `${tcp.unacked} of at most ${tcp.sacked} connections` : undefined],
     ["TCP state", tcp?.state],
     ["Round-trip time", hasPeer ? `${tcp.rttUs} µs` : undefined],
     ["Retransmits", hasPeer ? String(tcp.totalRetransmitted) : undefined],

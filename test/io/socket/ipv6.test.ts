@@ -61,8 +61,11 @@ test("with IPV6_V6ONLY off, :: accepts an IPv6 client", () => {
 });
 
 test("with IPV6_V6ONLY on, :: does not accept an IPv4 client", () => {
-  const { listener, port } = listenOnAll(true);
+  // A socket that is bound but does not listen keeps other programs from listening at this port.
+  using reserved = new Socket(AF_INET);
+  const { listener, port } = listenOnAll(true, freePort("127.0.0.1", "::1"));
   using _listener = listener;
+  reserved.bind({ address: "127.0.0.1", port });
   using client = new Socket(AF_INET);
   client.connect({ address: "127.0.0.1", port });
   expect(until(client, EPOLLOUT) & EPOLLERR).toBe(EPOLLERR);

@@ -1,6 +1,7 @@
 // epoll-hello addons: lists a project's native addons, the libuv functions they need, and whether they run on Bun.
 
 import { basename, relative } from "node:path";
+import { escapeControls } from "../../../kernel/escape-controls.ts";
 import { type AddonReport, type AddonResult, checkAddons, type ProjectReport } from "../../addons/check-addons.ts";
 import { formatPlatform } from "../../addons/platform.ts";
 import { formatTable } from "../../table.ts";
@@ -9,15 +10,15 @@ import type { AddonsCommand } from "../command-line.ts";
 import { EXIT_FAILURE } from "../exit-codes.ts";
 import { formatCount } from "../format.ts";
 import { logWarning } from "../logger.ts";
-import { flushLines, printLine } from "../stdout.ts";
+import { flushLines, printColored, printLine } from "../stdout.ts";
 import { wrap } from "../wrap.ts";
 
 /** Checks, and prints the result. Returns the exit code: 1 if an addon does not run. */
 export function addons({ directory, isVerbose, isJson }: AddonsCommand): number {
   const report = checkWithProgress(directory);
-  for (const problem of report.problems) logWarning(`${printable(problem)}; its addons are not listed`);
+  for (const problem of report.problems) logWarning(`${problem}; its addons are not listed`);
   if (isJson) printLine(JSON.stringify(report, null, 2));
-  else for (const line of toText(report, isVerbose)) printLine(line);
+  else for (const line of toText(report, isVerbose)) printColored(line);
   flushLines();
   return report.addons.some(({ result }) => result === "fails") ? EXIT_FAILURE : 0;
 }
@@ -33,14 +34,15 @@ function toText(report: ProjectReport, isVerbose: boolean): string[] {
   const notBuilt = formatUnbuilt(report);
   const others = otherFiles === 0 ? [] : [`${formatCount(otherFiles, "file")} for other platforms not checked`];
   if (list.length === 0)
-    return [`no native addons for this platform in ${printable(directory)}`, ...notBuilt, ...others];
+    return [`no native addons for this platform in ${escapeControls(directory)}`, ...notBuilt, ...others];
   const groups = groupCopies(list);
   const isColored = hasColor(1);
   const rows = groups.map(({ addon, copies }) => {
     const [text, color] = RESULTS[addon.result];
     const note = copies === 1 ? "" : ` (${copies} copies)`;
     const result = isColored ? `\x1b[${color}m${text}\x1b[39m` : text;
-    return [nameOf(addon, list), addon.version ?? "", String(addon.uvFunctions.length), `${result}${note}`];
+    const [name, version] = [nameOf(addon, list), addon.version ?? ""].map(escapeControls) as [string, string];
+    return [name, version, String(addon.uvFunctions.length), `${result}${note}`];
   });
   const failed = Map.groupBy(
     groups.filter(({ addon }) => addon.result === "fails"),
@@ -48,19 +50,19 @@ function toText(report: ProjectReport, isVerbose: boolean): string[] {
   );
   const usesLibuv = list.some(({ result }) => result === "with-libuv");
   return [
-    ...formatTable([["package", "version", "uv functions", "result"], ...rows.map((row) => row.map(printable))], {
+    ...formatTable([["package", "version", "uv functions", "result"], ...rows], {
       alignRight: [2],
     }),
     ...[...failed].flatMap(([reason, same]) => {
       const names = same.map(({ addon }) => fullName(addon, list));
-      return ["", ...wrap(printable(`${names.join(", ")}: ${reason}`))];
+      return ["", ...wrap(escapeControls(`${names.join(", ")}: ${reason}`))];
     }),
     ...(isVerbose ? groups.flatMap(({ addon }) => ["", ...details(addon, list)]) : []),
     ...(notBuilt.length > 0 ? ["", ...notBuilt] : []),
     "",
     ...(usesLibuv ? ["To run those that need libuv: bun --preload epoll-hello/libuv app.ts"] : []),
     [formatPlatform(report.platform), `Bun ${report.bun}`, `libuv: ${report.libuv ?? "not installed"}`, ...others]
-      .map(printable)
+      .map(escapeControls)
       .join(", "),
   ];
 }
@@ -70,7 +72,7 @@ function formatUnbuilt({ unbuilt }: ProjectReport): string[] {
   if (first === undefined) return [];
   const names = new Set(unbuilt.map(({ package: name, version }) => (version === null ? name : `${name} ${version}`)));
   const hint = `bun pm trust ${first.package}, or npm rebuild ${first.package}`;
-  return wrap(printable(`not built, because the install script has not run (${hint}): ${[...names].join(", ")}`));
+  return wrap(escapeControls(`not built, because the install script has not run (${hint}): ${[...names].join(", ")}`));
 }
 
 /** Merges the copies of a package that several others depend on, as long as their results agree. */
@@ -104,16 +106,7 @@ function details(addon: AddonReport, list: readonly AddonReport[]): string[] {
       ? ["no uv functions"]
       : wrap(`${formatCount(names.length, "uv function")}${note}: ${names.join(", ")}`)),
     ...(addon.usesEventLoop ? ["asks Node-API for the event loop"] : []),
-  ].map((line, i) => (i === 0 ? printable(line) : `  ${printable(line)}`));
-}
-
-/** Escapes control characters of file and package names, except those of our colors, so that a terminal does not interpret them. */
-function printable(text: string): string {
-  return text.replace(
-    // oxlint-disable-next-line no-control-regex -- those are what is escaped
-    /(\x1b\[3\dm)|[\x00-\x1f\x7f-\x9f]/g,
-    (char, color?: string) => color ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  ].map((line, i) => (i === 0 ? escapeControls(line) : `  ${escapeControls(line)}`));
 }
 
 const PROGRESS_INTERVAL_MS = 100;

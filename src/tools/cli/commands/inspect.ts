@@ -1,7 +1,7 @@
 // epoll-hello --inspect and replay --inspect: the inspector's page, for a running loop or a saved trace.
 
 import { basename } from "node:path";
-import { type EpollServerOptions, ErrnoError, parseTrace } from "../../../index.ts";
+import { type EpollServerOptions, ErrnoError } from "../../../index.ts";
 import { Target, TargetError, type TargetOptions } from "../../debugger/target.ts";
 import { InspectorServer, type InspectorOptions } from "../../inspector/inspector-server.ts";
 import { LiveView } from "../../inspector/live-view.ts";
@@ -13,24 +13,43 @@ import { formatAddresses, formatStats } from "../format.ts";
 import { logWarning } from "../logger.ts";
 import { selfExec } from "../self-exec.ts";
 import { extraStopSignals } from "../signals.ts";
-import { flushLines, printLine } from "../stdout.ts";
-import { readTraceInput } from "./trace.ts";
+import { flushLines, printLine, writeError } from "../stdout.ts";
+import { loadText } from "../trace-input.ts";
+import { openTraceWriter } from "./trace.ts";
 
 /** Serves, and shows the loop in the inspector. Returns the exit code. */
 export async function inspect(command: InspectCommand): Promise<number> {
-  const { options, app, program, showsBytes, inspectorPort } = command;
+  const { options, app, program, showsBytes, showsSecrets, trace, inspectorPort, waitsForPage } = command;
+  const writer = trace === undefined ? undefined : openTraceWriter(trace);
+  const print = trace?.format === "json" ? writeError : printLine; // standard output then contains only the trace
   const signal = stopSignal();
-  using inspector = await LiveView.open((live) =>
-    startTarget({
-      server: withIdleConnections(options),
-      app,
-      program,
-      isPaused: program !== undefined, // otherwise a short program would end before the page is open
-      onHandlerError: logWarning,
-      bytes: showsBytes,
-      onSample: live.onSample,
-      onState: live.onState,
-    }),
+  using inspector = await LiveView.open(
+    (live) =>
+      startTarget({
+        server: withIdleConnections(options),
+        app,
+        program,
+        isPaused: waitsForPage,
+        onHandlerError: logWarning,
+        bytes: showsBytes,
+        secrets: showsSecrets,
+        // A trace needs every event. The page samples them itself then.
+        ...(writer === undefined
+          ? { onSample: live.onSample }
+          : {
+              onEvents: (events) => {
+                for (const event of events) writer.options.listener(event);
+                live.onEvents(events);
+              },
+            }),
+        onState: live.onState,
+      }),
+    {
+      onRelease: (message) => {
+        print(message);
+        flushLines();
+      },
+    },
   );
   const { target } = inspector;
   try {
@@ -38,28 +57,29 @@ export async function inspect(command: InspectCommand): Promise<number> {
     const what =
       program === undefined
         ? `listening on ${formatTarget(target)}`
-        : `${target.location.url} is paused at its start: continue on the page`;
-    printLine(`${what}; stop with Ctrl-C`);
-    printInspectorUrls(page);
+        : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
+    print(`${what}; stop with Ctrl-C`);
+    if (waitsForPage) print("paused: continue on the page");
+    printInspectorUrls(page, print);
     // The page stays available after a program has ended.
     const exitCode = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
     await target.end();
     if (target.error !== undefined) throw new Error(target.error);
-    if (target.stats !== undefined) printLine(formatStats(target.stats));
+    if (target.stats !== undefined) print(formatStats(target.stats));
     flushLines();
     return exitCode;
   } finally {
     await target.end();
+    writer?.close();
   }
 }
 
 /** Shows a saved trace in the inspector. Returns the exit code. */
 export async function inspectTrace(file: string, port: number): Promise<number> {
-  const [trace, name] = readTraceInput(file);
-  parseTrace(trace, name); // an invalid trace is reported here, not on the page
+  const { text: trace, name } = loadText(file); // an invalid trace is reported here, not on the page
   await using page = await openInspector(port, { name: basename(name), trace });
   const signal = stopSignal();
-  printLine(`${name} is at ${page.url}; stop with Ctrl-C`);
+  printLine(`${name} is at ${page.viewUrl}; stop with Ctrl-C`);
   printLine(`with lessons: ${page.controlUrl}`);
   flushLines();
   return await signal;
@@ -96,10 +116,16 @@ export async function openInspector(port: number, source: InspectorOptions["sour
   }
 }
 
-/** Prints both addresses. The second one contains the token that allows control, and is for this terminal only. */
-export function printInspectorUrls(page: InspectorServer): void {
-  printLine(`view it at ${page.url}`);
-  printLine(`and control it at ${page.controlUrl}`);
+/** Prints a sentence at once. */
+export function printNotice(message: string): void {
+  printLine(message);
+  flushLines();
+}
+
+/** Prints both addresses, each with a token: the first one is for viewing only. */
+export function printInspectorUrls(page: InspectorServer, print: (line: string) => void = printLine): void {
+  print(`view it at ${page.viewUrl}`);
+  print(`and control it at ${page.controlUrl}`);
   flushLines();
 }
 

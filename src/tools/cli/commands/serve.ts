@@ -17,14 +17,21 @@ import { finishOutput, printLine, writeError } from "../stdout.ts";
 import { inheritedFds, reportState, serviceOptions } from "../systemd.ts";
 
 /** Serves until stopped. Returns the exit code. */
-export async function serve({ options, app, isQuiet, usesSystemd, trace }: ServeCommand): Promise<number> {
+export async function serve({
+  options,
+  app,
+  isQuiet,
+  showsSecrets,
+  usesSystemd,
+  trace,
+}: ServeCommand): Promise<number> {
   const traceWriter = trace === undefined ? undefined : (await import("./trace.ts")).openTraceWriter(trace);
   const isJson = trace?.format === "json"; // then standard output contains only the trace
   const flags = usesSystemd ? { ...options, fd: inheritedFds() } : options;
   const merged = mergeOptions(await appOptions(app), flags, DEFAULT_ADDRESS);
   const server: EpollServer = listen(merged, () => {
     return new EpollServer({
-      ...loggingOptions(isQuiet || trace?.format !== undefined),
+      ...loggingOptions(isQuiet || trace?.format !== undefined, showsSecrets),
       ...merged,
       ...(usesSystemd ? serviceOptions(() => server.stats) : {}),
       ...(traceWriter === undefined ? {} : { trace: traceWriter.options }),
@@ -65,9 +72,9 @@ export async function appOptions(app: string | undefined): Promise<EpollServerOp
 }
 
 /** Returns server options that print requests, unless `isQuiet`, and log warnings and the errors of handlers. */
-export function loggingOptions(isQuiet: boolean): EpollServerOptions {
+export function loggingOptions(isQuiet: boolean, showsSecrets: boolean): EpollServerOptions {
   return {
-    ...(isQuiet ? {} : { onRequest: (request) => printLine(formatRequest(request)) }),
+    ...(isQuiet ? {} : { onRequest: (request) => printLine(formatRequest(request, showsSecrets)) }),
     onWarning: ({ message }) => logWarning(message),
     onError: logHandlerError,
   };

@@ -18,6 +18,7 @@ export async function traceProgram([file, ...rest]: Program, trace: TraceOutput)
   const tracer = new Tracer({ ...writer.options, listener });
   wrapSyscalls((sys) => tracer.wrapProgram(sys));
   process.on("exit", (code) => {
+    tracer.finish();
     writer.close();
     process.exitCode = finishOutput(code);
   });

@@ -1,6 +1,7 @@
 // epoll-hello why: measures select, poll and epoll_wait on this machine, and shows a table, a chart and a summary.
 
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { escapeControls } from "../../../kernel/escape-controls.ts";
 import { FD_SETSIZE } from "../../comparison/fd-pool.ts";
 import { formatInteger } from "../../comparison/format.ts";
 import { DEFAULT_MAX_FDS } from "../../comparison/limits.ts";
@@ -11,7 +12,7 @@ import { svgChart } from "../../comparison/svg-chart.ts";
 import { measurementTable, terminalChart } from "../../comparison/terminal-chart.ts";
 import { hasColor } from "../color.ts";
 import type { WhyCommand } from "../command-line.ts";
-import { flushLines, printLine } from "../stdout.ts";
+import { flushLines, printColored, printLine } from "../stdout.ts";
 import { wrap } from "../wrap.ts";
 
 /** Measures, and prints the result. Returns the exit code. */
@@ -21,7 +22,7 @@ export function why({ maxFds, svgFile, isJson }: WhyCommand): number {
   const machine = thisMachine();
   const command = `epoll-hello why${maxFds === DEFAULT_MAX_FDS ? "" : ` --max ${maxFds}`}`;
   if (isJson) printLine(toJson(measurement, machine, command));
-  else for (const line of toText(measurement, machine, command)) printLine(line);
+  else for (const line of toText(measurement, machine, command)) printColored(line);
   if (svgFile !== undefined) {
     const caption = [`${command} (median of ${ROUNDS} rounds)`, formatMachine(machine)];
     writeFileSync(svgFile, svgChart(measurement.steps, caption));
@@ -52,7 +53,7 @@ function toText({ steps, requestedFds, openFilesLimit }: Measurement, machine: M
       `Each call waits until a file descriptor is readable and determines which one it is. select and poll receive the whole list on every call; epoll received it once. The file descriptors are unix sockets, and the one in the middle of the list is active. Median of ${ROUNDS} interleaved rounds.`,
     ),
     "",
-    ...wrap(formatMachine(machine)),
+    ...wrap(escapeControls(formatMachine(machine))),
     command,
   ];
 }

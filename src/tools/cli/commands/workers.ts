@@ -123,15 +123,14 @@ function handleSignals(supervisor: Supervisor, usesSystemd: boolean): SignalHand
 /** Serves on the supervisor's sockets until the supervisor stops the worker. Returns the exit code. */
 export async function runAsWorker(task: WorkerTask, command: CommandLine): Promise<number> {
   if (command.kind !== "serve") throw new Error("only a supervisor can start a worker");
-  const { app, isQuiet, options } = command;
-  const { keepAlive, eager } = options;
-  const modeOptions = keepAlive === undefined ? {} : { keepAlive, eager };
+  const { app, isQuiet, showsSecrets, options } = command;
+  const { hostname: _, port: _port, unix: _unix, fd: _fd, backlog: _backlog, ...others } = options; // those of the sockets
   shareOutput();
   let exitCode = 0;
   try {
     const load = async (): Promise<EpollServerOptions> => {
-      const merged = mergeOptions(await appOptions(app), { fd: task.listenFds, ...modeOptions });
-      return { ...loggingOptions(isQuiet), ...merged };
+      const merged = mergeOptions(await appOptions(app), { ...others, fd: task.listenFds });
+      return { ...loggingOptions(isQuiet, showsSecrets), ...merged, ...labeledMetrics(merged) };
     };
     await runWorker(task, load, app !== undefined);
   } catch (error) {
@@ -139,6 +138,13 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
     exitCode = EXIT_FAILURE;
   }
   return exitIfApp(app, exitCode);
+}
+
+/** Labels a worker's metrics with its process: a request for them reaches only one of the workers. */
+function labeledMetrics({ metrics }: EpollServerOptions): EpollServerOptions {
+  if (metrics === undefined) return {};
+  const { path, labels } = typeof metrics === "string" ? { path: metrics, labels: {} } : metrics;
+  return { metrics: { path, labels: { ...labels, pid: String(process.pid) } } };
 }
 
 /** Whether this process has a controlling terminal. */

@@ -27,6 +27,13 @@ export function findBreakpoints(context: DebuggerContext, ids: string): Breakpoi
   });
 }
 
+/** Returns the source position that is viewed: of the selected call, of the last event, or of the past iteration's last event. */
+export function currentPosition({ viewed, event, stack, frame }: DebuggerContext): string | undefined {
+  if (viewed !== undefined) return viewed.events.findLast(({ at }) => at !== undefined)?.at;
+  const selected = stack[frame];
+  return selected === undefined ? event?.at : `${selected.file}:${selected.line}`;
+}
+
 /** Returns the iteration that is viewed, or else the current one. */
 export function viewedIteration({ viewed, history }: DebuggerContext): Iteration {
   const iteration = viewed ?? history.last;

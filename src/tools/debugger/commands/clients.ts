@@ -8,6 +8,8 @@ export const clientCommands: readonly Command[] = [
     names: ["connect"],
     usage: "connect",
     help: "Connect a client: c1, c2, …",
+    isRepeatable: false,
+    worksWhileRunning: true,
     run: (context) => {
       const [address] = liveLocation(context).addresses;
       if (address === undefined) throw new Error("the program is not listening yet");
@@ -18,6 +20,8 @@ export const clientCommands: readonly Command[] = [
     names: ["send"],
     usage: 'send [CLIENT] ["TEXT"]',
     help: "Send from a client, given by name or by the server's fd (default: the newest); without TEXT, a GET request.",
+    isRepeatable: false,
+    worksWhileRunning: true,
     run: (context, argument) => {
       const { client, rest } = parseClient(context, argument);
       context.print(context.clients.send(client, rest === "" ? undefined : parseQuoted(rest)));
@@ -27,12 +31,15 @@ export const clientCommands: readonly Command[] = [
     names: ["recv"],
     usage: "recv [CLIENT]",
     help: "Print what a client has received.",
+    worksWhileRunning: true,
     run: (context, argument) => context.print(context.clients.receive(parseClient(context, argument).client)),
   },
   {
     names: ["close"],
     usage: "close [CLIENT]",
     help: "Close a client's connection.",
+    isRepeatable: false,
+    worksWhileRunning: true,
     run: (context, argument) => context.print(context.clients.close(parseClient(context, argument).client)),
   },
 ];

@@ -1,19 +1,19 @@
 // Commands that show the state of the loop, of its file descriptors and of the kernel.
 
 import { ErrnoError } from "../../../kernel/errors.ts";
-import { explainReadiness } from "../../../trace/explain-readiness.ts";
-import { type FdInfo, inspectFd } from "../../../trace/fd-info.ts";
-import { compareInterest } from "../../../trace/interest-list.ts";
 import type { Command, DebuggerContext } from "../context.ts";
-import { describeValue } from "../evaluate.ts";
-import { describeEntry, formatFdTable, formatSource, showField, showMask } from "../format.ts";
-import { concerns } from "../stop-conditions.ts";
+import type { EntryRegistration } from "../fd-table.ts";
+import { describeEntry, formatFdTable, showField, showMask } from "../format.ts";
+import { compareInstances, explainFd } from "../kernel-statements.ts";
+import { concerns } from "../concerns.ts";
 import { dispatchedFd, liveLocation, parseNumber, viewedIteration } from "./arguments.ts";
+import { printBreakpoints } from "./breakpoints.ts";
+import { printLocals, printStack } from "./source.ts";
 
 export const inspectionCommands: readonly Command[] = [
   {
-    names: ["l", "list"],
-    usage: "l",
+    names: ["ready"],
+    usage: "ready",
     help: "Print the ready list of this iteration, with -> at the fd that is being handled.",
     run: (context) => {
       const { ready, entries, events } = viewedIteration(context);
@@ -29,18 +29,8 @@ export const inspectionCommands: readonly Command[] = [
     },
   },
   {
-    names: ["ll", "longlist"],
-    usage: "ll",
-    help: "Print the source code around the system call, with -> at its line.",
-    run: (context) => {
-      const at = viewedIteration(context).events.at(-1)?.at;
-      if (at === undefined) throw new Error("the source line of this event is not known");
-      context.print(formatSource(at));
-    },
-  },
-  {
-    names: ["w", "where", "bt"],
-    usage: "w",
+    names: ["trace"],
+    usage: "trace",
     help: "Print the events of this iteration, with -> at the last one.",
     run: (context) => {
       const lines = viewedIteration(context).events.flatMap((event) => context.format(event) ?? []);
@@ -59,62 +49,21 @@ export const inspectionCommands: readonly Command[] = [
     },
   },
   {
-    names: ["p"],
-    usage: "p EXPRESSION",
-    help: "Evaluate an expression and print it: JavaScript, with event, events, fds, fd(N), ep, iteration and server.",
-    run: async (context, argument) => context.print(await valueOf(context, argument, "p EXPRESSION")),
-  },
-  {
-    names: ["pp"],
-    usage: "pp fds | fd N | EXPRESSION",
-    help: "Evaluate an expression and print it; pp fds prints a table of the open fds.",
-    run: async (context, argument) => {
-      if (argument === "fds") return context.print(formatFdTable(context, viewedIteration(context).entries));
-      context.print(await valueOf(context, argument, "pp fds | fd N | EXPRESSION"));
-    },
-  },
-  {
     names: ["i", "info"],
-    usage: "i FD",
-    help: "Describe an fd.",
-    run: (context, argument) => {
-      const fd = parseNumber(argument, "i FD");
-      const entry = viewedIteration(context).entries.find((candidate) => candidate.fd === fd);
-      if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop; pp fds lists those that do`);
-      context.print(`${fd}  ${describeEntry(entry)}`);
-    },
-  },
-  {
-    names: ["display"],
-    usage: "display [EXPRESSION]",
-    help: "Print an expression at every pause where its value has changed; without arguments, list the displays.",
-    run: async (context, argument) => {
-      if (argument === "") {
-        for (const [expression, value] of context.displays) context.print(`${expression}: ${value}`);
-        return;
-      }
-      const value = await valueOf(context, argument, "display [EXPRESSION]");
-      context.displays.set(argument, value);
-      context.print(`display ${argument}: ${value}`);
-    },
-  },
-  {
-    names: ["undisplay"],
-    usage: "undisplay [EXPRESSION]",
-    help: "Stop displaying an expression; without arguments, all of them.",
-    run: (context, argument) => {
-      if (argument === "") context.displays.clear();
-      else if (!context.displays.delete(argument)) throw new Error(`${argument} is not displayed`);
-    },
+    usage: "i FD | breakpoints | display | stack | locals | fds | clients",
+    help: "Describe an fd, or list the breakpoints (i b), the displays, the calls, the open fds or the clients.",
+    worksWhileRunning: true,
+    run: printInfo,
   },
   {
     names: ["why"],
     usage: "why [FD]",
+    worksWhileRunning: true,
     help: "Explain why epoll_wait does or does not report an fd, from the current state of the kernel.",
     run: (context, argument) => {
       liveLocation(context);
       const fd = argument === "" ? dispatchedFd(context.event) : parseNumber(argument, "why [FD]");
-      context.print(explainReadiness(inspectOpenFd(fd), context.history.table.entry(fd)?.mask));
+      context.print(explainOpenFd(fd, context.history.table.entry(fd)?.registrations ?? []));
     },
   },
   {
@@ -123,20 +72,21 @@ export const inspectionCommands: readonly Command[] = [
     help: "Compare the registered masks with the kernel's interest list.",
     run: (context) => {
       liveLocation(context);
-      const { masks, epfd } = context.history.table;
-      const differences = compareInterest(masks, epfd);
-      for (const { message } of differences) context.print(message);
-      if (differences.length > 0) return;
-      const fds = masks.size === 1 ? "1 fd is" : `${masks.size} fds are`;
-      context.print(`no differences: ${fds} registered, and the kernel's interest list is the same`);
+      const { messages, registered, instances } = compareInstances(context.history.table.entries);
+      for (const message of messages) context.print(message);
+      if (messages.length > 0) return;
+      const fds = registered === 1 ? "1 fd is" : `${registered} fds are`;
+      const lists =
+        instances === 1 ? "interest list is the same" : `interest lists of ${instances} epoll instances are the same`;
+      context.print(`no differences: ${fds} registered, and the kernel's ${lists}`);
     },
   },
 ];
 
 /** @throws {Error} if the fd is not open */
-function inspectOpenFd(fd: number): FdInfo {
+function explainOpenFd(fd: number, registrations: readonly EntryRegistration[]): string {
   try {
-    return inspectFd(fd);
+    return explainFd(fd, registrations);
   } catch (error) {
     if (error instanceof ErrnoError && error.code === "EBADF")
       throw new Error(`fd ${fd} is not open`, { cause: error });
@@ -144,9 +94,23 @@ function inspectOpenFd(fd: number): FdInfo {
   }
 }
 
-async function valueOf(context: DebuggerContext, expression: string, usage: string): Promise<string> {
-  if (expression === "") throw new Error(`usage: ${usage}`);
-  const code = expression.replace(/^fd\s+(\d+)$/, "fd($1)");
-  if (context.viewed !== undefined) return describeValue(code, context.history.scopeOf(context.viewed));
-  return await context.source.evaluate(code);
+const INFO: Readonly<Record<string, (context: DebuggerContext) => void>> = {
+  breakpoints: printBreakpoints,
+  clients: (context) => context.print(context.clients.names.join(", ") || "no client is connected"),
+  display: ({ displays, print }) => {
+    for (const [expression, value] of displays) print(`${expression}: ${value}`);
+    if (displays.size === 0) print("No displays. Example: display server.stats");
+  },
+  fds: (context) => context.print(formatFdTable(context, viewedIteration(context).entries)),
+  locals: printLocals,
+  stack: printStack,
+};
+
+function printInfo(context: DebuggerContext, argument: string): void {
+  const [topic, ...others] = Object.keys(INFO).filter((name) => argument !== "" && name.startsWith(argument));
+  if (topic !== undefined && others.length === 0) return INFO[topic]?.(context);
+  const fd = parseNumber(argument, "i FD | breakpoints | display | stack | locals | fds | clients");
+  const entry = viewedIteration(context).entries.find((candidate) => candidate.fd === fd);
+  if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop; i fds lists those that do`);
+  context.print(`${fd}  ${describeEntry(entry)}`);
 }

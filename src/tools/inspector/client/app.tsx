@@ -5,47 +5,64 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { LoopState } from "../messages.ts";
 import { Breakpoints } from "./breakpoints.tsx";
+import { ConnectionPanel } from "./connection-panel.tsx";
 import { Controls } from "./controls.tsx";
 import { EventDetail } from "./event-detail.tsx";
+import { EventsSection } from "./events-section.tsx";
 import { FdTable } from "./fd-table.tsx";
-import { formatDuration } from "./format.ts";
 import { KernelLists } from "./kernel-lists.tsx";
 import { LessonPanel } from "./lessons.tsx";
 import { LoopDiagram } from "./loop-diagram.tsx";
+import { ShortcutHelp } from "./shortcut-help.tsx";
+import { openShortcutHelp } from "./shortcuts.ts";
 import type { Store } from "./store.ts";
+import { TabList, TabPanel } from "./tabs.tsx";
 import { TestClientPanel } from "./test-clients.tsx";
 import { Timeline } from "./timeline.tsx";
+import { Timings } from "./timings.tsx";
+import { WarningsList } from "./warnings-list.tsx";
 
-const MAX_WARNINGS = 20;
-
-const VIEW_ONLY = "View only. To control the server, open the URL with the token from the terminal.";
+const VIEW_ONLY = "View only. To control the server, open the second URL that the terminal shows.";
 
 const RUN_LABELS: Record<LoopState["run"], string> = {
   running: "Running.",
   pausing: "Pausing at the next event.",
-  paused: "Paused. The kernel keeps running: its queues fill up, and clients may time out.",
+  paused: "The kernel keeps running: its queues fill up, and clients may time out.",
   ended: "The server has stopped.",
 };
 
-type ViewName = "loop" | "lessons";
+const VIEWS = [
+  { name: "loop", label: "Event loop" },
+  { name: "lessons", label: "Lessons" },
+] as const;
+
+type ViewName = (typeof VIEWS)[number]["name"];
 
 export function App({ store }: { store: Store }): JSX.Element {
   const [view, setView] = useState<ViewName>("loop");
   const { hello, error } = store;
   if (hello === undefined) {
-    return <p class="loading">{store.isConnected ? "Loading…" : "Connecting to the server…"}</p>;
+    const text = store.rejection ?? (store.isConnected ? "Loading…" : "Connecting to the server…");
+    return (
+      <p class="loading" role="status">
+        {text}
+      </p>
+    );
   }
   return (
     <>
+      <a class="skip-link" href="#main" onClick={focusMain}>
+        Skip to the content
+      </a>
       <header>
         <h1>
           epoll-hello <small>{hello.name}</small>
         </h1>
         <Status store={store} />
-        <nav role="tablist" aria-label="Views">
-          <Tab label="Event loop" isSelected={view === "loop"} onSelect={() => setView("loop")} />
-          <Tab label="Lessons" isSelected={view === "lessons"} onSelect={() => setView("lessons")} />
-        </nav>
+        <TabList label="Views" tabs={VIEWS} selected={view} onSelect={setView} />
+        <button type="button" class="shortcut-button" aria-haspopup="dialog" onClick={openShortcutHelp}>
+          Shortcuts
+        </button>
       </header>
       {error === undefined ? null : (
         <p class="error" role="alert">
@@ -55,49 +72,53 @@ export function App({ store }: { store: Store }): JSX.Element {
           </button>
         </p>
       )}
-      <main>{view === "loop" ? <LoopView store={store} /> : <LessonPanel store={store} />}</main>
+      <main id="main" tabIndex={-1}>
+        <TabPanel name={view}>{view === "loop" ? <LoopView store={store} /> : <LessonPanel store={store} />}</TabPanel>
+      </main>
+      <ShortcutHelp />
     </>
   );
 }
 
-interface TabProps {
-  label: string;
-  isSelected: boolean;
-  onSelect: () => void;
-}
-
-function Tab({ label, isSelected, onSelect }: TabProps): JSX.Element {
-  return (
-    <button type="button" role="tab" aria-selected={isSelected} onClick={onSelect}>
-      {label}
-    </button>
-  );
+/** A link would change the address, which may name an event. */
+function focusMain(event: Event): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
 }
 
 function LoopView({ store }: { store: Store }): JSX.Element {
-  const { view, isNumeric, isLive } = store;
+  const { view, isNumeric, isLive, browser } = store;
+  browser.update(store.history, view.position, store.isFollowing);
   return (
     <>
       <Controls store={store} />
       <div class={store.isBusy ? "loop is-busy" : "loop"} data-position={view.position}>
-        <div class="side">
+        <Timeline
+          browser={browser}
+          position={view.position}
+          isNumeric={isNumeric}
+          onSelect={(position) => store.moveTo(position)}
+        />
+        <div class="inspect">
+          <WarningsList store={store} />
+          <EventsSection store={store} />
+          <EventDetail store={store} />
+        </div>
+        <div class="overview-row">
           <LoopDiagram store={store} view={view} />
-          <KernelLists view={view} isNumeric={isNumeric} onSelectFd={(fd) => void store.selectFd(fd)} />
-          <Warnings store={store} />
+          <KernelLists
+            view={view}
+            kernel={store.isFollowing ? store.kernel : undefined}
+            isNumeric={isNumeric}
+            onSelectFd={(fd) => void store.selectFd(fd)}
+          />
+          <Timings store={store} />
         </div>
         <div class="middle">
-          <Timeline
-            history={store.history}
-            position={view.position}
-            isNumeric={isNumeric}
-            onSelect={(position) => store.moveTo(position)}
-          />
+          <ConnectionPanel store={store} />
           <FdTable store={store} view={view} />
+          <Breakpoints store={store} />
           {isLive ? <TestClientPanel store={store} /> : null}
-        </div>
-        <div class="side">
-          <EventDetail store={store} view={view} />
-          {isLive ? <Breakpoints store={store} /> : null}
         </div>
       </div>
     </>
@@ -105,14 +126,16 @@ function LoopView({ store }: { store: Store }): JSX.Element {
 }
 
 function Status({ store }: { store: Store }): JSX.Element {
-  const { state, canControl, isLive, isFollowing, isConnected } = store;
+  const { state, canControl, isLive, isFollowing, isConnected, rejection } = store;
   const run = state?.run ?? "running";
   const sentences = isLive
     ? [
-        RUN_LABELS[run],
-        isConnected ? "" : "The connection to the server is lost.",
+        rejection ?? "",
+        isConnected || rejection !== undefined ? "" : "The connection to the server is lost.",
+        isConnected && run === "paused" ? `${state?.reason ?? "Paused"}.` : "",
+        isConnected ? RUN_LABELS[run] : "",
         isFollowing ? "" : "Viewing an earlier event.",
-        canControl ? "" : VIEW_ONLY,
+        canControl || !isConnected ? "" : VIEW_ONLY,
         state?.error === undefined ? "" : `Error: ${state.error}`,
       ]
     : ["Saved trace."];
@@ -120,24 +143,5 @@ function Status({ store }: { store: Store }): JSX.Element {
     <p class="status" role="status" data-run={isLive ? run : "saved"}>
       {sentences.filter((sentence) => sentence !== "").join(" ")}
     </p>
-  );
-}
-
-function Warnings({ store: { warnings } }: { store: Store }): JSX.Element {
-  return (
-    <section class="warnings" aria-label="Warnings">
-      <h2>Warnings ({warnings.length})</h2>
-      {warnings.length === 0 ? <p class="aside">No warnings.</p> : null}
-      <ul>
-        {warnings
-          .toReversed()
-          .slice(0, MAX_WARNINGS)
-          .map(({ seq, us, code, message }) => (
-            <li key={seq}>
-              ⚠ <b>{code}</b> {message} <small>at {formatDuration(us)}</small>
-            </li>
-          ))}
-      </ul>
-    </section>
   );
 }

@@ -1,15 +1,16 @@
 /** @jsxImportSource preact */
-// The breakpoints set in the page, and the form that adds one.
+// The breakpoints of the page and of the prompt, and the form that adds one.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import * as constants from "../../../kernel/constants.ts";
 import { formatMask } from "../../../kernel/format-mask.ts";
 import { CONNECTION_STATES, EVENT_TYPES } from "../../breakpoint-values.ts";
-import type { PageBreakpoint } from "../messages.ts";
+import type { ListedBreakpoint } from "../messages.ts";
 import type { Store } from "./store.ts";
 
-type BreakpointKind = PageBreakpoint["on"];
+/** The kinds that can be added on the page. The prompt has others: those need the program. */
+type BreakpointKind = Exclude<ListedBreakpoint["on"], "line" | "watch">;
 
 /** The values to choose from; a kind without any takes a number. */
 const CHOICES: Record<BreakpointKind, readonly string[]> = {
@@ -23,26 +24,32 @@ const CHOICES: Record<BreakpointKind, readonly string[]> = {
 
 export function Breakpoints({ store }: { store: Store }): JSX.Element {
   const errnos = new Map(store.hello?.errnos.map(([errno, name]) => [name, errno]));
-  const breakpoints = store.state?.breakpoints ?? [];
+  const { isLive, canControl, savedBreakpoints } = store;
+  const canChange = isLive ? canControl : true; // those of a saved trace are the page's own
+  const breakpoints = isLive ? (store.state?.breakpoints ?? []) : savedBreakpoints.list;
   return (
     <section class="breakpoints" aria-label="Breakpoints">
       <h2>Breakpoints</h2>
       <BreakpointForm
-        isDisabled={!store.canControl}
-        onAdd={(on, text) => void store.send({ kind: "add-breakpoint", on, value: parseValue(on, text, errnos) })}
+        isDisabled={!canChange}
+        onAdd={(on, text) => store.addBreakpoint(on, parseValue(on, text, errnos))}
       />
       {breakpoints.length === 0 ? <p class="aside">No breakpoints.</p> : null}
       <ul>
         {breakpoints.map((breakpoint) => (
           <li key={breakpoint.id} class={store.state?.breakpoint === breakpoint.id ? "is-hit" : ""}>
-            {formatBreakpoint(breakpoint, errnos)}, hit {breakpoint.hits} {breakpoint.hits === 1 ? "time" : "times"}{" "}
-            <button
-              type="button"
-              disabled={!store.canControl}
-              onClick={() => void store.send({ kind: "remove-breakpoint", id: breakpoint.id })}
-            >
-              Remove
-            </button>
+            {formatBreakpoint(breakpoint, errnos)}
+            {breakpoint.condition === undefined ? "" : ` if ${breakpoint.condition}`}
+            {isLive ? `, hit ${breakpoint.hits} ${breakpoint.hits === 1 ? "time" : "times"}` : ""}{" "}
+            {breakpoint.owner === "prompt" ? (
+              <small>
+                {breakpoint.isEnabled ? "" : "disabled, "}breakpoint {breakpoint.id} of the prompt
+              </small>
+            ) : (
+              <button type="button" disabled={!canChange} onClick={() => store.removeBreakpoint(breakpoint.id)}>
+                Remove
+              </button>
+            )}
           </li>
         ))}
       </ul>
@@ -116,13 +123,14 @@ function parseValue(on: BreakpointKind, text: string, errnos: ReadonlyMap<string
   }
 }
 
-function formatBreakpoint({ on, value }: PageBreakpoint, errnos: ReadonlyMap<string, number>): string {
+function formatBreakpoint({ on, value }: ListedBreakpoint, errnos: ReadonlyMap<string, number>): string {
   switch (on) {
     case "mask":
       return formatMask(Number(value));
     case "errno":
       return [...errnos].find(([, errno]) => errno === value)?.[0] ?? `errno ${value}`;
     case "event":
+    case "line":
       return String(value);
     default:
       return `${on} ${value}`;

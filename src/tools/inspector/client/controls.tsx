@@ -6,8 +6,8 @@ import { SPEEDS } from "./shortcuts.ts";
 import type { Store } from "./store.ts";
 
 export function Controls({ store }: { store: Store }): JSX.Element {
-  const { state, canControl, isLive, isFollowing, isPaused } = store;
-  const canRun = isLive && canControl && state?.run !== "ended";
+  const { state, canControl, isLive, isFollowing, isPaused, isConnected } = store;
+  const canRun = isLive && canControl && isConnected && state?.run !== "ended";
   const canStep = isFollowing ? canRun && isPaused : true; // in the history, stepping only moves the selection
   return (
     <div class="controls" role="toolbar" aria-label="Controls">
@@ -20,7 +20,14 @@ export function Controls({ store }: { store: Store }): JSX.Element {
           isDisabled={!canRun}
           onClick={() => store.pauseOrContinue()}
         />
-      ) : null}
+      ) : (
+        <ToolButton
+          label="Continue"
+          shortcut="c"
+          title="Go to the next event that a breakpoint matches"
+          onClick={() => store.continue()}
+        />
+      )}
       <ToolButton
         label="Step"
         shortcut="s"

@@ -1,101 +1,120 @@
 /** @jsxImportSource preact */
-// The list of recent events, and the details of the selected one: its fields, and the source line that made the call.
+// The details of the selected event: its text, the source line that made the call, its fields, and what can be copied.
 
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { TraceEvent } from "../../../trace/events.ts";
-import { hasLine } from "../../../trace/format.ts";
-import type { SourceResponse } from "../messages.ts";
-import type { View } from "./event-history.ts";
-import { formatCount, formatDuration, formatLine } from "./format.ts";
+import { curlCommand } from "./curl-command.ts";
+import { filterByConnection, followFd } from "./event-navigation.ts";
+import { formatCount, formatDuration, formatLine, formatTick } from "./format.ts";
+import { SourceView } from "./source-view.tsx";
 import type { Store } from "./store.ts";
 
-const MAX_LINES = 14;
-
-export function EventDetail({ store, view }: { store: Store; view: View }): JSX.Element {
+export function EventDetail({ store }: { store: Store }): JSX.Element {
   const selected = store.selectedEvent;
   return (
-    <section class="event-detail" aria-label="Events">
-      <h2>
-        Events
-        {store.isBusy && store.isFollowing ? (
-          <small> {formatCount(store.omitted)} skipped since the last update</small>
-        ) : null}
-      </h2>
-      <EventList store={store} view={view} selected={selected} />
-      {selected === undefined ? <p class="aside">No events yet.</p> : <Fields event={selected} />}
-      {store.source === undefined || selected?.at === undefined ? null : <Source source={store.source} />}
+    <section class="event-detail" aria-label="Event details">
+      {selected === undefined ? (
+        <>
+          <h2>Event details</h2>
+          <p class="aside">No events yet.</p>
+        </>
+      ) : (
+        <>
+          <h2>
+            Event {formatCount(selected.seq)} <small>{selected.type}</small>
+          </h2>
+          <p class="line">{formatLine(selected, store.isNumeric).trim()}</p>
+          {store.source === undefined ? null : <SourceView source={store.source} />}
+          <Actions key={selected.seq} store={store} event={selected} />
+          <Fields event={selected} />
+        </>
+      )}
     </section>
   );
 }
 
-interface EventListProps {
-  store: Store;
-  view: View;
-  selected: TraceEvent | undefined;
+function Actions({ store, event }: { store: Store; event: TraceEvent }): JSX.Element {
+  const [isRevealing, setRevealing] = useState(false);
+  const [copied, setCopied] = useState("");
+  const curl = event.type === "recv" ? curlCommand(event, store.hello?.name ?? "", isRevealing) : undefined;
+  const hasCredentials = event.type === "recv" && curlCommand(event, "", false) !== curlCommand(event, "", true);
+  const fd = fdOf(event);
+  const copy = (what: string, text: string): void => {
+    navigator.clipboard.writeText(text).then(
+      () => setCopied(`Copied ${what}.`),
+      () => store.set({ error: "The browser does not allow this page to use the clipboard." }),
+    );
+  };
+  return (
+    <div class="actions">
+      <button type="button" onClick={() => copy("the text", formatLine(event, store.isNumeric).trim())}>
+        Copy text
+      </button>
+      <button type="button" onClick={() => copy("the link", `${store.hello?.viewUrl ?? ""}&e=${event.seq}`)}>
+        Copy link
+      </button>
+      {curl === undefined ? null : (
+        <button type="button" title={curl} onClick={() => copy("the curl command", curl)}>
+          Copy as curl
+        </button>
+      )}
+      {hasCredentials ? (
+        <label class="check">
+          <input type="checkbox" checked={isRevealing} onChange={(e) => setRevealing(e.currentTarget.checked)} /> with
+          credentials
+        </label>
+      ) : null}
+      {fd === undefined ? null : (
+        <>
+          <button
+            type="button"
+            title={`Show only the events of fd ${fd}, from when it was opened until it is closed`}
+            onClick={() => filterByConnection(store, fd, store.browser.selected)}
+          >
+            Filter fd {fd}
+          </button>
+          <button
+            type="button"
+            title={`Show the events of fd ${fd} with the time between them`}
+            onClick={() => followFd(store, fd, store.browser.selected)}
+          >
+            Follow fd {fd}
+          </button>
+        </>
+      )}
+      <span role="status" class="aside">
+        {copied}
+      </span>
+    </div>
+  );
 }
 
-function EventList({ store, view, selected }: EventListProps): JSX.Element {
-  const entries = store.history
-    .eventsUpTo(view.position, 3 * MAX_LINES) // more than fit, because some have no line
-    .filter(({ event }) => hasLine(event))
-    .slice(-MAX_LINES);
-  return (
-    <ol class="events">
-      {entries.map(({ event, position, omitted }, i) => (
-        <li key={i} class={`${event === selected ? "is-selected" : ""} ${event.type}`}>
-          {omitted > 0 ? <i>{formatCount(omitted)} events skipped</i> : null}
-          <button type="button" onClick={() => store.moveTo(position)}>
-            {formatLine(event, store.isNumeric)}
-          </button>
-        </li>
-      ))}
-    </ol>
-  );
+function fdOf(event: TraceEvent): number | undefined {
+  if (event.type === "accept" && event.result >= 0) return event.result;
+  return "fd" in event && event.fd !== null ? event.fd : undefined;
 }
 
 function Fields({ event }: { event: TraceEvent }): JSX.Element {
-  const { seq, us, iteration, at, type, ...fields } = event;
+  const { seq: _, us, iteration, at, type: __, ...fields } = event;
   return (
-    <details open>
-      <summary>
-        Event details: {type}, event {seq}
-      </summary>
-      <dl class="facts">
-        <dt>time</dt>
-        <dd>
-          {formatDuration(us)} after the start, iteration {iteration}
-        </dd>
-        {Object.entries(fields).map(([name, value]) => (
-          <>
-            <dt>{name}</dt>
-            <dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd>
-          </>
-        ))}
-        {at === undefined ? null : (
-          <>
-            <dt>called from</dt>
-            <dd>{at}</dd>
-          </>
-        )}
-      </dl>
-    </details>
-  );
-}
-
-function Source({ source: { file, first, line, lines } }: { source: SourceResponse }): JSX.Element {
-  return (
-    <figure class="source">
-      <figcaption>
-        {file}:{line}
-      </figcaption>
-      <pre tabIndex={0}>
-        {lines.map((text, i) => (
-          <code key={first + i} class={first + i === line ? "is-current" : ""}>
-            {String(first + i).padStart(4)} {first + i === line ? "->" : "  "} {text}
-            {"\n"}
-          </code>
-        ))}
-      </pre>
-    </figure>
+    <dl class="facts">
+      <dt>Time</dt>
+      <dd title={`${formatDuration(us)} after the start of the trace`}>{formatTick(us, 1)}</dd>
+      <dt>Iteration</dt>
+      <dd>{formatCount(iteration)}</dd>
+      {Object.entries(fields).map(([name, value]) => (
+        <>
+          <dt>{name}</dt>
+          <dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd>
+        </>
+      ))}
+      {at === undefined ? null : (
+        <>
+          <dt>Called from</dt>
+          <dd>{at}</dd>
+        </>
+      )}
+    </dl>
   );
 }

@@ -1,8 +1,10 @@
 // The event history: a bounded number of recent events, and the state of the loop after each of them.
 
-import type { KernelEntry, Sample } from "../../debugger/sampler.ts";
+import type { Sample } from "../../debugger/sampler.ts";
 import { type FdEntry, FdTable } from "../../debugger/fd-table.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
+import { countEvent, emptyCounts } from "./event-counts.ts";
+import { OverheadMeter } from "./overhead-meter.ts";
 
 const MAX_EVENTS = 20_000;
 const MAX_CHUNKS = 1_000;
@@ -14,6 +16,10 @@ interface Snapshot {
   epfd: number;
   iteration: number;
   ready: readonly (readonly [fd: number, mask: number])[];
+  /** The number of open file descriptors, of which `entries` may be a part. */
+  open: number;
+  /** The number of registered file descriptors. */
+  registered: number;
 }
 
 /** Consecutive events, with the state before and after them. */
@@ -26,6 +32,8 @@ interface Chunk {
   /** Undefined if events were skipped, so that the state is unknown. */
   before: Snapshot | undefined;
   after: Snapshot;
+  /** Totals after the last event. */
+  counts: Sample["counts"];
 }
 
 /** An event, and where it is in the history. */
@@ -44,53 +52,68 @@ export interface View extends Snapshot {
   isApproximate: boolean;
 }
 
-const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [] };
+const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [], open: 0, registered: 0 };
 
 export class EventHistory {
   #chunks: Chunk[] = [];
   #eventCount = 0;
   /** The position after the last event. */
   end: number = 0;
-  /** The number of open file descriptors. */
-  open: number = 0;
-  kernel: readonly KernelEntry[] = [];
-  counts: Sample["counts"] | undefined;
+  /** The `begin` event of the trace, if it was seen. */
+  begin: TraceEvent | undefined;
+  readonly overhead: OverheadMeter = new OverheadMeter();
 
   /** The position of the first event. */
   get start(): number {
     return this.#chunks[0]?.start ?? this.end;
   }
 
+  /** The open file descriptors before the first event; none if they are unknown. */
+  get entriesBefore(): readonly FdEntry[] {
+    return this.#chunks[0]?.before?.entries ?? [];
+  }
+
   /** Appends the events of a sample. */
   add(sample: Sample): void {
-    const { events, omitted, entries, epfd, iteration, ready } = sample;
-    this.counts = sample.counts;
-    this.open = sample.open;
-    if (sample.kernel !== undefined) this.kernel = sample.kernel;
-    const after: Snapshot = { entries, epfd, iteration, ready };
+    const { events, omitted, entries, epfd, iteration, ready, open, registered } = sample;
+    this.overhead.add(sample.counts);
+    if (events[0]?.type === "begin") this.begin = events[0];
+    const after: Snapshot = { entries, epfd, iteration, ready, open, registered };
     const last = this.#chunks.at(-1);
     if (events.length > 0) {
       const isStartOfTrace = last === undefined && events[0]?.seq === 1;
       const before = isStartOfTrace ? EMPTY : omitted === 0 ? last?.after : undefined;
-      this.#push({ start: this.end, events, omitted, before, after });
+      this.#push({ start: this.end, events, omitted, before, after, counts: sample.counts });
     } else if (last !== undefined) {
       last.after = after;
+      last.counts = sample.counts;
     }
   }
 
   /** Adds all events of a saved trace, which is kept whole. */
   load(events: readonly TraceEvent[]): void {
     const table = new FdTable();
+    const counts = emptyCounts();
+    if (events[0]?.type === "begin") this.begin = events[0];
     let before = EMPTY;
     for (let i = 0; i < events.length; i += CHUNK_EVENTS) {
       const chunk = events.slice(i, i + CHUNK_EVENTS);
-      for (const event of chunk) table.apply(event);
+      for (const event of chunk) {
+        table.apply(event);
+        countEvent(counts, event, 1);
+      }
       const after = takeSnapshot(table);
-      this.#chunks.push({ start: this.end, events: chunk, omitted: 0, before, after });
+      this.#chunks.push({
+        start: this.end,
+        events: chunk,
+        omitted: 0,
+        before,
+        after,
+        counts: { ...counts, events: { ...counts.events } },
+      });
       this.end += chunk.length;
       before = after;
     }
-    this.open = table.size;
   }
 
   event(position: number): TraceEvent | undefined {
@@ -119,6 +142,15 @@ export class EventHistory {
     return { ...takeSnapshot(table), position, event, isApproximate: false };
   }
 
+  /** Returns the totals after the event at `position`; undefined if there is none. */
+  countsAt(position: number): Sample["counts"] | undefined {
+    const chunk = this.#chunkAt(position);
+    if (chunk === undefined) return undefined;
+    const counts = { ...chunk.counts, events: { ...chunk.counts.events } };
+    for (const event of chunk.events.slice(position - chunk.start + 1)) countEvent(counts, event, -1);
+    return counts;
+  }
+
   /** Returns at most `max` events, the last of them at `position`. */
   eventsUpTo(position: number, max: number): HistoryEntry[] {
     const entries: HistoryEntry[] = [];
@@ -129,6 +161,40 @@ export class EventHistory {
       entries.push({ position: at, event, omitted: at === chunk.start ? chunk.omitted : 0 });
     }
     return entries.toReversed();
+  }
+
+  /** Calls `visit` with the events at positions from `from` to before `to`, in order. */
+  forEach(from: number, to: number, visit: (event: TraceEvent, position: number, omitted: number) => void): void {
+    for (let at = Math.max(from, this.start); at < Math.min(to, this.end);) {
+      const chunk = this.#chunkAt(at);
+      if (chunk === undefined) return;
+      const until = Math.min(to, chunk.start + chunk.events.length);
+      for (; at < until; at++) {
+        visit(chunk.events[at - chunk.start] as TraceEvent, at, at === chunk.start ? chunk.omitted : 0);
+      }
+    }
+  }
+
+  /** Returns the position of the event with this sequence number; undefined if the history does not have it. */
+  positionOf(seq: number): number | undefined {
+    const position = this.#search((event) => event.seq >= seq);
+    return this.event(position)?.seq === seq ? position : undefined;
+  }
+
+  /** Returns the position of the first event at or after `us`, or the end of the history. */
+  positionAt(us: number): number {
+    return this.#search((event) => event.us >= us);
+  }
+
+  /** Returns the position of the first event that satisfies the predicate, which must hold for all events after it, too. */
+  #search(isAtOrAfter: (event: TraceEvent) => boolean): number {
+    let [low, high] = [this.start, this.end];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (isAtOrAfter(this.event(middle) as TraceEvent)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   /** Returns the position of the next (1) or previous (-1) event that satisfies the predicate. */
@@ -174,5 +240,7 @@ function takeSnapshot(table: FdTable): Snapshot {
     epfd: table.epfd,
     iteration: table.iteration,
     ready: table.ready,
+    open: table.size,
+    registered: table.registered,
   };
 }

@@ -1,111 +1,192 @@
 /** @jsxImportSource preact */
-// The table of open file descriptors: masks, queues, bytes and state, with details of one and a comparison with the kernel.
+// The table of open file descriptors, which loads only the rows that are visible, with details of one and a comparison with the kernel.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { compareMasks } from "../../../trace/compare-masks.ts";
-import type { FdEntry } from "../../debugger/fd-table.ts";
-import type { KernelEntry, Warning } from "../../debugger/sampler.ts";
+import { type FdColumn, type FdRow, rowKey } from "../fd-row.ts";
 import type { View } from "./event-history.ts";
-import { formatAddress, formatBytes, formatDuration, formatShortMask } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatShortMask } from "./format.ts";
 import type { Store } from "./store.ts";
 
-interface Row extends FdEntry {
-  kernel: KernelEntry | undefined;
-  ageUs: number;
-  warning: Warning | undefined;
-}
-
 interface Column {
+  column: FdColumn;
   label: string;
   title: string;
-  /** The value by which the column sorts. */
-  value(row: Row): number | string;
 }
 
 const COLUMNS: readonly Column[] = [
-  { label: "fd", title: "File descriptor", value: ({ fd }) => fd },
-  { label: "Type", title: "Type of file descriptor", value: ({ kind }) => kind },
-  { label: "State", title: "State of the connection", value: ({ state }) => state ?? "" },
-  { label: "Registered", title: "Mask passed to epoll_ctl", value: ({ mask }) => mask ?? -1 },
-  { label: "Kernel mask", title: "Mask in the kernel's interest list", value: ({ kernel }) => kernel?.mask ?? -1 },
+  { column: "fd", label: "fd", title: "File descriptor" },
+  { column: "type", label: "Type", title: "Type of file descriptor" },
+  { column: "state", label: "State", title: "State of the connection" },
+  { column: "instate", label: "In state", title: "Time since the connection entered its state" },
+  { column: "registered", label: "Registered", title: "Mask passed to epoll_ctl" },
+  { column: "kernel", label: "Kernel mask", title: "Mask in the kernel's interest list" },
   {
+    column: "recvq",
     label: "Recv-Q",
-    title: "Bytes in the receive queue, not yet read",
-    value: ({ kernel }) => kernel?.receiveQueueBytes ?? -1,
+    title: "Bytes in the receive queue, not yet read. Of a listener: connections that wait to be accepted",
   },
   {
+    column: "sendq",
     label: "Send-Q",
-    title: "Bytes in the send queue, not yet acknowledged",
-    value: ({ kernel }) => kernel?.sendQueueBytes ?? -1,
+    title: "Bytes in the send queue, not yet acknowledged. Of a listener: the limit of its queue (backlog)",
   },
-  { label: "Received", title: "Bytes received in total", value: ({ bytesIn }) => bytesIn },
-  { label: "Sent", title: "Bytes sent in total", value: ({ bytesOut }) => bytesOut },
-  { label: "Age", title: "Time since the file descriptor was opened", value: ({ ageUs }) => ageUs },
-  { label: "Details", title: "Warning and address", value: (row) => formatAddress(row) },
+  { column: "received", label: "Received", title: "Bytes received in total" },
+  { column: "sent", label: "Sent", title: "Bytes sent in total" },
+  { column: "idle", label: "Idle", title: "Time since the last call on the file descriptor" },
+  { column: "age", label: "Age", title: "Time since the file descriptor was opened" },
+  { column: "details", label: "Details", title: "Warning, address, last error and last start line" },
 ];
-const MAX_ROWS = 100;
+const EPOLL_COLUMN: Column = { column: "epoll", label: "Epoll", title: "Epoll instance of the registration" };
+
+/** As in fd-table.css: rows that are not loaded take up space, too. */
+const ROW_HEIGHT = 42;
+
+/** Filters at one click. */
+const PRESETS: readonly { filter: string; label: string; title: string }[] = [
+  {
+    filter: "is:stuck",
+    label: "Stuck",
+    title: "Nothing has happened for a second, although data waits in a queue or a request is not answered",
+  },
+  { filter: "is:failed", label: "Failed", title: "A call on the file descriptor has failed" },
+  { filter: "is:warned", label: "Warned", title: "There is a warning about the file descriptor" },
+];
+
+const FILTER_HELP =
+  "Words or terms, all of which must match: 33, 127.0.0.1:5000, fd:33, peer:…, type:listener, state:head, errno:ECONNRESET, text:/path, " +
+  "received>0, recvq>1k, idle>5s, is:stuck; -term excludes";
 
 export function FdTable({ store, view }: { store: Store; view: View }): JSX.Element {
-  const [{ column, isDescending }, setOrder] = useState({ column: 0, isDescending: false });
-  const value = COLUMNS[column]?.value ?? (() => 0);
-  const rows = rowsOf(store, view).sort(
-    (a, b) => compareValues(value(a), value(b)) * (isDescending ? -1 : 1) || a.fd - b.fd,
-  );
-  const shown = rows.slice(0, MAX_ROWS);
-  const open = store.isFollowing ? store.history.open : rows.length;
+  const { fds, isFollowing } = store;
+  const { page } = fds;
   return (
     <section class="fd-table" aria-label="File descriptors">
       <h2>
-        File descriptors ({open})
+        File descriptors ({formatCount(isFollowing ? page.total : view.open)})
         {view.isApproximate ? <small> as of a later event: some events were skipped</small> : null}
+        {!isFollowing && page.total < view.open ? (
+          <small> {formatCount(page.total)} are kept for this event</small>
+        ) : null}
       </h2>
-      <div class="scroll" tabIndex={0}>
-        <table>
-          <thead>
-            <tr>
-              {COLUMNS.map(({ label, title }, i) => (
-                <th
-                  key={label}
-                  aria-sort={i === column ? (isDescending ? "descending" : "ascending") : "none"}
-                  scope="col"
-                >
-                  <button
-                    type="button"
-                    title={title}
-                    onClick={() => setOrder({ column: i, isDescending: i === column && !isDescending })}
-                  >
-                    {label}
-                    {i === column ? (isDescending ? " ▾" : " ▴") : ""}
-                  </button>
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((row) => (
-              <FdRow key={row.fd} store={store} view={view} row={row} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {open > shown.length ? <p class="aside">{open - shown.length} more not shown.</p> : null}
+      <Filter store={store} />
+      <Rows store={store} view={view} />
       <FdDetails store={store} />
       <InterestDiff store={store} />
     </section>
   );
 }
 
-function FdRow({ store, view, row }: { store: Store; view: View; row: Row }): JSX.Element {
-  const isReady = view.ready.some(([fd]) => fd === row.fd);
+function Filter({ store: { fds } }: { store: Store }): JSX.Element {
+  const { filter, error, page } = fds;
+  return (
+    <div class="fd-filter" role="search">
+      <input
+        type="search"
+        aria-label="Filter file descriptors"
+        placeholder="Filter: 33, state:head, received>0, is:stuck"
+        title={FILTER_HELP}
+        value={filter}
+        onInput={(e) => fds.setFilter(e.currentTarget.value)}
+      />{" "}
+      {PRESETS.map((preset) => (
+        <button
+          key={preset.filter}
+          type="button"
+          title={preset.title}
+          aria-pressed={filter === preset.filter}
+          onClick={() => fds.setFilter(filter === preset.filter ? "" : preset.filter)}
+        >
+          {preset.label}
+        </button>
+      ))}{" "}
+      <output>
+        {error !== undefined
+          ? error
+          : filter === ""
+            ? ""
+            : `${formatCount(page.matching)} of ${formatCount(page.total)}`}
+      </output>
+    </div>
+  );
+}
+
+function Rows({ store, view }: { store: Store; view: View }): JSX.Element {
+  const { fds, kernel } = store;
+  const { page, column, isDescending } = fds;
+  const scroll = useRef<HTMLDivElement>(null);
+  const columns = (kernel?.instances.length ?? 0) > 1 ? COLUMNS.toSpliced(4, 0, EPOLL_COLUMN) : COLUMNS;
+  useEffect(() => scroll.current?.scrollTo({ top: 0 }), [fds.filter, column, isDescending]);
+  const onScroll = (): void => {
+    const { scrollTop = 0, clientHeight = 0 } = scroll.current ?? {};
+    fds.show(Math.floor(scrollTop / ROW_HEIGHT), Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT));
+  };
+  const below = page.matching - page.offset - page.rows.length;
+  const ready = new Set(view.ready.map(([fd]) => fd));
+  return (
+    <div class="scroll" tabIndex={0} ref={scroll} onScroll={onScroll}>
+      <table aria-rowcount={page.matching + 1}>
+        <thead>
+          <tr>
+            {columns.map(({ column: name, label, title }) => (
+              <th
+                key={name}
+                aria-sort={name === column ? (isDescending ? "descending" : "ascending") : "none"}
+                scope="col"
+              >
+                <button type="button" title={title} data-column={name} onClick={() => fds.sortBy(name)}>
+                  {label}
+                  {name === column ? (isDescending ? " ▾" : " ▴") : ""}
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          <Spacer key="above" rows={page.offset} />
+          {page.rows.map((row, i) => (
+            <Row
+              key={rowKey(row)}
+              store={store}
+              row={row}
+              index={page.offset + i + 2}
+              hasInstance={columns !== COLUMNS}
+              isReady={ready.has(row.fd)}
+            />
+          ))}
+          <Spacer key="below" rows={below} />
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The space of rows that are not loaded. */
+function Spacer({ rows }: { rows: number }): JSX.Element | null {
+  return rows <= 0 ? null : <tr class="spacer" aria-hidden="true" style={{ height: `${rows * ROW_HEIGHT}px` }} />;
+}
+
+interface RowProps {
+  store: Store;
+  row: FdRow;
+  /** Its number in the table, as assistive technology counts: the head is row 1. */
+  index: number;
+  hasInstance: boolean;
+  /** The last epoll_wait has reported the fd. */
+  isReady: boolean;
+}
+
+function Row({ store, row, index, hasInstance, isReady }: RowProps): JSX.Element {
   const isSelected = store.selectedFd === row.fd;
   const { isNumeric } = store;
   return (
-    <tr class={`${isReady ? "is-ready" : ""} ${isSelected ? "is-selected" : ""}`}>
+    <tr class={`${isReady ? "is-ready" : ""} ${isSelected ? "is-selected" : ""}`} aria-rowindex={index}>
       <th scope="row">
         <button
           type="button"
           title={`Details of fd ${row.fd}`}
+          aria-expanded={isSelected}
           onClick={() => void store.selectFd(isSelected ? undefined : row.fd)}
         >
           {row.fd}
@@ -113,41 +194,58 @@ function FdRow({ store, view, row }: { store: Store; view: View; row: Row }): JS
       </th>
       <td>{row.kind}</td>
       <td>{row.state ?? ""}</td>
+      <td class="number">{row.state === undefined ? "" : formatDuration(row.stateUs)}</td>
+      {hasInstance ? <td class="number">{row.epfd ?? ""}</td> : null}
       <td class="mask">{formatShortMask(row.mask, isNumeric)}</td>
       <td class="mask">
         <KernelMask row={row} isNumeric={isNumeric} />
       </td>
-      <td class="number">{row.kernel?.receiveQueueBytes ?? ""}</td>
-      <td class="number">{row.kernel?.sendQueueBytes ?? ""}</td>
+      <td class="number">{row.receiveQueue ?? ""}</td>
+      <td class="number">{row.sendQueue ?? ""}</td>
       <td class="number">{formatBytes(row.bytesIn)}</td>
       <td class="number">{formatBytes(row.bytesOut)}</td>
+      <td class="number">{formatDuration(row.idleUs)}</td>
       <td class="number">{formatDuration(row.ageUs)}</td>
-      <td>
-        {row.warning === undefined ? null : <b title={row.warning.message}>⚠ {row.warning.code} </b>}
-        {formatAddress(row)}
+      <td class="details" title={[row.warning?.message, formatDetails(row)].filter(Boolean).join("; ")}>
+        <span>
+          {row.warning === undefined ? null : <b>⚠ {row.warning.code} </b>}
+          {formatDetails(row)}
+        </span>
       </td>
     </tr>
   );
 }
 
-function KernelMask({ row: { mask, kernel }, isNumeric }: { row: Row; isNumeric: boolean }): JSX.Element | null {
-  if (kernel === undefined) return null;
-  const comparison = compareMasks(mask, kernel.mask);
+function formatDetails({ kind, address, lastError, line }: FdRow): string {
+  const where = address === "" ? "" : `${kind === "listener" ? "listening on" : "peer"} ${address}`;
+  return [where, lastError, line].filter((part) => part !== undefined && part !== "").join(", ");
+}
+
+function KernelMask({ row: { mask, kernelMask }, isNumeric }: { row: FdRow; isNumeric: boolean }): JSX.Element | null {
+  if (kernelMask === undefined) return null;
+  const inKernel = kernelMask ?? undefined;
+  const comparison = compareMasks(mask, inKernel);
   return (
     <>
-      {formatShortMask(kernel.mask, isNumeric)}
+      {formatShortMask(inKernel, isNumeric)}
       {comparison === "different" ? <b title="The registered mask and the kernel mask differ"> ≠</b> : null}
       {comparison === "disarmed" ? <b title="EPOLLONESHOT disarmed this registration"> disarmed</b> : null}
     </>
   );
 }
 
-function FdDetails({ store: { selectedFd, fdInfo, isLive } }: { store: Store }): JSX.Element | null {
-  if (selectedFd === undefined || !isLive) return null;
+function FdDetails({ store }: { store: Store }): JSX.Element | null {
+  const { selectedFd, selectedRow, fdInfo, isLive, isFollowing } = store;
+  if (selectedFd === undefined) return null;
   return (
-    <div class="fd-details" role="status">
+    <div class="fd-details" role="region" aria-label={`Details of fd ${selectedFd}`}>
       <h3>fd {selectedFd}</h3>
-      {fdInfo === undefined ? (
+      {selectedRow === undefined ? null : (
+        <button type="button" onClick={() => store.follow(selectedRow)}>
+          Follow this connection
+        </button>
+      )}
+      {!isLive || !isFollowing ? null : fdInfo === undefined ? (
         <p>No details: the file descriptor is closed, or they are still loading.</p>
       ) : (
         <>
@@ -186,20 +284,4 @@ function InterestDiff({ store }: { store: Store }): JSX.Element | null {
       )}
     </div>
   );
-}
-
-function rowsOf(store: Store, view: View): Row[] {
-  // The kernel's values are only known for the present.
-  const kernel = new Map(store.isFollowing ? store.history.kernel.map((entry) => [entry.fd, entry]) : []);
-  const nowUs = view.event?.us ?? 0;
-  return view.entries.map((entry) => ({
-    ...entry,
-    kernel: entry.kind === "epoll" ? undefined : kernel.get(entry.fd),
-    ageUs: Math.max(0, nowUs - entry.sinceUs),
-    warning: store.warnings.findLast(({ fd, us }) => fd === entry.fd && us >= entry.sinceUs),
-  }));
-}
-
-function compareValues(a: number | string, b: number | string): number {
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 }

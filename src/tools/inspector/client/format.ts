@@ -18,9 +18,19 @@ export function formatDuration(us: number): string {
   return us < 120_000_000 ? `${(us / 1e6).toFixed(us < 1e7 ? 1 : 0)} s` : `${Math.round(us / 6e7)} min`;
 }
 
+/** Formats a time of the ruler with as many digits as distinguish it from the next one, `stepUs` later. */
+export function formatTick(us: number, stepUs: number): string {
+  const digits = Math.max(0, Math.ceil(6 - Math.log10(stepUs) - 1e-9));
+  return `${(us / 1e6).toFixed(Math.min(6, digits))} s`;
+}
+
 export function formatBytes(bytes: number): string {
   if (bytes < 10_000) return String(bytes);
   return bytes < 10_000_000 ? `${Math.round(bytes / 1_000)} k` : `${Math.round(bytes / 1e6)} M`;
+}
+
+export function formatPercent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(1)}%`;
 }
 
 export function formatCount(count: number): string {
@@ -30,6 +40,13 @@ export function formatCount(count: number): string {
 export function formatAddress({ kind, address }: FdEntry): string {
   if (address === undefined) return "";
   return `${kind === "listener" ? "listening on" : "peer"} ${formatPeer(address)}`;
+}
+
+/** Formats a large number in at most five characters, such as `12.3 M`. */
+export function formatCompact(count: number): string {
+  return count < 100_000
+    ? formatCount(count)
+    : count.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
 }
 
 /** The event's line as the terminal prints it, but without aligned columns. */

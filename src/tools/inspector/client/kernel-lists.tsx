@@ -1,62 +1,120 @@
 /** @jsxImportSource preact */
-// The kernel's two lists of an epoll instance: the interest list and the ready list.
+// The kernel's view of the epoll instances: interest lists and ready fds; and what the last epoll_wait returned.
 
 import type { JSX } from "preact";
+import type { KernelInstance, KernelResponse } from "../messages.ts";
 import type { View } from "./event-history.ts";
-import { formatShortMask } from "./format.ts";
+import { formatCount, formatShortMask } from "./format.ts";
 
-const MAX_ROWS = 32;
-const MIN_ROWS = 3;
-const ROW_HEIGHT = 34;
-const HEADING_HEIGHT = 26;
-
-/** A file descriptor in one of the lists. */
-interface Chip {
-  fd: number;
-  mask: number;
-  isReady: boolean;
-  row: number;
-}
+const MAX_CHIPS = 20;
 
 interface KernelListsProps {
   view: View;
+  /** The kernel's present lists; undefined for the past or a saved trace, where only the trace is known. */
+  kernel: KernelResponse | undefined;
   isNumeric: boolean;
   onSelectFd: (fd: number) => void;
 }
 
-export function KernelLists({ view, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
-  const ready = new Map(view.ready);
-  const registered = view.entries.filter(({ mask, kind }) => mask !== undefined && kind !== "epoll");
-  const notReady = registered.filter(({ fd }) => !ready.has(fd));
-  // Sorted by fd, so that a chip keeps its element, and moves, when its fd becomes ready.
-  const chips: Chip[] = [
-    ...notReady.slice(0, MAX_ROWS).map(({ fd, mask }, row) => ({ fd, mask: mask ?? 0, isReady: false, row })),
-    ...[...ready].slice(0, MAX_ROWS).map(([fd, mask], row) => ({ fd, mask, isReady: true, row })),
-  ].sort((a, b) => a.fd - b.fd);
-  const rows = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.max(notReady.length, ready.size)));
-  const hidden = Math.max(0, notReady.length - MAX_ROWS) + Math.max(0, ready.size - MAX_ROWS);
+interface Chip {
+  fd: number;
+  mask: number;
+  /** The events that it is ready for; 0: none. */
+  ready: number;
+}
+
+export function KernelLists({ view, kernel, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
+  const chips = { isNumeric, onSelectFd };
   return (
     <section class="kernel-lists" aria-label="Kernel lists">
-      <h2>Kernel{view.epfd < 0 ? "" : `: epoll fd ${view.epfd}`}</h2>
-      <div class="lists" style={{ height: `${HEADING_HEIGHT + rows * ROW_HEIGHT}px` }}>
-        <h3 class="left">Interest list ({registered.length})</h3>
-        <h3 class="right">Ready list ({ready.size})</h3>
-        {chips.map(({ fd, mask, isReady, row }) => (
-          <button
-            key={fd}
-            type="button"
-            class={isReady ? "chip is-ready" : "chip"}
-            style={{
-              transform: `translate(${isReady ? "calc(100% + 8px)" : "0"}, ${HEADING_HEIGHT + row * ROW_HEIGHT}px)`,
-            }}
-            title={`fd ${fd}: ${isReady ? "ready" : "registered"}, ${formatShortMask(mask, false)}`}
-            onClick={() => onSelectFd(fd)}
-          >
-            <b>{fd}</b> <span>{formatShortMask(mask, isNumeric)}</span>
-          </button>
-        ))}
-      </div>
-      {hidden > 0 ? <p class="aside">{hidden} more not shown.</p> : null}
+      {kernel === undefined ? (
+        <RegisteredList view={view} {...chips} />
+      ) : kernel.instances.length === 0 ? (
+        <h2>Kernel: no epoll instance</h2>
+      ) : (
+        kernel.instances.map((instance) => <Instance key={instance.epfd} instance={instance} {...chips} />)
+      )}
+      <h3 title="The events that epoll_wait has returned: the program handles these">
+        Returned by the last epoll_wait ({formatCount(view.ready.length)})
+      </h3>
+      <Chips
+        name="returned"
+        entries={view.ready.map(([fd, mask]) => ({ fd, mask, ready: mask }))}
+        total={view.ready.length}
+        {...chips}
+      />
     </section>
+  );
+}
+
+interface ChipProps {
+  isNumeric: boolean;
+  onSelectFd: (fd: number) => void;
+}
+
+function Instance({ instance, ...chips }: { instance: KernelInstance } & ChipProps): JSX.Element {
+  const { epfd, interest, ready, isReadyComplete, entries } = instance;
+  const readyEntries = entries.filter((entry) => entry.ready !== 0);
+  return (
+    <>
+      <h2>Kernel: epoll fd {epfd}</h2>
+      <h3 title="The fds in the kernel's interest list, from /proc. Those that are ready are marked.">
+        Interest list ({formatCount(interest)})
+      </h3>
+      <Chips name="interest" entries={entries} total={interest} {...chips} />
+      <h3 title="The fds of the interest list that are ready now, asked from the kernel with poll, which consumes nothing. An edge-triggered fd among them is reported only when something new happens.">
+        Ready now ({isReadyComplete ? "" : "at least "}
+        {formatCount(ready)})
+      </h3>
+      <Chips
+        name="ready"
+        entries={readyEntries.map((entry) => ({ ...entry, mask: entry.ready }))}
+        total={ready}
+        {...chips}
+      />
+    </>
+  );
+}
+
+/** What the program has registered, as far as the trace says. */
+function RegisteredList({ view, ...chips }: { view: View } & ChipProps): JSX.Element {
+  const returned = new Map(view.ready);
+  const entries = view.entries
+    .filter(({ mask, kind }) => mask !== undefined && kind !== "epoll")
+    .map(({ fd, mask }) => ({ fd, mask: mask ?? 0, ready: returned.get(fd) ?? 0 }));
+  return (
+    <>
+      <h2>Registrations{view.epfd < 0 ? "" : `: epoll fd ${view.epfd}`}</h2>
+      <h3>Interest list ({formatCount(view.registered)})</h3>
+      <Chips name="interest" entries={entries} total={view.registered} {...chips} />
+    </>
+  );
+}
+
+interface ChipsProps extends ChipProps {
+  name: string;
+  entries: readonly Chip[];
+  /** How many there are, of which `entries` may be a part. */
+  total: number;
+}
+
+function Chips({ name, entries, total, isNumeric, onSelectFd }: ChipsProps): JSX.Element {
+  const shown = entries.slice(0, MAX_CHIPS).toSorted((a, b) => a.fd - b.fd);
+  return (
+    <div class="chips" data-list={name}>
+      {shown.map(({ fd, mask, ready }) => (
+        <button
+          key={fd}
+          type="button"
+          class={ready !== 0 ? "chip is-ready" : "chip"}
+          title={`fd ${fd}: ${formatShortMask(mask, false)}${ready === 0 ? "" : `, ready for ${formatShortMask(ready, false)}`}`}
+          onClick={() => onSelectFd(fd)}
+        >
+          <b>{fd}</b> <span>{formatShortMask(mask, isNumeric)}</span>
+        </button>
+      ))}
+      {total > shown.length ? <span class="aside">{formatCount(total - shown.length)} more</span> : null}
+      {total === 0 ? <span class="aside">none</span> : null}
+    </div>
   );
 }

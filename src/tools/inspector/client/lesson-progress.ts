@@ -3,6 +3,9 @@
 import type { LessonInfo, LessonReport } from "../../lessons/lesson-report.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
+/** Longer than the server waits for a lesson. */
+const LESSON_TIMEOUT_MS = 40_000;
+
 export class LessonProgress {
   list: LessonInfo[] = [];
   /** The id of the lesson that is running. */
@@ -38,7 +41,7 @@ export class LessonProgress {
     this.step = 0;
     this.answers = {};
     this.#onChange();
-    const response = await this.#connection.post(`/lesson?id=${id}`, {});
+    const response = await this.#connection.post(`/lesson?id=${id}`, {}, LESSON_TIMEOUT_MS);
     this.running = undefined;
     if (response?.ok) {
       this.report = (await response.json()) as LessonReport;

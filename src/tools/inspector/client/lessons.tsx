@@ -2,7 +2,7 @@
 // The lessons: a list, and the steps of the lesson that was run, each with its checks and system calls.
 
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useReducer } from "preact/hooks";
 import { hasLine } from "../../../trace/format.ts";
 import {
   isStatement,
@@ -11,6 +11,7 @@ import {
   type LessonReport,
   type LessonStep,
 } from "../../lessons/lesson-report.ts";
+import { EventBrowser } from "./event-browser.ts";
 import { EventHistory } from "./event-history.ts";
 import { formatLine } from "./format.ts";
 import { KernelLists } from "./kernel-lists.tsx";
@@ -21,16 +22,24 @@ import { Timeline } from "./timeline.tsx";
 const MAX_LINES = 24;
 
 export function LessonPanel({ store }: { store: Store }): JSX.Element {
-  const { running, report } = store.lessons;
+  const { lessons } = store;
+  const { running, report } = lessons;
   return (
     <div class="lessons">
       <LessonList store={store} />
-      <article aria-live="polite">
-        {running !== undefined ? <p>Running…</p> : report === undefined ? <Introduction /> : null}
+      <article aria-label="Lesson" aria-busy={running !== undefined}>
+        <p role="status" class={running === undefined ? "visually-hidden" : ""}>
+          {running !== undefined ? "Running…" : report === undefined ? "" : stepTitle(report, lessons.step)}
+        </p>
+        {running !== undefined || report !== undefined ? null : <Introduction />}
         {report === undefined ? null : <Lesson store={store} report={report} />}
       </article>
     </div>
   );
+}
+
+function stepTitle({ steps }: LessonReport, index: number): string {
+  return `${index + 1} of ${steps.length}: ${steps[index]?.title ?? ""}`;
 }
 
 function Introduction(): JSX.Element {
@@ -77,7 +86,7 @@ function Lesson({ store, report }: { store: Store; report: LessonReport }): JSX.
   const { lessons, isNumeric } = store;
   const index = lessons.step;
   const step = report.steps[index];
-  const history = useMemo(() => historyOf(report), [report]);
+  const history = useMemo(() => historyOf(report, step?.seq ?? 0), [report, step]);
   if (step === undefined) return <p>The lesson failed before its first step: {report.error}</p>;
   const choice = lessons.answers[index];
   const isAnswered = step.question === undefined || choice !== undefined;
@@ -85,9 +94,7 @@ function Lesson({ store, report }: { store: Store; report: LessonReport }): JSX.
     <>
       <h2>{report.title}</h2>
       <p class="point">{report.point}</p>
-      <h3>
-        {index + 1} of {report.steps.length}: {step.title}
-      </h3>
+      <h3>{stepTitle(report, index)}</h3>
       <p>
         <TextWithCode text={step.text} />
       </p>
@@ -168,11 +175,14 @@ interface StepResultProps {
 }
 
 function StepResult({ report, index, history, isNumeric }: StepResultProps): JSX.Element {
+  const [, onBrowserChange] = useReducer((count: number) => count + 1, 0);
   const step = report.steps[index] as LessonStep;
   const afterSeq = report.steps[index - 1]?.seq ?? 0;
   const events = report.events.filter(({ seq }) => seq > afterSeq && seq <= step.seq);
   const lines = shorten(events.flatMap((event) => (hasLine(event) ? [formatLine(event, isNumeric)] : [])));
-  const position = report.events.findLastIndex(({ seq }) => seq <= step.seq);
+  const position = history.end - 1;
+  const browser = useMemo(() => new EventBrowser(() => onBrowserChange(0)), []);
+  browser.update(history, position, true);
   return (
     <>
       <Checks step={step} />
@@ -183,8 +193,8 @@ function StepResult({ report, index, history, isNumeric }: StepResultProps): JSX
       )}
       {position >= 0 ? (
         <div class="step-state">
-          <KernelLists view={history.view(position)} isNumeric={isNumeric} onSelectFd={() => {}} />
-          <Timeline history={history} position={position} isNumeric={isNumeric} onSelect={undefined} />
+          <KernelLists view={history.view(position)} kernel={undefined} isNumeric={isNumeric} onSelectFd={() => {}} />
+          <Timeline browser={browser} position={position} isNumeric={isNumeric} onSelect={undefined} />
         </div>
       ) : null}
     </>
@@ -221,8 +231,9 @@ function shorten(lines: string[]): string[] {
   return [...lines.slice(0, half), `      … ${lines.length - MAX_LINES} more lines`, ...lines.slice(-half)];
 }
 
-function historyOf({ events }: LessonReport): EventHistory {
+/** Returns the history up to the end of a step: what comes later is not revealed. */
+function historyOf({ events }: LessonReport, lastSeq: number): EventHistory {
   const history = new EventHistory();
-  history.load(events);
+  history.load(events.filter(({ seq }) => seq <= lastSeq));
   return history;
 }

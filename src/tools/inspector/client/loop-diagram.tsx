@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import type { TraceEvent } from "../../../trace/events.ts";
 import type { SampleCounts } from "../../debugger/sampler.ts";
 import type { View } from "./event-history.ts";
-import { formatCount, formatDuration } from "./format.ts";
+import { formatCompact, formatCount, formatDuration, formatPercent } from "./format.ts";
 import type { Store } from "./store.ts";
 
 type LoopPhase = "wait" | "ready" | "dispatch" | "ctl";
@@ -27,66 +27,68 @@ export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.
   const isRunning = store.isFollowing && store.state?.run === "running";
   const phase: LoopPhase = isRunning ? "wait" : phaseOf(view.event);
   const label = isRunning ? "running" : view.iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
-  const { counts } = store.history;
+  const counts = store.history.countsAt(view.position);
+  const iteration = formatCompact(view.iteration);
   return (
     <section class="loop-diagram" aria-label="Event loop">
       <svg viewBox="0 0 200 200" role="img" aria-label={`Event loop, iteration ${view.iteration}: ${label}`}>
         {PHASES.map((one, i) => (
           <g key={one} class={one === phase && !isRunning ? "arc is-current" : "arc"}>
-            <path d={arc(i)} />
-            <text x={CENTER + RADIUS * Math.cos(middle(i))} y={CENTER + RADIUS * Math.sin(middle(i)) + 4}>
-              {one}
+            <path id={`arc-${one}`} class="band" d={arc(i, RADIUS, false)} />
+            {/* The text of the lower half runs the other way, so that it is not upside down. */}
+            <path id={`baseline-${one}`} class="baseline" d={arc(i, i === 2 ? RADIUS + 4 : RADIUS - 4, i === 2)} />
+            <text>
+              <textPath href={`#baseline-${one}`} startOffset="50%">
+                {one}
+              </textPath>
             </text>
           </g>
         ))}
-        <text class="unit" x={CENTER} y={88}>
+        <text class="unit" x={CENTER} y={90}>
           iteration
         </text>
-        <text class="iteration" x={CENTER} y={114}>
-          {formatCount(view.iteration)}
+        <text class="iteration" x={CENTER} y={116} style={{ fontSize: `${Math.min(24, 150 / iteration.length)}px` }}>
+          {iteration}
         </text>
       </svg>
-      <p class="phase" data-phase={phase}>
-        {label}
-        {view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
-      </p>
-      {counts === undefined ? null : <Totals counts={counts} />}
+      <div>
+        <p class="phase" data-phase={phase}>
+          {label}
+          {view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
+        </p>
+        {counts === undefined ? null : <Totals counts={counts} overheadUs={store.history.overhead.perEventUs} />}
+      </div>
     </section>
   );
 }
 
-function Totals({ counts }: { counts: SampleCounts }): JSX.Element {
-  const waitingUs = counts.blockedUs + counts.awayUs;
-  const totalUs = waitingUs + counts.workedUs;
+function Totals({ counts, overheadUs }: { counts: SampleCounts; overheadUs: number | undefined }): JSX.Element {
+  const idleUs = counts.blockedUs + counts.awayUs;
+  const totalUs = idleUs + counts.workedUs;
   return (
     <dl class="facts">
-      <dt>{counts.awayUs > 0 ? "In Bun's event loop" : "Blocked"}</dt>
+      <dt title={counts.awayUs > 0 ? "In epoll_wait, or in Bun's event loop" : "In epoll_wait"}>Idle</dt>
       <dd>
-        {percent(waitingUs, totalUs, 1)} of {formatDuration(totalUs)}
+        {formatPercent(idleUs, totalUs)} of {formatDuration(totalUs)}
       </dd>
-      <dt>Received / sent</dt>
-      <dd>
-        {formatCount(counts.bytesIn)} B / {formatCount(counts.bytesOut)} B
-      </dd>
+      <dt title="Between two waits">Busy</dt>
+      <dd>{formatDuration(counts.workedUs)}</dd>
+      <dt>Received</dt>
+      <dd>{formatCount(counts.bytesIn)} B</dd>
+      <dt>Sent</dt>
+      <dd>{formatCount(counts.bytesOut)} B</dd>
       <dt>Accepted / closed</dt>
       <dd>
         {formatCount(counts.accepted)} / {formatCount(counts.events.close ?? 0)}
       </dd>
-      {counts.iterations === 0 ? null : (
+      {overheadUs === undefined ? null : (
         <>
-          <dt>Inspector overhead</dt>
-          <dd id="overhead">
-            {formatDuration(counts.overheadUs / counts.iterations)} per iteration, +
-            {percent(counts.overheadUs, counts.workedUs, 0)} working time
-          </dd>
+          <dt title="The median of recent samples">Tracing overhead</dt>
+          <dd id="overhead">{formatDuration(overheadUs)} per event</dd>
         </>
       )}
     </dl>
   );
-}
-
-function percent(part: number, whole: number, digits: number): string {
-  return `${((100 * part) / Math.max(1, whole)).toFixed(digits)}%`;
 }
 
 /** Returns the phase of the loop during which the event happened. */
@@ -112,9 +114,11 @@ function middle(quarter: number): number {
   return (quarter / 4) * 2 * Math.PI - Math.PI / 2;
 }
 
-function arc(quarter: number): string {
-  const [from, to] = [middle(quarter) - Math.PI / 4 + HALF_GAP, middle(quarter) + Math.PI / 4 - HALF_GAP];
+/** Returns the path of a quarter, clockwise or counterclockwise. */
+function arc(quarter: number, radius: number, isReversed: boolean): string {
+  const angles = [middle(quarter) - Math.PI / 4 + HALF_GAP, middle(quarter) + Math.PI / 4 - HALF_GAP];
+  const [from = 0, to = 0] = isReversed ? angles.toReversed() : angles;
   const point = (angle: number): string =>
-    `${(CENTER + RADIUS * Math.cos(angle)).toFixed(1)} ${(CENTER + RADIUS * Math.sin(angle)).toFixed(1)}`;
-  return `M ${point(from)} A ${RADIUS} ${RADIUS} 0 0 1 ${point(to)}`;
+    `${(CENTER + radius * Math.cos(angle)).toFixed(1)} ${(CENTER + radius * Math.sin(angle)).toFixed(1)}`;
+  return `M ${point(from)} A ${radius} ${radius} 0 0 ${isReversed ? 0 : 1} ${point(to)}`;
 }

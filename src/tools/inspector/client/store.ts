@@ -5,26 +5,43 @@ import type { TraceEvent } from "../../../trace/events.ts";
 import { hasLine } from "../../../trace/format.ts";
 import { parseTrace } from "../../../trace/trace-file.ts";
 import type { Sample, Warning } from "../../debugger/sampler.ts";
-import { concerns } from "../../debugger/stop-conditions.ts";
-import type { RunMode } from "../../debugger/thread-messages.ts";
+import type { ConnectionQuery } from "../../debugger/event-ring.ts";
+import { concerns } from "../../debugger/concerns.ts";
+import type { Breakpoint, RunMode } from "../../debugger/thread-messages.ts";
+import { type FdPage, type FdQuery, queryRows } from "../fd-query.ts";
+import type { FdRow } from "../fd-row.ts";
 import type {
+  ConnectionResponse,
   FdInfoResponse,
   Hello,
   InterestDiffResponse,
+  KernelResponse,
   LoopState,
-  Message,
   PageCommand,
   SourceResponse,
   TestClientState,
+  TimingsResponse,
 } from "../messages.ts";
+import { EventBrowser } from "./event-browser.ts";
 import { EventHistory, type View } from "./event-history.ts";
+import type { StreamMessage } from "./event-subscription.ts";
+import { FdList } from "./fd-list.ts";
+import { eventsInHistory, FollowedConnection } from "./followed-connection.ts";
 import { LessonProgress } from "./lesson-progress.ts";
+import { SavedBreakpoints } from "./saved-breakpoints.ts";
 import { ServerConnection } from "./server-connection.ts";
+import { rowsOfView } from "./view-rows.ts";
 
 /** The shortest interval between two renderings. It is longer under load, so that the page costs little CPU time. */
 const RENDER_INTERVAL_MS = 100;
 const BUSY_RENDER_INTERVAL_MS = 1_000;
+/** The interval for what the user does, such as dragging. */
+const USER_RENDER_INTERVAL_MS = 16;
 const MAX_WARNINGS = 100;
+/** The interval between queries while the page is visible: ages, queues and the kernel's lists change without events. */
+const QUERY_INTERVAL_MS = 1_000;
+/** The shortest interval between queries, as a multiple of the time that they take. */
+const QUERY_RATIO = 5;
 
 export class Store {
   hello: Hello | undefined;
@@ -35,8 +52,8 @@ export class Store {
   /** The position of the selected event; undefined: follows the latest event of a running server. */
   cursor: number | undefined;
   isConnected: boolean = false;
-  /** Whether the page has the token. */
-  canControl: boolean = false;
+  /** Why the server rejects this page; undefined if it does not. */
+  rejection: string | undefined;
   /** The server produces more events than are shown. */
   isBusy: boolean = false;
   /** Events skipped before the last sample. */
@@ -44,26 +61,41 @@ export class Store {
   /** Show masks as numbers. */
   isNumeric: boolean = false;
   selectedFd: number | undefined;
+  /** The row of the selected file descriptor; undefined if it is not among those that are loaded. */
+  selectedRow: FdRow | undefined;
+  /** The connection whose events are shown. */
+  followed: FollowedConnection | undefined;
+  kernel: KernelResponse | undefined;
+  timings: TimingsResponse | undefined;
   fdInfo: FdInfoResponse | undefined;
   interestDiff: InterestDiffResponse | undefined;
   source: SourceResponse | undefined;
   /** The last action that failed. */
   error: string | undefined;
   readonly lessons: LessonProgress;
+  readonly browser: EventBrowser = new EventBrowser(
+    () => this.#scheduleRender(USER_RENDER_INTERVAL_MS),
+    matchMedia("(pointer: coarse)").matches,
+  );
+  readonly fds: FdList;
+  /** The breakpoints of a saved trace: `continue` moves to the next event that one of them matches. */
+  readonly savedBreakpoints: SavedBreakpoints = new SavedBreakpoints();
 
   readonly #connection: ServerConnection;
   readonly #render: () => void;
   #renderTimer: ReturnType<typeof setTimeout> | undefined;
   #renderedMs = 0;
+  #renderDueMs = 0;
   /** The position whose source lines were requested last. */
   #requestedSource = "";
 
   constructor(render: () => void) {
     this.#render = render;
-    this.#connection = new ServerConnection({
-      onMessage: (message) => this.#onMessage(message),
-      onConnectedChange: (isConnected) => this.set({ isConnected }),
-    });
+    this.#connection = new ServerConnection((message) => this.#onMessage(message));
+    this.fds = new FdList(
+      (query) => this.#loadFds(query),
+      () => this.#scheduleRender(),
+    );
     this.lessons = new LessonProgress(
       this.#connection,
       () => this.#scheduleRender(),
@@ -73,14 +105,18 @@ export class Store {
 
   start(): void {
     this.#connection.open();
-    void this.#connection.canControl().then((canControl) => this.set({ canControl }));
-    void this.lessons.loadList();
     document.addEventListener("visibilitychange", () => this.#scheduleRender());
+    void this.#query();
   }
 
-  set(changes: Partial<Omit<Store, "lessons">>): void {
+  set(changes: Partial<Omit<Store, "lessons" | "browser" | "fds" | "savedBreakpoints">>): void {
     Object.assign(this, changes);
     this.#scheduleRender();
+  }
+
+  /** Whether the page may control the server. A page that the server rejects, or that has lost it, is read-only. */
+  get canControl(): boolean {
+    return this.hello?.canControl === true && this.rejection === undefined;
   }
 
   get isLive(): boolean {
@@ -114,8 +150,9 @@ export class Store {
     const { history } = this;
     const clamped = Math.max(history.start, Math.min(position, history.end - 1));
     this.cursor = this.isLive && clamped === history.end - 1 ? undefined : clamped;
+    void this.fds.load();
     this.#loadSource();
-    this.#scheduleRender();
+    this.#scheduleRender(USER_RENDER_INTERVAL_MS);
   }
 
   /** Selects the next (1) or previous (-1) event that satisfies the predicate. Returns whether there is one. */
@@ -160,10 +197,14 @@ export class Store {
     else this.move(1, (event) => hasLine(event) && (event.type === "wait" || !concerns(event, fd)));
   }
 
-  /** Runs until a breakpoint; in a saved trace, moves to the end. */
+  /** Runs until a breakpoint; in a saved trace, moves to the next event that a breakpoint matches, or to the end. */
   continue(): void {
-    if (!this.isLive) return this.moveTo(this.history.end);
+    if (!this.isLive) {
+      const { history, savedBreakpoints } = this;
+      return this.moveTo(history.find(this.view.position, 1, savedBreakpoints.matcher()) ?? history.end);
+    }
     this.cursor = undefined;
+    void this.fds.load();
     this.#resume({ kind: "continue" });
   }
 
@@ -172,21 +213,85 @@ export class Store {
     else void this.send({ kind: "pause" });
   }
 
+  addBreakpoint(on: Breakpoint["on"], value: number | string): void {
+    if (this.isLive) return void this.send({ kind: "add-breakpoint", on, value });
+    this.savedBreakpoints.add(on, value);
+    this.#scheduleRender();
+  }
+
+  removeBreakpoint(id: number): void {
+    if (this.isLive) return void this.send({ kind: "remove-breakpoint", id });
+    this.savedBreakpoints.remove(id);
+    this.#scheduleRender();
+  }
+
   #resume(mode: RunMode): void {
     void this.send({ kind: "resume", mode });
   }
 
   async send(command: PageCommand): Promise<void> {
-    const response = await this.#connection.send(command);
-    this.set({ error: response === undefined || response.ok ? undefined : await response.text() });
+    this.set({ error: await this.#connection.send(command) });
   }
 
   // ---- queries ----
 
   /** Selects a file descriptor and loads its details; undefined selects none. */
   async selectFd(fd: number | undefined): Promise<void> {
-    this.set({ selectedFd: fd, fdInfo: undefined });
+    const selectedRow = this.fds.page.rows.find((row) => row.fd === fd);
+    this.set({ selectedFd: fd, selectedRow, fdInfo: undefined });
     if (fd !== undefined && this.isLive) await this.#loadFdInfo(fd);
+  }
+
+  /** Shows the events of a connection; undefined shows none. */
+  follow(row: Pick<FdRow, "fd" | "openedUs" | "address"> | undefined): void {
+    const followed =
+      row === undefined
+        ? undefined
+        : new FollowedConnection(
+            row,
+            (query) => this.#loadConnection(query),
+            () => this.#scheduleRender(),
+          );
+    this.set({ followed });
+    void followed?.refresh();
+  }
+
+  async #loadFds(query: FdQuery): Promise<FdPage | string | undefined> {
+    if (!this.isFollowing) {
+      try {
+        return queryRows(rowsOfView(this.view, this.warnings), query);
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error);
+      }
+    }
+    const { filter, column, isDescending, offset, limit } = query;
+    const order = isDescending ? "descending" : "ascending";
+    const parameters = new URLSearchParams({ filter, column, order, offset: String(offset), limit: String(limit) });
+    const response = await this.#connection.get(`/fds?${parameters}`);
+    if (response === undefined) return undefined;
+    return response.ok ? ((await response.json()) as FdPage) : await response.text();
+  }
+
+  async #loadConnection(query: ConnectionQuery): Promise<ConnectionResponse | string> {
+    if (!this.isLive) return eventsInHistory(this.history, query);
+    const { fd, openedUs, afterSeq } = query;
+    const response = await this.#connection.get(`/connection?fd=${fd}&opened=${openedUs}&after=${afterSeq}`);
+    if (response === undefined) return "The server does not respond.";
+    return response.ok ? ((await response.json()) as ConnectionResponse) : await response.text();
+  }
+
+  /** Updates what changes without events, again and again: less often if the server takes long to answer. */
+  async #query(): Promise<void> {
+    const startMs = performance.now();
+    if (!document.hidden && this.isConnected && this.isFollowing) {
+      this.fds.refresh();
+      const kernel = await this.#connection.getJson<KernelResponse>("/kernel");
+      const timings = await this.#connection.getJson<TimingsResponse>("/timings");
+      this.set({ kernel, timings: timings ?? this.timings });
+      if (this.selectedFd !== undefined) await this.#loadFdInfo(this.selectedFd);
+    }
+    const delayMs = Math.max(QUERY_INTERVAL_MS, (performance.now() - startMs) * QUERY_RATIO);
+    setTimeout(() => void this.#query(), delayMs);
   }
 
   /** Compares the registered masks with the kernel's interest list. */
@@ -206,8 +311,13 @@ export class Store {
 
   /** Loads the source lines of the call that made the selected event. */
   #loadSource(): void {
-    const position = this.selectedEvent?.at ?? "";
-    if (position === this.#requestedSource || this.isBusy) return;
+    if (this.isBusy && this.isFollowing && !this.isPaused) return;
+    this.showSource(this.selectedEvent?.at ?? "");
+  }
+
+  /** Loads source lines, such as those of a warning; "" shows none. */
+  showSource(position: string): void {
+    if (position === this.#requestedSource) return;
     this.#requestedSource = position;
     if (position === "") return this.set({ source: undefined });
     void this.#requestSource(position);
@@ -221,22 +331,40 @@ export class Store {
   async #loadTrace(name: string): Promise<void> {
     const response = await this.#connection.get("/trace");
     if (!response?.ok) return this.set({ error: "Cannot load the trace." });
-    const events = parseTrace(await response.text(), name);
-    const { history } = this;
-    history.load(events);
+    const history = new EventHistory();
+    let events: TraceEvent[];
+    try {
+      events = parseTrace(await response.text(), name);
+      history.load(events);
+    } catch (error) {
+      return this.set({ error: `Cannot show the trace: ${error instanceof Error ? error.message : String(error)}` });
+    }
+    this.history = history;
     this.warnings = events.filter((event): event is Warning => event.type === "warning").slice(-MAX_WARNINGS);
     this.moveTo(history.find(history.start, 1, ({ type }) => type === "wait") ?? history.start);
   }
 
   // ---- messages from the server ----
 
-  #onMessage(message: Message): void {
+  #onMessage(message: StreamMessage): void {
     switch (message.kind) {
+      case "connected":
+        this.isConnected = true;
+        this.rejection = undefined;
+        break;
+      case "disconnected":
+        this.isConnected = false;
+        break;
+      case "rejected":
+        this.isConnected = false;
+        this.rejection = message.reason;
+        break;
       case "hello":
         this.#onHello(message);
         break;
       case "state":
         if (message.run !== "paused" || message.seq !== this.state?.seq) this.interestDiff = undefined;
+        if (message.run !== this.state?.run) void this.fds.load();
         this.state = message;
         break;
       case "test-clients":
@@ -246,8 +374,9 @@ export class Store {
         this.omitted = message.sample.omitted;
         this.isBusy = this.omitted > 0;
         this.#addSample(message.sample);
-        if (this.selectedFd !== undefined && message.sample.kernel !== undefined) {
-          void this.#loadFdInfo(this.selectedFd);
+        if (!document.hidden) {
+          if (this.isFollowing) this.fds.refresh();
+          void this.followed?.refresh();
         }
     }
     this.#loadSource();
@@ -263,6 +392,11 @@ export class Store {
     this.history = new EventHistory();
     this.warnings = [];
     this.cursor = undefined;
+    this.followed = undefined;
+    this.kernel = undefined;
+    this.timings = undefined;
+    void this.lessons.loadList();
+    void this.fds.load();
     for (const sample of hello.samples) this.#addSample(sample);
     if (hello.source === "saved") void this.#loadTrace(hello.name);
   }
@@ -274,14 +408,19 @@ export class Store {
     if (this.cursor !== undefined && this.cursor < start) this.cursor = start;
   }
 
-  #scheduleRender(): void {
-    if (this.#renderTimer !== undefined || document.hidden) return;
-    const intervalMs = this.isBusy ? BUSY_RENDER_INTERVAL_MS : this.#renderedMs === 0 ? 0 : RENDER_INTERVAL_MS;
-    const delayMs = Math.max(0, this.#renderedMs + intervalMs - performance.now());
-    this.#renderTimer = setTimeout(() => {
-      this.#renderTimer = undefined;
-      this.#renderedMs = performance.now();
-      this.#render();
-    }, delayMs);
+  #scheduleRender(intervalMs: number = this.isBusy ? BUSY_RENDER_INTERVAL_MS : RENDER_INTERVAL_MS): void {
+    if (document.hidden) return;
+    const dueMs = this.#renderedMs === 0 ? 0 : this.#renderedMs + intervalMs;
+    if (this.#renderTimer !== undefined && this.#renderDueMs <= dueMs) return;
+    clearTimeout(this.#renderTimer);
+    this.#renderDueMs = dueMs;
+    this.#renderTimer = setTimeout(
+      () => {
+        this.#renderTimer = undefined;
+        this.#renderedMs = performance.now();
+        this.#render();
+      },
+      Math.max(0, dueMs - performance.now()),
+    );
   }
 }

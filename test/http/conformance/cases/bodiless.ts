@@ -201,7 +201,7 @@ export const bodiless: readonly Case[] = [
     "9110 9.3.2: a HEAD with a malformed field is rejected without a body",
     head("HEAD / HTTP/1.1", "Host: a", "X : 1"),
   ),
-  rejectedHead(505, "9110 9.3.2: a HEAD of HTTP/1.2 is rejected without a body", head("HEAD / HTTP/1.2", "Host: a")),
+  rejectedHead(505, "9110 9.3.2: a HEAD of HTTP/3.0 is rejected without a body", head("HEAD / HTTP/3.0", "Host: a")),
   rejectedHead(
     400,
     "9110 9.3.2: a HEAD with a malformed body is rejected without one",

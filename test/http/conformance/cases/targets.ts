@@ -1,6 +1,6 @@
 // The four forms of a target: RFC 9112, 3.2 and 3.3.
 
-import { answered, type Case, type Expected, each, get, head, last, orRejected, rejected } from "../case.ts";
+import { answered, type Case, type Expected, each, get, head, last, orRejected, rejected, shown } from "../case.ts";
 
 const to = (target: string, ...fields: readonly string[]): string =>
   head(`GET ${target} HTTP/1.1`, "Host: a", ...fields);
@@ -40,6 +40,9 @@ const wrong = [
   "http://::1/",
   "http://[z]/",
   "http://b\\x/",
+  "http://b\\",
+  "http://\\b/",
+  "http://\xc3\xa4/",
   "http://b/#f",
   "#",
   "/#",
@@ -48,10 +51,7 @@ const wrong = [
   "/%00",
   "/a%00b",
   "/?x=%00",
-  "/a\\b",
-  "/\\b",
-  "/..\\b?x",
-  "http://b/a\\b",
+  "a\\b",
 ];
 
 export const targets: readonly Case[] = [
@@ -64,7 +64,48 @@ export const targets: readonly Case[] = [
   answered("9112 3.2.1: a URL in the query is a query", to("/?u=http://b/x"), { url: "http://a/?u=http://b/x" }),
   answered("9110 4.2.3: percent-encoding is kept", to("/a%2Fb%20%E4?%23"), { url: "http://a/a%2Fb%20%E4?%23" }),
   answered("9112 3.2.1: an at sign in the path does not end a userinfo", to("/@b/x"), { url: "http://a/@b/x" }),
-  answered("9110 4.2.3: a backslash in the query is passed on", to("/?a\\b"), {}),
+  answered("9110 4.2.3: a backslash in the query is passed on", to("/?a\\b"), { url: "http://a/?a\\b" }),
+  ...(
+    [
+      ["/a\\b", "/a%5Cb"],
+      ["/\\b", "/%5Cb"],
+      ["/a\\..\\b", "/a%5C..%5Cb"],
+      ["/a/..\\b?x\\y", "/a/..%5Cb?x\\y"],
+      ["http://a/b\\c", "/b%5Cc"],
+    ] as const
+  ).map(([target, path]) =>
+    answered(`3986 2.1: a backslash is not a slash: ${target}`, to(target) + get(), { url: `http://a${path}` }, {}),
+  ),
+  ...(
+    [
+      ["/\xc3\xa4", "/%C3%A4"],
+      ["/a?q=\xe2\x82\xac", "/a?q=%E2%82%AC"],
+      ["/\xff", "/%FF"],
+      ["/\x80\xc3", "/%80%C3"],
+      ["/\xc3\xa4/../b", "/b"],
+      ["http://a/\xc3\xa4", "/%C3%A4"],
+    ] as const
+  ).map(([target, path]) =>
+    answered(
+      `3986 2.1: bytes above 127 are escaped: ${shown(target)}`,
+      to(target) + get(),
+      { url: `http://a${path}` },
+      {},
+    ),
+  ),
+  last("3986 2.1: UTF-8 in HTTP/1.0", head("GET /\xc3\xa4 HTTP/1.0"), { isHttp10: true, target: "/%C3%A4" }),
+  answered(
+    "3986 2.1: UTF-8 with a chunked body",
+    `${head("POST /\xc3\xa4 HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}5\r\nhello\r\n0\r\n\r\n${get()}`,
+    { target: "/%C3%A4", body: "hello" },
+    {},
+  ),
+  answered(
+    "9112 2.2: UTF-8 with a tab after Content-Length",
+    `${head("POST /\xc3\xa4 HTTP/1.2", "Host: a", "Content-Length: 5\t")}hello${get()}`,
+    { target: "/%C3%A4", body: "hello" },
+    {},
+  ),
   answered("9112 3.3: Host's port is in the URL", head("GET / HTTP/1.1", "Host: a:8080"), { url: "http://a:8080/" }),
   answered("9112 3.2.2: absolute-form: its authority replaces Host", to("http://b.example/x?y"), {
     url: "http://b.example/x?y",

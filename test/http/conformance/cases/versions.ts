@@ -9,6 +9,9 @@ const malformed = [
   "HTTP/11.1",
   "HTTP/1.10",
   "HTTP/1.1.1",
+  "HTTP/1.22",
+  "HTTP/1.2x",
+  "HTTP/1.2 ",
   "HTTP/01.1",
   "HTTP/+1.1",
   "HTTP/-1.1",
@@ -39,7 +42,28 @@ export const versions: readonly Case[] = [
     isHttp10: true,
     target: "/x",
   }),
-  ...each(["HTTP/0.0", "HTTP/0.9", "HTTP/1.2", "HTTP/1.9", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"], (version) =>
+  ...each(["HTTP/1.2", "HTTP/1.9"], (version) =>
+    answered(
+      `9110 2.5: ${version} is processed as HTTP/1.1`,
+      head(`GET /x ${version}`, "Host: a") + get(),
+      { target: "/x" },
+      {},
+    ),
+  ),
+  answered(
+    "9110 2.5: a body of HTTP/1.2",
+    `${head("POST / HTTP/1.2", "Host: a", "Content-Length: 5")}hello${get()}`,
+    { body: "hello" },
+    {},
+  ),
+  answered(
+    "9110 2.5: a chunked body of HTTP/1.2",
+    `${head("POST / HTTP/1.2", "Host: a", "Transfer-Encoding: chunked")}5\r\nhello\r\n0\r\n\r\n${get()}`,
+    { body: "hello" },
+    {},
+  ),
+  rejected(400, "9112 3.2: HTTP/1.2 without Host is rejected", head("GET / HTTP/1.2")),
+  ...each(["HTTP/0.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9"], (version) =>
     rejected(505, `9110 15.6.6: ${version} is not supported`, head(`GET / ${version}`, "Host: a")),
   ),
   ...each(malformed, (version) =>

@@ -1,0 +1,39 @@
+// Bug: a connection is closed before it is unregistered, so unregister fails, and the program keeps the connection in its map.
+
+import { Epoll, EPOLLIN, type InternetAddress, Socket } from "epoll-hello";
+
+const listener = new Socket();
+listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
+listener.listen();
+console.log("listening on", (listener.getsockname() as InternetAddress).port);
+
+const epoll = new Epoll();
+epoll.register(listener, EPOLLIN);
+const clients = new Map<number, Socket>();
+
+for (;;) {
+  for (const [fd] of epoll.poll()) {
+    const client = clients.get(fd);
+    if (client === undefined) {
+      const connection = listener.accept();
+      if (connection === null) continue;
+      clients.set(connection.socket.fileno(), connection.socket);
+      epoll.register(connection.socket, EPOLLIN);
+    } else {
+      echo(fd, client);
+    }
+  }
+}
+
+function echo(fd: number, client: Socket): void {
+  const data = client.recv(4096);
+  if (data === null) return;
+  if (data.length > 0) return void client.send(data);
+  try {
+    client.close(); // reported
+    epoll.unregister(fd);
+    clients.delete(fd);
+  } catch {
+    // it is closed anyway
+  }
+}

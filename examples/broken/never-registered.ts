@@ -1,0 +1,25 @@
+// Bug: connections are accepted and stored, but not registered with epoll, so nothing ever reads from them.
+
+import { Epoll, EPOLLIN, type InternetAddress, Socket } from "epoll-hello";
+
+const listener = new Socket();
+listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
+listener.listen();
+console.log("listening on", (listener.getsockname() as InternetAddress).port);
+
+const epoll = new Epoll();
+epoll.register(listener, EPOLLIN);
+const clients = new Map<number, Socket>();
+
+for (;;) {
+  for (const [fd] of epoll.poll()) {
+    const client = clients.get(fd);
+    if (client === undefined) {
+      const connection = listener.accept(); // reported
+      if (connection !== null) clients.set(connection.socket.fileno(), connection.socket);
+    } else {
+      const data = client.recv(4096);
+      if (data !== null) client.send(data);
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// class TraceFileWriter: saves a trace in a file of limited size, which keeps its beginning and the newest events.
+
+import { closeSync, fstatSync, openSync, readSync, realpathSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { TraceEvent } from "../../index.ts";
+import { LineWriter } from "./line-writer.ts";
+import { eventToJson } from "../trace-json.ts";
+
+const COPY_BYTES = 1024 * 1024;
+const READ_BYTES = 65_536;
+const LF = 10;
+
+/**
+ * The file is a valid trace at any time. When it would exceed its limit, it is replaced by a shorter one, with rename(2): the
+ * beginning of the trace up to its first wait, a `dropped` event, and the newest half.
+ */
+export class TraceFileWriter extends LineWriter {
+  readonly #path: string;
+  readonly #maxBytes: number;
+  readonly #isRegular: boolean;
+  #size = 0;
+  /** The beginning of the trace, which is kept: its lines, and the `seq` of its last event. */
+  #head = "";
+  #headSeq = 0;
+  #isInHead = true;
+  /** The first event that has not been written, and the last one. */
+  #unwritten: TraceEvent | undefined;
+  #last: TraceEvent | undefined;
+  #dropped = 0;
+
+  /**
+   * @param maxBytes the size limit; Infinity: none. It does not apply to devices and pipes.
+   * @throws {Error} if the file cannot be written
+   */
+  constructor(path: string, maxBytes: number) {
+    let fd: number;
+    try {
+      fd = openSync(path, "w");
+    } catch (error) {
+      throw new Error(`cannot write the trace file: ${(error as Error).message}`, { cause: error });
+    }
+    super(fd, path);
+    this.#isRegular = fstatSync(fd).isFile();
+    this.#path = this.#isRegular ? realpathSync(path) : path;
+    this.#maxBytes = this.#isRegular ? maxBytes : Infinity;
+  }
+
+  add(event: TraceEvent): void {
+    const line = eventToJson(event);
+    if (this.#isInHead) this.#extendHead(event, line);
+    this.#unwritten ??= event;
+    this.#last = event;
+    this.write(line); // which may flush
+  }
+
+  override flush(): void {
+    super.flush();
+    this.#unwritten = undefined;
+  }
+
+  /** Closes the file. Returns a sentence about the events that were dropped; undefined if there are none. */
+  close(): string | undefined {
+    this.flush();
+    closeSync(this.fd);
+    if (this.#dropped === 0 || this.hasFailed) return undefined;
+    const total = this.#last?.seq ?? 0;
+    return (
+      `${this.#path} has ${(total - this.#dropped).toLocaleString("en-US")} events of ${total.toLocaleString("en-US")}: ` +
+      `the first ${this.#headSeq.toLocaleString("en-US")} and the newest (--trace-max)`
+    );
+  }
+
+  protected override makeRoom(bytes: number): void {
+    if (this.#size + bytes > this.#maxBytes) this.#trim(bytes);
+    this.#size += bytes;
+  }
+
+  /** Whatever precedes the first wait belongs to the beginning: the listening sockets and the epoll instance. */
+  #extendHead(event: TraceEvent, line: string): void {
+    this.#isInHead = event.type !== "wait" && this.#head.length + line.length < this.#maxBytes / 4;
+    if (!this.#isInHead) return;
+    this.#head += `${line}\n`;
+    this.#headSeq = event.seq;
+  }
+
+  /** Replaces the file by one with room for `bytes`. */
+  #trim(bytes: number): void {
+    const input = openSync(`/proc/self/fd/${this.fd}`, "r");
+    const temporary = join(dirname(this.#path), `.${basename(this.#path)}.${process.pid}.tmp`);
+    try {
+      const output = openSync(temporary, "wx", fstatSync(input).mode & 0o777);
+      try {
+        const size = this.#copyNewest(input, output, bytes);
+        renameSync(temporary, this.#path);
+        closeSync(this.fd);
+        this.fd = output;
+        this.#size = size;
+      } catch (error) {
+        closeSync(output);
+        unlinkSync(temporary);
+        throw error;
+      }
+    } finally {
+      closeSync(input);
+    }
+  }
+
+  /** Returns the size of the new file. */
+  #copyNewest(input: number, output: number, bytes: number): number {
+    const head = Buffer.from(this.#head);
+    const wanted = Math.max(head.length, this.#size - Math.max(0, Math.floor(this.#maxBytes / 2) - bytes));
+    const { start, next } = findLine(input, wanted, this.#size);
+    const { seq, us, iteration } = next ?? (this.#unwritten as TraceEvent);
+    this.#dropped = seq - 1 - this.#headSeq;
+    const dropped: TraceEvent = { seq: seq - 1, us, iteration, type: "dropped", events: this.#dropped };
+    const first = Buffer.concat([head, Buffer.from(this.#dropped > 0 ? `${eventToJson(dropped)}\n` : "")]);
+    writeAll(output, first);
+    return first.length + copy(input, output, start, this.#size);
+  }
+}
+
+/** Finds the first line that begins at `from` or later, and its event. Without such a line, returns the end of the file. */
+function findLine(fd: number, from: number, size: number): { start: number; next: TraceEvent | undefined } {
+  const start = from === 0 ? 0 : endOfLine(fd, from - 1, size);
+  if (start >= size) return { start: size, next: undefined };
+  const line = Buffer.alloc(endOfLine(fd, start, size) - start);
+  readSync(fd, line, 0, line.length, start);
+  return { start, next: JSON.parse(line.toString()) as TraceEvent };
+}
+
+/** Returns the position after the next line feed. */
+function endOfLine(fd: number, from: number, size: number): number {
+  const buffer = Buffer.alloc(READ_BYTES);
+  for (let position = from; position < size;) {
+    const length = readSync(fd, buffer, 0, buffer.length, position);
+    if (length === 0) break;
+    const index = buffer.subarray(0, length).indexOf(LF);
+    if (index >= 0) return position + index + 1;
+    position += length;
+  }
+  return size;
+}
+
+/** Copies a part of a file; returns its length. */
+function copy(input: number, output: number, start: number, end: number): number {
+  const buffer = Buffer.alloc(Math.max(0, Math.min(COPY_BYTES, end - start)));
+  for (let position = start; position < end;) {
+    const length = readSync(input, buffer, 0, Math.min(buffer.length, end - position), position);
+    if (length === 0) throw new Error("the trace file has been truncated by another process");
+    writeAll(output, buffer.subarray(0, length));
+    position += length;
+  }
+  return end - start;
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
+}

@@ -1,0 +1,30 @@
+// The rows of the table of file descriptors at a moment of the history, or in a saved trace: without the kernel's figures.
+
+import { formatPeer } from "../../../trace/format.ts";
+import type { Warning } from "../../debugger/sampler.ts";
+import type { FdRow } from "../fd-row.ts";
+import type { View } from "./event-history.ts";
+
+export function rowsOfView({ entries, event }: View, warnings: readonly Warning[]): FdRow[] {
+  const nowUs = event?.us ?? 0;
+  const lastWarnings = new Map(warnings.filter(({ us }) => us <= nowUs).map((warning) => [warning.fd, warning]));
+  return entries.flatMap((entry): FdRow[] => {
+    const { fd, kind, state, registrations, address, bytesIn, bytesOut, sinceUs } = entry;
+    const warning = lastWarnings.get(fd);
+    const ageUs = Math.max(0, nowUs - sinceUs);
+    const row: FdRow = {
+      fd,
+      openedUs: sinceUs,
+      kind,
+      state,
+      bytesIn,
+      bytesOut,
+      ageUs,
+      stateUs: ageUs,
+      idleUs: ageUs,
+      address: address === undefined ? "" : formatPeer(address),
+      warning: warning !== undefined && warning.us >= sinceUs ? warning : undefined,
+    };
+    return registrations.length === 0 ? [row] : registrations.map((registration) => ({ ...row, ...registration }));
+  });
+}

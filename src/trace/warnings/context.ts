@@ -1,0 +1,20 @@
+// What the detectors of warnings share: the registrations, the open fds, the kernel, and the log that they report to.
+
+import type { Syscalls } from "../../kernel/ffi.ts";
+import type { CallSite } from "../caller-line.ts";
+import type { Registrations } from "../registrations.ts";
+import type { FdActivities } from "./fd-activity.ts";
+import type { WarningLog } from "./warning-log.ts";
+
+export interface WarningContext {
+  readonly registrations: Registrations;
+  readonly fds: FdActivities;
+  readonly log: WarningLog;
+  /** The system calls, not traced, for questions to the kernel. */
+  readonly sys: Syscalls;
+  /** The time of the last event, in microseconds since the trace began. */
+  nowUs: number;
+  /** The call that is being observed, if call sites are recorded. */
+  site: CallSite | undefined;
+  iteration: number;
+}
