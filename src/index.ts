@@ -64,7 +64,7 @@ export type { ProxyOptions } from "./protocols/proxy/proxied-protocol.ts";
 export type { BinaryType, ServerWebSocket, WebSocketData } from "./protocols/websocket/server-websocket.ts";
 export type { WebSocketHandlers } from "./protocols/websocket/websocket-options.ts";
 export type { WebSocketCompressor } from "./protocols/websocket/deflate-settings.ts";
-export type { UpgradeOptions } from "./protocols/websocket/web-sockets.ts";
+export type { UpgradeOptions } from "./protocols/websocket/upgrade-options.ts";
 export { ServerSocket, type SocketHandlers } from "./protocols/socket/server-socket.ts";
 export { listenFds, type ListenFd, notify, type ServiceState, watchdogIntervalMs } from "./server/systemd.ts";
 

@@ -3,7 +3,7 @@
 import { invalidType } from "../kernel/errors.ts";
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
-import type { UpgradeOptions } from "../protocols/websocket/web-sockets.ts";
+import type { UpgradeOptions } from "../protocols/websocket/upgrade-options.ts";
 import type { EpollServer } from "../server/server.ts";
 import type { ServerStats, StopOptions } from "../server/types.ts";
 import { changedCookies } from "./route-request.ts";

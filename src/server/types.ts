@@ -3,7 +3,7 @@
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import type { RejectionCounts } from "../protocols/http/rejection.ts";
 import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
-import type { UpgradeOptions } from "../protocols/websocket/web-sockets.ts";
+import type { UpgradeOptions } from "../protocols/websocket/upgrade-options.ts";
 
 /** A problem that the server works around and that its operator may want to know about. */
 export interface ServerWarning {

@@ -2,7 +2,8 @@
 
 import type { Buffer } from "node:buffer";
 import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
-import type { UpgradeOptions, WebSockets } from "../websocket/web-sockets.ts";
+import type { UpgradeOptions } from "../websocket/upgrade-options.ts";
+import type { WebSockets } from "../websocket/web-sockets.ts";
 import { FastPath } from "./fast-path.ts";
 import { HandlerRunner } from "./handler-runner.ts";
 import { HttpConnection } from "./http-connection.ts";

@@ -1,14 +1,12 @@
 // The opening handshake: checks an upgrade request, and serializes the response with status 101. RFC 6455, 4.2.
 
+import type { HeaderFields } from "./upgrade-options.ts";
 import { Buffer } from "node:buffer";
 import type { RequestHead } from "../http/request-head.ts";
 
 /** The key of RFC 6455, 1.3, which is hashed together with the client's. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION = "13";
-
-/** What `new Headers` takes. */
-export type HeaderFields = NonNullable<ConstructorParameters<typeof Headers>[0]>;
 
 /** A valid upgrade request. */
 export interface Handshake {

@@ -4,31 +4,13 @@ import { Buffer } from "node:buffer";
 import { invalidType, invalidValue } from "../../kernel/errors.ts";
 import { PING, PONG } from "./opcodes.ts";
 import { type OutgoingMessage, toBinary, toControlData, toMessage, toText } from "./outgoing-message.ts";
+import type { WebSocketOwner } from "./websocket-owner.ts";
 
 /** What is sent: a string as a text, everything else as binary data. */
 export type WebSocketData = string | ArrayBufferView | ArrayBufferLike | Blob;
 
 /** The type of binary data that handlers receive. */
 export type BinaryType = "nodebuffer" | "arraybuffer" | "uint8array" | "blob";
-
-/** What a ServerWebSocket needs of its connection. */
-export interface WebSocketOwner {
-  readonly isOpen: boolean;
-  readonly isPaused: boolean;
-  /** The number of bytes that the kernel has not taken. */
-  readonly bufferedAmount: number;
-  readonly remoteAddress: string | undefined;
-  readonly subscriptions: string[];
-  send(message: OutgoingMessage, isCompressed: boolean): number;
-  publish(topic: string, message: OutgoingMessage, isCompressed: boolean): number;
-  control(opcode: number, data: Uint8Array): number;
-  subscribe(topic: string): boolean;
-  unsubscribe(topic: string): boolean;
-  isSubscribed(topic: string): boolean;
-  close(code: number, reason: string, reported: number): void;
-  terminate(): void;
-  setPaused(isPaused: boolean): void;
-}
 
 const BINARY_TYPES: readonly string[] = ["nodebuffer", "arraybuffer", "uint8array", "blob"];
 const NORMAL_CLOSURE = 1000;

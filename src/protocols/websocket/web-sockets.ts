@@ -7,20 +7,13 @@ import type { RequestHead } from "../http/request-head.ts";
 import type { UpgradeFailure } from "../http/server-request.ts";
 import type { ProtocolConnection } from "../protocol.ts";
 import { Deflate } from "./deflate.ts";
-import { checkHandshake, failureResponse, type HeaderFields, serializeHandshake } from "./handshake.ts";
+import { checkHandshake, failureResponse, serializeHandshake } from "./handshake.ts";
 import { toMessage } from "./outgoing-message.ts";
 import { checkTopic, type WebSocketData } from "./server-websocket.ts";
+import type { UpgradeOptions } from "./upgrade-options.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
 import { type FrameDetails, WebSocketContext } from "./websocket-context.ts";
 import type { WebSocketHandlers, WebSocketSettings } from "./websocket-options.ts";
-
-/** Options of `server.upgrade`. */
-export interface UpgradeOptions<Data = unknown> {
-  /** Header fields of the response, such as Set-Cookie or Sec-WebSocket-Protocol. */
-  headers?: HeaderFields | undefined;
-  /** The value of `ws.data`. */
-  data?: Data | undefined;
-}
 
 /** What it takes to upgrade a request. */
 export interface PendingUpgrade {

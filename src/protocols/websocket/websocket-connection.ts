@@ -11,7 +11,8 @@ import type { Deflate } from "./deflate.ts";
 import type { FrameHandler, FrameReceiver } from "./frame-receiver.ts";
 import { CLOSE, PING, PONG } from "./opcodes.ts";
 import { type OutgoingMessage, serializeFrame } from "./outgoing-message.ts";
-import { ServerWebSocket, type WebSocketOwner } from "./server-websocket.ts";
+import { ServerWebSocket } from "./server-websocket.ts";
+import type { WebSocketOwner } from "./websocket-owner.ts";
 import { BACKPRESSURE, DROPPED, type WebSocketContext, type WebSocketMember } from "./websocket-context.ts";
 import { nextWebSocketState, type WebSocketEvent, type WebSocketState } from "./websocket-state.ts";
 

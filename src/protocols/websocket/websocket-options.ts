@@ -5,6 +5,10 @@ import { suggest } from "../../kernel/suggest.ts";
 import { type DeflateSettings, resolveDeflate, type WebSocketCompressor } from "./deflate-settings.ts";
 import type { ServerWebSocket } from "./server-websocket.ts";
 
+// Without the types of Bun or Node, this is `any`. The comment is part of the declarations that are published.
+/** @ts-ignore */
+type MessageBuffer = import("node:buffer").Buffer<ArrayBuffer>;
+
 /**
  * The `websocket` option, as for Bun.serve: the handlers of all WebSockets, and their settings.
  *
@@ -17,7 +21,7 @@ export interface WebSocketHandlers<Data = undefined> {
   /** Called when a WebSocket has opened, before `server.upgrade` returns. */
   open?(ws: ServerWebSocket<Data>): unknown;
   /** Called with a message: a string if it is a text; otherwise bytes of the type that `ws.binaryType` selects. */
-  message?(ws: ServerWebSocket<Data>, message: string | Buffer<ArrayBuffer>): unknown;
+  message?(ws: ServerWebSocket<Data>, message: string | MessageBuffer): unknown;
   /** Called when everything queued is in the kernel's send queue, if a `send` or a `publish` has returned -1. */
   drain?(ws: ServerWebSocket<Data>): unknown;
   /**
@@ -28,9 +32,9 @@ export interface WebSocketHandlers<Data = undefined> {
    */
   close?(ws: ServerWebSocket<Data>, code: number, reason: string): unknown;
   /** Called when a ping was received. The server has answered it already. */
-  ping?(ws: ServerWebSocket<Data>, data: Buffer): unknown;
+  ping?(ws: ServerWebSocket<Data>, data: MessageBuffer): unknown;
   /** Called when a pong was received. */
-  pong?(ws: ServerWebSocket<Data>, data: Buffer): unknown;
+  pong?(ws: ServerWebSocket<Data>, data: MessageBuffer): unknown;
   /**
    * Called when another handler throws, or its promise rejects. The WebSocket stays open. Without this handler, or if it throws as
    * well, the connection is reset, and the error is thrown by `run` or `tick`; after `start` it is an uncaught exception.
