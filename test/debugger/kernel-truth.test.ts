@@ -48,7 +48,7 @@ function interestOf(epoll: Epoll): Map<number, number> {
 /** What the inspector's table shows of the kernel. */
 function kernelRow(fd: number, kind: FdRow["kind"], epfd: number): FdRow {
   const row = { fd, kind, epfd } as FdRow;
-  new KernelFigures().fill(row);
+  new KernelFigures().complete(row);
   return row;
 }
 

@@ -61,8 +61,8 @@ export function queryFds(
 ): FdPage {
   const rows = buildRows(records, context);
   const asksAll = needsKernel(query.column) || parseFdFilter(query.filter).needsKernel;
-  if (asksAll) for (const row of rows) kernel.fill(row);
+  if (asksAll) for (const row of rows) kernel.complete(row);
   const page = queryRows(rows, query);
-  if (!asksAll) for (const row of page.rows) kernel.fill(row);
+  if (!asksAll) for (const row of page.rows) kernel.complete(row);
   return page;
 }

@@ -26,7 +26,7 @@ export class KernelFigures {
   #expiresMs = 0;
 
   /** Sets the kernel mask and the queues of a row. */
-  fill(row: FdRow): void {
+  complete(row: FdRow): void {
     if (row.epfd !== undefined) {
       const masks = this.#masksOf(row.epfd);
       if (masks !== undefined) row.kernelMask = masks.get(row.fd) ?? null;
