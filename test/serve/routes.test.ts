@@ -39,6 +39,8 @@ function sameFor(servers: ReturnType<typeof both>, probes: readonly Probe[], ign
       for (const name of ignored) delete theirs.headers[name];
       // Bun.serve omits the type of a string in responses to HEAD.
       if (method === "HEAD" && theirs.headers["content-type"] === undefined) delete ours.headers["content-type"];
+      // A body that is null may stand for the one that GET would have: then its length is not known.
+      if (method === "HEAD" && ours.headers["content-length"] === undefined) delete theirs.headers["content-length"];
       expect(ours).toEqual(theirs);
       expect(theirs.status).toBeGreaterThan(0);
     });
