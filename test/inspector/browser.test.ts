@@ -117,6 +117,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
         await tab.keyboard.press("n");
         await tab.waitForFunction((text) => document.querySelector(".slider .at")?.textContent !== text, before);
       }
+      await waitForRun(tab, "paused"); // events arrive before the state
       await tab.keyboard.press("s");
       await waitForText(tab, ".events .is-selected", /accept4/);
       expect(await tab.innerText(".source figcaption")).toMatch(/^src\/server\/[\w-]+\.ts:\d+$/);
