@@ -164,8 +164,15 @@ export class RawWebSocket implements Disposable {
     this.socket.terminate();
   }
 
+  /** Input that is joined once a whole frame is there. */
+  #chunks: Uint8Array[] = [];
+  #missing = 0;
+
   #receive(bytes: Uint8Array): void {
-    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    this.#chunks.push(Uint8Array.from(bytes));
+    this.#missing -= bytes.length;
+    if (this.#missing > 0) return;
+    this.#bytes = Buffer.concat([this.#bytes, ...this.#chunks.splice(0)]);
     if (this.head === "") {
       const end = this.#bytes.indexOf("\r\n\r\n");
       if (end < 0) return;
@@ -189,7 +196,8 @@ export class RawWebSocket implements Disposable {
     const start = 2 + extended;
     if (bytes.length < start) return false;
     const length = extended === 0 ? second : extended === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
-    if (bytes.length < start + length) return false;
+    this.#missing = start + length - bytes.length;
+    if (this.#missing > 0) return false;
     const payload = Buffer.from(bytes.subarray(start, start + length));
     this.frames.push({ opcode: first & 0x0f, fin: first >= 0x80, rsv: (first >> 4) & 7, payload });
     this.#bytes = bytes.subarray(start + length);
