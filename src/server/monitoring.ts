@@ -162,7 +162,8 @@ export function staticHandler({ status = 200, headers = {}, body = "" }: StaticR
   const isBodiless = status === 204 || status === 205 || status === 304;
   const isText = typeof body === "string" && !isBodiless;
   const type = isText && !hasType ? { "Content-Type": "text/plain; charset=utf-8" } : {};
-  return () => new Response(isBodiless ? null : body, { status, headers: { ...type, ...headers } });
+  const content = isBodiless ? null : (body as string | Uint8Array<ArrayBuffer>);
+  return () => new Response(content, { status, headers: { ...type, ...headers } });
 }
 
 /** Returns the path of a URL. */

@@ -37,6 +37,11 @@ function sameFor(servers: ReturnType<typeof both>, probes: readonly Probe[], ign
       const [ours, theirs] = await servers.ask(...probe);
       for (const name of ignored) delete ours.headers[name];
       for (const name of ignored) delete theirs.headers[name];
+      // Without a body, Bun.serve says that GET's would be empty. This server says nothing about it: RFC 9110, 8.6.
+      if (method === "HEAD" && ours.headers["content-length"] === undefined) {
+        expect(theirs.headers["content-length"] ?? ["0"]).toEqual(["0"]);
+        delete theirs.headers["content-length"];
+      }
       // Bun.serve omits the type of a string in responses to HEAD.
       if (method === "HEAD" && theirs.headers["content-type"] === undefined) delete ours.headers["content-type"];
       // A body that is null may stand for the one that GET would have: then its length is not known.
