@@ -2,7 +2,7 @@
 
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
-import type { ProxyOptions } from "../protocols/proxy/proxied-protocol.ts";
+import type { ProxyOptions } from "../protocols/proxy/proxy-options.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
