@@ -6,15 +6,7 @@ import type { Syscalls } from "../../kernel/ffi.ts";
 import type { ConnectionRejection, Protocol, ProtocolConnection } from "../protocol.ts";
 import { AddressList } from "./address-list.ts";
 import { MAX_PARSED_BYTES, parseProxyHeader } from "./proxy-header.ts";
-
-/** Which connections begin with a header of the PROXY protocol. */
-export interface ProxyOptions {
-  /**
-   * The addresses of the proxies: `"10.0.0.1"`, networks such as `"10.0.0.0/8"` and `"fd00::/8"`, and `"unix"` for all connections
-   * over a unix socket. Other peers are clients, and cannot give themselves another address.
-   */
-  from: readonly string[];
-}
+import type { ProxyOptions } from "./proxy-options.ts";
 
 /** Checks the option `proxyProtocol`. @throws {TypeError} */
 export function checkProxyOptions(name: string, value: unknown): void {
