@@ -54,7 +54,7 @@ export { serve } from "./serve/serve.ts";
 export type { BunServer, ServeOptions, ServerExtras } from "./serve/serve-types.ts";
 export { EpollServer } from "./server/server.ts";
 export type { EpollServerOptions } from "./server/options.ts";
-export type { MetricsOptions } from "./server/monitoring.ts";
+export type { MetricsOptions } from "./server/metrics-options.ts";
 export type { FetchHandler, Heartbeat, ServerHandle, ServerStats, ServerWarning, StopOptions } from "./server/types.ts";
 export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";

@@ -6,14 +6,7 @@ import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { TracedState } from "./connection-state.ts";
 import { Histogram, type Labels, METRICS_TYPE, MetricsText } from "./prometheus.ts";
 import type { ServerStats } from "./types.ts";
-
-/** Where metrics are served, and the labels that each of them has. */
-export interface MetricsOptions {
-  /** The path, such as `"/metrics"`. */
-  path: string;
-  /** Names and values: `{ instance: "a" }`. */
-  labels?: Labels | undefined;
-}
+import type { MetricsOptions } from "./metrics-options.ts";
 
 /** What is monitored. */
 export interface MonitoredServer {

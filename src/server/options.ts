@@ -6,7 +6,7 @@ import type { ProxyOptions } from "../protocols/proxy/proxy-options.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
-import type { MetricsOptions } from "./monitoring.ts";
+import type { MetricsOptions } from "./metrics-options.ts";
 import type { FetchHandler, Heartbeat, ServerWarning } from "./types.ts";
 
 /** The options of EpollServer. An option that is undefined has its default. */

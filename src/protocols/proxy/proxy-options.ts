@@ -1,4 +1,4 @@
-// The value of the option `proxyProtocol`. Apart from the protocol, so that the package's types need no others.
+// The proxyProtocol option, apart from what it does: the published types need no more.
 
 /** Which connections begin with a header of the PROXY protocol. */
 export interface ProxyOptions {
