@@ -37,7 +37,12 @@ export function explainReadiness(info: FdInfo, registered?: number | readonly Re
     return [...describe(info), describeResult(info, registered as number | undefined)].join(" ");
   }
   const registrations = registered as readonly RegistrationInfo[];
-  for (const { mask } of registrations) check32Bit("mask", mask);
+  for (const registration of registrations) {
+    if (typeof registration !== "object" || registration === null) {
+      throw invalidType("registeredMask", "a 32-bit integer, or a list of registrations", registered);
+    }
+    check32Bit("mask", registration.mask);
+  }
   if (registrations.length === 0) return [...describe(info), describeResult(info, undefined)].join(" ");
   return [...describe(info), ...registrations.map((one) => describeRegistration(info, one))].join(" ");
 }

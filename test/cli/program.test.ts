@@ -162,13 +162,13 @@ test("--step shows connect with its address, and the connection by its role", as
     epoll.register(client, EPOLLOUT);
     epoll.poll();
   `);
-  const { lines } = await typedInto(["b connect", "c", "n", "l", "q"], [file, "--step"]);
+  const { lines } = await typedInto(["b connect", "c", "n", "ready", "q"], [file, "--step"]);
   expect(lines.some((line) => /^connect\(C\) = -1 EINPROGRESS HERE$/.test(line))).toBe(true);
   expect(lines.join("\n")).toMatch(/^\(C, EPOLLOUT\) connection HERE, registered for EPOLLOUT/m);
 });
 
 test("--step starts at the first call, shows the program's own lines, and has test clients", async () => {
-  const commands = ["n", "connect", "n", "s", "s", 'send "hello"', "n", "s", "s", "recv", "diff", "q"];
+  const commands = ["connect", "n", "s", "s", 'send "hello"', "n", "s", "s", "recv", "diff", "q"];
   const { text, code } = await typedInto(commands, [echo, "--step", "--", "0"]);
   const shown = text.split("\n").map((line) => line.replace(/ {2,}(?=\S)/g, " ").trim());
   const at = (line: number): string => `> ${echo}:${line}`;
@@ -177,16 +177,16 @@ test("--step starts at the first call, shows the program's own lines, and has te
       .split("\n")
       .findIndex((line) => line.includes(part)) + 1;
   for (const [part, call] of [
-    ["epoll.poll()", /^#1 epoll_wait\(EP, 1000\) = \[\]$/],
-    ["epoll.poll()", /^#\d epoll_wait\(EP, 1000\) = \[\(L, EPOLLIN\)\]$/],
+    ["epoll.poll()", /^#\d epoll_wait\(EP, -1\) = \[\(L, EPOLLIN\)\]$/],
     ["listener.accept()", /^accept4\(L\) = C HERE$/],
     ["epoll.register(socket", /^epoll_ctl\(EP, ADD, C, EPOLLIN\)$/],
-    ["epoll.poll()", /^#\d epoll_wait\(EP, 1000\) = \[\(\w+, EPOLLIN\)\]$/],
+    ["epoll.poll()", /^#\d epoll_wait\(EP, -1\) = \[\(\w+, EPOLLIN\)\]$/],
     ["client.socket.recv(4096)", /^recv\(C\) = 5$/],
     ["client.socket.send(data)", /^send\(C\) = 5$/],
   ] as const) {
     const i = shown.findIndex((line) => call.test(line));
-    expect([call.source, shown[i - 1]]).toEqual([call.source, at(lineOf(part))]);
+    expect([call.source, shown[i - 2]]).toEqual([call.source, at(lineOf(part))]);
+    expect(shown[i - 1]).toContain(part);
   }
   expect(text).toContain('c1 received 5 bytes: "hello"');
   expect(text).toContain("no differences: 2 fds are registered");
@@ -198,9 +198,9 @@ test("--step reports the end of the program, and its history stays available", a
     ["n", "c", "back", "n", "q"],
     [writeProgram(`${SHORT} process.exit(3);`), "--step"],
   );
-  expect(text).toContain("The program has ended.\n");
+  expect(text).toContain("The program exited with code 3.\n");
   expect(text).toContain("*** nothing to continue: the program has ended");
-  expect(code).toBe(0);
+  expect(code).toBe(3);
 });
 
 test("--inspect-brk pauses the program at its start, shows its source, and stays after it has ended", async () => {

@@ -217,7 +217,7 @@ test("counts a loop that spins as work, and a wait that blocks as blocked, as th
     for (let i = 0; i < 20_000; i++) epoll.poll(100);
   });
   // On a busy machine, a wait in which the thread was not scheduled seems to have blocked.
-  expect(spinning.blocked).toBeLessThanOrEqual(1 - spinning.cpu + 0.05);
+  expect(spinning.blocked).toBeLessThanOrEqual(1 - spinning.cpu + 0.2);
   epoll.unregister(event);
   const blocking = run(() => {
     for (let i = 0; i < 5; i++) epoll.poll(40);

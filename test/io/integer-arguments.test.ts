@@ -337,6 +337,9 @@ const arguments_: Record<string, Argument[]> = {
     argument("graceMs", (n) => server.stop({ graceMs: n }), milliseconds),
     argument("idleMs", (n) => server.stop({ idleMs: n }), milliseconds),
   ],
+  "EpollServer.setHandlerTimeout": [
+    argument("timeoutMs", (n) => server.setHandlerTimeout(new Request("http://a/"), n), milliseconds),
+  ],
   "EpollServer.onReadable": [argument("fd", (n) => server.onReadable(n, () => {}))],
   "npm Epoll.add": [argument("fd", (n) => poller.add(n, 1)), argument("events", (n) => poller.add(0, n), mask)],
 };
@@ -344,7 +347,7 @@ const arguments_: Record<string, Argument[]> = {
 /** Functions and methods without an integer argument. */
 const without = new Set([
   ..."ClosedError Descriptor EpollServer MemFd ServerSocket Signals TraceError".split(" "), // their constructors
-  ..."formatEvent listenFds parseTrace pipe readTrace watchdogIntervalMs".split(" "),
+  ..."formatEvent listenFds parseTrace pipe readTrace serve watchdogIntervalMs".split(" "),
   ..."decodePath encodePath ifNameToIndex".split(" "),
   ..."MessageBatch.bytes MessageBatch.capacity MessageBatch.messageSize MessageBatch.length MessageBatch.clear".split(
     " ",
@@ -355,17 +358,24 @@ const without = new Set([
   ..."Socket.accept Socket.getpeername Socket.getsockname Socket.peerCredentials Socket.tcpInfo".split(" "),
   // The server and its sockets have tests of their own.
   ...[
+    "closeIdleConnections",
     "fetch",
     "finishStop",
+    "pendingRequests",
+    "pendingWebSockets",
     "port",
+    "publish",
     "ref",
     "requestIP",
     "run",
     "start",
+    "startNow",
     "state",
     "stats",
     "stopped",
+    "subscriberCount",
     "unref",
+    "upgrade",
     "url",
   ].map((name) => `EpollServer.${name}`),
 ]);
