@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { deflateRawSync } from "node:zlib";
 import { EpollServer } from "../../src/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { closePayload, frame, RawWebSocket, upgradeRequest } from "../support/raw-websocket.ts";
 
 setDefaultTimeout(60_000);
@@ -90,6 +91,11 @@ async function observe(
   sent: Uint8Array[],
   { endsWithFin = false, isOnePacket = false } = {},
 ): Promise<Observed> {
+  // Otherwise the calls could include that the WebSocket of an earlier test closes.
+  await eventually(
+    () => Object.values(servers).every(({ pendingWebSockets }) => pendingWebSockets === 0),
+    (areClosed) => areClosed,
+  );
   calls = [];
   using client = await RawWebSocket.connect((servers[kind] as AnyServer).port);
   const last = frame(9, "last");
