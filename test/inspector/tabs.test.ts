@@ -116,7 +116,7 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
     const tab = await openTab(it.page.controlUrl);
     await tab.waitForSelector(".controls .primary:enabled");
     await tab.route("**/commands", () => {}); // never answered
-    await tab.keyboard.press("Space");
+    await tab.click(".controls .primary");
     await tab.waitForSelector("role=alert >> text=The server did not respond to the command within 5 s.");
   });
 
