@@ -131,6 +131,72 @@ test("epoll-hello/libuv loads one small bundle until an addon is loaded", async 
   expect(files.filter((file) => file.includes("/epoll-hello/src/"))).toEqual([]);
 });
 
+test("the bundles that a server loads contain no module that is loaded on demand", async () => {
+  const dist = join(folder, "node_modules", "epoll-hello", "dist");
+  const onDemand = [...readFileSync(join(dist, "on-demand.js"), "utf8").matchAll(/require\("\.\/(\S+)\.js"\)/g)];
+  expect(onDemand.length).toBeGreaterThan(5);
+  writeFileSync(
+    join(folder, "plain.ts"),
+    `import { EpollServer } from "epoll-hello";
+     await using server = new EpollServer({ fetch: () => new Response("hello") });
+     await server.start();
+     await fetch(server.url);`,
+  );
+  const preload = join(root, "test", "support", "loaded-modules.ts");
+  const { stderr } = await run(["bun", "--preload", preload, "plain.ts"], { cwd: folder });
+  const { files } = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "") as LoadedModules;
+  const bundles = files.filter((file) => file.includes("/dist/")).map((file) => readFileSync(file, "utf8"));
+  expect(bundles.length).toBeGreaterThan(2);
+  const loaded = new Set(
+    bundles.flatMap((text) => [...text.matchAll(/^\/\/ src\/(\S+)\.ts$/gm)].map(([, name]) => name)),
+  );
+  expect(loaded).toContain("server/run-loop");
+  expect(onDemand.map(([, name]) => name).filter((name) => loaded.has(name))).toEqual([]);
+});
+
+test("what is loaded on demand works in the installed package, and in a program that is compiled into one file", async () => {
+  writeFileSync(
+    join(folder, "on-demand.ts"),
+    `import { EpollServer, serve } from "epoll-hello";
+     await Bun.write("letters.txt", "abcdef");
+     const events = [];
+     const servers = {
+       serve: serve({ hostname: "127.0.0.1", port: 0, routes: { "/": new Response("route") } }),
+       classic: new EpollServer({ hostname: "127.0.0.1", keepAlive: false, eager: false }),
+       file: new EpollServer({ hostname: "127.0.0.1", fetch: () => new Response(Bun.file("letters.txt")) }),
+       metrics: new EpollServer({ hostname: "127.0.0.1", metrics: "/", trace: (event) => void events.push(event) }),
+       socket: new EpollServer({ hostname: "127.0.0.1", socket: {
+         data: (socket) => void socket.end("HTTP/1.0 200 OK\\r\\n\\r\\nsocket"),
+       } }),
+       proxy: new EpollServer({ hostname: "127.0.0.1", proxyProtocol: true }),
+     };
+     for (const [name, server] of Object.entries(servers)) {
+       if (name !== "serve") await server.start();
+       const response = await fetch(server.url, { headers: name === "file" ? { Range: "bytes=0-1,4-5" } : {} });
+       const text = await response.text();
+       console.log(name, response.status, text.replace(/--\\S+|\\s/g, "").slice(0, 6));
+       await server.stop(name === "serve" ? true : { graceMs: 0 });
+     }
+     console.log(events.some(({ type }) => type === "wait"));`,
+  );
+  const build = ["bun", "build", "--compile", "on-demand.ts", "--outfile", "on-demand"];
+  expect((await run(build, { cwd: folder })).code).toBe(0);
+  for (const command of [["bun", "on-demand.ts"], ["./on-demand"]]) {
+    const { code, stdout, stderr } = await run(command, { cwd: folder });
+    expect(stderr).toBe("");
+    const lines = [
+      "serve 200 route",
+      "classic 200 Hellof",
+      "file 206 conten",
+      "metrics 200 #HELPe",
+      "socket 200 socket",
+      "proxy 400 Thecon",
+    ];
+    expect(stdout.replaceAll("\n", "|")).toBe([...lines, "true", ""].join("|"));
+    expect(code).toBe(0);
+  }
+});
+
 test("WebSockets work in the installed package, and in a program that is compiled into one file", async () => {
   writeFileSync(
     join(folder, "websocket.ts"),
