@@ -1,7 +1,7 @@
 // Frees the memory of a buffer as soon as it is no longer needed.
 
 /** Below this size, the collector is faster. */
-export const MIN_FREED_BYTES: number = 65_536;
+const MIN_FREED_BYTES = 65_536;
 
 /**
  * Frees the memory of bytes that nothing uses any more: all views of their buffer become empty. Garbage of this size would
