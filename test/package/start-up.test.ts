@@ -53,9 +53,9 @@ const library = {
     integers jsc node-fs path-bytes requirements siginfo signal-names suggest tcp-info token-counter`,
   "src/protocols": list`buffer-budget`,
   "src/protocols/http": list`
-    application body-buffers body-kind body-source body-writer buffer-sizes chunked-decoder client-gone date-header direct-source direct-streams
-    exchange fast-path file-source handler-runner http-connection http-context http-protocol input-buffer
-    input-state llhttp native-request normalize-head plain-head plain-head-wasm read-head rejection request-body request-head request-headers request-info request-input request-target
+    application body-buffers body-kind body-source body-writer buffer-sizes byte-ranges chunked-decoder client-gone date-header direct-source direct-streams
+    exchange fast-path file-response file-source handler-runner http-connection http-context http-date http-protocol input-buffer
+    input-state llhttp multipart-source native-request normalize-head plain-head plain-head-wasm preconditions read-head rejection request-body request-head request-headers request-info request-input request-target
     response-batch response-head-cache response-head response-sender response server-request server-responses
     static-response status-codes text-source unread-body validate-fields`,
   "src/protocols/socket": list`output-bytes server-socket`,

@@ -4,8 +4,9 @@ import { isEncodedString, isLargeAsciiString, isStream, memorySize, recognizeStr
 import { type BodySource, StreamSource } from "./body-source.ts";
 import { DirectSource } from "./direct-source.ts";
 import { directSourceOf } from "./direct-streams.ts";
-import type { FileSelection } from "./file-response.ts";
+import { type FileSelection, selectFile } from "./file-response.ts";
 import { type FileContent, type FileOpener, FileSource, type NeededPart, type OpenedFile } from "./file-source.ts";
+import { MultipartSource } from "./multipart-source.ts";
 import type { RequestHead } from "./request-head.ts";
 import { reasonPhrase } from "./status-codes.ts";
 import { TextSource } from "./text-source.ts";
@@ -40,9 +41,6 @@ const TEXT_FIELD = `content-type: ${STRING_TYPE}\r\n`;
 /** The type of bytes without a type of their own. */
 export const BYTES_TYPE: string = "application/octet-stream";
 const BYTES_FIELD = `content-type: ${BYTES_TYPE}\r\n`;
-
-type FileResponseModule = typeof import("./file-response.ts");
-type MultipartModule = typeof import("./multipart-source.ts");
 
 /** Strings of this size are encoded piece by piece. */
 const MIN_SOURCE_BYTES = 65_536;
@@ -176,7 +174,6 @@ function prepareBlob(
   const isSelectable = response.status === 200 && /^(?:GET|HEAD)$/.test(head?.method ?? "") && !headers.hasRange;
   let selected: SelectedPart | undefined;
   const select = (file: OpenedFile): NeededPart => {
-    const { selectFile } = require("./file-response.ts") as FileResponseModule; // many servers respond with no file
     const selection = selectFile(head as RequestHead, response.headers, file);
     selected = { ...selection, file };
     const [part = { start: 0, length: 0 }, second] = selection.ranges;
@@ -205,7 +202,6 @@ function withSelection(response: PreparedResponse, { status, fields, ranges, fil
   // Without a body, the type and the length of the file say nothing.
   if (status >= 300) return { ...selected, fields: selected.fields.replace(typeLine, ""), declaredLength: -1 };
   if (ranges.length < 2 || !(response.source instanceof FileSource)) return selected;
-  const { MultipartSource } = require("./multipart-source.ts") as MultipartModule;
   const source = new MultipartSource(response.source, file.start, ranges, file.size, typeLine);
   selected.fields = `${selected.fields.replace(typeLine, "")}content-type: ${source.type}\r\n`;
   return { ...selected, length: source.size, source };
