@@ -23,7 +23,8 @@ export function installPackage(): string {
   execute(["tar", "--strip-components=1", "-xzf", join(directory, tarball), "-C", join(modules, "epoll-hello")], root);
   mkdirSync(join(modules, ".bin"));
   symlinkSync("../epoll-hello/bin/epoll-hello.mjs", join(modules, ".bin", "epoll-hello"));
-  for (const name of ["citty", "consola", "undici"]) symlinkSync(join(root, "node_modules", name), join(modules, name));
+  for (const name of ["citty", "consola", "undici", "ws"])
+    symlinkSync(join(root, "node_modules", name), join(modules, name));
   cpSync(join(root, "bench", "servers"), join(project, "servers"), { recursive: true });
   return project;
 }
