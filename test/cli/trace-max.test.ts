@@ -180,6 +180,29 @@ test("a folder that has gone, in which the file cannot be replaced: one error, a
   expect(readTrace(join(after, "t.jsonl")).length).toBeGreaterThan(100);
 });
 
+test("what a crash during a replacement has left behind is removed: in a container, the next process often has the same pid", () => {
+  const path = join(newFolder(), "t.jsonl");
+  writeFileSync(join(folder, `.t.jsonl.${process.pid}.tmp`), "left");
+  const writer = new TraceFileWriter(path, MIN_TRACE_MAX);
+  write(writer, 10_000, () => {});
+  expect(writer.close()).toContain("(--trace-max)");
+  expect(readTrace(path).at(-1)?.seq).toBe(10_000);
+  expect(readdirSync(folder)).toEqual(["t.jsonl"]);
+});
+
+test("a program that has used up all file descriptors is traced to its end", async () => {
+  const program = join(newFolder(), "spin.ts");
+  const file = join(folder, "t.jsonl");
+  const leak = 'import { openSync } from "node:fs"; try { for (;;) openSync("/dev/null"); } catch {} for (';
+  writeFileSync(program, SPIN.replace("for (", leak));
+  const command = [process.execPath, cli, program, "--trace-file", file, "--trace-max", "256k"];
+  const traced = await run(["sh", "-c", 'ulimit -n 200; exec "$0" "$@"', ...command]);
+  expect(traced).toMatchObject({ code: 0, stdout: "done\n" });
+  expect(traced.stderr).toMatch(/t\.jsonl has [\d,]+ events of 10,\d{3}: [^\n]* \(--trace-max\)\n$/);
+  expect(statSync(file).size).toBeLessThanOrEqual(MIN_TRACE_MAX);
+  readTrace(file); // throws if an event is missing
+});
+
 test("a device is not limited", async () => {
   const program = join(newFolder(), "spin.ts");
   writeFileSync(program, SPIN);
