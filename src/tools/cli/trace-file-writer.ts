@@ -1,6 +1,17 @@
 // class TraceFileWriter: saves a trace in a file of limited size, which keeps its beginning and the newest events.
 
-import { closeSync, fstatSync, openSync, readSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { TraceEvent } from "../../index.ts";
 import { LineWriter } from "./line-writer.ts";
@@ -46,7 +57,9 @@ export class TraceFileWriter extends LineWriter {
     super(fd, path);
     this.#path = isRegular ? realpathSync(path) : path;
     this.#maxBytes = isRegular ? maxBytes : Infinity;
-    if (this.#maxBytes !== Infinity) this.#reserve();
+    if (this.#maxBytes === Infinity) return;
+    this.#reserve();
+    removeLeftovers(this.#path);
   }
 
   add(event: TraceEvent): void {
@@ -90,8 +103,8 @@ export class TraceFileWriter extends LineWriter {
 
   /** Replaces the file by one with room for `bytes`. */
   #trim(bytes: number): void {
-    const temporary = join(dirname(this.#path), `.${basename(this.#path)}.${process.pid}.tmp`);
-    rmSync(temporary, { force: true }); // left by a process with the same pid that has crashed
+    const temporary = temporaryPath(this.#path, process.pid);
+    rmSync(temporary, { force: true }); // left by a thread or process with this pid that was killed
     this.#release();
     try {
       const output = openSync(temporary, "wx+", fstatSync(this.fd).mode & 0o777);
@@ -136,6 +149,24 @@ export class TraceFileWriter extends LineWriter {
     const first = Buffer.concat([head, Buffer.from(this.#dropped > 0 ? `${eventToJson(dropped)}\n` : "")]);
     writeAll(output, first);
     return first.length + copy(input, output, start, this.#size);
+  }
+}
+
+/** The file that replaces `path`, until it is complete. */
+function temporaryPath(path: string, pid: number | string): string {
+  return join(dirname(path), `.${basename(path)}.${pid}.tmp`);
+}
+
+/** Removes what processes have left that were killed while they replaced the file. */
+function removeLeftovers(path: string): void {
+  try {
+    for (const name of readdirSync(dirname(path))) {
+      const [, pid = "0"] = /\.(\d+)\.tmp$/.exec(name) ?? [];
+      const leftover = temporaryPath(path, pid);
+      if (basename(leftover) === name && !existsSync(`/proc/${pid}`)) rmSync(leftover, { force: true });
+    }
+  } catch {
+    // a folder that cannot be read, or no file descriptor is free: they stay
   }
 }
 
