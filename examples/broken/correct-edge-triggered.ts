@@ -1,11 +1,9 @@
 // The correct form of undrained.ts: an edge-triggered connection is read until recv returns null (EAGAIN).
 
-import { Epoll, EPOLLET, EPOLLIN, ErrnoError, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLET, EPOLLIN, ErrnoError, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN | EPOLLET);

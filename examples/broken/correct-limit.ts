@@ -1,13 +1,11 @@
 // The correct form of listener-unwatched.ts and accept-failed.ts: accepting pauses at the limit, and resumes when a connection is closed.
 
-import { Epoll, EPOLLIN, ErrnoError, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLIN, ErrnoError, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
 const MAX_CONNECTIONS = 2;
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN);

@@ -1,11 +1,9 @@
 // A correct program with two epoll instances: the outer one watches the listener and the inner one, which watches the connections.
 
-import { Epoll, EPOLLIN, ErrnoError, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLIN, ErrnoError, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const outer = new Epoll();
 const inner = new Epoll();

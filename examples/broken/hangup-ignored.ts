@@ -1,11 +1,9 @@
 // Bug: after the reply, the program waits for the peer to hang up, but has no branch for EPOLLHUP, which is always reported.
 
-import { Epoll, EPOLLHUP, EPOLLIN, type InternetAddress, SHUT_RDWR, Socket } from "epoll-hello";
+import { Epoll, EPOLLHUP, EPOLLIN, SHUT_RDWR, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN);

@@ -1,13 +1,11 @@
 // Bug: at two connections the listener is no longer watched, and closing a connection does not resume that.
 
-import { Epoll, EPOLLIN, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLIN, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
 const MAX_CONNECTIONS = 2;
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN);

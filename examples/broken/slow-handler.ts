@@ -1,11 +1,9 @@
 // Bug: the handler blocks for 200 ms before it reads, and all other clients wait.
 
-import { Epoll, EPOLLIN, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLIN, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN);

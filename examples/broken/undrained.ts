@@ -1,11 +1,9 @@
 // Bug: an edge-triggered connection is read once, 16 bytes at most, and not until recv returns null (EAGAIN).
 
-import { Epoll, EPOLLET, EPOLLIN, type InternetAddress, Socket } from "epoll-hello";
+import { Epoll, EPOLLET, EPOLLIN, type Socket } from "epoll-hello";
+import { listening } from "./support/listening.ts";
 
-const listener = new Socket();
-listener.bind({ address: "127.0.0.1", port: Number(process.argv[2] ?? 0) });
-listener.listen();
-console.log("listening on", (listener.getsockname() as InternetAddress).port);
+const listener = listening();
 
 const epoll = new Epoll();
 epoll.register(listener, EPOLLIN);

@@ -134,6 +134,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     if (tracer !== undefined) {
       tracer.stateOf = (fd) => loop.stateOf(fd);
       if (this.#webSockets !== undefined) this.#webSockets.onFrame = (fd, frame) => tracer.onFrame(fd, frame);
+      if (this.#protocol instanceof HttpProtocol) {
+        this.#protocol.onPending = (fd, promise) => tracer.onHandlerPending(fd, promise);
+      }
     }
     this.#loop = loop;
 

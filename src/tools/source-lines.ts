@@ -1,8 +1,9 @@
 // Source lines around a position such as `src/server/run-loop.ts:120`, for the debugger and the inspector.
 
-import { readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { packageRoot } from "../kernel/package-root.ts";
+import { withSpareFd } from "./spare-fds.ts";
 
 export interface SourceLines {
   file: string;
@@ -29,12 +30,17 @@ const MAX_BYTES = 16 * 1024 * 1024;
  *
  * @param file an absolute path, or a path relative to this package's directory
  * @param program the file of the program, as the trace's `begin` event names it: only files below its directory are found
+ * @param isLive the program runs here, so its name can be trusted: files of its package are found, too
  * @returns the real path; undefined if the file doesn't exist or is anything else, also by way of a symbolic link
  */
-export function findSourceFile(file: string, program: string | undefined): string | undefined {
+export function findSourceFile(file: string, program: string | undefined, isLive: boolean = false): string | undefined {
   const path = realPath(resolve(packageRoot, file));
   if (path === undefined || !SOURCE_FILE.test(path)) return undefined;
-  const directories = [packageRoot, ...(program === undefined || !isAbsolute(program) ? [] : [dirname(program)])];
+  const directories = [packageRoot];
+  if (program !== undefined && isAbsolute(program)) {
+    directories.push(dirname(program));
+    if (isLive) directories.push(packageOf(dirname(program)));
+  }
   const isAllowed = directories.some((directory) => {
     const root = realPath(directory);
     return root !== undefined && root !== "/" && path.startsWith(`${root}/`);
@@ -42,6 +48,14 @@ export function findSourceFile(file: string, program: string | undefined): strin
   if (!isAllowed && !(program !== undefined && path === realPath(program))) return undefined;
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats?.isFile() && stats.size <= MAX_BYTES ? path : undefined;
+}
+
+/** Returns the nearest directory with a package.json; without one, the directory itself. */
+function packageOf(directory: string): string {
+  for (let current = directory; current !== "/"; current = dirname(current)) {
+    if (existsSync(join(current, "package.json"))) return current;
+  }
+  return directory;
 }
 
 function realPath(path: string): string | undefined {
@@ -60,7 +74,8 @@ function realPath(path: string): string | undefined {
  * @throws {Error} ENOENT, … if the file cannot be read
  */
 export function readSourceLines(file: string, line: number, context: number): SourceLines {
-  const all = readFileSync(resolve(packageRoot, file), "utf8").split(/\r?\n/);
+  const text = withSpareFd(() => readFileSync(resolve(packageRoot, file), "utf8"));
+  const all = text.split(/\r?\n/);
   const first = Math.max(1, line - context);
   return { file, line, first, lines: all.slice(first - 1, line + context) };
 }

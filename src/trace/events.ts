@@ -222,7 +222,7 @@ export type WarningCode =
   | "idle-epollout" // EPOLLOUT is reported again and again, but nothing is sent
   | "slow-handler" // handling one fd delayed all others
   | "fd-leak" // a connection was unregistered, but not closed
-  | "no-reply"; // a request was received, and nothing was sent for a long time
+  | "no-reply"; // a request was received, nothing was sent for a long time, and the program waits for nothing but its clients
 
 /** An event without the fields that all events have. */
 export type TraceDetail =

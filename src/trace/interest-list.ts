@@ -2,7 +2,7 @@
 
 import { F_GETFD } from "../kernel/constants.ts";
 import { formatMask } from "../kernel/format-mask.ts";
-import { EBADF } from "../kernel/errno.ts";
+import { EBADF, EMFILE, ENFILE } from "../kernel/errno.ts";
 import { ErrnoError, invalidType } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
 import { untracedSyscalls } from "../kernel/ffi.ts";
@@ -31,7 +31,7 @@ export interface Interest {
  * Returns the kernel's interest list of an epoll instance, ordered by fd, without the registration of this package's own
  * bridge to Bun's event loop and of the debugger.
  *
- * @throws {ErrnoError} EBADF if the fd is not open
+ * @throws {ErrnoError} EBADF if the fd is not open; EMFILE or ENFILE if no file descriptor is free to read /proc
  * @throws {TypeError} if the fd is not an epoll instance
  * @see proc_pid_fdinfo(5)
  */
@@ -122,7 +122,9 @@ function isOpen(fd: number): boolean {
 function readProc<T>(fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {
   try {
     return read(`/proc/self/${directory}/${fd}`);
-  } catch {
-    throw new ErrnoError(EBADF, directory === "fd" ? "readlink" : "open", { fd });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const errno = code === "EMFILE" ? EMFILE : code === "ENFILE" ? ENFILE : EBADF;
+    throw new ErrnoError(errno, directory === "fd" ? "readlink" : "open", { fd });
   }
 }

@@ -28,6 +28,11 @@ export class Registrations {
     return this.#byFd.get(fd) ?? NONE;
   }
 
+  /** The registrations of an epoll instance. */
+  in(epfd: number): Iterable<Registration> {
+    return this.#instances.get(epfd)?.values() ?? NONE;
+  }
+
   /** Records a call of epoll_ctl that has succeeded. Returns the mask before; `null` if the fd was not registered. */
   apply(epfd: number, op: CtlEvent["op"], fd: number, mask: number | null, site: CallSite | undefined): number | null {
     const before = this.get(epfd, fd);

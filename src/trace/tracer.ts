@@ -161,10 +161,16 @@ export class Tracer {
     this.#emit({ ...UNSTAMPED, type: "frame", fd, ...frame });
   }
 
+  /** Notes that the handler of a request returned a promise. */
+  onHandlerPending(fd: number, promise: Promise<unknown>): void {
+    this.#warnings.onHandlerPending(fd, promise);
+  }
+
   /** Ends the iteration, because the thread returns to Bun's event loop. The time until the next wait is not attributed to an fd. */
   onYield(): void {
     this.#endIteration();
     this.#yieldedUs = this.#nowUs();
+    this.#warnings.onYield();
     this.#scheduleCheck();
   }
 
@@ -202,7 +208,8 @@ export class Tracer {
     if (yieldedUs === undefined) this.#endIteration();
     this.#yieldedUs = undefined;
     this.#rethrow();
-    this.#warnings.beforeWait(epfd, timeoutMs, yieldedUs !== undefined, this.#nowUs());
+    const isAway = yieldedUs !== undefined || isHandedOver;
+    this.#warnings.beforeWait(epfd, timeoutMs, isAway, this.#nowUs());
     this.#onWait(timeoutMs);
     const startUs = this.#nowUs();
     const result = isHandedOver ? call(timeoutMs) : this.#waitAndCheck(timeoutMs, call);

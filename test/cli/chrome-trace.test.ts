@@ -1,20 +1,18 @@
 // replay --chrome: a trace in Chrome's Trace Event Format, checked against the rules of that format.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TraceEvent } from "../../src/index.ts";
 import { toChromeTrace } from "../../src/tools/chrome-trace.ts";
 import { cli, endPrograms, run, start } from "../support/programs.ts";
+import { folder, newFolder, removeFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(60_000);
 
-let folder = "";
 afterEach(async () => {
   await endPrograms();
-  if (folder !== "") rmSync(folder, { recursive: true });
-  folder = "";
+  removeFolder();
 });
 
 interface ChromeEvent {
@@ -72,7 +70,7 @@ function check(text: string): ChromeEvent[] {
 }
 
 test("a server's trace: a lane for each fd, with waits, dispatches, calls and counters", async () => {
-  folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  newFolder();
   const [file, out] = [join(folder, "t.jsonl"), join(folder, "t.json")];
   const program = start(["bun", cli, "--host", "127.0.0.1", "--port", "0", "--trace-file", file]);
   const [, port] = await program.output(/listening on http:\/\/\S+:(\d+) /m);
@@ -137,7 +135,7 @@ test("every type of event, errors and odd traces included", () => {
 });
 
 test("converts 600,000 events without holding them", async () => {
-  folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  newFolder();
   const [file, out] = [join(folder, "t.jsonl"), join(folder, "t.json")];
   const pieces = ['{"seq":1,"us":1,"iteration":0,"type":"begin","version":2,"pid":1,"date":""}\n'];
   for (let seq = 2; seq <= 600_000; seq += 3) {
@@ -157,7 +155,7 @@ test("converts 600,000 events without holding them", async () => {
 });
 
 test("says what it cannot do", async () => {
-  folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  newFolder();
   const file = join(folder, "t.jsonl");
   const begin = '{"seq":1,"us":1,"iteration":0,"type":"begin","version":2,"pid":1,"date":""}\n';
   writeFileSync(file, begin);

@@ -1,24 +1,18 @@
 // Text from files, peers and names: none of it controls the terminal, whichever command prints it.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AF_UNIX, Socket } from "../../src/index.ts";
 import { cli, endPrograms, run, start } from "../support/programs.ts";
+import { folder, newFolder, removeFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(60_000);
 
-let folder = "";
 afterEach(async () => {
   await endPrograms();
-  if (folder !== "") rmSync(folder, { recursive: true });
-  folder = "";
+  removeFolder();
 });
-
-function newFolder(): string {
-  return (folder = mkdtempSync(join(tmpdir(), "epoll-hello-")));
-}
 
 /** A window title, colors, a cleared screen, 8-bit controls, a backspace, right-to-left overrides and zero-width characters. */
 const HOSTILE = "\x1b]0;owned\x07\x1b[31m\x1b[2J\x9b31m\x90x\x9c\x08\x7f\u202eabc\u2066\u200f\u200b\u061c\ufeff\u2028";

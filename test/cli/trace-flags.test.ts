@@ -1,24 +1,18 @@
 // --trace and --trace-file together with --step and --inspect: each pair traces every event, and each output has its own place.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseTrace, readTrace, type TraceEvent } from "../../src/index.ts";
 import { cli, endPrograms, root, run, start } from "../support/programs.ts";
+import { folder, newFolder, removeFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(60_000);
 
-let folder = "";
 afterEach(async () => {
   await endPrograms();
-  if (folder !== "") rmSync(folder, { recursive: true });
-  folder = "";
+  removeFolder();
 });
-
-function newFolder(): string {
-  return (folder = mkdtempSync(join(tmpdir(), "epoll-hello-")));
-}
 
 const ADDRESS = ["--host", "127.0.0.1", "--port", "0"];
 

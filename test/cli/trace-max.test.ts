@@ -1,36 +1,22 @@
 // --trace-max: a trace file of limited size is a valid trace at any time, and keeps its beginning and the newest events.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readTrace, type TraceEvent } from "../../src/index.ts";
 import { MIN_TRACE_MAX } from "../../src/tools/cli/flags.ts";
 import { TraceFileWriter } from "../../src/tools/cli/trace-file-writer.ts";
-import { cli, endPrograms, root, run } from "../support/programs.ts";
+import { eventually, WAIT_TIMEOUT_MS } from "../support/eventually.ts";
+import { cli, endPrograms, root, run, start } from "../support/programs.ts";
+import { scaled } from "../support/scale.ts";
+import { folder, newFolder, removeFolder } from "../support/temporary-folder.ts";
 
 setDefaultTimeout(60_000);
 
-let folder = "";
 afterEach(async () => {
   await endPrograms();
-  if (folder !== "") rmSync(folder, { recursive: true });
-  folder = "";
+  removeFolder();
 });
-
-function newFolder(): string {
-  return (folder = mkdtempSync(join(tmpdir(), "epoll-hello-")));
-}
 
 const HEAD: TraceEvent[] = [
   { seq: 1, us: 1, iteration: 0, type: "begin", version: 2, pid: 1, date: "2026-11-28T00:00:00.000Z" },
@@ -178,6 +164,100 @@ test("a folder that has gone, in which the file cannot be replaced: one error, a
   expect(traced).toMatchObject({ code: 1, stdout: "done\n" });
   expect(traced.stderr).toMatch(/^error: cannot write to .*t\.jsonl: ENOENT: [^\n]*\n$/);
   expect(readTrace(join(after, "t.jsonl")).length).toBeGreaterThan(100);
+});
+
+test("what a crash during a replacement has left behind is removed: in a container, the next process often has the same pid", () => {
+  const path = join(newFolder(), "t.jsonl");
+  writeFileSync(join(folder, `.t.jsonl.${process.pid}.tmp`), "left");
+  const writer = new TraceFileWriter(path, MIN_TRACE_MAX);
+  write(writer, 10_000, () => {});
+  expect(writer.close()).toContain("(--trace-max)");
+  expect(readTrace(path).at(-1)?.seq).toBe(10_000);
+  expect(readdirSync(folder)).toEqual(["t.jsonl"]);
+});
+
+test("what processes have left behind that were killed during a replacement is removed at the start", () => {
+  const path = join(newFolder(), "t.jsonl");
+  const dead = 2 ** 22 + 1; // above the highest pid
+  writeFileSync(join(folder, `.t.jsonl.${dead}.tmp`), "left");
+  const others = [`.t.jsonl.1.tmp`, `.other.jsonl.${dead}.tmp`, `.t.jsonl.x.tmp`, `t.jsonl.${dead}.tmp`];
+  for (const name of others) writeFileSync(join(folder, name), "not ours");
+  const writer = new TraceFileWriter(path, MIN_TRACE_MAX);
+  expect(readdirSync(folder).toSorted()).toEqual([...others, "t.jsonl"].toSorted());
+  writer.close();
+});
+
+test("while the file is replaced, it is never incomplete, and a process that is killed leaves a valid trace", async () => {
+  const program = join(newFolder(), "spin.ts");
+  const file = join(folder, "t.jsonl");
+  writeFileSync(program, SPIN.replace("i < 5000", "i < 1e9"));
+  const traced = start(["bun", cli, program, "--trace-file", file, "--trace-max", "256k"]);
+  await eventually(
+    () => (existsSync(file) ? statSync(file).size : 0),
+    (size) => size > 150_000,
+  );
+  let replacements = 0;
+  let last = 0;
+  for (const end = Date.now() + WAIT_TIMEOUT_MS; replacements < scaled(10, 1000) && Date.now() < end;) {
+    const { ino, size } = statSync(file);
+    if (ino !== last) replacements++;
+    last = ino;
+    if (size < MIN_TRACE_MAX / 4) throw new Error(`the file has only ${size} bytes`);
+  }
+  traced.kill("SIGKILL");
+  await traced.exited;
+  expect(replacements).toBeGreaterThan(3);
+  const events = readTrace(file, () => {}); // the last line may be cut
+  expect(events[0]?.type).toBe("begin");
+  expect(events.length).toBeGreaterThan(100);
+});
+
+const unshare = ["unshare", process.getuid?.() === 0 ? "--fork" : "--map-root-user", "--mount"];
+const canMount =
+  Bun.which("unshare") !== null && Bun.spawnSync([...unshare, "mount", "-t", "tmpfs", "none", "/mnt"]).exitCode === 0;
+
+test.skipIf(!canMount).each([
+  ["300k", ["--trace-max", "256k"], false],
+  ["128k", ["--trace-max", "0"], true],
+] as const)(
+  "a disk of %s that is full: the program goes on, and what was written is a valid trace",
+  async (size, flags, isCut) => {
+    const program = join(newFolder(), "spin.ts");
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    writeFileSync(program, SPIN);
+    const script = `mount -t tmpfs -o size=${size} none "$0" && { "$@" --trace-file "$0/t.jsonl"; echo "code $?"; ls -A "$0"; cp "$0/t.jsonl" "$0/.."; }`;
+    const { stdout, stderr } = await run([
+      ...unshare,
+      "sh",
+      "-c",
+      script,
+      disk,
+      process.execPath,
+      cli,
+      program,
+      ...flags,
+    ]);
+    expect(stdout).toBe("done\ncode 1\nt.jsonl\n");
+    expect(stderr).toMatch(/^error: cannot write to .*\/t\.jsonl: ENOSPC: no space left on device[^\n]*\n$/);
+    const notes: string[] = [];
+    const events = readTrace(join(folder, "t.jsonl"), (note) => notes.push(note));
+    expect(events.length).toBeGreaterThan(100);
+    expect(notes).toHaveLength(isCut ? 1 : 0);
+  },
+);
+
+test("a program that has used up all file descriptors is traced to its end", async () => {
+  const program = join(newFolder(), "spin.ts");
+  const file = join(folder, "t.jsonl");
+  const leak = 'import { openSync } from "node:fs"; try { for (;;) openSync("/dev/null"); } catch {} for (';
+  writeFileSync(program, SPIN.replace("for (", leak));
+  const command = [process.execPath, cli, program, "--trace-file", file, "--trace-max", "256k"];
+  const traced = await run(["sh", "-c", 'ulimit -n 200; exec "$0" "$@"', ...command]);
+  expect(traced).toMatchObject({ code: 0, stdout: "done\n" });
+  expect(traced.stderr).toMatch(/t\.jsonl has [\d,]+ events of 10,\d{3}: [^\n]* \(--trace-max\)\n$/);
+  expect(statSync(file).size).toBeLessThanOrEqual(MIN_TRACE_MAX);
+  readTrace(file); // throws if an event is missing
 });
 
 test("a device is not limited", async () => {

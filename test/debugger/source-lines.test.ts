@@ -63,6 +63,16 @@ test("finds nothing else", () => {
   expect(findSourceFile("/etc/hostname.ts", "/x.ts")).toBeUndefined(); // "/" would allow everything
 });
 
+test("finds the files of the package of a program that runs, but not of one that a saved trace names", () => {
+  const server = join(project, "lib", "server.ts");
+  expect(findSourceFile(program, server, true)).toBeUndefined(); // there is no package
+  writeFileSync(join(project, "package.json"), "{}");
+  expect(findSourceFile(program, server, true)).toBe(program);
+  expect(findSourceFile(program, server)).toBeUndefined();
+  for (const file of [join(folder, "secret.ts"), join(project, "link.ts"), join(project, "package.json")])
+    expect(findSourceFile(file, server, true)).toBeUndefined();
+});
+
 test("reads the lines around a position, with either kind of line break", () => {
   expect(parsePosition(`${program}:2`)).toEqual({ file: program, line: 2 });
   expect(readSourceLines(program, 2, 1)).toEqual({ file: program, line: 2, first: 1, lines: ["one", "two", "three"] });

@@ -271,6 +271,23 @@ describe.skipIf(!hasBrowser)("in Chromium", () => {
       await screenshot(tab, "saved-light");
     });
 
+    test("a malformed saved trace: the page says which line is wrong, and why", async () => {
+      const begin = {
+        seq: 1,
+        us: 1,
+        iteration: 0,
+        type: "begin",
+        version: 2,
+        pid: 1,
+        date: "2026-11-28T00:00:00.000Z",
+      };
+      const wait = { seq: 2, us: 2, iteration: 1, type: "wait", epfd: 3 }; // lacks the events
+      await using page = await openTrace("bad.jsonl", [begin, wait] as unknown as TraceEvent[]);
+      const tab = await openTab(page.controlUrl);
+      await tab.waitForSelector("role=alert >> text=/^Cannot show the trace: bad\\.jsonl, line 2: .*/");
+      expect(await tab.innerText(".status")).toContain("Saved trace.");
+    });
+
     fullTest("warnings appear in their list, in the timeline, and at their fd", async () => {
       const report = await runLesson("forgotten-epollout");
       await using page = await openTrace("busy.jsonl", report?.events ?? []);

@@ -1,17 +1,38 @@
 // The inspector's queries: all open fds, one connection, the kernel's lists and timings, checked against what really happened.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import type { EpollServerOptions, InternetAddress, TraceEvent } from "../../src/index.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  Epoll,
+  EPOLLET,
+  EPOLLIN,
+  type EpollServerOptions,
+  EPOLLOUT,
+  EventFd,
+  interestList,
+  type InternetAddress,
+  type TraceEvent,
+} from "../../src/index.ts";
 import { EventRing } from "../../src/tools/debugger/event-ring.ts";
+import type { FdRecord } from "../../src/tools/debugger/fd-ledger.ts";
+import type { FdEntry } from "../../src/tools/debugger/fd-table.ts";
+import { explainFd } from "../../src/tools/debugger/kernel-statements.ts";
 import { HISTOGRAM_BYTES, LogHistogram } from "../../src/tools/debugger/log-histogram.ts";
+import { Target } from "../../src/tools/debugger/target.ts";
 import { parseFdFilter } from "../../src/tools/inspector/fd-filter.ts";
-import { type FdRow, isStuck } from "../../src/tools/inspector/fd-row.ts";
+import { type FdRow, isStuck, rowKey } from "../../src/tools/inspector/fd-row.ts";
+import { queryFds } from "../../src/tools/inspector/fd-rows.ts";
+import { KernelFigures } from "../../src/tools/inspector/kernel-figures.ts";
+import { LiveView } from "../../src/tools/inspector/live-view.ts";
 import type {
   ConnectionResponse,
   FdsResponse,
   KernelResponse,
   TimingsResponse,
 } from "../../src/tools/inspector/messages.ts";
+import { fdInfoResponse, kernelResponse } from "../../src/tools/inspector/queries.ts";
 import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Inspected, inspected, messages } from "../support/inspected.ts";
@@ -43,6 +64,18 @@ async function watched(options: EpollServerOptions = {}): Promise<Watched> {
       await stream.return(undefined).catch(() => {});
       await it[Symbol.asyncDispose]();
     },
+  };
+}
+
+function recordOf(entry: Pick<FdEntry, "fd" | "kind" | "registrations">): FdRecord {
+  const rest = { state: undefined, address: undefined, bytesIn: 0, bytesOut: 0, sinceIteration: 1, sinceUs: 1 };
+  return {
+    entry: { mask: entry.registrations[0]?.mask, ...rest, ...entry },
+    stateUs: 1,
+    lastUs: 1,
+    lastError: undefined,
+    line: undefined,
+    events: 1,
   };
 }
 
@@ -186,6 +219,104 @@ test("a full accept queue appears in the listener's row and in the ready list, a
   } finally {
     for (const client of clients) client[Symbol.dispose]();
     await it.send({ kind: "resume", mode: { kind: "continue" } });
+  }
+});
+
+test("after each step, the interest list and the kernel masks are those of the kernel, not those that were read before", async () => {
+  await using it = await watched();
+  await it.send({ kind: "pause" });
+  await it.waitFor("paused");
+  using client = new Client(it.address);
+  const instances = async (): Promise<KernelResponse["instances"]> =>
+    ((await (await it.get("kernel")).json()) as KernelResponse).instances;
+  const epfd = (await instances())[0]?.epfd ?? -1;
+  for (let interest = 1, steps = 0; interest < 2; steps++) {
+    expect(steps).toBeLessThan(30);
+    const { seq } = it.view.state;
+    await it.send({ kind: "resume", mode: { kind: "step" } });
+    await eventually(
+      () => it.view.state,
+      (state) => state.run === "paused" && state.seq !== seq,
+    );
+    const expected = new Map(interestList(epfd).map(({ fd, mask }) => [fd, mask]));
+    interest = expected.size;
+    const [instance] = await instances();
+    expect(instance?.interest).toBe(interest);
+    expect(new Map(instance?.entries.map(({ fd, mask }) => [fd, mask]))).toEqual(expected);
+    const { rows } = await it.fds({});
+    const registered = rows.filter((row) => row.epfd !== undefined);
+    expect(new Map(registered.map(({ fd, kernelMask }) => [fd, kernelMask ?? -1]))).toEqual(expected);
+  }
+  expect(client.socket.closed).toBe(false);
+});
+
+test("an fd in two instances has a row for each, with its own masks; one that a running loop has unregistered is not accused", async () => {
+  using first = new Epoll();
+  using second = new Epoll();
+  using counter = new EventFd(1);
+  first.register(counter, EPOLLIN);
+  second.register(counter, EPOLLOUT | EPOLLET);
+  const fd = counter.fileno();
+  const registrations = [
+    { epfd: first.fileno(), mask: EPOLLIN },
+    { epfd: second.fileno(), mask: (EPOLLOUT | EPOLLET) >>> 0 },
+  ];
+  const records = [recordOf({ fd, kind: "other", registrations })];
+  const query = { filter: "", column: "epoll", isDescending: false, offset: 0, limit: 10 } as const;
+  const { rows, total } = queryFds(records, { nowUs: 0, warnings: new Map() }, query, new KernelFigures());
+  expect(total).toBe(2);
+  expect(rows.map(({ epfd, mask, kernelMask }) => ({ epfd, mask, kernelMask }))).toEqual(
+    registrations.map(({ epfd, mask }) => ({
+      epfd,
+      mask,
+      kernelMask: interestList(epfd).find((one) => one.fd === fd)?.mask,
+    })),
+  );
+  expect(new Set(rows.map(rowKey)).size).toBe(2);
+  // Each row can be found by its instance, and by what it is registered for.
+  const matching = (filter: string): (number | undefined)[] =>
+    queryFds(records, { nowUs: 0, warnings: new Map() }, { ...query, filter }, new KernelFigures()).rows.map(
+      ({ epfd }) => epfd,
+    );
+  expect(matching(`epoll:${second.fileno()}`)).toEqual([second.fileno()]);
+  // The record is older than the kernel's list.
+  first.unregister(counter);
+  expect(explainFd(fd, registrations)).toContain(
+    `the kernel does not watch it there, so epoll_wait(${first.fileno()})`,
+  );
+  const whileRunning = explainFd(fd, registrations, true);
+  expect(whileRunning).not.toContain("does not watch it");
+  expect(whileRunning).toEndWith(
+    `so epoll_wait(${second.fileno()}) reports EPOLLOUT once, and again when something new arrives (EPOLLET).`,
+  );
+});
+
+test("a program that has ended has no kernel masks: its fd numbers may belong to others", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epoll-hello-"));
+  const program = join(folder, "program.ts");
+  writeFileSync(
+    program,
+    `import { Epoll, EventFd } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).pathname)};
+    const epoll = new Epoll();
+    epoll.register(new EventFd(1));
+    epoll.poll();
+    process.exit();`,
+  );
+  const view = await LiveView.open((listeners) =>
+    Target.start({ program: [program], ...listeners, onEvents: undefined }),
+  );
+  try {
+    view.subscribe(() => {});
+    await view.target.ended;
+    const { rows } = view.queryFds({ filter: "", column: "fd", isDescending: false, offset: 0, limit: 10 });
+    for (const { kernelMask, receiveQueue } of rows) expect([kernelMask, receiveQueue]).toEqual([undefined, undefined]);
+    for (const { fd } of rows) expect(await fdInfoResponse(view, fd).json()).toBeNull();
+    expect(await kernelResponse(view).json()).toEqual({ instances: [] });
+    expect(rows.length).toBeGreaterThan(0);
+  } finally {
+    view[Symbol.dispose]();
+    await view.target.end();
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -25,6 +25,7 @@ import {
   socketpair,
 } from "../../src/index.ts";
 import { syscalls } from "../../src/kernel/ffi.ts";
+import { WAIT_TIMEOUT_MS } from "../support/eventually.ts";
 import { leavesNoFd } from "../support/fds.ts";
 
 setDefaultTimeout(60_000);
@@ -180,6 +181,9 @@ test("explains a connection by its queues, its errors and the ends of both direc
       "CLOSE_WAIT. The receive queue is empty and the peer has closed its side: recv returns 0 (end of stream), so it is readable (EPOLLIN).",
     );
     local.shutdown(SHUT_RDWR);
+    for (const end = Date.now() + WAIT_TIMEOUT_MS; inspectFd(local).tcp?.state !== "CLOSE";) {
+      if (Date.now() > end) throw new Error("the peer does not acknowledge the end");
+    }
     expect(why(0)).toEndWith(
       "It is not connected (EPOLLHUP), which is always reported. It is registered for nothing, so epoll_wait reports EPOLLHUP.",
     );

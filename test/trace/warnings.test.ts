@@ -8,15 +8,19 @@ import {
   EPOLLIN,
   EPOLLONESHOT,
   EPOLLOUT,
+  EpollServer,
   Epoll,
   EventFd,
   F_DUPFD_CLOEXEC,
+  type InternetAddress,
+  type FdLike,
   SHUT_WR,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   Socket,
   socketpair,
+  TimerFd,
   type TraceEvent,
   type WarningCode,
 } from "../../src/index.ts";
@@ -26,6 +30,8 @@ import { EBADF, EMFILE } from "../../src/kernel/errno.ts";
 import { syscalls, type Syscalls } from "../../src/kernel/ffi.ts";
 import { ThreadClock } from "../../src/trace/thread-times.ts";
 import { Tracer } from "../../src/trace/tracer.ts";
+import { Client } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { endPrograms, root, run } from "../support/programs.ts";
 import { complete, GET, ServerHarness } from "../support/server.ts";
 
@@ -378,21 +384,72 @@ test("closed-while-registered: warns when a duplicate keeps the registration, an
   expect(closedOnly).toEqual([]); // closing the last fd of a file removes its registration
 });
 
-test("no-reply: warns ten seconds after a complete request, unless something was sent", () => {
-  const run = (request: string, replies: boolean): WarningCode[] =>
+test("no-reply: warns ten seconds after a complete request if nothing was sent, and only a client could cause a reply", () => {
+  const run = (request: string, replies: boolean, timeoutMs = -1, others: FdLike[] = []): WarningCode[] =>
     codesOf(({ epoll, sys, fd, peer, read, clock }) => {
-      epoll.register(fd, EPOLLIN);
+      for (const one of [fd, ...others]) epoll.register(one, EPOLLIN);
       peer.send(request);
       epoll.poll(1000);
       read(1000);
       if (replies) sys.send(fd, new Uint8Array(1), 0, 1, 0);
       clock.ms += 11_000;
-      epoll.poll(1);
+      peer.send("x"); // so that a wait without a timeout returns
+      epoll.poll(timeoutMs);
     });
   expect(run(GET, false)).toEqual(["no-reply"]);
   expect(run(GET, true)).toEqual([]);
   expect(run("GET / HTTP/1.1\r\nHost:", false)).toEqual([]); // the rest of the head has not arrived
   expect(run("hello\r\n\r\n", false)).toEqual([]); // another protocol, which may need no reply
+  // Long polling: something else than a client may cause the reply.
+  using timer = new TimerFd();
+  using counter = new EventFd(0);
+  expect(run(GET, false, 60_000)).toEqual([]);
+  expect(run(GET, false, -1, [timer])).toEqual([]);
+  expect(run(GET, false, -1, [counter])).toEqual([]);
+});
+
+test("no-reply: warns about a handler whose promise can no longer settle, and not about one that may", async () => {
+  using clock = new TestClock();
+  const events: TraceEvent[] = [];
+  const waiters: (() => void)[] = []; // long polling
+  await using server = new EpollServer({
+    hostname: "127.0.0.1",
+    handlerTimeoutMs: Infinity,
+    idleTimeoutMs: Infinity,
+    headerTimeoutMs: Infinity,
+    trace: (event) => events.push(event),
+    fetch: async (request) => {
+      await new Promise<void>((resolve) => request.url.endsWith("/poll") && waiters.push(resolve));
+      return new Response("late");
+    },
+  });
+  await server.start();
+  const requestsOf = (path: string): number =>
+    events.filter((event) => event.type === "recv" && event.line?.includes(path)).length;
+  const warnings = (): Warning[] => events.filter((event) => event.type === "warning");
+  using never = new Client(server.address as InternetAddress, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+  const polling = fetch(`${server.url}/poll`);
+  await eventually(
+    () => requestsOf("/never") + requestsOf("/poll"),
+    (count) => count === 2,
+  );
+  await eventually(
+    () => {
+      Bun.gc(true);
+      clock.ms += 11_000;
+      new Client(server.address as InternetAddress)[Symbol.dispose](); // lets the server check
+      return warnings();
+    },
+    (all) => all.length > 0,
+  );
+  expect(warnings().map(({ code }) => code)).toEqual(["no-reply"]);
+  expect(warnings()[0]?.message).toMatch(
+    /\(GET \/never HTTP\/1\.1\).* its handler waits for a promise that can no longer settle/,
+  );
+  for (const resolve of waiters) resolve();
+  expect(await (await polling).text()).toBe("late");
+  expect(never.socket.closed).toBe(false);
+  await server.stop({ graceMs: 0 }); // the clock that would limit a graceful stop does not advance
 });
 
 test("keeps two instances apart: an fd in both, and fds with different instances", () => {

@@ -50,6 +50,7 @@ export class HandlerRunner {
 
   /** Waits for the result of a handler that was called. */
   awaitResult(exchange: Exchange, owner: HandlerOwner, promise: Promise<unknown>): void {
+    this.#context.onPending?.(owner.connection.fd, promise);
     promise.then(
       (result) => this.#onResult(exchange, owner, result),
       (error) => this.#onError(exchange, owner, error),

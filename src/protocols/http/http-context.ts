@@ -70,6 +70,8 @@ export class HttpContext {
   /** The number of requests whose response was not sent completely. */
   pendingRequests: number = 0;
   readonly rejectedBy: RejectionCounts = noRejections();
+  /** Called for each handler that returned a promise, if the server is traced. */
+  onPending: ((fd: number, promise: Promise<unknown>) => void) | undefined;
   /** Connections with exchanges that have made progress since `failBlockedRequests` last examined them. */
   readonly waiting: Set<WaitingConnection> = new Set<WaitingConnection>();
   readonly #clock: Clock;

@@ -49,6 +49,11 @@ export class HttpProtocol implements Protocol {
     return this.#context.rejectedBy;
   }
 
+  /** Sets what is called for each handler that returned a promise. */
+  set onPending(onPending: (fd: number, promise: Promise<unknown>) => void) {
+    this.#context.onPending = onPending;
+  }
+
   /** `run` or `start` was called: only they call the loop from now on. */
   onRunning(): void {
     this.#context.mayRunMicrotasks = true;

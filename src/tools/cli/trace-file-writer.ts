@@ -1,6 +1,17 @@
 // class TraceFileWriter: saves a trace in a file of limited size, which keeps its beginning and the newest events.
 
-import { closeSync, fstatSync, openSync, readSync, realpathSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { TraceEvent } from "../../index.ts";
 import { LineWriter } from "./line-writer.ts";
@@ -17,7 +28,6 @@ const LF = 10;
 export class TraceFileWriter extends LineWriter {
   readonly #path: string;
   readonly #maxBytes: number;
-  readonly #isRegular: boolean;
   #size = 0;
   /** The beginning of the trace, which is kept: its lines, and the `seq` of its last event. */
   #head = "";
@@ -27,6 +37,8 @@ export class TraceFileWriter extends LineWriter {
   #unwritten: TraceEvent | undefined;
   #last: TraceEvent | undefined;
   #dropped = 0;
+  /** Kept open for the file that replaces this one, because the traced program may use up all file descriptors. */
+  #reserveFd: number | undefined;
 
   /**
    * @param maxBytes the size limit; Infinity: none. It does not apply to devices and pipes.
@@ -34,15 +46,20 @@ export class TraceFileWriter extends LineWriter {
    */
   constructor(path: string, maxBytes: number) {
     let fd: number;
+    let isRegular: boolean;
     try {
       fd = openSync(path, "w");
+      isRegular = fstatSync(fd).isFile();
+      if (isRegular && maxBytes !== Infinity) fd = reopenReadable(fd, path);
     } catch (error) {
       throw new Error(`cannot write the trace file: ${(error as Error).message}`, { cause: error });
     }
     super(fd, path);
-    this.#isRegular = fstatSync(fd).isFile();
-    this.#path = this.#isRegular ? realpathSync(path) : path;
-    this.#maxBytes = this.#isRegular ? maxBytes : Infinity;
+    this.#path = isRegular ? realpathSync(path) : path;
+    this.#maxBytes = isRegular ? maxBytes : Infinity;
+    if (this.#maxBytes === Infinity) return;
+    this.#reserve();
+    removeLeftovers(this.#path);
   }
 
   add(event: TraceEvent): void {
@@ -62,6 +79,7 @@ export class TraceFileWriter extends LineWriter {
   close(): string | undefined {
     this.flush();
     closeSync(this.fd);
+    this.#release();
     if (this.#dropped === 0 || this.hasFailed) return undefined;
     const total = this.#last?.seq ?? 0;
     return (
@@ -85,28 +103,43 @@ export class TraceFileWriter extends LineWriter {
 
   /** Replaces the file by one with room for `bytes`. */
   #trim(bytes: number): void {
-    const input = openSync(`/proc/self/fd/${this.fd}`, "r");
-    const temporary = join(dirname(this.#path), `.${basename(this.#path)}.${process.pid}.tmp`);
+    const temporary = temporaryPath(this.#path, process.pid);
+    rmSync(temporary, { force: true }); // left by a thread or process with this pid that was killed
+    this.#release();
     try {
-      const output = openSync(temporary, "wx", fstatSync(input).mode & 0o777);
+      const output = openSync(temporary, "wx+", fstatSync(this.fd).mode & 0o777);
       try {
-        const size = this.#copyNewest(input, output, bytes);
+        const size = this.#copyNewest(output, bytes);
         renameSync(temporary, this.#path);
         closeSync(this.fd);
         this.fd = output;
         this.#size = size;
       } catch (error) {
         closeSync(output);
-        unlinkSync(temporary);
+        rmSync(temporary, { force: true });
         throw error;
       }
     } finally {
-      closeSync(input);
+      this.#reserve();
     }
   }
 
+  #reserve(): void {
+    try {
+      this.#reserveFd = openSync("/dev/null", "r");
+    } catch {
+      // no file descriptor is free; the next replacement may still find one
+    }
+  }
+
+  #release(): void {
+    if (this.#reserveFd !== undefined) closeSync(this.#reserveFd);
+    this.#reserveFd = undefined;
+  }
+
   /** Returns the size of the new file. */
-  #copyNewest(input: number, output: number, bytes: number): number {
+  #copyNewest(output: number, bytes: number): number {
+    const input = this.fd;
     const head = Buffer.from(this.#head);
     const wanted = Math.max(head.length, this.#size - Math.max(0, Math.floor(this.#maxBytes / 2) - bytes));
     const { start, next } = findLine(input, wanted, this.#size);
@@ -116,6 +149,33 @@ export class TraceFileWriter extends LineWriter {
     const first = Buffer.concat([head, Buffer.from(this.#dropped > 0 ? `${eventToJson(dropped)}\n` : "")]);
     writeAll(output, first);
     return first.length + copy(input, output, start, this.#size);
+  }
+}
+
+/** The file that replaces `path`, until it is complete. */
+function temporaryPath(path: string, pid: number | string): string {
+  return join(dirname(path), `.${basename(path)}.${pid}.tmp`);
+}
+
+/** Removes what processes have left that were killed while they replaced the file. */
+function removeLeftovers(path: string): void {
+  try {
+    for (const name of readdirSync(dirname(path))) {
+      const [, pid = "0"] = /\.(\d+)\.tmp$/.exec(name) ?? [];
+      const leftover = temporaryPath(path, pid);
+      if (basename(leftover) === name && !existsSync(`/proc/${pid}`)) rmSync(leftover, { force: true });
+    }
+  } catch {
+    // a folder that cannot be read, or no file descriptor is free: they stay
+  }
+}
+
+/** Opens a regular file for reading, too. A pipe stays open for writing only: otherwise this process would be its reader. */
+function reopenReadable(fd: number, path: string): number {
+  try {
+    return openSync(path, "r+");
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -154,8 +154,9 @@ class DebugThread {
     const tracer = new Tracer(this.#trace);
     wrapSyscalls((sys) => tracer.wrapProgram(this.#interruptible(sys)));
     process.argv.splice(1, Infinity, file, ...programArguments);
-    this.#hasStarted = true;
     this.#reportStart({ url: file, addresses: [] });
+    if (this.#start.isHeld) this.#waitForResume();
+    this.#hasStarted = true;
     let error: string | undefined;
     process.on("exit", (code) => {
       tracer.finish();
@@ -296,10 +297,14 @@ class DebugThread {
     const stack = reason.waitsIn === "bun" ? [] : captureStack();
     self.postMessage({ kind: "paused", breakpoint, counts, reason, stack });
     const startMs = performance.now();
-    do Atomics.wait(this.#shared, COMMAND_COUNT, this.#commandCount);
-    while (!this.#runCommands());
+    this.#waitForResume();
     if (reason.waitsIn !== undefined) this.#pausedMs += performance.now() - startMs;
     if (this.#stopConditions.mode.kind === "step") this.#limitStep();
+  }
+
+  #waitForResume(): void {
+    do Atomics.wait(this.#shared, COMMAND_COUNT, this.#commandCount);
+    while (!this.#runCommands());
   }
 
   get #hasCommands(): boolean {

@@ -3,16 +3,25 @@
 import { explainReadiness } from "../../trace/explain-readiness.ts";
 import { inspectFd } from "../../trace/fd-info.ts";
 import { compareInterest, interestList } from "../../trace/interest-list.ts";
+import { ErrnoError } from "../../kernel/errors.ts";
 import type { EntryRegistration, FdEntry } from "./fd-table.ts";
+import { withSpareFd } from "../spare-fds.ts";
 
 /**
  * Explains why each epoll instance reports an fd, or does not.
  *
+ * @param isRunning the loop may have unregistered the fd since `registrations` were recorded, so the kernel's interest lists alone count
  * @throws {ErrnoError} EBADF if the fd is not open
  */
-export function explainFd(fd: number, registrations: readonly EntryRegistration[]): string {
+export function explainFd(fd: number, registrations: readonly EntryRegistration[], isRunning: boolean = false): string {
   const withKernelMasks = registrations.map(({ epfd, mask }) => ({ epfd, mask, kernelMask: kernelMaskOf(epfd, fd) }));
-  return explainReadiness(inspectFd(fd), withKernelMasks);
+  const current = isRunning
+    ? withKernelMasks.filter(({ kernelMask }) => typeof kernelMask === "number")
+    : withKernelMasks;
+  return explainReadiness(
+    withSpareFd(() => inspectFd(fd)),
+    current,
+  );
 }
 
 /** The differences between the registered masks and the kernel's interest lists. */
@@ -39,16 +48,23 @@ export function compareInstances(entries: readonly FdEntry[]): Comparison {
 
 function differencesOf(epfd: number, registered: ReadonlyMap<number, number>): string[] {
   try {
-    return compareInterest(registered, epfd).map(({ message }) => `epoll fd ${epfd}, fd ${message}`);
-  } catch {
-    return [`epoll fd ${epfd}: closed by code that is not traced`];
+    return withSpareFd(() => compareInterest(registered, epfd)).map(({ message }) => `epoll fd ${epfd}, fd ${message}`);
+  } catch (error) {
+    return [
+      `epoll fd ${epfd}: ${isClosed(error) ? "closed by code that is not traced" : `unknown (${String(error)})`}`,
+    ];
   }
+}
+
+/** Whether an error says that an epoll instance has been closed, or that its fd belongs to another file. */
+export function isClosed(error: unknown): boolean {
+  return error instanceof ErrnoError ? error.code === "EBADF" : error instanceof TypeError;
 }
 
 /** Returns `null` if the kernel does not watch the fd, and undefined if the instance is not open. */
 function kernelMaskOf(epfd: number, fd: number): number | null | undefined {
   try {
-    return interestList(epfd).find((interest) => interest.fd === fd)?.mask ?? null;
+    return withSpareFd(() => interestList(epfd)).find((interest) => interest.fd === fd)?.mask ?? null;
   } catch {
     return undefined;
   }

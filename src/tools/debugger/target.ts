@@ -1,5 +1,6 @@
 // class Target: an EpollServer or a program on its own thread, which can be paused after any of its system calls.
 
+import { resolve } from "node:path";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { EventFd } from "../../io/eventfd.ts";
 import { moduleFile } from "../../kernel/package-root.ts";
@@ -10,6 +11,7 @@ import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
+import { reserveSpareFds } from "../spare-fds.ts";
 import { describeActivity } from "./thread-activity.ts";
 import {
   type Breakpoint,
@@ -45,6 +47,8 @@ export interface TargetOptions {
   secrets?: boolean | undefined;
   /** Pause after the first wait. */
   isPaused?: boolean | undefined;
+  /** Load the program only when `run` is called: it may use up all file descriptors, so what the debugger needs must be open. */
+  isHeld?: boolean | undefined;
   /** The longest time that the server waits in epoll_wait, in milliseconds; default: until an event arrives. */
   pollMs?: number | undefined;
   /** Called with all events, in order and in batches. */
@@ -84,7 +88,10 @@ export class Target {
   stop: Stop | undefined;
   /** The file of the program that runs instead of a server. */
   readonly program: string | undefined;
+  /** The file of the program or the application. */
+  readonly sourceFile: string | undefined;
 
+  readonly #startMode: RunMode;
   readonly #worker: Worker;
   readonly #commands: MessagePort;
   readonly #pokes: MessagePort;
@@ -95,6 +102,7 @@ export class Target {
   readonly #onHandlerError: (message: string) => void;
   readonly #onSettled: (text: string) => void;
   readonly #wake = new EventFd();
+  readonly #spareFds = reserveSpareFds();
   #threadId = 0;
   /** When the thread was last known to run: it has resumed, or reported an event. */
   #activeMs = performance.now();
@@ -118,8 +126,10 @@ export class Target {
 
   private constructor(options: TargetOptions) {
     const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
-    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
+    const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false, isHeld = false } = options;
+    this.#startMode = { kind: isPaused ? "step" : "continue" };
     this.program = program?.[0];
+    this.sourceFile = this.program ?? (app === undefined ? undefined : resolve(app));
     const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
     this.#onEvents = onEvents;
     this.#onSample = onSample;
@@ -141,6 +151,7 @@ export class Target {
         else this.#onEnd(); // it did not end in time, and was terminated
       }
       this.#wake.close();
+      this.#spareFds[Symbol.dispose]();
       this.hasThreadEnded = true;
       this.#workerClosed.resolve();
     });
@@ -155,6 +166,7 @@ export class Target {
       isSampled,
       pollMs,
       isPaused,
+      isHeld,
       shared,
       wakeFd: this.#wake.fileno(),
       timings: this.#timings,
@@ -183,6 +195,11 @@ export class Target {
   /** Resolves when the server or program has ended. */
   get ended(): Promise<void> {
     return this.#ended.promise;
+  }
+
+  /** Loads a program that was held. */
+  run(): void {
+    this.#send({ kind: "go", mode: this.#startMode });
   }
 
   /** Resumes a paused thread; resolves at the next pause. */

@@ -102,6 +102,8 @@ export interface StartMessage {
   pollMs: number | undefined;
   /** Pause after the first event. */
   isPaused: boolean;
+  /** Wait for a command before the program is loaded. */
+  isHeld: boolean;
   /** Counters, see COMMAND_COUNT. */
   shared: SharedArrayBuffer;
   /** Memory for the timings of the loop, TIMINGS_BYTES; used only if the events are sampled. */

@@ -51,18 +51,19 @@ function buildRow(record: FdRecord, { nowUs, warnings }: FdRowsContext): FdRow {
  * Runs a query over all fds of a live loop. The kernel is asked about all of them only if the filter or the order needs it, and otherwise
  * about those in the answer.
  *
+ * @param kernel undefined if the loop has ended: its fd numbers may belong to others by now
  * @throws {Error} if the filter is invalid
  */
 export function queryFds(
   records: Iterable<FdRecord>,
   context: FdRowsContext,
   query: FdQuery,
-  kernel: KernelFigures,
+  kernel: KernelFigures | undefined,
 ): FdPage {
   const rows = buildRows(records, context);
   const asksAll = needsKernel(query.column) || parseFdFilter(query.filter).needsKernel;
-  if (asksAll) for (const row of rows) kernel.complete(row);
+  if (asksAll) for (const row of rows) kernel?.complete(row);
   const page = queryRows(rows, query);
-  if (!asksAll) for (const row of page.rows) kernel.complete(row);
+  if (!asksAll) for (const row of page.rows) kernel?.complete(row);
   return page;
 }

@@ -4,6 +4,8 @@ import packageJson from "../../../package.json" with { type: "json" };
 import { errnoNames } from "../../kernel/errno.ts";
 import { EpollServer } from "../../server/server.ts";
 import { LESSONS } from "../lessons/all-lessons.ts";
+import { syscalls } from "../../kernel/ffi.ts";
+import { acceptsWithSpareFds } from "../spare-fds.ts";
 import { AccessControl, type AccessLevel } from "./access-control.ts";
 import { type Asset, loadAssets } from "./assets.ts";
 import { parseCommand } from "./commands.ts";
@@ -69,13 +71,14 @@ export class InspectorServer implements AsyncDisposable {
     this.#testClients = new TestClientPool(() =>
       this.#broadcast({ kind: "test-clients", testClients: this.#testClients.states }),
     );
-    this.#server = new EpollServer({
+    const options = {
       hostname: "127.0.0.1",
       port,
       maxBodyBytes: MAX_COMMAND_BYTES,
-      fetch: (request) => this.#route(request),
+      fetch: (request: Request) => this.#route(request),
       onError: () => respond(500, "Internal error in the inspector.\n"),
-    });
+    };
+    this.#server = new EpollServer(options, acceptsWithSpareFds(syscalls()));
     this.#accessControl = new AccessControl(this.#server.port ?? 0);
   }
 
@@ -142,7 +145,7 @@ export class InspectorServer implements AsyncDisposable {
       case "/interest-diff":
         return interestDiffResponse(this.#view);
       case "/source":
-        return sourceResponse(searchParams.get("at") ?? "", this.#view?.target.program);
+        return sourceResponse(searchParams.get("at") ?? "", this.#program, this.#view !== undefined);
       case "/lessons":
         return respondJson(LESSONS);
       case "/trace":
@@ -199,6 +202,11 @@ export class InspectorServer implements AsyncDisposable {
     };
   }
 
+  /** The file of the program whose source lines are shown. */
+  get #program(): string | undefined {
+    return "trace" in this.#source ? programOf(this.#source.trace) : this.#view?.target.sourceFile;
+  }
+
   #broadcast(message: Message): void {
     for (const page of this.#pages) page.send(message);
   }
@@ -240,5 +248,15 @@ export class InspectorServer implements AsyncDisposable {
   async #runLesson(id: string): Promise<Response> {
     if (!LESSONS.some((lesson) => lesson.id === id)) return respond(404, "There is no lesson with this id.\n");
     return respondJson(await runLessonProcess(this.#command, id));
+  }
+}
+
+/** Returns the file of the program that a trace names. */
+function programOf(trace: string): string | undefined {
+  try {
+    const { program } = JSON.parse(trace.slice(0, trace.indexOf("\n"))) as { program?: unknown };
+    return typeof program === "string" ? program : undefined;
+  } catch {
+    return undefined; // the page says what is wrong with the trace
   }
 }

@@ -5,6 +5,8 @@ import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { queueSizes } from "../../trace/fd-info.ts";
 import { acceptQueue, pollFds } from "../../trace/kernel-queries.ts";
 import { type Interest, interestList, openFileName } from "../../trace/interest-list.ts";
+import { isClosed } from "../debugger/kernel-statements.ts";
+import { withSpareFd } from "../spare-fds.ts";
 import type { FdRow } from "./fd-row.ts";
 import type { KernelInstance } from "./messages.ts";
 
@@ -20,10 +22,16 @@ const MAX_POLLED = 20_000;
 const MODE_FLAGS = EPOLLET | EPOLLEXCLUSIVE | EPOLLONESHOT | EPOLLWAKEUP;
 
 export class KernelFigures {
-  #interest = new Map<number, Interest[] | undefined>();
+  /** The interest lists, or why one cannot be read; undefined if the instance is closed. */
+  #interest = new Map<number, Interest[] | string | undefined>();
   #masks = new Map<number, Map<number, number>>();
   #instances: KernelInstance[] | undefined;
   #expiresMs = 0;
+
+  /** Reads everything again: the loop has paused or continued, and an interest list that was read before says what was, not what is. */
+  forget(): void {
+    this.#expiresMs = 0;
+  }
 
   /** Sets the kernel mask and the queues of a row. */
   complete(row: FdRow): void {
@@ -52,7 +60,10 @@ export class KernelFigures {
     const startMs = performance.now();
     this.#instances ??= epfds.flatMap((epfd) => {
       const interest = this.#interestOf(epfd);
-      return interest === undefined ? [] : [describeInstance(epfd, interest, isSocket)];
+      if (interest === undefined) return [];
+      return typeof interest === "string"
+        ? unknownInstance(epfd, interest)
+        : describeInstance(epfd, interest, isSocket);
     });
     this.#extend(startMs);
     return this.#instances;
@@ -62,7 +73,7 @@ export class KernelFigures {
     this.#expire();
     const startMs = performance.now();
     const interest = this.#interestOf(epfd);
-    if (interest === undefined) return undefined;
+    if (typeof interest !== "object") return undefined;
     let masks = this.#masks.get(epfd);
     if (masks === undefined) {
       masks = new Map(interest.map(({ fd, mask }) => [fd, mask]));
@@ -72,13 +83,15 @@ export class KernelFigures {
     return masks;
   }
 
-  /** Returns undefined if the instance is closed. */
-  #interestOf(epfd: number): Interest[] | undefined {
+  #interestOf(epfd: number): Interest[] | string | undefined {
     if (!this.#interest.has(epfd)) {
       try {
-        this.#interest.set(epfd, interestList(epfd));
-      } catch {
-        this.#interest.set(epfd, undefined);
+        this.#interest.set(
+          epfd,
+          withSpareFd(() => interestList(epfd)),
+        );
+      } catch (error) {
+        this.#interest.set(epfd, isClosed(error) ? undefined : String(error));
       }
     }
     return this.#interest.get(epfd);
@@ -99,6 +112,10 @@ export class KernelFigures {
   }
 }
 
+function unknownInstance(epfd: number, error: string): KernelInstance {
+  return { epfd, interest: 0, ready: 0, isReadyComplete: false, entries: [], error };
+}
+
 function describeInstance(
   epfd: number,
   interest: readonly Interest[],
@@ -113,6 +130,7 @@ function describeInstance(
     ready: ready.size,
     isReadyComplete: interest.length <= MAX_POLLED,
     entries: shown.slice(0, MAX_LISTED),
+    error: undefined,
   };
 }
 

@@ -180,7 +180,8 @@ export class LiveView implements Disposable {
 
   /** @throws {Error} if the filter is invalid */
   queryFds(query: FdQuery): FdPage {
-    return queryFds(this.#fds.values(), this.#rowsContext, query, this.#kernel);
+    const kernel = this.target.state === "ended" ? undefined : this.#kernel;
+    return queryFds(this.#fds.values(), this.#rowsContext, query, kernel);
   }
 
   /** Returns the kernel's interest list of each epoll instance of the loop, and which of its fds are ready. */
@@ -239,6 +240,7 @@ export class LiveView implements Disposable {
   }
 
   #onState(): void {
+    this.#kernel.forget();
     this.#sendSample();
     this.control.onTargetState();
   }

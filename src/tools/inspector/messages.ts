@@ -118,6 +118,8 @@ export interface KernelInstance {
   isReadyComplete: boolean;
   /** The first fds of the interest list, those that are ready before the others. `ready`: the events it is ready for; 0: none. */
   entries: { fd: number; mask: number; ready: number }[];
+  /** Why the list cannot be read. */
+  error: string | undefined;
 }
 
 /** The epoll instances of the loop. */

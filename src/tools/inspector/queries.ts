@@ -4,7 +4,7 @@ import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
 import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
-import { parsePosition, readSourceLines } from "../source-lines.ts";
+import { findSourceFile, parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
 import { MAX_ROWS } from "./fd-query.ts";
 import { isFdColumn } from "./fd-row.ts";
@@ -77,11 +77,11 @@ function integerOf(parameters: URLSearchParams, name: string, missing: number | 
 /** Describes a file descriptor of the loop. Other file descriptors of this process are not disclosed: the response is null. */
 export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
   const entry = view?.entry(fd);
-  if (entry === undefined) return respondJson(null);
+  if (view === undefined || entry === undefined || view.target.state === "ended") return respondJson(null);
   try {
     return respondJson({
       fd,
-      why: explainFd(fd, entry.registrations),
+      why: explainFd(fd, entry.registrations, view.target.state !== "paused"),
       facts: factsOf(inspectFd(fd)),
     } satisfies FdInfoResponse);
   } catch {
@@ -103,11 +103,16 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
   return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 
-/** Returns source lines of this package or of the program being debugged; other files are not disclosed. */
-export function sourceResponse(position: string, program: string | undefined): Response {
+/**
+ * Returns source lines of this package or of the program; other files are not disclosed.
+ *
+ * @param program the file of the program, which a saved trace names
+ */
+export function sourceResponse(position: string, program: string | undefined, isLive: boolean): Response {
   const { file, line } = parsePosition(position) ?? { file: "", line: 0 };
-  const isAllowed = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
-  if (!isAllowed) return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  if (findSourceFile(file, program, isLive) === undefined) {
+    return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  }
   try {
     return respondJson(readSourceLines(file, line, CONTEXT_LINES) satisfies SourceResponse);
   } catch {

@@ -17,4 +17,6 @@ export interface WarningContext {
   /** The call that is being observed, if call sites are recorded. */
   site: CallSite | undefined;
   iteration: number;
+  /** The instance on which the program waits without a timeout; undefined if it waits with one, or in Bun's event loop. */
+  waitsIn: number | undefined;
 }

@@ -51,6 +51,7 @@ export class WarningDetector {
       nowUs: 0,
       site: undefined,
       iteration: 0,
+      waitsIn: undefined,
     };
     this.#ignoredEvents = new IgnoredEvents(this.#context);
     this.#undrained = new Undrained(this.#context);
@@ -89,9 +90,20 @@ export class WarningDetector {
   beforeWait(epfd: number, timeoutMs: number, isAway: boolean, nowUs: number): void {
     if (!this.#hasTransfers) return;
     this.#context.nowUs = nowUs;
+    this.#context.waitsIn = timeoutMs < 0 && !isAway ? epfd : undefined;
     this.#ignoredEvents.beforeWait();
     this.#undrained.beforeWait(epfd, timeoutMs, isAway);
     this.check(nowUs);
+  }
+
+  /** Called when the program returns to Bun's event loop. */
+  onYield(): void {
+    this.#context.waitsIn = undefined;
+  }
+
+  /** Called when the handler of a request returned a promise. */
+  onHandlerPending(fd: number, promise: Promise<unknown>): void {
+    this.#noReply.onHandlerPending(fd, promise);
   }
 
   /** Called when a program gives an fd to another owner. */

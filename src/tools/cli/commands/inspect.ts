@@ -30,6 +30,7 @@ export async function inspect(command: InspectCommand): Promise<number> {
         app,
         program,
         isPaused: waitsForPage,
+        isHeld: program !== undefined,
         onHandlerError: logWarning,
         bytes: showsBytes,
         secrets: showsSecrets,
@@ -54,6 +55,7 @@ export async function inspect(command: InspectCommand): Promise<number> {
   const { target } = inspector;
   try {
     await using page = await openInspector(inspectorPort, { view: inspector });
+    if (program !== undefined) target.run();
     const what =
       program === undefined
         ? `listening on ${formatTarget(target)}`

@@ -77,6 +77,7 @@ async function openTarget(
           bytes: showsBytes,
           secrets: showsSecrets,
           isPaused: true,
+          isHeld: program !== undefined,
           pollMs: options.eager === false && app === undefined ? CLASSIC_POLL_MS : undefined,
           onEvents: (events) => {
             history.add(events);
@@ -96,6 +97,7 @@ async function openTarget(
   resources.defer(() => target.end());
   const page =
     inspectorPort === undefined ? undefined : resources.use(await openInspector(inspectorPort, { view: inspector }));
+  if (program !== undefined) target.run();
   const what =
     program === undefined ? `listening on ${formatTarget(target)}` : `${target.location.url} is ready to run`;
   printLine(`${what}; h for help, q to quit`);

@@ -198,7 +198,7 @@ function Row({ store, row, index, hasInstance, isReady }: RowProps): JSX.Element
       {hasInstance ? <td class="number">{row.epfd ?? ""}</td> : null}
       <td class="mask">{formatShortMask(row.mask, isNumeric)}</td>
       <td class="mask">
-        <KernelMask row={row} isNumeric={isNumeric} />
+        <KernelMask row={row} isNumeric={isNumeric} isComparable={store.isPaused} />
       </td>
       <td class="number">{row.receiveQueue ?? ""}</td>
       <td class="number">{row.sendQueue ?? ""}</td>
@@ -221,10 +221,17 @@ function formatDetails({ kind, address, lastError, line }: FdRow): string {
   return [where, lastError, line].filter((part) => part !== undefined && part !== "").join(", ");
 }
 
-function KernelMask({ row: { mask, kernelMask }, isNumeric }: { row: FdRow; isNumeric: boolean }): JSX.Element | null {
+interface KernelMaskProps {
+  row: FdRow;
+  isNumeric: boolean;
+  /** The loop is paused. While it runs, the kernel mask is newer than the registered mask, and may differ although nothing is wrong. */
+  isComparable: boolean;
+}
+
+function KernelMask({ row: { mask, kernelMask }, isNumeric, isComparable }: KernelMaskProps): JSX.Element | null {
   if (kernelMask === undefined) return null;
   const inKernel = kernelMask ?? undefined;
-  const comparison = compareMasks(mask, inKernel);
+  const comparison = isComparable ? compareMasks(mask, inKernel) : "same";
   return (
     <>
       {formatShortMask(inKernel, isNumeric)}

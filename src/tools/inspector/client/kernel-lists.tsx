@@ -53,8 +53,16 @@ interface ChipProps {
 }
 
 function Instance({ instance, ...chips }: { instance: KernelInstance } & ChipProps): JSX.Element {
-  const { epfd, interest, ready, isReadyComplete, entries } = instance;
+  const { epfd, interest, ready, isReadyComplete, entries, error } = instance;
   const readyEntries = entries.filter((entry) => entry.ready !== 0);
+  if (error !== undefined) {
+    return (
+      <>
+        <h2>Kernel: epoll fd {epfd}</h2>
+        <p class="aside">The interest list cannot be read: {error}</p>
+      </>
+    );
+  }
   return (
     <>
       <h2>Kernel: epoll fd {epfd}</h2>

@@ -86,6 +86,10 @@ export class Store {
   #renderTimer: ReturnType<typeof setTimeout> | undefined;
   #renderedMs = 0;
   #renderDueMs = 0;
+  #isQuerying = false;
+  /** The loop has changed since the query in progress was sent. */
+  #isQueryStale = false;
+  #queryTimer: ReturnType<typeof setTimeout> | undefined;
   /** The position whose source lines were requested last. */
   #requestedSource = "";
 
@@ -105,7 +109,10 @@ export class Store {
 
   start(): void {
     this.#connection.open();
-    document.addEventListener("visibilitychange", () => this.#scheduleRender());
+    document.addEventListener("visibilitychange", () => {
+      this.#scheduleRender();
+      void this.#query();
+    });
     void this.#query();
   }
 
@@ -149,7 +156,9 @@ export class Store {
   moveTo(position: number): void {
     const { history } = this;
     const clamped = Math.max(history.start, Math.min(position, history.end - 1));
+    const wasFollowing = this.isFollowing;
     this.cursor = this.isLive && clamped === history.end - 1 ? undefined : clamped;
+    if (this.isFollowing && !wasFollowing) void this.#query();
     void this.fds.load();
     this.#loadSource();
     this.#scheduleRender(USER_RENDER_INTERVAL_MS);
@@ -282,16 +291,23 @@ export class Store {
 
   /** Updates what changes without events, again and again: less often if the server takes long to answer. */
   async #query(): Promise<void> {
+    this.#isQueryStale = true;
+    if (this.#isQuerying) return;
+    this.#isQuerying = true;
+    clearTimeout(this.#queryTimer);
     const startMs = performance.now();
-    if (!document.hidden && this.isConnected && this.isFollowing) {
+    while (this.#isQueryStale) {
+      this.#isQueryStale = false;
+      if (document.hidden || !this.isConnected || !this.isFollowing) continue;
       this.fds.refresh();
       const kernel = await this.#connection.getJson<KernelResponse>("/kernel");
       const timings = await this.#connection.getJson<TimingsResponse>("/timings");
       this.set({ kernel, timings: timings ?? this.timings });
       if (this.selectedFd !== undefined) await this.#loadFdInfo(this.selectedFd);
     }
+    this.#isQuerying = false;
     const delayMs = Math.max(QUERY_INTERVAL_MS, (performance.now() - startMs) * QUERY_RATIO);
-    setTimeout(() => void this.#query(), delayMs);
+    this.#queryTimer = setTimeout(() => void this.#query(), delayMs);
   }
 
   /** Compares the registered masks with the kernel's interest list. */
@@ -363,9 +379,7 @@ export class Store {
         this.#onHello(message);
         break;
       case "state":
-        if (message.run !== "paused" || message.seq !== this.state?.seq) this.interestDiff = undefined;
-        if (message.run !== this.state?.run) void this.fds.load();
-        this.state = message;
+        this.#onState(message);
         break;
       case "test-clients":
         this.testClients = message.testClients;
@@ -383,6 +397,15 @@ export class Store {
     this.#scheduleRender();
   }
 
+  #onState(state: LoopState): void {
+    const { state: last } = this;
+    this.state = state;
+    if (state.run !== "paused" || state.seq !== last?.seq) this.interestDiff = undefined;
+    if (state.run === last?.run && state.seq === last.seq) return;
+    void this.fds.load();
+    if (state.speed === 0) void this.#query(); // in slow motion, the regular queries are enough
+  }
+
   /** The first message of a connection, and so also of one to a restarted server: nothing of the old state remains valid. */
   #onHello(hello: Hello): void {
     setErrnoNames(hello.errnos);
@@ -396,8 +419,9 @@ export class Store {
     this.kernel = undefined;
     this.timings = undefined;
     void this.lessons.loadList();
-    void this.fds.load();
     for (const sample of hello.samples) this.#addSample(sample);
+    void this.fds.load();
+    void this.#query();
     if (hello.source === "saved") void this.#loadTrace(hello.name);
   }
 
