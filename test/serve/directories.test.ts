@@ -160,6 +160,9 @@ test("symbolic links are followed inside of the directory, also absolute ones, b
     const { status, body } = await ask(server.port as number, "GET", path);
     return [status, body];
   };
+  // Bun.serve of the tests before may still have its directory open.
+  const openHere = (): string[] => [...openFds().values()].filter((path) => path.startsWith(folder)).toSorted();
+  const before = openHere();
   expect(await get("/absolute-inside.txt")).toEqual([200, "0123456789"]);
   for (const path of ["/out.txt", "/absolute.txt", "/out-folder/", "/out-folder/index.html"]) {
     expect(await get(path)).toEqual([404, ""]);
@@ -170,7 +173,7 @@ test("symbolic links are followed inside of the directory, also absolute ones, b
   symlinkSync("next", `${link}.new`);
   renameSync(`${link}.new`, link);
   expect(await get("/text.txt")).toEqual([200, "next"]);
-  expect([...openFds().values()].filter((path) => path.startsWith(folder))).toEqual([]);
+  expect(openHere()).toEqual(before);
   await server.stop(true);
 });
 
