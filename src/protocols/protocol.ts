@@ -154,7 +154,7 @@ export interface Protocol {
   /** The server begins to stop: each connection ends with its next response. */
   stop(): void;
   /** Called at the end of each iteration. */
-  endIteration?(): void;
+  endIteration(): void;
   /**
    * Fails the requests whose handlers wait for Bun's event loop. Called when that loop cannot run, because this thread blocks
    * in epoll_wait between iterations.

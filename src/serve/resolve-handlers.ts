@@ -1,6 +1,7 @@
 // The handlers of `serve`: fetch, error and routes, checked and translated.
 
 import { invalidType, unknownOptions } from "../kernel/errors.ts";
+import { directoryRoute, isDirectory } from "./directory-route.ts";
 import { RouteTable } from "./route-table.ts";
 import { fileRoute, isFile, type StaticRoute, staticRoute } from "./static-route.ts";
 
@@ -68,12 +69,15 @@ function tableOf(entries: readonly RouteEntry[]): RouteTable<RouteValue> | undef
 
 function routeEntries(routes: unknown): RouteEntry[] {
   if (typeof routes !== "object" || routes === null) throw invalidType("routes", "an object", routes);
-  return Object.entries(routes).map(([path, value]) => [path, routeMethods(`routes[${JSON.stringify(path)}]`, value)]);
+  return Object.entries(routes).map(([path, value]) => [
+    path,
+    routeMethods(`routes[${JSON.stringify(path)}]`, path, value),
+  ]);
 }
 
 /** @param place names the route in errors */
-function routeMethods(place: string, value: unknown): Record<string, RouteValue> {
-  const any = routeValue(place, value);
+function routeMethods(place: string, path: string, value: unknown): Record<string, RouteValue> {
+  const any = routeValue(place, path, value);
   if (any !== undefined) return { any };
   if (isBundle(value)) {
     const remedy = "run bun build, and serve the files that it writes";
@@ -84,17 +88,18 @@ function routeMethods(place: string, value: unknown): Record<string, RouteValue>
   return Object.fromEntries(
     entries.map(([method, handler]) => {
       if (!METHODS.includes(method)) throw unknownMethod(place, method);
-      const resolved = routeValue(`${place}.${method}`, handler);
+      const resolved = routeValue(`${place}.${method}`, path, handler);
       if (resolved === undefined) throw invalidRoute(`${place}.${method}`, handler);
       return [method, resolved];
     }),
   );
 }
 
-function routeValue(place: string, value: unknown): RouteValue | undefined {
+function routeValue(place: string, path: string, value: unknown): RouteValue | undefined {
   if (value === false || typeof value === "function") return value as RouteValue;
   if (value instanceof Response) return staticRoute(value, place);
-  return isFile(value) ? fileRoute(value) : undefined;
+  if (isFile(value)) return fileRoute(value);
+  return isDirectory(value) ? directoryRoute(value, path, place) : undefined;
 }
 
 /** Returns whether a value is what `import page from "./page.html"` gives. */
@@ -103,12 +108,13 @@ function isBundle(value: unknown): boolean {
 }
 
 function invalidRoute(place: string, value: unknown): TypeError {
-  return invalidType(place, "a function, a Response, false, a Bun.file(), or an object of these by method", value);
+  return invalidType(
+    place,
+    "a function, a Response, false, a Bun.file(), a directory { dir }, or an object of these by method",
+    value,
+  );
 }
 
 function unknownMethod(place: string, name: string): TypeError {
-  if (name === "dir") {
-    return unknownOptions(`${place}: directories are not supported; use a handler that responds with Bun.file(path)`);
-  }
   return unknownOptions(`${place}: ${JSON.stringify(name)} is not one of the methods ${METHODS.join(", ")}`);
 }

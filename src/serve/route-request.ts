@@ -1,4 +1,4 @@
-// What a route's handler finds on its Request besides a Request's own properties: `params` and `cookies`.
+// What routes use of a Request: its path, and the properties `params` and `cookies`, which its handler finds there.
 
 import { decodeParam, type RouteMatch } from "./route-table.ts";
 
@@ -60,4 +60,11 @@ export function changedCookies(request: Request | undefined): readonly string[] 
 export function addCookies(request: Request | undefined, response: Response): Response {
   for (const cookie of changedCookies(request)) response.headers.append("set-cookie", cookie);
   return response;
+}
+
+/** Returns the path of a normalized URL. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", "http://".length);
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
 }

@@ -2,7 +2,6 @@
 
 import { invalidValue } from "../kernel/errors.ts";
 import { isThenable, NotAResponseError } from "../protocols/http/application.ts";
-import { FileError } from "../protocols/http/file-source.ts";
 import { loadWebSocketOptions } from "../server/optional-protocols.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import type { EpollServer } from "../server/server.ts";
@@ -16,7 +15,7 @@ import {
   resolveServeOptions,
   type ServeSettings,
 } from "./resolve-serve-options.ts";
-import { addCookies, addRouteProperties } from "./route-request.ts";
+import { addCookies, addRouteProperties, pathOf } from "./route-request.ts";
 import type { StaticRoute } from "./static-route.ts";
 
 /** Receives the errors that the app does not handle. */
@@ -33,8 +32,8 @@ export class ServeApp {
   #handlers: Handlers;
   /** Inherits everything from the `websocket` option, which reload can replace. */
   readonly #webSocketHandlers: object | undefined;
-  /** Static routes whose file may not exist, by request. */
-  readonly #fileRequests = new WeakSet<Request>();
+  /** The static routes of requests whose file may not be there. */
+  readonly #fileRoutes = new WeakMap<Request, StaticRoute>();
 
   /**
    * @param options the options of `serve`
@@ -117,20 +116,14 @@ export class ServeApp {
   }
 
   #respondStatically(route: StaticRoute, request: Request): Response | Promise<Response> {
-    if (route.isFile) this.#fileRequests.add(request);
+    if (route.onFileError !== undefined) this.#fileRoutes.set(request, route);
     return route.respond(request);
   }
 
   /** Called when a handler throws or rejects, takes too long, or returns no Response, and when a body fails. */
   #handleError(failure: unknown, request: Request | undefined): Response | void | Promise<Response | void> {
-    if (
-      request !== undefined &&
-      failure instanceof FileError &&
-      failure.isNotFound &&
-      this.#fileRequests.delete(request)
-    ) {
-      return this.#handleUnrouted(request) as Response | Promise<Response>;
-    }
+    const routed = request === undefined ? undefined : this.#handleFileError(failure, request);
+    if (routed !== undefined) return routed;
     if (failure instanceof NotAResponseError) {
       this.#reportError(failure, request);
       return new Response(null, { status: 204 });
@@ -149,6 +142,14 @@ export class ServeApp {
       (thrown) => this.#failureFor(thrown, request),
     );
     return response as Promise<Response | void>;
+  }
+
+  /** Handles the error of a static route whose file cannot be opened; returns undefined if that is not the case. */
+  #handleFileError(failure: unknown, request: Request): Response | Promise<Response> | undefined {
+    const result = this.#fileRoutes.get(request)?.onFileError?.(failure, request);
+    if (result === undefined) return undefined;
+    this.#fileRoutes.delete(request);
+    return result === "no-route" ? (this.#handleUnrouted(request) as Response | Promise<Response>) : result;
   }
 
   /** @param result what the error handler has returned */
@@ -175,13 +176,6 @@ export class ServeApp {
 
 function withCookies(request: Request, response: unknown): unknown {
   return response instanceof Response ? addCookies(request, response) : response;
-}
-
-/** Returns the path of a normalized URL. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", "http://".length);
-  const query = url.indexOf("?", start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
 /** The server itself responds to a timeout, with 503. */

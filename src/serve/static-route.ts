@@ -3,14 +3,17 @@
 import { invalidValue } from "../kernel/errors.ts";
 import { syscalls } from "../kernel/ffi.ts";
 import { isStream, memorySize, recognizeString } from "../protocols/http/body-kind.ts";
-import { FileOpener } from "../protocols/http/file-source.ts";
+import { FileError, FileOpener } from "../protocols/http/file-source.ts";
 import { BYTES_TYPE, type PreparedResponse, prepareResponse, STRING_TYPE } from "../protocols/http/response.ts";
 
 /** Responds to a request without calling the application. */
 export interface StaticRoute {
-  /** Whether the body is a file. If the file does not exist, the request is handled as if there were no route. */
-  readonly isFile: boolean;
   respond(request: Request): Response | Promise<Response>;
+  /**
+   * For a route with a file: returns the response if it cannot be opened; `"no-route"` if the request is handled as if there were no
+   * route; undefined if the error is handled like that of a handler.
+   */
+  onFileError?(error: unknown, request: Request): Response | "no-route" | undefined;
 }
 
 /** The routes of Responses: the same Response may be used several times. */
@@ -52,7 +55,6 @@ export function isFile(value: unknown): value is Blob {
 }
 
 class FileRoute implements StaticRoute {
-  readonly isFile: boolean = true;
   readonly #response: Response;
 
   constructor(response: Response) {
@@ -62,10 +64,13 @@ class FileRoute implements StaticRoute {
   respond(): Response {
     return this.#response.clone() as Response;
   }
+
+  onFileError(error: unknown): "no-route" | undefined {
+    return error instanceof FileError && error.isNotFound ? "no-route" : undefined;
+  }
 }
 
 class MemoryRoute implements StaticRoute {
-  readonly isFile: boolean = false;
   #snapshot: Snapshot | Promise<Snapshot>;
 
   constructor(response: Response) {

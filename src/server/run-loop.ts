@@ -237,7 +237,7 @@ export class RunLoop implements ConnectionOwner {
       // Only if the event list was not full: otherwise input of a connection that seems late may not have been reported yet.
       this.#handleTimeouts();
     }
-    this.#protocol.endIteration?.();
+    this.#protocol.endIteration();
     if (this.#budget.takeWarning()) this.#warnOfBudget();
     this.#connections.rethrow(); // before the loop closes, so that each error is thrown
     if (this.isStopping && this.#shutdown.advance(n, this.#nowMs)) this.close();

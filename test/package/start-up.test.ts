@@ -53,7 +53,7 @@ const library = {
     integers jsc node-fs path-bytes requirements siginfo signal-names suggest tcp-info token-counter`,
   "src/protocols": list`buffer-budget`,
   "src/protocols/http": list`
-    application body-buffers body-kind body-source body-writer buffer-sizes byte-ranges chunked-decoder client-gone date-header direct-source direct-streams
+    application body-buffers body-kind body-source body-writer buffer-sizes byte-ranges chunked-decoder client-gone confined-file date-header direct-source direct-streams
     exchange fast-path file-response file-source handler-runner http-connection http-context http-date http-protocol input-buffer
     input-state llhttp multipart-source native-request normalize-head plain-head plain-head-wasm preconditions read-head rejection request-body request-head request-headers request-info request-input request-target
     response-batch response-head-cache response-head response-sender response server-request server-responses

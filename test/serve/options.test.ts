@@ -66,17 +66,13 @@ describe("rejects", () => {
     [{ routes: "x" }, 'routes must be an object; received "x"'],
     [
       { routes: { "/x": 1 } },
-      'routes["/x"] must be a function, a Response, false, a Bun.file(), or an object of these by method; received 1',
+      'routes["/x"] must be a function, a Response, false, a Bun.file(), a directory { dir }, or an object of these by method; received 1',
     ],
     [{ routes: { "/x": "text" } }, 'routes["/x"] must be a function, a Response'],
     [{ routes: { "/x": true } }, 'routes["/x"] must be a function, a Response'],
     [{ routes: { "/x": {} } }, 'routes["/x"] must be a function, a Response'],
     [{ routes: { "/x": { get: fetch } } }, 'routes["/x"]: "get" is not one of the methods GET, POST,'],
     [{ routes: { "/x": { GET: 5 } } }, 'routes["/x"].GET must be a function, a Response'],
-    [
-      { routes: { "/x/*": { dir: "." } } },
-      'routes["/x/*"]: directories are not supported; use a handler that responds with Bun.file(path)',
-    ],
     [{ routes: { x: fetch } }, 'route "x" must start with "/"'],
     [{ routes: { "*": fetch } }, 'route "*" must start with "/"'],
     [{ routes: { "/é": fetch } }, 'route "/é" has characters that are not ASCII: write "/%C3%A9"'],

@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { ServerWebSocket, Socket, WebSocketHandlers } from "../../src/index.ts";
-import { Topics } from "../../src/protocols/websocket/topics.ts";
+import { type Subscriber, Topics } from "../../src/protocols/websocket/topics.ts";
 import { frame, framesOf, upgradeRequest } from "../support/raw-websocket.ts";
 import { ServerHarness, sysWith } from "../support/server.ts";
 
@@ -132,10 +132,11 @@ test("the result is -1 if one subscriber has backpressure, and 0 if one has drop
 });
 
 test("subscribing while a message is being published", () => {
-  const topics = new Topics<object>();
-  const [a, b] = [{}, {}];
+  const topics = new Topics<Subscriber>();
+  const a: Subscriber = { topics: undefined };
+  const b: Subscriber = { topics: undefined };
   topics.subscribe(a, "x");
-  const seen: object[] = [];
+  const seen: Subscriber[] = [];
   for (const member of topics.subscribersOf("x") ?? []) {
     seen.push(member);
     topics.unsubscribeAll(a);

@@ -99,6 +99,8 @@ export class ClassicProtocol implements Protocol {
 
   stop(): void {}
 
+  endIteration(): void {}
+
   failBlockedRequests(): boolean {
     return false;
   }

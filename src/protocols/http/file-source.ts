@@ -9,6 +9,7 @@ import { nodeFs } from "../../kernel/node-fs.ts";
 import { releaseBodyBuffer, takeBodyBuffer } from "./body-buffers.ts";
 import type { BodySource } from "./body-source.ts";
 import { BATCH_BYTES } from "./buffer-sizes.ts";
+import { isInside } from "./confined-file.ts";
 
 // Flags of open(2), openat2(2) and preadv2(2).
 const O_NOCTTY = 0x100;
@@ -51,6 +52,19 @@ export class FileError extends ErrnoError {
   /** Whether there is no file with this path. */
   get isNotFound(): boolean {
     return [ENOENT, ENOTDIR, ENAMETOOLONG].includes(-this.errno);
+  }
+}
+
+/** Thrown if the path of a response's file is that of something else. */
+export class NotRegularFileError extends TypeError {
+  readonly isDirectory: boolean;
+
+  constructor(mode: number, path: string) {
+    const type = mode & 0xf000;
+    super(
+      `${path} is not a regular file but ${fileTypes[type] ?? "of an unknown type"}; respond with a stream instead`,
+    );
+    this.isDirectory = type === 0x4000;
   }
 }
 
@@ -101,21 +115,43 @@ export class FileOpener {
    * @param start the position of the first byte to send
    * @param length the number of bytes to send at most
    * @param select called once the file is open, unless its size is 0; the default is all that `start` and `length` allow
+   * @param directory where the file must be; undefined: anywhere
    * @returns the content, or a source of it
    * @throws {FileError} ENOENT, EACCES, … if it cannot be opened
    * @throws {TypeError} if it is not a regular file: a FIFO, a device or a socket is never opened
    */
-  open(path: string, start: number, length: number, select?: SelectPart): FileContent | Promise<FileContent> {
+  open(
+    path: string,
+    start: number,
+    length: number,
+    select?: SelectPart,
+    directory?: string,
+  ): FileContent | Promise<FileContent> {
+    const take = (fd: number): FileContent | Promise<FileContent> => {
+      this.#assertInside(fd, path, directory);
+      return this.#source(fd, path, start, length, select);
+    };
     const bytes = Buffer.from(`${path}\0`);
     let fd = this.#hasCachedLookup ? this.#openRegular(bytes, path, RESOLVE_CACHED) : -EAGAIN;
     if (fd === -ENOSYS || fd === -EINVAL) this.#hasCachedLookup = false;
     if (fd === -EAGAIN || fd === -EOPNOTSUPP || fd === -EPERM || !this.#hasCachedLookup) {
-      if (this.canAwait)
-        return this.#openInThreadPool(path).then((opened) => this.#source(opened, path, start, length, select));
+      if (this.canAwait) return this.#openInThreadPool(path).then(take);
       fd = this.#openRegular(bytes, path, 0);
     }
     if (fd < 0) throw new FileError(-fd, "open", path);
-    return this.#source(fd, path, start, length, select);
+    return take(fd);
+  }
+
+  /** @throws {FileError} ENOENT if a file that was opened is not inside of the directory: it is closed */
+  #assertInside(fd: number, path: string, directory: string | undefined): void {
+    if (directory === undefined) return;
+    let isAllowed = false;
+    try {
+      isAllowed = isInside(this.sys, fd, directory);
+    } finally {
+      if (!isAllowed) this.sys.close(fd);
+    }
+    if (!isAllowed) throw new FileError(ENOENT, "open", path);
   }
 
   /** Opens a path after checking its type. Returns the fd, or -errno. */
@@ -138,7 +174,7 @@ export class FileOpener {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     nodeFs().stat(path, (error, stat) => {
       if (error !== null) reject(fileError(error, "open", path));
-      else if (!stat.isFile()) reject(notRegular(stat.mode, path));
+      else if (!stat.isFile()) reject(new NotRegularFileError(stat.mode, path));
       else {
         nodeFs().open(path, OPEN_FLAGS, (failure, fd) => {
           if (failure !== null) return reject(fileError(failure, "open", path));
@@ -197,7 +233,7 @@ export class FileOpener {
     const n = this.sys.statx(fd, this.#statBytes);
     if (n < 0) throw new FileError(-n, "statx", path);
     const mode = stat.getUint16(28, true);
-    if ((mode & 0xf000) !== 0x8000) throw notRegular(mode, path);
+    if ((mode & 0xf000) !== 0x8000) throw new NotRegularFileError(mode, path);
     return Number(stat.getBigUint64(40, true));
   }
 }
@@ -305,11 +341,6 @@ export class FileSource implements BodySource {
     this.#buffer = undefined;
     this.cancel();
   }
-}
-
-function notRegular(mode: number, path: string): TypeError {
-  const type = fileTypes[mode & 0xf000] ?? "of an unknown type";
-  return new TypeError(`${path} is not a regular file but ${type}; respond with a stream instead`);
 }
 
 function fileError(error: NodeJS.ErrnoException, syscall: string, path: string): Error {

@@ -79,7 +79,8 @@ export class HttpProtocol implements Protocol {
     const state = connection.protocolState as HttpState | undefined;
     if (state !== undefined) return state.receive(bytes, 0, length);
     const count = this.#fastPath.answer(connection, bytes, 0, length);
-    if (count < length) this.#stateOf(connection).receive(bytes, count, length);
+    // The open handler of a WebSocket may have closed the connection: what follows the request is not another one.
+    if (count < length && !connection.isClosed) this.#stateOf(connection).receive(bytes, count, length);
   }
 
   end(connection: ProtocolConnection): void {

@@ -5,6 +5,7 @@ import { type BodySource, StreamSource } from "./body-source.ts";
 import { DirectSource } from "./direct-source.ts";
 import { directSourceOf } from "./direct-streams.ts";
 import { type FileSelection, selectFile } from "./file-response.ts";
+import { directoryOf } from "./confined-file.ts";
 import { type FileContent, type FileOpener, FileSource, type NeededPart, type OpenedFile } from "./file-source.ts";
 import { MultipartSource } from "./multipart-source.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -179,7 +180,7 @@ function prepareBlob(
     const [part = { start: 0, length: 0 }, second] = selection.ranges;
     return { ...part, isSource: second !== undefined };
   };
-  const opened = files.open(name, start, sliceLength(blob), isSelectable ? select : undefined);
+  const opened = files.open(name, start, sliceLength(blob), isSelectable ? select : undefined, directoryOf(response));
   return whenReady(opened, (content: FileContent) => {
     const [source, body] = content instanceof FileSource ? [content, undefined] : [undefined, content];
     const whole = prepared(response, headers, "", source?.size ?? body?.length ?? 0, body, source);

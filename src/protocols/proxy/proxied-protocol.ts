@@ -102,6 +102,10 @@ export class ProxiedProtocol implements Protocol {
     this.#inner.stop();
   }
 
+  endIteration(): void {
+    this.#inner.endIteration();
+  }
+
   failBlockedRequests(): boolean {
     return this.#inner.failBlockedRequests();
   }

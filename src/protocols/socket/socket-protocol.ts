@@ -93,6 +93,8 @@ export class SocketProtocol implements Protocol {
 
   stop(): void {}
 
+  endIteration(): void {}
+
   failBlockedRequests(): boolean {
     return false;
   }

@@ -1,40 +1,52 @@
 // The topics of a server's WebSockets, with their subscribers.
 
+/** What can subscribe. */
+export interface Subscriber {
+  /** Its topics: a string if there is one, because a Set takes more memory than the rest of an idle WebSocket's own state. */
+  topics: string | Set<string> | undefined;
+}
+
 /** A member can subscribe to any number of topics. A topic exists as long as it has subscribers. */
-export class Topics<Member extends object> {
+export class Topics<Member extends Subscriber> {
   readonly #subscribers = new Map<string, Set<Member>>();
-  readonly #topics = new Map<Member, Set<string>>();
 
   subscribe(member: Member, topic: string): void {
     let subscribers = this.#subscribers.get(topic);
     if (subscribers === undefined) this.#subscribers.set(topic, (subscribers = new Set()));
     subscribers.add(member);
-    let topics = this.#topics.get(member);
-    if (topics === undefined) this.#topics.set(member, (topics = new Set()));
-    topics.add(topic);
+    const { topics } = member;
+    if (topics === undefined) member.topics = topic;
+    else if (typeof topics === "object") topics.add(topic);
+    else if (topics !== topic) member.topics = new Set([topics, topic]);
   }
 
   /** Returns whether the member was subscribed. */
   unsubscribe(member: Member, topic: string): boolean {
-    const topics = this.#topics.get(member);
-    if (topics?.delete(topic) !== true) return false;
-    if (topics.size === 0) this.#topics.delete(member);
+    const { topics } = member;
+    if (typeof topics === "object") {
+      if (!topics.delete(topic)) return false;
+      if (topics.size === 0) member.topics = undefined;
+    } else {
+      if (topics !== topic) return false;
+      member.topics = undefined;
+    }
     this.#remove(member, topic);
     return true;
   }
 
   unsubscribeAll(member: Member): void {
-    for (const topic of this.#topics.get(member) ?? []) this.#remove(member, topic);
-    this.#topics.delete(member);
+    for (const topic of this.topicsOf(member)) this.#remove(member, topic);
+    member.topics = undefined;
   }
 
-  isSubscribed(member: Member, topic: string): boolean {
-    return this.#topics.get(member)?.has(topic) === true;
+  isSubscribed({ topics }: Member, topic: string): boolean {
+    return typeof topics === "object" ? topics.has(topic) : topics === topic;
   }
 
   /** The topics of a member, in the order in which it subscribed. */
-  topicsOf(member: Member): string[] {
-    return [...(this.#topics.get(member) ?? [])];
+  topicsOf({ topics }: Member): string[] {
+    if (topics === undefined) return [];
+    return typeof topics === "object" ? [...topics] : [topics];
   }
 
   /** The members that are subscribed to a topic; undefined if there are none. */

@@ -25,6 +25,8 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
   readonly connection: ProtocolConnection;
   readonly deflate: Deflate | undefined;
   readonly socket: ServerWebSocket<unknown>;
+  /** Set by `Topics`. */
+  topics: string | Set<string> | undefined;
   readonly #context: WebSocketContext;
   #state: WebSocketState = "open";
   /** The parser, between the first and the last byte of a message. */

@@ -3,7 +3,7 @@
 import type { BufferBudget } from "../buffer-budget.ts";
 import { createFrameReceiver, type FrameReceiver } from "./frame-receiver.ts";
 import type { OutgoingMessage } from "./outgoing-message.ts";
-import { Topics } from "./topics.ts";
+import { type Subscriber, Topics } from "./topics.ts";
 import type { WebSocketHandlers, WebSocketSettings } from "./websocket-options.ts";
 
 /** A frame that was sent or received, for traces. */
@@ -17,7 +17,7 @@ export interface FrameDetails {
 }
 
 /** A WebSocket as its server sees it. */
-export interface WebSocketMember {
+export interface WebSocketMember extends Subscriber {
   /** Sends a message; returns the size of its content, -1 or 0. */
   send(message: OutgoingMessage, isCompressed: boolean): number;
   /** Sends what is queued. */
