@@ -8,7 +8,7 @@ import { findLibuv } from "../../src/libuv/find-libuv.ts";
 import { root, start, type Program } from "./programs.ts";
 
 const FIXTURES = join(root, "test", "libuv", "fixtures");
-const RUN_LIMIT_MS = 30_000;
+const RUN_LIMIT_MS = 55_000;
 /** The module under test. */
 export const libuvModule: string = join(root, "src", "libuv", "index.ts");
 
@@ -96,7 +96,7 @@ export function bunCommand(program: string): string[] {
   return ["bun", "--preload", libuvModule, program];
 }
 
-/** Runs a command until it exits, or for 30 s: the exit code is then 137. */
+/** Runs a command until it exits, or for 55 s: the exit code is then 137. */
 export async function runCommand(command: string[], env: Environment = {}): Promise<Result> {
   const program = start(command, { env: addonEnvironment(env) });
   const limit = setTimeout(() => program.kill("SIGKILL"), RUN_LIMIT_MS);

@@ -1,6 +1,6 @@
 // Runs shell commands as a reader of the documentation would, and interrupts commands that listen.
 
-const RUN_LIMIT_MS = 30_000;
+const RUN_LIMIT_MS = 55_000;
 
 let running: Bun.Subprocess[] = [];
 
