@@ -25,7 +25,7 @@ interface ChromePeriod extends ChromeMoment {
 type ChromeEvent =
   | ChromePeriod
   | (ChromeMoment & { ph: "i"; cat: string; s: "t" | "p" })
-  | (ChromeMoment & { ph: "C" })
+  | (ChromeMoment & { ph: "C"; cat: string })
   | (ChromeMoment & { ph: "M" });
 
 /**
@@ -182,7 +182,7 @@ class ChromeConverter {
   }
 
   #counter(ts: number, name: string, value: number): ChromeEvent {
-    return { ph: "C", name, pid: this.#pid, tid: 0, ts, args: { [name]: value } };
+    return { ph: "C", name, cat: "counter", pid: this.#pid, tid: 0, ts, args: { [name]: value } };
   }
 
   /** The periods of a lane must not overlap, and those of a trace do by the time it takes to report an event. */

@@ -108,7 +108,8 @@ function LoopView({ store }: { store: Store }): JSX.Element {
           <LoopDiagram store={store} view={view} />
           <KernelLists
             view={view}
-            kernel={store.isFollowing ? store.kernel : undefined}
+            kernel={store.isFollowing && !store.hasEnded ? store.kernel : undefined}
+            kernelAgeMs={performance.now() - store.kernelMs}
             isNumeric={isNumeric}
             onSelectFd={(fd) => void store.selectFd(fd)}
           />

@@ -11,7 +11,7 @@ import { SourceView } from "./source-view.tsx";
 import type { Store } from "./store.ts";
 
 export function EventDetail({ store }: { store: Store }): JSX.Element {
-  const selected = store.selectedEvent;
+  const selected = store.lostWarning ?? store.selectedEvent;
   return (
     <section class="event-detail" aria-label="Event details">
       {selected === undefined ? (
@@ -25,7 +25,11 @@ export function EventDetail({ store }: { store: Store }): JSX.Element {
             Event {formatCount(selected.seq)} <small>{selected.type}</small>
           </h2>
           <p class="line">{formatLine(selected, store.isNumeric).trim()}</p>
-          <Actions key={selected.seq} store={store} event={selected} />
+          {store.lostWarning === undefined ? (
+            <Actions key={selected.seq} store={store} event={selected} />
+          ) : (
+            <p class="aside">The events around it are no longer kept.</p>
+          )}
           {store.source === undefined ? null : <SourceView source={store.source} />}
           <Fields event={selected} />
         </>

@@ -23,10 +23,15 @@ export function moveToWarning(store: Store, direction: 1 | -1): void {
 }
 
 /** Selects the event of a warning, and the fd that it is about, and shows the source line. */
-export async function showWarning(store: Store, { seq, fd, at }: Warning): Promise<void> {
+export async function showWarning(store: Store, warning: Warning): Promise<void> {
+  const { seq, fd, at } = warning;
   const position = store.history.positionOf(seq);
-  if (position !== undefined) store.moveTo(position);
-  if (at !== undefined) store.showSource(at);
+  if (position === undefined) {
+    store.showLostWarning(warning);
+  } else {
+    store.moveTo(position);
+    if (at !== undefined) store.showSource(at);
+  }
   if (fd === null) return;
   await store.selectFd(fd);
   document.querySelector("tr.is-selected")?.scrollIntoView({ block: "nearest" });

@@ -249,7 +249,7 @@ function FdDetails({ store }: { store: Store }): JSX.Element | null {
       <h3>fd {selectedFd}</h3>
       {selectedRow === undefined ? null : (
         <button type="button" onClick={() => store.follow(selectedRow)}>
-          Follow this connection
+          {selectedRow.kind === "connection" ? "Follow this connection" : `Follow fd ${selectedFd}`}
         </button>
       )}
       {!isLive || !isFollowing ? null : fdInfo === undefined ? (

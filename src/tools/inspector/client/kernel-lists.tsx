@@ -4,14 +4,18 @@
 import type { JSX } from "preact";
 import type { KernelInstance, KernelResponse } from "../messages.ts";
 import type { View } from "./event-history.ts";
-import { formatCount, formatShortMask } from "./format.ts";
+import { formatCount, formatDuration, formatShortMask } from "./format.ts";
 
 const MAX_CHIPS = 20;
+/** The age of the lists is shown from this on: on a busy machine, the kernel is asked less often. */
+const OLD_MS = 2_500;
 
 interface KernelListsProps {
   view: View;
   /** The kernel's present lists; undefined for the past or a saved trace, where only the trace is known. */
   kernel: KernelResponse | undefined;
+  /** How long ago the kernel was asked. */
+  kernelAgeMs: number;
   isNumeric: boolean;
   onSelectFd: (fd: number) => void;
 }
@@ -23,8 +27,9 @@ interface Chip {
   ready: number;
 }
 
-export function KernelLists({ view, kernel, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
+export function KernelLists({ view, kernel, kernelAgeMs, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
   const chips = { isNumeric, onSelectFd };
+  const age = kernelAgeMs < OLD_MS ? "" : `, ${formatDuration(1_000 * kernelAgeMs)} ago`;
   return (
     <section class="kernel-lists" aria-label="Kernel lists">
       {kernel === undefined ? (
@@ -32,7 +37,7 @@ export function KernelLists({ view, kernel, isNumeric, onSelectFd }: KernelLists
       ) : kernel.instances.length === 0 ? (
         <h2>Kernel: no epoll instance</h2>
       ) : (
-        kernel.instances.map((instance) => <Instance key={instance.epfd} instance={instance} {...chips} />)
+        kernel.instances.map((instance) => <Instance key={instance.epfd} instance={instance} age={age} {...chips} />)
       )}
       <h3 title="The events that epoll_wait has returned: the program handles these">
         Returned by the last epoll_wait ({formatCount(view.ready.length)})
@@ -52,20 +57,32 @@ interface ChipProps {
   onSelectFd: (fd: number) => void;
 }
 
-function Instance({ instance, ...chips }: { instance: KernelInstance } & ChipProps): JSX.Element {
+interface InstanceProps extends ChipProps {
+  instance: KernelInstance;
+  /** How long ago that was, if it was long ago. */
+  age: string;
+}
+
+function Instance({ instance, age, ...chips }: InstanceProps): JSX.Element {
   const { epfd, interest, ready, isReadyComplete, entries, error } = instance;
   const readyEntries = entries.filter((entry) => entry.ready !== 0);
   if (error !== undefined) {
     return (
       <>
-        <h2>Kernel: epoll fd {epfd}</h2>
+        <h2>
+          Kernel: epoll fd {epfd}
+          {age}
+        </h2>
         <p class="aside">The interest list cannot be read: {error}</p>
       </>
     );
   }
   return (
     <>
-      <h2>Kernel: epoll fd {epfd}</h2>
+      <h2>
+        Kernel: epoll fd {epfd}
+        {age}
+      </h2>
       <h3 title="The fds in the kernel's interest list, from /proc. Those that are ready are marked.">
         Interest list ({formatCount(interest)})
       </h3>

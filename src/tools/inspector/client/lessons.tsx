@@ -193,7 +193,13 @@ function StepResult({ report, index, history, isNumeric }: StepResultProps): JSX
       )}
       {position >= 0 ? (
         <div class="step-state">
-          <KernelLists view={history.view(position)} kernel={undefined} isNumeric={isNumeric} onSelectFd={() => {}} />
+          <KernelLists
+            view={history.view(position)}
+            kernel={undefined}
+            kernelAgeMs={0}
+            isNumeric={isNumeric}
+            onSelectFd={() => {}}
+          />
           <Timeline browser={browser} position={position} isNumeric={isNumeric} onSelect={undefined} />
         </div>
       ) : null}

@@ -25,15 +25,18 @@ const HALF_GAP = 0.06;
 
 export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.Element {
   const isRunning = store.isFollowing && store.state?.run === "running";
-  const phase: LoopPhase = isRunning ? "wait" : phaseOf(view.event);
-  const label = isRunning ? "running" : view.iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
+  const hasEnded = store.isFollowing && store.hasEnded;
+  const hasPhase = !isRunning && !hasEnded;
+  const phase: LoopPhase = hasPhase ? phaseOf(view.event) : "wait";
+  const phaseLabel = view.iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
+  const label = isRunning ? "running" : hasEnded ? "ended" : phaseLabel;
   const counts = store.history.countsAt(view.position);
   const iteration = formatCompact(view.iteration);
   return (
     <section class="loop-diagram" aria-label="Event loop">
       <svg viewBox="0 0 200 200" role="img" aria-label={`Event loop, iteration ${view.iteration}: ${label}`}>
         {PHASES.map((one, i) => (
-          <g key={one} class={one === phase && !isRunning ? "arc is-current" : "arc"}>
+          <g key={one} class={one === phase && hasPhase ? "arc is-current" : "arc"}>
             <path id={`arc-${one}`} class="band" d={arc(i, RADIUS, false)} />
             {/* The text of the lower half runs the other way, so that it is not upside down. */}
             <path id={`baseline-${one}`} class="baseline" d={arc(i, i === 2 ? RADIUS + 4 : RADIUS - 4, i === 2)} />
@@ -54,7 +57,7 @@ export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.
       <div>
         <p class="phase" data-phase={phase}>
           {label}
-          {view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
+          {hasPhase && view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
         </p>
         {counts === undefined ? null : <Totals counts={counts} overheadUs={store.history.overhead.perEventUs} />}
       </div>
@@ -96,8 +99,6 @@ function phaseOf(event: TraceEvent | undefined): LoopPhase {
   switch (event?.type) {
     case undefined:
     case "begin":
-    case "listen":
-    case "create":
     case "iteration":
       return "wait";
     case "wait":

@@ -66,10 +66,14 @@ export class Store {
   /** The connection whose events are shown. */
   followed: FollowedConnection | undefined;
   kernel: KernelResponse | undefined;
+  /** When the kernel was asked, in milliseconds since the page was loaded. */
+  kernelMs: number = 0;
   timings: TimingsResponse | undefined;
   fdInfo: FdInfoResponse | undefined;
   interestDiff: InterestDiffResponse | undefined;
   source: SourceResponse | undefined;
+  /** A warning that is shown although its event is no longer in the history, until another event is selected. */
+  lostWarning: Warning | undefined;
   /** The last action that failed. */
   error: string | undefined;
   readonly lessons: LessonProgress;
@@ -135,6 +139,11 @@ export class Store {
     return this.isLive && this.cursor === undefined;
   }
 
+  /** A live server or program that is no longer there. */
+  get hasEnded(): boolean {
+    return this.isLive && this.state?.run === "ended";
+  }
+
   get isPaused(): boolean {
     return this.state?.run === "paused";
   }
@@ -157,6 +166,7 @@ export class Store {
     const { history } = this;
     const clamped = Math.max(history.start, Math.min(position, history.end - 1));
     const wasFollowing = this.isFollowing;
+    this.lostWarning = undefined;
     this.cursor = this.isLive && clamped === history.end - 1 ? undefined : clamped;
     if (this.isFollowing && !wasFollowing) void this.#query();
     void this.fds.load();
@@ -235,6 +245,7 @@ export class Store {
   }
 
   #resume(mode: RunMode): void {
+    this.lostWarning = undefined;
     void this.send({ kind: "resume", mode });
   }
 
@@ -300,9 +311,12 @@ export class Store {
       this.#isQueryStale = false;
       if (document.hidden || !this.isConnected || !this.isFollowing) continue;
       this.fds.refresh();
-      const kernel = await this.#connection.getJson<KernelResponse>("/kernel");
-      const timings = await this.#connection.getJson<TimingsResponse>("/timings");
-      this.set({ kernel, timings: timings ?? this.timings });
+      const kernelMs = performance.now();
+      const [kernel, timings] = await Promise.all([
+        this.#connection.getJson<KernelResponse>("/kernel"),
+        this.#connection.getJson<TimingsResponse>("/timings"),
+      ]);
+      this.set({ kernel, kernelMs, timings: timings ?? this.timings });
       if (this.selectedFd !== undefined) await this.#loadFdInfo(this.selectedFd);
     }
     this.#isQuerying = false;
@@ -327,8 +341,15 @@ export class Store {
 
   /** Loads the source lines of the call that made the selected event. */
   #loadSource(): void {
+    if (this.lostWarning !== undefined) return;
     if (this.isBusy && this.isFollowing && !this.isPaused) return;
     this.showSource(this.selectedEvent?.at ?? "");
+  }
+
+  /** Shows a warning whose event is no longer in the history. */
+  showLostWarning(warning: Warning): void {
+    this.set({ lostWarning: warning });
+    this.showSource(warning.at ?? "");
   }
 
   /** Loads source lines, such as those of a warning; "" shows none. */
@@ -416,6 +437,7 @@ export class Store {
     this.warnings = [];
     this.cursor = undefined;
     this.followed = undefined;
+    this.lostWarning = undefined;
     this.kernel = undefined;
     this.timings = undefined;
     void this.lessons.loadList();
