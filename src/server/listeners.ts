@@ -313,9 +313,17 @@ function percentEncoded(path: string): string {
   );
 }
 
+/** What a server's URL depends on. */
+export interface UrlOptions {
+  socket?: unknown;
+  tls?: unknown;
+}
+
 /** Returns a server's URL for people to read: the handlers of `socket` do not speak HTTP. */
-export function displayedUrl(url: string, { socket }: { socket?: unknown }): string {
-  return socket === undefined ? url : url.replace(/^http(s?):/, (_, secure) => (secure === "" ? "tcp:" : "tls:"));
+export function displayedUrl(url: string, { socket, tls }: UrlOptions): string {
+  const isSecure = url.startsWith("https:") || (tls !== undefined && tls !== false);
+  const scheme = socket === undefined ? (isSecure ? "https:" : "http:") : isSecure ? "tls:" : "tcp:";
+  return url.replace(/^https?:/, scheme);
 }
 
 function ipv4(address: string): InternetAddress {

@@ -15,6 +15,9 @@ const NOTHING = Buffer.alloc(0);
 /** Output is encrypted until this many bytes wait to be sent; the rest of it stays as it is. */
 const MAX_CIPHERTEXT_BYTES = 262_144;
 
+/** Then other connections get their turn. */
+const MAX_TURN_BYTES = 1_048_576;
+
 /** Input that is kept until the engine has started. A ClientHello has at most 16 KiB. */
 const MAX_EARLY_BYTES = 32_768;
 
@@ -142,7 +145,11 @@ export class TlsConnection implements ProtocolConnection, EngineOwner {
   }
 
   drain(): void {
-    this.#settle();
+    const end = this.#bytesOut + MAX_TURN_BYTES;
+    do {
+      this.#settle();
+      if (this.#output.length > 0) this.#carrier.sendNow(); // without waiting for EPOLLOUT, if there is room
+    } while (this.#output.length > 0 && this.#carrier.pending === 0 && this.#bytesOut < end);
     if (this.#output.length > 0 || !this.#wantsDrain || !this.isInnerOpen) return;
     this.#context.inner.drain(this);
     this.#settle();
