@@ -60,6 +60,7 @@ export type { StopSignal } from "./server/stop-signals.ts";
 export type { StaticResponse } from "./protocols/http/static-response.ts";
 export type { RequestInfo } from "./protocols/http/request-info.ts";
 export type { RejectionCounts, RejectionReason } from "./protocols/http/rejection.ts";
+export type { FileLike, Pem, TlsInfo, TlsOptions } from "./protocols/tls/tls-options.ts";
 export type { ProxyOptions } from "./protocols/proxy/proxy-options.ts";
 export type { BinaryType, ServerWebSocket, WebSocketData } from "./protocols/websocket/server-websocket.ts";
 export type { WebSocketHandlers } from "./protocols/websocket/websocket-options.ts";

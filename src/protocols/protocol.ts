@@ -2,6 +2,7 @@
 
 import type { Buffer } from "node:buffer";
 import type { Address } from "../kernel/address.ts";
+import type { TlsInfo } from "./tls/tls-options.ts";
 
 /**
  * What an open connection waits for, and so which of the server's timeouts applies.
@@ -26,8 +27,9 @@ export type Phase = "new" | "head" | "body" | "handler" | "streaming" | "idle" |
  *
  * - `too-many-connections`: its peer's address has too many
  * - `bad-proxy-header`: it does not begin with a valid header of the PROXY protocol
+ * - `unexpected-http`: it begins with a plain HTTP request instead of a TLS handshake
  */
-export type ConnectionRejection = "too-many-connections" | "bad-proxy-header";
+export type ConnectionRejection = "too-many-connections" | "bad-proxy-header" | "unexpected-http";
 
 /**
  * A connection, as its protocol sees it. Only `flush`, `sendNow` and `abort` make system calls; the run loop does everything else
@@ -37,6 +39,10 @@ export interface ProtocolConnection {
   readonly fd: number;
   /** The peer's address, or that of the client whose connection the peer forwards. */
   readonly peer: Address;
+  /** Whether the bytes are encrypted by TLS on their way. */
+  readonly isSecure: boolean;
+  /** What the TLS handshake has agreed on; undefined without TLS. */
+  readonly tlsInfo?: TlsInfo | undefined;
   /**
    * Replaces the peer's address by that of the client whose connection the peer forwards, and counts the connection for it.
    *
@@ -149,6 +155,8 @@ export interface Protocol {
   timeout(connection: ProtocolConnection): void;
   /** The connection is not to be served. The protocol may send a response, and finishes the connection. */
   reject(connection: ProtocolConnection, reason: ConnectionRejection): void;
+  /** The server is about to close the connection, which is idle. What is written now is sent if the send queue has room for it. */
+  closing?(connection: ProtocolConnection): void;
   /** The connection is closed, for whatever reason. */
   closed(connection: ProtocolConnection): void;
   /** The server begins to stop: each connection ends with its next response. */

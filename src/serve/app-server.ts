@@ -2,6 +2,7 @@
 
 import { invalidType } from "../kernel/errors.ts";
 import type { Address, InternetAddress } from "../kernel/address.ts";
+import type { TlsInfo, TlsOptions } from "../protocols/tls/tls-options.ts";
 import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
 import type { UpgradeOptions } from "../protocols/websocket/upgrade-options.ts";
 import type { EpollServer } from "../server/server.ts";
@@ -16,7 +17,7 @@ const GRACEFUL: StopOptions = { graceMs: Infinity };
 export interface ServedApp {
   readonly settings: { readonly id: string; readonly isDevelopment: boolean };
   readonly hasWebSockets: boolean;
-  reload(options: unknown): void;
+  reload(options: unknown, reloadTls: (tls: TlsOptions) => void): void;
   callFetch(request: Request): unknown;
 }
 
@@ -58,8 +59,8 @@ export class AppServer implements Disposable, AsyncDisposable {
     return this.port === undefined ? undefined : this.url.hostname.replace(/^\[(.*)\]$/, "$1");
   }
 
-  get protocol(): "http" {
-    return "http";
+  get protocol(): "http" | "https" {
+    return this.#running.url.startsWith("https:") ? "https" : "http";
   }
 
   get url(): URL {
@@ -98,7 +99,7 @@ export class AppServer implements Disposable, AsyncDisposable {
   }
 
   reload(options: unknown): this {
-    this.#app.reload(options);
+    this.#app.reload(options, (tls) => this.#running.reloadTls(tls));
     return this;
   }
 
@@ -118,6 +119,11 @@ export class AppServer implements Disposable, AsyncDisposable {
   requestIP(request: Request): InternetAddress | null {
     assertRequest(request);
     return this.#running.requestIP(request);
+  }
+
+  tlsInfo(request: Request): TlsInfo | null {
+    assertRequest(request);
+    return this.#running.tlsInfo(request);
   }
 
   timeout(request: Request, seconds: number): void {
@@ -166,7 +172,7 @@ export class AppServer implements Disposable, AsyncDisposable {
     const { address, url } = this.#running;
     if ("path" in address) return unixUrl(address.path);
     const isAny = !this.#hasHostname && "address" in address && /^[0:.]+$/.test(address.address);
-    return new URL(isAny ? `http://localhost:${address.port}` : url);
+    return new URL(isAny ? `${this.protocol}://localhost:${address.port}` : url);
   }
 }
 

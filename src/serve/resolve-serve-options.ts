@@ -101,6 +101,7 @@ export function resolveServeOptions(given: GivenOptions): ServeSettings {
     ...addressOptions(given),
     ...timeoutOptions(given),
     maxBodyBytes: maxBodyBytes(given),
+    ...(given.tls === undefined ? {} : { tls: given.tls as false }),
     ...(given.websocket === undefined ? {} : { websocket: given.websocket as object }),
   };
   resolveOptions({ ...options, fetch: () => undefined }); // checks the values
@@ -203,8 +204,7 @@ function hintFor(name: string): string | undefined {
   return similar === undefined ? optionHint(name) : `did you mean ${JSON.stringify(similar)}?`;
 }
 
-function rejectUnsupported({ tls, http1, http2, http3, error, onError }: GivenOptions): void {
-  if (tls !== undefined && tls !== false) throw unsupported("tls", "TLS is not supported; put a TLS proxy in front");
+function rejectUnsupported({ http1, http2, http3, error, onError }: GivenOptions): void {
   if (http1 === false) throw unsupported("http1: false", "HTTP/1.1 is the only version that is supported");
   if (http2 === true) throw unsupported("http2", "only HTTP/1.1 is supported; a proxy in front can speak HTTP/2");
   if (http3 === true) throw unsupported("http3", "only HTTP/1.1 is supported; a proxy in front can speak HTTP/3");

@@ -64,7 +64,7 @@ export function addCookies(request: Request | undefined, response: Response): Re
 
 /** Returns the path of a normalized URL. */
 export function pathOf(url: string): string {
-  const start = url.indexOf("/", "http://".length);
+  const start = url.indexOf("/", "https://".length); // neither "http://" nor a host is shorter
   const query = url.indexOf("?", start);
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }

@@ -2,6 +2,7 @@
 
 import { invalidValue } from "../kernel/errors.ts";
 import { isThenable, NotAResponseError } from "../protocols/http/application.ts";
+import type { TlsOptions } from "../protocols/tls/tls-options.ts";
 import { loadWebSocketOptions } from "../server/optional-protocols.ts";
 import type { EpollServerOptions } from "../server/options.ts";
 import type { EpollServer } from "../server/server.ts";
@@ -67,14 +68,16 @@ export class ServeApp {
   }
 
   /**
-   * Replaces the handlers, as far as they are given. All other options keep their values.
+   * Replaces the handlers and the certificates, as far as they are given. All other options keep their values.
    *
+   * @param reloadTls replaces the certificates
    * @throws {TypeError} as the constructor does
    */
-  reload(options: unknown): void {
+  reload(options: unknown, reloadTls: (tls: TlsOptions) => void): void {
     const given: GivenOptions = givenOptions(options);
     if (given.port !== undefined && given.port !== "") portNumber(given.port);
     const handlers = resolveHandlers(given, this.#handlers);
+    if (given.tls !== undefined && given.tls !== false) reloadTls(given.tls as TlsOptions); // first: it throws if a value is not valid
     if (given.websocket !== undefined) this.#replaceWebSocketHandlers(given.websocket);
     this.#handlers = handlers;
   }

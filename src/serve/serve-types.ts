@@ -2,6 +2,7 @@
 
 import type { Address } from "../kernel/address.ts";
 import type { EpollServerOptions } from "../server/options.ts";
+import type { TlsInfo } from "../protocols/tls/tls-options.ts";
 import type { ServerStats, StopOptions } from "../server/types.ts";
 
 // Programs for Bun have these types, from @types/bun or bun-types. Without them, they are `any`. The comments of the next two types
@@ -20,6 +21,7 @@ type SharedName =
   | "unix"
   | "reusePort"
   | "ipv6Only"
+  | "tls"
   | "response"
   | "socket";
 
@@ -38,6 +40,8 @@ export interface ServerExtras extends AsyncDisposable {
   readonly addresses: readonly Address[];
   /** The server's counters so far: a copy, which does not change afterwards. */
   readonly stats: ServerStats;
+  /** Returns what the TLS handshake of the request's connection has agreed on; null without TLS. */
+  tlsInfo(request: Request): TlsInfo | null;
   /** A promise that resolves when the server has stopped and everything is closed. */
   readonly stopped: Promise<void>;
   /**

@@ -139,7 +139,13 @@ export class ConnectionTable {
 
   /** Closes the connections that are idle. */
   closeIdle(): void {
-    for (const connection of this) if (connection.isIdle && !connection.isInCallback) this.close(connection);
+    for (const connection of this) if (connection.isIdle && !connection.isInCallback) this.closeQuiet(connection);
+  }
+
+  /** Closes a connection without pending output. Its protocol may say so to the peer. */
+  closeQuiet(connection: Connection): void {
+    this.#protocol.closing?.(connection);
+    this.close(connection);
   }
 
   /** Closes all connections. Those with an unfinished request or response are reset, so that the peer notices. */
@@ -147,6 +153,7 @@ export class ConnectionTable {
     for (const connection of this) {
       const isUnfinished = connection.pending > 0 || (!connection.isFinished && !connection.isIdle);
       if (isUnfinished) this.abort(connection);
+      else if (connection.isIdle) this.closeQuiet(connection);
       else this.close(connection);
     }
   }

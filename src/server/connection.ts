@@ -39,6 +39,7 @@ export class Connection implements ProtocolConnection, Timed<Connection> {
   readonly fd: number;
   /** Comes back with each event. An event with another token belongs to an earlier connection that had the same fd. */
   readonly token: number;
+  readonly isSecure: boolean = false;
   /** The mask that is registered with epoll, or UNREGISTERED. */
   registeredMask: number = UNREGISTERED;
   // The state, and two of its properties that are read for each event. Only `transition` and `phase` write them.

@@ -293,12 +293,15 @@ function resolveHost(sys: Syscalls, hostname: string): InternetAddress[] {
 }
 
 /** Returns the URL of an address, with the host name from the options; for an inherited socket, with a host that reaches it. */
-export function urlOf(address: Address, { hostname, fd }: Pick<ListenOptions, "hostname" | "fd">): string {
+export function urlOf(
+  address: Address,
+  { hostname, fd, tls }: Pick<ResolvedOptions, "hostname" | "fd" | "tls">,
+): string {
   if ("path" in address) return `unix:${formatEndpoint(percentEncoded(address.path))}`;
   if (!("address" in address)) return formatAddress(address).replaceAll(" ", ":"); // an inherited socket: vsock:2:80
   const isWildcard = /^[0:.]+$/.test(address.address);
   const host = fd === undefined ? hostname : isWildcard ? "localhost" : address.address;
-  return `http://${formatEndpoint(host, address.port)}`;
+  return `${tls === undefined ? "http" : "https"}://${formatEndpoint(host, address.port)}`;
 }
 
 /** Encodes what a URL parser would not take for a part of the path. */
@@ -310,9 +313,17 @@ function percentEncoded(path: string): string {
   );
 }
 
+/** What a server's URL depends on. */
+export interface UrlOptions {
+  socket?: unknown;
+  tls?: unknown;
+}
+
 /** Returns a server's URL for people to read: the handlers of `socket` do not speak HTTP. */
-export function displayedUrl(url: string, { socket }: { socket?: unknown }): string {
-  return socket === undefined ? url : url.replace(/^http:/, "tcp:");
+export function displayedUrl(url: string, { socket, tls }: UrlOptions): string {
+  const isSecure = url.startsWith("https:") || (tls !== undefined && tls !== false);
+  const scheme = socket === undefined ? (isSecure ? "https:" : "http:") : isSecure ? "tls:" : "tcp:";
+  return url.replace(/^https?:/, scheme);
 }
 
 function ipv4(address: string): InternetAddress {

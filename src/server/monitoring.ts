@@ -139,6 +139,10 @@ export class Monitoring {
     text.byLabel(name("connections"), "gauge", "Open connections, by state.", "state", states);
     text.counter(name("connections_accepted_total"), "Connections accepted.", stats.accepted);
     text.counter(name("connection_errors_total"), "Connections that were reset, or lost by the network.", stats.errors);
+    text.byLabel(name("tls_handshakes_total"), "counter", "TLS handshakes, by result.", "result", {
+      completed: stats.handshakes,
+      failed: stats.failedHandshakes,
+    });
     text.counter(name("connection_timeouts_total"), "Connections on which a timeout expired.", stats.timeouts);
     text.counter(name("accept_pauses_total"), "Pauses of accepting, at a limit or after an error.", acceptPauses);
     text.gauge(name("accept_paused"), "1 while accepting is paused.", isAcceptPaused ? 1 : 0);

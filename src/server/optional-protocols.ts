@@ -2,6 +2,7 @@
 
 type SocketProtocolModule = typeof import("../protocols/socket/socket-protocol.ts");
 type ProxiedProtocolModule = typeof import("../protocols/proxy/proxied-protocol.ts");
+type TlsProtocolModule = typeof import("../protocols/tls/tls-protocol.ts");
 type WebSocketsModule = typeof import("../protocols/websocket/web-sockets.ts");
 type WebSocketOptionsModule = typeof import("../protocols/websocket/websocket-options.ts");
 type MonitoringModule = typeof import("./monitoring.ts");
@@ -15,6 +16,11 @@ export function loadSocketProtocol(): SocketProtocolModule {
 /** Loads the protocol of the `proxyProtocol` option. */
 export function loadProxiedProtocol(): ProxiedProtocolModule {
   return require("../protocols/proxy/proxied-protocol.ts") as ProxiedProtocolModule;
+}
+
+/** Loads the protocol of the `tls` option. */
+export function loadTlsProtocol(): TlsProtocolModule {
+  return require("../protocols/tls/tls-protocol.ts") as TlsProtocolModule;
 }
 
 /** Loads the protocol of the `websocket` option. */

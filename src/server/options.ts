@@ -3,6 +3,7 @@
 import type { StaticResponse } from "../protocols/http/static-response.ts";
 import type { RequestInfo } from "../protocols/http/request-info.ts";
 import type { ProxyOptions } from "../protocols/proxy/proxy-options.ts";
+import type { TlsOptions } from "../protocols/tls/tls-options.ts";
 import type { SocketHandlers } from "../protocols/socket/server-socket.ts";
 import type { WebSocketHandlers } from "../protocols/websocket/websocket-options.ts";
 import type { TraceListener, TraceOptions } from "../trace/events.ts";
@@ -84,6 +85,12 @@ export interface EpollServerOptions {
    */
   proxyProtocol?: boolean | ProxyOptions | undefined;
   /**
+   * Encrypt all connections with TLS: a certificate with its key, or an array with several, of which a client gets the one for the host
+   * name that it asks for (SNI), by default the first. Files are read when the server is created. `reloadTls` replaces them. TLS needs
+   * Bun's event loop: `start()`, not `run()`. false: without TLS. Default: false.
+   */
+  tls?: TlsOptions | readonly TlsOptions[] | false | undefined;
+  /**
    * Handlers and settings of WebSockets, as for Bun.serve. `fetch` is required: it calls `server.upgrade(request)` for the requests
    * that become WebSockets.
    */
@@ -114,7 +121,7 @@ export interface EpollServerOptions {
   maxBufferedBytes?: number | undefined;
   /**
    * How long a request's head may take, in milliseconds, from the start of the connection or the first byte of the head. Beyond
-   * it: 408. Default: 10000. This and the other timeouts accept Infinity.
+   * it: 408. A TLS handshake may take as long, from the start of the connection. Default: 10000. This and the other timeouts accept Infinity.
    */
   headerTimeoutMs?: number | undefined;
   /**

@@ -6,7 +6,14 @@ import { incompatibleOptions, invalidType, invalidValue, outOfRange, unknownOpti
 import { toFd } from "../kernel/fd.ts";
 import { suggest } from "../kernel/suggest.ts";
 import type { StaticResponse } from "../protocols/http/static-response.ts";
-import { loadMonitoring, loadProxiedProtocol, loadSocketProtocol, loadWebSocketOptions } from "./optional-protocols.ts";
+import type { TlsSettings } from "../protocols/tls/tls-settings.ts";
+import {
+  loadMonitoring,
+  loadProxiedProtocol,
+  loadSocketProtocol,
+  loadTlsProtocol,
+  loadWebSocketOptions,
+} from "./optional-protocols.ts";
 import type { EpollServerOptions } from "./options.ts";
 
 /** The options without a default: undefined means that they are not used. */
@@ -24,12 +31,12 @@ type OptionalName =
   | "heartbeat"
   | "trace";
 
-type PlainName = Exclude<keyof EpollServerOptions, OptionalName | "fd" | "response">;
+type PlainName = Exclude<keyof EpollServerOptions, OptionalName | "fd" | "response" | "tls">;
 
 /** The options after validation, with all defaults filled in. */
 export type ResolvedOptions = { [Name in OptionalName]: EpollServerOptions[Name] } & {
   [Name in PlainName]: Exclude<EpollServerOptions[Name], undefined>;
-} & { fd: readonly number[] | undefined; response: StaticResponse };
+} & { fd: readonly number[] | undefined; response: StaticResponse; tls: TlsSettings | undefined };
 
 /** Throws if the value of an option is wrong. */
 type Check = (name: string, value: unknown) => void;
@@ -62,6 +69,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   onError: [undefined, callback],
   socket: [undefined, (_, value) => loadSocketProtocol().checkHandlers(value)],
   proxyProtocol: [false, (name, value) => loadProxiedProtocol().checkProxyOptions(name, value)],
+  tls: [undefined, () => {}], // see tlsSettings
   websocket: [undefined, (_, value) => void loadWebSocketOptions().resolveWebSocketOptions(value)],
   maxConnections: [Infinity, integerOrInfinity(1)],
   maxConnectionsPerAddress: [Infinity, integerOrInfinity(1)],
@@ -86,7 +94,7 @@ const OPTIONS: { [Name in keyof EpollServerOptions]-?: [defaultValue: ResolvedOp
   trace: [undefined, () => {}], // the tracer checks it
 };
 
-const TLS = { unsupported: "TLS is not supported; put a TLS proxy in front" };
+const TLS = { unsupported: "pass it in an object: tls: { key, cert }" };
 
 /** Options of Bun.serve, node:http and Deno.serve with the equivalent here, or the reason why there is none. */
 const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: string }> = {
@@ -106,7 +114,6 @@ const FOREIGN_OPTIONS: Record<string, keyof EpollServerOptions | { unsupported: 
   handler: "fetch",
   static: { unsupported: "use serve(), which has routes" },
   routes: { unsupported: "use serve(), which has routes" },
-  tls: TLS,
   key: TLS,
   cert: TLS,
   ca: TLS,
@@ -142,6 +149,7 @@ export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
   checkHandlerOptions(given);
   checkMonitoringOptions(settings);
   if (options.deferAccept === undefined) settings.deferAccept = settings.eager && settings.socket === undefined;
+  settings.tls = tlsSettings(settings);
   if (options.fd !== undefined) settings.fd = toFds(options.fd);
   const { response } = options;
   if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
@@ -206,6 +214,16 @@ function checkMonitoringOptions({ health, metrics, socket, fetch, keepAlive, eag
   }
   const path = typeof metrics === "object" ? metrics.path : metrics;
   if (health === path) throw incompatibleOptions(used, `both are ${JSON.stringify(path)}`);
+}
+
+/** Reads and checks the certificates of the `tls` option. */
+function tlsSettings({ tls, socket, fetch, keepAlive, eager }: ResolvedOptions): TlsSettings | undefined {
+  const value = tls as unknown;
+  if (value === undefined || value === null || value === false) return undefined;
+  if (fetch === undefined && socket === undefined && !keepAlive && !eager) {
+    throw incompatibleOptions(["keepAlive", "eager", "tls"], "the original program has no TLS");
+  }
+  return loadTlsProtocol().createTlsSettings(value, socket === undefined);
 }
 
 function toFds(fd: number | readonly number[]): number[] {

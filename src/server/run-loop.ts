@@ -599,7 +599,7 @@ export class RunLoop implements ConnectionOwner {
 
   #onIdleTimeout(connection: Connection): void {
     this.timeouts++;
-    this.#connections.close(connection);
+    this.#connections.closeQuiet(connection);
   }
 
   /** Tries to send first: EPOLLOUT requires a third of the send buffer to be free, and a slow reader may have freed less. */

@@ -13,6 +13,8 @@ import { ServerRequest } from "../protocols/http/server-request.ts";
 import { drainMicrotasks } from "../kernel/jsc.ts";
 import { BufferBudget } from "../protocols/buffer-budget.ts";
 import type { SocketProtocol } from "../protocols/socket/socket-protocol.ts";
+import type { TlsInfo, TlsOptions } from "../protocols/tls/tls-options.ts";
+import type { TlsProtocol } from "../protocols/tls/tls-protocol.ts";
 import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
 import type { UpgradeOptions } from "../protocols/websocket/upgrade-options.ts";
 import type { WebSockets } from "../protocols/websocket/web-sockets.ts";
@@ -27,6 +29,7 @@ import {
   loadMonitoring,
   loadProxiedProtocol,
   loadSocketProtocol,
+  loadTlsProtocol,
   loadWebSocketOptions,
   loadWebSockets,
 } from "./optional-protocols.ts";
@@ -73,7 +76,10 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly addresses: readonly Address[];
   /** The port that the server listens on; undefined on a unix socket. */
   readonly port: number | undefined;
-  /** The server's URL: `http://localhost:8800`, with the host name from the options; `unix:/path`, percent-encoded, on a unix socket. */
+  /**
+   * The server's URL: `http://localhost:8800`, or `https://localhost:8800` with TLS, with the host name from the options; `unix:/path`,
+   * percent-encoded, on a unix socket.
+   */
   readonly url: string;
 
   readonly #sys: Syscalls;
@@ -82,6 +88,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   readonly #loop: RunLoop;
   readonly #tracer: Tracer | undefined;
   readonly #webSockets: WebSockets | undefined;
+  readonly #tls: TlsProtocol | undefined;
   #onStopping: (() => void) | undefined;
   /** Iterations call application code, which may take time and leave promises to settle. */
   readonly #hasApplication: boolean;
@@ -124,11 +131,11 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const tracedSys = tracer?.wrap(sys) ?? sys;
     const listeners = takeOverListeners(sys, settings) ?? openListeners(tracedSys, settings);
     for (const { socket, address } of listeners) tracer?.onListen(socket.fileno(), address);
-    const { proxyProtocol } = settings;
+    const { proxyProtocol, tls } = settings;
+    this.#tls = tls === undefined ? undefined : new (loadTlsProtocol().TlsProtocol)(this.#protocol, tls, budget);
+    const inner = this.#tls ?? this.#protocol;
     const protocol =
-      proxyProtocol === false
-        ? this.#protocol
-        : new (loadProxiedProtocol().ProxiedProtocol)(this.#protocol, proxyProtocol, sys);
+      proxyProtocol === false ? inner : new (loadProxiedProtocol().ProxiedProtocol)(inner, proxyProtocol, sys);
     const loopOptions = { ...settings, ...openTimeouts(socketSettings) };
     const loop = new RunLoop(tracedSys, clock, listeners, protocol, loopOptions, budget);
     if (tracer !== undefined) {
@@ -158,7 +165,20 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
     const { requests } = this.#protocol;
     const rejectedBy = { ...noRejections(), ...this.#protocol.rejectedBy };
     const rejected = Object.values(rejectedBy).reduce((sum, count) => sum + count, 0);
-    return { accepted, open, requests, bytesIn, bytesOut, timeouts, rejected, rejectedBy, errors };
+    const { handshakes = 0, failedHandshakes = 0 } = this.#tls ?? {};
+    return {
+      accepted,
+      open,
+      requests,
+      bytesIn,
+      bytesOut,
+      timeouts,
+      rejected,
+      rejectedBy,
+      handshakes,
+      failedHandshakes,
+      errors,
+    };
   }
 
   /** Whether the server has stopped and everything is closed. */
@@ -181,6 +201,7 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
    * @param onRunning called once signals are caught, before the first wait
    * @returns the signal that stopped the server; undefined if it was stopped otherwise
    * @throws {ClosedError} if the server has already been stopped
+   * @throws {Error} if the server has the option `tls`, which needs Bun's event loop
    */
   run(onRunning?: () => void): StopSignal | undefined;
   /** @internal `extraSignals` are caught as well */
@@ -190,6 +211,9 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   ): StopSignal | Extra | undefined;
   run(onRunning?: () => void, extraSignals: ExtraSignals = { stop: [] }): StopSignal | ExtraStopSignal | undefined {
     this.#assertUsable("run");
+    if (this.#tls !== undefined) {
+      throw new Error("EpollServer.run: TLS needs Bun's event loop, which run() blocks: use start()");
+    }
     let signals: StopSignals<ExtraStopSignal> | undefined;
     const errors: unknown[] = [];
     this.#isRunning = true;
@@ -330,6 +354,30 @@ export class EpollServer implements ServerHandle, AsyncDisposable {
   requestIP(request: Request): InternetAddress | null {
     const peer = ServerRequest.connectionOf(request)?.peer;
     return peer !== undefined && "address" in peer ? peer : null;
+  }
+
+  /**
+   * Returns what the TLS handshake of a request's connection has agreed on, and the client's certificate.
+   *
+   * @returns null if the server has no TLS, or if the connection is closed or is not one of this server
+   */
+  tlsInfo(request: Request): TlsInfo | null {
+    return ServerRequest.connectionOf(request)?.tlsInfo ?? null;
+  }
+
+  /**
+   * Replaces the certificates and the other settings of the option `tls`, for new connections. Open connections keep theirs. If a value is
+   * not valid, nothing changes.
+   *
+   * @param tls as the option `tls`. Files are read again
+   * @throws {TypeError} and {RangeError} as the constructor does; if the server was created without `tls`
+   * @throws {Error} Node's error if a file cannot be read
+   */
+  reloadTls(tls: TlsOptions | readonly TlsOptions[]): void {
+    if (this.#tls === undefined) {
+      throw new TypeError('EpollServer.reloadTls: the server has no TLS; set the "tls" option');
+    }
+    this.#tls.settings = loadTlsProtocol().createTlsSettings(tls, this.#protocol instanceof HttpProtocol);
   }
 
   /** The number of requests that wait for their response, or for the rest of it. */

@@ -2,6 +2,7 @@
 
 import type { Address, InternetAddress } from "../kernel/address.ts";
 import type { RejectionCounts } from "../protocols/http/rejection.ts";
+import type { TlsInfo } from "../protocols/tls/tls-options.ts";
 import type { WebSocketData } from "../protocols/websocket/server-websocket.ts";
 import type { UpgradeOptions } from "../protocols/websocket/upgrade-options.ts";
 
@@ -39,6 +40,13 @@ export interface ServerStats {
   rejected: number;
   /** Requests rejected, by reason. */
   rejectedBy: RejectionCounts;
+  /** TLS handshakes that were completed. */
+  handshakes: number;
+  /**
+   * TLS handshakes that have failed: the client did not accept the certificate, has none, or speaks another version; it took too long, left,
+   * or does not speak TLS at all.
+   */
+  failedHandshakes: number;
   /** Connections that failed: reset by the peer, or lost by the network. */
   errors: number;
 }
@@ -63,6 +71,8 @@ export interface ServerHandle {
   readonly stats: ServerStats;
   /** Returns the address of the client that sent the request; null on a unix socket. */
   requestIP(request: Request): InternetAddress | null;
+  /** Returns what the TLS handshake of the request's connection has agreed on; null without TLS. */
+  tlsInfo(request: Request): TlsInfo | null;
   /** Upgrades the request to a WebSocket; see `EpollServer.upgrade`. */
   upgrade(request: Request, options?: UpgradeOptions): boolean;
   /** Sends a message to the WebSockets that are subscribed to a topic; see `EpollServer.publish`. */

@@ -9,10 +9,10 @@ import type { Totals } from "./totals.ts";
 
 /**
  * From a worker: it has started serving; its totals so far, `isReply` in response to a `report` command; or the error because of
- * which it exits. `socket`: it has these handlers instead of HTTP.
+ * which it exits. `socket`: it has these handlers instead of HTTP. `tls`: its connections have TLS.
  */
 export type WorkerMessage =
-  | { kind: "serving"; socket?: true }
+  | { kind: "serving"; socket?: true; tls?: true }
   | { kind: "totals"; totals: Totals; isReply: boolean }
   | { kind: "failed"; message: string };
 

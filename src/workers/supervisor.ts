@@ -21,8 +21,8 @@ export interface SupervisorOptions {
    * time, or after 30 s if that is longer. Default: 30000. Infinity: never.
    */
   workerTimeoutMs?: number;
-  /** Called once, when all workers are serving. `socket`: the app has these handlers instead of HTTP. */
-  onServing?: (app: { socket?: true | undefined }) => void;
+  /** Called once, when all workers are serving. `socket`: the app has these handlers instead of HTTP. `tls`: it has TLS. */
+  onServing?: (app: { socket?: true | undefined; tls?: true | undefined }) => void;
   /** Called for each problem that the supervisor handles itself. */
   onWarning?: (message: string) => void;
   /** Returns the text of an error because of which a process could not be started; default: its message. */
@@ -196,7 +196,8 @@ export class Supervisor {
     if (this.#hasReportedServing || this.#isStopping) return;
     if (!this.#slots.every(({ current }) => current?.state === "serving")) return;
     this.#hasReportedServing = true;
-    this.#options.onServing?.({ socket: this.#slots[0]?.current?.socket });
+    const { socket, tls } = this.#slots[0]?.current ?? {};
+    this.#options.onServing?.({ socket, tls });
   }
 
   #onCrash(slot: WorkerSlot, wasServing: boolean, what: string): void {

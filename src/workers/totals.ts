@@ -6,7 +6,18 @@ import type { ServerStats } from "../server/types.ts";
 export type Totals = Omit<ServerStats, "rejectedBy">;
 
 export function zeroTotals(): Totals {
-  return { accepted: 0, open: 0, requests: 0, bytesIn: 0, bytesOut: 0, timeouts: 0, rejected: 0, errors: 0 };
+  return {
+    accepted: 0,
+    open: 0,
+    requests: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    timeouts: 0,
+    rejected: 0,
+    handshakes: 0,
+    failedHandshakes: 0,
+    errors: 0,
+  };
 }
 
 const names = Object.keys(zeroTotals()) as (keyof Totals)[];

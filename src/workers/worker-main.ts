@@ -32,8 +32,8 @@ const SUPERVISOR_SIGNALS = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
  * function returns; either way, it holds the listening sockets no longer.
  *
  * @param load returns the server's options. An error that it throws is reported to the supervisor
- * @param onBunLoop serve on Bun's event loop, because the application may wait for timers or I/O; otherwise the thread blocks
- *   in epoll_wait
+ * @param onBunLoop serve on Bun's event loop, because the application may wait for timers or I/O, or because of TLS; otherwise the
+ *   thread blocks in epoll_wait
  * @throws what `load` and EpollServer throw
  */
 export async function runWorker(
@@ -106,7 +106,12 @@ async function serve(
     void server.stop();
   });
   const onServing = (): void => {
-    supervisor.send({ kind: "serving", ...(options.socket === undefined ? {} : { socket: true }) });
+    const hasTls = options.tls !== undefined && options.tls !== false;
+    supervisor.send({
+      kind: "serving",
+      ...(options.socket === undefined ? {} : { socket: true }),
+      ...(hasTls ? { tls: true } : {}),
+    });
   };
   if (onBunLoop) await startUntilStopped(server, onServing, EXTRA_SIGNALS);
   else server.run(onServing, EXTRA_SIGNALS);

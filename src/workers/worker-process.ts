@@ -36,6 +36,8 @@ export class WorkerProcess {
   state: "starting" | "serving" | "draining" | "exited" = "starting";
   /** Whether the app has handlers of `socket` instead of HTTP, once the worker is serving. */
   socket: true | undefined;
+  /** Whether its connections have TLS. */
+  tls: true | undefined;
   /** When the worker started serving. */
   servingSinceMs: number | undefined;
   /** Whether `killBecause` has been called. */
@@ -155,6 +157,7 @@ export class WorkerProcess {
       this.lastMessageMs = performance.now();
       if (message.kind === "serving") {
         this.socket = message.socket;
+        this.tls = message.tls;
         this.#onServing();
       } else if (message.kind === "failed") {
         this.#failure = message.message;

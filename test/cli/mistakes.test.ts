@@ -140,6 +140,8 @@ test("--help lists every flag, examples, environment variables and exit codes, w
     "backlog",
     "workers",
     "balance",
+    "tls-cert",
+    "tls-key",
     "proxy-protocol",
     "health",
     "metrics",

@@ -171,7 +171,7 @@ function describe(head: RequestHead): string {
   let text = `${line}\n${version} ${size} ${bodyLength} ${expectsContinue} ${keepAlive} ${isLast} ${isSimple} ${host}\n`;
   for (let i = 0; i < head.fieldCount; i++) text += `${head.nameAt(i)}: ${head.valueAt(i)}\n`;
   try {
-    return text + head.url;
+    return text + head.url(false);
   } catch (error) {
     return text + String(error);
   }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root, run, endPrograms } from "../support/programs.ts";
 import { canTrace } from "../support/strace.ts";
+import { pair } from "../support/tls.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
@@ -52,6 +53,21 @@ test("works with bun build --compile, run from another folder", async () => {
   const outfile = join(directory, "compiled");
   expect((await run(["bun", "build", app, "--compile", "--outfile", outfile])).code).toBe(0);
   expect(await run([outfile], { cwd: "/" })).toEqual(saw);
+});
+
+test("TLS works with bun build --compile", async () => {
+  const { cert, key } = pair("server");
+  const source = script(
+    "tls.ts",
+    `import { EpollServer } from ${index};
+     const server = new EpollServer({ hostname: "127.0.0.1", tls: ${JSON.stringify({ cert, key })}, response: "over TLS" });
+     await server.start();
+     console.log(await (await fetch(server.url, { tls: { rejectUnauthorized: false } })).text());
+     await server.stop();`,
+  );
+  const outfile = join(directory, "compiled-tls");
+  expect((await run(["bun", "build", source, "--compile", "--outfile", outfile])).code).toBe(0);
+  expect(await run([outfile], { cwd: "/" })).toMatchObject({ code: 0, stdout: "over TLS\n" });
 });
 
 const isRoot = process.getuid?.() === 0;

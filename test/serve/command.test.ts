@@ -98,8 +98,8 @@ test("listens on the port of the environment if neither the app nor a flag has o
 });
 
 test("an option that is not supported is reported when the app is loaded", async () => {
-  const app = appFile(`export default { fetch: () => new Response(), tls: { key: "", cert: "" }, port: 0 };`);
+  const app = appFile(`export default { fetch: () => new Response(), http2: true, port: 0 };`);
   const { code, stderr } = await run(["bun", cli, app]);
-  expect(stderr).toContain("serve does not support tls: TLS is not supported; put a TLS proxy in front");
+  expect(stderr).toContain("serve does not support http2: only HTTP/1.1 is supported");
   expect(code).toBe(1);
 });

@@ -37,7 +37,7 @@ describe("rejects", () => {
     [{ response: "" }, 'unknown option of serve: "response" (use "routes", or EpollServer)'],
     [{ socket: {} }, 'unknown option of serve: "socket" (use EpollServer)'],
     [{ headersTimeout: 5 }, 'unknown option of serve: "headersTimeout" (use "headerTimeoutMs")'],
-    [{ tls: { key: "", cert: "" } }, "serve does not support tls: TLS is not supported; put a TLS proxy in front"],
+    [{ tls: { key: "", cert: "" } }, "tls.cert is not in the PEM format"],
     [{ http2: true }, "serve does not support http2: only HTTP/1.1 is supported"],
     [{ http3: true }, "serve does not support http3: only HTTP/1.1 is supported"],
     [{ http1: false }, "serve does not support http1: false: HTTP/1.1 is the only version that is supported"],

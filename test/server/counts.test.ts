@@ -34,6 +34,8 @@ for (const mode of modeNames) {
         timeouts: 0,
         rejected: 0,
         rejectedBy: noRejections(),
+        handshakes: 0,
+        failedHandshakes: 0,
         errors: 0,
       });
       let sent = 0;
@@ -60,6 +62,8 @@ for (const mode of modeNames) {
         timeouts: 0,
         rejected: 0,
         rejectedBy: noRejections(),
+        handshakes: 0,
+        failedHandshakes: 0,
         errors: 0,
       });
 
@@ -82,6 +86,8 @@ for (const mode of modeNames) {
         timeouts: 1,
         rejected: 2,
         rejectedBy: { ...noRejections(), "header-too-large": 1, "header-timeout": 1 },
+        handshakes: 0,
+        failedHandshakes: 0,
         errors: 0,
       });
 

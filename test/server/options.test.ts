@@ -104,9 +104,8 @@ test("rejects all unknown options in one error, with suggestions", () => {
       { keepAliveTimeout: 1, headersTimeout: 1, maxHeaderSize: 1, handler() {}, key: "", http2: true },
       'unknown options of EpollServer: "keepAliveTimeout" (use "idleTimeoutMs"), "headersTimeout" (use "headerTimeoutMs"), ' +
         '"maxHeaderSize" (use "maxHeaderBytes"), "handler" (use "fetch"), ' +
-        '"key" (TLS is not supported; put a TLS proxy in front), "http2" (HTTP/2 is not supported)',
+        '"key" (pass it in an object: tls: { key, cert }), "http2" (HTTP/2 is not supported)',
     ],
-    [{ tls: {} }, 'unknown option of EpollServer: "tls" (TLS is not supported; put a TLS proxy in front)'],
     [
       { fetch: () => new Response(), websocket: { mesage() {} } as object },
       'unknown member of websocket: "mesage" (did you mean "message"?)',

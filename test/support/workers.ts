@@ -22,7 +22,7 @@ export async function startWorkers(count: number, ...flags: string[]): Promise<W
 
 export async function workersOf(program: Program): Promise<WorkersProgram> {
   const [, port] = await program.output(
-    /^listening on (?:http:\/\/\S+:(\d+)|unix:\S+) \(.*\) with \d+ workers? \(pid \d+\); stop/m,
+    /^listening on (?:https?:\/\/\S+:(\d+)|unix:\S+) \(.*\) with \d+ workers? \(pid \d+\); stop/m,
   );
   return {
     program,

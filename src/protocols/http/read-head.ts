@@ -26,6 +26,8 @@ const LF = 10;
 const SPACE = 0x20;
 const DOT = 0x2e;
 const ZERO = 0x30;
+/** The first byte of a TLS handshake. No request begins with it. */
+const TLS_HANDSHAKE = 0x16;
 const PROTOCOL = Buffer.from(" HTTP/");
 
 export interface HeadLimits {
@@ -176,6 +178,7 @@ function malformedReason(bytes: Uint8Array): RejectionReason | undefined {
 
 /** Distinguishes an unknown method (501: RFC 9110, 15.6.2) from input that does not begin with a method. */
 function invalidMethodReason(bytes: Uint8Array): RejectionReason | undefined {
+  if (bytes[0] === TLS_HANDSHAKE) return "unexpected-tls";
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
   const [, method = "", next] = /^[\r\n]*([\w!#$%&'*+.^`|~-]*)([^])?/.exec(text) ?? [];
   if (next === undefined) return undefined;

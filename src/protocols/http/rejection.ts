@@ -5,6 +5,8 @@
  *
  * - `bad-request` (400): the request is malformed or ambiguous
  * - `bad-proxy-header` (400): the connection does not begin with a header of the PROXY protocol, as `proxyProtocol` requires
+ * - `unexpected-http` (400): a plain HTTP request was sent to a server with `tls`
+ * - `unexpected-tls` (400): a TLS handshake was sent to a server without `tls`
  * - `method-not-allowed` (405): CONNECT or TRACE
  * - `header-timeout` (408): the head was not complete within `headerTimeoutMs`
  * - `body-timeout` (408): the body arrived more slowly than `bodyTimeoutMs` and `minBodyRate` allow
@@ -25,6 +27,8 @@
 export type RejectionReason =
   | "bad-request"
   | "bad-proxy-header"
+  | "unexpected-http"
+  | "unexpected-tls"
   | "method-not-allowed"
   | "header-timeout"
   | "body-timeout"
@@ -43,6 +47,11 @@ export type RejectionReason =
 export const rejections: Readonly<Record<RejectionReason, { status: number; message: string }>> = {
   "bad-request": { status: 400, message: "The request is malformed." },
   "bad-proxy-header": { status: 400, message: "The connection does not begin with a PROXY protocol header." },
+  "unexpected-http": {
+    status: 400,
+    message: "A plain HTTP request was sent to an HTTPS port. Use https:// in the URL.",
+  },
+  "unexpected-tls": { status: 400, message: "A TLS handshake was sent to an HTTP port. Use http:// in the URL." },
   "method-not-allowed": { status: 405, message: "This method is not allowed." },
   "header-timeout": { status: 408, message: "The request's header was not received in time." },
   "body-timeout": { status: 408, message: "The request's body was received too slowly." },
@@ -58,7 +67,10 @@ export const rejections: Readonly<Record<RejectionReason, { status: number; mess
   "version-not-supported": { status: 505, message: "Only HTTP/1.0 and HTTP/1.1 are supported." },
 };
 
-/** The number of requests (and, for `too-many-connections` and `bad-proxy-header`, of connections) rejected for each reason. */
+/**
+ * The number of requests rejected for each reason. For `too-many-connections`, `bad-proxy-header`, `unexpected-http` and
+ * `unexpected-tls`, the number of connections.
+ */
 export type RejectionCounts = Record<RejectionReason, number>;
 
 /** Returns counts that are all zero. */

@@ -103,14 +103,20 @@ export class RequestHead {
     return joined;
   }
 
-  /** The target URI, normalized as `URL` does it: RFC 9112, 3.3. */
-  get url(): string {
-    return (this.#url ??= this.hasNormalTarget ? originOf(this.host) + this.target : this.#normalizedUrl());
+  /**
+   * Returns the target URI, normalized as `URL` does it: RFC 9112, 3.3.
+   *
+   * @param isSecure whether the connection has TLS. It must be the same in all calls
+   */
+  url(isSecure: boolean): string {
+    return (this.#url ??= this.hasNormalTarget
+      ? originOf(isSecure ? HTTPS : HTTP, this.host) + this.target
+      : this.#normalizedUrl(isSecure ? HTTPS : HTTP));
   }
 
-  #normalizedUrl(): string {
+  #normalizedUrl({ prefix, isNormal }: Scheme): string {
     const { target, host } = this;
-    const url = target.startsWith("/") ? `http://${host}${target}` : target;
+    const url = target.startsWith("/") ? `${prefix}${host}${target}` : target;
     return isNormal.test(url) ? url : new URL(escapeTarget(url)).href;
   }
 
@@ -119,9 +125,29 @@ export class RequestHead {
   }
 }
 
-/** Most URLs are normalized already: no capitals or port 80 in the host, no dot segments, nothing to escape. */
-const isNormal =
-  /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/;
+interface Scheme {
+  readonly prefix: string;
+  /** Most URLs are normalized already: no capitals or default port in the host, no dot segments, nothing to escape. */
+  readonly isNormal: RegExp;
+  lastHost: string;
+  lastOrigin: string;
+}
+
+const HTTP: Scheme = {
+  prefix: "http://",
+  isNormal:
+    /^http:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!80\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/,
+  lastHost: "",
+  lastOrigin: "",
+};
+
+const HTTPS: Scheme = {
+  prefix: "https://",
+  isNormal:
+    /^https:\/\/[a-z](?:[a-z0-9.-]*[a-z])?(?::(?!443\/)[1-9]\d*)?\/(?:[\w!$&()*+,;=:@~?/-]|%(?!2[Ee])|(?<!\/)\.)*$/,
+  lastHost: "",
+  lastOrigin: "",
+};
 
 /**
  * Escapes what `URL` would change into something else than was sent: bytes above 127, and backslashes in the path. To `URL`, a
@@ -135,16 +161,14 @@ function escapeTarget(url: string): string {
   });
 }
 
-let lastHost = "";
-let lastOrigin = "";
-
 /** Returns the origin of a URL with this host. Most requests have the same, so the last one is cached. */
-function originOf(host: string): string {
-  if (host !== lastHost) {
-    lastOrigin = isNormal.test(`http://${host}/`) ? `http://${host}` : new URL(`http://${host}/`).origin;
-    lastHost = host;
+function originOf(scheme: Scheme, host: string): string {
+  if (host !== scheme.lastHost) {
+    const origin = scheme.prefix + host;
+    scheme.lastOrigin = scheme.isNormal.test(`${origin}/`) ? origin : new URL(`${origin}/`).origin;
+    scheme.lastHost = host;
   }
-  return lastOrigin;
+  return scheme.lastOrigin;
 }
 
 /** llhttp skips the white space before a value, but not after it. `String.trim` would remove more than RFC 9110's OWS. */

@@ -114,7 +114,7 @@ export class ServerRequest {
   }
 
   get url(): string {
-    return this.#head.url;
+    return this.#head.url(this.#connection.isSecure);
   }
 
   get method(): string {

@@ -38,7 +38,11 @@ export function checkHandlers(handlers: unknown): asserts handlers is SocketHand
 export class SocketProtocol implements Protocol {
   readonly lingers: boolean = true;
   readonly requests: number = 0;
-  readonly rejectedBy: Record<ConnectionRejection, number> = { "too-many-connections": 0, "bad-proxy-header": 0 };
+  readonly rejectedBy: Record<ConnectionRejection, number> = {
+    "too-many-connections": 0,
+    "bad-proxy-header": 0,
+    "unexpected-http": 0,
+  };
 
   readonly #handlers: SocketHandlers;
   readonly #sys: Syscalls;

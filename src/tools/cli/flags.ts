@@ -66,6 +66,8 @@ export const serveFlags: FlagTable<
   | "workers"
   | "balance"
   | "worker-timeout"
+  | "tls-cert"
+  | "tls-key"
   | "proxy-protocol"
   | "health"
   | "metrics"
@@ -141,6 +143,18 @@ export const serveFlags: FlagTable<
     valueHint: "S",
     expects: `an integer from 0 to ${MAX_WORKER_TIMEOUT}`,
     description: "replace a worker that does not respond for S seconds; 0: never (default: 30)",
+  },
+  "tls-cert": {
+    type: "string",
+    valueHint: "FILE",
+    expects: "a file with a certificate in the PEM format",
+    description: "serve https with this certificate, followed by its intermediate certificates",
+  },
+  "tls-key": {
+    type: "string",
+    valueHint: "FILE",
+    expects: "a file with a private key in the PEM format",
+    description: "the private key of the certificate",
   },
   "proxy-protocol": {
     type: "string",

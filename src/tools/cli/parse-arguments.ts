@@ -83,6 +83,7 @@ const SERVE_CONFLICTS: Conflicts = [
   ["inspect-brk", ["workers", "balance", "worker-timeout"], "the inspector shows the loop of one process"],
   ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
   ["classic", ["health", "metrics"], "the original program answers every request alike"],
+  ["classic", ["tls-cert"], "the original program has no TLS"],
   ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
   ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
@@ -90,6 +91,8 @@ const SERVE_CONFLICTS: Conflicts = [
 const SERVE_REQUIREMENTS: Requirements = [
   ["balance", ["workers"]],
   ["worker-timeout", ["workers"]],
+  ["tls-cert", ["tls-key"]],
+  ["tls-key", ["tls-cert"]],
   ["numeric", ["trace", "trace-file", "step"]],
   ["show-bytes", ["trace", "trace-file", "step", "inspect", "inspect-brk"]],
   ["timestamps", ["trace"]],
@@ -106,6 +109,8 @@ const SERVER_ONLY_FLAGS = [
   "workers",
   "balance",
   "worker-timeout",
+  "tls-cert",
+  "tls-key",
   "proxy-protocol",
   "health",
   "metrics",
@@ -161,6 +166,8 @@ function serverOptions(given: ServeArguments): EpollServerOptions {
   if (fd !== undefined) options.fd = fd.split(",").map((number) => parseInteger("fd", number, 0, MAX_INT32));
   const proxies = given["proxy-protocol"];
   if (proxies !== undefined) options.proxyProtocol = proxies === ANY_PROXY ? true : { from: proxies.split(",") };
+  const { "tls-cert": certFile, "tls-key": keyFile } = given;
+  if (certFile !== undefined) options.tls = { certFile, keyFile };
   if (health !== undefined) options.health = parsePath("health", health);
   if (metrics !== undefined) options.metrics = parsePath("metrics", metrics);
   return options;

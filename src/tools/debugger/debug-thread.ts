@@ -123,9 +123,11 @@ class DebugThread {
     if (program !== undefined) return await this.#runProgram(program);
     let server: EpollServer;
     let url: string;
+    let needsBunLoop = app !== undefined;
     try {
       const appOptions = app === undefined ? {} : { ...this.#appDefaults, ...(await loadApp(app, reportHandlerError)) };
       const merged = mergeOptions(appOptions, options, defaultAddress);
+      needsBunLoop ||= merged.tls !== undefined && merged.tls !== false;
       server = new EpollServer({ ...merged, trace: this.#trace });
       url = displayedUrl(server.url, merged);
     } catch (error) {
@@ -138,8 +140,8 @@ class DebugThread {
     this.#reportStart({ url, addresses: server.addresses });
     let error: string | undefined;
     try {
-      if (app === undefined) this.#runServer(server, pollMs);
-      else await this.#runServerOnBunLoop(server);
+      if (needsBunLoop) await this.#runServerOnBunLoop(server);
+      else this.#runServer(server, pollMs);
     } catch (thrown) {
       error = messageOf(thrown);
     }

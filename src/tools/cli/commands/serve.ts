@@ -52,13 +52,19 @@ export async function serve({
     if (isJson) writeError(line);
     else if (!isQuiet) printLine(line);
   };
-  // An app may wait for timers or I/O, which need Bun's event loop. run() blocks it.
+  // An app may wait for timers or I/O, which need Bun's event loop, as TLS does. run() blocks it.
   const signals = extraSignals(() => server.stats);
-  const signal =
-    app === undefined ? server.run(onRunning, signals) : await startUntilStopped(server, onRunning, signals);
+  const signal = needsBunLoop(app, merged)
+    ? await startUntilStopped(server, onRunning, signals)
+    : server.run(onRunning, signals);
   traceWriter?.close();
   if (!isQuiet && !isJson) printLine(formatStats(server.stats));
   return exitIfApp(app, signal === undefined ? 0 : SIGNAL_EXIT_CODES[signal]);
+}
+
+/** Returns whether the server has to run on Bun's event loop. */
+export function needsBunLoop(app: string | undefined, { tls }: EpollServerOptions): boolean {
+  return app !== undefined || (tls !== undefined && tls !== false);
 }
 
 /** Returns the exit code. If there is an app, exits instead, because its timers and connections would keep the process alive. */

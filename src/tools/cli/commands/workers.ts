@@ -20,7 +20,7 @@ import { selfExec } from "../self-exec.ts";
 import { isIgnored, UNUSED_SIGNAL } from "../signals.ts";
 import { printLine, shareOutput } from "../stdout.ts";
 import { inheritedFds, reportState } from "../systemd.ts";
-import { appOptions, exitIfApp, loggingOptions } from "./serve.ts";
+import { appOptions, exitIfApp, loggingOptions, needsBunLoop } from "./serve.ts";
 
 const REPORT_INTERVAL_MS = 1_000;
 
@@ -132,7 +132,7 @@ export async function runAsWorker(task: WorkerTask, command: CommandLine): Promi
       const merged = mergeOptions(await appOptions(app), { ...others, fd: task.listenFds });
       return { ...loggingOptions(isQuiet, showsSecrets), ...merged, ...labeledMetrics(merged) };
     };
-    await runWorker(task, load, app !== undefined);
+    await runWorker(task, load, needsBunLoop(app, options));
   } catch (error) {
     logError(`worker (pid ${process.pid}): ${describeError(error)}`);
     exitCode = EXIT_FAILURE;
