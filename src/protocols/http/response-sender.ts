@@ -51,7 +51,7 @@ export class ResponseSender {
   /** Ends the exchange without a response: its request was upgraded. */
   release(): void {
     const exchange = this.#exchange;
-    this.#exchange = undefined;
+    this.#clear();
     exchange?.complete();
   }
 
