@@ -344,3 +344,14 @@ test("idle WebSockets share one parser", () => {
     expect(harness.frames(client)).toEqual([`text from ${i}`, `text part of ${i}`]);
   }
 });
+
+test("a request whose head arrives in two parts no longer counts as pending once it is upgraded", () =>
+  leavesNoFd(() => {
+    using harness = new Harness();
+    const request = upgradeRequest();
+    const client = harness.client(request.slice(0, 30));
+    harness.settle();
+    client.send(request.slice(30));
+    harness.receive(client, /^HTTP\/1.1 101 [^]*\r\n\r\n$/);
+    expect([harness.server.pendingRequests, harness.server.pendingWebSockets]).toEqual([0, 1]);
+  }));

@@ -17,7 +17,6 @@ export function createTlsSettings(value: unknown, isHttp: boolean): TlsSettings 
 export class TlsProtocol implements Protocol {
   readonly lingers: boolean;
   readonly peerClosed?: (connection: ProtocolConnection) => void;
-  readonly endIteration?: () => void;
   readonly #inner: Protocol;
   readonly #context: TlsContext;
   /** Connections whose engines have been created, and cannot be used yet. */
@@ -33,7 +32,6 @@ export class TlsProtocol implements Protocol {
         if (connection?.isInnerOpen === true) inner.peerClosed?.(connection);
       };
     }
-    if (inner.endIteration !== undefined) this.endIteration = () => inner.endIteration?.();
   }
 
   /** Handshakes that were completed. */
@@ -94,6 +92,10 @@ export class TlsProtocol implements Protocol {
     const connection = tlsOf(carrier);
     carrier.protocolState = undefined;
     connection?.closed();
+  }
+
+  endIteration(): void {
+    this.#inner.endIteration();
   }
 
   stop(): void {
