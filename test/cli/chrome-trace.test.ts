@@ -28,7 +28,7 @@ interface ChromeEvent {
 }
 
 /** The fields that the format has for these types of events. */
-const FIELDS = ["ph", "name", "cat", "pid", "tid", "ts", "dur", "s", "args"];
+const FIELDS: ReadonlySet<string> = new Set(["ph", "name", "cat", "pid", "tid", "ts", "dur", "s", "args"]);
 
 /** Checks a document against the format, and returns its events. */
 function check(text: string): ChromeEvent[] {
@@ -40,7 +40,7 @@ function check(text: string): ChromeEvent[] {
     expect("XiCM").toContain(event.ph);
     expect(typeof event.name).toBe("string");
     expect(typeof event.cat).toBe(event.ph === "M" ? "undefined" : "string"); // Chrome's importer names a counter by category and name
-    expect(Object.keys(event).filter((key) => !FIELDS.includes(key))).toEqual([]);
+    expect(Object.keys(event).filter((key) => !FIELDS.has(key))).toEqual([]);
     for (const field of [event.pid, event.tid]) expect(Number.isSafeInteger(field) && field >= 0).toBe(true);
     expect(Number.isFinite(event.ts) && event.ts >= 0).toBe(true);
     expect(event.dur !== undefined && Number.isFinite(event.dur) && event.dur >= 0).toBe(event.ph === "X");

@@ -108,6 +108,22 @@ test("with a prompt, a pause does not depend on the page, but its breakpoints ar
   await it.send({ kind: "resume", mode: { kind: "continue" } });
 });
 
+test("says where it waits if it is paused in epoll_wait, and not after an event", async () => {
+  await using it = await inspected({}, -1);
+  await it.send({ kind: "pause" });
+  await it.waitFor("paused");
+  expect(it.view.state.waitsIn).toBeGreaterThan(2);
+  await it.send({ kind: "resume", mode: { kind: "next" } });
+  const response = fetch(it.url);
+  await eventually(
+    () => it.view.state,
+    ({ reason }) => reason === "Paused after a step",
+  );
+  expect(it.view.state.waitsIn).toBeUndefined();
+  await it.send({ kind: "resume", mode: { kind: "continue" } });
+  expect((await response).status).toBe(200);
+});
+
 test("says why it is paused, and lists the breakpoints of the prompt", async () => {
   await using it = await inspected();
   const waitForReason = (reason: string): Promise<LoopState> =>

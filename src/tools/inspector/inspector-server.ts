@@ -39,6 +39,7 @@ const SAVED_STATE: LoopState = {
   seq: undefined,
   breakpoint: undefined,
   reason: undefined,
+  waitsIn: undefined,
   speed: 0,
   breakpoints: [],
   error: undefined,

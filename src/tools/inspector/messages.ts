@@ -40,6 +40,8 @@ export interface LoopState {
   breakpoint: number | undefined;
   /** Why the loop is paused, such as "Paused on breakpoint 1: accept"; undefined unless it is. */
   reason: string | undefined;
+  /** The epoll instance or event loop in which the paused loop waits; undefined if it is paused after an event. */
+  waitsIn: number | "bun" | undefined;
   /** Events per second in slow motion; 0: full speed. */
   speed: number;
   /** The breakpoints set in the page, and those set at the prompt of the terminal debugger. */

@@ -37,12 +37,14 @@ export class RunControl implements Disposable {
   get state(): LoopState {
     const target = this.#target;
     const run = target.state === "starting" ? "running" : target.state;
+    const waitsIn = target.stop?.reason.waitsIn;
     return {
       kind: "state",
       run: run === "running" && this.#isPausing ? "pausing" : run,
       seq: target.stop?.event?.seq,
       breakpoint: target.stop?.breakpoint,
       reason: this.#reason,
+      waitsIn: waitsIn === undefined || waitsIn === "bun" ? waitsIn : waitsIn.epfd,
       speed: this.#speed,
       breakpoints: this.#listed,
       error: target.error,

@@ -3,6 +3,7 @@
 
 import type { JSX } from "preact";
 import type { TraceEvent } from "../../../trace/events.ts";
+import type { LoopState } from "../messages.ts";
 import type { SampleCounts } from "../../debugger/sampler.ts";
 import type { View } from "./event-history.ts";
 import { formatCompact, formatCount, formatDuration, formatPercent } from "./format.ts";
@@ -27,9 +28,9 @@ export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.
   const isRunning = store.isFollowing && store.state?.run === "running";
   const hasEnded = store.isFollowing && store.hasEnded;
   const hasPhase = !isRunning && !hasEnded;
-  const phase: LoopPhase = hasPhase ? phaseOf(view.event) : "wait";
-  const phaseLabel = view.iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
-  const label = isRunning ? "running" : hasEnded ? "ended" : phaseLabel;
+  const waitsIn = store.isFollowing && store.isPaused ? store.state?.waitsIn : undefined;
+  const phase: LoopPhase = hasPhase && waitsIn === undefined ? phaseOf(view.event) : "wait";
+  const label = isRunning ? "running" : hasEnded ? "ended" : labelOf(phase, view.iteration, waitsIn);
   const counts = store.history.countsAt(view.position);
   const iteration = formatCompact(view.iteration);
   return (
@@ -57,12 +58,20 @@ export function LoopDiagram({ store, view }: { store: Store; view: View }): JSX.
       <div>
         <p class="phase" data-phase={phase}>
           {label}
-          {hasPhase && view.event?.type === "wait" ? ` after ${formatDuration(view.event.blockedUs)}` : ""}
+          {hasPhase && waitsIn === undefined && view.event?.type === "wait"
+            ? ` after ${formatDuration(view.event.blockedUs)}`
+            : ""}
         </p>
         {counts === undefined ? null : <Totals counts={counts} overheadUs={store.history.overhead.perEventUs} />}
       </div>
     </section>
   );
+}
+
+function labelOf(phase: LoopPhase, iteration: number, waitsIn: LoopState["waitsIn"]): string {
+  if (waitsIn === "bun") return "in Bun's event loop";
+  if (waitsIn !== undefined) return `blocked in epoll_wait(${waitsIn})`;
+  return iteration === 0 ? "before the first epoll_wait" : PHASE_LABELS[phase];
 }
 
 function Totals({ counts, overheadUs }: { counts: SampleCounts; overheadUs: number | undefined }): JSX.Element {

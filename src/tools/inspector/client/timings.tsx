@@ -76,6 +76,8 @@ function Histogram({ label, bars }: { label: string; bars: readonly HistogramBar
     <svg
       width={bars.length * BAR_WIDTH}
       height={HEIGHT}
+      viewBox={`0 0 ${bars.length * BAR_WIDTH} ${HEIGHT}`}
+      preserveAspectRatio="none"
       role="img"
       aria-label={`Histogram of the time per ${label.toLowerCase()}, ${range}`}
     >
