@@ -12,6 +12,7 @@ const JOINED_FRAGMENTS = 1024;
 // The states of the receiver of ws.
 const GET_INFO = 0;
 const GET_DATA = 4;
+const MASK_BYTES = 4;
 
 /** Receives what the parser has found. */
 export interface FrameHandler {
@@ -61,6 +62,11 @@ function defineReceiver(): (maxPayloadLength: number, hasDeflate: boolean) => Fr
     owner: FrameHandler | undefined;
     isDone = false;
     readonly #maxPayloadLength: number;
+    /** How many bytes of the first of `_buffers` were consumed. */
+    #consumed = 0;
+    /** The mask of the current frame; the first bytes of its head, or its length, which ws reads immediately. */
+    readonly #mask = Buffer.alloc(MASK_BYTES);
+    readonly #pair = Buffer.alloc(2);
     readonly #onChunkEnd: Callback = (error) => {
       if (error === undefined || this.isDone) return;
       this.isDone = true;
@@ -89,19 +95,37 @@ function defineReceiver(): (maxPayloadLength: number, hasDeflate: boolean) => Fr
 
     /** Copies what is kept of the last chunk. */
     #keep(firstFragment: number): void {
-      if (this._bufferedBytes > 0) this._buffers = [Buffer.concat(this._buffers)];
+      const [first] = this._buffers;
+      if (first !== undefined) {
+        if (this.#consumed > 0) this._buffers[0] = first.subarray(this.#consumed);
+        this.#consumed = 0;
+        this._buffers = [Buffer.concat(this._buffers)];
+      }
       if (this._mask !== undefined) this._mask = Buffer.from(this._mask);
       const fragments = this._fragments;
       for (let i = firstFragment; i < fragments.length; i++) fragments[i] = Buffer.concat([fragments[i] as Buffer]);
     }
 
-    /** As that of ws, but without the constructor of Buffer, which is slow in Bun. */
+    /**
+     * As that of ws, but without a Buffer for each part of a frame's head, and without another one for what is left: creating them
+     * took a third of the time of a small frame.
+     */
     protected override consume(n: number): Buffer {
       const [first] = this._buffers as [Buffer];
-      if (n >= first.length) return super.consume(n);
+      const start = this.#consumed;
+      const end = start + n;
+      if (end >= first.length) {
+        if (start > 0) this._buffers[0] = first.subarray(start);
+        this.#consumed = 0;
+        return super.consume(n);
+      }
       this._bufferedBytes -= n;
-      this._buffers[0] = first.subarray(n);
-      return first.subarray(0, n);
+      this.#consumed = end;
+      if (this._state === GET_DATA) return first.subarray(start, end);
+      const part = n === MASK_BYTES ? this.#mask : n === 2 ? this.#pair : undefined;
+      if (part === undefined) return first.subarray(start, end);
+      for (let i = 0; i < n; i++) part[i] = first[start + i] as number;
+      return part;
     }
 
     get isIdle(): boolean {

@@ -42,7 +42,7 @@ export function checkHandshake(head: RequestHead): Handshake | HandshakeFailure 
     return failure(426, "The only supported Sec-WebSocket-Version is 13.", true);
   }
   return {
-    accept: new Bun.CryptoHasher("sha1").update(key + GUID).digest("base64"),
+    accept: Bun.SHA1.hash(key + GUID, "base64"),
     protocols: fieldOf(head, "sec-websocket-protocol"),
     extensions: fieldOf(head, "sec-websocket-extensions"),
   };

@@ -5,21 +5,27 @@ import { invalidType } from "../../kernel/errors.ts";
 import { outputBytes } from "../socket/output-bytes.ts";
 import type { Deflate } from "./deflate.ts";
 import { BINARY, TEXT } from "./opcodes.ts";
-import { loadWs } from "./ws-library.ts";
+
+const FIN = 0x80;
+/** The message is compressed: RFC 7692, 7.2.3.1. */
+const RSV1 = 0x40;
 
 const EXPECTED = "a string, an ArrayBuffer, a SharedArrayBuffer, a TypedArray, a DataView or a Blob in memory";
 
 export class OutgoingMessage {
   readonly opcode: number;
   /** The content, before compression. Not changed by anyone while the message is being sent. */
-  readonly data: Uint8Array;
+  readonly #content: string | Uint8Array;
+  /** The size of the content in bytes. */
+  readonly size: number;
   #frame: Buffer | undefined;
   /** Compressed frames by `Deflate.sharedKey`. */
   #compressedFrames: (Buffer | undefined)[] | undefined;
 
-  constructor(opcode: number, data: Uint8Array) {
+  constructor(opcode: number, content: string | Uint8Array) {
     this.opcode = opcode;
-    this.data = data;
+    this.#content = content;
+    this.size = typeof content === "string" ? Buffer.byteLength(content) : content.length;
   }
 
   /**
@@ -28,35 +34,58 @@ export class OutgoingMessage {
    * @param deflate its compression, if the message is to be compressed
    */
   frameFor(deflate: Deflate | undefined): Buffer {
-    if (deflate === undefined || !deflate.canCompress || this.data.length === 0) {
-      return (this.#frame ??= serializeFrame(this.opcode, this.data, false));
-    }
+    if (deflate === undefined || !deflate.canCompress || this.size === 0) return (this.#frame ??= this.#serialize());
     const { sharedKey } = deflate;
-    if (sharedKey === undefined) return serializeFrame(this.opcode, deflate.compress(this.data), true);
+    if (sharedKey === undefined) return this.#compress(deflate);
     const frames = (this.#compressedFrames ??= []);
-    return (frames[sharedKey] ??= serializeFrame(this.opcode, deflate.compress(this.data), true));
+    return (frames[sharedKey] ??= this.#compress(deflate));
+  }
+
+  #serialize(): Buffer {
+    const content = this.#content;
+    if (typeof content !== "string") return serializeFrame(this.opcode, content, false);
+    const frame = frameOf(this.opcode, this.size, false);
+    frame.write(content, frame.length - this.size); // without a copy of its own
+    return frame;
+  }
+
+  #compress(deflate: Deflate): Buffer {
+    const content = this.#content;
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    return serializeFrame(this.opcode, deflate.compress(bytes), true);
   }
 }
 
-/** Serializes a frame: one that is final. The bytes are copied. */
+/** Serializes a frame: one that is final, and not masked. The bytes are copied. RFC 6455, 5.2. */
 export function serializeFrame(opcode: number, data: Uint8Array, isCompressed: boolean): Buffer {
-  const options = { fin: true, opcode, rsv1: isCompressed, mask: false, readOnly: true } as const;
-  const parts = loadWs().Sender.frame(data, options);
-  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  const frame = frameOf(opcode, data.length, isCompressed);
+  frame.set(data, frame.length - data.length);
+  return frame;
+}
+
+/** Returns a frame with its head, and room for the content. */
+function frameOf(opcode: number, length: number, isCompressed: boolean): Buffer {
+  const headLength = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(headLength + length);
+  frame[0] = FIN | (isCompressed ? RSV1 : 0) | opcode;
+  frame[1] = headLength === 2 ? length : headLength === 4 ? 126 : 127;
+  if (headLength === 4) frame.writeUInt16BE(length, 2);
+  if (headLength === 10) frame.writeBigUInt64BE(BigInt(length), 2);
+  return frame;
 }
 
 /** Returns what `send` sends: as with Bun.serve, anything but bytes and a Blob as a text. @throws {TypeError} if there is nothing */
 export function toMessage(data: unknown): OutgoingMessage {
-  if (typeof data === "string") return new OutgoingMessage(TEXT, Buffer.from(data));
+  if (typeof data === "string") return new OutgoingMessage(TEXT, data);
   if (data === undefined || data === null || typeof data === "symbol") throw invalidType("data", EXPECTED, data);
   if (isBytes(data)) return new OutgoingMessage(BINARY, toBytes(data));
-  return new OutgoingMessage(TEXT, Buffer.from(String(data)));
+  return new OutgoingMessage(TEXT, String(data));
 }
 
 /** Returns what `sendText` sends. @throws {TypeError} if it is not a string */
 export function toText(data: unknown): OutgoingMessage {
   if (typeof data !== "string") throw invalidType("data", "a string", data);
-  return new OutgoingMessage(TEXT, Buffer.from(data));
+  return new OutgoingMessage(TEXT, data);
 }
 
 /** Returns what `sendBinary` sends. @throws {TypeError} if it is neither bytes nor a Blob */

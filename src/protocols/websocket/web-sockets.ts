@@ -59,7 +59,7 @@ export class WebSockets {
 
   /** Responds, and calls the `open` handler. Returns what handles the connection from now on. */
   open(connection: ProtocolConnection, { response, deflate }: PendingUpgrade, data: unknown): UpgradedState {
-    connection.write(response);
+    connection.writeOnce(response);
     const webSocket = new WebSocketConnection(connection, this.#context, deflate, data);
     webSocket.open();
     return webSocket;

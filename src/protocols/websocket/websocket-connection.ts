@@ -270,7 +270,7 @@ export class WebSocketConnection implements FrameHandler, HttpState, WebSocketMe
     if (!this.#canSend()) return DROPPED;
     const deflate = isCompressed ? this.deflate : undefined;
     const frame = message.frameFor(deflate);
-    return this.#write(frame, message.opcode, message.data.length);
+    return this.#write(frame, message.opcode, message.size);
   }
 
   /** Sends a ping or a pong. */

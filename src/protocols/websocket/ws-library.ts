@@ -1,4 +1,4 @@
-// The parts of the npm package ws that parse and serialize frames and negotiate extensions, loaded on first use.
+// The parts of the npm package ws that parse frames and negotiate extensions, loaded on first use.
 
 import type { Buffer } from "node:buffer";
 
@@ -39,15 +39,6 @@ export declare abstract class WsReceiver {
   protected _numFragments: number;
 }
 
-/** The serializer of ws. */
-interface WsSender {
-  /** Returns the frame in parts: its head, and its content unless it is empty. */
-  frame(
-    data: Uint8Array,
-    options: { fin: boolean; opcode: number; rsv1: boolean; mask: false; readOnly: true },
-  ): Uint8Array[];
-}
-
 /** The parameters of permessage-deflate that a server answers with. */
 export interface DeflateParameters {
   server_no_context_takeover?: true;
@@ -77,7 +68,6 @@ interface WsExtension {
 
 export interface WsLibrary {
   Receiver: typeof WsReceiver;
-  Sender: WsSender;
   PerMessageDeflate: WsPerMessageDeflate;
   extension: WsExtension;
   /** The key of an error's status code for a Close frame. */
@@ -100,7 +90,6 @@ export function loadWs(): WsLibrary {
   >;
   return (library = {
     Receiver: require("../../../node_modules/ws/lib/receiver.js") as typeof WsReceiver,
-    Sender: require("../../../node_modules/ws/lib/sender.js") as WsSender,
     PerMessageDeflate: require("../../../node_modules/ws/lib/permessage-deflate.js") as WsPerMessageDeflate,
     extension: require("../../../node_modules/ws/lib/extension.js") as WsExtension,
     kStatusCode,
