@@ -141,7 +141,10 @@ export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
   checkListenOptions(given);
   checkHandlerOptions(given);
   checkMonitoringOptions(settings);
-  if (options.deferAccept === undefined) settings.deferAccept = settings.eager && settings.socket === undefined;
+  if (options.deferAccept === undefined) {
+    // With reusePort, other servers take over when this one stops, and closing the socket would reset what the kernel holds back.
+    settings.deferAccept = settings.eager && settings.socket === undefined && !settings.reusePort;
+  }
   if (options.fd !== undefined) settings.fd = toFds(options.fd);
   const { response } = options;
   if (typeof response === "string" || response instanceof Uint8Array) settings.response = { body: response };
