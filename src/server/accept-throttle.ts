@@ -142,6 +142,11 @@ export class AcceptThrottle {
     return !this.closed && this.#listeners.some(({ isRegistered }) => !isRegistered);
   }
 
+  /** The fds of the listening sockets that are not paused. */
+  get registeredFds(): number[] {
+    return this.#listeners.filter(({ isRegistered }) => isRegistered).map(({ fd }) => fd);
+  }
+
   /** Resumes accepting. */
   open(nowMs: number): void {
     if (this.closed) return;

@@ -39,7 +39,8 @@ export interface EpollServerOptions {
   /**
    * Let the kernel hold back a new TCP connection until its first bytes arrive, or for one second (TCP_DEFER_ACCEPT in tcp(7)).
    * This makes a connection with one request a third cheaper. Default: true if `eager` is true, except with `socket`, because the
-   * server may be the first to send, and with `fd`, because the options of an inherited socket are left as they are.
+   * server may be the first to send, with `reusePort`, because a connection that is held back is reset when the server stops, and
+   * with `fd`, because the options of an inherited socket are left as they are.
    */
   deferAccept?: boolean | undefined;
   /**

@@ -148,7 +148,10 @@ export function resolveOptions(options: EpollServerOptions): ResolvedOptions {
   checkListenOptions(given);
   checkHandlerOptions(given);
   checkMonitoringOptions(settings);
-  if (options.deferAccept === undefined) settings.deferAccept = settings.eager && settings.socket === undefined;
+  if (options.deferAccept === undefined) {
+    // With reusePort, other servers take over when this one stops, and closing the socket would reset what the kernel holds back.
+    settings.deferAccept = settings.eager && settings.socket === undefined && !settings.reusePort;
+  }
   settings.tls = tlsSettings(settings);
   if (options.fd !== undefined) settings.fd = toFds(options.fd);
   const { response } = options;

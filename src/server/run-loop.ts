@@ -45,6 +45,8 @@ export const MAX_EVENTS = 1024;
 const ACCEPT_BURST = 64;
 /** The same with EPOLLEXCLUSIVE: other processes accept the rest. */
 const EXCLUSIVE_BURST = 1;
+/** The maximum number of bursts just before a listening socket is closed: as many connections as the largest backlog. */
+const MAX_LAST_BURSTS = 1024;
 const RECEIVE_BYTES = 65_536;
 /** Receiving into a protocol's buffer continues up to this size, and then other connections get their turn. */
 const MAX_RECEIVE_BYTES = 1_048_576;
@@ -117,7 +119,7 @@ export class RunLoop implements ConnectionOwner {
     this.#epoll = epoll;
     this.#connections = new ConnectionTable(sys, epoll, protocol, options, budget);
     this.#connections.onClosed = () => this.#throttle.onConnectionClosed(this.#connections.open, this.#nowMs);
-    this.#shutdown = new Shutdown(this.#throttle, this.#connections);
+    this.#shutdown = new Shutdown(this.#throttle, this.#connections, () => this.#emptyBacklog());
   }
 
   /** Connections open now. */
@@ -275,6 +277,21 @@ export class RunLoop implements ConnectionOwner {
     if (accepted === 0) this.#throttle.onAcceptFailed(listener, errno, this.open, this.#nowMs);
   }
 
+  /**
+   * Accepts what is in the backlog, just before the listening sockets are closed: connections may have arrived since the last
+   * wait, or faster than iterations accept them. With EPOLLEXCLUSIVE, other processes accept them.
+   */
+  #emptyBacklog(): void {
+    if (!this.#options.eager || this.#options.exclusive) return;
+    for (const listener of this.#throttle.registeredFds) {
+      for (let burst = 0; burst < MAX_LAST_BURSTS && !this.#throttle.isPaused; burst++) {
+        const { accepted } = this;
+        this.#accept(listener);
+        if (this.accepted - accepted < this.#acceptBurst) break;
+      }
+    }
+  }
+
   /** EPOLLIN: the receive queue has data, or the peer has closed its side. */
   #receive(connection: Connection): void {
     let left = MAX_RECEIVE_BYTES;
@@ -282,8 +299,14 @@ export class RunLoop implements ConnectionOwner {
       const n = this.#receiveOnce(connection, left);
       if (n <= 0) return;
       left -= n;
-      // A message that is received into its own buffer is completed first, so that few are incomplete at a time.
-    } while (this.#options.eager && left > 0 && connection.receiveInto !== undefined && !connection.isShutDown);
+      // A message that is received into its own buffer is completed first, so that few are incomplete at a time. The rest of any
+      // other body is received, too: with data left in the receive queue, the kernel may not announce a larger window, and the
+      // client then sends only when its persist timer expires.
+    } while (this.#options.eager && left > 0 && !connection.isShutDown && this.#isReceivingBody(connection));
+  }
+
+  #isReceivingBody(connection: Connection): boolean {
+    return connection.receiveInto !== undefined || (connection.phase === "body" && !connection.isPaused);
   }
 
   /** Receives and delivers up to `most` bytes. Returns their number if there may be more, otherwise 0. */

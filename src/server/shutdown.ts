@@ -13,14 +13,17 @@ export class Shutdown {
   hasBegun: boolean = false;
   readonly #throttle: AcceptThrottle;
   readonly #connections: ConnectionTable;
+  readonly #emptyBacklog: () => void;
   #backlogUntilMs = Infinity;
   #closeIdleAtMs = Infinity;
   #closeHalfClosedAtMs = Infinity;
   #forceCloseAtMs = Infinity;
 
-  constructor(throttle: AcceptThrottle, connections: ConnectionTable) {
+  /** @param emptyBacklog accepts the connections that are in the backlog; closing the listening sockets would reset them */
+  constructor(throttle: AcceptThrottle, connections: ConnectionTable, emptyBacklog: () => void) {
     this.#throttle = throttle;
     this.#connections = connections;
+    this.#emptyBacklog = emptyBacklog;
   }
 
   /**
@@ -59,7 +62,10 @@ export class Shutdown {
    */
   advance(events: number, nowMs: number): boolean {
     const throttle = this.#throttle;
-    if (!throttle.closed && (events === 0 || nowMs >= this.#backlogUntilMs)) throttle.close();
+    if (!throttle.closed && (events === 0 || nowMs >= this.#backlogUntilMs)) {
+      this.#emptyBacklog();
+      throttle.close();
+    }
     if (throttle.closed && nowMs >= this.#closeIdleAtMs) this.#connections.closeIdle();
     if (nowMs >= this.#closeHalfClosedAtMs) this.#connections.closeHalfClosed();
     if (nowMs >= this.#forceCloseAtMs) this.#connections.closeAll();

@@ -89,7 +89,7 @@ test("reusePort: two servers share a port only if both set it", async () => {
   expect(Math.min(one.requests, two.requests)).toBeGreaterThan(0); // the kernel distributes connections by the client's port
 });
 
-test("deferAccept: accepts a connection with its first bytes or after a second; without it, and with socket handlers, immediately", () =>
+test("deferAccept: accepts a connection with its first bytes or after a second; without it, with reusePort and with socket handlers, immediately", () =>
   leavesNoFd(() => {
     using harness = new ServerHarness();
     const silent = harness.client();
@@ -99,7 +99,12 @@ test("deferAccept: accepts a connection with its first bytes or after a second; 
     while (harness.server.stats.accepted < 2) harness.server.tick(-1);
     silent.send(GET);
     expect(harness.receive(silent, complete)).toContain(SENTENCE);
-    for (const options of [{ deferAccept: false }, { socket: { data() {} } }, { keepAlive: false, eager: false }]) {
+    for (const options of [
+      { deferAccept: false },
+      { reusePort: true },
+      { socket: { data() {} } },
+      { keepAlive: false, eager: false },
+    ]) {
       using other = new ServerHarness(options);
       other.client();
       other.server.tick(0);
