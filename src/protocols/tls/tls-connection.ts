@@ -198,7 +198,7 @@ export class TlsConnection implements ProtocolConnection, EngineOwner {
   // ---- what the engine reports ----
 
   onCiphertext(bytes: Uint8Array): void {
-    this.#carrier.write(bytes);
+    this.#carrier.writeOnce(bytes); // garbage of this size would cost more than the encryption
   }
 
   onSecure(): void {
