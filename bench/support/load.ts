@@ -71,6 +71,8 @@ async function wrk(server: Pick<Contender, "url" | "name">, load: Load, seconds:
     "--latency",
     ...(closes ? ["-H", "Connection: close"] : []),
     ...(script === undefined ? [] : ["-s", script]),
+    "--timeout",
+    "30s", // wrk counts slower responses as errors, though not the server but the machine may be slow
     `${server.url}/`,
   ]);
   // With one request per connection, wrk counts the end of a response without `Connection: close` as a read error.

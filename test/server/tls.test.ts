@@ -486,6 +486,22 @@ describe("clients that do not follow the protocol", () => {
     relay.close();
   });
 
+  test("close_notify while a request is being handled ends the connection, and aborts the request", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const server = await start({
+      fetch: (request) => {
+        request.signal.addEventListener("abort", () => resolve());
+        return new Promise<Response>(() => {});
+      },
+    });
+    const client = tlsClient(server.port as number);
+    client.socket.end(GET);
+    await promise;
+    await eventually(() => server.stats.open === 0, Boolean);
+    expect(server.stats).toMatchObject({ requests: 1, failedHandshakes: 0 });
+    client.socket.destroy();
+  });
+
   test("changed ciphertext resets the connection", async () => {
     const server = await start({ response: "hi" });
     let isChanging = false;

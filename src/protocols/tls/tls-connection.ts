@@ -146,10 +146,12 @@ export class TlsConnection implements ProtocolConnection, EngineOwner {
 
   drain(): void {
     const end = this.#bytesOut + MAX_TURN_BYTES;
-    do {
-      this.#settle();
-      if (this.#output.length > 0) this.#carrier.sendNow(); // without waiting for EPOLLOUT, if there is room
-    } while (this.#output.length > 0 && this.#carrier.pending === 0 && this.#bytesOut < end);
+    this.#settle();
+    while (this.#output.length > 0 && this.#bytesOut < end) {
+      this.#carrier.sendNow(); // without waiting for EPOLLOUT, if there is room
+      if (this.#carrier.pending > 0) break;
+      this.#settle(); // last: while output is left, the run loop must have some of it to wait for
+    }
     if (this.#output.length > 0 || !this.#wantsDrain || !this.isInnerOpen) return;
     this.#context.inner.drain(this);
     this.#settle();
@@ -196,7 +198,7 @@ export class TlsConnection implements ProtocolConnection, EngineOwner {
   // ---- what the engine reports ----
 
   onCiphertext(bytes: Uint8Array): void {
-    this.#carrier.write(bytes);
+    this.#carrier.writeOnce(bytes); // garbage of this size would cost more than the encryption
   }
 
   onSecure(): void {

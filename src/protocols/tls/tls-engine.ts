@@ -9,7 +9,7 @@ import type { TlsSettings } from "./tls-settings.ts";
 
 /** What an engine calls, always within `feed`, `write` or `closeNotify`, except `onError`. */
 export interface EngineOwner {
-  /** Bytes to be sent to the peer. The engine does not use them any more. */
+  /** Bytes to be sent to the peer. Nothing else uses their buffer. */
   onCiphertext(bytes: Uint8Array): void;
   /** The handshake is complete. */
   onSecure(): void;
