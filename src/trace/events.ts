@@ -28,6 +28,8 @@ export interface TraceMoment {
   pid?: number;
   /** The thread that made the call. Only in traces of other processes. */
   tid?: number;
+  /** How long the call took, in microseconds. Only in traces of other processes; a wait has `blockedUs`. */
+  tookUs?: number;
 }
 
 /** The result of a system call: 0 or more, or `-errno`. */

@@ -1,22 +1,8 @@
 // The kernel's view of the fds of a process: of this one, or of another one.
 
-import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { untracedSyscalls } from "../kernel/ffi.ts";
 import { type Interest, interestList, openFileName } from "./interest-list.ts";
-
-/** System calls that ask about an fd, and change nothing. An epoll instance that is created with them is one of this process. */
-export type FdSyscalls = Pick<
-  Syscalls,
-  | "poll"
-  | "getsockopt"
-  | "ioctl"
-  | "fcntl"
-  | "getsockname"
-  | "getpeername"
-  | "epoll_create1"
-  | "epoll_ctl"
-  | "epoll_wait"
-  | "close"
->;
+import type { FdSyscalls } from "./kernel-queries.ts";
 
 /** What can be asked about the fds of a process. */
 export interface KernelView {

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../kernel/ffi.ts";
+import type { ThreadTimeSource } from "./warnings/slow-handler.ts";
 
 /** Totals of a thread, in microseconds. */
 export interface ThreadTimes {
@@ -39,6 +40,15 @@ export class ThreadClock {
       preemptions,
     };
   }
+}
+
+/** Returns the source of the calling thread's times. */
+export function ownThreadTimes(sys: () => Syscalls): ThreadTimeSource {
+  let clock: ThreadClock | undefined;
+  return {
+    read: (withQueue) => (clock ??= new ThreadClock(sys())).read(withQueue),
+    isMachineBusy: () => isMachineBusy(sys()),
+  };
 }
 
 /** In this part of the last ten seconds, in percent, a process of an idle machine may have waited for a CPU. */

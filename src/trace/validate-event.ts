@@ -51,6 +51,7 @@ const MOMENT: Shape = {
   at: optional(STRING),
   pid: optional(COUNT),
   tid: optional(COUNT),
+  tookUs: optional(NUMBER),
 };
 
 const TRANSFER: Shape = {

@@ -1,6 +1,7 @@
 // The event sources of a debugging session: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
+import type { KernelView } from "../../trace/kernel-view.ts";
 import { Evaluator, type ExpressionScope, interruptible, isInterruption } from "./evaluate.ts";
 import { FdTable } from "./fd-table.ts";
 import { StopConditions } from "./stop-conditions.ts";
@@ -31,6 +32,8 @@ export interface TraceSource {
   interruptEvaluation(): void;
   /** Returns the names of the properties of an expression's value; the names in scope if the expression is empty. */
   propertyNames(expression: string): Promise<string[]>;
+  /** Returns the kernel's view of a process of a live target. */
+  kernelOf(pid: number | undefined): KernelView;
   /** Describes what a target does that does not pause. */
   describeActivity(): string;
   /** @param isForced without waiting until the server has closed its connections */
@@ -100,6 +103,10 @@ export class RecordedTrace implements TraceSource {
   }
 
   interruptEvaluation(): void {}
+
+  kernelOf(): KernelView {
+    throw new Error("not available for a recorded trace, which has no kernel state");
+  }
 
   propertyNames(expression: string): Promise<string[]> {
     return Promise.resolve(this.#evaluator.propertyNames(expression, this.#scope));

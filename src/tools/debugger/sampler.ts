@@ -1,6 +1,7 @@
 // class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
 import type { TraceEvent, TraceMoment, WaitEvent, WarningEvent } from "../../trace/events.ts";
+import { type FdKey, fdKey } from "../../trace/fd-key.ts";
 import type { FdChanges } from "./fd-ledger.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
@@ -54,6 +55,8 @@ export interface Sample {
   /** The number of registered fds. */
   registered: number;
   epfd: number;
+  /** The process that made the last wait; undefined: this one. */
+  pid?: number | undefined;
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
@@ -99,7 +102,7 @@ export class Sampler {
   /** Returns a sample of what has happened since the last one. */
   take(): Sample {
     if (this.isTruncated) this.#truncate(MAX_BUSY_EVENTS);
-    const { epfd, iteration, ready, size } = this.table;
+    const { epfd, pid, iteration, ready, size } = this.table;
     const events = this.#events.map(shorten);
     const sample: Sample = {
       events,
@@ -110,6 +113,7 @@ export class Sampler {
       open: size,
       registered: this.table.registered,
       epfd,
+      pid,
       iteration,
       ready: ready.slice(0, MAX_ENTRIES),
       counts: { ...this.counts, events: { ...this.counts.events } },
@@ -136,8 +140,12 @@ export class Sampler {
 
   #entriesFor(events: readonly TraceEvent[]): FdEntry[] {
     if (this.table.size <= MAX_ENTRIES) return this.table.entries;
-    const fds = new Set<number>(events.flatMap((event) => ("fd" in event && event.fd !== null ? [event.fd] : [])));
-    return this.table.entriesIncluding(fds, MAX_ENTRIES);
+    const keys = new Set<FdKey>(
+      events.flatMap((event) =>
+        "fd" in event && event.fd !== null && event.fd !== undefined ? [fdKey(event.fd, event.pid)] : [],
+      ),
+    );
+    return this.table.entriesIncluding(keys, MAX_ENTRIES);
   }
 
   #count(event: TraceEvent): void {

@@ -6,16 +6,20 @@ import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
+import { scriptOf } from "./script-of.ts";
 import { describeActivity } from "./thread-activity.ts";
 import {
   type Breakpoint,
   COMMAND_COUNT,
   type Controller,
   IS_POKED,
+  type ProcessSelection,
+  type ProcessStartMessage,
   type RunMode,
   SHARED_BYTES,
   type SourceLocation,
@@ -39,6 +43,8 @@ export interface TargetOptions {
   app?: string | undefined;
   /** The file of a program to run instead of a server, and its arguments. It ends with the thread. */
   program?: readonly string[] | undefined;
+  /** A process to trace instead, which runs any program. */
+  process?: ProcessSelection | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
   /** Include the values of credentials. */
@@ -55,6 +61,8 @@ export interface TargetOptions {
   onState?: (() => void) | undefined;
   /** Called when a handler of the application has thrown, and its client got a 500 response. */
   onHandlerError?: ((message: string) => void) | undefined;
+  /** Called with a sentence that the user should know. */
+  onNotice?: ((text: string) => void) | undefined;
   /** Called when a promise of an evaluated expression has settled. */
   onSettled?: ((text: string) => void) | undefined;
 }
@@ -84,6 +92,12 @@ export class Target {
   stop: Stop | undefined;
   /** The file of the program that runs instead of a server. */
   readonly program: string | undefined;
+  /** The process that is traced; undefined: the loop is one of this process. */
+  pid: number | undefined;
+  /** The signal that has ended the program. */
+  signal: string | undefined;
+  readonly #process: ProcessSelection | undefined;
+  readonly #kernels = new Map<number | undefined, KernelView>();
 
   readonly #worker: Worker;
   readonly #commands: MessagePort;
@@ -94,6 +108,7 @@ export class Target {
   readonly #onState: () => void;
   readonly #onHandlerError: (message: string) => void;
   readonly #onSettled: (text: string) => void;
+  readonly #onNotice: (text: string) => void;
   readonly #wake = new EventFd();
   #threadId = 0;
   /** When the thread was last known to run: it has resumed, or reported an event. */
@@ -117,22 +132,24 @@ export class Target {
   readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
+    const { server = {}, defaultAddress = {}, app, program, pollMs, process } = options;
     const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false } = options;
-    this.program = program?.[0];
-    const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
+    this.program = process === undefined ? program?.[0] : scriptOf(process);
+    this.#process = process;
+    const { onEvents, onSample, onState, onHandlerError, onSettled, onNotice } = options;
     this.#onEvents = onEvents;
     this.#onSample = onSample;
     this.#onState = onState ?? (() => {});
     this.#onHandlerError = onHandlerError ?? (() => {});
     this.#onSettled = onSettled ?? (() => {});
+    this.#onNotice = onNotice ?? (() => {});
     const { port1, port2: commands } = new MessageChannel();
     const { port1: pokes, port2: pokesEnd } = new MessageChannel();
     this.#pokes = pokes;
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
-    this.#worker = new Worker(moduleFile("tools/debugger/debug-thread"));
+    this.#worker = new Worker(moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`));
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
@@ -145,23 +162,19 @@ export class Target {
       this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;
-    const start: StartMessage = {
+    const wakeFd = this.#wake.fileno();
+    const shares = { hasBytes, hasSecrets, isSampled, isPaused, shared, wakeFd, timings: this.#timings, commands };
+    const start: StartMessage | ProcessStartMessage = process !== undefined ? { ...shares, process } : {
+      ...shares,
       options: server,
       defaultAddress,
       app,
       program,
-      hasBytes,
-      hasSecrets,
-      isSampled,
       pollMs,
-      isPaused,
-      shared,
-      wakeFd: this.#wake.fileno(),
-      timings: this.#timings,
-      commands,
       pokes: pokesEnd,
     };
-    this.#worker.postMessage(start, [commands, pokesEnd] as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
+    const ports = process === undefined ? [commands, pokesEnd] : [commands];
+    this.#worker.postMessage(start, ports as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
   }
 
   /**
@@ -173,6 +186,17 @@ export class Target {
     const target = new Target(options);
     await target.#started.promise;
     return target;
+  }
+
+  /** Returns the kernel's view of a process that is traced. */
+  kernelOf(pid: number | undefined): KernelView {
+    let kernel = this.#kernels.get(pid);
+    if (kernel === undefined) {
+      // Loaded on demand: most targets are loops of this process.
+      const { kernelOf } = require("../../trace/processes/kernel-of.ts") as typeof import("../../trace/processes/kernel-of.ts");
+      this.#kernels.set(pid, (kernel = pid === undefined ? ownKernel() : kernelOf(pid)));
+    }
+    return kernel;
   }
 
   /** Resolves at the next pause or the end; immediately if the thread is paused. */
@@ -210,7 +234,7 @@ export class Target {
     const { last, position } = this.#lastCall;
     const since = last === undefined ? "its start" : `${last}${position === undefined ? "" : ` at ${position}`}`;
     const seconds = ((performance.now() - this.#activeMs) / 1000).toFixed(1);
-    const activity = describeActivity(this.#threadId) ?? "running";
+    const activity = describeActivity(this.#threadId, this.pid) ?? "running";
     const what = activity === "running" ? "busy" : activity;
     return `The program has been ${what} for ${seconds} s since ${since}. It pauses at its next event.`;
   }
@@ -312,7 +336,10 @@ export class Target {
   }
 
   async #end(isForced: boolean): Promise<void> {
-    if (this.program !== undefined || isForced) {
+    if (this.#process !== undefined) {
+      this.#send({ kind: "end" });
+      await withinTimeout(this.#ended.promise, 2 * END_TIMEOUT_MS);
+    } else if (this.program !== undefined || isForced) {
       if (this.state !== "ended") this.#onEnd(); // a program cannot be asked to end
     } else if (this.state !== "ended") {
       this.state = "running";
@@ -351,6 +378,7 @@ export class Target {
         if (this.state === "starting") this.state = "running";
         this.location = report.location;
         this.#threadId = report.threadId;
+        this.pid = report.pid;
         this.#started.resolve();
         return;
       case "failed":
@@ -387,8 +415,12 @@ export class Target {
           reason: report.reason,
           by: this.#by,
           stack: report.stack,
+          position: report.position,
+          thread: report.thread,
         });
         return;
+      case "notice":
+        return this.#onNotice(report.text);
       case "value":
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
@@ -400,6 +432,7 @@ export class Target {
         this.stats = report.stats;
         this.error = report.error;
         this.exitCode = report.exitCode;
+        this.signal = report.signal;
         this.#onEnd();
     }
   }
@@ -438,10 +471,10 @@ export class Target {
   }
 }
 
-/** Waits for a promise, for at most END_TIMEOUT_MS. */
-async function withinTimeout(promise: Promise<void>): Promise<void> {
+/** Waits for a promise, for a limited time. */
+async function withinTimeout(promise: Promise<void>, timeoutMs: number = END_TIMEOUT_MS): Promise<void> {
   const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, END_TIMEOUT_MS);
+  const timer = setTimeout(resolve, timeoutMs);
   await Promise.race([promise, timeout]);
   clearTimeout(timer);
 }

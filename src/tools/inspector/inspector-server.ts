@@ -138,7 +138,7 @@ export class InspectorServer implements AsyncDisposable {
       case "/timings":
         return timingsResponse(this.#view);
       case "/fd":
-        return fdInfoResponse(this.#view, Number(searchParams.get("fd") ?? Number.NaN));
+        return fdInfoResponse(this.#view, searchParams);
       case "/interest-diff":
         return interestDiffResponse(this.#view);
       case "/source":

@@ -1,7 +1,6 @@
 // The warning slow-handler: while the program handled one fd, its thread ran or blocked for long, and all other fds had to wait.
 
-import type { Syscalls } from "../../kernel/ffi.ts";
-import { isMachineBusy, ThreadClock, type ThreadTimes } from "../thread-times.ts";
+import type { ThreadTimes } from "../thread-times.ts";
 
 /** How long the thread waited for a CPU is read at most once in this part of the threshold. */
 const READS_PER_THRESHOLD = 5;
@@ -22,19 +21,30 @@ export interface SlowTime {
   isCertain: boolean;
 }
 
+/** What a thread has done with its time. */
+export interface ThreadTimeSource {
+  /**
+   * Returns undefined if the kernel refuses.
+   *
+   * @param withQueue include `queuedUs`
+   */
+  read(withQueue: boolean): ThreadTimes | undefined;
+  /** Returns whether processes compete for the CPUs. */
+  isMachineBusy(): boolean;
+}
+
 export class SlowHandler {
   readonly #slowUs: number;
-  readonly #sys: () => Syscalls;
-  #clock: ThreadClock | undefined;
+  readonly #times: ThreadTimeSource;
   #markedUs = -Infinity;
   #marked: ThreadTimes | undefined;
   #queueMarkedUs = -Infinity;
   /** `queuedUs` when it was read for the last time. */
   #queuedUs: number | undefined;
 
-  constructor(slowUs: number, sys: () => Syscalls) {
+  constructor(slowUs: number, times: ThreadTimeSource) {
     this.#slowUs = slowUs;
-    this.#sys = sys;
+    this.#times = times;
   }
 
   /**
@@ -73,13 +83,13 @@ export class SlowHandler {
     const blockedUs = restUs - queuedUs;
     if (cpuUs + blockedUs < this.#slowUs) return undefined;
     const isLong = blockedUs >= CERTAIN_THRESHOLDS * this.#slowUs;
-    const isCertain = isLong || (queuedUs < MAX_QUEUED_SHARE * wallUs && !isMachineBusy(this.#sys()));
+    const isCertain = isLong || (queuedUs < MAX_QUEUED_SHARE * wallUs && !this.#times.isMachineBusy());
     return { cpuUs, blockedUs, isCertain };
   }
 
   #read(nowUs: number, withQueue: boolean): ThreadTimes | undefined {
     this.#markedUs = nowUs;
-    this.#marked = (this.#clock ??= new ThreadClock(this.#sys())).read(withQueue);
+    this.#marked = this.#times.read(withQueue);
     if (withQueue) {
       this.#queueMarkedUs = nowUs;
       this.#queuedUs = this.#marked?.queuedUs;

@@ -110,7 +110,7 @@ function LoopView({ store }: { store: Store }): JSX.Element {
             view={view}
             kernel={store.isFollowing ? store.kernel : undefined}
             isNumeric={isNumeric}
-            onSelectFd={(fd) => void store.selectFd(fd)}
+            onSelectFd={(key) => void store.selectFd(key)}
           />
           <Timings store={store} />
         </div>
