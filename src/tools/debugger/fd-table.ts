@@ -137,7 +137,7 @@ export class FdTable {
     return entries.sort((a, b) => keyOfEntry(a) - keyOfEntry(b));
   }
 
-  entry(fd: number, pid: number | undefined): FdEntry | undefined {
+  entry(fd: number, pid?: number | undefined): FdEntry | undefined {
     return this.#entries.get(fdKey(fd, pid));
   }
 

@@ -5,7 +5,7 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { DecodedCall } from "../../trace/processes/decoded-call.ts";
-import { ProcessEngine } from "../../trace/processes/engine.ts";
+import { type Held, ProcessEngine } from "../../trace/processes/engine.ts";
 import { kernelOf } from "../../trace/processes/kernel-of.ts";
 import { ProcessTracer } from "../../trace/processes/process-tracer.ts";
 import { TraceeError } from "../../trace/processes/tracee-error.ts";
@@ -21,7 +21,6 @@ import {
   COMMAND_COUNT,
   type ProcessStartMessage,
   type StackFrame,
-  type Stop,
   type StopReason,
   TAKEN_SEQ,
   type ThreadCommand,
@@ -148,7 +147,7 @@ class ProcessThread {
       pausedMs: () => this.#pausedMs,
       listener: (event) => this.#onEvent(event),
     });
-    const name = "pid" in target ? `process ${pid}` : target.command.map(basename).join(" ");
+    const name = "pid" in target ? `process ${pid}` : target.command.map((word, i) => (i === 0 ? basename(word) : word)).join(" ");
     self.postMessage({ kind: "started", location: { url: name, addresses: [] }, threadId: pid, pid });
     const counter = new Uint8Array(new ArrayBuffer(8));
     while (this.#end === undefined) {
@@ -193,7 +192,7 @@ class ProcessThread {
   }
 
   /** A thread was interrupted. */
-  #onHeld({ pid, tid, in: call, locate }: Parameters<NonNullable<ProcessEngine["handlers"]["onHeld"]>>[0]): void {
+  #onHeld({ pid, tid, in: call, locate }: Held): void {
     if (!this.#isPausing) return this.#engine.resume(tid);
     const detail = call?.detail;
     const waitsIn =

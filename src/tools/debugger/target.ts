@@ -7,6 +7,7 @@ import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
+import { kernelOf } from "../../trace/processes/kernel-of.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
@@ -192,8 +193,6 @@ export class Target {
   kernelOf(pid: number | undefined): KernelView {
     let kernel = this.#kernels.get(pid);
     if (kernel === undefined) {
-      // Loaded on demand: most targets are loops of this process.
-      const { kernelOf } = require("../../trace/processes/kernel-of.ts") as typeof import("../../trace/processes/kernel-of.ts");
       this.#kernels.set(pid, (kernel = pid === undefined ? ownKernel() : kernelOf(pid)));
     }
     return kernel;

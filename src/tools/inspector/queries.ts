@@ -86,7 +86,7 @@ export function fdInfoResponse(view: LiveView | undefined, parameters: URLSearch
     return respondJson({
       fd,
       ...(pid === undefined ? {} : { pid }),
-      why: explainFd(kernel, fd, entry.registrations),
+      why: explainFd(fd, entry.registrations, kernel),
       facts: factsOf(inspectFdIn(kernel, fd)),
     } satisfies FdInfoResponse);
   } catch {
@@ -104,7 +104,7 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
-  const { messages, registered } = compareInstances((pid) => view.target.kernelOf(pid), sample.entries);
+  const { messages, registered } = compareInstances(sample.entries, (pid) => view.target.kernelOf(pid));
   return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 

@@ -41,7 +41,7 @@ export interface ProcessTracerOptions {
   /** Include the values of credentials. */
   secrets?: boolean | undefined;
   /** Returns whether the place of each call is included. */
-  lines?: (() => boolean) | undefined;
+  lines?: boolean | (() => boolean) | undefined;
   /** The threshold of the `slow-handler` warning, in milliseconds. Default: 50. */
   slowMs?: number | undefined;
   /** Returns for how long all threads together were paused by the debugger. No timestamp includes that time. */
@@ -247,8 +247,13 @@ export class ProcessTracer {
     );
   }
 
+  #wantsLine(): boolean {
+    const { lines = false } = this.#options;
+    return typeof lines === "function" ? lines() : lines;
+  }
+
   #stamp(event: TraceEvent, us: number, iteration: number, { locate }: DecodedCall): void {
-    if (locate !== undefined && this.#options.lines?.() === true) {
+    if (locate !== undefined && this.#wantsLine()) {
       const at = locate();
       if (at !== undefined) event.at = at;
     }

@@ -2,8 +2,7 @@
 
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
-import { isMachineBusy, type ThreadTimes } from "../thread-times.ts";
-import type { ThreadTimeSource } from "../warnings/slow-handler.ts";
+import { isMachineBusy, type ThreadTimes, type ThreadTimeSource } from "../thread-times.ts";
 
 /** Reads the totals of a thread. @see proc_pid_schedstat(5), proc_pid_status(5) */
 export class ProcThreadTimes implements ThreadTimeSource {

@@ -1,6 +1,6 @@
 // The warning slow-handler: while the program handled one fd, its thread ran or blocked for long, and all other fds had to wait.
 
-import type { ThreadTimes } from "../thread-times.ts";
+import type { ThreadTimes, ThreadTimeSource } from "../thread-times.ts";
 
 /** How long the thread waited for a CPU is read at most once in this part of the threshold. */
 const READS_PER_THRESHOLD = 5;
@@ -19,18 +19,6 @@ export interface SlowTime {
   blockedUs: number;
   /** False if the thread may have blocked because others of the engine were not scheduled: then it is a mistake only if it happens again. */
   isCertain: boolean;
-}
-
-/** What a thread has done with its time. */
-export interface ThreadTimeSource {
-  /**
-   * Returns undefined if the kernel refuses.
-   *
-   * @param withQueue include `queuedUs`
-   */
-  read(withQueue: boolean): ThreadTimes | undefined;
-  /** Returns whether processes compete for the CPUs. */
-  isMachineBusy(): boolean;
 }
 
 export class SlowHandler {

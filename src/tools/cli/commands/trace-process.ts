@@ -1,0 +1,83 @@
+// epoll-hello --trace -- COMMAND and --trace --pid PID: traces any program, and passes its exit code and its signals on.
+
+import { constants } from "node:os";
+import { isatty } from "node:tty";
+import { Signals } from "../../../index.ts";
+import { ProcessEngine } from "../../../trace/processes/engine.ts";
+import { kernelOf } from "../../../trace/processes/kernel-of.ts";
+import { ProcessTracer } from "../../../trace/processes/process-tracer.ts";
+import { scriptOf } from "../../debugger/script-of.ts";
+import type { ProcessSelection } from "../../debugger/thread-messages.ts";
+import type { TraceOutput } from "../command-line.ts";
+import { exitCodeOfSignal } from "../exit-codes.ts";
+import { logWarning } from "../logger.ts";
+import { finishOutput } from "../stdout.ts";
+import { openTraceWriter } from "./trace.ts";
+
+/** Signals that end this command: a program that was started gets them, and one that was attached to is left alone. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+/** How this process ends if the program was ended by one of these signals. Others would make Bun report a crash. */
+const RAISED: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2"]);
+const STDIN = 0;
+/** What is buffered is written at least this often. */
+const FLUSH_MS = 200;
+
+/** Runs or attaches to the program until it ends. Returns its exit code. */
+export function traceProcess(selection: ProcessSelection, output: TraceOutput): number {
+  const { target, follows } = selection;
+  const isStarted = "command" in target;
+  const writer = openTraceWriter(output, isStarted); // standard output is that of the command
+  let end: { exitCode?: number; signal?: string } | undefined;
+  let tracer: ProcessTracer | undefined;
+  const engine = new ProcessEngine(
+    {
+      onCall: (call) => void tracer?.onCall(call),
+      onWaitEntry: (call) => {
+        tracer?.onWaitEntry(call);
+        writer.flush();
+      },
+      onHeld: ({ tid }) => engine.resume(tid),
+      onNotice: logWarning,
+      onEnd: (ended) => {
+        end = ended;
+      },
+    },
+    { follow: follows, bytes: output.showsBytes },
+  );
+  const signals = new Signals([...SIGNALS]);
+  let isDetached = false;
+  try {
+    if (isStarted) engine.start([...target.command], {});
+    else engine.attach(target.pid);
+    const { pid } = engine;
+    const program = scriptOf(selection);
+    tracer = new ProcessTracer({ ...writer.options, pid, program, kernelOf });
+    while (end === undefined) {
+      const dueMs = Math.ceil(tracer.msUntilCheck());
+      if (engine.wait(signals.fileno(), Math.min(dueMs, FLUSH_MS))) {
+        for (const { signal, code } of signals.read()) {
+          if (isStarted) {
+            // A terminal sends the signal to the program as well.
+            if (code !== "SI_KERNEL" || !isatty(STDIN)) engine.kill(constants.signals[signal as (typeof SIGNALS)[number]]);
+          } else if (!isDetached) {
+            isDetached = true;
+            engine.detach();
+          }
+        }
+      }
+      if (tracer.msUntilCheck() <= 1) tracer.check();
+      writer.flush();
+    }
+    tracer.finish();
+    writer.close();
+  } finally {
+    engine.close();
+    signals.close();
+  }
+  const { exitCode = 0, signal } = end;
+  if (signal === undefined || isDetached) return exitCode;
+  const code = exitCodeOfSignal(signal);
+  process.exitCode = finishOutput(code);
+  if (RAISED.has(signal)) process.kill(process.pid, signal as NodeJS.Signals); // as strace does, so that a shell sees the signal
+  return code;
+}
