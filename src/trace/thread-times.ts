@@ -25,6 +25,11 @@ export interface ThreadTimeSource {
   read(withQueue: boolean): ThreadTimes | undefined;
   /** Returns whether processes compete for the CPUs. */
   isMachineBusy(): boolean;
+  /**
+   * The times are those of another process, which a tracer stops: how often it has slept does not show whether it has blocked, and if
+   * the machine is busy, it may have waited for the tracer.
+   */
+  readonly isRemote: boolean;
 }
 
 /** Reads the totals of the calling thread. @see proc_pid_schedstat(5), getrusage(2), CLOCK_THREAD_CPUTIME_ID in clock_gettime(2) */
@@ -59,6 +64,7 @@ export function ownThreadTimes(sys: () => Syscalls): ThreadTimeSource {
   return {
     read: (withQueue) => (clock ??= new ThreadClock(sys())).read(withQueue),
     isMachineBusy: () => isMachineBusy(sys()),
+    isRemote: false,
   };
 }
 

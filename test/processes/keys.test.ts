@@ -15,7 +15,7 @@ import { TraceText } from "../../src/tools/trace-text.ts";
 setDefaultTimeout(60_000);
 
 const [PARENT, CHILD] = [100, 200];
-const peer = (port: number) => ({ family: 2, address: "127.0.0.1", port }) as const;
+const peer = (port: number) => ({ family: "IPv4", address: "127.0.0.1", port }) as const;
 const wait = (fd: number): TraceDetail => {
   return { type: "wait", epfd: 4, timeoutMs: -1, maxEvents: 8, result: 1, events: [[fd, 1]], blockedUs: 1000 };
 };

@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { nodeFs } from "../../kernel/node-fs.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { DecodedCall } from "../../trace/processes/decoded-call.ts";
@@ -78,6 +79,8 @@ class ProcessThread {
   /** For how long all threads were held. */
   #pausedMs = 0;
   #isPausing = false;
+  /** Why a thread is interrupted, if it was not asked for: an event after which it could not be held. */
+  #reason: Pick<HeldThread, "reason" | "breakpoint"> | undefined;
   /** The number of commands received. */
   #commandCount = 0;
   #endMs: number | undefined;
@@ -129,7 +132,7 @@ class ProcessThread {
     try {
       this.#updateHolding();
       if ("pid" in target) engine.attach(target.pid);
-      else engine.start([...target.command], {});
+      else startCommand(engine, target.command, selection.hasPrompt === true);
     } catch (error) {
       engine.close();
       const code = error instanceof TraceeError ? error.code : undefined;
@@ -177,6 +180,7 @@ class ProcessThread {
     if (call.isHeld !== true) {
       // The program has gone on: it is stopped wherever it is.
       this.#isPausing = true;
+      this.#reason = { reason, breakpoint: this.#stopConditions.hit };
       this.#engine.interrupt(call.tid);
       return undefined;
     }
@@ -200,9 +204,9 @@ class ProcessThread {
         ? { epfd: detail.epfd, timeoutMs: detail.timeoutMs, ...(detail.call === undefined ? {} : { call: detail.call }) }
         : ("code" as const);
     const position = locate?.();
-    const reason: StopReason = { kind: "pause", waitsIn };
-    const held = { pid, tid, reason, breakpoint: undefined, position, stack: framesOf(position) };
-    this.#hold({ ...held, sinceMs: performance.now() });
+    const { reason, breakpoint } = this.#reason ?? { reason: { kind: "pause", waitsIn } as const, breakpoint: undefined };
+    this.#reason = undefined;
+    this.#hold({ pid, tid, reason, breakpoint, position, stack: framesOf(position), sinceMs: performance.now() });
   }
 
   #onEvent(event: TraceEvent): void {
@@ -352,6 +356,17 @@ class ProcessThread {
   get #scope(): ExpressionScope {
     const { ready, iteration, epfd, entries } = this.#fdTable;
     return { event: this.#event, ready, iteration, epfd, entries };
+  }
+}
+
+function startCommand(engine: ProcessEngine, command: readonly string[], hasPrompt: boolean): void {
+  if (!hasPrompt) return engine.start([...command], {});
+  const { openSync, closeSync } = nodeFs();
+  const nothing = openSync("/dev/null", "r");
+  try {
+    engine.start([...command], { stdio: [nothing, 1, 2], newGroup: true });
+  } finally {
+    closeSync(nothing);
   }
 }
 

@@ -98,6 +98,8 @@ export interface ProcessSelection {
   follows: boolean;
   /** A pause stops all threads. */
   stopsAll: boolean;
+  /** Standard input and Ctrl-C are those of the prompt: the command gets neither. */
+  hasPrompt?: boolean;
 }
 
 /** The first message to the thread that traces processes. */

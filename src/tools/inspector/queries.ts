@@ -4,7 +4,7 @@ import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { type FdInfo, inspectFdIn } from "../../trace/fd-info.ts";
 import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
-import { parsePosition, readSourceLines } from "../source-lines.ts";
+import { findSourceFile, parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
 import { MAX_ROWS } from "./fd-query.ts";
 import { isFdColumn } from "./fd-row.ts";
@@ -109,10 +109,15 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
 }
 
 /** Returns source lines of this package or of the program being debugged; other files are not disclosed. */
-export function sourceResponse(position: string, program: string | undefined): Response {
+export function sourceResponse(
+  position: string,
+  { program, pid }: { program?: string | undefined; pid?: number | undefined } = {},
+): Response {
   const { file, line } = parsePosition(position) ?? { file: "", line: 0 };
-  const isAllowed = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
-  if (!isAllowed) return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  const isOwn = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
+  // Another process has its own source files: those in the directory of its program are shown.
+  const isOfProcess = pid !== undefined && file !== "" && findSourceFile(file, program) !== undefined;
+  if (!isOwn && !isOfProcess) return respond(404, "Only source files of the event loop and of the program are shown.\n");
   try {
     return respondJson(readSourceLines(file, line, CONTEXT_LINES) satisfies SourceResponse);
   } catch {

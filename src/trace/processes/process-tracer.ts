@@ -10,6 +10,7 @@ import {
   type TraceListener,
   type TransferEvent,
   type WaitEvent,
+  type WarningCode,
 } from "../events.ts";
 import { fdKey } from "../fd-key.ts";
 import type { KernelView } from "../kernel-view.ts";
@@ -19,6 +20,7 @@ import { StartLineParser, toLatin1 } from "../start-line.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { UNSTAMPED } from "../traced-syscalls.ts";
 import { SlowDispatches } from "../warnings/slow-dispatches.ts";
+import type { StampedWarning } from "../warnings/warning-log.ts";
 import { WarningDetector } from "../warnings/warning-detector.ts";
 import type { DecodedCall } from "./decoded-call.ts";
 import { RemoteSite } from "./remote-site.ts";
@@ -44,6 +46,11 @@ export interface ProcessTracerOptions {
   lines?: boolean | (() => boolean) | undefined;
   /** The threshold of the `slow-handler` warning, in milliseconds. Default: 50. */
   slowMs?: number | undefined;
+  /**
+   * Stops a thread for a moment to find out where it is, and calls `done` with that. Used for warnings about a loop that spins, if the
+   * place of its calls is not known.
+   */
+  findThread?: ((tid: number, done: (at: string | undefined) => void) => void) | undefined;
   /** Returns for how long all threads together were paused by the debugger. No timestamp includes that time. */
   pausedMs?: (() => number) | undefined;
 }
@@ -61,6 +68,7 @@ export class ProcessTracer {
   /** The time and the iteration of what is being observed. */
   #currentUs = 0;
   #currentIteration = 0;
+  #currentTid: number | undefined;
   /** The time of the last event: no later one is earlier. */
   #lastUs = 0;
 
@@ -81,6 +89,7 @@ export class ProcessTracer {
     const us = this.#usAt(startMs);
     this.#endIteration(thread, us);
     thread.isWaiting = true;
+    this.#currentTid = tid;
     this.#currentUs = us;
     this.#currentIteration = thread.iteration;
     thread.process.warnings.beforeWait(detail.epfd, detail.timeoutMs, false, us);
@@ -90,7 +99,6 @@ export class ProcessTracer {
   onCall(call: DecodedCall): TraceEvent {
     const { pid, tid, detail } = call;
     const thread = this.#thread(pid, tid);
-    thread.calls++;
     const { process } = thread;
     const [startUs, us] = [this.#usAt(call.startMs), this.#usAt(call.endMs)];
     const site = call.locate === undefined ? undefined : new RemoteSite(call.locate);
@@ -120,6 +128,7 @@ export class ProcessTracer {
 
   /** Reports the warnings that are due although no call is made. */
   check(): void {
+    this.#currentTid = undefined;
     const us = (this.#currentUs = this.#nowUs());
     for (const { warnings } of this.#processes.values()) warnings.check(us);
   }
@@ -211,6 +220,7 @@ export class ProcessTracer {
     closed: readonly Registration[],
     endsWithBlankLine: boolean,
   ): void {
+    this.#currentTid = event.tid;
     this.#currentUs = nowUs;
     this.#currentIteration = event.iteration;
     process.warnings.observe(event, { nowUs, iteration: event.iteration, site, closed, endsWithBlankLine });
@@ -267,6 +277,18 @@ export class ProcessTracer {
     this.#options.listener(event);
   }
 
+  #onWarning(warning: StampedWarning): void {
+    const { findThread } = this.#options;
+    const tid = this.#currentTid;
+    const isLocated = warning.at !== undefined || warning.updates !== undefined || !SPINNING.has(warning.code);
+    if (findThread === undefined || isLocated || tid === undefined)
+      return this.#notify(warning, this.#currentUs, this.#currentIteration);
+    findThread(tid, (at) => {
+      if (at !== undefined) warning.at = at;
+      this.#notify(warning, this.#currentUs, this.#currentIteration);
+    });
+  }
+
   #process(pid: number): TracedProcess {
     let process = this.#processes.get(pid);
     if (process === undefined) this.#processes.set(pid, (process = this.#createProcess(pid)));
@@ -277,7 +299,7 @@ export class ProcessTracer {
     const registrations = new Registrations();
     const warnings = new WarningDetector(registrations, this.#options.kernelOf(pid), (warning) => {
       Object.assign(warning, { pid });
-      this.#notify(warning, this.#currentUs, this.#currentIteration);
+      this.#onWarning(warning);
     });
     return { pid, registrations, warnings, slowDispatches: new SlowDispatches() };
   }
@@ -293,7 +315,6 @@ export class ProcessTracer {
     const thread: TracedThread = {
       process,
       tid,
-      calls: 0,
       iteration: 0,
       isWaiting: false,
       waitReturnedUs: this.#nowUs(),
@@ -301,7 +322,7 @@ export class ProcessTracer {
       site: undefined,
       dispatches: new Dispatches(
         slowMs * 1000,
-        new ProcThreadTimes(process.pid, tid, () => STOPS_PER_CALL * thread.calls),
+        new ProcThreadTimes(process.pid, tid),
         () => thread.site,
         (slow) => process.slowDispatches.add(slow, process.warnings.log),
         (work) => work(),
@@ -319,8 +340,14 @@ export class ProcessTracer {
   }
 }
 
-/** The tracer stops a thread at the beginning and at the end of a call. */
-const STOPS_PER_CALL = 2;
+/** Warnings about a loop that never blocks: where it is now is where it spins. */
+const SPINNING: ReadonlySet<WarningCode> = new Set([
+  "busy-loop",
+  "eof-ignored",
+  "hangup-ignored",
+  "idle-epollout",
+  "accept-failed",
+]);
 
 const NONE: readonly Registration[] = [];
 
@@ -334,8 +361,6 @@ interface TracedProcess {
 interface TracedThread {
   process: TracedProcess;
   tid: number;
-  /** The number of calls that were reported. */
-  calls: number;
   /** The iteration that its last wait began. */
   iteration: number;
   isWaiting: boolean;

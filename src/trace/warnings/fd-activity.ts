@@ -69,7 +69,7 @@ export function recordTransfer(activity: FdActivity, event: TransferEvent, site:
   if (event.type === "send") {
     activity.sends++;
   } else {
-    activity.emptyReads = isEndOfStream(event) ? activity.emptyReads + 1 : 0;
+    activity.emptyReads = isEndOfStream(event, activity) ? activity.emptyReads + 1 : 0;
     activity.readSite = site;
   }
 }
@@ -86,7 +86,11 @@ export function lacksFds(result: number): boolean {
   return result === -EMFILE || result === -ENFILE;
 }
 
-/** Whether a read returned 0 at the end of a stream. From recvfrom(2) or recvmsg(2), 0 may also be an empty datagram. */
-function isEndOfStream({ result, wanted, call }: TransferEvent): boolean {
-  return result === 0 && wanted > 0 && (call === undefined || call === "read");
+/**
+ * Whether a read returned 0 at the end of a stream. From recvfrom(2) or recvmsg(2), 0 may also be an empty datagram, but not on a
+ * connection that was accepted.
+ */
+function isEndOfStream({ result, wanted, call }: TransferEvent, { origin }: FdActivity): boolean {
+  const isStream = call === undefined || call === "read" || call === "readv" || origin === "accepted";
+  return result === 0 && wanted > 0 && isStream;
 }

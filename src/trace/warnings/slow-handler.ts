@@ -59,8 +59,9 @@ export class SlowHandler {
     // The thread's time was read up to `leadUs` before the dispatch began.
     const cpuUs = Math.min(wallUs, Math.max(0, now.cpuUs - before.cpuUs - leadUs));
     if (cpuUs >= this.#slowUs) return { cpuUs, blockedUs: 0, isCertain: true };
+    const { isRemote } = this.#times;
     const sleeps = now.sleeps - before.sleeps;
-    if (sleeps === 0 || sleeps > MAX_SLEEPS) return undefined;
+    if (!isRemote && (sleeps === 0 || sleeps > MAX_SLEEPS)) return undefined;
     const restUs = Math.max(0, wallUs - cpuUs - leadUs);
     const queuedUs =
       now.queuedUs !== undefined && queuedBefore !== undefined
@@ -70,6 +71,7 @@ export class SlowHandler {
           : 0;
     const blockedUs = restUs - queuedUs;
     if (cpuUs + blockedUs < this.#slowUs) return undefined;
+    if (isRemote) return this.#times.isMachineBusy() ? undefined : { cpuUs, blockedUs, isCertain: true };
     const isLong = blockedUs >= CERTAIN_THRESHOLDS * this.#slowUs;
     const isCertain = isLong || (queuedUs < MAX_QUEUED_SHARE * wallUs && !this.#times.isMachineBusy());
     return { cpuUs, blockedUs, isCertain };

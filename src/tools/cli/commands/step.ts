@@ -75,7 +75,7 @@ async function openTarget(
           server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
           app,
           program,
-          process: selection,
+          process: selection === undefined ? undefined : { ...selection, hasPrompt: true },
           onHandlerError: logWarning,
           onNotice: logWarning,
           bytes: showsBytes,

@@ -29,6 +29,8 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
   const writer = openTraceWriter(output, isStarted); // standard output is that of the command
   let end: { exitCode?: number; signal?: string } | undefined;
   let tracer: ProcessTracer | undefined;
+  /** Threads that are stopped for a moment, to find out where they are. */
+  const wanted = new Map<number, ((at: string | undefined) => void)[]>();
   const engine = new ProcessEngine(
     {
       onCall: (call) => void tracer?.onCall(call),
@@ -36,7 +38,12 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
         tracer?.onWaitEntry(call);
         writer.flush();
       },
-      onHeld: ({ tid }) => engine.resume(tid),
+      onHeld: ({ tid, locate }) => {
+        const at = locate?.();
+        for (const done of wanted.get(tid) ?? []) done(at);
+        wanted.delete(tid);
+        engine.resume(tid);
+      },
       onNotice: logWarning,
       onEnd: (ended) => {
         end = ended;
@@ -44,6 +51,12 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
     },
     { follow: follows, bytes: output.showsBytes },
   );
+  const findThread = (tid: number, done: (at: string | undefined) => void): void => {
+    const waiting = wanted.get(tid);
+    if (waiting !== undefined) return void waiting.push(done);
+    wanted.set(tid, [done]);
+    engine.interrupt(tid);
+  };
   const signals = new Signals([...SIGNALS]);
   let isDetached = false;
   try {
@@ -51,7 +64,7 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
     else engine.attach(target.pid);
     const { pid } = engine;
     const program = scriptOf(selection);
-    tracer = new ProcessTracer({ ...writer.options, pid, program, kernelOf });
+    tracer = new ProcessTracer({ ...writer.options, pid, program, kernelOf, findThread });
     while (end === undefined) {
       const dueMs = Math.ceil(tracer.msUntilCheck());
       if (engine.wait(signals.fileno(), Math.min(dueMs, FLUSH_MS))) {
@@ -68,6 +81,7 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
       if (tracer.msUntilCheck() <= 1) tracer.check();
       writer.flush();
     }
+    for (const done of [...wanted.values()].flat()) done(undefined); // the program has ended first
     tracer.finish();
     writer.close();
   } finally {
