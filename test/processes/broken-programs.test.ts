@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { SHUT_WR, Socket, type TraceEvent, type WarningEvent } from "../../src/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { cli, endPrograms, root, start } from "../support/programs.ts";
+import { python } from "../support/python.ts";
 
 setDefaultTimeout(60_000);
 
 const directory = mkdtempSync(join(tmpdir(), "epoll-hello-broken-"));
 const broken = join(root, "examples", "broken");
 const compiled = join(directory, "broken");
-const [python, cc] = [Bun.which("python3"), Bun.which("cc")];
+const cc = Bun.which("cc");
 const sockets: Socket[] = [];
 
 beforeAll(() => {
@@ -53,7 +54,7 @@ const clients: Record<string, (client: Socket) => void | Promise<void>> = {
 
 for (const [code, act] of Object.entries(clients)) {
   const programs: [name: string, command: string[], isMissing: boolean][] = [
-    ["Python", ["python3", join(broken, "python", `${code.replaceAll("-", "_")}.py`)], python === null],
+    ["Python", [python ?? "", join(broken, "python", `${code.replaceAll("-", "_")}.py`)], python === undefined],
     ["C", [compiled, code], cc === null],
   ];
   for (const [language, command, isMissing] of programs) {

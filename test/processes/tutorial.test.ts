@@ -1,20 +1,103 @@
 // The walk of the tutorial on the tutorial's own Python program, which knows nothing of this package: in the terminal and on the page.
 
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { endPrograms } from "../support/programs.ts";
-import { typedInto } from "../support/step-session.ts";
+import type { Page } from "playwright-core";
+import { Target } from "../../src/tools/debugger/target.ts";
+import { InspectorServer } from "../../src/tools/inspector/inspector-server.ts";
+import { LiveView } from "../../src/tools/inspector/live-view.ts";
+import { hasBrowser, openBrowser } from "../support/browser.ts";
+import { Client } from "../support/client.ts";
+import { cli, endPrograms, run } from "../support/programs.ts";
+import { python } from "../support/python.ts";
 
 setDefaultTimeout(60_000);
 afterEach(endPrograms);
 
-const hasPython = Bun.which("python3") !== null;
+const command: string[] = [python ?? "python3", "examples/tutorial.py", "--port", "0"];
+const needsPython = test.skipIf(python === undefined);
 
-test.skipIf(!hasPython)("the terminal shows the event lists of the tutorial, with its own fds", async () => {
-  const { lines, code } = await typedInto(
-    ["n", "connect", "n", "s", "n", "send c1", "n", "why", "n", "n", "n", "diff", "q"],
-    ["--step", "--numeric", "--", "python3", "examples/tutorial.py", "--port", "0"],
+/** Runs the debugger with these commands as input. */
+async function typed(commands: string[], args: string[]): Promise<{ text: string; code: number }> {
+  const script = `printf '%s\\n' ${commands.map((line) => `'${line}'`).join(" ")} | "$0" "$@"`;
+  const { stdout, stderr, code } = await run(["sh", "-c", script, process.execPath, cli, ...args]);
+  expect(stderr).toBe("");
+  return { text: stdout, code };
+}
+
+/** The event lists of the tutorial: nobody; a connection; nobody has sent; a request; the reply can be sent; it is closed; nobody. */
+const LISTS = ["[]", "[(3, 1)]", "[]", "[(5, 1)]", "[(5, 4)]", "[(5, 16)]", "[]"];
+
+needsPython("the terminal shows the event lists of the tutorial, with its own fds", async () => {
+  const { text, code } = await typed(
+    ["n", "connect", "n", "s", "n", "send c1", "n", "why", "diff", "n", "n", "n", "p fds[3].kind", "locals", "q"],
+    ["--step", "--numeric", "--", ...command],
   );
-  const waits = lines.filter((line) => line.includes("epoll_wait(4")).map((line) => line.replace(/ ?\+.*|^#\d+ /g, ""));
-  expect(waits).toEqual([]);
+  const waits = [...text.matchAll(/epoll_wait\(4, 1000\) = (\[.*\])/g)].map(([, list]) => list);
+  expect(waits).toEqual(LISTS);
+  expect(text).toContain("accept4(3) = 5 ");
+  expect(text).toContain("It is registered with epoll fd 4 for EPOLLIN, so epoll_wait(4) reports EPOLLIN.");
+  expect(text).toContain("no differences: 2 fds are registered, and the kernel's interest list is the same");
+  expect(text).toContain('"listener"');
+  expect(text).toContain("Variables of another process cannot be read");
   expect(code).toBe(0);
+});
+
+/** Does something until it is so: the program waits for a second at a time, and returns without an event. */
+async function untilWait(tab: Page, list: string): Promise<void> {
+  const pattern = `= ${list.replaceAll("[", "\\[").replaceAll("(", "\\(").replaceAll(")", "\\)").replaceAll("]", "\\]")}`;
+  for (;;) {
+    const before = await tab.getAttribute(".loop", "data-position");
+    await tab.keyboard.press("n");
+    await tab.waitForFunction(
+      (position) =>
+        document.querySelector(".loop")?.getAttribute("data-position") !== position &&
+        document.querySelector(".status")?.getAttribute("data-run") === "paused",
+      before,
+    );
+    const line = await tab.innerText(".event-detail .line");
+    if (new RegExp(pattern).test(line)) return;
+    if (!line.endsWith("[]") && !line.includes("= []")) throw new Error(`expected ${list}, found ${line}`);
+  }
+}
+
+test.skipIf(python === undefined || !hasBrowser)("the page shows them, with the kernel's state of the program", async () => {
+  const process = { target: { command }, follows: true, stopsAll: false };
+  using view = await LiveView.open(
+    ({ onSample, onState }) => Target.start({ process, isPaused: true, onSample, onState }),
+    { releaseGraceMs: Infinity },
+  );
+  const { target } = view;
+  try {
+    await using page = await InspectorServer.open({ port: 0, source: { view }, command: [globalThis.process.execPath, cli] });
+    await using opened = await openBrowser();
+    const tab = await (await opened.browser.newContext({ viewport: { width: 1440, height: 1000 } })).newPage();
+    const problems: string[] = [];
+    tab.on("pageerror", ({ message }) => problems.push(message));
+    await tab.goto(page.controlUrl);
+    await tab.waitForSelector(".status[data-run=paused]");
+    await tab.getByLabel("Masks as numbers").check();
+    await tab.locator("h1").click(); // so that keys are shortcuts
+    await untilWait(tab, "[]");
+    const [address] = target.location.addresses;
+    if (address === undefined || !("port" in address)) throw new Error("it does not listen on a port");
+    using client = new Client(address);
+    await untilWait(tab, "[(3, 1)]");
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await untilWait(tab, "[(5, 1)]");
+    // The kernel's state of another process: the request waits in its receive queue.
+    await tab.locator(".fd-table tbody th button", { hasText: /^5$/ }).click();
+    await tab.waitForFunction(() => /registered with epoll fd 4 for EPOLLIN/.test(document.querySelector(".fd-details")?.textContent ?? ""));
+    expect(await tab.innerText(".fd-details")).toContain("The receive queue holds 27 bytes");
+    await tab.getByRole("button", { name: "Compare with the kernel" }).click();
+    await tab.waitForSelector(".interest-diff [role=status]");
+    expect(await tab.innerText(".interest-diff")).toContain("No differences: all 2 registered masks match the kernel's.");
+    await tab.locator("h1").click();
+    await untilWait(tab, "[(5, 4)]");
+    await untilWait(tab, "[(5, 16)]");
+    await untilWait(tab, "[]");
+    expect(await tab.locator(".fd-table tbody th button").allInnerTexts()).toEqual(["0", "1", "2", "3", "4"]);
+    expect(problems).toEqual([]);
+  } finally {
+    await target.end();
+  }
 });

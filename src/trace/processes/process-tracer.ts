@@ -69,6 +69,8 @@ export class ProcessTracer {
   #currentUs = 0;
   #currentIteration = 0;
   #currentTid: number | undefined;
+  /** How long ago the call that is being reported has happened. */
+  #lagMs = 0;
   /** The time of the last event: no later one is earlier. */
   #lastUs = 0;
 
@@ -87,6 +89,7 @@ export class ProcessTracer {
     if (detail.type !== "wait") return;
     const thread = this.#thread(pid, tid);
     const us = this.#usAt(startMs);
+    this.#lagMs = performance.now() - startMs;
     this.#endIteration(thread, us);
     thread.isWaiting = true;
     this.#currentTid = tid;
@@ -100,6 +103,7 @@ export class ProcessTracer {
     const { pid, tid, detail } = call;
     const thread = this.#thread(pid, tid);
     const { process } = thread;
+    this.#lagMs = performance.now() - call.endMs;
     const [startUs, us] = [this.#usAt(call.startMs), this.#usAt(call.endMs)];
     const site = call.locate === undefined ? undefined : new RemoteSite(call.locate);
     if (detail.type === "wait") return this.#onWait(call, detail, thread, startUs, us);
@@ -322,7 +326,7 @@ export class ProcessTracer {
       site: undefined,
       dispatches: new Dispatches(
         slowMs * 1000,
-        new ProcThreadTimes(process.pid, tid),
+        new ProcThreadTimes(process.pid, tid, () => this.#lagMs),
         () => thread.site,
         (slow) => process.slowDispatches.add(slow, process.warnings.log),
         (work) => work(),

@@ -4,13 +4,19 @@ import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { nodeFs } from "../../kernel/node-fs.ts";
 import { isMachineBusy, type ThreadTimes, type ThreadTimeSource } from "../thread-times.ts";
 
+/** A tracer that keeps up reports a call within this time. */
+const MAX_LAG_MS = 15;
+
 /** Reads the totals of a thread. @see proc_pid_schedstat(5) */
 export class ProcThreadTimes implements ThreadTimeSource {
   readonly isRemote = true;
   readonly #directory: string;
+  readonly #lagMs: () => number;
 
-  constructor(pid: number, tid: number) {
+  /** @param lagMs returns how long ago the last call that was reported has happened: if long, the program may have waited for that */
+  constructor(pid: number, tid: number, lagMs: () => number) {
     this.#directory = `/proc/${pid}/task/${tid}`;
+    this.#lagMs = lagMs;
   }
 
   read(): ThreadTimes | undefined {
@@ -23,7 +29,7 @@ export class ProcThreadTimes implements ThreadTimeSource {
   }
 
   isMachineBusy(): boolean {
-    return isMachineBusy(untracedSyscalls());
+    return this.#lagMs() > MAX_LAG_MS || isMachineBusy(untracedSyscalls());
   }
 
   #readFile(name: string): string {

@@ -3,9 +3,10 @@
 import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { Signals } from "../../../index.ts";
-import { ProcessEngine } from "../../../trace/processes/engine.ts";
+import { ProcessEngine, type TraceeEnd } from "../../../trace/processes/engine.ts";
 import { kernelOf } from "../../../trace/processes/kernel-of.ts";
 import { ProcessTracer } from "../../../trace/processes/process-tracer.ts";
+import type { TraceeError } from "../../../trace/processes/tracee-error.ts";
 import { scriptOf } from "../../debugger/script-of.ts";
 import type { ProcessSelection } from "../../debugger/thread-messages.ts";
 import type { TraceOutput } from "../command-line.ts";
@@ -27,24 +28,31 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
   const { target, follows } = selection;
   const isStarted = "command" in target;
   const writer = openTraceWriter(output, isStarted); // standard output is that of the command
-  let end: { exitCode?: number; signal?: string } | undefined;
+  let end: TraceeEnd | undefined;
+  let error: TraceeError | undefined;
   let tracer: ProcessTracer | undefined;
   /** Threads that are stopped for a moment, to find out where they are. */
   const wanted = new Map<number, ((at: string | undefined) => void)[]>();
   const engine = new ProcessEngine(
     {
-      onCall: (call) => void tracer?.onCall(call),
+      onCall: (call) => {
+        tracer ??= createTracer(call.pid);
+        tracer.onCall(call);
+      },
       onWaitEntry: (call) => {
         tracer?.onWaitEntry(call);
         writer.flush();
       },
-      onHeld: ({ tid, locate }) => {
-        const at = locate?.();
+      onHeld: ({ tid, in: call }) => {
+        const at = call?.locate?.();
         for (const done of wanted.get(tid) ?? []) done(at);
         wanted.delete(tid);
         engine.resume(tid);
       },
       onNotice: logWarning,
+      onError: (failure) => {
+        error = failure;
+      },
       onEnd: (ended) => {
         end = ended;
       },
@@ -57,16 +65,15 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
     wanted.set(tid, [done]);
     engine.interrupt(tid);
   };
+  const createTracer = (pid: number): ProcessTracer =>
+    new ProcessTracer({ ...writer.options, pid, program: scriptOf(selection), kernelOf, findThread });
   const signals = new Signals([...SIGNALS]);
   let isDetached = false;
   try {
     if (isStarted) engine.start([...target.command], {});
     else engine.attach(target.pid);
-    const { pid } = engine;
-    const program = scriptOf(selection);
-    tracer = new ProcessTracer({ ...writer.options, pid, program, kernelOf, findThread });
-    while (end === undefined) {
-      const dueMs = Math.ceil(tracer.msUntilCheck());
+    while (end === undefined && error === undefined) {
+      const dueMs = Math.ceil(tracer?.msUntilCheck() ?? Infinity);
       if (engine.wait(signals.fileno(), Math.min(dueMs, FLUSH_MS))) {
         for (const { signal, code } of signals.read()) {
           if (isStarted) {
@@ -78,11 +85,12 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
           }
         }
       }
-      if (tracer.msUntilCheck() <= 1) tracer.check();
+      if (tracer !== undefined && tracer.msUntilCheck() <= 1) tracer.check();
       writer.flush();
     }
+    if (error !== undefined) throw error;
     for (const done of [...wanted.values()].flat()) done(undefined); // the program has ended first
-    tracer.finish();
+    tracer?.finish();
     writer.close();
   } finally {
     engine.close();
