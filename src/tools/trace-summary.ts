@@ -51,6 +51,8 @@ export class TraceSummary {
   /** By fd and process. Those that are open, and those that were. */
   readonly #open = new Map<FdKey, FdTotals>();
   readonly #closed = new Map<string, FdTotals>();
+  /** Where the totals of the fds are that were closed in this iteration. */
+  readonly #lastClosed = new Map<FdKey, FdTotals>();
   readonly #pids = new Set<number>();
   readonly #tids = new Set<number>();
 
@@ -111,7 +113,8 @@ export class TraceSummary {
   #formatFds(): string[] {
     const all = new Map(this.#closed);
     for (const [key, totals] of this.#open) addTotals(all, nameOf(key, totals, this.#pids.size > 1), totals);
-    const fds = [...all].toSorted(([, a], [, b]) => b.handledUs + b.us - (a.handledUs + a.us) || b.calls - a.calls);
+    const used = [...all].filter(([, { calls, handledUs }]) => calls > 0 || handledUs > 0);
+    const fds = used.toSorted(([, a], [, b]) => b.handledUs + b.us - (a.handledUs + a.us) || b.calls - a.calls);
     const rows = fds.slice(0, MAX_FDS).map(([name, totals]) => [
       totals.handledUs === 0 ? "" : (totals.handledUs / 1e6).toFixed(6),
       totals.us === 0 ? "" : (totals.us / 1e6).toFixed(6),
@@ -166,7 +169,12 @@ export class TraceSummary {
   #addToFd(event: TraceEvent): void {
     const { pid } = event;
     if (event.type === "iteration") {
-      for (const [fd, us] of event.dispatches) this.#fd(fd, pid).handledUs += us;
+      for (const [fd, us] of event.dispatches) {
+        const key = fdKey(fd, pid);
+        const closed = this.#open.has(key) ? undefined : this.#lastClosed.get(key); // within the iteration
+        (closed ?? this.#fd(fd, pid)).handledUs += us;
+      }
+      this.#lastClosed.clear();
       return;
     }
     const opened = openedBy(event);
@@ -205,7 +213,7 @@ export class TraceSummary {
     const totals = this.#open.get(key);
     if (totals === undefined) return;
     this.#open.delete(key);
-    addTotals(this.#closed, nameOf(key, totals, this.#pids.size > 1), totals);
+    this.#lastClosed.set(key, addTotals(this.#closed, nameOf(key, totals, this.#pids.size > 1), totals));
   }
 
   #onProcess({ what, child }: ProcessEvent, pid: number | undefined): void {
@@ -312,13 +320,15 @@ function nameOf(key: FdKey, { what }: FdTotals, hasSeveral: boolean): string {
   return `${process}${fdOfKey(key)}${what === "" ? "" : ` ${what}`}`;
 }
 
-function addTotals(all: Map<string, FdTotals>, name: string, totals: FdTotals): void {
+function addTotals(all: Map<string, FdTotals>, name: string, totals: FdTotals): FdTotals {
   const sum = all.get(name);
   if (sum === undefined) {
-    all.set(name, { ...totals });
-    return;
+    const copy = { ...totals };
+    all.set(name, copy);
+    return copy;
   }
   for (const field of ["fds", "calls", "errors", "bytesIn", "bytesOut", "us", "handledUs"] as const) sum[field] += totals[field];
+  return sum;
 }
 
 function show(n: number): string {

@@ -346,8 +346,16 @@ class ProcessThread {
     if ("pid" in this.#start.process.target) {
       this.#engine.detach();
     } else {
-      this.#engine.kill(SIGTERM);
+      this.#kill(SIGTERM);
       this.#engine.resume();
+    }
+  }
+
+  #kill(signal: number): void {
+    try {
+      this.#engine.kill(signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended
     }
   }
 
@@ -363,7 +371,7 @@ class ProcessThread {
     if (this.#feed.hasPending) this.#feed.onTimer();
     if (this.#endMs === undefined || performance.now() - this.#endMs < TERMINATE_MS) return;
     this.#endMs = Infinity; // once
-    this.#engine.kill(SIGKILL);
+    this.#kill(SIGKILL);
     this.#engine.resume();
   }
 

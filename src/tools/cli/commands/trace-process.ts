@@ -23,6 +23,15 @@ const STDIN = 0;
 /** What is buffered is written at least this often. */
 const FLUSH_MS = 200;
 
+/** Sends a signal to the program, which may have ended. */
+function sendSignal(engine: ProcessEngine, signal: number): void {
+  try {
+    engine.kill(signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 /** Runs or attaches to the program until it ends. Returns its exit code. */
 export function traceProcess(selection: ProcessSelection, output: TraceOutput): number {
   const { target, follows } = selection;
@@ -78,7 +87,7 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
         for (const { signal, code } of signals.read()) {
           if (isStarted) {
             // A terminal sends the signal to the program as well.
-            if (code !== "SI_KERNEL" || !isatty(STDIN)) engine.kill(constants.signals[signal as (typeof SIGNALS)[number]]);
+            if (code !== "SI_KERNEL" || !isatty(STDIN)) sendSignal(engine, constants.signals[signal as (typeof SIGNALS)[number]]);
           } else if (!isDetached) {
             isDetached = true;
             engine.detach();
