@@ -223,14 +223,14 @@ class ProcessThread {
   }
 
   /** A thread was interrupted. */
-  #onHeld({ pid, tid, in: call }: EngineHeld): void {
+  #onHeld({ pid, tid, in: call, locate }: EngineHeld): void {
     if (!this.#isPausing) return this.#engine.resume(tid);
     const detail = call?.detail;
     const waitsIn =
       detail?.type === "wait"
         ? { epfd: detail.epfd, timeoutMs: detail.timeoutMs, ...(detail.call === undefined ? {} : { call: detail.call }) }
         : ("code" as const);
-    const position = call?.locate?.();
+    const position = locate?.();
     const { reason, breakpoint } = this.#reason ?? { reason: { kind: "pause", waitsIn } as const, breakpoint: undefined };
     this.#reason = undefined;
     this.#hold({ pid, tid, reason, breakpoint, position, stack: framesOf(position), sinceMs: performance.now() });

@@ -30,6 +30,8 @@ export interface HeldThread {
   tid: number;
   /** The call in which it sleeps, if that call is followed. It goes on when the thread is resumed. */
   in?: DecodedCall | undefined;
+  /** Returns where it is. To be called while it is held. */
+  locate?: (() => string | undefined) | undefined;
 }
 
 /** How the first process ended. Both are undefined if it was detached. */
@@ -78,6 +80,8 @@ export interface StartOptions {
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /** The fds that become stdin, stdout and stderr. Default: those of this process. */
   stdio?: readonly [number, number, number] | undefined;
+  /** The program gets a process group of its own, so that Ctrl-C at the terminal does not reach it. Default: false. */
+  newGroup?: boolean | undefined;
 }
 
 /** Where threads are held: nowhere, after each call that waits, or after each followed call. */
@@ -109,7 +113,7 @@ export class ProcessEngine {
   readonly #record: Record.CallRecord;
   readonly #states = new Map<number, ProcessState>();
   /** What has to be added to CLOCK_MONOTONIC for the clock of performance.now(). */
-  readonly #offsetMs = performance.now() - Number(process.hrtime.bigint()) / 1e6;
+  readonly #offsetMs: number;
   #tracer: number;
   #timer: number;
   #threadId: number;
@@ -130,6 +134,9 @@ export class ProcessEngine {
     this.#record = new Record.CallRecord(this.#bytes);
     this.#decoder = new CallDecoder({ localAddress, peerAddress, registeredFd });
     this.#native = nativeTracer();
+    const clock = new Uint8Array(new ArrayBuffer(8));
+    this.#native.read_clock(clock);
+    this.#offsetMs = performance.now() - Number(new DataView(clock.buffer).getBigUint64(0, true)) / 1e6;
     const flags = (follow ? FOLLOWS : 0) | (files ? HAS_FILES : 0) | (seccomp ? HAS_FILTER : 0);
     const [rows, count] = callRows();
     const out = new Int32Array(new ArrayBuffer(8));
@@ -151,7 +158,10 @@ export class ProcessEngine {
    * @param command the program, looked up in PATH, and its arguments
    * @throws {TraceeError} if there is no such program. What execve(2) says is reported to `onError`
    */
-  start(command: readonly string[], { cwd, env = process.env, stdio = [0, 1, 2] }: StartOptions = {}): void {
+  start(
+    command: readonly string[],
+    { cwd, env = process.env, stdio = [0, 1, 2], newGroup = false }: StartOptions = {},
+  ): void {
     const [name = ""] = command;
     const path = findProgram(name, env["PATH"], cwd);
     if (path === undefined) throw startError(ENOENT, name);
@@ -162,7 +172,7 @@ export class ProcessEngine {
     if (nul !== undefined) throw new TraceeError("EINVAL", `${JSON.stringify(nul)} contains a NUL character`);
     const block = new TextEncoder().encode(strings.map((text) => `${text}\0`).join(""));
     const [filter, length] = this.#options.seccomp === false ? [new Uint8Array(8), 0] : seccompFilter();
-    const fds = Int32Array.from(stdio);
+    const fds = Int32Array.from([...stdio, newGroup ? 1 : 0]);
     const result = this.#native.tracer_start(
       this.#tracer,
       block,
@@ -285,7 +295,7 @@ export class ProcessEngine {
       case Record.RECORD_HELD: {
         const detail = record.number < 0 ? undefined : this.#decoder.decodeEntry(record);
         const inCall = detail && { ...this.#moment(record), pid, tid, detail, isHeld: true, locate: this.#locator(record) };
-        this.#handlers.onHeld?.({ pid, tid, in: inCall });
+        this.#handlers.onHeld?.({ pid, tid, in: inCall, locate: this.#locator(record) });
         return;
       }
       case Record.RECORD_NEW:

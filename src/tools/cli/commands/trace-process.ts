@@ -52,8 +52,8 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
         tracer?.onWaitEntry(call);
         writer.flush();
       },
-      onHeld: ({ tid, in: call }) => {
-        const at = call?.locate?.();
+      onHeld: ({ tid, locate }) => {
+        const at = locate?.();
         for (const done of wanted.get(tid) ?? []) done(at);
         wanted.delete(tid);
         engine.resume(tid);
