@@ -19,7 +19,9 @@ export class ProcThreadTimes implements ThreadTimeSource {
     this.#lagMs = lagMs;
   }
 
+  /** Returns undefined if the tracer is behind: the program has gone on, or waits for it. */
   read(): ThreadTimes | undefined {
+    if (this.#lagMs() > MAX_LAG_MS) return undefined;
     try {
       const [cpuNs = 0, queuedNs = 0] = this.#readFile("schedstat").split(" ").map(Number);
       return { cpuUs: cpuNs / 1e3, queuedUs: queuedNs / 1e3, sleeps: 0, preemptions: 0 }; // see isRemote
@@ -29,7 +31,7 @@ export class ProcThreadTimes implements ThreadTimeSource {
   }
 
   isMachineBusy(): boolean {
-    return this.#lagMs() > MAX_LAG_MS || isMachineBusy(untracedSyscalls());
+    return isMachineBusy(untracedSyscalls());
   }
 
   #readFile(name: string): string {

@@ -55,11 +55,12 @@ export class SlowHandler {
     const leadUs = Math.max(0, startUs - this.#markedUs);
     const now = this.#read(endUs, true);
     const wallUs = endUs - startUs;
-    if (before === undefined || now === undefined) return { cpuUs: wallUs, blockedUs: 0, isCertain: true };
+    const { isRemote } = this.#times;
+    if (before === undefined || now === undefined)
+      return isRemote ? undefined : { cpuUs: wallUs, blockedUs: 0, isCertain: true };
     // The thread's time was read up to `leadUs` before the dispatch began.
     const cpuUs = Math.min(wallUs, Math.max(0, now.cpuUs - before.cpuUs - leadUs));
     if (cpuUs >= this.#slowUs) return { cpuUs, blockedUs: 0, isCertain: true };
-    const { isRemote } = this.#times;
     const sleeps = now.sleeps - before.sleeps;
     if (!isRemote && (sleeps === 0 || sleeps > MAX_SLEEPS)) return undefined;
     const restUs = Math.max(0, wallUs - cpuUs - leadUs);

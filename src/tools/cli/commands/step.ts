@@ -163,6 +163,7 @@ async function runPrompt(
   const { source, exitCode } = session;
   if (exitCode !== undefined) return exitCode;
   if (source instanceof Target && source.error !== undefined) throw new Error(source.error);
+  if (source.pid !== undefined && !session.hasEnded) return 0; // q has ended the program
   if (source.signal !== undefined) return exitCodeOfSignal(source.signal);
   return source.exitCode ?? 0;
 }
