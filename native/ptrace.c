@@ -1065,10 +1065,15 @@ failed:
   return 0;
 }
 
+/* In the child whose signals wake the tracer. It shares the memory of this process, so it runs no handler. */
 static int park(void *unused) {
-  size none[16];
-  c_memset(none, 0, sizeof none);
-  c_pthread_sigmask(2 /* SIG_SETMASK */, none, 0); /* the tracer blocks all signals, and a blocked one makes no stop */
+  size action[20], all[16];
+  int i;
+  c_memset(action, 0, sizeof action);
+  c_sigaction(SIGURG, action, 0); /* ignored by default */
+  for (i = 0; i < 16; i++) all[i] = ~(size)0;
+  all[0] &= ~(1UL << (SIGURG - 1));
+  c_pthread_sigmask(2 /* SIG_SETMASK */, all, 0);
   for (;;) c_pause();
   return 0;
 }
@@ -1217,7 +1222,12 @@ static void *trace(void *argument) {
   t->parked = spawn(park, t->parked_stack, 0);
   if (t->parked > 0) {
     c_setpgid(t->parked, 0);
-    request(PTRACE_SEIZE, t->parked, 0, O_EXITKILL);
+    if (request(PTRACE_SEIZE, t->parked, 0, O_EXITKILL) < 0) {
+      int error = *c_errno();
+      c_kill(t->parked, SIGKILL);
+      c_wait4(t->parked, &status, WALL, 0);
+      t->parked = -error;
+    }
   }
   c_pthread_mutex_lock(t->mutex);
   t->is_waiting = 0;
@@ -1314,6 +1324,7 @@ int tracer_open(const int *rows, int count, int ring_size, int data_limit, int f
   }
   out[0] = t->timer;
   out[1] = t->tid;
+  *(size *)(out + 2) = now_ns();
   tracers[slot] = t;
   return slot;
 failed:

@@ -1,9 +1,10 @@
 // class TraceSummary: the totals of a trace, like those of `strace -c`.
 
 import { escapeControls } from "../kernel/escape-controls.ts";
-import type { ProcessEvent, TraceEvent, WaitEvent } from "../trace/events.ts";
+import type { ProcessEvent, TraceEvent, TraceMoment, WaitEvent } from "../trace/events.ts";
 import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../trace/fd-key.ts";
 import { formatPeer } from "../trace/format.ts";
+import { hasBlocked } from "./debugger/sampler.ts";
 import { formatTable } from "./table.ts";
 
 interface CallTotals {
@@ -32,8 +33,6 @@ interface FdTotals {
 
 /** The most fds that are listed. */
 const MAX_FDS = 20;
-/** A wait that took longer has blocked. */
-const BLOCKED_US = 20;
 
 export class TraceSummary {
   readonly #calls = new Map<string, CallTotals>();
@@ -159,11 +158,12 @@ export class TraceSummary {
     ];
   }
 
-  #countReady({ result, blockedUs }: WaitEvent): void {
+  #countReady(event: TraceMoment & WaitEvent): void {
+    const { result, blockedUs } = event;
     const index = result <= 0 ? 0 : 1 + Math.floor(Math.log2(result));
     for (let i = this.#readyCounts.length; i <= index; i++) this.#readyCounts.push(0);
     this.#readyCounts[index] = (this.#readyCounts[index] as number) + 1;
-    if (blockedUs >= BLOCKED_US) this.#idleUs += blockedUs;
+    if (hasBlocked(event)) this.#idleUs += blockedUs;
   }
 
   #addToFd(event: TraceEvent): void {

@@ -14,6 +14,8 @@ export const MAX_ENTRIES = 256;
 const MAX_WARNINGS = 50;
 /** epoll_wait returns within a few microseconds if an fd is ready. */
 const MIN_BLOCKED_US = 20;
+/** In another process, a tracer stops it at the beginning and at the end of the call. */
+const MIN_TRACED_BLOCKED_US = 500;
 /** The maximum number of bytes of received or sent data in an event of a sample. */
 const MAX_DATA_BYTES = 2_048;
 
@@ -176,8 +178,8 @@ export class Sampler {
 }
 
 /** Returns whether a wait has blocked: it took longer than a system call that returns immediately. */
-export function hasBlocked({ timeoutMs, blockedUs }: WaitEvent): boolean {
-  return timeoutMs !== 0 && blockedUs >= MIN_BLOCKED_US;
+export function hasBlocked({ timeoutMs, blockedUs, pid }: WaitEvent & { pid?: number }): boolean {
+  return timeoutMs !== 0 && blockedUs >= (pid === undefined ? MIN_BLOCKED_US : MIN_TRACED_BLOCKED_US);
 }
 
 /** Merges two consecutive samples, within the limits of one. */

@@ -139,12 +139,13 @@ export class ProcessEngine {
     this.#offsetMs = performance.now() - Number(new DataView(clock.buffer).getBigUint64(0, true)) / 1e6;
     const flags = (follow ? FOLLOWS : 0) | (files ? HAS_FILES : 0) | (seccomp ? HAS_FILTER : 0);
     const [rows, count] = callRows();
-    const out = new Int32Array(new ArrayBuffer(8));
+    const out = new Int32Array(new ArrayBuffer(16));
     const dataBytes = bytes ? MAX_DATA_BYTES : DATA_BYTES;
     const tracer = this.#native.tracer_open(rows, count, ringBytes, dataBytes, flags, out);
     if (tracer < 0) throw new ErrnoError(-tracer, "clone");
     this.#tracer = tracer;
     [this.#timer = -1, this.#threadId = 0] = out;
+    this.#offsetMs = performance.now() - Number(new BigUint64Array(out.buffer)[1]) / 1e6;
   }
 
   /** The first process; 0 before it has begun. */

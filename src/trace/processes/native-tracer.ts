@@ -7,7 +7,7 @@ import { bytes, compile, int, type Signatures } from "../../kernel/ffi.ts";
 export interface NativeTracer {
   /**
    * Starts a tracer thread that follows `count` calls, described by `rows`. Writes the fd that is readable while there are records,
-   * and the tid of the thread, to `out`. Returns the number of the tracer.
+   * the tid of the thread, and CLOCK_MONOTONIC in 64 bits, to `out`. Returns the number of the tracer.
    */
   tracer_open(
     rows: Int32Array,

@@ -25,7 +25,7 @@ function createNames(): Map<string, string> {
   const found = new Map<string, string>();
   for (const [level, prefix] of Object.entries(PREFIXES)) {
     for (const [name, number] of Object.entries(constants)) {
-      const isValue = /^(?:SO_EE_|IP_PMTUDISC_|IPV6_PMTUDISC_|TCP_(?:ESTABLISHED|LISTEN))/.test(name);
+      const isValue = /^(?:SO_EE_|SO_MEMINFO_|IP_PMTUDISC_|IPV6_PMTUDISC_|TCP_(?:ESTABLISHED|LISTEN))/.test(name);
       if (!name.startsWith(prefix) || typeof number !== "number" || isValue) continue;
       const key = `${level} ${number}`;
       if (!found.has(key)) found.set(key, name);
