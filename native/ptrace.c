@@ -1445,13 +1445,6 @@ int tracer_close(int number) {
   return 0;
 }
 
-/* Writes CLOCK_MONOTONIC, the clock of the records, in nanoseconds. */
-int read_clock(u8 *out) {
-  size ns = now_ns();
-  c_memcpy(out, &ns, sizeof ns);
-  return 0;
-}
-
 /* Duplicates a file descriptor of another process, by its pidfd. */
 int pidfd_getfd(int pidfd, int fd) {
   int copy = (int)c_syscall(438, pidfd, fd, 0);
@@ -1470,7 +1463,7 @@ int peek_memory(int pid, u32 low, u32 high, u8 *out, int length) {
 }
 
 #define EXPORTED(X) \
-  X(tracer_open) X(tracer_command) X(tracer_start) X(tracer_take) X(tracer_close) X(read_clock) X(pidfd_getfd) X(peek_memory)
+  X(tracer_open) X(tracer_command) X(tracer_start) X(tracer_take) X(tracer_close) X(pidfd_getfd) X(peek_memory)
 #define FIND(name) \
   if (c_strcmp(wanted, #name) == 0) return (size)name;
 

@@ -114,15 +114,17 @@ export class TraceSummary {
     for (const [key, totals] of this.#open) addTotals(all, nameOf(key, totals, this.#pids.size > 1), totals);
     const used = [...all].filter(([, { calls, handledUs }]) => calls > 0 || handledUs > 0);
     const fds = used.toSorted(([, a], [, b]) => b.handledUs + b.us - (a.handledUs + a.us) || b.calls - a.calls);
-    const rows = fds.slice(0, MAX_FDS).map(([name, totals]) => [
-      totals.handledUs === 0 ? "" : (totals.handledUs / 1e6).toFixed(6),
-      totals.us === 0 ? "" : (totals.us / 1e6).toFixed(6),
-      show(totals.calls),
-      totals.errors === 0 ? "" : show(totals.errors),
-      totals.bytesIn === 0 ? "" : show(totals.bytesIn),
-      totals.bytesOut === 0 ? "" : show(totals.bytesOut),
-      totals.fds > 1 ? `${show(totals.fds)} fds: ${name}` : name,
-    ]);
+    const rows = fds
+      .slice(0, MAX_FDS)
+      .map(([name, totals]) => [
+        totals.handledUs === 0 ? "" : (totals.handledUs / 1e6).toFixed(6),
+        totals.us === 0 ? "" : (totals.us / 1e6).toFixed(6),
+        show(totals.calls),
+        totals.errors === 0 ? "" : show(totals.errors),
+        totals.bytesIn === 0 ? "" : show(totals.bytesIn),
+        totals.bytesOut === 0 ? "" : show(totals.bytesOut),
+        totals.fds > 1 ? `${show(totals.fds)} fds: ${name}` : name,
+      ]);
     const head = ["handled s", "in calls s", "calls", "errors", "received", "sent", "fd"];
     const rest = fds.length - rows.length;
     return [
@@ -141,7 +143,10 @@ export class TraceSummary {
     });
     const threads = this.#tids.size;
     const whole = this.#lastUs * Math.max(1, threads);
-    const share = whole === 0 ? "" : ` (${((100 * this.#idleUs) / whole).toFixed(1)} %${threads > 1 ? ` of ${threads} threads` : ""})`;
+    const share =
+      whole === 0
+        ? ""
+        : ` (${((100 * this.#idleUs) / whole).toFixed(1)} %${threads > 1 ? ` of ${threads} threads` : ""})`;
     return [
       `${show(waits)} waits, by the number of ready fds: ${classes.join(", ")}`,
       `${seconds(this.#lastUs)}: ${seconds(this.#idleUs)} idle in waits${share}, ${seconds(this.#workUs)} between waits`,
@@ -217,7 +222,7 @@ export class TraceSummary {
   }
 
   #onProcess({ what, child }: ProcessEvent, pid: number | undefined): void {
-    for (const [key, { what: kind }] of [...this.#open]) {
+    for (const [key, { what: kind }] of this.#open) {
       if (pidOfKey(key) !== pid) continue;
       if (what === "fork" && child !== undefined) this.#openFd(fdKey(fdOfKey(key), child), kind);
       else if (what === "exit" || what === "exec") this.#closeFd(key);
@@ -327,7 +332,8 @@ function addTotals(all: Map<string, FdTotals>, name: string, totals: FdTotals): 
     all.set(name, copy);
     return copy;
   }
-  for (const field of ["fds", "calls", "errors", "bytesIn", "bytesOut", "us", "handledUs"] as const) sum[field] += totals[field];
+  for (const field of ["fds", "calls", "errors", "bytesIn", "bytesOut", "us", "handledUs"] as const)
+    sum[field] += totals[field];
   return sum;
 }
 

@@ -52,7 +52,15 @@ async function portOf(program: Program): Promise<number> {
 }
 
 test("passes the exit code on, and prints the program's output apart from the trace", async () => {
-  const { stdout, stderr, code } = await run(["bun", cli, "--trace", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+  const { stdout, stderr, code } = await run([
+    "bun",
+    cli,
+    "--trace",
+    "--",
+    "sh",
+    "-c",
+    "echo out; echo err >&2; exit 7",
+  ]);
   expect(stdout).toBe("out\n");
   expect(stderr).toContain("\nerr\n");
   expect(stderr).toMatch(/^ +started: sh -c echo out; echo err >&2; exit 7$/m);

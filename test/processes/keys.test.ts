@@ -134,7 +134,9 @@ test("a Chrome trace has a process for each process, and a lane for each of its 
   const { traceEvents } = JSON.parse([...toChromeTrace(forkedTrace())].join("")) as {
     traceEvents: { name: string; ph: string; pid: number; tid: number; args: Record<string, unknown> }[];
   };
-  const names = traceEvents.filter(({ name }) => name === "thread_name").map(({ pid, tid, args }) => [pid, tid, args["name"]]);
+  const names = traceEvents
+    .filter(({ name }) => name === "thread_name")
+    .map(({ pid, tid, args }) => [pid, tid, args["name"]]);
   expect(names).toContainEqual([PARENT, 5, "fd 5: connections"]);
   expect(names).toContainEqual([CHILD, 5, "fd 5: connections"]);
   expect(traceEvents.filter(({ name }) => name === "process_name").map(({ pid }) => pid)).toEqual([PARENT, CHILD]);

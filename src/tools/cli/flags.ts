@@ -235,23 +235,26 @@ export const whyFlags: FlagTable<never, "max" | "svg", "json" | "help"> = {
   help,
 };
 
-export const replayFlags: FlagTable<"file", "inspect" | "chrome", "json" | "summary" | "step" | "timestamps" | "numeric" | "help"> =
-  {
-    file: { type: "positional", required: false, description: "the trace; -: standard input" },
-    json: { type: "boolean", description: "print the events as JSON, one per line" },
-    summary: { type: "boolean", description: "print only the totals, like strace -c" },
-    step: { type: "boolean", description: "step through the trace, like --step does through a server" },
-    chrome: {
-      type: "string",
-      valueHint: "FILE",
-      expects: "a file to write to",
-      description: "convert the trace for Perfetto and chrome://tracing",
-    },
-    inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
-    timestamps,
-    numeric,
-    help,
-  };
+export const replayFlags: FlagTable<
+  "file",
+  "inspect" | "chrome",
+  "json" | "summary" | "step" | "timestamps" | "numeric" | "help"
+> = {
+  file: { type: "positional", required: false, description: "the trace; -: standard input" },
+  json: { type: "boolean", description: "print the events as JSON, one per line" },
+  summary: { type: "boolean", description: "print only the totals, like strace -c" },
+  step: { type: "boolean", description: "step through the trace, like --step does through a server" },
+  chrome: {
+    type: "string",
+    valueHint: "FILE",
+    expects: "a file to write to",
+    description: "convert the trace for Perfetto and chrome://tracing",
+  },
+  inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
+  timestamps,
+  numeric,
+  help,
+};
 
 export const lessonFlags: FlagTable<"name", never, "json" | "help"> = {
   name: { type: "positional", required: false, description: "the lesson to run; without it, the lessons are listed" },

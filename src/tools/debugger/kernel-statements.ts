@@ -37,10 +37,7 @@ export interface Comparison {
 }
 
 /** Compares the registered masks of each epoll instance with the kernel's interest list. */
-export function compareInstances(
-  entries: readonly FdEntry[],
-  kernelOf: KernelOf = () => ownKernel(),
-): Comparison {
+export function compareInstances(entries: readonly FdEntry[], kernelOf: KernelOf = () => ownKernel()): Comparison {
   const masks = new Map<FdKey, Map<number, number>>();
   for (const entry of entries) if (entry.kind === "epoll") masks.set(keyOfEntry(entry), new Map());
   for (const { fd, pid, registrations } of entries) {

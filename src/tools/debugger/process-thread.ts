@@ -153,7 +153,7 @@ class ProcessThread {
     this.#feed.flush();
     engine.close();
     this.#commands.close();
-    const { exitCode, signal } = this.#end;
+    const { exitCode, signal }: TraceeEnd = this.#end ?? {};
     self.postMessage({ kind: "ended", stats: undefined, error: undefined, exitCode, signal });
   }
 
@@ -188,7 +188,8 @@ class ProcessThread {
       pausedMs: () => this.#pausedMs,
       listener: (event) => this.#onEvent(event),
     });
-    const name = "pid" in target ? `process ${pid}` : [basename(target.command[0] ?? ""), ...target.command.slice(1)].join(" ");
+    const name =
+      "pid" in target ? `process ${pid}` : [basename(target.command[0] ?? ""), ...target.command.slice(1)].join(" ");
     self.postMessage({ kind: "started", location: { url: name, addresses: [] }, threadId: pid, pid });
     return this.#tracer;
   }
@@ -213,7 +214,15 @@ class ProcessThread {
     }
     const { pid, tid } = call;
     const breakpoint = this.#stopConditions.hit;
-    this.#hold({ pid, tid, reason, breakpoint, position: event.at, stack: framesOf(event.at), sinceMs: performance.now() });
+    this.#hold({
+      pid,
+      tid,
+      reason,
+      breakpoint,
+      position: event.at,
+      stack: framesOf(event.at),
+      sinceMs: performance.now(),
+    });
     return "hold";
   }
 
@@ -228,10 +237,17 @@ class ProcessThread {
     const detail = call?.detail;
     const waitsIn =
       detail?.type === "wait"
-        ? { epfd: detail.epfd, timeoutMs: detail.timeoutMs, ...(detail.call === undefined ? {} : { call: detail.call }) }
+        ? {
+            epfd: detail.epfd,
+            timeoutMs: detail.timeoutMs,
+            ...(detail.call === undefined ? {} : { call: detail.call }),
+          }
         : ("code" as const);
     const position = locate?.();
-    const { reason, breakpoint } = this.#reason ?? { reason: { kind: "pause", waitsIn } as const, breakpoint: undefined };
+    const { reason, breakpoint } = this.#reason ?? {
+      reason: { kind: "pause", waitsIn } as const,
+      breakpoint: undefined,
+    };
     this.#reason = undefined;
     this.#hold({ pid, tid, reason, breakpoint, position, stack: framesOf(position), sinceMs: performance.now() });
   }

@@ -466,7 +466,11 @@ export class Session implements DebuggerContext {
     if (!this.#isLive) return "End of the trace.";
     const { exitCode, signal } = this.source;
     if (signal !== undefined) return `The program was ended by ${signal}.`;
-    return exitCode === undefined ? (this.source.pid === undefined ? "The server has stopped." : "Detached: the program goes on.") : `The program exited with code ${exitCode}.`;
+    return exitCode === undefined
+      ? this.source.pid === undefined
+        ? "The server has stopped."
+        : "Detached: the program goes on."
+      : `The program exited with code ${exitCode}.`;
   }
 
   async #printStop(stop: Stop, hit: Breakpoint | undefined): Promise<void> {
@@ -495,8 +499,7 @@ export class Session implements DebuggerContext {
     }
     if (waitsIn === "code") this.print("running its own code: no system call that is traced is in progress");
     else if (waitsIn === "bun") this.print("waiting in Bun's event loop: no event has happened");
-    else if (waitsIn !== undefined)
-      this.print(`waiting in ${describeWait(waitsIn)}: no fd is ready`);
+    else if (waitsIn !== undefined) this.print(`waiting in ${describeWait(waitsIn)}: no fd is ready`);
     else if (event !== undefined) this.print(this.format(event) ?? "");
     if (!this.#hasPrintedNotice && this.#isLive) {
       this.#hasPrintedNotice = true;

@@ -150,7 +150,9 @@ export class Target {
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
-    this.#worker = new Worker(moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`));
+    this.#worker = new Worker(
+      moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`),
+    );
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
@@ -165,15 +167,18 @@ export class Target {
     const isSampled = onSample !== undefined;
     const wakeFd = this.#wake.fileno();
     const shares = { hasBytes, hasSecrets, isSampled, isPaused, shared, wakeFd, timings: this.#timings, commands };
-    const start: StartMessage | ProcessStartMessage = process !== undefined ? { ...shares, process } : {
-      ...shares,
-      options: server,
-      defaultAddress,
-      app,
-      program,
-      pollMs,
-      pokes: pokesEnd,
-    };
+    const start: StartMessage | ProcessStartMessage =
+      process !== undefined
+        ? { ...shares, process }
+        : {
+            ...shares,
+            options: server,
+            defaultAddress,
+            app,
+            program,
+            pollMs,
+            pokes: pokesEnd,
+          };
     const ports = process === undefined ? [commands, pokesEnd] : [commands];
     this.#worker.postMessage(start, ports as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
   }

@@ -103,11 +103,10 @@ export interface ProcessSelection {
 }
 
 /** The first message to the thread that traces processes. */
-export interface ProcessStartMessage
-  extends Pick<
-    StartMessage,
-    "hasBytes" | "hasSecrets" | "isSampled" | "isPaused" | "shared" | "timings" | "wakeFd" | "commands"
-  > {
+export interface ProcessStartMessage extends Pick<
+  StartMessage,
+  "hasBytes" | "hasSecrets" | "isSampled" | "isPaused" | "shared" | "timings" | "wakeFd" | "commands"
+> {
   process: ProcessSelection;
 }
 

@@ -117,7 +117,8 @@ export function sourceResponse(
   const isOwn = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
   // Another process has its own source files: those in the directory of its program are shown.
   const isOfProcess = pid !== undefined && file !== "" && findSourceFile(file, program) !== undefined;
-  if (!isOwn && !isOfProcess) return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  if (!isOwn && !isOfProcess)
+    return respond(404, "Only source files of the event loop and of the program are shown.\n");
   try {
     return respondJson(readSourceLines(file, line, CONTEXT_LINES) satisfies SourceResponse);
   } catch {

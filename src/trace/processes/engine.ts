@@ -134,9 +134,6 @@ export class ProcessEngine {
     this.#record = new Record.CallRecord(this.#bytes);
     this.#decoder = new CallDecoder({ localAddress, peerAddress, registeredFd });
     this.#native = nativeTracer();
-    const clock = new Uint8Array(new ArrayBuffer(8));
-    this.#native.read_clock(clock);
-    this.#offsetMs = performance.now() - Number(new DataView(clock.buffer).getBigUint64(0, true)) / 1e6;
     const flags = (follow ? FOLLOWS : 0) | (files ? HAS_FILES : 0) | (seccomp ? HAS_FILTER : 0);
     const [rows, count] = callRows();
     const out = new Int32Array(new ArrayBuffer(16));
@@ -258,7 +255,10 @@ export class ProcessEngine {
 
   /** Calls the handlers for everything that has happened. */
   drain(): void {
-    for (let length; this.#tracer >= 0 && (length = this.#native.tracer_take(this.#tracer, this.#bytes, this.#bytes.length)) > 0; ) {
+    for (
+      let length;
+      this.#tracer >= 0 && (length = this.#native.tracer_take(this.#tracer, this.#bytes, this.#bytes.length)) > 0;
+    ) {
       this.#record.rewind(length);
       while (this.#record.next() && this.#tracer >= 0) this.#dispatch(this.#record);
     }
@@ -295,7 +295,14 @@ export class ProcessEngine {
       }
       case Record.RECORD_HELD: {
         const detail = record.number < 0 ? undefined : this.#decoder.decodeEntry(record);
-        const inCall = detail && { ...this.#moment(record), pid, tid, detail, isHeld: true, locate: this.#locator(record) };
+        const inCall = detail && {
+          ...this.#moment(record),
+          pid,
+          tid,
+          detail,
+          isHeld: true,
+          locate: this.#locator(record),
+        };
         this.#handlers.onHeld?.({ pid, tid, in: inCall, locate: this.#locator(record) });
         return;
       }
@@ -352,7 +359,9 @@ export class ProcessEngine {
     try {
       this.#report(record, { type: "process", what: isStart ? "start" : "exec", command });
       if (is32Bit(pid)) {
-        this.#handlers.onNotice?.(`process ${pid} executes a 32-bit program (${command}), whose calls are not followed`);
+        this.#handlers.onNotice?.(
+          `process ${pid} executes a 32-bit program (${command}), whose calls are not followed`,
+        );
       }
       this.#reportOpenFiles(record, pid);
     } finally {

@@ -34,8 +34,6 @@ export interface NativeTracer {
   tracer_take(tracer: number, out: Uint8Array, room: number): number;
   /** Ends the thread: attached processes go on, started ones are killed. */
   tracer_close(tracer: number): number;
-  /** Writes CLOCK_MONOTONIC in nanoseconds: 8 bytes. */
-  read_clock(out: Uint8Array): number;
   /** pidfd_getfd(2). */
   pidfd_getfd(pidfd: number, fd: number): number;
   /** process_vm_readv(2) of the memory at an address, given as two halves. Returns the number of bytes. */
@@ -48,7 +46,6 @@ const signatures: Signatures<NativeTracer> = {
   tracer_start: [int, bytes, int, int, int, bytes, int, bytes],
   tracer_take: [int, bytes, int],
   tracer_close: [int],
-  read_clock: [bytes],
   pidfd_getfd: [int, int],
   peek_memory: [int, int, int, bytes, int],
 };

@@ -17,6 +17,7 @@ import type { KernelView } from "../kernel-view.ts";
 import { DataRedactor } from "../redact.ts";
 import { type Registration, Registrations } from "../registrations.ts";
 import { StartLineParser, toLatin1 } from "../start-line.ts";
+import { EPOLLERR, EPOLLHUP } from "../../kernel/constants.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { UNSTAMPED } from "../traced-syscalls.ts";
 import { SlowDispatches } from "../warnings/slow-dispatches.ts";
@@ -153,13 +154,7 @@ export class ProcessTracer {
     if (thread !== undefined) thread.heldUs += heldMs * 1000;
   }
 
-  #onWait(
-    call: DecodedCall,
-    detail: WaitEvent,
-    thread: TracedThread,
-    startUs: number,
-    us: number,
-  ): TraceEvent {
+  #onWait(call: DecodedCall, detail: WaitEvent, thread: TracedThread, startUs: number, us: number): TraceEvent {
     if (!thread.isWaiting) this.#endIteration(thread, startUs); // the tracer was attached while it waited
     thread.isWaiting = false;
     thread.iteration = ++this.#iterations;
@@ -176,6 +171,10 @@ export class ProcessTracer {
   /** Adds what the source does not know. */
   #complete(call: DecodedCall, process: TracedProcess, site: RemoteSite | undefined): TraceDetail {
     const { detail, data } = call;
+    if (detail.type === "open" && detail.interest !== undefined) {
+      // The kernel adds these to every mask.
+      return { ...detail, interest: detail.interest.map(([fd, mask]) => [fd, mask & ~(EPOLLERR | EPOLLHUP)]) };
+    }
     if (detail.type === "ctl") return completeCtl(detail, process.registrations, site);
     if ((detail.type === "recv" || detail.type === "send") && data !== undefined && detail.result > 0) {
       return this.#completeTransfer(detail, data, call.pid);
@@ -233,7 +232,8 @@ export class ProcessTracer {
   #onProcess({ what, child }: ProcessEvent, process: TracedProcess, thread: TracedThread, us: number): void {
     if (what === "fork" && child !== undefined) {
       const copy = this.#process(child);
-      for (const { epfd, fd, mask, site } of process.registrations.all) copy.registrations.apply(epfd, "ADD", fd, mask, site);
+      for (const { epfd, fd, mask, site } of process.registrations.all)
+        copy.registrations.apply(epfd, "ADD", fd, mask, site);
     } else if (what === "exec") {
       process.warnings.log.finish();
       this.#processes.set(process.pid, this.#createProcess(process.pid));
@@ -254,11 +254,7 @@ export class ProcessTracer {
     const dispatches = thread.dispatches.end(us);
     const workedUs = rounded(Math.max(0, us - thread.waitReturnedUs - thread.heldUs));
     thread.heldUs = 0;
-    this.#notify(
-      { ...UNSTAMPED, type: "iteration", workedUs, dispatches, pid, tid: thread.tid },
-      us,
-      thread.iteration,
-    );
+    this.#notify({ ...UNSTAMPED, type: "iteration", workedUs, dispatches, pid, tid: thread.tid }, us, thread.iteration);
   }
 
   #wantsLine(): boolean {

@@ -20,7 +20,17 @@ import { openTraceWriter } from "./trace.ts";
 
 /** Serves, and shows the loop in the inspector. Returns the exit code. */
 export async function inspect(command: InspectCommand): Promise<number> {
-  const { options, app, program, process: selection, showsBytes, showsSecrets, trace, inspectorPort, waitsForPage } = command;
+  const {
+    options,
+    app,
+    program,
+    process: selection,
+    showsBytes,
+    showsSecrets,
+    trace,
+    inspectorPort,
+    waitsForPage,
+  } = command;
   // The output of a command is on standard output.
   const writer = trace === undefined ? undefined : openTraceWriter(trace, selection !== undefined);
   const print = trace?.format === "json" ? writeError : printLine; // standard output then contains only the trace
@@ -62,8 +72,8 @@ export async function inspect(command: InspectCommand): Promise<number> {
       selection !== undefined
         ? describeProcess(target, selection)
         : program === undefined
-        ? `listening on ${formatTarget(target)}`
-        : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
+          ? `listening on ${formatTarget(target)}`
+          : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
     print(`${what}; stop with Ctrl-C`);
     if (waitsForPage) print("paused: continue on the page");
     printInspectorUrls(page, print);

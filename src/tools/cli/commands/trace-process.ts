@@ -18,7 +18,16 @@ import { openTraceWriter } from "./trace.ts";
 /** Signals that end this command: a program that was started gets them, and one that was attached to is left alone. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 /** How this process ends if the program was ended by one of these signals. Others would make Bun report a crash. */
-const RAISED: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2"]);
+const RAISED: ReadonlySet<string> = new Set([
+  "SIGINT",
+  "SIGTERM",
+  "SIGHUP",
+  "SIGKILL",
+  "SIGPIPE",
+  "SIGALRM",
+  "SIGUSR1",
+  "SIGUSR2",
+]);
 const STDIN = 0;
 /** What is buffered is written at least this often. */
 const FLUSH_MS = 200;
@@ -87,7 +96,8 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
         for (const { signal, code } of signals.read()) {
           if (isStarted) {
             // A terminal sends the signal to the program as well.
-            if (code !== "SI_KERNEL" || !isatty(STDIN)) sendSignal(engine, constants.signals[signal as (typeof SIGNALS)[number]]);
+            if (code !== "SI_KERNEL" || !isatty(STDIN))
+              sendSignal(engine, constants.signals[signal as (typeof SIGNALS)[number]]);
           } else if (!isDetached) {
             isDetached = true;
             engine.detach();
@@ -105,7 +115,7 @@ export function traceProcess(selection: ProcessSelection, output: TraceOutput): 
     engine.close();
     signals.close();
   }
-  const { exitCode = 0, signal } = end;
+  const { exitCode = 0, signal }: TraceeEnd = end ?? {};
   if (signal === undefined || isDetached) return exitCode;
   const code = exitCodeOfSignal(signal);
   process.exitCode = finishOutput(code);

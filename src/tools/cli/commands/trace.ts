@@ -29,8 +29,7 @@ export interface TraceWriter {
 export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false): TraceWriter {
   const file = output.file === undefined ? undefined : new TraceFileWriter(output.file, output.maxFileBytes);
   const { format, hasSummary } = output;
-  const printer =
-    format === undefined && !hasSummary ? undefined : createPrinter(output, usesStderr ? STDERR : STDOUT);
+  const printer = format === undefined && !hasSummary ? undefined : createPrinter(output, usesStderr ? STDERR : STDOUT);
   const flush = (): void => {
     printer?.writer.flush();
     file?.flush();

@@ -68,7 +68,8 @@ export function printStack(context: DebuggerContext): void {
   if (context.viewed !== undefined) throw new Error("the calls of a past iteration are not recorded");
   if (stack.length === 0) {
     const isLive = context.source.location !== undefined;
-    if (context.source.pid !== undefined) throw new Error("the calls of this thread are not known: its stack could not be read");
+    if (context.source.pid !== undefined)
+      throw new Error("the calls of this thread are not known: its stack could not be read");
     throw new Error(isLive ? "no function of the program is running" : "the calls are not recorded in a trace");
   }
   for (const [i, { name, file, line }] of stack.entries()) {
