@@ -4,7 +4,7 @@ import { escapeControls } from "../kernel/escape-controls.ts";
 import type { ProcessEvent, TraceEvent, TraceMoment, WaitEvent } from "../trace/events.ts";
 import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../trace/fd-key.ts";
 import { formatPeer } from "../trace/format.ts";
-import { hasBlocked } from "./debugger/sampler.ts";
+import { hasBlocked } from "./has-blocked.ts";
 import { formatTable } from "./table.ts";
 
 interface CallTotals {

@@ -18,7 +18,7 @@ async function typed(commands: string[], args: string[]): Promise<{ text: string
   return { text: stdout, code };
 }
 
-/** The event lists of the tutorial: nobody; a connection; nobody has sent; a request; the reply can be sent; it is closed; nobody. */
+/** The event lists of the tutorial: no client; a connection; nothing was sent; a request; the reply can be sent; it is closed; no client. */
 const LISTS = ["[]", "[(3, 1)]", "[]", "[(5, 1)]", "[(5, 4)]", "[(5, 16)]", "[]"];
 
 needsPython("the terminal shows the event lists of the tutorial, with its own fds", async () => {

@@ -2,7 +2,7 @@
 
 import type { TraceEvent } from "../../../trace/events.ts";
 import { type FdKey, fdKey } from "../../../trace/fd-key.ts";
-import { hasBlocked } from "../../debugger/sampler.ts";
+import { hasBlocked } from "../../has-blocked.ts";
 import type { EventHistory } from "./event-history.ts";
 
 export interface FdTotals {
