@@ -1065,12 +1065,13 @@ failed:
   return 0;
 }
 
-/* In the child whose signals wake the tracer. It shares the memory of this process, so it runs no handler. */
+/*
+ * In the child whose signals wake the tracer. It shares the memory of this process, and must run no handler: the tracer
+ * suppresses its signals. The disposition is not changed, because that would discard a signal that was sent already.
+ */
 static int park(void *unused) {
-  size action[20], all[16];
+  size all[16];
   int i;
-  c_memset(action, 0, sizeof action);
-  c_sigaction(SIGURG, action, 0); /* ignored by default */
   for (i = 0; i < 16; i++) all[i] = ~(size)0;
   all[0] &= ~(1UL << (SIGURG - 1));
   c_pthread_sigmask(2 /* SIG_SETMASK */, all, 0);

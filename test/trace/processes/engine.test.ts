@@ -10,7 +10,10 @@ import { Traced } from "./support.ts";
 setDefaultTimeout(60_000);
 
 const SERVER = `${import.meta.dir}/epoll-server.py`;
-const hasPython = Bun.which("python3") !== null;
+/** Debian's, not a wrapper of a version manager. */
+const PYTHON = Bun.which("python3", { PATH: "/usr/bin:/bin" }) ?? Bun.which("python3");
+const python = PYTHON ?? "python3";
+const hasPython = PYTHON !== null;
 
 const children: ReturnType<typeof Bun.spawn>[] = [];
 afterEach(async () => {
@@ -22,10 +25,15 @@ afterEach(async () => {
 
 /** Starts the original server, untraced, and returns it with its port. */
 async function startServer() {
-  const child = Bun.spawn(["python3", SERVER, "--port", "0"], { stdout: "pipe", stdin: "ignore" });
+  const child = Bun.spawn([python, SERVER, "--port", "0"], { stdout: "pipe", stdin: "ignore" });
   children.push(child);
-  const { value } = await child.stdout.getReader().read();
-  return { child, port: Number(/Server (\d+)/.exec(new TextDecoder().decode(value))?.[1]) };
+  const reader = child.stdout.getReader();
+  let text = "";
+  while (!text.includes("\n")) text += new TextDecoder().decode((await reader.read()).value);
+  void (async () => {
+    while (!(await reader.read()).done); // it prints each request
+  })();
+  return { child, port: Number(/Server (\d+)/.exec(text)?.[1]) };
 }
 
 /** Sends a request, and returns the bytes of the response. */
@@ -103,7 +111,7 @@ describe("a program that is started", () => {
 describe.skipIf(!hasPython)("the original server", () => {
   test("goes through the event lists of the tutorial", async () => {
     using traced = new Traced();
-    traced.engine.start(["python3", SERVER, "--port", "0"]);
+    traced.engine.start([python, SERVER, "--port", "0"]);
     await traced.until(() => traced.of("ctl").length > 0);
     const [{ address } = { address: undefined }] = traced.of("listen");
     const response = await request((address as { port: number }).port);
@@ -174,7 +182,7 @@ describe.skipIf(!hasPython)("the original server", () => {
     let hold = true;
     using traced = new Traced({}, { onCall: (call) => (call.isHeld === true && hold ? "hold" : undefined) });
     traced.engine.holdAt = "waits";
-    traced.engine.start(["python3", SERVER, "--port", "0"]);
+    traced.engine.start([python, SERVER, "--port", "0"]);
     await traced.until(() => traced.calls.some(({ isHeld }) => isHeld));
     const { pid } = traced.engine;
     expect(field(pid, "State")).toStartWith("t");
@@ -188,7 +196,7 @@ describe.skipIf(!hasPython)("the original server", () => {
 
   test("is stopped in a wait, which goes on without an error", async () => {
     using traced = new Traced();
-    traced.engine.start(["python3", SERVER, "--port", "0"]);
+    traced.engine.start([python, SERVER, "--port", "0"]);
     await traced.until(() => traced.entries.some(({ detail }) => detail.type === "wait" && detail.epfd === 4));
     traced.engine.interrupt();
     await traced.until(() => traced.held.length > 0);

@@ -57,9 +57,8 @@ export class Traced implements Disposable {
 
   /** Waits until the program has ended. */
   async ended(): Promise<TraceeEnd> {
-    await this.until(() => this.end).catch((error: unknown) => {
-      if (this.end === undefined) throw error;
-    });
+    await this.until(() => this.end);
+    if (this.error !== undefined) throw this.error;
     return this.end as TraceeEnd;
   }
 
