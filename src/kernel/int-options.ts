@@ -8,14 +8,19 @@ import type { Syscalls } from "./ffi.ts";
  *
  * @throws {ErrnoError} ENOTSOCK, EBADF, ENOPROTOOPT, …; see getsockopt(2)
  */
-export function getIntOption(sys: Syscalls, fd: number, level: number, option: number): number {
+export function getIntOption(sys: Pick<Syscalls, "getsockopt">, fd: number, level: number, option: number): number {
   const value = new Int32Array(new ArrayBuffer(4)); // not shared: the kernel writes a single byte for some options
   check(sys.getsockopt(fd, level, option, value, 4), "getsockopt", fd);
   return value[0] as number;
 }
 
 /** Returns the value of an int option, or undefined if it cannot be read. */
-export function tryGetIntOption(sys: Syscalls, fd: number, level: number, option: number): number | undefined {
+export function tryGetIntOption(
+  sys: Pick<Syscalls, "getsockopt">,
+  fd: number,
+  level: number,
+  option: number,
+): number | undefined {
   const value = new Int32Array(new ArrayBuffer(4));
   return sys.getsockopt(fd, level, option, value, 4) < 0 ? undefined : value[0];
 }

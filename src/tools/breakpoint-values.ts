@@ -5,12 +5,17 @@ import type { TraceEvent } from "../trace/events.ts";
 
 export const EVENT_TYPES: readonly TraceEvent["type"][] = [
   "accept",
+  "bind",
+  "call",
   "close",
   "connect",
   "create",
   "ctl",
   "frame",
   "listen",
+  "open",
+  "option",
+  "process",
   "recv",
   "reset",
   "send",

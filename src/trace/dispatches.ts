@@ -1,7 +1,7 @@
 // class Dispatches: attributes the time of a loop iteration to fds, and finds those whose handling was slow.
 
-import type { Syscalls } from "../kernel/ffi.ts";
 import type { CallSite } from "./caller-line.ts";
+import type { ThreadTimeSource } from "./thread-times.ts";
 import { SlowHandler, type SlowTime } from "./warnings/slow-handler.ts";
 
 const NO_FD = -1;
@@ -41,13 +41,13 @@ export class Dispatches {
   /** @param exclude does something in time that no timestamp includes */
   constructor(
     slowUs: number,
-    sys: () => Syscalls,
+    times: ThreadTimeSource,
     createSite: () => CallSite | undefined,
     onSlow: (slow: SlowDispatch) => void,
     exclude: (work: () => void) => void,
   ) {
     this.#slowUs = slowUs;
-    this.#slowHandler = new SlowHandler(slowUs, sys);
+    this.#slowHandler = new SlowHandler(slowUs, times);
     this.#createSite = createSite;
     this.#onSlow = onSlow;
     this.#exclude = exclude;

@@ -14,10 +14,22 @@ export interface TraceMoment {
    * listener is not included.
    */
   us: number;
-  /** The number of the loop iteration, that is, of the last epoll_wait; 0 before the first. */
+  /**
+   * The number of the loop iteration, that is, of the last wait; 0 before the first. In a trace of several threads, each wait has the
+   * next number, and the other events have the number of their thread's last wait.
+   */
   iteration: number;
-  /** The source line that made the call, such as `src/server/run-loop.ts:247`. Only with the option `lines`. */
+  /**
+   * The source line that made the call, such as `src/server/run-loop.ts:247`. In a trace of another process without a source line: the
+   * return address, such as `epoll_wait+0x5e in libc.so.6`. Only with the option `lines`.
+   */
   at?: string;
+  /** The process that made the call. Only in traces of other processes: they may follow several. */
+  pid?: number;
+  /** The thread that made the call. Only in traces of other processes. */
+  tid?: number;
+  /** How long the call took, in microseconds. Only in traces of other processes; a wait has `blockedUs`. */
+  tookUs?: number;
 }
 
 /** The result of a system call: 0 or more, or `-errno`. */
@@ -41,18 +53,30 @@ export interface ListenEvent {
   type: "listen";
   fd: number;
   address: Address;
+  /** The maximum length of the accept queue that was asked for. Only in traces of other processes. */
+  backlog?: number;
+  /** If the call failed: `-errno`. */
+  result?: Result;
 }
 
 /** epoll_create1(2). */
 export interface CreateEvent {
   type: "create";
+  /** The system call, if it is the older one. */
+  call?: "epoll_create";
   /** The fd of the epoll instance, or `-errno`. */
   result: Result;
 }
 
-/** epoll_wait(2) returned, which begins an iteration. */
+/** The system calls that wait for several fds, other than epoll_wait(2). */
+export type WaitCall = "epoll_pwait" | "epoll_pwait2" | "poll" | "ppoll" | "select" | "pselect6" | "io_uring_enter";
+
+/** epoll_wait(2), or another call that waits for several fds, returned, which begins an iteration. */
 export interface WaitEvent {
   type: "wait";
+  /** The system call, if it is not epoll_wait. Only in traces of other processes. */
+  call?: WaitCall;
+  /** The epoll instance; -1 for a call that has none, such as poll(2). */
   epfd: number;
   /** The timeout; -1 waits indefinitely. */
   timeoutMs: number;
@@ -61,6 +85,8 @@ export interface WaitEvent {
   result: Result;
   /** The ready list. */
   events: [fd: number, mask: number][];
+  /** The fds that were passed to poll(2) or select(2), with the requested events. A select that reads has EPOLLIN, one that writes EPOLLOUT. */
+  watched?: [fd: number, mask: number][];
   /** How long the call took. It has blocked if this is more than the few microseconds of a call that returns immediately. */
   blockedUs: number;
   /** The time spent in Bun's event loop before the call. Only if the loop runs on Bun's event loop. */
@@ -83,6 +109,8 @@ export interface CtlEvent {
 /** accept4(2). */
 export interface AcceptEvent {
   type: "accept";
+  /** The system call, if it is the older one. */
+  call?: "accept";
   /** The listening socket. */
   fd: number;
   /** The fd of the accepted connection, or `-errno`. */
@@ -99,11 +127,36 @@ export interface ConnectEvent {
   result: Result;
 }
 
+/** The system calls that read, other than recv(2). */
+export type ReceiveCall =
+  | "read"
+  | "readv"
+  | "pread64"
+  | "preadv"
+  | "preadv2"
+  | "recvfrom"
+  | "recvmsg"
+  | "recvmmsg"
+  | "splice";
+
+/** The system calls that write, other than send(2). */
+export type SendCall =
+  | "write"
+  | "writev"
+  | "pwrite64"
+  | "pwritev"
+  | "pwritev2"
+  | "sendto"
+  | "sendmsg"
+  | "sendmmsg"
+  | "splice"
+  | "sendfile";
+
 /** recv(2), send(2) or another system call that reads or writes. */
 export interface TransferEvent {
   type: "recv" | "send";
   /** The system call, if it is not the one that `type` names. */
-  call?: "read" | "recvfrom" | "recvmsg" | "recvmmsg" | "write" | "sendto" | "sendmsg" | "sendmmsg";
+  call?: ReceiveCall | SendCall;
   fd: number;
   /** The number of bytes that the caller asked to read or write. */
   wanted: number;
@@ -186,6 +239,73 @@ export interface WarningEvent {
   fds?: number;
 }
 
+/** A call that returned a new fd, or an fd that was open before the trace began. Only in traces of other processes. */
+export interface OpenEvent {
+  type: "open";
+  /** The system call, such as `socket` or `timerfd_create`. `inherited`: the fd was found open in /proc. */
+  call: string;
+  /** The fd, or `-errno`. */
+  result: Result;
+  /** What kind of file it is, as far as it is known. */
+  kind?: "epoll" | "listener" | "connection" | "datagram" | "other";
+  /** The kernel's name for the open file, such as `socket:[4711]`, `anon_inode:[eventfd]` or a path. */
+  file?: string;
+  /** The fd that was duplicated. */
+  from?: number;
+  /** The local address of a listener, or the peer of a connection. */
+  address?: Address;
+  /** The interest list of an epoll instance that was open before the trace began: fds and masks. */
+  interest?: [fd: number, mask: number][];
+}
+
+/** bind(2). Only in traces of other processes. */
+export interface BindEvent {
+  type: "bind";
+  fd: number;
+  address: Address;
+  result: Result;
+}
+
+/** A call that changed how an fd behaves: setsockopt(2), fcntl(2) or ioctl(2). Only in traces of other processes. */
+export interface OptionEvent {
+  type: "option";
+  call: "setsockopt" | "fcntl" | "ioctl";
+  fd: number;
+  /** The name of the option, such as `SO_REUSEADDR` or `O_NONBLOCK`. */
+  name: string;
+  /** Its new value, if it is an integer. */
+  value?: number;
+  result: Result;
+}
+
+/** Another system call that is reported by name, such as io_uring_enter(2). Only in traces of other processes. */
+export interface CallEvent {
+  type: "call";
+  call: string;
+  fd?: number;
+  result: Result;
+  /** What the trace cannot show. */
+  note?: string;
+}
+
+/** A process or thread began or ended. Only in traces of other processes. */
+export interface ProcessEvent {
+  type: "process";
+  /**
+   * `start`: the command was started. `attach`: the process was running. `fork`: it created the process `child`, which has the same
+   * fds. `thread`: it created the thread `child`. `exec`: it runs another program. `exit`: it ended. `thread-exit`: only this thread
+   * ended. `detach`: it goes on, and is no longer traced.
+   */
+  what: "start" | "attach" | "fork" | "thread" | "exec" | "exit" | "thread-exit" | "detach";
+  /** The pid of a new process, or the tid of a new thread. */
+  child?: number;
+  /** The command line, or the path of the program. */
+  command?: string;
+  exitCode?: number;
+  /** The signal that ended the process, such as `SIGSEGV`. */
+  signal?: string;
+}
+
 /**
  * The end of an iteration: the program calls epoll_wait again, or returns to Bun's event loop. One such event precedes the first wait
  * and covers the program's setup.
@@ -241,6 +361,11 @@ export type TraceDetail =
   | FrameEvent
   | WarningEvent
   | IterationEvent
+  | OpenEvent
+  | BindEvent
+  | OptionEvent
+  | CallEvent
+  | ProcessEvent
   | DroppedEvent;
 
 /** One event of a trace. */

@@ -20,11 +20,12 @@ import {
 } from "../kernel/constants.ts";
 import { check } from "../kernel/errors.ts";
 import { type FdLike, toFd } from "../kernel/fd.ts";
-import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
+import { untracedSyscalls } from "../kernel/ffi.ts";
 import { tryGetIntOption } from "../kernel/int-options.ts";
 import type { TcpInfo } from "../kernel/tcp-info.ts";
 import { openFileName } from "./interest-list.ts";
-import { type AcceptQueue, acceptQueue, tcpInfo } from "./kernel-queries.ts";
+import { type AcceptQueue, acceptQueue, type FdSyscalls, tcpInfo } from "./kernel-queries.ts";
+import type { KernelView } from "./kernel-view.ts";
 
 const FIONREAD = 0x541b;
 const SIOCOUTQ = 0x5411;
@@ -60,13 +61,21 @@ export interface FdInfo {
  * @see FIONREAD, ioctl_tty(2); SIOCOUTQ and TCP_INFO, tcp(7)
  */
 export function inspectFd(fd: FdLike): FdInfo {
-  const number = toFd(fd);
-  const sys = untracedSyscalls();
-  const file = openFileName(number);
+  return inspectFdIn({ sys: untracedSyscalls(), openFileName }, toFd(fd));
+}
+
+/**
+ * Returns what the kernel knows about an fd of a process.
+ *
+ * @throws {ErrnoError} EBADF if the fd is not open
+ */
+export function inspectFdIn(kernel: Pick<KernelView, "sys" | "openFileName">, number: number): FdInfo {
+  const { sys } = kernel;
+  const file = kernel.openFileName(number);
   const kind = kindOf(sys, number);
   const family = kind === "other" ? undefined : tryGetIntOption(sys, number, SOL_SOCKET, SO_DOMAIN);
   const isTcp = (family === AF_INET || family === AF_INET6) && kind !== "datagram";
-  const queues = queueSizes(number);
+  const queues = queueSizes(number, sys);
   return {
     fd: number,
     kind,
@@ -74,16 +83,18 @@ export function inspectFd(fd: FdLike): FdInfo {
     ready: readinessOf(sys, number),
     receiveQueueBytes: kind === "listener" ? undefined : queues.receiveQueueBytes,
     sendQueueBytes: kind === "connection" ? queues.sendQueueBytes : undefined,
-    local: kind === "other" ? undefined : readAddress(sys, sys.getsockname, number),
-    peer: kind === "connection" ? readAddress(sys, sys.getpeername, number) : undefined,
+    local: kind === "other" ? undefined : readAddress(sys.getsockname, number),
+    peer: kind === "connection" ? readAddress(sys.getpeername, number) : undefined,
     tcp: isTcp ? tcpInfo(sys, number) : undefined,
     acceptQueue: isTcp && kind === "listener" ? acceptQueue(sys, number) : undefined,
   };
 }
 
 /** Returns the sizes of an fd's queues in the kernel; undefined for a queue that it does not have. */
-export function queueSizes(fd: number): Pick<FdInfo, "receiveQueueBytes" | "sendQueueBytes"> {
-  const sys = untracedSyscalls();
+export function queueSizes(
+  fd: number,
+  sys: Pick<FdSyscalls, "ioctl"> = untracedSyscalls(),
+): Pick<FdInfo, "receiveQueueBytes" | "sendQueueBytes"> {
   return {
     receiveQueueBytes: undefinedIfFailed(sys.ioctl(fd, FIONREAD)),
     sendQueueBytes: undefinedIfFailed(sys.ioctl(fd, SIOCOUTQ)),
@@ -91,7 +102,7 @@ export function queueSizes(fd: number): Pick<FdInfo, "receiveQueueBytes" | "send
 }
 
 /** Polls the fd with a temporary epoll instance. */
-function readinessOf(sys: Syscalls, fd: number): number {
+function readinessOf(sys: FdSyscalls, fd: number): number {
   const epfd = check(sys.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   try {
     // EPERM: a regular file, which is always ready and cannot be watched.
@@ -103,7 +114,7 @@ function readinessOf(sys: Syscalls, fd: number): number {
   }
 }
 
-function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
+function kindOf(sys: FdSyscalls, fd: number): FdInfo["kind"] {
   const type = tryGetIntOption(sys, fd, SOL_SOCKET, SO_TYPE);
   if (type === undefined) return "other";
   if (type === SOCK_DGRAM) return "datagram";
@@ -111,9 +122,9 @@ function kindOf(sys: Syscalls, fd: number): FdInfo["kind"] {
   return type === SOCK_STREAM || tryGetIntOption(sys, fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX ? "connection" : "other";
 }
 
-function readAddress(sys: Syscalls, read: Syscalls["getsockname"], fd: number): Address | undefined {
+function readAddress(read: FdSyscalls["getsockname"], fd: number): Address | undefined {
   const buffer = addressBuffer();
-  return read(fd, buffer) < 0 ? undefined : decodeAddress(sys, buffer);
+  return read(fd, buffer) < 0 ? undefined : decodeAddress(untracedSyscalls(), buffer);
 }
 
 function undefinedIfFailed(result: number): number | undefined {

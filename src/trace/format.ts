@@ -5,13 +5,26 @@ import { invalidType } from "../kernel/errors.ts";
 import { escapeControls } from "../kernel/escape-controls.ts";
 import { formatMask } from "../kernel/format-mask.ts";
 import { errnoName } from "../kernel/errno.ts";
-import type { FrameEvent, TraceEvent, TraceMoment, TransferEvent, WaitEvent, WarningEvent } from "./events.ts";
+import type {
+  CallEvent,
+  FrameEvent,
+  OpenEvent,
+  OptionEvent,
+  ProcessEvent,
+  TraceEvent,
+  TraceMoment,
+  TransferEvent,
+  WaitEvent,
+  WarningEvent,
+} from "./events.ts";
 import { findProblem } from "./validate-event.ts";
 
 /** Options of `formatEvent`. */
 export interface TextOptions {
   /** Print masks as numbers, `[(5, 1)]`, instead of names; default: false. */
   isNumeric?: boolean | undefined;
+  /** Begin the line with the process and thread of the call, as `[4711]` or `[4711.4713]`; default: false. */
+  hasOrigin?: boolean | undefined;
 }
 
 const INDENT = "      ";
@@ -35,7 +48,13 @@ export function formatEvent(event: TraceEvent, options: TextOptions = {}): strin
   if (findProblem(event) !== undefined) throw invalidType("event", "a trace event", event);
   if (typeof options !== "object" || options === null) throw invalidType("options", "{ isNumeric }", options);
   const line = describe(event, options);
-  return line === undefined ? undefined : escapeControls(line);
+  return line === undefined ? undefined : escapeControls(options.hasOrigin ? `${originOf(event)}${line}` : line);
+}
+
+/** Returns `[4711] ` for a call of a process, `[4711.4713] ` for one of another of its threads, and "" if they are not known. */
+function originOf({ pid, tid = pid }: TraceMoment): string {
+  if (pid === undefined) return "";
+  return tid === pid ? `[${pid}] ` : `[${pid}.${tid}] `;
 }
 
 function describe(event: TraceEvent, options: TextOptions): string | undefined {
@@ -44,9 +63,15 @@ function describe(event: TraceEvent, options: TextOptions): string | undefined {
     case "iteration":
       return undefined;
     case "listen":
-      return withNote(`${INDENT}listen(${event.fd})`, formatPeer(event.address));
+      return withNote(
+        withFailure(
+          `${INDENT}listen(${event.fd}${event.backlog === undefined ? "" : `, ${event.backlog}`})`,
+          event.result ?? 0,
+        ),
+        formatPeer(event.address),
+      );
     case "create":
-      return `${INDENT}epoll_create1(EPOLL_CLOEXEC) = ${formatResult(event.result)}`;
+      return `${INDENT}${event.call === undefined ? "epoll_create1(EPOLL_CLOEXEC)" : "epoll_create()"} = ${formatResult(event.result)}`;
     case "wait":
       return withNote(`#${event.iteration} ${formatWait(event, options)}`, `+${(event.us / 1e6).toFixed(3)}s`);
     case "ctl": {
@@ -54,7 +79,7 @@ function describe(event: TraceEvent, options: TextOptions): string | undefined {
       return withFailure(`${INDENT}epoll_ctl(${event.epfd}, ${event.op}, ${event.fd}${mask})`, event.result);
     }
     case "accept": {
-      const call = `${INDENT}accept4(${event.fd}) = ${formatResult(event.result)}`;
+      const call = `${INDENT}${event.call ?? "accept4"}(${event.fd}) = ${formatResult(event.result)}`;
       return withNote(call, event.peer === null ? undefined : formatPeer(event.peer));
     }
     case "connect":
@@ -77,6 +102,16 @@ function describe(event: TraceEvent, options: TextOptions): string | undefined {
       return `${INDENT}${event.fd}: ${formatFrame(event)}`;
     case "warning":
       return `${INDENT}warning: ${formatWarning(event)} (${event.code})`;
+    case "open":
+      return `${INDENT}${formatOpen(event)}`;
+    case "bind":
+      return withNote(withFailure(`${INDENT}bind(${event.fd})`, event.result), formatPeer(event.address));
+    case "option":
+      return withFailure(`${INDENT}${formatOption(event)}`, event.result);
+    case "call":
+      return withNote(`${INDENT}${formatCall(event)}`, event.note);
+    case "process":
+      return `${INDENT}${formatProcess(event)}`;
     case "dropped":
       return `${INDENT}... ${event.events.toLocaleString("en-US")} events dropped, to limit the size of the trace`;
   }
@@ -93,9 +128,56 @@ export function formatPeer(address: Address): string {
   return formatAddress(address);
 }
 
-function formatWait({ epfd, timeoutMs, result, events }: WaitEvent, options: TextOptions): string {
-  const readyList = events.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
-  return `epoll_wait(${epfd}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${readyList}]`}`;
+function formatWait({ call, epfd, timeoutMs, result, events, watched }: WaitEvent, options: TextOptions): string {
+  const showPairs = (pairs: readonly (readonly [number, number])[]): string => {
+    const list = pairs.map(([fd, mask]) => `(${fd}, ${showMask(mask, options)})`).join(", ");
+    return epfd < 0 ? list.replaceAll("EPOLL", "POLL") : list; // the bits of poll(2) have the same values
+  };
+  const waitsOn =
+    watched === undefined
+      ? String(epfd)
+      : watched.length > MAX_WATCHED
+        ? `[${showPairs(watched.slice(0, MAX_WATCHED))}, … ${watched.length - MAX_WATCHED} more]`
+        : `[${showPairs(watched)}]`;
+  return `${call ?? "epoll_wait"}(${waitsOn}, ${timeoutMs}) = ${result < 0 ? formatResult(result) : `[${showPairs(events)}]`}`;
+}
+
+/** The maximum number of fds of a poll(2) in a line. */
+const MAX_WATCHED = 8;
+
+function formatOpen({ call, result, from, file, address }: OpenEvent): string {
+  const note = address !== undefined && result >= 0 ? formatPeer(address) : file;
+  if (call === "inherited") return withNote(`fd ${result} is open`, note);
+  return withNote(`${call}(${from ?? ""}) = ${formatResult(result)}`, note);
+}
+
+function formatOption({ call, fd, name, value }: OptionEvent): string {
+  return `${call}(${fd}, ${name}${value === undefined ? "" : `, ${value}`})`;
+}
+
+function formatCall({ call, fd, result }: CallEvent): string {
+  return `${call}(${fd ?? ""}) = ${formatResult(result)}`;
+}
+
+function formatProcess({ what, child, command = "", exitCode, signal }: ProcessEvent): string {
+  switch (what) {
+    case "start":
+      return `started: ${command}`;
+    case "attach":
+      return `attached: ${command}`;
+    case "fork":
+      return `fork() = ${child}`;
+    case "thread":
+      return `created thread ${child}`;
+    case "exec":
+      return `execve: ${command}`;
+    case "exit":
+      return signal === undefined ? `exited with code ${exitCode}` : `killed by ${signal}`;
+    case "thread-exit":
+      return "the thread ended";
+    case "detach":
+      return "detached: the program goes on";
+  }
 }
 
 /** An update is short: its first report has the message. */

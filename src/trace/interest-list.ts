@@ -37,8 +37,20 @@ export interface Interest {
  */
 export function interestList(epoll: FdLike): Interest[] {
   const epfd = toFd(epoll);
-  const text = readProc(epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
-  if (openFileName(epfd) !== "anon_inode:[eventpoll]") throw invalidType("epoll", "the fd of an epoll instance", epfd);
+  return interestListOf("self", epfd);
+}
+
+/**
+ * Returns the interest list of an epoll instance of a process.
+ *
+ * @param pid its process; `self`: this one
+ * @throws {ErrnoError} EBADF if the fd is not open
+ * @throws {TypeError} if the fd is not an epoll instance
+ */
+export function interestListOf(pid: number | "self", epfd: number): Interest[] {
+  const text = readProc(pid, epfd, "fdinfo", (path) => nodeFs().readFileSync(path, "utf8"));
+  if (openFileNameOf(pid, epfd) !== "anon_inode:[eventpoll]")
+    throw invalidType("epoll", "the fd of an epoll instance", epfd);
   return [...text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+)/gm)]
     .filter(([, , , data = ""]) => data !== BRIDGE_DATA && !DEBUGGER_DATA.test(data))
     .map(([, fd, mask]) => ({ fd: Number(fd), mask: Number.parseInt(mask as string, 16) }))
@@ -68,30 +80,44 @@ export function compareInterest(registered: ReadonlyMap<number, number>, epoll: 
   if (typeof registered?.get !== "function" || typeof registered.keys !== "function") {
     throw invalidType("registered", "a Map of masks by fd", registered);
   }
-  const kernelMasks = new Map(interestList(epoll).map(({ fd, mask }) => [fd, mask]));
+  return compareMaskLists(registered, interestList(epoll), isOpen);
+}
+
+/**
+ * Compares the masks that a program has registered with the kernel's interest list.
+ *
+ * @param registered the registered masks, by fd
+ * @param isOpen returns whether an fd of the program is open
+ */
+export function compareMaskLists(
+  registered: ReadonlyMap<number, number>,
+  kernel: readonly Interest[],
+  isOpen: (fd: number) => boolean,
+): InterestDifference[] {
+  const kernelMasks = new Map(kernel.map(({ fd, mask }) => [fd, mask]));
   const fds = [...new Set([...registered.keys(), ...kernelMasks.keys()])].sort((a, b) => a - b);
   return fds.flatMap((fd) => {
     const registeredMask = registered.get(fd);
     if (registeredMask !== undefined) check32Bit("a mask of registered", registeredMask);
     const kernelMask = kernelMasks.get(fd);
-    const message = describeDifference(fd, registeredMask, kernelMask);
+    const message = describeDifference(registeredMask, kernelMask, () => isOpen(fd));
     return message === undefined ? [] : [{ fd, registeredMask, kernelMask, message: `${fd}: ${message}` }];
   });
 }
 
 function describeDifference(
-  fd: number,
   registeredMask: number | undefined,
   kernelMask: number | undefined,
+  isOpen: () => boolean,
 ): string | undefined {
   if (registeredMask === undefined) {
-    const reason = isOpen(fd)
+    const reason = isOpen()
       ? "code that is not traced has registered it, or a duplicate of a closed fd with the same number keeps its file open"
       : "it was closed, and a duplicate keeps its file open";
     return `watched by the kernel, but not registered by the program: ${reason}`;
   }
   if (kernelMask === undefined) {
-    const reason = isOpen(fd)
+    const reason = isOpen()
       ? "the file that was registered was closed, and another one has its number now; or code that is not traced has unregistered it"
       : "the fd was closed";
     return `registered by the program, but not watched by the kernel: ${reason}`;
@@ -112,16 +138,26 @@ function describeDifference(
  * @throws {ErrnoError} EBADF if the fd is not open
  */
 export function openFileName(fd: number): string {
-  return readProc(fd, "fd", (path) => nodeFs().readlinkSync(path));
+  return openFileNameOf("self", fd);
+}
+
+/**
+ * Returns the kernel's name for an open file of a process.
+ *
+ * @param pid its process; `self`: this one
+ * @throws {ErrnoError} EBADF if the fd is not open
+ */
+export function openFileNameOf(pid: number | "self", fd: number): string {
+  return readProc(pid, fd, "fd", (path) => nodeFs().readlinkSync(path));
 }
 
 function isOpen(fd: number): boolean {
   return untracedSyscalls().fcntl(fd, F_GETFD, 0) >= 0;
 }
 
-function readProc<T>(fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {
+function readProc<T>(pid: number | "self", fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {
   try {
-    return read(`/proc/self/${directory}/${fd}`);
+    return read(`/proc/${pid}/${directory}/${fd}`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const errno = code === "EMFILE" ? EMFILE : code === "ENFILE" ? ENFILE : EBADF;

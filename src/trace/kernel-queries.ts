@@ -5,6 +5,21 @@ import { EINTR } from "../kernel/errno.ts";
 import type { Syscalls } from "../kernel/ffi.ts";
 import { decodeTcpInfo, TCP_INFO_BYTES, type TcpInfo } from "../kernel/tcp-info.ts";
 
+/** System calls that ask about an fd, and change nothing. An epoll instance that is created with them is one of this process. */
+export type FdSyscalls = Pick<
+  Syscalls,
+  | "poll"
+  | "getsockopt"
+  | "ioctl"
+  | "fcntl"
+  | "getsockname"
+  | "getpeername"
+  | "epoll_create1"
+  | "epoll_ctl"
+  | "epoll_wait"
+  | "close"
+>;
+
 /** poll(2) has the events of epoll_wait(2) in 16 bits. */
 const POLL_EVENTS = 0xffff;
 /** The number of fds in one call, which RLIMIT_NOFILE limits. */
@@ -21,7 +36,7 @@ const SK_MEMINFO_DROPS = 8;
  * @returns the events of each pair, in the same order
  * @see poll(2)
  */
-export function pollFds(sys: Syscalls, pairs: readonly (readonly [fd: number, mask: number])[]): number[] {
+export function pollFds(sys: FdSyscalls, pairs: readonly (readonly [fd: number, mask: number])[]): number[] {
   const ready: number[] = [];
   for (let start = 0; start < pairs.length; start += MAX_POLL_FDS) {
     ready.push(...pollSome(sys, pairs.slice(start, start + MAX_POLL_FDS)));
@@ -29,7 +44,7 @@ export function pollFds(sys: Syscalls, pairs: readonly (readonly [fd: number, ma
   return ready;
 }
 
-function pollSome(sys: Syscalls, pairs: readonly (readonly [fd: number, mask: number])[]): number[] {
+function pollSome(sys: FdSyscalls, pairs: readonly (readonly [fd: number, mask: number])[]): number[] {
   const fds = new Int32Array(new ArrayBuffer(8 * pairs.length));
   for (const [i, [fd, mask]] of pairs.entries()) {
     fds[2 * i] = fd;
@@ -43,12 +58,12 @@ function pollSome(sys: Syscalls, pairs: readonly (readonly [fd: number, mask: nu
 }
 
 /** Returns whether an fd is readable: for a listening socket, whether a connection can be accepted. */
-export function isReadable(sys: Syscalls, fd: number): boolean {
+export function isReadable(sys: FdSyscalls, fd: number): boolean {
   return ((pollFds(sys, [[fd, EPOLLIN]])[0] as number) & EPOLLIN) !== 0;
 }
 
 /** Returns the TCP_INFO of a TCP socket; undefined for any other fd. */
-export function tcpInfo(sys: Syscalls, fd: number): TcpInfo | undefined {
+export function tcpInfo(sys: FdSyscalls, fd: number): TcpInfo | undefined {
   const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
   const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
   return size < 0 ? undefined : decodeTcpInfo(bytes.subarray(0, size));
@@ -65,7 +80,7 @@ export interface AcceptQueue {
 }
 
 /** Returns the accept queue of a listening TCP socket; undefined for any other fd. */
-export function acceptQueue(sys: Syscalls, fd: number): AcceptQueue | undefined {
+export function acceptQueue(sys: FdSyscalls, fd: number): AcceptQueue | undefined {
   // A listening socket has the queue in these two fields, see tcp_get_info() in the kernel's net/ipv4/tcp.c.
   const { state, unacked: length, sacked: limit } = tcpInfo(sys, fd) ?? {};
   if (state !== "LISTEN" || length === undefined || limit === undefined) return undefined;
@@ -83,7 +98,7 @@ export function isFull({ length, limit }: AcceptQueue): boolean {
  * Returns how many bytes of a TCP connection have been read, by this program or by another owner of the socket; undefined for any other
  * fd. The end of the stream counts as a byte.
  */
-export function bytesRead(sys: Syscalls, fd: number): number | undefined {
+export function bytesRead(sys: FdSyscalls, fd: number): number | undefined {
   const bytesReceived = tcpInfo(sys, fd)?.bytesReceived;
   return bytesReceived === undefined ? undefined : bytesReceived - Math.max(0, sys.ioctl(fd, FIONREAD));
 }

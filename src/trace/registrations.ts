@@ -23,6 +23,11 @@ export class Registrations {
     return this.#instances.get(epfd)?.get(fd);
   }
 
+  /** All registrations. */
+  get all(): Registration[] {
+    return [...this.#instances.values()].flatMap((instance) => [...instance.values()]);
+  }
+
   /** The registrations of an fd: one for each instance. */
   of(fd: number): readonly Registration[] {
     return this.#byFd.get(fd) ?? NONE;

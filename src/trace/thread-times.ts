@@ -15,6 +15,23 @@ export interface ThreadTimes {
   preemptions: number;
 }
 
+/** What a thread has done with its time. */
+export interface ThreadTimeSource {
+  /**
+   * Returns undefined if the kernel refuses.
+   *
+   * @param withQueue include `queuedUs`
+   */
+  read(withQueue: boolean): ThreadTimes | undefined;
+  /** Returns whether processes compete for the CPUs. */
+  isMachineBusy(): boolean;
+  /**
+   * The times are those of another process, which a tracer stops: how often it has slept does not show whether it has blocked, and if
+   * the machine is busy, it may have waited for the tracer.
+   */
+  readonly isRemote: boolean;
+}
+
 /** Reads the totals of the calling thread. @see proc_pid_schedstat(5), getrusage(2), CLOCK_THREAD_CPUTIME_ID in clock_gettime(2) */
 export class ThreadClock {
   readonly #sys: Syscalls;
@@ -39,6 +56,16 @@ export class ThreadClock {
       preemptions,
     };
   }
+}
+
+/** Returns the source of the calling thread's times. */
+export function ownThreadTimes(sys: () => Syscalls): ThreadTimeSource {
+  let clock: ThreadClock | undefined;
+  return {
+    read: (withQueue) => (clock ??= new ThreadClock(sys())).read(withQueue),
+    isMachineBusy: () => isMachineBusy(sys()),
+    isRemote: false,
+  };
 }
 
 /** In this part of the last ten seconds, in percent, a process of an idle machine may have waited for a CPU. */

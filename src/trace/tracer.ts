@@ -3,7 +3,7 @@
 import type { Address } from "../kernel/address.ts";
 import { invalidType, outOfRange } from "../kernel/errors.ts";
 import { type Syscalls, untracedSyscalls } from "../kernel/ffi.ts";
-import { callerLine, CallSite } from "./caller-line.ts";
+import { callerLine, type CallSite, StackSite } from "./caller-line.ts";
 import { Dispatches, rounded, type SlowDispatch } from "./dispatches.ts";
 import {
   type CtlEvent,
@@ -13,9 +13,12 @@ import {
   type TraceListener,
   type TraceOptions,
 } from "./events.ts";
+import { ownKernel } from "./kernel-view.ts";
 import { DataRedactor } from "./redact.ts";
+import { ownThreadTimes } from "./thread-times.ts";
 import { type CallRecorder, ctlEvent, loopCalls, programCalls, UNSTAMPED, wrapCalls } from "./traced-syscalls.ts";
 import { Registrations } from "./registrations.ts";
+import { SlowDispatches } from "./warnings/slow-dispatches.ts";
 import { WarningDetector } from "./warnings/warning-detector.ts";
 
 /** How much sooner than its timeout a wait may seem to return. */
@@ -23,8 +26,6 @@ const CLOCK_TOLERANCE_MS = 1;
 const NO_FD = -1;
 /** A shorter wait is considered not to have blocked. */
 const MIN_BLOCKED_US = 50;
-/** How often a thread has to block at the same line, if another program may have been the reason. */
-const MIN_UNCERTAIN = 3;
 
 /** What the debugger adds. */
 export interface DebuggedTraceOptions extends TraceOptions {
@@ -40,8 +41,7 @@ export class Tracer {
   readonly #warnings: WarningDetector;
   readonly #recorder: CallRecorder;
   readonly #dispatches: Dispatches;
-  /** What slow dispatches are about, by the line of the program, or if that is not known, by fd. */
-  readonly #slowCauses = new Map<string, { count: number }>();
+  readonly #slowDispatches = new SlowDispatches();
   /** The system calls that are wrapped. */
   #kernel: Syscalls | undefined;
   #checkTimer: ReturnType<typeof setTimeout> | undefined;
@@ -88,11 +88,11 @@ export class Tracer {
     this.#wantsLine = typeof lines === "function" ? lines : () => lines;
     const registrations = new Registrations();
     const sys = (): Syscalls => this.#kernel ?? untracedSyscalls();
-    const createSite = (): CallSite | undefined => (this.#isProgram || this.#wantsLine() ? new CallSite() : undefined);
-    this.#warnings = new WarningDetector(registrations, sys, (event) => this.#notify(event));
+    const createSite = (): CallSite | undefined => (this.#isProgram || this.#wantsLine() ? new StackSite() : undefined);
+    this.#warnings = new WarningDetector(registrations, ownKernel(sys), (event) => this.#notify(event));
     this.#dispatches = new Dispatches(
       slowMs * 1000,
-      sys,
+      ownThreadTimes(sys),
       createSite,
       (slow) => this.#onSlow(slow),
       (work) => this.#exclude(work),
@@ -259,24 +259,8 @@ export class Tracer {
     this.#emit({ ...UNSTAMPED, type: "iteration", workedUs, dispatches });
   }
 
-  #onSlow({ fd, cpuUs, blockedUs, isCertain, before, after }: SlowDispatch): void {
-    const [cpuMs, blockedMs] = [Math.round(cpuUs / 1000), Math.round(blockedUs / 1000)];
-    const subject = fd === null ? "one of the ready fds" : `fd ${fd}`;
-    const how =
-      cpuUs >= blockedUs
-        ? `took ${cpuMs} ms of CPU time`
-        : `blocked the thread for ${blockedMs} ms (CPU time: ${cpuMs} ms)`;
-    const [from, to] = [before?.line, after?.line];
-    const where =
-      to === undefined || from === to ? "" : from === undefined ? `, before ${to}` : `, between ${from} and ${to}`;
-    const message = `handling ${subject} ${how}${where}, and delayed all other fds`;
-    const site = before ?? after;
-    const key = site?.line ?? String(fd);
-    let cause = this.#slowCauses.get(key);
-    if (cause === undefined) this.#slowCauses.set(key, (cause = { count: 0 }));
-    const count = ++cause.count;
-    if (isCertain || count >= MIN_UNCERTAIN)
-      this.#warnings.log.add(cause, { code: "slow-handler", fd, message, site, count });
+  #onSlow(slow: SlowDispatch): void {
+    this.#slowDispatches.add(slow, this.#warnings.log);
   }
 
   /** Ends the iteration when the program returns to Bun's event loop. If it blocks in epoll_wait instead, that ends the iteration first. */

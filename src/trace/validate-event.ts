@@ -44,7 +44,15 @@ function oneOf(...values: string[]): Check {
 /** The checks of an event's fields. */
 type Shape = Readonly<Record<string, Check>>;
 
-const MOMENT: Shape = { seq: INTEGER, us: NUMBER, iteration: INTEGER, at: optional(STRING) };
+const MOMENT: Shape = {
+  seq: INTEGER,
+  us: NUMBER,
+  iteration: INTEGER,
+  at: optional(STRING),
+  pid: optional(COUNT),
+  tid: optional(COUNT),
+  tookUs: optional(NUMBER),
+};
 
 const TRANSFER: Shape = {
   fd: INTEGER,
@@ -57,14 +65,16 @@ const TRANSFER: Shape = {
 
 const SHAPES: Readonly<Record<TraceEvent["type"], Shape>> = {
   begin: { version: INTEGER, pid: INTEGER, date: STRING, program: optional(STRING) },
-  listen: { fd: INTEGER, address: ADDRESS },
-  create: { result: INTEGER },
+  listen: { fd: INTEGER, address: ADDRESS, backlog: optional(INTEGER), result: optional(INTEGER) },
+  create: { result: INTEGER, call: optional(STRING) },
   wait: {
+    call: optional(STRING),
     epfd: INTEGER,
     timeoutMs: NUMBER,
     maxEvents: INTEGER,
     result: INTEGER,
     events: PAIRS,
+    watched: optional(PAIRS),
     blockedUs: NUMBER,
     awayUs: optional(NUMBER),
   },
@@ -76,7 +86,7 @@ const SHAPES: Readonly<Record<TraceEvent["type"], Shape>> = {
     mask: orNull(INTEGER),
     result: INTEGER,
   },
-  accept: { fd: INTEGER, result: INTEGER, peer: orNull(ADDRESS) },
+  accept: { call: optional(STRING), fd: INTEGER, result: INTEGER, peer: orNull(ADDRESS) },
   connect: { fd: INTEGER, address: ADDRESS, result: INTEGER },
   recv: TRANSFER,
   send: TRANSFER,
@@ -103,6 +113,25 @@ const SHAPES: Readonly<Record<TraceEvent["type"], Shape>> = {
     fds: optional(COUNT),
   },
   iteration: { workedUs: NUMBER, dispatches: PAIRS },
+  open: {
+    call: STRING,
+    result: INTEGER,
+    kind: optional(oneOf("epoll", "listener", "connection", "datagram", "other")),
+    file: optional(STRING),
+    from: optional(INTEGER),
+    address: optional(ADDRESS),
+    interest: optional(PAIRS),
+  },
+  bind: { fd: INTEGER, address: ADDRESS, result: INTEGER },
+  option: { call: STRING, fd: INTEGER, name: STRING, value: optional(NUMBER), result: INTEGER },
+  call: { call: STRING, fd: optional(INTEGER), result: INTEGER, note: optional(STRING) },
+  process: {
+    what: oneOf("start", "attach", "fork", "thread", "exec", "exit", "thread-exit", "detach"),
+    child: optional(COUNT),
+    command: optional(STRING),
+    exitCode: optional(INTEGER),
+    signal: optional(STRING),
+  },
   dropped: { events: COUNT },
 };
 

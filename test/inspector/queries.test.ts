@@ -310,7 +310,8 @@ test("a program that has ended has no kernel masks: its fd numbers may belong to
     await view.target.ended;
     const { rows } = view.queryFds({ filter: "", column: "fd", isDescending: false, offset: 0, limit: 10 });
     for (const { kernelMask, receiveQueue } of rows) expect([kernelMask, receiveQueue]).toEqual([undefined, undefined]);
-    for (const { fd } of rows) expect(await fdInfoResponse(view, fd).json()).toBeNull();
+    for (const { fd } of rows)
+      expect(await fdInfoResponse(view, new URLSearchParams({ fd: `${fd}` })).json()).toBeNull();
     expect(await kernelResponse(view).json()).toEqual({ instances: [] });
     expect(rows.length).toBeGreaterThan(0);
   } finally {

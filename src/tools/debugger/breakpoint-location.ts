@@ -24,7 +24,8 @@ export function parseLocation(
   if (line !== undefined) return { on: "line", value: locateLine(file, Number(line)) };
   const [word = "", value = "", ...more] = text.split(/\s+/);
   if (more.length === 0 && value !== "") {
-    if ((word === "fd" || word === "iteration") && /^\d+$/.test(value)) return { on: word, value: Number(value) };
+    const isNumbered = word === "fd" || word === "pid" || word === "tid" || word === "iteration";
+    if (isNumbered && /^\d+$/.test(value)) return { on: word, value: Number(value) };
     if (word === "state" && CONNECTION_STATES.includes(value)) return { on: "state", value };
   } else if (more.length === 0) {
     if ((EVENT_TYPES as readonly string[]).includes(word)) return { on: "event", value: word };
@@ -40,7 +41,7 @@ function hintFor(word: string, value: string): string {
   if (word === "lap") return `did you mean "iteration ${value === "" ? "N" : value}"?`;
   const closest = value === "" && suggest(word, [...EVENT_TYPES, ...MASK_NAMES]);
   if (closest) return `did you mean ${closest}?`;
-  return `use LINE, FILE:LINE, fd N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
+  return `use LINE, FILE:LINE, fd N, pid N, tid N, iteration N, state ${CONNECTION_STATES.join("|")}, an event type (${EVENT_TYPES.join(", ")}), a mask (EPOLLHUP) or an error (EAGAIN)`;
 }
 
 function errnoOf(name: string): number | undefined {

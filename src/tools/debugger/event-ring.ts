@@ -10,6 +10,8 @@ export const MAX_CONNECTION_EVENTS = 1_000;
 /** Selects the events of one fd from when it was opened until it was closed: the number may have been used before and again. */
 export interface ConnectionQuery {
   fd: number;
+  /** The process of the fd; undefined: this one. */
+  pid?: number | undefined;
   /** When the fd was opened, in microseconds since the trace began: FdEntry.sinceUs. */
   openedUs: number;
   /** Only events after this one; 0: all. */
@@ -47,14 +49,14 @@ export class EventRing {
   }
 
   /** Returns the latest events of a connection, oldest first. */
-  eventsOf({ fd, openedUs, afterSeq }: ConnectionQuery): ConnectionEvents {
+  eventsOf({ fd, pid, openedUs, afterSeq }: ConnectionQuery): ConnectionEvents {
     const size = this.#events.length;
     let found: ConnectionEvent[] = [];
     let isClosed = false;
     for (let back = 1; back <= size; back++) {
       const event = this.#events[(this.#next - back + size) % size] as TraceEvent;
       if (event.us < openedUs || event.seq <= afterSeq) break;
-      if (!concerns(event, fd)) continue;
+      if (!concerns(event, fd, pid)) continue;
       if (opens(event, fd) && event.us > openedUs) {
         found = []; // all of these were of another connection with the same number
         isClosed = true;
@@ -75,7 +77,7 @@ export class EventRing {
 
 /** Returns whether an event is the first of an fd. */
 function opens(event: TraceEvent, fd: number): boolean {
-  return (event.type === "accept" || event.type === "create") && event.result === fd;
+  return (event.type === "accept" || event.type === "create" || event.type === "open") && event.result === fd;
 }
 
 /** The state of a connection changes after its fd has been closed. */

@@ -1,6 +1,7 @@
 // The event sources of a debugging session: a live target, or a recorded trace.
 
 import type { TraceEvent } from "../../trace/events.ts";
+import type { KernelView } from "../../trace/kernel-view.ts";
 import { Evaluator, type ExpressionScope, interruptible, isInterruption } from "./evaluate.ts";
 import { FdTable } from "./fd-table.ts";
 import { StopConditions } from "./stop-conditions.ts";
@@ -18,6 +19,10 @@ export interface TraceSource {
   readonly isEvaluating: boolean;
   /** The exit code of a program that has ended. */
   readonly exitCode: number | undefined;
+  /** The signal that has ended a program. */
+  readonly signal: string | undefined;
+  /** The process that is traced; undefined: a loop of this process, or a recorded trace. */
+  readonly pid: number | undefined;
   /** The breakpoints that were set on the inspector's page. */
   readonly pageBreakpoints: readonly Breakpoint[];
   /** Resumes; resolves at the next pause or the end. */
@@ -31,6 +36,8 @@ export interface TraceSource {
   interruptEvaluation(): void;
   /** Returns the names of the properties of an expression's value; the names in scope if the expression is empty. */
   propertyNames(expression: string): Promise<string[]>;
+  /** Returns the kernel's view of a process of a live target. */
+  kernelOf(pid: number | undefined): KernelView;
   /** Describes what a target does that does not pause. */
   describeActivity(): string;
   /** @param isForced without waiting until the server has closed its connections */
@@ -43,6 +50,8 @@ export class RecordedTrace implements TraceSource {
   readonly isRunning = false;
   readonly isEvaluating = false;
   readonly exitCode = undefined;
+  readonly signal = undefined;
+  readonly pid = undefined;
   readonly pageBreakpoints: readonly Breakpoint[] = [];
   readonly #events: readonly TraceEvent[];
   readonly #onEvents: (events: readonly TraceEvent[]) => void;
@@ -100,6 +109,10 @@ export class RecordedTrace implements TraceSource {
   }
 
   interruptEvaluation(): void {}
+
+  kernelOf(): KernelView {
+    throw new Error("not available for a recorded trace, which has no kernel state");
+  }
 
   propertyNames(expression: string): Promise<string[]> {
     return Promise.resolve(this.#evaluator.propertyNames(expression, this.#scope));

@@ -2,7 +2,8 @@
 
 import { EAGAIN, EINPROGRESS, EINTR, errnoName } from "../../kernel/errno.ts";
 import type { TraceEvent } from "../../trace/events.ts";
-import { type FdEntry, FdTable } from "./fd-table.ts";
+import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../../trace/fd-key.ts";
+import { type FdEntry, type FdTable, keyOfEntry } from "./fd-table.ts";
 
 /** The activity of an fd since it was opened. */
 export interface FdActivity {
@@ -28,7 +29,7 @@ export interface FdChanges {
   /** `changed` has all open fds: forget others. */
   isComplete: boolean;
   changed: FdRecord[];
-  closed: number[];
+  closed: FdKey[];
 }
 
 /** These results are expected of non-blocking fds. */
@@ -36,11 +37,11 @@ const EXPECTED_ERRNOS: ReadonlySet<number> = new Set([EAGAIN, EINPROGRESS, EINTR
 
 export class FdLedger {
   readonly #table: FdTable;
-  readonly #activities = new Map<number, FdActivity>();
+  readonly #activities = new Map<FdKey, FdActivity>();
   /** The epoll instances that have been seen. */
-  readonly #instances = new Set<number>();
+  readonly #instances = new Set<FdKey>();
   /** The fds that have changed since the last `takeChanges`; undefined before the first call. */
-  #dirty: Set<number> | undefined;
+  #dirty: Set<FdKey> | undefined;
   #isWatched = false;
 
   /** @param table to which events are applied before they are observed here */
@@ -49,11 +50,15 @@ export class FdLedger {
   }
 
   observe(event: TraceEvent): void {
-    if (event.type === "accept" || event.type === "create") {
-      if (event.result >= 0) this.#open(event.result, event);
-      if (event.type === "accept") this.#touch(event.fd, event);
-    } else if (event.type !== "wait" && "fd" in event && event.fd !== null) {
-      this.#touch(event.fd, event);
+    if (event.type === "accept" || event.type === "create" || event.type === "open") {
+      if (event.result >= 0) this.#open(fdKey(event.result, event.pid), event);
+      if (event.type === "accept") this.#touch(fdKey(event.fd, event.pid), event);
+      if (event.type === "open" && event.kind === "epoll") this.#instances.add(fdKey(event.result, event.pid));
+      for (const [fd] of (event.type === "open" && event.interest) || []) this.#touch(fdKey(fd, event.pid), event);
+    } else if (event.type === "process") {
+      this.#onProcess(event);
+    } else if (event.type !== "wait" && "fd" in event && event.fd !== null && event.fd !== undefined) {
+      this.#touch(fdKey(event.fd, event.pid), event);
     }
   }
 
@@ -70,27 +75,27 @@ export class FdLedger {
     this.#dirty = new Set();
     if (dirty === undefined) return { isComplete: true, changed: this.records, closed: [] };
     if (dirty.size === 0) return undefined;
-    const fds = [...dirty];
+    const keys = [...dirty];
     return {
       isComplete: false,
-      changed: fds.flatMap((fd) => this.#record(fd) ?? []),
-      closed: fds.filter((fd) => this.#record(fd) === undefined),
+      changed: keys.flatMap((key) => this.#record(key) ?? []),
+      closed: keys.filter((key) => this.#record(key) === undefined),
     };
   }
 
   /** All open fds. */
   get records(): FdRecord[] {
-    return this.#table.entries.flatMap(({ fd }) => this.#record(fd) ?? []);
+    return this.#table.entries.flatMap((entry) => this.#record(keyOfEntry(entry)) ?? []);
   }
 
-  #record(fd: number): FdRecord | undefined {
-    const entry = this.#table.entry(fd);
-    const activity = this.#activities.get(fd);
+  #record(key: FdKey): FdRecord | undefined {
+    const entry = this.#table.entry(fdOfKey(key), pidOfKey(key));
+    const activity = this.#activities.get(key);
     if (entry === undefined || activity === undefined) return undefined;
     return { ...activity, entry: { ...entry } };
   }
 
-  #open(fd: number, { us }: TraceEvent): FdActivity {
+  #open(key: FdKey, { us }: Pick<TraceEvent, "us">): FdActivity {
     const activity: FdActivity = {
       stateUs: us,
       lastUs: us,
@@ -98,25 +103,40 @@ export class FdLedger {
       line: undefined,
       events: 0,
     };
-    this.#activities.set(fd, activity);
-    this.#dirty?.add(fd);
+    this.#activities.set(key, activity);
+    this.#dirty?.add(key);
     return activity;
   }
 
-  #touch(fd: number, event: TraceEvent): void {
-    if (event.type === "close") return this.#close(fd);
+  /** The fds of a process are inherited by a child, and closed at its end. */
+  #onProcess({ what, child, pid, us }: Extract<TraceEvent, { type: "process" }>): void {
+    if (pid === undefined) return;
+    if (what === "fork") {
+      for (const key of this.#activities.keys()) {
+        if (pidOfKey(key) === pid && child !== undefined) this.#open(fdKey(fdOfKey(key), child), { us });
+      }
+      for (const key of this.#instances) {
+        if (pidOfKey(key) === pid && child !== undefined) this.#instances.add(fdKey(fdOfKey(key), child));
+      }
+    } else if (what === "exit" || what === "exec" || what === "detach") {
+      for (const key of this.#activities.keys()) if (pidOfKey(key) === pid) this.#close(key);
+    }
+  }
+
+  #touch(key: FdKey, event: TraceEvent): void {
+    if (event.type === "close") return this.#close(key);
     if (event.type === "state" && event.to === null) return; // follows the close
-    const activity = this.#activities.get(fd) ?? this.#open(fd, event);
+    const activity = this.#activities.get(key) ?? this.#open(key, event);
     activity.lastUs = event.us;
     activity.events++;
-    this.#dirty?.add(fd);
-    if ("result" in event && event.result < 0) {
+    this.#dirty?.add(key);
+    if ("result" in event && event.result !== undefined && event.result < 0) {
       if (!EXPECTED_ERRNOS.has(-event.result)) activity.lastError = `${event.type} ${errnoName(-event.result)}`;
       return;
     }
     switch (event.type) {
       case "ctl":
-        this.#instances.add(event.epfd);
+        this.#instances.add(fdKey(event.epfd, event.pid));
         return;
       case "state":
         activity.stateUs = event.us;
@@ -128,10 +148,10 @@ export class FdLedger {
     }
   }
 
-  #close(fd: number): void {
-    this.#activities.delete(fd);
-    this.#dirty?.add(fd);
-    if (!this.#instances.delete(fd)) return;
+  #close(key: FdKey): void {
+    this.#activities.delete(key);
+    this.#dirty?.add(key);
+    if (!this.#instances.delete(key)) return;
     for (const other of this.#activities.keys()) this.#dirty?.add(other); // each may have lost a registration
   }
 }

@@ -1,9 +1,10 @@
 // class FdTable: the open file descriptors of a traced loop, derived from its events.
 
 import type { Address } from "../../kernel/address.ts";
-import type { TraceEvent, TraceMoment } from "../../trace/events.ts";
+import type { OpenEvent, ProcessEvent, TraceEvent, TraceMoment } from "../../trace/events.ts";
+import { type FdKey, fdKey } from "../../trace/fd-key.ts";
 
-/** A registration of an fd with an epoll instance. */
+/** A registration of an fd with an epoll instance of the same process. */
 export interface EntryRegistration {
   epfd: number;
   mask: number;
@@ -11,6 +12,8 @@ export interface EntryRegistration {
 
 export interface FdEntry {
   fd: number;
+  /** The process; undefined: this one. */
+  pid?: number;
   kind: "epoll" | "listener" | "connection" | "other";
   /** The registered mask; undefined if the fd is not registered. If it is registered with several epoll instances: the first one. */
   mask: number | undefined;
@@ -33,10 +36,15 @@ export interface FdEntry {
 const NO_REGISTRATIONS: readonly EntryRegistration[] = [];
 
 export class FdTable {
-  readonly #entries = new Map<number, FdEntry>();
+  readonly #entries = new Map<FdKey, FdEntry>();
   #waits = 0;
-  /** The epoll instance of the last wait, or if there was none, the last one that was created; -1 if there is none. */
+  /**
+   * The epoll instance of the last wait, or if there was none, the last one that was created; -1 if there is none. -1 as well after a
+   * wait without an instance, such as poll(2).
+   */
   epfd: number = -1;
+  /** The process that made the last wait; undefined: this one. */
+  pid: number | undefined;
   iteration: number = 0;
   /** The ready list of the last wait. */
   ready: readonly [fd: number, mask: number][] = [];
@@ -46,11 +54,21 @@ export class FdTable {
     switch (event.type) {
       case "create":
         if (event.result < 0) return;
-        if (this.#entries.get(this.epfd)?.kind !== "epoll" || this.#waits === 0) this.epfd = event.result;
+        if (this.entry(this.epfd, this.pid)?.kind !== "epoll" || this.#waits === 0) this.#select(event.result, event);
         this.#add(event.result, "epoll", event);
         return;
       case "listen":
-        this.#add(event.fd, "listener", event).address = event.address;
+        if ((event.result ?? 0) < 0) return;
+        Object.assign(
+          event.pid === undefined ? this.#add(event.fd, "listener", event) : this.#findOrAdd(event.fd, event),
+          { kind: "listener", address: event.address },
+        );
+        return;
+      case "open":
+        if (event.result >= 0) this.#open(event);
+        return;
+      case "process":
+        this.#applyProcess(event);
         return;
       case "accept":
         if (event.result >= 0) this.#add(event.result, "connection", event).address = event.peer ?? undefined;
@@ -60,9 +78,9 @@ export class FdTable {
         return;
       case "wait":
         this.#waits++;
-        this.epfd = event.epfd;
+        this.#select(event.epfd, event);
         this.ready = event.events;
-        this.#findOrAddEpoll(event.epfd, event);
+        if (event.epfd >= 0) this.#findOrAddEpoll(event.epfd, event);
         return;
       case "ctl":
         if (event.result < 0) return;
@@ -76,19 +94,26 @@ export class FdTable {
         if (event.result > 0) this.#findOrAdd(event.fd, event).bytesOut += event.result;
         return;
       case "state":
-        if (this.#entries.has(event.fd)) this.#findOrAdd(event.fd, event).state = event.to ?? undefined;
+        if (this.entry(event.fd, event.pid) !== undefined)
+          this.#findOrAdd(event.fd, event).state = event.to ?? undefined;
         return;
       case "close":
-        if (this.#entries.get(event.fd)?.kind === "epoll") this.#closeEpoll(event.fd);
-        this.#entries.delete(event.fd);
+        this.#close(event.fd, event.pid);
         return;
       default:
     }
   }
 
-  /** All open fds, ordered by number. */
+  /** All open fds, ordered by process and number. */
   get entries(): FdEntry[] {
-    return [...this.#entries.values()].sort((a, b) => a.fd - b.fd);
+    return [...this.#entries].sort(([a], [b]) => a - b).map(([, entry]) => entry);
+  }
+
+  /** The processes that have open fds; none if they are this process's. */
+  get pids(): number[] {
+    const pids = new Set<number>();
+    for (const { pid } of this.#entries.values()) if (pid !== undefined) pids.add(pid);
+    return [...pids].sort((a, b) => a - b);
   }
 
   get size(): number {
@@ -103,29 +128,29 @@ export class FdTable {
   }
 
   /** Returns at most `max` entries: these fds first, then the oldest of the others. Ordered by number. */
-  entriesIncluding(fds: ReadonlySet<number>, max: number): FdEntry[] {
-    const entries = [...fds].flatMap((fd) => this.#entries.get(fd) ?? []).slice(0, max);
-    for (const entry of this.#entries.values()) {
+  entriesIncluding(keys: ReadonlySet<FdKey>, max: number): FdEntry[] {
+    const entries = [...keys].flatMap((key) => this.#entries.get(key) ?? []).slice(0, max);
+    for (const [key, entry] of this.#entries) {
       if (entries.length >= max) break;
-      if (!fds.has(entry.fd)) entries.push(entry);
+      if (!keys.has(key)) entries.push(entry);
     }
-    return entries.sort((a, b) => a.fd - b.fd);
+    return entries.sort((a, b) => keyOfEntry(a) - keyOfEntry(b));
   }
 
-  entry(fd: number): FdEntry | undefined {
-    return this.#entries.get(fd);
+  entry(fd: number, pid?: number | undefined): FdEntry | undefined {
+    return this.#entries.get(fdKey(fd, pid));
   }
 
-  /** The epoll instances, ordered by number. */
+  /** The epoll instances of the process that made the last wait, ordered by number. */
   get epfds(): number[] {
-    return this.entries.flatMap(({ fd, kind }) => (kind === "epoll" ? [fd] : []));
+    return this.entries.flatMap(({ fd, pid, kind }) => (kind === "epoll" && pid === this.pid ? [fd] : []));
   }
 
-  /** Returns the masks registered with an epoll instance, by fd. */
+  /** Returns the masks registered with an epoll instance of the process that made the last wait, by fd. */
   masksOf(epfd: number): Map<number, number> {
     return new Map(
-      this.entries.flatMap(({ fd, registrations }) =>
-        registrations.flatMap((one) => (one.epfd === epfd ? [[fd, one.mask] as const] : [])),
+      this.entries.flatMap(({ fd, pid, registrations }) =>
+        registrations.flatMap((one) => (one.epfd === epfd && pid === this.pid ? [[fd, one.mask] as const] : [])),
       ),
     );
   }
@@ -133,11 +158,12 @@ export class FdTable {
   /** Replaces the contents with those of a sample, to which later events can then be applied. */
   restore(
     entries: readonly FdEntry[],
-    { epfd, iteration, ready }: Pick<FdTable, "epfd" | "iteration" | "ready">,
+    { epfd, pid, iteration, ready }: Pick<FdTable, "epfd" | "iteration" | "ready"> & { pid?: number | undefined },
   ): void {
     this.#entries.clear();
-    for (const entry of entries) this.#entries.set(entry.fd, { ...entry });
+    for (const entry of entries) this.#entries.set(keyOfEntry(entry), { ...entry });
     this.epfd = epfd;
+    this.pid = pid;
     this.iteration = iteration;
     this.ready = ready;
   }
@@ -147,18 +173,53 @@ export class FdTable {
     this.#findOrAdd(epfd, moment).kind = "epoll";
   }
 
-  #closeEpoll(epfd: number): void {
-    for (const entry of this.#entries.values()) setRegistration(entry, epfd, null);
-    if (this.epfd === epfd) this.epfd = this.epfds.findLast((other) => other !== epfd) ?? -1;
+  #select(epfd: number, { pid }: TraceMoment): void {
+    this.epfd = epfd;
+    this.pid = pid;
+  }
+
+  #open(event: TraceMoment & OpenEvent): void {
+    const { result: fd, kind, from, address, interest, pid } = event;
+    const original = from === undefined ? undefined : this.entry(from, pid);
+    const shown = kind === "datagram" ? "other" : (kind ?? original?.kind ?? "other");
+    const { registrations, mask } = this.entry(fd, pid) ?? {}; // an instance that was open before has it in its list
+    const entry = this.#add(fd, shown, event);
+    if (event.call === "inherited" && registrations !== undefined) Object.assign(entry, { registrations, mask });
+    entry.address = address ?? original?.address;
+    for (const [watched, mask] of interest ?? []) setRegistration(this.#findOrAdd(watched, event), fd, mask);
+  }
+
+  #applyProcess({ what, child, pid }: TraceMoment & ProcessEvent): void {
+    if (pid === undefined) return;
+    // What is still open after an exec is reported again.
+    if (what === "exit" || what === "exec" || what === "detach") {
+      for (const [key, entry] of this.#entries) if (entry.pid === pid) this.#entries.delete(key);
+      if (this.pid === pid) this.epfd = -1;
+    } else if (what === "fork" && child !== undefined) {
+      for (const entry of this.entries) {
+        if (entry.pid === pid) this.#entries.set(fdKey(entry.fd, child), { ...entry, pid: child });
+      }
+    }
+  }
+
+  #close(fd: number, pid: number | undefined): void {
+    if (this.entry(fd, pid)?.kind === "epoll") this.#closeEpoll(fd, pid);
+    this.#entries.delete(fdKey(fd, pid));
+  }
+
+  #closeEpoll(epfd: number, pid: number | undefined): void {
+    for (const entry of this.#entries.values()) if (entry.pid === pid) setRegistration(entry, epfd, null);
+    if (this.epfd === epfd && this.pid === pid) this.epfd = this.epfds.findLast((other) => other !== epfd) ?? -1;
   }
 
   #findOrAdd(fd: number, moment: TraceMoment): FdEntry {
-    return this.#entries.get(fd) ?? this.#add(fd, "other", moment);
+    return this.entry(fd, moment.pid) ?? this.#add(fd, "other", moment);
   }
 
-  #add(fd: number, kind: FdEntry["kind"], { iteration, us }: TraceMoment): FdEntry {
+  #add(fd: number, kind: FdEntry["kind"], { iteration, us, pid }: TraceMoment): FdEntry {
     const entry: FdEntry = {
       fd,
+      ...(pid === undefined ? {} : { pid }),
       kind,
       mask: undefined,
       registrations: NO_REGISTRATIONS,
@@ -169,9 +230,14 @@ export class FdTable {
       sinceIteration: iteration,
       sinceUs: us,
     };
-    this.#entries.set(fd, entry);
+    this.#entries.set(fdKey(fd, pid), entry);
     return entry;
   }
+}
+
+/** Returns the key of an entry. */
+export function keyOfEntry({ fd, pid }: Pick<FdEntry, "fd" | "pid">): FdKey {
+  return fdKey(fd, pid);
 }
 
 /** @param mask `null` removes the registration */

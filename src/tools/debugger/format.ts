@@ -18,7 +18,7 @@ export function showMask({ isNumeric }: MaskFormat, mask: number): string {
 /** Formats a field of an event. */
 export function showField(format: MaskFormat, name: string, value: unknown): string {
   if ((name === "mask" || name === "oldMask") && typeof value === "number") return showMask(format, value);
-  if (name === "events") {
+  if (name === "events" || name === "watched" || name === "interest") {
     return `[${(value as [number, number][]).map(([fd, mask]) => `(${fd}, ${showMask(format, mask)})`).join(", ")}]`;
   }
   if (name === "result" && typeof value === "number" && value < 0) return `${value} (${errnoName(-value)})`;
@@ -36,8 +36,9 @@ export function describeEntry({ kind, mask, state, address, bytesIn, bytesOut }:
 }
 
 export function formatFdTable(format: MaskFormat, entries: readonly FdEntry[]): string {
-  const rows = entries.map(({ fd, kind, mask, state, bytesIn, bytesOut, address }) => [
-    String(fd),
+  const hasSeveral = new Set(entries.map(({ pid }) => pid)).size > 1;
+  const rows = entries.map(({ fd, pid, kind, mask, state, bytesIn, bytesOut, address }) => [
+    hasSeveral ? `${pid}:${fd}` : String(fd),
     kind,
     mask === undefined ? "-" : showMask(format, mask),
     state ?? "-",

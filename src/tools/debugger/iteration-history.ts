@@ -25,13 +25,18 @@ export interface Iteration {
   ready: readonly [fd: number, mask: number][];
   /** The fd of the epoll instance. */
   epfd: number;
+  /** The process that made the wait; undefined: this one. */
+  pid: number | undefined;
 }
 
 /** Consecutive events, and the state before the first of them. */
 interface Segment {
-  before: { entries: FdEntry[]; epfd: number; iteration: number; ready: FdTable["ready"] };
+  before: { entries: FdEntry[]; epfd: number; pid: number | undefined; iteration: number; ready: FdTable["ready"] };
   events: TraceEvent[];
   bytes: number;
+  /** The lowest and the highest iteration of an event. Those of several threads overlap. */
+  first: number;
+  last: number;
 }
 
 export class IterationHistory {
@@ -58,6 +63,8 @@ export class IterationHistory {
       const segment = this.#segmentForNext();
       this.table.apply(event);
       segment.events.push(event);
+      segment.first = Math.min(segment.first, event.iteration);
+      segment.last = Math.max(segment.last, event.iteration);
       this.#grow(segment, sizeOf(event));
     }
     while (this.bytes > this.#maxBytes && this.#segments.length > 1) {
@@ -70,8 +77,8 @@ export class IterationHistory {
   get last(): Iteration | undefined {
     const iteration = this.#segments.at(-1)?.events.at(-1)?.iteration;
     if (iteration === undefined) return undefined;
-    const { entries, ready, epfd } = this.table;
-    return { iteration, events: this.#eventsOf(iteration), entries, ready, epfd };
+    const { entries, ready, epfd, pid } = this.table;
+    return { iteration, events: this.#eventsOf(iteration), entries, ready, epfd, pid };
   }
 
   get lastEvent(): TraceEvent | undefined {
@@ -85,7 +92,7 @@ export class IterationHistory {
 
   /** The numbers of the iterations that are stored, in order. */
   get iterations(): number[] {
-    return [...new Set(this.events.map(({ iteration }) => iteration))];
+    return [...new Set(this.events.map(({ iteration }) => iteration))].sort((a, b) => a - b);
   }
 
   /** Returns a stored iteration, with the fds that were open at its end. */
@@ -101,7 +108,8 @@ export class IterationHistory {
       table.apply(event);
       if (event === last) break;
     }
-    return { iteration, events, entries: table.entries, ready: table.ready, epfd: table.epfd };
+    const { entries, ready, epfd, pid } = table;
+    return { iteration, events, entries, ready, epfd, pid };
   }
 
   /** Returns the scope of expressions that are evaluated while this iteration is viewed. */
@@ -114,9 +122,9 @@ export class IterationHistory {
     const isOpen = last !== undefined && last.events.length < Math.max(MIN_SEGMENT_EVENTS, this.table.size);
     const eventBytes = last === undefined ? 0 : last.bytes - ENTRY_BYTES * last.before.entries.length;
     if (isOpen && eventBytes < this.#maxBytes / MIN_SEGMENTS) return last;
-    const { entries, epfd, iteration, ready } = this.table;
-    const before = { entries: entries.map((entry) => ({ ...entry })), epfd, iteration, ready };
-    const segment = { before, events: [], bytes: 0 };
+    const { entries, epfd, pid, iteration, ready } = this.table;
+    const before = { entries: entries.map((entry) => ({ ...entry })), epfd, pid, iteration, ready };
+    const segment = { before, events: [], bytes: 0, first: Infinity, last: -Infinity };
     this.#segments.push(segment);
     this.#grow(segment, ENTRY_BYTES * entries.length);
     return segment;
@@ -128,9 +136,7 @@ export class IterationHistory {
   }
 
   #eventsOf(iteration: number): TraceEvent[] {
-    const found = this.#segments.filter(
-      ({ events }) => (events[0]?.iteration ?? Infinity) <= iteration && (events.at(-1)?.iteration ?? -1) >= iteration,
-    );
+    const found = this.#segments.filter(({ first, last }) => first <= iteration && last >= iteration);
     return found.flatMap(({ events }) => events.filter((event) => event.iteration === iteration));
   }
 }

@@ -1,11 +1,16 @@
 // Statements about the present: why epoll_wait reports an fd or not, and how the registered masks differ from the kernel's.
 
 import { explainReadiness } from "../../trace/explain-readiness.ts";
-import { inspectFd } from "../../trace/fd-info.ts";
-import { compareInterest, interestList } from "../../trace/interest-list.ts";
+import { inspectFdIn } from "../../trace/fd-info.ts";
+import { type FdKey, fdOfKey, pidOfKey } from "../../trace/fd-key.ts";
+import { compareMaskLists } from "../../trace/interest-list.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
 import { ErrnoError } from "../../kernel/errors.ts";
-import type { EntryRegistration, FdEntry } from "./fd-table.ts";
+import { type EntryRegistration, type FdEntry, keyOfEntry } from "./fd-table.ts";
 import { withSpareFd } from "../spare-fds.ts";
+
+/** Returns the kernel's view of a process; of this one if `pid` is undefined. */
+export type KernelOf = (pid: number | undefined) => KernelView;
 
 /**
  * Explains why each epoll instance reports an fd, or does not.
@@ -13,13 +18,20 @@ import { withSpareFd } from "../spare-fds.ts";
  * @param isRunning the loop may have unregistered the fd since `registrations` were recorded, so the kernel's interest lists alone count
  * @throws {ErrnoError} EBADF if the fd is not open
  */
-export function explainFd(fd: number, registrations: readonly EntryRegistration[], isRunning: boolean = false): string {
-  const withKernelMasks = registrations.map(({ epfd, mask }) => ({ epfd, mask, kernelMask: kernelMaskOf(epfd, fd) }));
+export function explainFd(
+  fd: number,
+  registrations: readonly EntryRegistration[],
+  isRunning: boolean = false,
+  kernel: KernelView = ownKernel(),
+): string {
+  const withKernelMasks = registrations.map(({ epfd, mask }) => {
+    return { epfd, mask, kernelMask: kernelMaskOf(kernel, epfd, fd) };
+  });
   const current = isRunning
     ? withKernelMasks.filter(({ kernelMask }) => typeof kernelMask === "number")
     : withKernelMasks;
   return explainReadiness(
-    withSpareFd(() => inspectFd(fd)),
+    withSpareFd(() => inspectFdIn(kernel, fd)),
     current,
   );
 }
@@ -35,24 +47,47 @@ export interface Comparison {
 }
 
 /** Compares the registered masks of each epoll instance with the kernel's interest list. */
-export function compareInstances(entries: readonly FdEntry[]): Comparison {
-  const masks = new Map<number, Map<number, number>>();
-  for (const { fd, kind } of entries) if (kind === "epoll") masks.set(fd, new Map());
-  for (const { fd, registrations } of entries) {
-    for (const { epfd, mask } of registrations) masks.get(epfd)?.set(fd, mask);
+export function compareInstances(entries: readonly FdEntry[], kernelOf: KernelOf = () => ownKernel()): Comparison {
+  const masks = new Map<FdKey, Map<number, number>>();
+  for (const entry of entries) if (entry.kind === "epoll") masks.set(keyOfEntry(entry), new Map());
+  for (const { fd, pid, registrations } of entries) {
+    for (const { epfd, mask } of registrations) masks.get(keyOfEntry({ fd: epfd, ...pidField(pid) }))?.set(fd, mask);
   }
-  const messages = [...masks].flatMap(([epfd, registered]) => differencesOf(epfd, registered));
+  const hasSeveral = new Set(entries.map(({ pid }) => pid)).size > 1;
+  const messages = [...masks].flatMap(([key, registered]) => differencesOf(kernelOf, key, registered, hasSeveral));
   const registered = [...masks.values()].reduce((sum, { size }) => sum + size, 0);
   return { messages, registered, instances: masks.size };
 }
 
-function differencesOf(epfd: number, registered: ReadonlyMap<number, number>): string[] {
+function pidField(pid: number | undefined): { pid?: number } {
+  return pid === undefined ? {} : { pid };
+}
+
+function differencesOf(
+  kernelOf: KernelOf,
+  key: FdKey,
+  registered: ReadonlyMap<number, number>,
+  hasSeveral: boolean,
+): string[] {
+  const [epfd, pid] = [fdOfKey(key), pidOfKey(key)];
+  const instance = `${hasSeveral ? `process ${pid}, ` : ""}epoll fd ${epfd}`;
   try {
-    return withSpareFd(() => compareInterest(registered, epfd)).map(({ message }) => `epoll fd ${epfd}, fd ${message}`);
+    const kernel = kernelOf(pid);
+    const isOpen = (fd: number): boolean => isOpenIn(kernel, fd);
+    return withSpareFd(() => compareMaskLists(registered, kernel.interestList(epfd), isOpen)).map(
+      ({ message }) => `${instance}, fd ${message}`,
+    );
   } catch (error) {
-    return [
-      `epoll fd ${epfd}: ${isClosed(error) ? "closed by code that is not traced" : `unknown (${String(error)})`}`,
-    ];
+    return [`${instance}: ${isClosed(error) ? "closed by code that is not traced" : `unknown (${String(error)})`}`];
+  }
+}
+
+function isOpenIn(kernel: KernelView, fd: number): boolean {
+  try {
+    kernel.openFileName(fd);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -62,9 +97,9 @@ export function isClosed(error: unknown): boolean {
 }
 
 /** Returns `null` if the kernel does not watch the fd, and undefined if the instance is not open. */
-function kernelMaskOf(epfd: number, fd: number): number | null | undefined {
+function kernelMaskOf(kernel: KernelView, epfd: number, fd: number): number | null | undefined {
   try {
-    return withSpareFd(() => interestList(epfd)).find((interest) => interest.fd === fd)?.mask ?? null;
+    return withSpareFd(() => kernel.interestList(epfd)).find((interest) => interest.fd === fd)?.mask ?? null;
   } catch {
     return undefined;
   }

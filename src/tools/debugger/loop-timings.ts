@@ -1,6 +1,7 @@
 // class LoopTimings: histograms of the time per iteration, per handler and per request, in memory shared with the debugger.
 
 import type { TraceEvent } from "../../trace/events.ts";
+import { type FdKey, fdKey } from "../../trace/fd-key.ts";
 import { HISTOGRAM_BYTES, type HistogramSummary, LogHistogram } from "./log-histogram.ts";
 
 /** The size of the memory that LoopTimings needs. */
@@ -20,7 +21,7 @@ export class LoopTimings {
   readonly #handler: LogHistogram;
   readonly #request: LogHistogram;
   /** When the unanswered request of an fd began, in microseconds. */
-  readonly #requests = new Map<number, number>();
+  readonly #requests = new Map<FdKey, number>();
 
   /** @param memory TIMINGS_BYTES; another LoopTimings over the same memory reads what this one records */
   constructor(memory: SharedArrayBuffer) {
@@ -37,17 +38,21 @@ export class LoopTimings {
         for (const [, us] of event.dispatches) this.#handler.record(us);
         return;
       case "recv":
-        if (event.result > 0 && !this.#requests.has(event.fd)) this.#requests.set(event.fd, event.us);
+        if (event.result > 0) {
+          const key = fdKey(event.fd, event.pid);
+          if (!this.#requests.has(key)) this.#requests.set(key, event.us);
+        }
         return;
       case "send": {
-        const startUs = event.result > 0 ? this.#requests.get(event.fd) : undefined;
+        const key = fdKey(event.fd, event.pid);
+        const startUs = event.result > 0 ? this.#requests.get(key) : undefined;
         if (startUs === undefined) return;
-        this.#requests.delete(event.fd);
+        this.#requests.delete(key);
         this.#request.record(event.us - startUs);
         return;
       }
       case "close":
-        this.#requests.delete(event.fd);
+        this.#requests.delete(fdKey(event.fd, event.pid));
         return;
       default:
     }

@@ -1,6 +1,8 @@
 // class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
-import type { TraceEvent, TraceMoment, WaitEvent, WarningEvent } from "../../trace/events.ts";
+import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
+import { type FdKey, fdKey } from "../../trace/fd-key.ts";
+import { hasBlocked } from "../has-blocked.ts";
 import type { FdChanges } from "./fd-ledger.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
@@ -11,8 +13,6 @@ const MAX_BUSY_EVENTS = 100;
 /** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
 const MAX_WARNINGS = 50;
-/** epoll_wait returns within a few microseconds if an fd is ready. */
-const MIN_BLOCKED_US = 20;
 /** The maximum number of bytes of received or sent data in an event of a sample. */
 const MAX_DATA_BYTES = 2_048;
 
@@ -54,6 +54,8 @@ export interface Sample {
   /** The number of registered fds. */
   registered: number;
   epfd: number;
+  /** The process that made the last wait; undefined: this one. */
+  pid?: number | undefined;
   iteration: number;
   ready: readonly [fd: number, mask: number][];
   counts: SampleCounts;
@@ -99,7 +101,7 @@ export class Sampler {
   /** Returns a sample of what has happened since the last one. */
   take(): Sample {
     if (this.isTruncated) this.#truncate(MAX_BUSY_EVENTS);
-    const { epfd, iteration, ready, size } = this.table;
+    const { epfd, pid, iteration, ready, size } = this.table;
     const events = this.#events.map(shorten);
     const sample: Sample = {
       events,
@@ -110,6 +112,7 @@ export class Sampler {
       open: size,
       registered: this.table.registered,
       epfd,
+      pid,
       iteration,
       ready: ready.slice(0, MAX_ENTRIES),
       counts: { ...this.counts, events: { ...this.counts.events } },
@@ -136,8 +139,12 @@ export class Sampler {
 
   #entriesFor(events: readonly TraceEvent[]): FdEntry[] {
     if (this.table.size <= MAX_ENTRIES) return this.table.entries;
-    const fds = new Set<number>(events.flatMap((event) => ("fd" in event && event.fd !== null ? [event.fd] : [])));
-    return this.table.entriesIncluding(fds, MAX_ENTRIES);
+    const keys = new Set<FdKey>(
+      events.flatMap((event) =>
+        "fd" in event && event.fd !== null && event.fd !== undefined ? [fdKey(event.fd, event.pid)] : [],
+      ),
+    );
+    return this.table.entriesIncluding(keys, MAX_ENTRIES);
   }
 
   #count(event: TraceEvent): void {
@@ -165,11 +172,6 @@ export class Sampler {
       default:
     }
   }
-}
-
-/** Returns whether a wait has blocked: it took longer than a system call that returns immediately. */
-export function hasBlocked({ timeoutMs, blockedUs }: WaitEvent): boolean {
-  return timeoutMs !== 0 && blockedUs >= MIN_BLOCKED_US;
 }
 
 /** Merges two consecutive samples, within the limits of one. */

@@ -122,7 +122,7 @@ function isReached(mode: RunMode, event: TraceEvent): boolean {
     case "until":
       return event.type === "wait" && event.iteration >= mode.iteration;
     case "return":
-      return event.type === "wait" || !concerns(event, mode.fd);
+      return event.type === "wait" || !concerns(event, mode.fd, mode.pid);
     case "continue":
       return false;
   }
@@ -137,6 +137,10 @@ function matches({ on, value }: Breakpoint, event: TraceEvent): boolean {
   switch (on) {
     case "fd":
       return concerns(event, Number(value));
+    case "pid":
+      return event.pid === value;
+    case "tid":
+      return event.tid === value;
     case "mask":
       return event.type === "wait" && event.events.some(([, mask]) => (mask & Number(value)) !== 0);
     case "event":

@@ -7,17 +7,22 @@ import { moduleFile } from "../../kernel/package-root.ts";
 import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
+import { kernelOf } from "../../trace/processes/kernel-of.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
 import type { Sample } from "./sampler.ts";
 import { reserveSpareFds } from "../spare-fds.ts";
+import { scriptOf } from "./script-of.ts";
 import { describeActivity } from "./thread-activity.ts";
 import {
   type Breakpoint,
   COMMAND_COUNT,
   type Controller,
   IS_POKED,
+  type ProcessSelection,
+  type ProcessStartMessage,
   type RunMode,
   SHARED_BYTES,
   type SourceLocation,
@@ -41,6 +46,8 @@ export interface TargetOptions {
   app?: string | undefined;
   /** The file of a program to run instead of a server, and its arguments. It ends with the thread. */
   program?: readonly string[] | undefined;
+  /** A process to trace instead, which runs any program. */
+  process?: ProcessSelection | undefined;
   /** Include received and sent data in the events. */
   bytes?: boolean | undefined;
   /** Include the values of credentials. */
@@ -59,6 +66,8 @@ export interface TargetOptions {
   onState?: (() => void) | undefined;
   /** Called when a handler of the application has thrown, and its client got a 500 response. */
   onHandlerError?: ((message: string) => void) | undefined;
+  /** Called with a sentence that the user should know. */
+  onNotice?: ((text: string) => void) | undefined;
   /** Called when a promise of an evaluated expression has settled. */
   onSettled?: ((text: string) => void) | undefined;
 }
@@ -90,6 +99,12 @@ export class Target {
   readonly program: string | undefined;
   /** The file of the program or the application. */
   readonly sourceFile: string | undefined;
+  /** The process that is traced; undefined: the loop is one of this process. */
+  pid: number | undefined;
+  /** The signal that has ended the program. */
+  signal: string | undefined;
+  readonly #process: ProcessSelection | undefined;
+  readonly #kernels = new Map<number | undefined, KernelView>();
 
   readonly #startMode: RunMode;
   readonly #worker: Worker;
@@ -101,6 +116,7 @@ export class Target {
   readonly #onState: () => void;
   readonly #onHandlerError: (message: string) => void;
   readonly #onSettled: (text: string) => void;
+  readonly #onNotice: (text: string) => void;
   readonly #wake = new EventFd();
   readonly #spareFds = reserveSpareFds();
   #threadId = 0;
@@ -125,24 +141,28 @@ export class Target {
   readonly #workerClosed = Promise.withResolvers<void>();
 
   private constructor(options: TargetOptions) {
-    const { server = {}, defaultAddress = {}, app, program, pollMs } = options;
+    const { server = {}, defaultAddress = {}, app, program, pollMs, process } = options;
     const { bytes: hasBytes = false, secrets: hasSecrets = false, isPaused = false, isHeld = false } = options;
     this.#startMode = { kind: isPaused ? "step" : "continue" };
-    this.program = program?.[0];
+    this.program = process === undefined ? program?.[0] : scriptOf(process);
     this.sourceFile = this.program ?? (app === undefined ? undefined : resolve(app));
-    const { onEvents, onSample, onState, onHandlerError, onSettled } = options;
+    this.#process = process;
+    const { onEvents, onSample, onState, onHandlerError, onSettled, onNotice } = options;
     this.#onEvents = onEvents;
     this.#onSample = onSample;
     this.#onState = onState ?? (() => {});
     this.#onHandlerError = onHandlerError ?? (() => {});
     this.#onSettled = onSettled ?? (() => {});
+    this.#onNotice = onNotice ?? (() => {});
     const { port1, port2: commands } = new MessageChannel();
     const { port1: pokes, port2: pokesEnd } = new MessageChannel();
     this.#pokes = pokes;
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
-    this.#worker = new Worker(moduleFile("tools/debugger/debug-thread"));
+    this.#worker = new Worker(
+      moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`),
+    );
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
@@ -156,24 +176,32 @@ export class Target {
       this.#workerClosed.resolve();
     });
     const isSampled = onSample !== undefined;
-    const start: StartMessage = {
-      options: server,
-      defaultAddress,
-      app,
-      program,
+    const wakeFd = this.#wake.fileno();
+    const shares = {
       hasBytes,
       hasSecrets,
       isSampled,
-      pollMs,
       isPaused,
       isHeld,
       shared,
-      wakeFd: this.#wake.fileno(),
+      wakeFd,
       timings: this.#timings,
       commands,
-      pokes: pokesEnd,
     };
-    this.#worker.postMessage(start, [commands, pokesEnd] as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
+    const start: StartMessage | ProcessStartMessage =
+      process !== undefined
+        ? { ...shares, process }
+        : {
+            ...shares,
+            options: server,
+            defaultAddress,
+            app,
+            program,
+            pollMs,
+            pokes: pokesEnd,
+          };
+    const ports = process === undefined ? [commands, pokesEnd] : [commands];
+    this.#worker.postMessage(start, ports as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
   }
 
   /**
@@ -185,6 +213,15 @@ export class Target {
     const target = new Target(options);
     await target.#started.promise;
     return target;
+  }
+
+  /** Returns the kernel's view of a process that is traced. */
+  kernelOf(pid: number | undefined): KernelView {
+    let kernel = this.#kernels.get(pid);
+    if (kernel === undefined) {
+      this.#kernels.set(pid, (kernel = pid === undefined ? ownKernel() : kernelOf(pid)));
+    }
+    return kernel;
   }
 
   /** Resolves at the next pause or the end; immediately if the thread is paused. */
@@ -227,7 +264,7 @@ export class Target {
     const { last, position } = this.#lastCall;
     const since = last === undefined ? "its start" : `${last}${position === undefined ? "" : ` at ${position}`}`;
     const seconds = ((performance.now() - this.#activeMs) / 1000).toFixed(1);
-    const activity = describeActivity(this.#threadId) ?? "running";
+    const activity = describeActivity(this.#threadId, this.pid) ?? "running";
     const what = activity === "running" ? "busy" : activity;
     return `The program has been ${what} for ${seconds} s since ${since}. It pauses at its next event.`;
   }
@@ -329,7 +366,10 @@ export class Target {
   }
 
   async #end(isForced: boolean): Promise<void> {
-    if (this.program !== undefined || isForced) {
+    if (this.#process !== undefined) {
+      this.#send({ kind: "end" });
+      await withinTimeout(this.#ended.promise, 2 * END_TIMEOUT_MS);
+    } else if (this.program !== undefined || isForced) {
       if (this.state !== "ended") this.#onEnd(); // a program cannot be asked to end
     } else if (this.state !== "ended") {
       this.state = "running";
@@ -368,6 +408,7 @@ export class Target {
         if (this.state === "starting") this.state = "running";
         this.location = report.location;
         this.#threadId = report.threadId;
+        this.pid = report.pid;
         this.#started.resolve();
         return;
       case "failed":
@@ -404,8 +445,12 @@ export class Target {
           reason: report.reason,
           by: this.#by,
           stack: report.stack,
+          position: report.position,
+          thread: report.thread,
         });
         return;
+      case "notice":
+        return this.#onNotice(report.text);
       case "value":
         this.#evaluations.get(report.id)?.(report.text);
         this.#evaluations.delete(report.id);
@@ -417,6 +462,7 @@ export class Target {
         this.stats = report.stats;
         this.error = report.error;
         this.exitCode = report.exitCode;
+        this.signal = report.signal;
         this.#onEnd();
     }
   }
@@ -455,10 +501,10 @@ export class Target {
   }
 }
 
-/** Waits for a promise, for at most END_TIMEOUT_MS. */
-async function withinTimeout(promise: Promise<void>): Promise<void> {
+/** Waits for a promise, for a limited time. */
+async function withinTimeout(promise: Promise<void>, timeoutMs: number = END_TIMEOUT_MS): Promise<void> {
   const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, END_TIMEOUT_MS);
+  const timer = setTimeout(resolve, timeoutMs);
   await Promise.race([promise, timeout]);
   clearTimeout(timer);
 }

@@ -1,4 +1,4 @@
-// What a thread of this process does: whether it runs or waits, and in which system call.
+// What a thread does: whether it runs or waits, and in which system call.
 
 import { readFileSync } from "node:fs";
 import { arch } from "node:process";
@@ -44,10 +44,14 @@ const BLOCKING_CALLS: Readonly<Record<string, Readonly<Record<number, string>>>>
   },
 };
 
-/** Returns `running`, or `blocked in nanosleep`; undefined if the thread has ended or /proc is not readable. */
-export function describeActivity(threadId: number): string | undefined {
+/**
+ * Returns `running`, or `blocked in nanosleep`; undefined if the thread has ended or /proc is not readable.
+ *
+ * @param pid its process; undefined: this one
+ */
+export function describeActivity(threadId: number, pid: number | undefined): string | undefined {
   try {
-    const [word = ""] = readFileSync(`/proc/self/task/${threadId}/syscall`, "utf8").split(" ");
+    const [word = ""] = readFileSync(`/proc/${pid ?? "self"}/task/${threadId}/syscall`, "utf8").split(" ");
     if (word.trim() === "running") return "running";
     const call = Number(word);
     if (call < 0) return "blocked";

@@ -14,15 +14,15 @@ import type { Sample } from "./sampler.ts";
  */
 export type RunMode =
   | { kind: "continue" | "step" | "next"; count?: number }
-  | { kind: "return"; fd: number }
+  | { kind: "return"; fd: number; pid?: number | undefined }
   | { kind: "until"; iteration: number };
 
 /** A breakpoint: the loop pauses after an event that matches. */
 export interface Breakpoint {
   id: number;
-  on: "fd" | "mask" | "event" | "errno" | "iteration" | "state" | "line" | "watch";
+  on: "fd" | "pid" | "tid" | "mask" | "event" | "errno" | "iteration" | "state" | "line" | "watch";
   /**
-   * The number of an fd, iteration or errno; a mask; the name of an event type or state. `line`: `FILE:LINE`, where FILE is the end of
+   * The number of an fd, process, thread, iteration or errno; a mask; the name of an event type or state. `line`: `FILE:LINE`, where FILE is the end of
    * a path. `watch`: an expression; the loop pauses when its value has changed.
    */
   value: number | string;
@@ -58,8 +58,11 @@ export interface StopReason {
   kind: "step" | "pause" | "breakpoint" | "failed-condition" | "watch" | "blocked" | "ended";
   /** The error of a condition; how a watched value has changed. */
   detail?: string | undefined;
-  /** What the thread waits for, if it has paused while it waits. Then no event has happened since `Stop.event`. */
-  waitsIn?: BlockedWait | "bun" | undefined;
+  /**
+   * What the thread waits for, if it has paused while it waits. Then no event has happened since `Stop.event`. `code`: the thread of
+   * another process was paused in its own code, or in a call that is not traced.
+   */
+  waitsIn?: BlockedWait | "bun" | "code" | undefined;
 }
 
 /** A pause of the debugged thread, or its end. */
@@ -74,6 +77,10 @@ export interface Stop {
   by: Controller;
   /** The calls of the program that led here, the innermost first. */
   stack: readonly StackFrame[];
+  /** Where it has paused, if that is not the position of the event. */
+  position?: string | undefined;
+  /** The thread of another process that has paused. */
+  thread?: { pid: number; tid: number } | undefined;
 }
 
 /** What is debugged, and where it listens. */
@@ -81,6 +88,26 @@ export interface SourceLocation {
   /** The URL of a server, or the file of a program. */
   url: string;
   addresses: readonly Address[];
+}
+
+/** A process to debug, with the processes and threads that it creates. */
+export interface ProcessSelection {
+  /** A command to start, and its arguments; or the process to attach to. */
+  target: { command: readonly string[] } | { pid: number };
+  /** Also trace the processes and threads that it creates. */
+  follows: boolean;
+  /** A pause stops all threads. */
+  stopsAll: boolean;
+  /** Standard input and Ctrl-C are those of the prompt: the command gets neither. */
+  hasPrompt?: boolean;
+}
+
+/** The first message to the thread that traces processes. */
+export interface ProcessStartMessage extends Pick<
+  StartMessage,
+  "hasBytes" | "hasSecrets" | "isSampled" | "isPaused" | "shared" | "timings" | "wakeFd" | "commands"
+> {
+  process: ProcessSelection;
 }
 
 /** The first message to the debugged thread. */
@@ -135,7 +162,8 @@ export type ThreadCommand =
   | { kind: "end" };
 
 export type ThreadReport =
-  | { kind: "started"; location: SourceLocation; threadId: number }
+  /** `pid`: the process, if it is another one. */
+  | { kind: "started"; location: SourceLocation; threadId: number; pid?: number }
   | { kind: "failed"; message: string; code: string | undefined }
   | { kind: "handler-error"; message: string }
   /** A program listens on an address. */
@@ -144,10 +172,19 @@ export type ThreadReport =
   | { kind: "sample"; sample: Sample }
   | ({ kind: "paused"; counts: Pick<Breakpoint, "id" | "hits" | "ignore">[] } & Pick<
       Stop,
-      "breakpoint" | "reason" | "stack"
+      "breakpoint" | "reason" | "stack" | "position" | "thread"
     >)
+  /** Something that the user should know, such as a program that cannot be followed. */
+  | { kind: "notice"; text: string }
   | { kind: "value"; id: number; text: string }
   /** A promise of an expression has settled after the expression was evaluated. */
   | { kind: "settled"; text: string }
   | { kind: "connection"; id: number; events: ConnectionEvents }
-  | { kind: "ended"; stats: ServerStats | undefined; error: string | undefined; exitCode: number | undefined };
+  /** `signal`: the one that ended the program. */
+  | {
+      kind: "ended";
+      stats: ServerStats | undefined;
+      error: string | undefined;
+      exitCode: number | undefined;
+      signal?: string | undefined;
+    };

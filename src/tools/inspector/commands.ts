@@ -60,7 +60,11 @@ function parseMode(mode: RunMode): RunMode {
     case "next":
       return { kind: mode.kind };
     case "return":
-      return { kind: "return", fd: parseInteger("fd", mode.fd, 0, MAX_FD) };
+      return {
+        kind: "return",
+        fd: parseInteger("fd", mode.fd, 0, MAX_FD),
+        ...(mode.pid === undefined ? {} : { pid: parseInteger("pid", mode.pid, 1, MAX_FD) }),
+      };
     case "until":
       return { kind: "until", iteration: parseInteger("iteration", mode.iteration) };
     default:
@@ -76,6 +80,9 @@ function parseBreakpoint(on: Breakpoint["on"], value: unknown): Pick<Breakpoint,
       return { on, value: parseName(value, CONNECTION_STATES, "a state") };
     case "fd":
       return { on, value: parseInteger("fd", value, 0, MAX_FD) };
+    case "pid":
+    case "tid":
+      return { on, value: parseInteger(on, value, 1, MAX_FD) };
     case "mask":
       if (typeof value === "number" && value !== 0 && (value & REPORTED_EVENTS) === value) return { on, value };
       throw invalidValue("mask must be one or more of EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP and EPOLLRDHUP");
@@ -85,7 +92,7 @@ function parseBreakpoint(on: Breakpoint["on"], value: unknown): Pick<Breakpoint,
     case "iteration":
       return { on, value: parseInteger("iteration", value, 1) };
     default:
-      throw invalidValue("a breakpoint must be on fd, mask, event, errno, iteration or state");
+      throw invalidValue("a breakpoint must be on fd, pid, tid, mask, event, errno, iteration or state");
   }
 }
 

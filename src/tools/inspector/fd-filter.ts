@@ -28,6 +28,7 @@ const TEXTS: ReadonlyMap<string, TextOf> = new Map<string, TextOf>(
 const NUMBERS: ReadonlyMap<string, NumberOf> = new Map<string, NumberOf>(
   Object.entries({
     fd: ({ fd }) => fd,
+    pid: ({ pid }) => pid,
     epoll: ({ epfd }) => epfd,
     recvq: ({ receiveQueue }) => receiveQueue,
     sendq: ({ sendQueue }) => sendQueue,

@@ -36,7 +36,8 @@ export function queryRows(all: readonly FdRow[], { filter, column, isDescending,
   const value = FD_COLUMNS[column];
   const rows = all.filter(matches).sort((a, b) => {
     const order = compareValues(value(a), value(b)) * (isDescending ? -1 : 1);
-    return order === 0 ? a.fd - b.fd || (a.epfd ?? -1) - (b.epfd ?? -1) : order;
+    if (order !== 0) return order;
+    return (a.pid ?? -1) - (b.pid ?? -1) || a.fd - b.fd || (a.epfd ?? -1) - (b.epfd ?? -1);
   });
   const first = Math.max(0, Math.min(offset, rows.length - limit));
   const last = first + Math.min(limit, MAX_ROWS);

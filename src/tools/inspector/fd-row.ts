@@ -3,6 +3,8 @@
 /** An open fd and one of its registrations. An fd that is registered in two epoll instances has two rows. */
 export interface FdRow {
   fd: number;
+  /** The process of the fd; undefined: the one that serves the page. */
+  pid?: number | undefined;
   /** When the fd was opened, in microseconds since the trace began. Identifies a connection, because numbers of fds are reused. */
   openedUs: number;
   /** The epoll instance of the registration; undefined if the fd is not registered. */
@@ -36,6 +38,7 @@ export interface FdRow {
 
 const COLUMN_NAMES = [
   "fd",
+  "pid",
   "type",
   "state",
   "epoll",
@@ -57,6 +60,7 @@ export type FdColumn = (typeof COLUMN_NAMES)[number];
 /** The values by which rows are sorted. Missing numbers are -1, missing text is empty. */
 export const FD_COLUMNS: Readonly<Record<FdColumn, (row: FdRow) => number | string>> = {
   fd: ({ fd }) => fd,
+  pid: ({ pid }) => pid ?? -1,
   type: ({ kind }) => kind,
   state: ({ state }) => state ?? "",
   epoll: ({ epfd }) => epfd ?? -1,
@@ -83,8 +87,8 @@ export function needsKernel(column: string): boolean {
 }
 
 /** Identifies a row across updates. */
-export function rowKey({ openedUs, fd, epfd }: FdRow): string {
-  return `${openedUs}/${fd}/${epfd ?? ""}`;
+export function rowKey({ openedUs, fd, epfd, pid }: FdRow): string {
+  return `${openedUs}/${fd}/${epfd ?? ""}/${pid ?? ""}`;
 }
 
 /** How long nothing happens on an fd before it counts as stuck. */

@@ -1,7 +1,9 @@
 // The rows of the table of file descriptors, from the records of a live loop.
 
+import type { FdKey } from "../../trace/fd-key.ts";
 import { formatPeer } from "../../trace/format.ts";
 import type { FdRecord } from "../debugger/fd-ledger.ts";
+import { keyOfEntry } from "../debugger/fd-table.ts";
 import type { Warning } from "../debugger/sampler.ts";
 import { parseFdFilter } from "./fd-filter.ts";
 import { type FdPage, type FdQuery, queryRows } from "./fd-query.ts";
@@ -12,7 +14,7 @@ export interface FdRowsContext {
   /** The current time of the trace. */
   nowUs: number;
   /** The last warning about each fd. */
-  warnings: ReadonlyMap<number, Warning>;
+  warnings: ReadonlyMap<FdKey, Warning>;
 }
 
 /** Returns the rows of all fds, without the kernel's figures. */
@@ -28,10 +30,11 @@ export function buildRows(records: Iterable<FdRecord>, context: FdRowsContext): 
 
 function buildRow(record: FdRecord, { nowUs, warnings }: FdRowsContext): FdRow {
   const { entry, stateUs, lastUs, lastError, line } = record;
-  const warning = warnings.get(entry.fd);
+  const warning = warnings.get(keyOfEntry(entry));
   const isCurrent = warning !== undefined && warning.us >= entry.sinceUs;
   return {
     fd: entry.fd,
+    ...(entry.pid === undefined ? {} : { pid: entry.pid }),
     openedUs: entry.sinceUs,
     kind: entry.kind,
     state: entry.state,

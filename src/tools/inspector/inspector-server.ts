@@ -142,7 +142,7 @@ export class InspectorServer implements AsyncDisposable {
       case "/timings":
         return timingsResponse(this.#view);
       case "/fd":
-        return fdInfoResponse(this.#view, Number(searchParams.get("fd") ?? Number.NaN));
+        return fdInfoResponse(this.#view, searchParams);
       case "/interest-diff":
         return interestDiffResponse(this.#view);
       case "/source":
@@ -191,7 +191,7 @@ export class InspectorServer implements AsyncDisposable {
       version: packageJson.version,
       canControl: level === "control",
       viewUrl: this.viewUrl,
-      pid: view === undefined ? 0 : process.pid,
+      pid: view === undefined ? 0 : (view.target.pid ?? process.pid),
       source: view === undefined ? "saved" : "live",
       name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
       startedMs: view?.startedMs ?? 0,

@@ -1,11 +1,12 @@
 // The kernel's view of the fds of a loop, asked for by the page: interest lists, ready fds and queues.
 
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from "../../kernel/constants.ts";
-import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { queueSizes } from "../../trace/fd-info.ts";
+import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../../trace/fd-key.ts";
+import type { Interest } from "../../trace/interest-list.ts";
 import { acceptQueue, pollFds } from "../../trace/kernel-queries.ts";
-import { type Interest, interestList, openFileName } from "../../trace/interest-list.ts";
-import { isClosed } from "../debugger/kernel-statements.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
+import { isClosed, type KernelOf } from "../debugger/kernel-statements.ts";
 import { withSpareFd } from "../spare-fds.ts";
 import type { FdRow } from "./fd-row.ts";
 import type { KernelInstance } from "./messages.ts";
@@ -22,11 +23,16 @@ const MAX_POLLED = 20_000;
 const MODE_FLAGS = EPOLLET | EPOLLEXCLUSIVE | EPOLLONESHOT | EPOLLWAKEUP;
 
 export class KernelFigures {
-  /** The interest lists, or why one cannot be read; undefined if the instance is closed. */
-  #interest = new Map<number, Interest[] | string | undefined>();
-  #masks = new Map<number, Map<number, number>>();
+  readonly #kernelOf: KernelOf;
+  /** By epoll instance: the interest list, or why it cannot be read; undefined if the instance is closed. */
+  #interest = new Map<FdKey, Interest[] | string | undefined>();
+  #masks = new Map<FdKey, Map<number, number>>();
   #instances: KernelInstance[] | undefined;
   #expiresMs = 0;
+
+  constructor(kernelOf: KernelOf = () => ownKernel()) {
+    this.#kernelOf = kernelOf;
+  }
 
   /** Reads everything again: the loop has paused or continued, and an interest list that was read before says what was, not what is. */
   forget(): void {
@@ -36,15 +42,16 @@ export class KernelFigures {
   /** Sets the kernel mask and the queues of a row. */
   complete(row: FdRow): void {
     if (row.epfd !== undefined) {
-      const masks = this.#masksOf(row.epfd);
+      const masks = this.#masksOf(fdKey(row.epfd, row.pid));
       if (masks !== undefined) row.kernelMask = masks.get(row.fd) ?? null;
     }
+    const { sys } = this.#kernelOf(row.pid);
     if (row.kind === "listener") {
-      const queue = acceptQueue(untracedSyscalls(), row.fd);
+      const queue = acceptQueue(sys, row.fd);
       row.receiveQueue = queue?.length;
       row.sendQueue = queue?.limit;
     } else if (row.kind === "connection") {
-      const { receiveQueueBytes, sendQueueBytes } = queueSizes(row.fd);
+      const { receiveQueueBytes, sendQueueBytes } = queueSizes(row.fd, sys);
       row.receiveQueue = receiveQueueBytes;
       row.sendQueue = sendQueueBytes;
     }
@@ -55,46 +62,48 @@ export class KernelFigures {
    *
    * @param isSocket says of an fd that it certainly is a socket
    */
-  instances(epfds: readonly number[], isSocket: (fd: number) => boolean): KernelInstance[] {
+  instances(epolls: readonly FdKey[], isSocket: (key: FdKey) => boolean): KernelInstance[] {
     this.#expire();
     const startMs = performance.now();
-    this.#instances ??= epfds.flatMap((epfd) => {
-      const interest = this.#interestOf(epfd);
+    this.#instances ??= epolls.flatMap((key) => {
+      const interest = this.#interestOf(key);
+      const [epfd, pid] = [fdOfKey(key), pidOfKey(key)];
+      const isSocketHere = (fd: number): boolean => isSocket(fdKey(fd, pid));
       if (interest === undefined) return [];
       return typeof interest === "string"
-        ? unknownInstance(epfd, interest)
-        : describeInstance(epfd, interest, isSocket);
+        ? unknownInstance(epfd, pid, interest)
+        : describeInstance(this.#kernelOf(pid), epfd, interest, isSocketHere);
     });
     this.#extend(startMs);
     return this.#instances;
   }
 
-  #masksOf(epfd: number): Map<number, number> | undefined {
+  #masksOf(key: FdKey): Map<number, number> | undefined {
     this.#expire();
     const startMs = performance.now();
-    const interest = this.#interestOf(epfd);
+    const interest = this.#interestOf(key);
     if (typeof interest !== "object") return undefined;
-    let masks = this.#masks.get(epfd);
+    let masks = this.#masks.get(key);
     if (masks === undefined) {
       masks = new Map(interest.map(({ fd, mask }) => [fd, mask]));
-      this.#masks.set(epfd, masks);
+      this.#masks.set(key, masks);
       this.#extend(startMs);
     }
     return masks;
   }
 
-  #interestOf(epfd: number): Interest[] | string | undefined {
-    if (!this.#interest.has(epfd)) {
+  #interestOf(key: FdKey): Interest[] | string | undefined {
+    if (!this.#interest.has(key)) {
       try {
         this.#interest.set(
-          epfd,
-          withSpareFd(() => interestList(epfd)),
+          key,
+          withSpareFd(() => this.#kernelOf(pidOfKey(key)).interestList(fdOfKey(key))),
         );
       } catch (error) {
-        this.#interest.set(epfd, isClosed(error) ? undefined : String(error));
+        this.#interest.set(key, isClosed(error) ? undefined : String(error));
       }
     }
-    return this.#interest.get(epfd);
+    return this.#interest.get(key);
   }
 
   #expire(): void {
@@ -112,19 +121,30 @@ export class KernelFigures {
   }
 }
 
-function unknownInstance(epfd: number, error: string): KernelInstance {
-  return { epfd, interest: 0, ready: 0, isReadyComplete: false, entries: [], error };
+function unknownInstance(epfd: number, pid: number | undefined, error: string): KernelInstance {
+  return {
+    ...(pid === undefined ? {} : { pid }),
+    epfd,
+    interest: 0,
+    ready: 0,
+    isReadyComplete: false,
+    entries: [],
+    error,
+  };
 }
 
 function describeInstance(
+  kernel: KernelView,
   epfd: number,
   interest: readonly Interest[],
   isSocket: (fd: number) => boolean,
 ): KernelInstance {
-  const ready = readyMasks(interest.slice(0, MAX_POLLED).filter(({ fd }) => isSocket(fd) || isPollHarmless(fd)));
+  const polled = interest.slice(0, MAX_POLLED).filter(({ fd }) => isSocket(fd) || isPollHarmless(kernel, fd));
+  const ready = readyMasks(kernel, polled);
   const entries = interest.map(({ fd, mask }) => ({ fd, mask, ready: ready.get(fd) ?? 0 }));
   const shown = [...entries.filter((one) => one.ready !== 0), ...entries.filter((one) => one.ready === 0)];
   return {
+    ...(kernel.pid === undefined ? {} : { pid: kernel.pid }),
     epfd,
     interest: interest.length,
     ready: ready.size,
@@ -135,19 +155,19 @@ function describeInstance(
 }
 
 /** Returns for which of the registered events each fd is ready, by fd. An fd that EPOLLONESHOT has disarmed is not ready. */
-function readyMasks(interest: readonly Interest[]): Map<number, number> {
+function readyMasks({ sys }: KernelView, interest: readonly Interest[]): Map<number, number> {
   const armed = interest.flatMap(({ fd, mask }): [number, number][] => {
     const events = mask & ~MODE_FLAGS;
     return events === 0 ? [] : [[fd, events]];
   });
-  const ready = pollFds(untracedSyscalls(), armed);
+  const ready = pollFds(sys, armed);
   return new Map(armed.flatMap(([fd], i): [number, number][] => (ready[i] ? [[fd, ready[i]]] : [])));
 }
 
 /** Polling some files of /proc and /sys consumes the event. */
-function isPollHarmless(fd: number): boolean {
+function isPollHarmless(kernel: KernelView, fd: number): boolean {
   try {
-    return !/^\/(?:proc|sys)\//.test(openFileName(fd));
+    return !/^\/(?:proc|sys)\//.test(kernel.openFileName(fd));
   } catch {
     return false;
   }

@@ -2,12 +2,13 @@
 
 import type { ConnectionEvents, ConnectionQuery } from "../debugger/event-ring.ts";
 import type { FdChanges, FdRecord } from "../debugger/fd-ledger.ts";
-import type { FdEntry } from "../debugger/fd-table.ts";
+import { type FdEntry, keyOfEntry } from "../debugger/fd-table.ts";
 import { LoopRecorder } from "../debugger/loop-recorder.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "../debugger/loop-timings.ts";
 import { MAX_EVENTS, mergeSamples, type Sample, Sampler, type Warning } from "../debugger/sampler.ts";
 import type { Target } from "../debugger/target.ts";
 import type { TraceEvent } from "../../trace/events.ts";
+import { type FdKey, fdKey } from "../../trace/fd-key.ts";
 import { requireSources } from "./assets.ts";
 import type { FdPage, FdQuery } from "./fd-query.ts";
 import { type FdRowsContext, queryFds } from "./fd-rows.ts";
@@ -49,11 +50,11 @@ export class LiveView implements Disposable {
   /** When the trace started, in milliseconds since the epoch. */
   startedMs: number = Date.now();
   readonly #subscribers = new Set<(message: Message) => void>();
-  readonly #kernel = new KernelFigures();
+  readonly #kernel: KernelFigures;
   /** The open fds, if the target reports samples. */
-  readonly #records = new Map<number, FdRecord>();
+  readonly #records = new Map<FdKey, FdRecord>();
   /** The last warning about each fd. */
-  readonly #warnings = new Map<number, Warning>();
+  readonly #warnings = new Map<FdKey, Warning>();
   /** Used if the target reports every event instead of samples. */
   #sampler: Sampler | undefined;
   #recorder: LoopRecorder | undefined;
@@ -75,6 +76,7 @@ export class LiveView implements Disposable {
 
   private constructor(target: Target, options: LiveViewOptions) {
     this.target = target;
+    this.#kernel = new KernelFigures((pid) => target.kernelOf(pid));
     this.#options = options;
     this.control = new RunControl(target, () => {
       this.#broadcast(this.state);
@@ -161,15 +163,16 @@ export class LiveView implements Disposable {
   // ---- queries ----
 
   /** The open fds, by number. */
-  get #fds(): ReadonlyMap<number, FdRecord> {
+  get #fds(): ReadonlyMap<FdKey, FdRecord> {
     const records = this.#recorder?.ledger.records;
-    return records === undefined ? this.#records : new Map(records.map((record) => [record.entry.fd, record]));
+    return records === undefined ? this.#records : new Map(records.map((record) => [keyOfEntry(record.entry), record]));
   }
 
   /** Returns the entry of an open fd; undefined if the fd does not belong to the loop. */
-  entry(fd: number): FdEntry | undefined {
-    const sampled = (): FdEntry | undefined => this.latestSample?.entries.find((one) => one.fd === fd);
-    return this.#fds.get(fd)?.entry ?? sampled();
+  entry(fd: number, pid: number | undefined): FdEntry | undefined {
+    const key = fdKey(fd, pid);
+    const sampled = (): FdEntry | undefined => this.latestSample?.entries.find((one) => keyOfEntry(one) === key);
+    return this.#fds.get(key)?.entry ?? sampled();
   }
 
   get #rowsContext(): FdRowsContext {
@@ -187,14 +190,14 @@ export class LiveView implements Disposable {
   /** Returns the kernel's interest list of each epoll instance of the loop, and which of its fds are ready. */
   kernelInstances(): KernelInstance[] {
     const fds = this.#fds;
-    const epfds = new Set<number>();
+    const epolls = new Set<FdKey>();
     for (const { entry } of fds.values()) {
-      if (entry.kind === "epoll") epfds.add(entry.fd);
-      for (const { epfd } of entry.registrations) epfds.add(epfd);
+      if (entry.kind === "epoll") epolls.add(keyOfEntry(entry));
+      for (const { epfd } of entry.registrations) epolls.add(fdKey(epfd, entry.pid));
     }
-    const isSocket = (fd: number): boolean => /^(?:connection|listener)$/.test(fds.get(fd)?.entry.kind ?? "");
+    const isSocket = (key: FdKey): boolean => /^(?:connection|listener)$/.test(fds.get(key)?.entry.kind ?? "");
     return this.#kernel.instances(
-      [...epfds].sort((a, b) => a - b),
+      [...epolls].sort((a, b) => a - b),
       isSocket,
     );
   }
@@ -247,14 +250,15 @@ export class LiveView implements Disposable {
 
   #updateFds({ isComplete, changed, closed }: FdChanges): void {
     if (isComplete) this.#records.clear();
-    for (const fd of closed) this.#records.delete(fd);
-    for (const record of changed) this.#records.set(record.entry.fd, record);
+    for (const key of closed) this.#records.delete(key);
+    for (const record of changed) this.#records.set(keyOfEntry(record.entry), record);
   }
 
   #noteWarning(warning: Warning): void {
     if (warning.fd === null) return;
-    this.#warnings.delete(warning.fd); // moves it to the end
-    this.#warnings.set(warning.fd, warning);
+    const key = fdKey(warning.fd, warning.pid);
+    this.#warnings.delete(key); // moves it to the end
+    this.#warnings.set(key, warning);
     const [oldest] = this.#warnings.keys();
     if (this.#warnings.size > MAX_WARNED_FDS && oldest !== undefined) this.#warnings.delete(oldest);
   }

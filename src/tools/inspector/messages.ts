@@ -104,6 +104,8 @@ export type PageCommand =
 /** What /proc and getsockopt(2) report about a file descriptor. The response is null if it does not belong to the loop. */
 export interface FdInfoResponse {
   fd: number;
+  /** Its process; absent: the one that serves the page. */
+  pid?: number;
   /** Why epoll reports the file descriptor, or why not. */
   why: string;
   facts: [name: string, value: string][];
@@ -111,6 +113,8 @@ export interface FdInfoResponse {
 
 /** An epoll instance, as the kernel sees it. */
 export interface KernelInstance {
+  /** Its process; absent: the one that serves the page. */
+  pid?: number;
   epfd: number;
   /** The number of fds in the interest list. */
   interest: number;

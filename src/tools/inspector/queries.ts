@@ -2,7 +2,7 @@
 
 import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
-import { type FdInfo, inspectFd } from "../../trace/fd-info.ts";
+import { type FdInfo, inspectFdIn } from "../../trace/fd-info.ts";
 import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
 import { findSourceFile, parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
@@ -45,10 +45,11 @@ export async function connectionResponse(view: LiveView | undefined, parameters:
   const fd = integerOf(parameters, "fd", undefined);
   const openedUs = Number(parameters.get("opened") ?? 0);
   const afterSeq = integerOf(parameters, "after", 0);
+  const pid = parameters.has("pid") ? integerOf(parameters, "pid", undefined) : undefined;
   if (fd === undefined || !(openedUs >= 0) || afterSeq === undefined) {
     return respond(400, "fd and after must be integers from 0, and opened a time in microseconds.\n");
   }
-  const events = await view.eventsOf({ fd, openedUs, afterSeq });
+  const events = await view.eventsOf({ fd, pid, openedUs, afterSeq });
   if (events !== undefined) return respondJson(events satisfies ConnectionResponse);
   return view.target.state === "ended"
     ? respond(410, "The server has stopped, and its events are no longer kept.\n")
@@ -74,15 +75,19 @@ function integerOf(parameters: URLSearchParams, name: string, missing: number | 
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Describes a file descriptor of the loop. Other file descriptors of this process are not disclosed: the response is null. */
-export function fdInfoResponse(view: LiveView | undefined, fd: number): Response {
-  const entry = view?.entry(fd);
+/** Describes a file descriptor of the loop. Other file descriptors of its process are not disclosed: the response is null. */
+export function fdInfoResponse(view: LiveView | undefined, parameters: URLSearchParams): Response {
+  const fd = integerOf(parameters, "fd", undefined) ?? -1;
+  const pid = integerOf(parameters, "pid", undefined);
+  const entry = view?.entry(fd, pid);
   if (view === undefined || entry === undefined || view.target.state === "ended") return respondJson(null);
   try {
+    const kernel = view.target.kernelOf(pid);
     return respondJson({
       fd,
-      why: explainFd(fd, entry.registrations, view.target.state !== "paused"),
-      facts: factsOf(inspectFd(fd)),
+      ...(pid === undefined ? {} : { pid }),
+      why: explainFd(fd, entry.registrations, view.target.state !== "paused", kernel),
+      facts: factsOf(inspectFdIn(kernel, fd)),
     } satisfies FdInfoResponse);
   } catch {
     return respondJson(null); // closed since the sample was taken
@@ -99,7 +104,7 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
-  const { messages, registered } = compareInstances(sample.entries);
+  const { messages, registered } = compareInstances(sample.entries, (pid) => view.target.kernelOf(pid));
   return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 

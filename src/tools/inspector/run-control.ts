@@ -44,7 +44,7 @@ export class RunControl implements Disposable {
       seq: target.stop?.event?.seq,
       breakpoint: target.stop?.breakpoint,
       reason: this.#reason,
-      waitsIn: waitsIn === undefined || waitsIn === "bun" ? waitsIn : waitsIn.epfd,
+      waitsIn: typeof waitsIn === "object" ? waitsIn.epfd : waitsIn === "bun" ? waitsIn : undefined,
       speed: this.#speed,
       breakpoints: this.#listed,
       error: target.error,

@@ -1,7 +1,7 @@
 // What the detectors of warnings share: the registrations, the open fds, the kernel, and the log that they report to.
 
-import type { Syscalls } from "../../kernel/ffi.ts";
 import type { CallSite } from "../caller-line.ts";
+import type { KernelView } from "../kernel-view.ts";
 import type { Registrations } from "../registrations.ts";
 import type { FdActivities } from "./fd-activity.ts";
 import type { WarningLog } from "./warning-log.ts";
@@ -10,8 +10,13 @@ export interface WarningContext {
   readonly registrations: Registrations;
   readonly fds: FdActivities;
   readonly log: WarningLog;
-  /** The system calls, not traced, for questions to the kernel. */
-  readonly sys: Syscalls;
+  /** For questions to the kernel. */
+  readonly kernel: KernelView;
+  /**
+   * The events are observed some milliseconds after they have happened, as those of other processes are. The program may have gone on:
+   * the kernel describes a later state.
+   */
+  readonly isLate: boolean;
   /** The time of the last event, in microseconds since the trace began. */
   nowUs: number;
   /** The call that is being observed, if call sites are recorded. */

@@ -109,8 +109,9 @@ export class IgnoredEvents {
       this.#suspects.delete(registration);
       return;
     }
-    const [ready = 0] = pollFds(this.#context.sys, [[fd, mask]]);
-    const read = bytesRead(this.#context.sys, fd);
+    const { sys } = this.#context.kernel;
+    const [ready = 0] = pollFds(sys, [[fd, mask]]);
+    const read = bytesRead(sys, fd);
     const isBeingRead = state.confirmations > 0 && read !== state.bytesRead;
     state.bytesRead = read;
     if ((ready & ~EPOLLOUT) === 0 || isBeingRead) {

@@ -147,7 +147,7 @@ export class ListenerWarnings {
   check(): void {
     this.dueUs = this.#listeners.size === 0 ? Infinity : this.#context.nowUs + CHECK_US;
     for (const listener of this.#listeners.values()) {
-      const queue = acceptQueue(this.#context.sys, listener.activity.fd);
+      const queue = acceptQueue(this.#context.kernel.sys, listener.activity.fd);
       if (listener.unwatched !== undefined) this.#checkWatched(listener.activity, listener.unwatched, queue);
       if (queue !== undefined) this.#checkBacklog(listener, queue);
     }
@@ -158,11 +158,11 @@ export class ListenerWarnings {
   }
 
   #checkWatched(activity: FdActivity, unwatched: Unwatched, queue: AcceptQueue | undefined): void {
-    const { nowUs, sys, log } = this.#context;
+    const { nowUs, kernel, log } = this.#context;
     const { fd } = activity;
     // A program at its limit of connections may stop watching its listener until one is closed.
     const sinceUs = unwatched.closedUs;
-    if (sinceUs === undefined || nowUs - sinceUs < MAX_UNWATCHED_US || !isReadable(sys, fd)) return;
+    if (sinceUs === undefined || nowUs - sinceUs < MAX_UNWATCHED_US || !isReadable(kernel.sys, fd)) return;
     const waiting =
       queue === undefined
         ? "connections wait"

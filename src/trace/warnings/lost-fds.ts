@@ -5,7 +5,6 @@ import { EBADF, ENOENT, errnoName } from "../../kernel/errno.ts";
 import type { CallSite } from "../caller-line.ts";
 import type { CtlEvent, WaitEvent } from "../events.ts";
 import { bytesRead, pollFds, tcpInfo } from "../kernel-queries.ts";
-import { interestList } from "../interest-list.ts";
 import type { Registration } from "../registrations.ts";
 import type { WarningContext } from "./context.ts";
 import type { FdActivity } from "./fd-activity.ts";
@@ -106,7 +105,8 @@ export class LostFds {
     for (const registration of registrations) {
       this.#closed.set(fd, { registration, site });
       if (this.#closed.size > MAX_CLOSED) this.#closed.delete(this.#closed.keys().next().value as number);
-      if (this.#isStillRegistered(registration)) this.#reportDuplicate(registration, site);
+      // If the list is read later, another file may have the number, and be registered.
+      if (!this.#context.isLate && this.#isStillRegistered(registration)) this.#reportDuplicate(registration, site);
     }
   }
 
@@ -126,7 +126,7 @@ export class LostFds {
     const { nowUs } = this.#context;
     if (nowUs - this.#listReadUs < MIN_READ_INTERVAL_US) return false;
     try {
-      const list = interestList(epfd);
+      const list = this.#context.kernel.interestList(epfd);
       if (list.length > MAX_LIST) this.#listReadUs = nowUs;
       return list.some((interest) => interest.fd === fd);
     } catch {
@@ -163,7 +163,11 @@ export class LostFds {
   }
 
   #checkUnused(activity: FdActivity): void {
-    const { nowUs, log, sys } = this.#context;
+    const {
+      nowUs,
+      log,
+      kernel: { sys },
+    } = this.#context;
     const { fd } = activity;
     const ageUs = nowUs - activity.sinceUs;
     if (ageUs < MAX_UNUSED_US) return this.#isDueIn(MAX_UNUSED_US - ageUs);
@@ -183,7 +187,12 @@ export class LostFds {
   }
 
   #checkUnregistered({ activity, calls, sinceUs, iteration, site }: Unregistered): void {
-    const { nowUs, log, sys, iteration: now } = this.#context;
+    const {
+      nowUs,
+      log,
+      kernel: { sys },
+      iteration: now,
+    } = this.#context;
     const { fd } = activity;
     const isLate = now - iteration >= MAX_UNREGISTERED_ITERATIONS && nowUs - sinceUs >= MAX_UNREGISTERED_US;
     const ageUs = nowUs - sinceUs;
@@ -211,7 +220,7 @@ export class LostFds {
 
   /** Whether code that is not traced, such as an addon, uses the connection: it has read or sent something. */
   #isUsedElsewhere(fd: number): boolean {
-    const { sys } = this.#context;
+    const { sys } = this.#context.kernel;
     const info = tcpInfo(sys, fd);
     if (info === undefined) return false;
     const end = info.state === "ESTABLISHED" ? 0 : 1;

@@ -108,6 +108,6 @@ export class NoReply {
 
   /** Whether code that is not traced, such as an addon, has sent something. */
   #wasSentElsewhere({ fd, sends }: FdActivity): boolean {
-    return sends === 0 && (tcpInfo(this.#context.sys, fd)?.bytesSent ?? 0) > 0;
+    return sends === 0 && (tcpInfo(this.#context.kernel.sys, fd)?.bytesSent ?? 0) > 0;
   }
 }

@@ -9,6 +9,8 @@ import type { WarningContext } from "./context.ts";
 const FIONREAD = 0x541b;
 /** The size of a read from an eventfd or timerfd, which returns the whole counter. */
 const COUNTER_BYTES = 8;
+/** If the events are observed late: how long nothing more may be reported, so that what is unread was left, and did not arrive later. */
+const CONFIRM_US = 50_000;
 /** In Bun's event loop, the program may read the rest later. */
 const MAX_AWAY_US = 100_000;
 
@@ -17,8 +19,27 @@ export class Undrained {
   /** The edge-triggered registrations that were reported readable and not read until EAGAIN, and when they were reported. */
   readonly #pending = new Map<Registration, number>();
 
+  /** Those that the program seems to have left unread, until it is certain that nothing has arrived since, and when they were noticed. */
+  readonly #suspects = new Map<Registration, number>();
+
   constructor(context: WarningContext) {
     this.#context = context;
+  }
+
+  /** When `check` is due; Infinity: never. */
+  get dueUs(): number {
+    const [noticedUs] = this.#suspects.values();
+    return noticedUs === undefined ? Infinity : noticedUs + CONFIRM_US;
+  }
+
+  /** Reports the fds that are still unread, although epoll_wait has not reported them since. */
+  check(): void {
+    for (const [registration, noticedUs] of this.#suspects) {
+      if (this.#context.nowUs - noticedUs < CONFIRM_US) return;
+      this.#suspects.delete(registration);
+      if (this.#context.registrations.get(registration.epfd, registration.fd) === registration)
+        this.#report(registration);
+    }
   }
 
   onWait({ epfd, events }: WaitEvent): void {
@@ -27,11 +48,12 @@ export class Undrained {
       const registration = registrations.get(epfd, fd);
       if (registration === undefined || (registration.mask & EPOLLET) === 0 || (mask & EPOLLIN) === 0) continue;
       this.#pending.set(registration, nowUs);
+      this.#suspects.delete(registration);
     }
   }
 
   onRead({ fd, result, wanted, call }: TransferEvent): void {
-    if (this.#pending.size === 0) return;
+    if (this.#pending.size === 0 && this.#suspects.size === 0) return;
     // epoll(7): a stream that returns fewer bytes than asked for has no more. A counter (eventfd, timerfd) is read as a whole.
     const isMessage = call !== undefined && call !== "read"; // after a datagram, another one may follow
     if (result >= 0 && (isMessage || (result >= wanted && !(call === "read" && wanted === COUNTER_BYTES)))) return;
@@ -44,8 +66,11 @@ export class Undrained {
 
   /** The fd was read until EAGAIN, or registered again, which reports what is left. */
   onDrained(fd: number): void {
-    if (this.#pending.size === 0) return;
-    for (const registration of this.#context.registrations.of(fd)) this.#pending.delete(registration);
+    if (this.#pending.size === 0 && this.#suspects.size === 0) return;
+    for (const registration of this.#context.registrations.of(fd)) {
+      this.#pending.delete(registration);
+      this.#suspects.delete(registration);
+    }
   }
 
   /** @param isAway the program waits in Bun's event loop, where it may also do other things first */
@@ -56,13 +81,18 @@ export class Undrained {
         this.#pending.delete(registration); // unregistered or closed
       } else if (registration.epfd === epfd && !(isAway && this.#context.nowUs - sinceUs < MAX_AWAY_US)) {
         this.#pending.delete(registration);
-        this.#check(registration);
+        if (this.#context.isLate) this.#suspects.set(registration, this.#context.nowUs);
+        else this.#report(registration);
       }
     }
   }
 
-  #check(registration: Registration): void {
-    const { sys, fds, log } = this.#context;
+  #report(registration: Registration): void {
+    const {
+      kernel: { sys },
+      fds,
+      log,
+    } = this.#context;
     const { fd, epfd } = registration;
     const bytes = sys.ioctl(fd, FIONREAD);
     if (bytes === 0 || !isReadable(sys, fd)) return; // it was read exactly until the end, or by code that is not traced

@@ -1,8 +1,8 @@
 // class WarningDetector: passes the events of a trace to the detectors of all warnings.
 
-import type { Syscalls } from "../../kernel/ffi.ts";
 import type { CallSite } from "../caller-line.ts";
-import type { CtlEvent, TraceDetail, TransferEvent, WaitEvent } from "../events.ts";
+import type { CtlEvent, OpenEvent, TraceDetail, TransferEvent, WaitEvent } from "../events.ts";
+import type { KernelView } from "../kernel-view.ts";
 import type { Registration, Registrations } from "../registrations.ts";
 import type { WarningContext } from "./context.ts";
 import { FdActivities, recordAccept, recordTransfer } from "./fd-activity.ts";
@@ -37,17 +37,16 @@ export class WarningDetector {
   /** The trace of an Epoll alone has no transfers, so it does not show what the program does with its fds. */
   #hasTransfers = false;
 
-  /** @param sys returns the system calls, not traced */
-  constructor(registrations: Registrations, sys: () => Syscalls, notify: (event: StampedWarning) => void) {
+  /** @param kernel the kernel's view of the traced process, not traced */
+  constructor(registrations: Registrations, kernel: KernelView, notify: (event: StampedWarning) => void) {
     const log = new WarningLog(notify);
     const fds = new FdActivities();
     this.#context = {
       registrations,
       fds,
       log,
-      get sys() {
-        return sys();
-      },
+      kernel,
+      isLate: kernel.pid !== undefined,
       nowUs: 0,
       site: undefined,
       iteration: 0,
@@ -72,6 +71,7 @@ export class WarningDetector {
     const dueUs = Math.min(
       this.#lostFds.dueUs,
       this.#noReply.dueUs,
+      this.#undrained.dueUs,
       this.#listeners.needsChecks ? this.#listeners.dueUs : Infinity,
     );
     return dueUs === Infinity ? Infinity : Math.max(1, Math.ceil((dueUs - nowUs) / 1000));
@@ -82,7 +82,7 @@ export class WarningDetector {
     if (!this.#hasTransfers) return;
     this.#context.nowUs = nowUs;
     this.#context.site = undefined;
-    for (const detector of [this.#listeners, this.#lostFds, this.#noReply])
+    for (const detector of [this.#listeners, this.#lostFds, this.#noReply, this.#undrained])
       if (nowUs >= detector.dueUs) detector.check();
   }
 
@@ -126,8 +126,10 @@ export class WarningDetector {
     context.log.cause = event.seq;
     switch (event.type) {
       case "listen":
-        this.#listeners.onListen(context.fds.open(event.fd, "listening", nowUs, site));
+        if ((event.result ?? 0) >= 0) this.#listeners.onListen(context.fds.open(event.fd, "listening", nowUs, site));
         return;
+      case "open":
+        return this.#onOpen(event);
       case "wait":
         return this.#onWait(event);
       case "ctl":
@@ -158,6 +160,16 @@ export class WarningDetector {
       }
       default:
     }
+  }
+
+  #onOpen({ result, kind }: OpenEvent): void {
+    if (result < 0) return;
+    const { fds, nowUs, site } = this.#context;
+    const activity = fds.open(result, kind === "listener" ? "listening" : "other", nowUs, site);
+    activity.isStream = kind === "connection";
+    if (kind !== "listener") return;
+    this.#listeners.onListen(activity);
+    this.#listeners.onRegistration(result); // before the trace began
   }
 
   #onWait(event: WaitEvent): void {

@@ -16,6 +16,23 @@ export function parseNumber(text: string, usage: string): number {
   return Number(text);
 }
 
+/** An fd of a process. `pid` is undefined if it is one of this process. */
+export interface ProcessFd {
+  fd: number;
+  pid: number | undefined;
+}
+
+/**
+ * Parses an fd, `5`, or one of another process than that of the last event, `4711:5`.
+ *
+ * @throws {Error} with the usage of the command
+ */
+export function parseFd(text: string, { event, history }: DebuggerContext, usage: string): ProcessFd {
+  const [, process, number] = /^(\d{1,7}):(\d{1,9})$/.exec(text) ?? [];
+  if (process !== undefined && number !== undefined) return { fd: Number(number), pid: Number(process) };
+  return { fd: parseNumber(text, usage), pid: event?.pid ?? history.table.pid };
+}
+
 /** Returns the breakpoints with these ids, which are separated by spaces or commas. */
 export function findBreakpoints(context: DebuggerContext, ids: string): Breakpoint[] {
   const wanted = ids.split(/[\s,]+/).filter((id) => id !== "");
@@ -51,13 +68,13 @@ export function liveLocation({ source, hasEnded }: DebuggerContext): SourceLocat
 }
 
 /** Returns the fd that is being dispatched: that of the event, or the first one of the ready list. */
-export function dispatchedFd(event: TraceEvent | undefined): number {
+export function dispatchedFd(event: TraceEvent | undefined): ProcessFd {
   if (event === undefined) throw new Error("no event has happened yet");
   if (event.type === "wait") {
     const [[fd] = [undefined]] = event.events;
     if (fd === undefined) throw new Error("no fd is being dispatched: the ready list is empty");
-    return fd;
+    return { fd, pid: event.pid };
   }
-  if ("fd" in event && event.fd !== null) return event.fd;
+  if ("fd" in event && event.fd !== null && event.fd !== undefined) return { fd: event.fd, pid: event.pid };
   throw new Error("no fd is being dispatched");
 }

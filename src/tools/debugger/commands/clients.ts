@@ -49,7 +49,7 @@ function parseClient(context: DebuggerContext, argument: string): { client: stri
   liveLocation(context);
   const [, word, rest = ""] = /^(c\d+|\d+)?\s*([^]*)$/.exec(argument) ?? [];
   if (word === undefined || word.startsWith("c")) return { client: word, rest };
-  const address = context.history.table.entry(Number(word))?.address;
+  const address = context.history.table.entry(Number(word), context.event?.pid)?.address;
   const client = address === undefined ? undefined : context.clients.nameOf(address);
   if (client === undefined) throw new Error(`fd ${word} is not the connection of a client of this prompt`);
   return { client, rest };

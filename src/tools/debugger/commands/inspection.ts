@@ -2,11 +2,10 @@
 
 import { ErrnoError } from "../../../kernel/errors.ts";
 import type { Command, DebuggerContext } from "../context.ts";
-import type { EntryRegistration } from "../fd-table.ts";
 import { describeEntry, formatFdTable, showField, showMask } from "../format.ts";
 import { compareInstances, explainFd } from "../kernel-statements.ts";
 import { concerns } from "../concerns.ts";
-import { dispatchedFd, liveLocation, parseNumber, viewedIteration } from "./arguments.ts";
+import { dispatchedFd, liveLocation, parseFd, type ProcessFd, viewedIteration } from "./arguments.ts";
 import { printBreakpoints } from "./breakpoints.ts";
 import { printLocals, printStack } from "./source.ts";
 
@@ -16,13 +15,13 @@ export const inspectionCommands: readonly Command[] = [
     usage: "ready",
     help: "Print the ready list of this iteration, with -> at the fd that is being handled.",
     run: (context) => {
-      const { ready, entries, events } = viewedIteration(context);
+      const { ready, entries, events, pid } = viewedIteration(context);
       if (ready.length === 0) context.print("[]: no fd was ready");
       const event = events.at(-1);
       const isDispatching = event !== undefined && event.type !== "wait";
-      const current = isDispatching ? ready.findIndex(([fd]) => concerns(event, fd)) : -1;
+      const current = isDispatching ? ready.findIndex(([fd]) => concerns(event, fd, pid)) : -1;
       for (const [i, [fd, mask]] of ready.entries()) {
-        const entry = entries.find((candidate) => candidate.fd === fd);
+        const entry = entries.find((candidate) => candidate.fd === fd && candidate.pid === pid);
         const description = entry === undefined ? "" : describeEntry(entry);
         context.print(`${i === current ? "->" : "  "} (${fd}, ${showMask(context, mask)})  ${description}`);
       }
@@ -62,8 +61,8 @@ export const inspectionCommands: readonly Command[] = [
     help: "Explain why epoll_wait does or does not report an fd, from the current state of the kernel.",
     run: (context, argument) => {
       liveLocation(context);
-      const fd = argument === "" ? dispatchedFd(context.event) : parseNumber(argument, "why [FD]");
-      context.print(explainOpenFd(fd, context.history.table.entry(fd)?.registrations ?? []));
+      const fd = argument === "" ? dispatchedFd(context.event) : parseFd(argument, context, "why [FD]");
+      context.print(explainOpenFd(context, fd));
     },
   },
   {
@@ -72,7 +71,9 @@ export const inspectionCommands: readonly Command[] = [
     help: "Compare the registered masks with the kernel's interest list.",
     run: (context) => {
       liveLocation(context);
-      const { messages, registered, instances } = compareInstances(context.history.table.entries);
+      const { messages, registered, instances } = compareInstances(context.history.table.entries, (pid) =>
+        context.source.kernelOf(pid),
+      );
       for (const message of messages) context.print(message);
       if (messages.length > 0) return;
       const fds = registered === 1 ? "1 fd is" : `${registered} fds are`;
@@ -86,9 +87,9 @@ export const inspectionCommands: readonly Command[] = [
 ];
 
 /** @throws {Error} if the fd is not open */
-function explainOpenFd(fd: number, registrations: readonly EntryRegistration[]): string {
+function explainOpenFd({ source, history }: DebuggerContext, { fd, pid }: ProcessFd): string {
   try {
-    return explainFd(fd, registrations);
+    return explainFd(fd, history.table.entry(fd, pid)?.registrations ?? [], false, source.kernelOf(pid));
   } catch (error) {
     if (error instanceof ErrnoError && error.code === "EBADF")
       throw new Error(`fd ${fd} is not open`, { cause: error });
@@ -111,8 +112,9 @@ const INFO: Readonly<Record<string, (context: DebuggerContext) => void>> = {
 function printInfo(context: DebuggerContext, argument: string): void {
   const [topic, ...others] = Object.keys(INFO).filter((name) => argument !== "" && name.startsWith(argument));
   if (topic !== undefined && others.length === 0) return INFO[topic]?.(context);
-  const fd = parseNumber(argument, "i FD | breakpoints | display | stack | locals | fds | clients");
-  const entry = viewedIteration(context).entries.find((candidate) => candidate.fd === fd);
+  const { fd, pid } = parseFd(argument, context, "i FD | breakpoints | display | stack | locals | fds | clients");
+  const { entries } = viewedIteration(context);
+  const entry = entries.find((candidate) => candidate.fd === fd && candidate.pid === pid);
   if (entry === undefined) throw new Error(`fd ${fd} does not belong to this loop; i fds lists those that do`);
   context.print(`${fd}  ${describeEntry(entry)}`);
 }

@@ -8,7 +8,7 @@ const returnCommand = {
   usage: "r",
   help: "Continue until this fd has been handled.",
   resumes: true,
-  run: (context: DebuggerContext): Promise<void> => context.go({ kind: "return", fd: dispatchedFd(context.event) }),
+  run: (context: DebuggerContext): Promise<void> => context.go({ kind: "return", ...dispatchedFd(context.event) }),
 };
 
 export const runControlCommands: readonly Command[] = [

@@ -111,7 +111,7 @@ function LoopView({ store }: { store: Store }): JSX.Element {
             kernel={store.isFollowing && !store.hasEnded ? store.kernel : undefined}
             kernelAgeMs={performance.now() - store.kernelMs}
             isNumeric={isNumeric}
-            onSelectFd={(fd) => void store.selectFd(fd)}
+            onSelectFd={(key) => void store.selectFd(key)}
           />
           <Timings store={store} />
         </div>

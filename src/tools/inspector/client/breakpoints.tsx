@@ -16,6 +16,8 @@ type BreakpointKind = Exclude<ListedBreakpoint["on"], "line" | "watch">;
 const CHOICES: Record<BreakpointKind, readonly string[]> = {
   event: EVENT_TYPES,
   fd: [],
+  pid: [],
+  tid: [],
   iteration: [],
   state: CONNECTION_STATES,
   mask: ["EPOLLIN", "EPOLLOUT", "EPOLLHUP", "EPOLLRDHUP", "EPOLLERR"],

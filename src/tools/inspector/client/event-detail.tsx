@@ -24,7 +24,7 @@ export function EventDetail({ store }: { store: Store }): JSX.Element {
           <h2>
             Event {formatCount(selected.seq)} <small>{selected.type}</small>
           </h2>
-          <p class="line">{formatLine(selected, store.isNumeric).trim()}</p>
+          <p class="line">{formatLine(selected, store.isNumeric, store.history.hasSeveralThreads).trim()}</p>
           {store.lostWarning === undefined ? (
             <Actions key={selected.seq} store={store} event={selected} />
           ) : (
@@ -74,14 +74,14 @@ function Actions({ store, event }: { store: Store; event: TraceEvent }): JSX.Ele
           <button
             type="button"
             title={`Show only the events of fd ${fd}, from when it was opened until it is closed`}
-            onClick={() => filterByConnection(store, fd, store.browser.selected)}
+            onClick={() => filterByConnection(store, fd, event.pid, store.browser.selected)}
           >
             Filter fd {fd}
           </button>
           <button
             type="button"
             title={`Show the events of fd ${fd} with the time between them`}
-            onClick={() => followFd(store, fd, store.browser.selected)}
+            onClick={() => followFd(store, fd, event.pid, store.browser.selected)}
           >
             Follow fd {fd}
           </button>
@@ -95,7 +95,7 @@ function Actions({ store, event }: { store: Store; event: TraceEvent }): JSX.Ele
 }
 
 function fdOf(event: TraceEvent): number | undefined {
-  if (event.type === "accept" && event.result >= 0) return event.result;
+  if ((event.type === "accept" || event.type === "open") && event.result >= 0) return event.result;
   return "fd" in event && event.fd !== null ? event.fd : undefined;
 }
 

@@ -14,6 +14,8 @@ const CHUNK_EVENTS = 500;
 interface Snapshot {
   entries: readonly FdEntry[];
   epfd: number;
+  /** The process that made the last wait; undefined: this one. */
+  pid: number | undefined;
   iteration: number;
   ready: readonly (readonly [fd: number, mask: number])[];
   /** The number of open file descriptors, of which `entries` may be a part. */
@@ -52,7 +54,7 @@ export interface View extends Snapshot {
   isApproximate: boolean;
 }
 
-const EMPTY: Snapshot = { entries: [], epfd: -1, iteration: 0, ready: [], open: 0, registered: 0 };
+const EMPTY: Snapshot = { entries: [], epfd: -1, pid: undefined, iteration: 0, ready: [], open: 0, registered: 0 };
 
 export class EventHistory {
   #chunks: Chunk[] = [];
@@ -62,6 +64,18 @@ export class EventHistory {
   /** The `begin` event of the trace, if it was seen. */
   begin: TraceEvent | undefined;
   readonly overhead: OverheadMeter = new OverheadMeter();
+  readonly #pids = new Set<number>();
+  readonly #tids = new Set<number>();
+
+  /** The events are those of several processes. */
+  get hasSeveralProcesses(): boolean {
+    return this.#pids.size > 1;
+  }
+
+  /** The events are those of several threads, or processes. */
+  get hasSeveralThreads(): boolean {
+    return this.#tids.size > 1;
+  }
 
   /** The position of the first event. */
   get start(): number {
@@ -75,10 +89,11 @@ export class EventHistory {
 
   /** Appends the events of a sample. */
   add(sample: Sample): void {
-    const { events, omitted, entries, epfd, iteration, ready, open, registered } = sample;
+    const { events, omitted, entries, epfd, pid, iteration, ready, open, registered } = sample;
+    this.#noteThreads(events);
     this.overhead.add(sample.counts);
     if (events[0]?.type === "begin") this.begin = events[0];
-    const after: Snapshot = { entries, epfd, iteration, ready, open, registered };
+    const after: Snapshot = { entries, epfd, pid, iteration, ready, open, registered };
     const last = this.#chunks.at(-1);
     if (events.length > 0) {
       const isStartOfTrace = last === undefined && events[0]?.seq === 1;
@@ -94,6 +109,7 @@ export class EventHistory {
   load(events: readonly TraceEvent[]): void {
     const table = new FdTable();
     const counts = emptyCounts();
+    this.#noteThreads(events);
     if (events[0]?.type === "begin") this.begin = events[0];
     let before = EMPTY;
     for (let i = 0; i < events.length; i += CHUNK_EVENTS) {
@@ -135,6 +151,7 @@ export class EventHistory {
     const table = new FdTable();
     table.restore(chunk.before.entries, {
       epfd: chunk.before.epfd,
+      pid: chunk.before.pid,
       iteration: chunk.before.iteration,
       ready: chunk.before.ready as [number, number][],
     });
@@ -212,6 +229,13 @@ export class EventHistory {
     return event?.type === "wait" ? event.events : [];
   }
 
+  #noteThreads(events: readonly TraceEvent[]): void {
+    for (const { pid, tid } of events) {
+      if (pid !== undefined) this.#pids.add(pid);
+      if (tid !== undefined) this.#tids.add(tid);
+    }
+  }
+
   #push(chunk: Chunk): void {
     this.#chunks.push(chunk);
     this.end += chunk.events.length;
@@ -238,6 +262,7 @@ function takeSnapshot(table: FdTable): Snapshot {
   return {
     entries: table.entries.map((entry) => ({ ...entry })),
     epfd: table.epfd,
+    pid: table.pid,
     iteration: table.iteration,
     ready: table.ready,
     open: table.size,

@@ -116,6 +116,7 @@ export function EventList({ store }: { store: Store }): JSX.Element {
             row={row}
             event={history.event(row.last)}
             isNumeric={isNumeric}
+            hasOrigin={history.hasSeveralThreads}
             isSelected={row === selected}
             isActive={row === active}
             index={matches.indexAt(row.first) - matches.start}
@@ -138,6 +139,7 @@ interface RowProps {
   row: EventRow;
   event: ReturnType<Store["history"]["event"]>;
   isNumeric: boolean;
+  hasOrigin: boolean;
   isSelected: boolean;
   isActive: boolean;
   index: number;
@@ -145,7 +147,17 @@ interface RowProps {
   onSelect: () => void;
 }
 
-function Row({ row, event, isNumeric, isSelected, isActive, index, total, onSelect }: RowProps): JSX.Element | null {
+function Row({
+  row,
+  event,
+  isNumeric,
+  hasOrigin,
+  isSelected,
+  isActive,
+  index,
+  total,
+  onSelect,
+}: RowProps): JSX.Element | null {
   if (event === undefined) return null;
   const classes = ["event", event.type];
   if (isSelected) classes.push("is-selected");
@@ -162,7 +174,7 @@ function Row({ row, event, isNumeric, isSelected, isActive, index, total, onSele
       onClick={onSelect}
     >
       {row.omitted > 0 ? <i>{formatCount(row.omitted)} events skipped </i> : null}
-      {formatLine(event, isNumeric)}
+      {formatLine(event, isNumeric, hasOrigin)}
       {row.count > 1 ? <b class="count"> × {formatCount(row.count)}</b> : null}
     </li>
   );

@@ -4,9 +4,10 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { compareMasks } from "../../../trace/compare-masks.ts";
+import { fdKey } from "../../../trace/fd-key.ts";
 import { type FdColumn, type FdRow, rowKey } from "../fd-row.ts";
 import type { View } from "./event-history.ts";
-import { formatBytes, formatCount, formatDuration, formatShortMask } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatFd, formatShortMask } from "./format.ts";
 import type { Store } from "./store.ts";
 
 interface Column {
@@ -123,7 +124,7 @@ function Rows({ store, view }: { store: Store; view: View }): JSX.Element {
     fds.show(Math.floor(scrollTop / ROW_HEIGHT), Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT));
   };
   const below = page.matching - page.offset - page.rows.length;
-  const ready = new Set(view.ready.map(([fd]) => fd));
+  const ready = new Set(view.ready.map(([fd]) => fdKey(fd, view.pid)));
   return (
     <div class="scroll" tabIndex={0} ref={scroll} onScroll={onScroll}>
       <table aria-rowcount={page.matching + 1}>
@@ -152,7 +153,7 @@ function Rows({ store, view }: { store: Store; view: View }): JSX.Element {
               row={row}
               index={page.offset + i + 2}
               hasInstance={columns !== COLUMNS}
-              isReady={ready.has(row.fd)}
+              isReady={ready.has(fdKey(row.fd, row.pid))}
             />
           ))}
           <Spacer key="below" rows={below} />
@@ -178,18 +179,19 @@ interface RowProps {
 }
 
 function Row({ store, row, index, hasInstance, isReady }: RowProps): JSX.Element {
-  const isSelected = store.selectedFd === row.fd;
-  const { isNumeric } = store;
+  const isSelected = store.selectedFd === fdKey(row.fd, row.pid);
+  const { isNumeric, history } = store;
+  const label = formatFd(fdKey(row.fd, row.pid), history.hasSeveralProcesses);
   return (
     <tr class={`${isReady ? "is-ready" : ""} ${isSelected ? "is-selected" : ""}`} aria-rowindex={index}>
       <th scope="row">
         <button
           type="button"
-          title={`Details of fd ${row.fd}`}
+          title={`Details of fd ${label}`}
           aria-expanded={isSelected}
-          onClick={() => void store.selectFd(isSelected ? undefined : row.fd)}
+          onClick={() => void store.selectFd(isSelected ? undefined : fdKey(row.fd, row.pid))}
         >
-          {row.fd}
+          {label}
         </button>
       </th>
       <td>{row.kind}</td>
@@ -244,9 +246,10 @@ function KernelMask({ row: { mask, kernelMask }, isNumeric, isComparable }: Kern
 function FdDetails({ store }: { store: Store }): JSX.Element | null {
   const { selectedFd, selectedRow, fdInfo, isLive, isFollowing } = store;
   if (selectedFd === undefined) return null;
+  const label = formatFd(selectedFd, store.history.hasSeveralProcesses);
   return (
-    <div class="fd-details" role="region" aria-label={`Details of fd ${selectedFd}`}>
-      <h3>fd {selectedFd}</h3>
+    <div class="fd-details" role="region" aria-label={`Details of fd ${label}`}>
+      <h3>fd {label}</h3>
       {selectedRow === undefined ? null : (
         <button type="button" onClick={() => store.follow(selectedRow)}>
           {selectedRow.kind === "connection" ? "Follow this connection" : `Follow fd ${selectedFd}`}

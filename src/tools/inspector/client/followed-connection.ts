@@ -13,6 +13,7 @@ export type LoadConnection = (query: ConnectionQuery) => Promise<ConnectionRespo
 
 export class FollowedConnection {
   readonly fd: number;
+  readonly pid: number | undefined;
   /** When it was opened, in microseconds since the trace began. */
   readonly openedUs: number;
   /** The peer's address, as far as it is known. */
@@ -30,11 +31,12 @@ export class FollowedConnection {
   #nextRefreshMs = 0;
 
   constructor(
-    { fd, openedUs, address }: { fd: number; openedUs: number; address: string },
+    { fd, pid, openedUs, address }: { fd: number; pid?: number | undefined; openedUs: number; address: string },
     load: LoadConnection,
     onChange: () => void,
   ) {
     this.fd = fd;
+    this.pid = pid;
     this.openedUs = openedUs;
     this.address = address;
     this.#load = load;
@@ -55,7 +57,7 @@ export class FollowedConnection {
     if (this.#isLoading || this.isClosed || performance.now() < this.#nextRefreshMs) return;
     this.#isLoading = true;
     const afterSeq = this.events.at(-1)?.event.seq ?? 0;
-    const result = await this.#load({ fd: this.fd, openedUs: this.openedUs, afterSeq });
+    const result = await this.#load({ fd: this.fd, pid: this.pid, openedUs: this.openedUs, afterSeq });
     this.#isLoading = false;
     this.#nextRefreshMs = performance.now() + REFRESH_INTERVAL_MS;
     if (typeof result === "string") {

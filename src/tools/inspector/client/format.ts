@@ -2,6 +2,7 @@
 
 import { formatMask } from "../../../kernel/format-mask.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
+import { type FdKey, fdOfKey, pidOfKey } from "../../../trace/fd-key.ts";
 import { formatEvent, formatPeer } from "../../../trace/format.ts";
 import type { FdEntry } from "../../debugger/fd-table.ts";
 
@@ -49,7 +50,17 @@ export function formatCompact(count: number): string {
     : count.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
 }
 
-/** The event's line as the terminal prints it, but without aligned columns. */
-export function formatLine(event: TraceEvent, isNumeric: boolean): string {
-  return (formatEvent(event, { isNumeric }) ?? "").replace(/(?<=\S) {2,}/g, "   ");
+/** Formats an fd as `5`, or as `4711:5` if there are several processes. */
+export function formatFd(key: FdKey, hasSeveral: boolean): string {
+  const pid = pidOfKey(key);
+  return pid === undefined || !hasSeveral ? String(fdOfKey(key)) : `${pid}:${fdOfKey(key)}`;
+}
+
+/**
+ * The event's line as the terminal prints it, but without aligned columns.
+ *
+ * @param hasOrigin begin it with the process and the thread
+ */
+export function formatLine(event: TraceEvent, isNumeric: boolean, hasOrigin: boolean = false): string {
+  return (formatEvent(event, { isNumeric, hasOrigin }) ?? "").replace(/(?<=\S) {2,}/g, "   ");
 }

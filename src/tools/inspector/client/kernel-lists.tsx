@@ -2,6 +2,7 @@
 // The kernel's view of the epoll instances: interest lists and ready fds; and what the last epoll_wait returned.
 
 import type { JSX } from "preact";
+import { type FdKey, fdKey } from "../../../trace/fd-key.ts";
 import type { KernelInstance, KernelResponse } from "../messages.ts";
 import type { View } from "./event-history.ts";
 import { formatCount, formatDuration, formatShortMask } from "./format.ts";
@@ -17,7 +18,7 @@ interface KernelListsProps {
   /** How long ago the kernel was asked. */
   kernelAgeMs: number;
   isNumeric: boolean;
-  onSelectFd: (fd: number) => void;
+  onSelectFd: (key: FdKey) => void;
 }
 
 interface Chip {
@@ -30,6 +31,7 @@ interface Chip {
 export function KernelLists({ view, kernel, kernelAgeMs, isNumeric, onSelectFd }: KernelListsProps): JSX.Element {
   const chips = { isNumeric, onSelectFd };
   const age = kernelAgeMs < OLD_MS ? "" : `, ${formatDuration(1_000 * kernelAgeMs)} ago`;
+  const hasSeveral = new Set(kernel?.instances.map(({ pid }) => pid)).size > 1;
   return (
     <section class="kernel-lists" aria-label="Kernel lists">
       {kernel === undefined ? (
@@ -37,13 +39,22 @@ export function KernelLists({ view, kernel, kernelAgeMs, isNumeric, onSelectFd }
       ) : kernel.instances.length === 0 ? (
         <h2>Kernel: no epoll instance</h2>
       ) : (
-        kernel.instances.map((instance) => <Instance key={instance.epfd} instance={instance} age={age} {...chips} />)
+        kernel.instances.map((instance) => (
+          <Instance
+            key={fdKey(instance.epfd, instance.pid)}
+            instance={instance}
+            hasSeveral={hasSeveral}
+            age={age}
+            {...chips}
+          />
+        ))
       )}
       <h3 title="The events that epoll_wait has returned: the program handles these">
         Returned by the last epoll_wait ({formatCount(view.ready.length)})
       </h3>
       <Chips
         name="returned"
+        pid={view.pid}
         entries={view.ready.map(([fd, mask]) => ({ fd, mask, ready: mask }))}
         total={view.ready.length}
         {...chips}
@@ -54,17 +65,20 @@ export function KernelLists({ view, kernel, kernelAgeMs, isNumeric, onSelectFd }
 
 interface ChipProps {
   isNumeric: boolean;
-  onSelectFd: (fd: number) => void;
+  onSelectFd: (key: FdKey) => void;
 }
 
 interface InstanceProps extends ChipProps {
   instance: KernelInstance;
+  /** There are instances of several processes. */
+  hasSeveral: boolean;
   /** How long ago that was, if it was long ago. */
   age: string;
 }
 
-function Instance({ instance, age, ...chips }: InstanceProps): JSX.Element {
-  const { epfd, interest, ready, isReadyComplete, entries, error } = instance;
+function Instance({ instance, hasSeveral, age, ...chips }: InstanceProps): JSX.Element {
+  const { pid, epfd, interest, ready, isReadyComplete, entries, error } = instance;
+  const title = `Kernel: ${hasSeveral ? `process ${pid}, ` : ""}epoll fd ${epfd}${age}`;
   const readyEntries = entries.filter((entry) => entry.ready !== 0);
   if (error !== undefined) {
     return (
@@ -79,20 +93,18 @@ function Instance({ instance, age, ...chips }: InstanceProps): JSX.Element {
   }
   return (
     <>
-      <h2>
-        Kernel: epoll fd {epfd}
-        {age}
-      </h2>
+      <h2>{title}</h2>
       <h3 title="The fds in the kernel's interest list, from /proc. Those that are ready are marked.">
         Interest list ({formatCount(interest)})
       </h3>
-      <Chips name="interest" entries={entries} total={interest} {...chips} />
+      <Chips name="interest" pid={pid} entries={entries} total={interest} {...chips} />
       <h3 title="The fds of the interest list that are ready now, asked from the kernel with poll, which consumes nothing. An edge-triggered fd among them is reported only when something new happens.">
         Ready now ({isReadyComplete ? "" : "at least "}
         {formatCount(ready)})
       </h3>
       <Chips
         name="ready"
+        pid={pid}
         entries={readyEntries.map((entry) => ({ ...entry, mask: entry.ready }))}
         total={ready}
         {...chips}
@@ -105,25 +117,27 @@ function Instance({ instance, age, ...chips }: InstanceProps): JSX.Element {
 function RegisteredList({ view, ...chips }: { view: View } & ChipProps): JSX.Element {
   const returned = new Map(view.ready);
   const entries = view.entries
-    .filter(({ mask, kind }) => mask !== undefined && kind !== "epoll")
+    .filter(({ mask, kind, pid }) => mask !== undefined && kind !== "epoll" && pid === view.pid)
     .map(({ fd, mask }) => ({ fd, mask: mask ?? 0, ready: returned.get(fd) ?? 0 }));
   return (
     <>
       <h2>Registrations{view.epfd < 0 ? "" : `: epoll fd ${view.epfd}`}</h2>
-      <h3>Interest list ({formatCount(view.registered)})</h3>
-      <Chips name="interest" entries={entries} total={view.registered} {...chips} />
+      <h3>Interest list ({formatCount(entries.length)})</h3>
+      <Chips name="interest" pid={view.pid} entries={entries} total={entries.length} {...chips} />
     </>
   );
 }
 
 interface ChipsProps extends ChipProps {
   name: string;
+  /** The process of the fds; undefined: the one that serves the page. */
+  pid: number | undefined;
   entries: readonly Chip[];
   /** How many there are, of which `entries` may be a part. */
   total: number;
 }
 
-function Chips({ name, entries, total, isNumeric, onSelectFd }: ChipsProps): JSX.Element {
+function Chips({ name, pid, entries, total, isNumeric, onSelectFd }: ChipsProps): JSX.Element {
   const shown = entries.slice(0, MAX_CHIPS).toSorted((a, b) => a.fd - b.fd);
   return (
     <div class="chips" data-list={name}>
@@ -133,7 +147,7 @@ function Chips({ name, entries, total, isNumeric, onSelectFd }: ChipsProps): JSX
           type="button"
           class={ready !== 0 ? "chip is-ready" : "chip"}
           title={`fd ${fd}: ${formatShortMask(mask, false)}${ready === 0 ? "" : `, ready for ${formatShortMask(ready, false)}`}`}
-          onClick={() => onSelectFd(fd)}
+          onClick={() => onSelectFd(fdKey(fd, pid))}
         >
           <b>{fd}</b> <span>{formatShortMask(mask, isNumeric)}</span>
         </button>

@@ -2,8 +2,9 @@
 // Totals of the range that is selected in the timeline.
 
 import type { JSX } from "preact";
+import { pidOfKey } from "../../../trace/fd-key.ts";
 import type { EventBrowser } from "./event-browser.ts";
-import { formatBytes, formatCount, formatDuration, formatPercent } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatFd, formatPercent } from "./format.ts";
 import type { RangeTotals } from "./range-totals.ts";
 
 const MAX_FDS = 8;
@@ -76,6 +77,7 @@ function Facts({ totals }: { totals: RangeTotals }): JSX.Element {
 }
 
 function FdTotalsTable({ totals: { fds } }: { totals: RangeTotals }): JSX.Element {
+  const hasSeveral = new Set(fds.map(({ key }) => pidOfKey(key))).size > 1;
   return (
     <table>
       <caption>
@@ -91,9 +93,9 @@ function FdTotalsTable({ totals: { fds } }: { totals: RangeTotals }): JSX.Elemen
         </tr>
       </thead>
       <tbody>
-        {fds.slice(0, MAX_FDS).map(({ fd, events, bytesIn, bytesOut, busyUs }) => (
-          <tr key={fd}>
-            <th scope="row">{fd}</th>
+        {fds.slice(0, MAX_FDS).map(({ key, events, bytesIn, bytesOut, busyUs }) => (
+          <tr key={key}>
+            <th scope="row">{formatFd(key, hasSeveral)}</th>
             <td class="number">{formatCount(events)}</td>
             <td class="number">{formatBytes(bytesIn)}</td>
             <td class="number">{formatBytes(bytesOut)}</td>

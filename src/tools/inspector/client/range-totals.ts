@@ -1,10 +1,13 @@
 // Totals of a range of events: how many there are, the bytes transferred, and the time that the loop was busy or idle.
 
 import type { TraceEvent } from "../../../trace/events.ts";
+import { type FdKey, fdKey } from "../../../trace/fd-key.ts";
+import { hasBlocked } from "../../has-blocked.ts";
 import type { EventHistory } from "./event-history.ts";
 
 export interface FdTotals {
-  fd: number;
+  /** The fd, and its process. */
+  key: FdKey;
   events: number;
   bytesIn: number;
   bytesOut: number;
@@ -35,9 +38,6 @@ export interface RangeTotals {
   fds: FdTotals[];
 }
 
-/** A wait that returned faster did not block: a loop that spins is not idle. */
-const BLOCKED_US = 20;
-
 /** Returns the totals of the events at positions from `from` to `to`, both included. */
 export function totalsOf(history: EventHistory, from: number, to: number): RangeTotals {
   const startUs = history.event(Math.max(from, history.start))?.us ?? 0;
@@ -58,10 +58,10 @@ export function totalsOf(history: EventHistory, from: number, to: number): Range
     busyUs: 0,
     fds: [],
   };
-  const byFd = new Map<number, FdTotals>();
-  const fdTotals = (fd: number): FdTotals => {
-    let found = byFd.get(fd);
-    if (found === undefined) byFd.set(fd, (found = { fd, events: 0, bytesIn: 0, bytesOut: 0, busyUs: 0 }));
+  const byFd = new Map<FdKey, FdTotals>();
+  const fdTotals = (key: FdKey): FdTotals => {
+    let found = byFd.get(key);
+    if (found === undefined) byFd.set(key, (found = { key, events: 0, bytesIn: 0, bytesOut: 0, busyUs: 0 }));
     return found;
   };
   history.forEach(from, to + 1, (event, position, omitted) => {
@@ -70,11 +70,12 @@ export function totalsOf(history: EventHistory, from: number, to: number): Range
   });
   totals.idleUs = Math.min(totals.idleUs, totals.durationUs);
   totals.busyUs = totals.durationUs - totals.idleUs;
-  totals.fds = [...byFd.values()].sort((a, b) => b.busyUs - a.busyUs || b.events - a.events || a.fd - b.fd);
+  totals.fds = [...byFd.values()].sort((a, b) => b.busyUs - a.busyUs || b.events - a.events || a.key - b.key);
   return totals;
 }
 
-function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: TraceEvent, startUs: number): void {
+function add(totals: RangeTotals, totalsOfKey: (key: FdKey) => FdTotals, event: TraceEvent, startUs: number): void {
+  const fdTotals = (fd: number): FdTotals => totalsOfKey(fdKey(fd, event.pid));
   if (event.type === "begin") return;
   if (event.type === "iteration") {
     for (const [fd, us] of event.dispatches) fdTotals(fd).busyUs += us;
@@ -86,7 +87,7 @@ function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: Tra
     case "wait": {
       totals.waits++;
       if (event.result === 0) totals.emptyWaits++;
-      const waitedUs = (event.blockedUs >= BLOCKED_US ? event.blockedUs : 0) + (event.awayUs ?? 0);
+      const waitedUs = (hasBlocked(event) ? event.blockedUs : 0) + (event.awayUs ?? 0);
       totals.idleUs += Math.min(waitedUs, event.us - startUs); // only the part within the range
       return;
     }
@@ -99,6 +100,8 @@ function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: Tra
       }
       return;
     case "create":
+    case "open":
+    case "process":
       return;
     case "recv":
       if (event.result > 0) {
@@ -122,7 +125,7 @@ function add(totals: RangeTotals, fdTotals: (fd: number) => FdTotals, event: Tra
       return;
     default:
   }
-  if ("fd" in event && event.fd !== null) fdTotals(event.fd).events++;
+  if ("fd" in event && event.fd !== null && event.fd !== undefined) fdTotals(event.fd).events++;
 }
 
 /** Results that are part of normal operation of non-blocking sockets, by errno. */
@@ -130,5 +133,5 @@ const EXPECTED_ERRNOS: ReadonlySet<number> = new Set([4, 11, 115]); // EINTR, EA
 
 /** Returns whether a system call failed with an error that is not part of normal operation. */
 export function isFailure(event: TraceEvent): boolean {
-  return "result" in event && event.result < 0 && !EXPECTED_ERRNOS.has(-event.result);
+  return "result" in event && event.result !== undefined && event.result < 0 && !EXPECTED_ERRNOS.has(-event.result);
 }

@@ -2,6 +2,7 @@
 
 import { setErrnoNames } from "../../../kernel/errno.ts";
 import type { TraceEvent } from "../../../trace/events.ts";
+import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../../../trace/fd-key.ts";
 import { hasLine } from "../../../trace/format.ts";
 import { parseTrace } from "../../../trace/trace-file.ts";
 import type { Sample, Warning } from "../../debugger/sampler.ts";
@@ -60,7 +61,8 @@ export class Store {
   omitted: number = 0;
   /** Show masks as numbers. */
   isNumeric: boolean = false;
-  selectedFd: number | undefined;
+  /** The selected file descriptor, and its process. */
+  selectedFd: FdKey | undefined;
   /** The row of the selected file descriptor; undefined if it is not among those that are loaded. */
   selectedRow: FdRow | undefined;
   /** The connection whose events are shown. */
@@ -212,8 +214,8 @@ export class Store {
     const { event, ready } = this.view;
     const fd = event !== undefined && event.type !== "wait" && "fd" in event ? event.fd : ready[0]?.[0];
     if (fd === undefined || fd === null) return this.step();
-    if (this.isFollowing) this.#resume({ kind: "return", fd });
-    else this.move(1, (event) => hasLine(event) && (event.type === "wait" || !concerns(event, fd)));
+    if (this.isFollowing) this.#resume({ kind: "return", fd, ...(event?.pid === undefined ? {} : { pid: event.pid }) });
+    else this.move(1, (later) => hasLine(later) && (later.type === "wait" || !concerns(later, fd, event?.pid)));
   }
 
   /** Runs until a breakpoint; in a saved trace, moves to the next event that a breakpoint matches, or to the end. */
@@ -256,14 +258,14 @@ export class Store {
   // ---- queries ----
 
   /** Selects a file descriptor and loads its details; undefined selects none. */
-  async selectFd(fd: number | undefined): Promise<void> {
-    const selectedRow = this.fds.page.rows.find((row) => row.fd === fd);
-    this.set({ selectedFd: fd, selectedRow, fdInfo: undefined });
-    if (fd !== undefined && this.isLive) await this.#loadFdInfo(fd);
+  async selectFd(key: FdKey | undefined): Promise<void> {
+    const selectedRow = this.fds.page.rows.find((row) => fdKey(row.fd, row.pid) === key);
+    this.set({ selectedFd: key, selectedRow, fdInfo: undefined });
+    if (key !== undefined && this.isLive) await this.#loadFdInfo(key);
   }
 
   /** Shows the events of a connection; undefined shows none. */
-  follow(row: Pick<FdRow, "fd" | "openedUs" | "address"> | undefined): void {
+  follow(row: Pick<FdRow, "fd" | "pid" | "openedUs" | "address"> | undefined): void {
     const followed =
       row === undefined
         ? undefined
@@ -294,8 +296,10 @@ export class Store {
 
   async #loadConnection(query: ConnectionQuery): Promise<ConnectionResponse | string> {
     if (!this.isLive) return eventsInHistory(this.history, query);
-    const { fd, openedUs, afterSeq } = query;
-    const response = await this.#connection.get(`/connection?fd=${fd}&opened=${openedUs}&after=${afterSeq}`);
+    const { fd, pid, openedUs, afterSeq } = query;
+    const response = await this.#connection.get(
+      `/connection?fd=${fd}${pidParameter(pid)}&opened=${openedUs}&after=${afterSeq}`,
+    );
     if (response === undefined) return "The server does not respond.";
     return response.ok ? ((await response.json()) as ConnectionResponse) : await response.text();
   }
@@ -334,9 +338,10 @@ export class Store {
     }
   }
 
-  async #loadFdInfo(fd: number): Promise<void> {
-    const info = await this.#connection.getJson<FdInfoResponse | null>(`/fd?fd=${fd}`);
-    if (this.selectedFd === fd) this.set({ fdInfo: info ?? undefined });
+  async #loadFdInfo(key: FdKey): Promise<void> {
+    const query = `fd=${fdOfKey(key)}${pidParameter(pidOfKey(key))}`;
+    const info = await this.#connection.getJson<FdInfoResponse | null>(`/fd?${query}`);
+    if (this.selectedFd === key) this.set({ fdInfo: info ?? undefined });
   }
 
   /** Loads the source lines of the call that made the selected event. */
@@ -469,4 +474,8 @@ export class Store {
       Math.max(0, dueMs - performance.now()),
     );
   }
+}
+
+function pidParameter(pid: number | undefined): string {
+  return pid === undefined ? "" : `&pid=${pid}`;
 }

@@ -1,11 +1,12 @@
 // The layout of the timeline: one lane per file descriptor, one mark per event or cluster of events, and a ruler.
 
 import type { TraceEvent } from "../../../trace/events.ts";
+import { type FdKey, fdKey } from "../../../trace/fd-key.ts";
 import { hasLine } from "../../../trace/format.ts";
 import { type Extent, niceStep } from "./axis-extent.ts";
 import type { AxisUnit } from "./event-browser.ts";
 import type { EventRows } from "./event-rows.ts";
-import { formatTick } from "./format.ts";
+import { formatFd, formatTick } from "./format.ts";
 import { isFailure } from "./range-totals.ts";
 
 /** The x coordinate at which the lanes start, to the right of their labels. */
@@ -23,8 +24,8 @@ const TICK_SPACING = 96;
 const GAP_LABEL_WIDTH = 90;
 
 export interface Lane {
-  /** Undefined: the loop itself, or the lane for the fds that have none of their own. */
-  fd: number | undefined;
+  /** The fd and its process. Undefined: the loop itself, or the lane for the fds that have none of their own. */
+  key: FdKey | undefined;
   label: string;
   y: number;
 }
@@ -115,12 +116,14 @@ export function layoutTimeline({ rows, unit, extent, width, spacing }: LayoutOpt
 
   const placed = unit === "order" ? placeRows(rows, extent) : placeEvents(rows, extent);
   const fds = fdsOf(placed);
-  const loop: Lane = { fd: undefined, label: "loop", y: TOP + LANE_HEIGHT / 2 };
-  const byFd = new Map(fds.map((fd, i) => [fd, { fd, label: `fd ${fd}`, y: loop.y + (i + 1) * LANE_HEIGHT }]));
-  const others: Lane = { fd: undefined, label: "other", y: loop.y + (fds.length + 1) * LANE_HEIGHT };
+  const hasSeveral = rows.history.hasSeveralProcesses;
+  const labelOf = (key: FdKey): string => (hasSeveral ? formatFd(key, true) : `fd ${formatFd(key, false)}`);
+  const loop: Lane = { key: undefined, label: "loop", y: TOP + LANE_HEIGHT / 2 };
+  const byFd = new Map(fds.map((key, i) => [key, { key, label: labelOf(key), y: loop.y + (i + 1) * LANE_HEIGHT }]));
+  const others: Lane = { key: undefined, label: "other", y: loop.y + (fds.length + 1) * LANE_HEIGHT };
   const laneOf = (event: TraceEvent): Lane => {
-    const fd = fdOf(event);
-    return fd === undefined ? loop : (byFd.get(fd) ?? others);
+    const key = fdOf(event);
+    return key === undefined ? loop : (byFd.get(key) ?? others);
   };
   const hasOthers = placed.some(({ event }) => laneOf(event) === others);
   const lanes = [loop, ...byFd.values(), ...(hasOthers ? [others] : [])];
@@ -141,7 +144,7 @@ export function layoutTimeline({ rows, unit, extent, width, spacing }: LayoutOpt
       addToCluster(previous, event, first, last, count);
       continue;
     }
-    const readyLanes = reportedFds(event).flatMap((fd) => byFd.get(fd) ?? []);
+    const readyLanes = reportedFds(event).flatMap((key) => byFd.get(key) ?? []);
     const mark: Mark = { first, last, count, event, position: first, isMixed: false, x, y: lane.y, readyLanes };
     marks.push(mark);
     lastInLane.set(lane, mark);
@@ -199,7 +202,7 @@ function slicesOf(
   { history }: EventRows,
   { from, to }: Extent,
   loop: Lane,
-  byFd: ReadonlyMap<number, Lane>,
+  byFd: ReadonlyMap<FdKey, Lane>,
   toX: (value: number) => number,
 ): Slice[] {
   const slices: Slice[] = [];
@@ -227,7 +230,7 @@ function slicesOf(
     } else if (event.type === "iteration") {
       let us = event.us - event.workedUs;
       for (const [fd, workedUs] of event.dispatches) {
-        const lane = byFd.get(fd);
+        const lane = byFd.get(fdKey(fd, event.pid));
         if (lane !== undefined) add("busy", lane, us, us + workedUs);
         us += workedUs;
       }
@@ -256,25 +259,30 @@ function orderTicks(placed: readonly Placed[], toX: (value: number) => number): 
 }
 
 /** Returns the file descriptors that get a lane, in ascending order. If there are too many, the latest events decide. */
-function fdsOf(placed: readonly Placed[]): number[] {
-  const fds = new Set<number>();
+function fdsOf(placed: readonly Placed[]): FdKey[] {
+  const fds = new Set<FdKey>();
   for (let i = placed.length - 1; i >= 0 && fds.size < MAX_LANES; i--) {
     const { event } = placed[i] as Placed;
     const own = fdOf(event);
-    for (const fd of own === undefined ? reportedFds(event) : [own]) {
-      if (fds.size < MAX_LANES) fds.add(fd);
+    for (const key of own === undefined ? reportedFds(event) : [own]) {
+      if (fds.size < MAX_LANES) fds.add(key);
     }
   }
   return [...fds].sort((a, b) => a - b);
 }
 
 /** Returns the file descriptor in whose lane the event belongs; undefined: the lane of the loop. */
-function fdOf(event: TraceEvent): number | undefined {
-  if (event.type === "create") return event.result >= 0 ? event.result : undefined;
+function fdOf(event: TraceEvent): FdKey | undefined {
+  const fd = numberOf(event);
+  return fd === undefined ? undefined : fdKey(fd, event.pid);
+}
+
+function numberOf(event: TraceEvent): number | undefined {
+  if (event.type === "create" || event.type === "open") return event.result >= 0 ? event.result : undefined;
   if (event.type === "accept") return event.result >= 0 ? event.result : event.fd;
   return "fd" in event && event.fd !== null ? event.fd : undefined;
 }
 
-function reportedFds(event: TraceEvent): number[] {
-  return event.type === "wait" ? event.events.map(([fd]) => fd) : [];
+function reportedFds(event: TraceEvent): FdKey[] {
+  return event.type === "wait" ? event.events.map(([fd]) => fdKey(fd, event.pid)) : [];
 }

@@ -17,7 +17,7 @@ export function groupWarnings(warnings: readonly Warning[]): WarningGroup[] {
   /** The counts of the reports in each group, by the sequence number of the first event of a report. */
   const reports = new Map<string, Map<number, number>>();
   for (const warning of warnings) {
-    const key = `${warning.code} ${warning.fd} ${warning.at ?? ""}`;
+    const key = `${warning.code} ${warning.pid ?? ""} ${warning.fd} ${warning.at ?? ""}`;
     const counts = reports.get(key) ?? new Map<number, number>();
     reports.set(key, counts.set(warning.updates ?? warning.seq, warning.count ?? 1));
     groups.delete(key); // to add it at the end

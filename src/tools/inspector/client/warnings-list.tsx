@@ -3,8 +3,9 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { fdKey } from "../../../trace/fd-key.ts";
 import { showWarning } from "./event-navigation.ts";
-import { formatCount, formatDuration } from "./format.ts";
+import { formatCount, formatDuration, formatFd } from "./format.ts";
 import type { Store } from "./store.ts";
 import { groupWarnings, type WarningGroup } from "./warning-groups.ts";
 
@@ -22,8 +23,12 @@ export function WarningsList({ store }: { store: Store }): JSX.Element {
       {groups.length === 0 ? <p class="aside">No warnings.</p> : null}
       <ul>
         {shown.map((group) => (
-          <li key={`${group.warning.code} ${group.warning.fd} ${group.at}`}>
-            <WarningButton group={group} onClick={() => void showWarning(store, group.warning)} />
+          <li key={`${group.warning.code} ${group.warning.pid} ${group.warning.fd} ${group.at}`}>
+            <WarningButton
+              group={group}
+              hasSeveral={store.history.hasSeveralProcesses}
+              onClick={() => void showWarning(store, group.warning)}
+            />
           </li>
         ))}
       </ul>
@@ -36,7 +41,14 @@ export function WarningsList({ store }: { store: Store }): JSX.Element {
   );
 }
 
-function WarningButton({ group, onClick }: { group: WarningGroup; onClick: () => void }): JSX.Element {
+interface WarningButtonProps {
+  group: WarningGroup;
+  /** There are several processes. */
+  hasSeveral: boolean;
+  onClick: () => void;
+}
+
+function WarningButton({ group, hasSeveral, onClick }: WarningButtonProps): JSX.Element {
   const { warning, count, at } = group;
   return (
     <button type="button" title="Show the event, the fd and the source line" onClick={onClick}>
@@ -44,7 +56,7 @@ function WarningButton({ group, onClick }: { group: WarningGroup; onClick: () =>
         <span aria-hidden="true">⚠ </span>
         <b>{warning.code}</b>
         {count > 1 ? <span class="count"> × {formatCount(count)}</span> : null}
-        {warning.fd === null ? null : <span> fd {warning.fd}</span>}
+        {warning.fd === null ? null : <span> fd {formatFd(fdKey(warning.fd, warning.pid), hasSeveral)}</span>}
         <small> {formatDuration(warning.us)}</small>
       </span>
       <span class="message">{warning.message}</span>
