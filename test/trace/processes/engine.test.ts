@@ -143,7 +143,7 @@ describe.skipIf(!hasPython)("the original server", () => {
       const listener = open.find(({ kind }) => kind === "listener");
       expect(listener?.address).toEqual({ address: "127.0.0.1", port, family: "IPv4" });
       const epoll = open.find(({ kind }) => kind === "epoll");
-      expect(epoll?.interest?.map(([fd, mask]) => [fd, mask & 7])).toEqual([[listener?.result, 1]]);
+      expect(epoll?.interest?.map(([fd, mask]) => [fd, mask & 7])).toEqual([[listener?.result as number, 1]]);
       expect(await request(port)).toEndWith("Hello from Epoll server!");
       await traced.until(() => traced.of("wait").filter((wait) => wait.result > 0).length >= 4);
       // The wait that was interrupted goes on: the program sees no EINTR.
