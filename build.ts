@@ -16,6 +16,7 @@ const programs = [
   "npm-epoll/preload",
   "tools/cli/main",
   "tools/debugger/debug-thread",
+  "tools/debugger/process-thread",
   "tools/lessons/thundering-herd-worker",
 ];
 
@@ -41,7 +42,7 @@ for (const file of new Bun.Glob("**/*.ts").scanSync(src)) {
  */
 const onDemand: [modules: RegExp, loadedBefore: string[]][] = [
   [/^tools\/cli\/(commands\/.*|help|flags)$/, ["index", "tools/cli/parse-arguments", "tools/cli/app-address"]],
-  [/^tools\/(debugger\/debug-thread|lessons\/thundering-herd-worker)$/, ["index"]],
+  [/^tools\/(debugger\/(?:debug|process)-thread|lessons\/thundering-herd-worker)$/, ["index"]],
   [/^serve\/load-app$/, ["index"]],
   [new RegExp(`^(?:${[...optional].join("|")})$`), ["index"]],
 ];

@@ -237,7 +237,7 @@ struct task {
 struct start {
   char *block; /* strings */
   char **argv, **envp, *path, *cwd;
-  int stdio[3];
+  int stdio[4]; /* three fds, and whether the command gets a process group of its own */
   size mask[16];
   volatile int is_seized, error;
   u16 filter_length;
@@ -1048,6 +1048,8 @@ static int run_command(void *argument) {
   for (i = 0; i < 3; i++)
     if (fds[i] != i && c_dup2(fds[i], i) < 0) goto failed;
   if (start->cwd && c_chdir(start->cwd) < 0) goto failed;
+  if (start->stdio[3]) c_setpgid(0, 0); /* Ctrl-C is for the debugger's prompt */
+  c_syscall(436 /* close_range */, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
   if (start->filter) {
     program[0] = start->filter_length;
     program[1] = (size)start->filter;
@@ -1355,7 +1357,7 @@ int tracer_command(int number, int op, int a, int b) { return send_command(trace
 
 /*
  * Starts a command. `block` has NUL-terminated strings: the path, the directory (or nothing), `argc` arguments, `envc` variables;
- * `filter` is a BPF program of `filter_length` instructions (0: none), `stdio` three fds.
+ * `filter` is a BPF program of `filter_length` instructions (0: none), `stdio` three fds, and 1 for a process group of its own.
  */
 int tracer_start(int number, const u8 *block, int length, int argc, int envc, const u8 *filter, int filter_length, const int *stdio) {
   struct tracer *t = tracers[number];
@@ -1384,7 +1386,7 @@ int tracer_start(int number, const u8 *block, int length, int argc, int envc, co
   start->envp = pointers;
   for (i = 0; i < envc; i++, at += c_strlen(at) + 1) *pointers++ = at;
   *pointers = 0;
-  for (i = 0; i < 3; i++) start->stdio[i] = stdio[i];
+  for (i = 0; i < 4; i++) start->stdio[i] = stdio[i];
   c_memcpy(start->mask, t->masks, sizeof start->mask);
   return send_command(t, COMMAND_START, 0, 0, start);
 }

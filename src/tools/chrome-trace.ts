@@ -3,7 +3,8 @@
 import { errnoName } from "../kernel/errno.ts";
 import { escapeControls } from "../kernel/escape-controls.ts";
 import { formatMask } from "../kernel/format-mask.ts";
-import type { TraceEvent, WaitEvent } from "../trace/events.ts";
+import type { OpenEvent, TraceEvent, WaitEvent } from "../trace/events.ts";
+import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../trace/fd-key.ts";
 import { formatEvent, formatPeer } from "../trace/format.ts";
 
 /** Times are in microseconds. `tid`, the thread, is the fd of the lane. */
@@ -47,19 +48,40 @@ export function* toChromeTrace(events: Iterable<TraceEvent>): Generator<string, 
   yield "]}";
 }
 
+/** The lane of a thread that has waited without an epoll instance, as with poll(2). Fds have smaller numbers. */
+const THREAD_LANES = 2 ** 31;
+
 class ChromeConverter {
+  /** The process of the event that is being converted. */
   #pid = 0;
-  readonly #open = new Set<number>();
+  /** The same; undefined in a trace of one process that has no pids. */
+  #eventPid: number | undefined;
+  readonly #processes = new Set<number>();
+  /** By fd and process, as are the lanes. */
+  readonly #open = new Set<FdKey>();
   /** The names of the lanes. */
-  readonly #lanes = new Map<number, string>();
-  #wait: (TraceEvent & WaitEvent) | undefined;
+  readonly #lanes = new Map<FdKey, string>();
+  /** The last wait of each thread. */
+  readonly #waits = new Map<number | undefined, TraceEvent & WaitEvent>();
+  /** The thread of the event that is being converted. */
+  #tid: number | undefined;
   /** When the last period of each lane ends. */
-  readonly #busyUntil = new Map<number, number>();
+  readonly #busyUntil = new Map<FdKey, number>();
 
   *convert(event: TraceEvent): Generator<ChromeEvent, void, undefined> {
+    this.#tid = event.tid;
+    this.#eventPid = event.pid;
+    if (event.type !== "begin" && event.pid !== undefined) {
+      this.#pid = event.pid;
+      if (!this.#processes.has(event.pid)) {
+        this.#processes.add(event.pid);
+        yield this.#metadata("process_name", 0, { name: `process ${event.pid}` });
+      }
+    }
     switch (event.type) {
       case "begin":
         this.#pid = event.pid;
+        this.#processes.add(event.pid);
         yield this.#metadata("process_name", 0, { name: `epoll-hello ${event.pid}` });
         return;
       case "dropped":
@@ -73,7 +95,7 @@ class ChromeConverter {
         return;
       case "warning":
         if (event.updates !== undefined) return; // the number of occurrences so far
-        yield this.#instant(event, event.fd ?? this.#wait?.epfd ?? 0, "p", `warning: ${event.code}`, {
+        yield this.#instant(event, event.fd ?? this.#waitLane, "p", `warning: ${event.code}`, {
           message: event.message,
         });
         return;
@@ -81,6 +103,17 @@ class ChromeConverter {
         if (event.result < 0) return;
         yield* this.#openFd(event.result, event.us);
         yield* this.#nameLane(event.result, "epoll");
+        return;
+      case "open":
+        if (event.result < 0) return;
+        yield* this.#openFd(event.result, event.us);
+        yield* this.#nameLane(event.result, escapeControls(nameOfOpened(event)));
+        return;
+      case "process":
+        yield this.#instant(event, 0, "p", formatEvent(event)?.trim() ?? event.what, {});
+        return;
+      case "call":
+        yield this.#instant(event, event.fd ?? this.#waitLane, "t", event.call, { result: event.result });
         return;
       case "listen":
         yield* this.#openFd(event.fd, event.us);
@@ -100,7 +133,7 @@ class ChromeConverter {
   *#convertCall(event: Extract<TraceEvent, { result: number; fd: number }>): Generator<ChromeEvent, void, undefined> {
     const { type, fd, result, us } = event;
     const text = formatEvent(event)?.trim() ?? type;
-    const name = "call" in event && event.call !== undefined ? event.call : CALL_NAMES[type];
+    const name = "call" in event && event.call !== undefined ? event.call : CALL_NAMES[type as keyof typeof CALL_NAMES];
     const failure = result < 0 ? ` ${errnoName(-result)}` : "";
     yield this.#instant(event, fd, "t", `${name}${failure}`, {
       text,
@@ -113,8 +146,8 @@ class ChromeConverter {
       yield* this.#nameLane(result, "connections");
       const peer = event.peer === null ? "" : ` ${formatPeer(event.peer)}`;
       yield this.#instant(event, result, "t", `accepted${peer}`, {});
-    } else if (type === "close" && this.#open.delete(fd)) {
-      yield this.#counter(us, "open fds", this.#open.size);
+    } else if (type === "close" && this.#open.delete(this.#key(fd))) {
+      yield this.#counter(us, "open fds", this.#countOpen());
     } else if (type === "connect") {
       yield* this.#openFd(fd, us);
       yield* this.#nameLane(fd, "connections");
@@ -123,12 +156,17 @@ class ChromeConverter {
 
   *#convertWait(event: TraceEvent & WaitEvent): Generator<ChromeEvent, void, undefined> {
     const { epfd, us, blockedUs, events, timeoutMs, result, iteration, awayUs } = event;
-    this.#wait = event;
-    yield* this.#openFd(epfd, us);
-    yield* this.#nameLane(epfd, "epoll");
+    this.#waits.set(this.#tid, event);
+    if (epfd >= 0) {
+      yield* this.#openFd(epfd, us);
+      yield* this.#nameLane(epfd, "epoll");
+    } else {
+      yield* this.#nameLane(this.#waitLane, event.call ?? "wait");
+    }
+    const lane = this.#waitLane;
     const startUs = us - blockedUs;
-    if (awayUs !== undefined) yield this.#period(epfd, startUs - awayUs, startUs, "loop", "Bun's event loop", {});
-    yield this.#period(epfd, startUs, us, "wait", "epoll_wait", {
+    if (awayUs !== undefined) yield this.#period(lane, startUs - awayUs, startUs, "loop", "Bun's event loop", {});
+    yield this.#period(lane, startUs, us, "wait", event.call ?? "epoll_wait", {
       iteration,
       timeoutMs,
       result: result < 0 ? errnoName(-result) : result,
@@ -143,8 +181,9 @@ class ChromeConverter {
     workedUs,
     dispatches,
   }: Extract<TraceEvent, { type: "iteration" }>): Generator<ChromeEvent, void, undefined> {
-    const wait = this.#wait;
-    const tid = wait?.epfd ?? this.#lanes.keys().next().value ?? 0;
+    const wait = this.#waits.get(this.#tid);
+    const [firstLane = 0] = this.#lanes.keys();
+    const tid = wait === undefined ? fdOfKey(firstLane) : this.#waitLane;
     const name = wait === undefined ? "setup" : `iteration ${iteration}`;
     const whole = this.#period(tid, us - workedUs, us, "loop", name, {});
     yield whole;
@@ -152,27 +191,48 @@ class ChromeConverter {
     for (const [fd, dispatchUs] of dispatches) {
       const endUs = Math.min(us, startUs + dispatchUs);
       const mask = this.#maskOf(fd);
-      if (!this.#lanes.has(fd)) yield* this.#nameLane(fd, "");
+      if (!this.#lanes.has(this.#key(fd))) yield* this.#nameLane(fd, "");
       yield this.#period(fd, startUs, endUs, "dispatch", mask === "" ? "dispatch" : `dispatch ${mask}`, { iteration });
       startUs = endUs;
     }
   }
 
   #maskOf(fd: number): string {
-    const ready = this.#wait?.events.find(([one]) => one === fd);
+    const ready = this.#waits.get(this.#tid)?.events.find(([one]) => one === fd);
     return ready === undefined ? "" : formatMask(ready[1]);
   }
 
   *#openFd(fd: number, us: number): Generator<ChromeEvent, void, undefined> {
-    if (this.#open.has(fd)) return;
-    this.#open.add(fd);
-    yield this.#counter(us, "open fds", this.#open.size);
+    const key = this.#key(fd);
+    if (this.#open.has(key)) return;
+    this.#open.add(key);
+    yield this.#counter(us, "open fds", this.#countOpen());
+  }
+
+  /** The lane of the last wait of this thread. */
+  get #waitLane(): number {
+    const epfd = this.#waits.get(this.#tid)?.epfd ?? 0;
+    return epfd >= 0 ? epfd : THREAD_LANES + (this.#tid ?? 0);
+  }
+
+  /** The key of an fd of the process whose event is being converted. */
+  #key(fd: number): FdKey {
+    return fd >= THREAD_LANES ? -fd : fdKey(fd, this.#eventPid);
+  }
+
+  #countOpen(): number {
+    if (this.#processes.size <= 1) return this.#open.size;
+    let count = 0;
+    for (const key of this.#open) if (pidOfKey(key) === this.#eventPid) count++;
+    return count;
   }
 
   *#nameLane(fd: number, what: string): Generator<ChromeEvent, void, undefined> {
-    const name = what === "" ? `fd ${fd}` : `fd ${fd}: ${what}`;
-    if (this.#lanes.get(fd) === name) return;
-    this.#lanes.set(fd, name);
+    const lane = fd >= THREAD_LANES ? `thread ${fd - THREAD_LANES}` : `fd ${fd}`;
+    const name = what === "" ? lane : `${lane}: ${what}`;
+    const key = this.#key(fd);
+    if (this.#lanes.get(key) === name) return;
+    this.#lanes.set(key, name);
     yield this.#metadata("thread_name", fd, { name: escapeControls(name) });
     yield this.#metadata("thread_sort_index", fd, { sort_index: what === "epoll" ? -1 : fd });
   }
@@ -194,10 +254,10 @@ class ChromeConverter {
     name: string,
     args: Readonly<Record<string, unknown>>,
   ): ChromePeriod {
-    const isNested = cat === "dispatch" && tid === this.#wait?.epfd; // it is part of its iteration
-    const ts = rounded(Math.max(isNested ? 0 : (this.#busyUntil.get(tid) ?? 0), fromUs));
+    const isNested = cat === "dispatch" && tid === this.#waitLane; // it is part of its iteration
+    const ts = rounded(Math.max(isNested ? 0 : (this.#busyUntil.get(this.#key(tid)) ?? 0), fromUs));
     const dur = rounded(Math.max(0, toUs - ts));
-    if (!isNested) this.#busyUntil.set(tid, ts + dur);
+    if (!isNested) this.#busyUntil.set(this.#key(tid), ts + dur);
     return { ph: "X", name, cat, pid: this.#pid, tid, ts, dur, args };
   }
 
@@ -212,8 +272,14 @@ class ChromeConverter {
   }
 }
 
+function nameOfOpened({ kind, file, call, address }: OpenEvent): string {
+  const what = kind === undefined || kind === "other" ? (file ?? call) : kind;
+  return address === undefined ? what : `${what} ${formatPeer(address)}`;
+}
+
 const CALL_NAMES = {
   accept: "accept4",
+  bind: "bind",
   close: "close",
   connect: "connect",
   ctl: "epoll_ctl",

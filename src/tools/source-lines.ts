@@ -19,7 +19,7 @@ export function parsePosition(position: string): { file: string; line: number } 
 }
 
 /** The extensions of source files. A trace can name any file, such as /etc/passwd or .env. */
-const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
+const SOURCE_FILE = /\.(?:[cm]?[jt]sx?|py|rb|php|lua|pl|c|h|cc|cpp|hpp|go|rs|java|zig)$/;
 /** Larger files are not displayed. */
 const MAX_BYTES = 16 * 1024 * 1024;
 

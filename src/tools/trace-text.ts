@@ -32,6 +32,10 @@ interface Line {
 export class TraceText {
   readonly #options: TraceTextOptions;
   #previousUs = 0;
+  /** The thread of the last event; undefined: the trace has only one. */
+  #tid: number | undefined;
+  /** There are several threads or processes: each line begins with its own. */
+  #hasOrigin = false;
   /** The last call, and how often it has been repeated. */
   #call: Line | undefined;
   #callRepeats = new Repeats();
@@ -57,7 +61,8 @@ export class TraceText {
   }
 
   add(event: TraceEvent): void {
-    const text = formatEvent(event, this.#options);
+    if (event.tid !== this.#tid) this.#switchThread(event.tid);
+    const text = formatEvent(event, { isNumeric: this.#options.isNumeric, hasOrigin: this.#hasOrigin });
     if (text === undefined) {
       if (event.type === "iteration") this.#endCalls();
       return;
@@ -84,6 +89,15 @@ export class TraceText {
     this.#call = event.type === "wait" ? undefined : line;
     this.#callRepeats = new Repeats(event.us);
     this.#addLine(line);
+  }
+
+  /** The iterations of threads are not collapsed across each other: the lines stay in their order. */
+  #switchThread(tid: number | undefined): void {
+    this.end();
+    this.#previous = undefined;
+    this.#sameCount = 0;
+    this.#hasOrigin ||= this.#tid !== undefined && tid !== undefined;
+    this.#tid = tid;
   }
 
   /** Prints what is left. */
@@ -179,7 +193,7 @@ const TIMESTAMP_WIDTH = 13;
 
 /** Waits differ in their number, in the time that is left until a deadline, and in when they returned. */
 function keyOf(event: TraceEvent, text: string): string {
-  return event.type === "wait" ? `${event.epfd} ${event.result} ${event.events.join()}` : text;
+  return event.type === "wait" ? `${event.call ?? ""} ${event.epfd} ${event.result} ${event.events.join()}` : text;
 }
 
 function repeatLine({ count, us }: { count: number; us: number }, indent: string): Line {

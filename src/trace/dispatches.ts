@@ -1,7 +1,8 @@
 // class Dispatches: attributes the time of a loop iteration to fds, and finds those whose handling was slow.
 
 import type { CallSite } from "./caller-line.ts";
-import { SlowHandler, type SlowTime, type ThreadTimeSource } from "./warnings/slow-handler.ts";
+import type { ThreadTimeSource } from "./thread-times.ts";
+import { SlowHandler, type SlowTime } from "./warnings/slow-handler.ts";
 
 const NO_FD = -1;
 

@@ -155,12 +155,7 @@ function isOpen(fd: number): boolean {
   return untracedSyscalls().fcntl(fd, F_GETFD, 0) >= 0;
 }
 
-function readProc<T>(
-  pid: number | "self",
-  fd: number,
-  directory: "fd" | "fdinfo",
-  read: (path: string) => T,
-): T {
+function readProc<T>(pid: number | "self", fd: number, directory: "fd" | "fdinfo", read: (path: string) => T): T {
   try {
     return read(`/proc/${pid}/${directory}/${fd}`);
   } catch {

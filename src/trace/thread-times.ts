@@ -2,7 +2,6 @@
 
 import { Buffer } from "node:buffer";
 import type { Syscalls } from "../kernel/ffi.ts";
-import type { ThreadTimeSource } from "./warnings/slow-handler.ts";
 
 /** Totals of a thread, in microseconds. */
 export interface ThreadTimes {
@@ -14,6 +13,23 @@ export interface ThreadTimes {
   sleeps: number;
   /** How often the kernel has taken the CPU from it. */
   preemptions: number;
+}
+
+/** What a thread has done with its time. */
+export interface ThreadTimeSource {
+  /**
+   * Returns undefined if the kernel refuses.
+   *
+   * @param withQueue include `queuedUs`
+   */
+  read(withQueue: boolean): ThreadTimes | undefined;
+  /** Returns whether processes compete for the CPUs. */
+  isMachineBusy(): boolean;
+  /**
+   * The times are those of another process, which a tracer stops: how often it has slept does not show whether it has blocked, and if
+   * the machine is busy, it may have waited for the tracer.
+   */
+  readonly isRemote: boolean;
 }
 
 /** Reads the totals of the calling thread. @see proc_pid_schedstat(5), getrusage(2), CLOCK_THREAD_CPUTIME_ID in clock_gettime(2) */
@@ -48,6 +64,7 @@ export function ownThreadTimes(sys: () => Syscalls): ThreadTimeSource {
   return {
     read: (withQueue) => (clock ??= new ThreadClock(sys())).read(withQueue),
     isMachineBusy: () => isMachineBusy(sys()),
+    isRemote: false,
   };
 }
 

@@ -69,7 +69,7 @@ test("with too many file descriptors, those of the latest events get lanes, and 
 
 test("connects a wait with the lanes of the file descriptors that it reports", () => {
   const { lanes, marks } = layout([eventAt(0, wait(9, 7)), eventAt(1, recv(7))]);
-  expect(marks[0]?.readyLanes.map(({ fd }) => fd)).toEqual([9, 7]);
+  expect(marks[0]?.readyLanes.map(({ key }) => key)).toEqual([9, 7]);
   expect(lanes).toContainEqual(marks[0]?.readyLanes[0] as (typeof lanes)[number]);
   expect(marks[1]?.readyLanes).toEqual([]);
 });

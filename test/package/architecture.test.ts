@@ -138,7 +138,12 @@ test("only kernel/ffi.ts uses bun:ffi, and each C file has one user", () => {
   const usersOf = (pattern: RegExp): string[] => files.filter((file) => pattern.test(textOf(file)));
   expect(usersOf(/bun:ffi"/)).toEqual(["kernel/ffi.ts"]);
   const users = usersOf(/native\/[\w-]+\.c"/);
-  expect(users).toEqual(["kernel/ffi.ts", "libuv/host.ts", "tools/comparison/select-poll.ts"]);
+  expect(users).toEqual([
+    "kernel/ffi.ts",
+    "libuv/host.ts",
+    "tools/comparison/select-poll.ts",
+    "trace/processes/native-tracer.ts",
+  ]);
 });
 
 test("only the command and the page import packages, except for one file that imports the HTTP parser", () => {

@@ -2,7 +2,7 @@
 
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { formatEvent } from "../../src/index.ts";
-import { CallSite } from "../../src/trace/caller-line.ts";
+import { StackSite } from "../../src/trace/caller-line.ts";
 import { type StampedWarning, WarningLog } from "../../src/trace/warnings/warning-log.ts";
 
 setDefaultTimeout(60_000);
@@ -37,7 +37,7 @@ test("reports a mistake once, then each time the count has grown tenfold, and th
 
 test("reports twenty fds with the same mistake at the same line one by one, and counts the others", () => {
   const { log, events } = createLog();
-  const site = new CallSite();
+  const site = new StackSite();
   for (let fd = 1; fd <= 250; fd++) log.add({ fd }, { code: "fd-leak", fd, message: `fd ${fd} is open`, site });
   log.finish();
   const reports = events.filter(({ updates }) => updates === undefined);
@@ -46,6 +46,6 @@ test("reports twenty fds with the same mistake at the same line one by one, and 
   expect(formatEvent(events.at(-1) as StampedWarning)).toMatch(
     /^ +warning: .*warning-log\.test\.ts:\d+: the same for 250 fds so far \(fd-leak\)$/,
   );
-  log.add({}, { code: "fd-leak", fd: 1, message: "elsewhere", site: new CallSite() });
+  log.add({}, { code: "fd-leak", fd: 1, message: "elsewhere", site: new StackSite() });
   expect(events.at(-1)).toMatchObject({ message: "elsewhere", count: 1 });
 });

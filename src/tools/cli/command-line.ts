@@ -1,6 +1,7 @@
 // The types of a parsed command line.
 
 import type { EpollServerOptions } from "../../index.ts";
+import type { ProcessSelection } from "../debugger/thread-messages.ts";
 import type { Balance } from "../../workers/listen-sockets.ts";
 
 /** The command line is wrong: exit code 2. The message says what to write instead. */
@@ -25,6 +26,7 @@ export type CommandLine =
   | { kind: "version" }
   | ServeCommand
   | { kind: "trace-program"; program: Program; trace: TraceOutput }
+  | { kind: "trace-process"; process: ProcessSelection; trace: TraceOutput }
   | StepCommand
   | InspectCommand
   | WhyCommand
@@ -62,6 +64,8 @@ export interface WorkerOptions {
 export interface StepCommand extends ServerSelection {
   kind: "step";
   program: Program | undefined;
+  /** Another process to debug instead of a server. */
+  process?: ProcessSelection | undefined;
   isNumeric: boolean;
   showsBytes: boolean;
   showsSecrets: boolean;
@@ -74,6 +78,8 @@ export interface StepCommand extends ServerSelection {
 export interface InspectCommand extends ServerSelection {
   kind: "inspect";
   program: Program | undefined;
+  /** Another process to inspect instead of a server. */
+  process?: ProcessSelection | undefined;
   showsBytes: boolean;
   showsSecrets: boolean;
   /** A trace of the same loop; undefined: none. */
@@ -108,6 +114,8 @@ export interface TraceOutput {
   showsBytes: boolean;
   /** Include the values of credentials. */
   showsSecrets: boolean;
+  /** Print detailed totals at the end. */
+  hasSummary: boolean;
   /** The file of the traced program or app; undefined: the default server, or a saved trace. */
   program: string | undefined;
 }

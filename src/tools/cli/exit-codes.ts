@@ -1,5 +1,6 @@
 // The exit codes of the command.
 
+import { constants } from "node:os";
 import type { StopSignal } from "../../index.ts";
 import type { ExtraStopSignal } from "../../server/stop-signals.ts";
 
@@ -14,6 +15,11 @@ export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal | ExtraStopSignal, nu
   SIGQUIT: 131,
   SIGTERM: 0,
 };
+
+/** Returns the exit code of a program that a signal has ended: 128 + the number of the signal, as in a shell. */
+export function exitCodeOfSignal(signal: string): number {
+  return 128 + ((constants.signals as Readonly<Record<string, number>>)[signal] ?? 0);
+}
 
 export function isSignalExitCode(code: number): boolean {
   return Object.values(SIGNAL_EXIT_CODES).includes(code);

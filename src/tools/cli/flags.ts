@@ -73,8 +73,12 @@ export const serveFlags: FlagTable<
   | "trace-file"
   | "trace-max"
   | "inspect"
-  | "inspect-brk",
+  | "inspect-brk"
+  | "pid",
   | "systemd"
+  | "summary"
+  | "no-follow"
+  | "all-stop"
   | "classic"
   | "step"
   | "show-bytes"
@@ -185,6 +189,18 @@ export const serveFlags: FlagTable<
     expects: "a size from 256K, such as 64M or 2G, or 0 for no limit",
     description: "size limit of the trace file: its newest events are kept (default: 64M)",
   },
+  summary: {
+    type: "boolean",
+    description: "print totals at the end: by system call, by fd, and of the waits, like strace -c",
+  },
+  pid: {
+    type: "string",
+    valueHint: "PID",
+    expects: "the id of a running process",
+    description: "trace, step or inspect a running process, instead of a command after --",
+  },
+  "no-follow": { type: "boolean", description: "don't trace the threads and processes that the program creates" },
+  "all-stop": { type: "boolean", description: "with --step or --inspect: a pause stops all threads, not only one" },
   step: {
     type: "boolean",
     description: "step through the loop, like pdb (implies --classic unless --no-classic)",
@@ -219,22 +235,26 @@ export const whyFlags: FlagTable<never, "max" | "svg", "json" | "help"> = {
   help,
 };
 
-export const replayFlags: FlagTable<"file", "inspect" | "chrome", "json" | "step" | "timestamps" | "numeric" | "help"> =
-  {
-    file: { type: "positional", required: false, description: "the trace; -: standard input" },
-    json: { type: "boolean", description: "print the events as JSON, one per line" },
-    step: { type: "boolean", description: "step through the trace, like --step does through a server" },
-    chrome: {
-      type: "string",
-      valueHint: "FILE",
-      expects: "a file to write to",
-      description: "convert the trace for Perfetto and chrome://tracing",
-    },
-    inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
-    timestamps,
-    numeric,
-    help,
-  };
+export const replayFlags: FlagTable<
+  "file",
+  "inspect" | "chrome",
+  "json" | "summary" | "step" | "timestamps" | "numeric" | "help"
+> = {
+  file: { type: "positional", required: false, description: "the trace; -: standard input" },
+  json: { type: "boolean", description: "print the events as JSON, one per line" },
+  summary: { type: "boolean", description: "print only the totals, like strace -c" },
+  step: { type: "boolean", description: "step through the trace, like --step does through a server" },
+  chrome: {
+    type: "string",
+    valueHint: "FILE",
+    expects: "a file to write to",
+    description: "convert the trace for Perfetto and chrome://tracing",
+  },
+  inspect: { ...inspect, description: "show the trace in a browser, on 127.0.0.1 (--inspect alone: a free port)" },
+  timestamps,
+  numeric,
+  help,
+};
 
 export const lessonFlags: FlagTable<"name", never, "json" | "help"> = {
   name: { type: "positional", required: false, description: "the lesson to run; without it, the lessons are listed" },

@@ -21,6 +21,8 @@ const SECTIONS: readonly Section[] = [
       ["epoll-hello --trace", "print every system call of the loop"],
       ["epoll-hello --step", "step through the loop in a debugger"],
       ["epoll-hello client.ts --inspect -- 8801", "watch your own program in a browser"],
+      ["epoll-hello --step -- python3 server.py", "step through the loop of any program"],
+      ["epoll-hello --inspect --pid 4711", "watch a running process in a browser"],
     ],
   ],
   [
@@ -53,7 +55,7 @@ const SECTIONS: readonly Section[] = [
       ["129", "stopped by SIGHUP, or the terminal was closed"],
       ["130", "stopped by SIGINT (Ctrl-C)"],
       ["131", "stopped by SIGQUIT (Ctrl-\\)"],
-      ["other", "the exit code of a program run with --trace or --trace-file"],
+      ["other", "the exit code of a program or command; 128 + N if signal N ended it"],
     ],
   ],
 ];
@@ -102,7 +104,9 @@ function splitUsage(usage: string): string {
   const names = SUBCOMMANDS.join("|");
   const lines = [
     "",
-    "epoll-hello PROGRAM --trace|--trace-file=FILE|--step|--inspect [-- ARGUMENTS]",
+    "epoll-hello PROGRAM --trace|--trace-file=FILE|--summary|--step|--inspect [-- ARGUMENTS]",
+    "epoll-hello --trace|--trace-file=FILE|--summary|--step|--inspect -- COMMAND [ARGUMENTS]",
+    "epoll-hello --trace|--trace-file=FILE|--summary|--step|--inspect --pid PID",
     `epoll-hello ${names} [OPTIONS]`,
   ];
   return usage.replace(` ${names}\n`, `${lines.join("\n      ")}\n`);

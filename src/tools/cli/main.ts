@@ -29,6 +29,8 @@ async function main(rawArguments: readonly string[]): Promise<number> {
       return (await import("./commands/workers.ts")).supervise(command, command.workers);
     case "trace-program":
       return (await import("./commands/trace-program.ts")).traceProgram(command.program, command.trace);
+    case "trace-process":
+      return (await import("./commands/trace-process.ts")).traceProcess(command.process, command.trace);
     case "step":
       return (await import("./commands/step.ts")).step(command);
     case "inspect":

@@ -84,6 +84,7 @@ const SERVE_CONFLICTS: Conflicts = [
   ["inspect-brk", ["systemd"], "while the loop is paused, it can't report to systemd"],
   ["classic", ["health", "metrics"], "the original program answers every request alike"],
   ["trace", ["workers"], "every worker has a loop of its own; trace one process"],
+  ["summary", ["workers"], "every worker has a loop of its own; trace one process"],
   ["trace-file", ["workers"], "every worker has a loop of its own; trace one process"],
 ];
 
@@ -126,8 +127,10 @@ function parseServe(rawArguments: readonly string[], isWorker: boolean): Command
     checkAppExists(app);
     if (isProgram(app)) return parseProgram(given, app, rest);
   }
+  if (app === undefined && (given.pid !== undefined || rest.length > 0)) return parseProcess(given, rest);
   if (rest.length > 0)
     throw new UsageError("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
+  rejectProcessFlags(given, app === undefined ? "" : ` ${app}`);
   rejectConflicts(given, SERVE_CONFLICTS);
   rejectIncomplete(given, SERVE_REQUIREMENTS);
   const options = serverOptions(given);
@@ -213,7 +216,7 @@ function parseTraceMax(text: string): number {
 
 function traceOutput(given: ServeArguments, program: string | undefined): TraceOutput | undefined {
   const { trace, "trace-file": file, "trace-max": max } = given;
-  if (trace === undefined && file === undefined) return undefined;
+  if (trace === undefined && file === undefined && given.summary !== true) return undefined;
   if (trace !== undefined && trace !== "text" && trace !== "json") {
     throw mustBe("trace", serveFlags.trace.expects, trace);
   }
@@ -225,6 +228,7 @@ function traceOutput(given: ServeArguments, program: string | undefined): TraceO
     maxFileBytes: max === undefined ? DEFAULT_TRACE_MAX : parseTraceMax(max),
     isNumeric: given.numeric === true,
     hasTimestamps: given.timestamps === true,
+    hasSummary: given.summary === true,
     ...shownData(given),
     program: program === undefined ? undefined : resolve(program),
   };
@@ -286,6 +290,7 @@ function isProgram(file: string): boolean {
 }
 
 function parseProgram(given: ServeArguments, file: string, rest: readonly string[]): CommandLine {
+  rejectProcessFlags(given, ` ${file}`);
   const flag = SERVER_ONLY_FLAGS.find((name) => given[name] !== undefined);
   if (flag !== undefined) {
     throw new UsageError(`${file} has no default export, so it runs as a program; --${flag} applies to servers only`);
@@ -304,7 +309,7 @@ function parseProgram(given: ServeArguments, file: string, rest: readonly string
   if (trace !== undefined) return { kind: "trace-program", program, trace };
   throw new Error(
     `${file} has no default export to serve: export default { fetch(request) { return new Response("...") } }. ` +
-      "To run it as a program, pass --trace, --step or --inspect.",
+      "To run it as a program, pass --trace, --summary, --step or --inspect.",
   );
 }
 
@@ -321,6 +326,46 @@ function rejectOtherCopy(program: string): void {
   }
   throw new Error(
     `${program} imports another copy of epoll-hello, which this command cannot trace; run: bun ${command}`,
+  );
+}
+
+/** Flags that only apply to a command after `--`, or to a running process. */
+const PROCESS_FLAGS = ["pid", "no-follow", "all-stop"] as const;
+
+/** @throws {UsageError} for a flag that only applies to other processes */
+function rejectProcessFlags(given: ServeArguments, app: string): void {
+  const flag = PROCESS_FLAGS.find((name) => isGiven(given, name));
+  if (flag === "pid")
+    throw new UsageError(`--pid cannot be used with${app || " a server"}: it traces a process that runs already`);
+  if (flag === undefined) return;
+  throw new UsageError(`--${flag} applies to other programs: epoll-hello --trace --${flag} -- COMMAND [ARGUMENTS]`);
+}
+
+/** Parses `--trace -- COMMAND ARGUMENTS` and `--trace --pid PID`, which run or attach to any program. */
+function parseProcess(given: ServeArguments, command: readonly string[]): CommandLine {
+  const { pid } = given;
+  const subject = pid === undefined ? `the command ${JSON.stringify(command[0])}` : `--pid ${pid}`;
+  const serverFlag = SERVER_ONLY_FLAGS.find((name) => given[name] !== undefined);
+  if (serverFlag !== undefined)
+    throw new UsageError(`--${serverFlag} applies to the server of epoll-hello, not to ${subject}`);
+  if (pid !== undefined && command.length > 0)
+    throw new UsageError("--pid cannot be used with a command after --: trace one or the other");
+  rejectConflicts(given, SERVE_CONFLICTS);
+  rejectIncomplete(given, SERVE_REQUIREMENTS);
+  rejectIncomplete(given, [["all-stop", ["step", "inspect", "inspect-brk"]]]);
+  const target = pid === undefined ? { command } : { pid: parseInteger("pid", pid, 1, MAX_INT32) };
+  const process = { target, follows: given["no-follow"] !== true, stopsAll: given["all-stop"] === true };
+  const trace = traceOutput(given, undefined);
+  const shared = { options: {}, app: undefined, program: undefined, process, trace, ...shownData(given) };
+  const inspected = inspection(given);
+  if (given.step) {
+    return { kind: "step", ...shared, isNumeric: given.numeric === true, inspectorPort: inspected?.inspectorPort };
+  }
+  if (inspected !== undefined) return { kind: "inspect", ...shared, ...inspected };
+  if (trace !== undefined) return { kind: "trace-process", process, trace };
+  const example = pid === undefined ? `-- ${command.join(" ")}` : `--pid ${pid}`;
+  throw new UsageError(
+    `nothing to do with ${subject}: pass --trace, --trace-file FILE, --summary, --step or --inspect, such as epoll-hello --trace ${example}`,
   );
 }
 
@@ -358,6 +403,7 @@ const REPLAY_CONFLICTS: Conflicts = [
   ["inspect", ["json", "numeric", "timestamps"], "the page prints nothing"],
   ["chrome", ["step", "inspect", "json", "numeric", "timestamps"], "it converts the trace and prints nothing"],
   ["json", ["timestamps"], "JSON has the time of every event"],
+  ["summary", ["json", "step", "inspect", "chrome", "timestamps", "numeric"], "it prints only the totals"],
 ];
 
 function parseReplay(rawArguments: readonly string[]): CommandLine {
@@ -382,6 +428,7 @@ function parseReplay(rawArguments: readonly string[]): CommandLine {
       maxFileBytes: Infinity,
       isNumeric: given.numeric === true,
       hasTimestamps: given.timestamps === true,
+      hasSummary: given.summary === true,
       showsBytes: false,
       showsSecrets: false,
       program: undefined,

@@ -19,6 +19,10 @@ export interface TraceSource {
   readonly isEvaluating: boolean;
   /** The exit code of a program that has ended. */
   readonly exitCode: number | undefined;
+  /** The signal that has ended a program. */
+  readonly signal: string | undefined;
+  /** The process that is traced; undefined: a loop of this process, or a recorded trace. */
+  readonly pid: number | undefined;
   /** The breakpoints that were set on the inspector's page. */
   readonly pageBreakpoints: readonly Breakpoint[];
   /** Resumes; resolves at the next pause or the end. */
@@ -46,6 +50,8 @@ export class RecordedTrace implements TraceSource {
   readonly isRunning = false;
   readonly isEvaluating = false;
   readonly exitCode = undefined;
+  readonly signal = undefined;
+  readonly pid = undefined;
   readonly pageBreakpoints: readonly Breakpoint[] = [];
   readonly #events: readonly TraceEvent[];
   readonly #onEvents: (events: readonly TraceEvent[]) => void;

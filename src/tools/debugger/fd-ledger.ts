@@ -112,14 +112,14 @@ export class FdLedger {
   #onProcess({ what, child, pid, us }: Extract<TraceEvent, { type: "process" }>): void {
     if (pid === undefined) return;
     if (what === "fork") {
-      for (const key of [...this.#activities.keys()]) {
+      for (const key of this.#activities.keys()) {
         if (pidOfKey(key) === pid && child !== undefined) this.#open(fdKey(fdOfKey(key), child), { us });
       }
-      for (const key of [...this.#instances]) {
+      for (const key of this.#instances) {
         if (pidOfKey(key) === pid && child !== undefined) this.#instances.add(fdKey(fdOfKey(key), child));
       }
     } else if (what === "exit" || what === "exec" || what === "detach") {
-      for (const key of [...this.#activities.keys()]) if (pidOfKey(key) === pid) this.#close(key);
+      for (const key of this.#activities.keys()) if (pidOfKey(key) === pid) this.#close(key);
     }
   }
 

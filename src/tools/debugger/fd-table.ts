@@ -137,7 +137,7 @@ export class FdTable {
     return entries.sort((a, b) => keyOfEntry(a) - keyOfEntry(b));
   }
 
-  entry(fd: number, pid: number | undefined): FdEntry | undefined {
+  entry(fd: number, pid?: number | undefined): FdEntry | undefined {
     return this.#entries.get(fdKey(fd, pid));
   }
 
@@ -182,7 +182,9 @@ export class FdTable {
     const { result: fd, kind, from, address, interest, pid } = event;
     const original = from === undefined ? undefined : this.entry(from, pid);
     const shown = kind === "datagram" ? "other" : (kind ?? original?.kind ?? "other");
+    const { registrations, mask } = this.entry(fd, pid) ?? {}; // an instance that was open before has it in its list
     const entry = this.#add(fd, shown, event);
+    if (event.call === "inherited" && registrations !== undefined) Object.assign(entry, { registrations, mask });
     entry.address = address ?? original?.address;
     for (const [watched, mask] of interest ?? []) setRegistration(this.#findOrAdd(watched, event), fd, mask);
   }

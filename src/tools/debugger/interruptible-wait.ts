@@ -2,6 +2,7 @@
 
 import { EPOLL_CTL_ADD, EPOLLIN } from "../../kernel/constants.ts";
 import type { Syscalls } from "../../kernel/ffi.ts";
+import type { WaitCall } from "../../trace/events.ts";
 import { DEBUGGER_TOKEN } from "../../trace/interest-list.ts";
 
 /** The longest wait if the eventfd cannot be registered, because max_user_watches is reached. */
@@ -13,6 +14,8 @@ export interface BlockedWait {
   epfd: number;
   /** The timeout of the call; -1 waits indefinitely. */
   timeoutMs: number;
+  /** The system call, if it is not epoll_wait. */
+  call?: WaitCall;
 }
 
 export interface WaitObserver {

@@ -4,7 +4,7 @@ import { explainReadiness } from "../../trace/explain-readiness.ts";
 import { inspectFdIn } from "../../trace/fd-info.ts";
 import { type FdKey, fdOfKey, pidOfKey } from "../../trace/fd-key.ts";
 import { compareMaskLists } from "../../trace/interest-list.ts";
-import type { KernelView } from "../../trace/kernel-view.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
 import { type EntryRegistration, type FdEntry, keyOfEntry } from "./fd-table.ts";
 
 /** Returns the kernel's view of a process; of this one if `pid` is undefined. */
@@ -15,7 +15,11 @@ export type KernelOf = (pid: number | undefined) => KernelView;
  *
  * @throws {ErrnoError} EBADF if the fd is not open
  */
-export function explainFd(kernel: KernelView, fd: number, registrations: readonly EntryRegistration[]): string {
+export function explainFd(
+  fd: number,
+  registrations: readonly EntryRegistration[],
+  kernel: KernelView = ownKernel(),
+): string {
   const withKernelMasks = registrations.map(({ epfd, mask }) => {
     return { epfd, mask, kernelMask: kernelMaskOf(kernel, epfd, fd) };
   });
@@ -33,7 +37,7 @@ export interface Comparison {
 }
 
 /** Compares the registered masks of each epoll instance with the kernel's interest list. */
-export function compareInstances(kernelOf: KernelOf, entries: readonly FdEntry[]): Comparison {
+export function compareInstances(entries: readonly FdEntry[], kernelOf: KernelOf = () => ownKernel()): Comparison {
   const masks = new Map<FdKey, Map<number, number>>();
   for (const entry of entries) if (entry.kind === "epoll") masks.set(keyOfEntry(entry), new Map());
   for (const { fd, pid, registrations } of entries) {

@@ -2,13 +2,14 @@
 
 import { basename } from "node:path";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { nodeFs } from "../../kernel/node-fs.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import type { DecodedCall } from "../../trace/processes/decoded-call.ts";
-import { ProcessEngine } from "../../trace/processes/engine.ts";
+import { type HeldThread as EngineHeld, ProcessEngine, type TraceeEnd } from "../../trace/processes/engine.ts";
 import { kernelOf } from "../../trace/processes/kernel-of.ts";
 import { ProcessTracer } from "../../trace/processes/process-tracer.ts";
-import { TraceeError } from "../../trace/processes/tracee-error.ts";
+import type { TraceeError } from "../../trace/processes/tracee-error.ts";
 import { Evaluator, type ExpressionScope } from "./evaluate.ts";
 import { type EventFeed, LosslessFeed, SampledFeed } from "./event-feed.ts";
 import type { ConnectionQuery } from "./event-ring.ts";
@@ -21,7 +22,6 @@ import {
   COMMAND_COUNT,
   type ProcessStartMessage,
   type StackFrame,
-  type Stop,
   type StopReason,
   TAKEN_SEQ,
   type ThreadCommand,
@@ -79,10 +79,15 @@ class ProcessThread {
   /** For how long all threads were held. */
   #pausedMs = 0;
   #isPausing = false;
+  /** Why a thread is interrupted, if it was not asked for: an event after which it could not be held. */
+  #reason: Pick<HeldThread, "reason" | "breakpoint"> | undefined;
   /** The number of commands received. */
   #commandCount = 0;
+  #nothingFd: number | undefined;
   #endMs: number | undefined;
-  #end: { exitCode?: number; signal?: string } | undefined;
+  #end: TraceeEnd | undefined;
+  /** Why the program cannot be traced. */
+  #error: TraceeError | undefined;
 
   constructor(start: ProcessStartMessage) {
     this.#start = start;
@@ -113,6 +118,9 @@ class ProcessThread {
         onWaitEntry: (call) => this.#onWaitEntry(call),
         onHeld: (held) => this.#onHeld(held),
         onNotice: (text) => self.postMessage({ kind: "notice", text }),
+        onError: (error) => {
+          this.#error = error;
+        },
         onEnd: (end) => {
           this.#end = end;
         },
@@ -125,49 +133,71 @@ class ProcessThread {
   run(): void {
     const { process: selection, wakeFd } = this.#start;
     const { target } = selection;
-    const program = scriptOf(selection);
     const engine = this.#engine;
     try {
       this.#updateHolding();
       if ("pid" in target) engine.attach(target.pid);
-      else engine.start([...target.command], {});
+      else if (selection.hasPrompt !== true) engine.start(target.command);
+      else engine.start(target.command, { stdio: [this.#openNothing(), 1, 2], newGroup: true });
     } catch (error) {
-      engine.close();
-      const code = error instanceof TraceeError ? error.code : undefined;
-      self.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error), code });
-      return;
+      return this.#fail(error as TraceeError);
     }
-    const { pid } = engine;
-    this.#tracer = new ProcessTracer({
-      pid,
-      program,
-      kernelOf,
-      bytes: this.#start.hasBytes,
-      secrets: this.#start.hasSecrets,
-      lines: () => true,
-      pausedMs: () => this.#pausedMs,
-      listener: (event) => this.#onEvent(event),
-    });
-    const name = "pid" in target ? `process ${pid}` : target.command.map(basename).join(" ");
-    self.postMessage({ kind: "started", location: { url: name, addresses: [] }, threadId: pid, pid });
     const counter = new Uint8Array(new ArrayBuffer(8));
-    while (this.#end === undefined) {
+    while (this.#end === undefined && this.#error === undefined) {
       if (engine.wait(wakeFd, this.#timeoutMs())) untracedSyscalls().read_nowait(wakeFd, counter, 0, counter.length);
       if (this.#hasCommands) this.#runCommands();
       this.#onTimer();
     }
-    this.#tracer.finish();
+    if (this.#error !== undefined) return this.#fail(this.#error);
+    this.#tracer?.finish();
     this.#feed.flush();
     engine.close();
     this.#commands.close();
-    const { exitCode, signal } = this.#end;
+    const { exitCode, signal }: TraceeEnd = this.#end ?? {};
     self.postMessage({ kind: "ended", stats: undefined, error: undefined, exitCode, signal });
+  }
+
+  /** Returns an fd that is the standard input of the command. The command gets it some time after it was started. */
+  #openNothing(): number {
+    return (this.#nothingFd = nodeFs().openSync("/dev/null", "r"));
+  }
+
+  #closeNothing(): void {
+    if (this.#nothingFd !== undefined) nodeFs().closeSync(this.#nothingFd);
+    this.#nothingFd = undefined;
+  }
+
+  #fail({ message, code }: TraceeError): void {
+    this.#closeNothing();
+    this.#engine.close();
+    self.postMessage({ kind: "failed", message, code });
+  }
+
+  /** The command has been started, or the process has been attached to. */
+  #begin(pid: number): ProcessTracer {
+    this.#closeNothing();
+    const { process: selection, hasBytes, hasSecrets } = this.#start;
+    const { target } = selection;
+    this.#tracer = new ProcessTracer({
+      pid,
+      program: scriptOf(selection),
+      kernelOf,
+      bytes: hasBytes,
+      secrets: hasSecrets,
+      lines: true,
+      pausedMs: () => this.#pausedMs,
+      listener: (event) => this.#onEvent(event),
+    });
+    const name =
+      "pid" in target ? `process ${pid}` : [basename(target.command[0] ?? ""), ...target.command.slice(1)].join(" ");
+    self.postMessage({ kind: "started", location: { url: name, addresses: [] }, threadId: pid, pid });
+    return this.#tracer;
   }
 
   // ---- what the engine reports ----
 
   #onCall(call: DecodedCall): "hold" | undefined {
-    const event = (this.#tracer as ProcessTracer).onCall(call);
+    const event = (this.#tracer ?? this.#begin(call.pid)).onCall(call);
     const { type } = event;
     if (type === "listen" && (event.result ?? 0) >= 0) self.postMessage({ kind: "listening", address: event.address });
     if (type === "open" && event.kind === "listener" && event.address !== undefined)
@@ -178,12 +208,21 @@ class ProcessThread {
     if (call.isHeld !== true) {
       // The program has gone on: it is stopped wherever it is.
       this.#isPausing = true;
+      this.#reason = { reason, breakpoint: this.#stopConditions.hit };
       this.#engine.interrupt(call.tid);
       return undefined;
     }
     const { pid, tid } = call;
     const breakpoint = this.#stopConditions.hit;
-    this.#hold({ pid, tid, reason, breakpoint, position: event.at, stack: framesOf(event.at), sinceMs: performance.now() });
+    this.#hold({
+      pid,
+      tid,
+      reason,
+      breakpoint,
+      position: event.at,
+      stack: framesOf(event.at),
+      sinceMs: performance.now(),
+    });
     return "hold";
   }
 
@@ -193,17 +232,24 @@ class ProcessThread {
   }
 
   /** A thread was interrupted. */
-  #onHeld({ pid, tid, in: call, locate }: Parameters<NonNullable<ProcessEngine["handlers"]["onHeld"]>>[0]): void {
+  #onHeld({ pid, tid, in: call, locate }: EngineHeld): void {
     if (!this.#isPausing) return this.#engine.resume(tid);
     const detail = call?.detail;
     const waitsIn =
       detail?.type === "wait"
-        ? { epfd: detail.epfd, timeoutMs: detail.timeoutMs, ...(detail.call === undefined ? {} : { call: detail.call }) }
+        ? {
+            epfd: detail.epfd,
+            timeoutMs: detail.timeoutMs,
+            ...(detail.call === undefined ? {} : { call: detail.call }),
+          }
         : ("code" as const);
     const position = locate?.();
-    const reason: StopReason = { kind: "pause", waitsIn };
-    const held = { pid, tid, reason, breakpoint: undefined, position, stack: framesOf(position) };
-    this.#hold({ ...held, sinceMs: performance.now() });
+    const { reason, breakpoint } = this.#reason ?? {
+      reason: { kind: "pause", waitsIn } as const,
+      breakpoint: undefined,
+    };
+    this.#reason = undefined;
+    this.#hold({ pid, tid, reason, breakpoint, position, stack: framesOf(position), sinceMs: performance.now() });
   }
 
   #onEvent(event: TraceEvent): void {
@@ -316,8 +362,16 @@ class ProcessThread {
     if ("pid" in this.#start.process.target) {
       this.#engine.detach();
     } else {
-      this.#engine.kill(SIGTERM);
+      this.#kill(SIGTERM);
       this.#engine.resume();
+    }
+  }
+
+  #kill(signal: number): void {
+    try {
+      this.#engine.kill(signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended
     }
   }
 
@@ -333,7 +387,7 @@ class ProcessThread {
     if (this.#feed.hasPending) this.#feed.onTimer();
     if (this.#endMs === undefined || performance.now() - this.#endMs < TERMINATE_MS) return;
     this.#endMs = Infinity; // once
-    this.#engine.kill(SIGKILL);
+    this.#kill(SIGKILL);
     this.#engine.resume();
   }
 

@@ -1,7 +1,8 @@
 // class Sampler: summarizes a loop that produces more events than can be displayed: the newest events, and totals of all.
 
-import type { TraceEvent, TraceMoment, WaitEvent, WarningEvent } from "../../trace/events.ts";
+import type { TraceEvent, TraceMoment, WarningEvent } from "../../trace/events.ts";
 import { type FdKey, fdKey } from "../../trace/fd-key.ts";
+import { hasBlocked } from "../has-blocked.ts";
 import type { FdChanges } from "./fd-ledger.ts";
 import { type FdEntry, FdTable } from "./fd-table.ts";
 
@@ -12,8 +13,6 @@ const MAX_BUSY_EVENTS = 100;
 /** The maximum number of fds in a sample. */
 export const MAX_ENTRIES = 256;
 const MAX_WARNINGS = 50;
-/** epoll_wait returns within a few microseconds if an fd is ready. */
-const MIN_BLOCKED_US = 20;
 /** The maximum number of bytes of received or sent data in an event of a sample. */
 const MAX_DATA_BYTES = 2_048;
 
@@ -173,11 +172,6 @@ export class Sampler {
       default:
     }
   }
-}
-
-/** Returns whether a wait has blocked: it took longer than a system call that returns immediately. */
-export function hasBlocked({ timeoutMs, blockedUs }: WaitEvent): boolean {
-  return timeoutMs !== 0 && blockedUs >= MIN_BLOCKED_US;
 }
 
 /** Merges two consecutive samples, within the limits of one. */

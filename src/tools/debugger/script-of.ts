@@ -13,7 +13,9 @@ export function scriptOf({ target }: ProcessSelection): string | undefined {
     const words =
       "command" in target
         ? target.command
-        : readFileSync(`/proc/${target.pid}/cmdline`, "utf8").split("\0").filter((word) => word !== "");
+        : readFileSync(`/proc/${target.pid}/cmdline`, "utf8")
+            .split("\0")
+            .filter((word) => word !== "");
     const directory = "command" in target ? process.cwd() : readlinkSync(`/proc/${target.pid}/cwd`);
     const { resolve } = process.getBuiltinModule("node:path");
     for (const word of words.slice(1)) {

@@ -11,6 +11,7 @@ import type { Command, DebuggerContext } from "./context.ts";
 import { Evaluator } from "./evaluate.ts";
 import type { TraceSource } from "./event-source.ts";
 import type { Iteration, IterationHistory } from "./iteration-history.ts";
+import type { BlockedWait } from "./interruptible-wait.ts";
 import type { PromptInput } from "./prompt-input.ts";
 import { SourceViewer } from "./source-viewer.ts";
 import { TestClients } from "./test-clients.ts";
@@ -97,6 +98,8 @@ export class Session implements DebuggerContext {
   /** The page has resumed the target, and the prompt has said so. */
   #isResumedByPage = false;
   #hasPrintedNotice = false;
+  /** The thread of another process that has paused last. */
+  #tid: number | undefined;
   /** Evaluates expressions while a past iteration is viewed. */
   readonly #evaluator: Evaluator = new Evaluator((text) => this.#printBesidePrompt(text));
 
@@ -461,11 +464,17 @@ export class Session implements DebuggerContext {
 
   get #endText(): string {
     if (!this.#isLive) return "End of the trace.";
-    const { exitCode } = this.source;
-    return exitCode === undefined ? "The server has stopped." : `The program exited with code ${exitCode}.`;
+    const { exitCode, signal } = this.source;
+    if (signal !== undefined) return `The program was ended by ${signal}.`;
+    return exitCode === undefined
+      ? this.source.pid === undefined
+        ? "The server has stopped."
+        : "Detached: the program goes on."
+      : `The program exited with code ${exitCode}.`;
   }
 
-  async #printStop({ event, stack, reason, by, breakpoint }: Stop, hit: Breakpoint | undefined): Promise<void> {
+  async #printStop(stop: Stop, hit: Breakpoint | undefined): Promise<void> {
+    const { event, stack, reason, by, breakpoint, thread } = stop;
     const name = hit?.isTemporary ? "Temporary breakpoint" : hit?.on === "watch" ? "Watch" : "Breakpoint";
     const fromPage = this.source.pageBreakpoints.find(({ id }) => id === breakpoint);
     const title =
@@ -475,15 +484,22 @@ export class Session implements DebuggerContext {
     else if (by === "page") this.print("The page has stepped");
     const { waitsIn } = reason;
     const [caller] = stack;
-    const position = caller === undefined || waitsIn === undefined ? event?.at : `${caller.file}:${caller.line}`;
+    const inner = caller === undefined || waitsIn === undefined ? event?.at : `${caller.file}:${caller.line}`;
+    const position = stop.position ?? inner;
+    if (thread !== undefined && thread.tid !== this.#tid) {
+      // As gdb does. The first pause is no switch.
+      if (this.#tid !== undefined)
+        this.print(`[Switching to process ${thread.pid}${thread.tid === thread.pid ? "" : `, thread ${thread.tid}`}]`);
+      this.#tid = thread.tid;
+    }
     if (position !== undefined && waitsIn !== "bun") {
       this.print(`> ${position}`);
       const line = this.sources.lineAt(position);
       if (line !== undefined) this.print(`-> ${line}`);
     }
-    if (waitsIn === "bun") this.print("waiting in Bun's event loop: no event has happened");
-    else if (waitsIn !== undefined)
-      this.print(`waiting in epoll_wait(${waitsIn.epfd}, ${waitsIn.timeoutMs}): no fd is ready`);
+    if (waitsIn === "code") this.print("running its own code: no system call that is traced is in progress");
+    else if (waitsIn === "bun") this.print("waiting in Bun's event loop: no event has happened");
+    else if (waitsIn !== undefined) this.print(`waiting in ${describeWait(waitsIn)}: no fd is ready`);
     else if (event !== undefined) this.print(this.format(event) ?? "");
     if (!this.#hasPrintedNotice && this.#isLive) {
       this.#hasPrintedNotice = true;
@@ -500,6 +516,11 @@ export class Session implements DebuggerContext {
       this.print(`display ${expression}: ${now}  [old: ${before}]`);
     }
   }
+}
+
+function describeWait({ call, epfd, timeoutMs }: BlockedWait): string {
+  const name = call ?? "epoll_wait";
+  return epfd < 0 ? `${name}, with a timeout of ${timeoutMs} ms` : `${name}(${epfd}, ${timeoutMs})`;
 }
 
 /** Returns the command of a line and its argument; undefined if the line is JavaScript. */

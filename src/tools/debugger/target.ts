@@ -7,6 +7,7 @@ import type { EpollServerOptions } from "../../server/options.ts";
 import type { ServerStats } from "../../server/types.ts";
 import type { TraceEvent } from "../../trace/events.ts";
 import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
+import { kernelOf } from "../../trace/processes/kernel-of.ts";
 import type { ConnectionEvents, ConnectionQuery } from "./event-ring.ts";
 import { formatEvent } from "../../trace/format.ts";
 import { LoopTimings, TIMINGS_BYTES, type TimingsSummary } from "./loop-timings.ts";
@@ -149,7 +150,9 @@ export class Target {
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     this.#commands = port1;
     this.#shared = new Int32Array(shared);
-    this.#worker = new Worker(moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`));
+    this.#worker = new Worker(
+      moduleFile(`tools/debugger/${process === undefined ? "debug-thread" : "process-thread"}`),
+    );
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) => this.#onReport(data));
     this.#worker.addEventListener("error", ({ message }) => this.#onFailure(message, undefined));
     this.#worker.addEventListener("close", () => {
@@ -164,15 +167,18 @@ export class Target {
     const isSampled = onSample !== undefined;
     const wakeFd = this.#wake.fileno();
     const shares = { hasBytes, hasSecrets, isSampled, isPaused, shared, wakeFd, timings: this.#timings, commands };
-    const start: StartMessage | ProcessStartMessage = process !== undefined ? { ...shares, process } : {
-      ...shares,
-      options: server,
-      defaultAddress,
-      app,
-      program,
-      pollMs,
-      pokes: pokesEnd,
-    };
+    const start: StartMessage | ProcessStartMessage =
+      process !== undefined
+        ? { ...shares, process }
+        : {
+            ...shares,
+            options: server,
+            defaultAddress,
+            app,
+            program,
+            pollMs,
+            pokes: pokesEnd,
+          };
     const ports = process === undefined ? [commands, pokesEnd] : [commands];
     this.#worker.postMessage(start, ports as unknown as ArrayBuffer[]); // Bun's types lack MessagePort as a Transferable
   }
@@ -192,8 +198,6 @@ export class Target {
   kernelOf(pid: number | undefined): KernelView {
     let kernel = this.#kernels.get(pid);
     if (kernel === undefined) {
-      // Loaded on demand: most targets are loops of this process.
-      const { kernelOf } = require("../../trace/processes/kernel-of.ts") as typeof import("../../trace/processes/kernel-of.ts");
       this.#kernels.set(pid, (kernel = pid === undefined ? ownKernel() : kernelOf(pid)));
     }
     return kernel;

@@ -98,14 +98,15 @@ export interface ProcessSelection {
   follows: boolean;
   /** A pause stops all threads. */
   stopsAll: boolean;
+  /** Standard input and Ctrl-C are those of the prompt: the command gets neither. */
+  hasPrompt?: boolean;
 }
 
 /** The first message to the thread that traces processes. */
-export interface ProcessStartMessage
-  extends Pick<
-    StartMessage,
-    "hasBytes" | "hasSecrets" | "isSampled" | "isPaused" | "shared" | "timings" | "wakeFd" | "commands"
-  > {
+export interface ProcessStartMessage extends Pick<
+  StartMessage,
+  "hasBytes" | "hasSecrets" | "isSampled" | "isPaused" | "shared" | "timings" | "wakeFd" | "commands"
+> {
   process: ProcessSelection;
 }
 

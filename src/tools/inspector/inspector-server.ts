@@ -142,7 +142,7 @@ export class InspectorServer implements AsyncDisposable {
       case "/interest-diff":
         return interestDiffResponse(this.#view);
       case "/source":
-        return sourceResponse(searchParams.get("at") ?? "", this.#view?.target.program);
+        return sourceResponse(searchParams.get("at") ?? "", this.#view?.target);
       case "/lessons":
         return respondJson(LESSONS);
       case "/trace":
@@ -187,7 +187,7 @@ export class InspectorServer implements AsyncDisposable {
       version: packageJson.version,
       canControl: level === "control",
       viewUrl: this.viewUrl,
-      pid: view === undefined ? 0 : process.pid,
+      pid: view === undefined ? 0 : (view.target.pid ?? process.pid),
       source: view === undefined ? "saved" : "live",
       name: "name" in this.#source ? this.#source.name : this.#source.view.target.location.url,
       startedMs: view?.startedMs ?? 0,

@@ -5,7 +5,7 @@ import { queueSizes } from "../../trace/fd-info.ts";
 import { type FdKey, fdKey, fdOfKey, pidOfKey } from "../../trace/fd-key.ts";
 import type { Interest } from "../../trace/interest-list.ts";
 import { acceptQueue, pollFds } from "../../trace/kernel-queries.ts";
-import type { KernelView } from "../../trace/kernel-view.ts";
+import { type KernelView, ownKernel } from "../../trace/kernel-view.ts";
 import type { KernelOf } from "../debugger/kernel-statements.ts";
 import type { FdRow } from "./fd-row.ts";
 import type { KernelInstance } from "./messages.ts";
@@ -29,7 +29,7 @@ export class KernelFigures {
   #instances: KernelInstance[] | undefined;
   #expiresMs = 0;
 
-  constructor(kernelOf: KernelOf) {
+  constructor(kernelOf: KernelOf = () => ownKernel()) {
     this.#kernelOf = kernelOf;
   }
 

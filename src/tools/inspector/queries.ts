@@ -4,7 +4,7 @@ import { formatMask } from "../../kernel/format-mask.ts";
 import { formatPeer } from "../../trace/format.ts";
 import { type FdInfo, inspectFdIn } from "../../trace/fd-info.ts";
 import { compareInstances, explainFd } from "../debugger/kernel-statements.ts";
-import { parsePosition, readSourceLines } from "../source-lines.ts";
+import { findSourceFile, parsePosition, readSourceLines } from "../source-lines.ts";
 import type { LiveView } from "./live-view.ts";
 import { MAX_ROWS } from "./fd-query.ts";
 import { isFdColumn } from "./fd-row.ts";
@@ -86,7 +86,7 @@ export function fdInfoResponse(view: LiveView | undefined, parameters: URLSearch
     return respondJson({
       fd,
       ...(pid === undefined ? {} : { pid }),
-      why: explainFd(kernel, fd, entry.registrations),
+      why: explainFd(fd, entry.registrations, kernel),
       facts: factsOf(inspectFdIn(kernel, fd)),
     } satisfies FdInfoResponse);
   } catch {
@@ -104,15 +104,21 @@ export function interestDiffResponse(view: LiveView | undefined): Response {
     return respond(409, "The interest list changes while the loop runs: pause it first.\n");
   }
   if (sample.entries.length < sample.open) return respond(409, "There are too many file descriptors to compare.\n");
-  const { messages, registered } = compareInstances((pid) => view.target.kernelOf(pid), sample.entries);
+  const { messages, registered } = compareInstances(sample.entries, (pid) => view.target.kernelOf(pid));
   return respondJson({ messages, registered } satisfies InterestDiffResponse);
 }
 
 /** Returns source lines of this package or of the program being debugged; other files are not disclosed. */
-export function sourceResponse(position: string, program: string | undefined): Response {
+export function sourceResponse(
+  position: string,
+  { program, pid }: { program?: string | undefined; pid?: number | undefined } = {},
+): Response {
   const { file, line } = parsePosition(position) ?? { file: "", line: 0 };
-  const isAllowed = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
-  if (!isAllowed) return respond(404, "Only source files of the event loop and of the program are shown.\n");
+  const isOwn = /^src\/(?:[\w-]+\/)*[\w-]+\.ts$/.test(file) || (file !== "" && file === program);
+  // Another process has its own source files: those in the directory of its program are shown.
+  const isOfProcess = pid !== undefined && file !== "" && findSourceFile(file, program) !== undefined;
+  if (!isOwn && !isOfProcess)
+    return respond(404, "Only source files of the event loop and of the program are shown.\n");
   try {
     return respondJson(readSourceLines(file, line, CONTEXT_LINES) satisfies SourceResponse);
   } catch {

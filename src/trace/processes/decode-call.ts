@@ -256,7 +256,9 @@ function waitEvent(call: FollowedCall, record: CallRecord, parts: Part[]): WaitE
 function timeoutOf(call: FollowedCall, record: CallRecord, parts: Part[]): number {
   if (call === "epoll_wait" || call === "epoll_pwait") return Math.max(-1, record.int(3));
   if (call === "poll") return Math.max(-1, record.int(2));
-  const bytes = parts.find(({ index, bytes: { length } }) => index >= AT_ENTRY && index < WANTED && isTime(index, length));
+  const bytes = parts.find(
+    ({ index, bytes: { length } }) => index >= AT_ENTRY && index < WANTED && isTime(index, length),
+  );
   if (bytes === undefined) return -1;
   const view = viewOf(bytes.bytes);
   const seconds = Number(view.getBigInt64(0, true));
@@ -304,12 +306,7 @@ function isMessageCall(call: FollowedCall): boolean {
   return call === "recvmsg" || call === "sendmsg" || call === "recvmmsg" || call === "sendmmsg";
 }
 
-function transfer(
-  type: "recv" | "send",
-  call: ReceiveCall | SendCall,
-  record: CallRecord,
-  parts: Part[],
-): TraceDetail {
+function transfer(type: "recv" | "send", call: ReceiveCall | SendCall, record: CallRecord, parts: Part[]): TraceDetail {
   const fd = record.int(0);
   let { result } = record;
   let wanted = record.size(2);

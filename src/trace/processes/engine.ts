@@ -30,6 +30,8 @@ export interface HeldThread {
   tid: number;
   /** The call in which it sleeps, if that call is followed. It goes on when the thread is resumed. */
   in?: DecodedCall | undefined;
+  /** Returns where it is. To be called while it is held. */
+  locate?: (() => string | undefined) | undefined;
 }
 
 /** How the first process ended. Both are undefined if it was detached. */
@@ -78,6 +80,8 @@ export interface StartOptions {
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /** The fds that become stdin, stdout and stderr. Default: those of this process. */
   stdio?: readonly [number, number, number] | undefined;
+  /** The program gets a process group of its own, so that Ctrl-C at the terminal does not reach it. Default: false. */
+  newGroup?: boolean | undefined;
 }
 
 /** Where threads are held: nowhere, after each call that waits, or after each followed call. */
@@ -152,7 +156,10 @@ export class ProcessEngine {
    * @param command the program, looked up in PATH, and its arguments
    * @throws {TraceeError} if there is no such program. What execve(2) says is reported to `onError`
    */
-  start(command: readonly string[], { cwd, env = process.env, stdio = [0, 1, 2] }: StartOptions = {}): void {
+  start(
+    command: readonly string[],
+    { cwd, env = process.env, stdio = [0, 1, 2], newGroup = false }: StartOptions = {},
+  ): void {
     const [name = ""] = command;
     const path = findProgram(name, env["PATH"], cwd);
     if (path === undefined) throw startError(ENOENT, name);
@@ -163,7 +170,7 @@ export class ProcessEngine {
     if (nul !== undefined) throw new TraceeError("EINVAL", `${JSON.stringify(nul)} contains a NUL character`);
     const block = new TextEncoder().encode(strings.map((text) => `${text}\0`).join(""));
     const [filter, length] = this.#options.seccomp === false ? [new Uint8Array(8), 0] : seccompFilter();
-    const fds = Int32Array.from(stdio);
+    const fds = Int32Array.from([...stdio, newGroup ? 1 : 0]);
     const result = this.#native.tracer_start(
       this.#tracer,
       block,
@@ -248,7 +255,10 @@ export class ProcessEngine {
 
   /** Calls the handlers for everything that has happened. */
   drain(): void {
-    for (let length; this.#tracer >= 0 && (length = this.#native.tracer_take(this.#tracer, this.#bytes, this.#bytes.length)) > 0; ) {
+    for (
+      let length;
+      this.#tracer >= 0 && (length = this.#native.tracer_take(this.#tracer, this.#bytes, this.#bytes.length)) > 0;
+    ) {
       this.#record.rewind(length);
       while (this.#record.next() && this.#tracer >= 0) this.#dispatch(this.#record);
     }
@@ -285,8 +295,15 @@ export class ProcessEngine {
       }
       case Record.RECORD_HELD: {
         const detail = record.number < 0 ? undefined : this.#decoder.decodeEntry(record);
-        const inCall = detail && { ...this.#moment(record), pid, tid, detail, isHeld: true, locate: this.#locator(record) };
-        this.#handlers.onHeld?.({ pid, tid, in: inCall });
+        const inCall = detail && {
+          ...this.#moment(record),
+          pid,
+          tid,
+          detail,
+          isHeld: true,
+          locate: this.#locator(record),
+        };
+        this.#handlers.onHeld?.({ pid, tid, in: inCall, locate: this.#locator(record) });
         return;
       }
       case Record.RECORD_NEW:
@@ -342,7 +359,9 @@ export class ProcessEngine {
     try {
       this.#report(record, { type: "process", what: isStart ? "start" : "exec", command });
       if (is32Bit(pid)) {
-        this.#handlers.onNotice?.(`process ${pid} executes a 32-bit program (${command}), whose calls are not followed`);
+        this.#handlers.onNotice?.(
+          `process ${pid} executes a 32-bit program (${command}), whose calls are not followed`,
+        );
       }
       this.#reportOpenFiles(record, pid);
     } finally {

@@ -43,7 +43,9 @@ const messages: Piece = [MESSAGES, 1, 0, false, 0];
 const addressIn: Piece = [ADDRESS_IN, 1, 2, false, 0];
 const addressOut: Piece = [ADDRESS_OUT, 1, 2, false, 0];
 
-const selectPieces: readonly Piece[] = [1, 2, 3].map(setAtEntry).concat([fixedAtEntry(4, 16)], [1, 2, 3].map(setAtExit));
+const selectPieces: readonly Piece[] = [1, 2, 3]
+  .map(setAtEntry)
+  .concat([fixedAtEntry(4, 16)], [1, 2, 3].map(setAtExit));
 
 /** A followed call: its number on x86-64 and on arm64 (-1: it does not exist), flags, and memory. */
 type Row = readonly [x64: number, arm64: number, flags: number, pieces: readonly Piece[]];

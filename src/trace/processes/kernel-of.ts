@@ -49,7 +49,8 @@ function remoteSyscalls(pid: number): FdSyscalls {
   const ask = withDuplicate.bind(undefined, pid);
   return {
     poll: (fds, count, timeoutMs) => pollRemote(pid, fds, count, timeoutMs),
-    getsockopt: (fd, level, name, value, length) => ask(fd, (own, sys) => sys.getsockopt(own, level, name, value, length)),
+    getsockopt: (fd, level, name, value, length) =>
+      ask(fd, (own, sys) => sys.getsockopt(own, level, name, value, length)),
     ioctl: (fd, command) => ask(fd, (own, sys) => sys.ioctl(own, command)),
     fcntl: (fd, command, argument) => ask(fd, (own, sys) => sys.fcntl(own, command, argument)),
     getsockname: (fd, address) => ask(fd, (own, sys) => sys.getsockname(own, address)),

@@ -10,15 +10,18 @@ import {
   type TraceListener,
   type TransferEvent,
   type WaitEvent,
+  type WarningCode,
 } from "../events.ts";
 import { fdKey } from "../fd-key.ts";
 import type { KernelView } from "../kernel-view.ts";
 import { DataRedactor } from "../redact.ts";
 import { type Registration, Registrations } from "../registrations.ts";
 import { StartLineParser, toLatin1 } from "../start-line.ts";
+import { EPOLLERR, EPOLLHUP } from "../../kernel/constants.ts";
 import { untracedSyscalls } from "../../kernel/ffi.ts";
 import { UNSTAMPED } from "../traced-syscalls.ts";
 import { SlowDispatches } from "../warnings/slow-dispatches.ts";
+import type { StampedWarning } from "../warnings/warning-log.ts";
 import { WarningDetector } from "../warnings/warning-detector.ts";
 import type { DecodedCall } from "./decoded-call.ts";
 import { RemoteSite } from "./remote-site.ts";
@@ -41,9 +44,14 @@ export interface ProcessTracerOptions {
   /** Include the values of credentials. */
   secrets?: boolean | undefined;
   /** Returns whether the place of each call is included. */
-  lines?: (() => boolean) | undefined;
+  lines?: boolean | (() => boolean) | undefined;
   /** The threshold of the `slow-handler` warning, in milliseconds. Default: 50. */
   slowMs?: number | undefined;
+  /**
+   * Stops a thread for a moment to find out where it is, and calls `done` with that. Used for warnings about a loop that spins, if the
+   * place of its calls is not known.
+   */
+  findThread?: ((tid: number, done: (at: string | undefined) => void) => void) | undefined;
   /** Returns for how long all threads together were paused by the debugger. No timestamp includes that time. */
   pausedMs?: (() => number) | undefined;
 }
@@ -61,6 +69,9 @@ export class ProcessTracer {
   /** The time and the iteration of what is being observed. */
   #currentUs = 0;
   #currentIteration = 0;
+  #currentTid: number | undefined;
+  /** How long ago the call that is being reported has happened. */
+  #lagMs = 0;
   /** The time of the last event: no later one is earlier. */
   #lastUs = 0;
 
@@ -79,8 +90,10 @@ export class ProcessTracer {
     if (detail.type !== "wait") return;
     const thread = this.#thread(pid, tid);
     const us = this.#usAt(startMs);
+    this.#lagMs = performance.now() - startMs;
     this.#endIteration(thread, us);
     thread.isWaiting = true;
+    this.#currentTid = tid;
     this.#currentUs = us;
     this.#currentIteration = thread.iteration;
     thread.process.warnings.beforeWait(detail.epfd, detail.timeoutMs, false, us);
@@ -90,8 +103,8 @@ export class ProcessTracer {
   onCall(call: DecodedCall): TraceEvent {
     const { pid, tid, detail } = call;
     const thread = this.#thread(pid, tid);
-    thread.calls++;
     const { process } = thread;
+    this.#lagMs = performance.now() - call.endMs;
     const [startUs, us] = [this.#usAt(call.startMs), this.#usAt(call.endMs)];
     const site = call.locate === undefined ? undefined : new RemoteSite(call.locate);
     if (detail.type === "wait") return this.#onWait(call, detail, thread, startUs, us);
@@ -120,6 +133,7 @@ export class ProcessTracer {
 
   /** Reports the warnings that are due although no call is made. */
   check(): void {
+    this.#currentTid = undefined;
     const us = (this.#currentUs = this.#nowUs());
     for (const { warnings } of this.#processes.values()) warnings.check(us);
   }
@@ -140,13 +154,7 @@ export class ProcessTracer {
     if (thread !== undefined) thread.heldUs += heldMs * 1000;
   }
 
-  #onWait(
-    call: DecodedCall,
-    detail: WaitEvent,
-    thread: TracedThread,
-    startUs: number,
-    us: number,
-  ): TraceEvent {
+  #onWait(call: DecodedCall, detail: WaitEvent, thread: TracedThread, startUs: number, us: number): TraceEvent {
     if (!thread.isWaiting) this.#endIteration(thread, startUs); // the tracer was attached while it waited
     thread.isWaiting = false;
     thread.iteration = ++this.#iterations;
@@ -163,6 +171,10 @@ export class ProcessTracer {
   /** Adds what the source does not know. */
   #complete(call: DecodedCall, process: TracedProcess, site: RemoteSite | undefined): TraceDetail {
     const { detail, data } = call;
+    if (detail.type === "open" && detail.interest !== undefined) {
+      // The kernel adds these to every mask.
+      return { ...detail, interest: detail.interest.map(([fd, mask]) => [fd, mask & ~(EPOLLERR | EPOLLHUP)]) };
+    }
     if (detail.type === "ctl") return completeCtl(detail, process.registrations, site);
     if ((detail.type === "recv" || detail.type === "send") && data !== undefined && detail.result > 0) {
       return this.#completeTransfer(detail, data, call.pid);
@@ -211,6 +223,7 @@ export class ProcessTracer {
     closed: readonly Registration[],
     endsWithBlankLine: boolean,
   ): void {
+    this.#currentTid = event.tid;
     this.#currentUs = nowUs;
     this.#currentIteration = event.iteration;
     process.warnings.observe(event, { nowUs, iteration: event.iteration, site, closed, endsWithBlankLine });
@@ -219,7 +232,8 @@ export class ProcessTracer {
   #onProcess({ what, child }: ProcessEvent, process: TracedProcess, thread: TracedThread, us: number): void {
     if (what === "fork" && child !== undefined) {
       const copy = this.#process(child);
-      for (const { epfd, fd, mask, site } of process.registrations.all) copy.registrations.apply(epfd, "ADD", fd, mask, site);
+      for (const { epfd, fd, mask, site } of process.registrations.all)
+        copy.registrations.apply(epfd, "ADD", fd, mask, site);
     } else if (what === "exec") {
       process.warnings.log.finish();
       this.#processes.set(process.pid, this.#createProcess(process.pid));
@@ -240,15 +254,16 @@ export class ProcessTracer {
     const dispatches = thread.dispatches.end(us);
     const workedUs = rounded(Math.max(0, us - thread.waitReturnedUs - thread.heldUs));
     thread.heldUs = 0;
-    this.#notify(
-      { ...UNSTAMPED, type: "iteration", workedUs, dispatches, pid, tid: thread.tid },
-      us,
-      thread.iteration,
-    );
+    this.#notify({ ...UNSTAMPED, type: "iteration", workedUs, dispatches, pid, tid: thread.tid }, us, thread.iteration);
+  }
+
+  #wantsLine(): boolean {
+    const { lines = false } = this.#options;
+    return typeof lines === "function" ? lines() : lines;
   }
 
   #stamp(event: TraceEvent, us: number, iteration: number, { locate }: DecodedCall): void {
-    if (locate !== undefined && this.#options.lines?.() === true) {
+    if (locate !== undefined && this.#wantsLine()) {
       const at = locate();
       if (at !== undefined) event.at = at;
     }
@@ -262,6 +277,18 @@ export class ProcessTracer {
     this.#options.listener(event);
   }
 
+  #onWarning(warning: StampedWarning): void {
+    const { findThread } = this.#options;
+    const tid = this.#currentTid;
+    const isLocated = warning.at !== undefined || warning.updates !== undefined || !SPINNING.has(warning.code);
+    if (findThread === undefined || isLocated || tid === undefined)
+      return this.#notify(warning, this.#currentUs, this.#currentIteration);
+    findThread(tid, (at) => {
+      if (at !== undefined) warning.at = at;
+      this.#notify(warning, this.#currentUs, this.#currentIteration);
+    });
+  }
+
   #process(pid: number): TracedProcess {
     let process = this.#processes.get(pid);
     if (process === undefined) this.#processes.set(pid, (process = this.#createProcess(pid)));
@@ -272,7 +299,7 @@ export class ProcessTracer {
     const registrations = new Registrations();
     const warnings = new WarningDetector(registrations, this.#options.kernelOf(pid), (warning) => {
       Object.assign(warning, { pid });
-      this.#notify(warning, this.#currentUs, this.#currentIteration);
+      this.#onWarning(warning);
     });
     return { pid, registrations, warnings, slowDispatches: new SlowDispatches() };
   }
@@ -288,7 +315,6 @@ export class ProcessTracer {
     const thread: TracedThread = {
       process,
       tid,
-      calls: 0,
       iteration: 0,
       isWaiting: false,
       waitReturnedUs: this.#nowUs(),
@@ -296,7 +322,7 @@ export class ProcessTracer {
       site: undefined,
       dispatches: new Dispatches(
         slowMs * 1000,
-        new ProcThreadTimes(process.pid, tid, () => STOPS_PER_CALL * thread.calls),
+        new ProcThreadTimes(process.pid, tid, () => this.#lagMs),
         () => thread.site,
         (slow) => process.slowDispatches.add(slow, process.warnings.log),
         (work) => work(),
@@ -314,8 +340,14 @@ export class ProcessTracer {
   }
 }
 
-/** The tracer stops a thread at the beginning and at the end of a call. */
-const STOPS_PER_CALL = 2;
+/** Warnings about a loop that never blocks: where it is now is where it spins. */
+const SPINNING: ReadonlySet<WarningCode> = new Set([
+  "busy-loop",
+  "eof-ignored",
+  "hangup-ignored",
+  "idle-epollout",
+  "accept-failed",
+]);
 
 const NONE: readonly Registration[] = [];
 
@@ -329,8 +361,6 @@ interface TracedProcess {
 interface TracedThread {
   process: TracedProcess;
   tid: number;
-  /** The number of calls that were reported. */
-  calls: number;
   /** The iteration that its last wait began. */
   iteration: number;
   isWaiting: boolean;

@@ -33,7 +33,8 @@ function statusOf(pid: number): Status | undefined {
     state: field("State")[0] ?? "",
     tracer: Number(field("TracerPid")),
     uid: Number(field("Uid").split(/\s+/)[0]),
-    kernelThread: field("Kthread") === "1" || (readProc(pid, "stat")?.split(") ")[1]?.split(" ")[6] ?? "0") === "2129984",
+    kernelThread:
+      field("Kthread") === "1" || (readProc(pid, "stat")?.split(") ")[1]?.split(" ")[6] ?? "0") === "2129984",
     group: Number(field("Tgid")),
   };
 }
@@ -59,19 +60,29 @@ function nameOf(pid: number): string {
  */
 export function checkTraceable(pid: number): void {
   const status = statusOf(pid);
-  if (status === undefined) throw new TraceeError("ESRCH", `there is no process ${pid}; ps -e lists those that are running`);
+  if (status === undefined)
+    throw new TraceeError("ESRCH", `there is no process ${pid}; ps -e lists those that are running`);
   const { state, tracer, group } = status;
   if (group === process.pid) {
-    throw new TraceeError("EINVAL", `process ${pid} is epoll-hello itself, which cannot trace itself; pass the pid of another process`);
+    throw new TraceeError(
+      "EINVAL",
+      `process ${pid} is epoll-hello itself, which cannot trace itself; pass the pid of another process`,
+    );
   }
   if (group !== pid) {
-    throw new TraceeError("EINVAL", `${pid} is a thread of process ${group}; pass ${group}: all of its threads are traced`);
+    throw new TraceeError(
+      "EINVAL",
+      `${pid} is a thread of process ${group}; pass ${group}: all of its threads are traced`,
+    );
   }
   if (state === "Z" || state === "X") {
     throw new TraceeError("ESRCH", `${nameOf(pid)} has ended already; its parent has not yet collected its exit code`);
   }
   if (isKernelThread(pid)) {
-    throw new TraceeError("EPERM", `${nameOf(pid)} is a thread of the kernel, which makes no system calls; pass the pid of a program`);
+    throw new TraceeError(
+      "EPERM",
+      `${nameOf(pid)} is a thread of the kernel, which makes no system calls; pass the pid of a program`,
+    );
   }
   if (tracer !== 0) {
     throw new TraceeError(
@@ -80,7 +91,10 @@ export function checkTraceable(pid: number): void {
     );
   }
   if (is32Bit(pid)) {
-    throw new TraceeError("ENOEXEC", `${nameOf(pid)} is a 32-bit program; only 64-bit programs can be traced: use strace -f -p ${pid}`);
+    throw new TraceeError(
+      "ENOEXEC",
+      `${nameOf(pid)} is a 32-bit program; only 64-bit programs can be traced: use strace -f -p ${pid}`,
+    );
   }
 }
 
@@ -176,7 +190,9 @@ export function startError(errno: number, command: string): TraceeError {
   const quoted = JSON.stringify(command);
   if (errno === ENOENT) {
     const isScript = nodeFs().existsSync(command);
-    const why = isScript ? "its interpreter, which its first line names, does not exist" : "no such file; check the spelling and PATH";
+    const why = isScript
+      ? "its interpreter, which its first line names, does not exist"
+      : "no such file; check the spelling and PATH";
     return new TraceeError(code, `${quoted} cannot be started: ${why}`);
   }
   if (errno === EACCES) {

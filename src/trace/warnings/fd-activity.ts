@@ -11,6 +11,8 @@ export interface FdActivity {
   /** The call that accepted the connection, or that made the socket listen. */
   readonly site: CallSite | undefined;
   readonly sinceUs: number;
+  /** It is certainly no datagram socket: a read of 0 bytes is the end of the stream. */
+  isStream: boolean;
   /** The number of calls that used it. Calls of epoll_ctl and epoll_wait do not count. */
   calls: number;
   /** The number of calls that sent, or tried to. */
@@ -44,6 +46,7 @@ export class FdActivities {
       origin,
       site,
       sinceUs,
+      isStream: origin === "accepted",
       calls: 0,
       sends: 0,
       emptyReads: 0,
@@ -69,7 +72,7 @@ export function recordTransfer(activity: FdActivity, event: TransferEvent, site:
   if (event.type === "send") {
     activity.sends++;
   } else {
-    activity.emptyReads = isEndOfStream(event) ? activity.emptyReads + 1 : 0;
+    activity.emptyReads = isEndOfStream(event, activity) ? activity.emptyReads + 1 : 0;
     activity.readSite = site;
   }
 }
@@ -86,7 +89,11 @@ export function lacksFds(result: number): boolean {
   return result === -EMFILE || result === -ENFILE;
 }
 
-/** Whether a read returned 0 at the end of a stream. From recvfrom(2) or recvmsg(2), 0 may also be an empty datagram. */
-function isEndOfStream({ result, wanted, call }: TransferEvent): boolean {
-  return result === 0 && wanted > 0 && (call === undefined || call === "read");
+/**
+ * Whether a read returned 0 at the end of a stream. From recvfrom(2) or recvmsg(2), 0 may also be an empty datagram, but not on a
+ * connection that was accepted.
+ */
+function isEndOfStream({ result, wanted, call }: TransferEvent, activity: FdActivity): boolean {
+  const isStream = call === undefined || call === "read" || call === "readv" || activity.isStream;
+  return result === 0 && wanted > 0 && isStream;
 }

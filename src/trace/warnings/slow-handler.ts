@@ -1,6 +1,6 @@
 // The warning slow-handler: while the program handled one fd, its thread ran or blocked for long, and all other fds had to wait.
 
-import type { ThreadTimes } from "../thread-times.ts";
+import type { ThreadTimes, ThreadTimeSource } from "../thread-times.ts";
 
 /** How long the thread waited for a CPU is read at most once in this part of the threshold. */
 const READS_PER_THRESHOLD = 5;
@@ -19,18 +19,6 @@ export interface SlowTime {
   blockedUs: number;
   /** False if the thread may have blocked because others of the engine were not scheduled: then it is a mistake only if it happens again. */
   isCertain: boolean;
-}
-
-/** What a thread has done with its time. */
-export interface ThreadTimeSource {
-  /**
-   * Returns undefined if the kernel refuses.
-   *
-   * @param withQueue include `queuedUs`
-   */
-  read(withQueue: boolean): ThreadTimes | undefined;
-  /** Returns whether processes compete for the CPUs. */
-  isMachineBusy(): boolean;
 }
 
 export class SlowHandler {
@@ -67,12 +55,14 @@ export class SlowHandler {
     const leadUs = Math.max(0, startUs - this.#markedUs);
     const now = this.#read(endUs, true);
     const wallUs = endUs - startUs;
-    if (before === undefined || now === undefined) return { cpuUs: wallUs, blockedUs: 0, isCertain: true };
+    const { isRemote } = this.#times;
+    if (before === undefined || now === undefined)
+      return isRemote ? undefined : { cpuUs: wallUs, blockedUs: 0, isCertain: true };
     // The thread's time was read up to `leadUs` before the dispatch began.
     const cpuUs = Math.min(wallUs, Math.max(0, now.cpuUs - before.cpuUs - leadUs));
     if (cpuUs >= this.#slowUs) return { cpuUs, blockedUs: 0, isCertain: true };
     const sleeps = now.sleeps - before.sleeps;
-    if (sleeps === 0 || sleeps > MAX_SLEEPS) return undefined;
+    if (!isRemote && (sleeps === 0 || sleeps > MAX_SLEEPS)) return undefined;
     const restUs = Math.max(0, wallUs - cpuUs - leadUs);
     const queuedUs =
       now.queuedUs !== undefined && queuedBefore !== undefined
@@ -82,6 +72,7 @@ export class SlowHandler {
           : 0;
     const blockedUs = restUs - queuedUs;
     if (cpuUs + blockedUs < this.#slowUs) return undefined;
+    if (isRemote) return this.#times.isMachineBusy() ? undefined : { cpuUs, blockedUs, isCertain: true };
     const isLong = blockedUs >= CERTAIN_THRESHOLDS * this.#slowUs;
     const isCertain = isLong || (queuedUs < MAX_QUEUED_SHARE * wallUs && !this.#times.isMachineBusy());
     return { cpuUs, blockedUs, isCertain };

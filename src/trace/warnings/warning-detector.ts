@@ -154,6 +154,7 @@ export class WarningDetector {
     if (result < 0) return;
     const { fds, nowUs, site } = this.#context;
     const activity = fds.open(result, kind === "listener" ? "listening" : "other", nowUs, site);
+    activity.isStream = kind === "connection";
     if (kind !== "listener") return;
     this.#listeners.onListen(activity);
     this.#listeners.onRegistration(result); // before the trace began

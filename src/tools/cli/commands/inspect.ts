@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { type EpollServerOptions, ErrnoError } from "../../../index.ts";
 import { Target, TargetError, type TargetOptions } from "../../debugger/target.ts";
+import type { ProcessSelection } from "../../debugger/thread-messages.ts";
 import { InspectorServer, type InspectorOptions } from "../../inspector/inspector-server.ts";
 import { LiveView } from "../../inspector/live-view.ts";
 import { onBunxExit } from "../bunx.ts";
@@ -19,8 +20,19 @@ import { openTraceWriter } from "./trace.ts";
 
 /** Serves, and shows the loop in the inspector. Returns the exit code. */
 export async function inspect(command: InspectCommand): Promise<number> {
-  const { options, app, program, showsBytes, showsSecrets, trace, inspectorPort, waitsForPage } = command;
-  const writer = trace === undefined ? undefined : openTraceWriter(trace);
+  const {
+    options,
+    app,
+    program,
+    process: selection,
+    showsBytes,
+    showsSecrets,
+    trace,
+    inspectorPort,
+    waitsForPage,
+  } = command;
+  // The output of a command is on standard output.
+  const writer = trace === undefined ? undefined : openTraceWriter(trace, selection !== undefined);
   const print = trace?.format === "json" ? writeError : printLine; // standard output then contains only the trace
   const signal = stopSignal();
   using inspector = await LiveView.open(
@@ -29,8 +41,10 @@ export async function inspect(command: InspectCommand): Promise<number> {
         server: withIdleConnections(options),
         app,
         program,
+        process: selection,
         isPaused: waitsForPage,
         onHandlerError: logWarning,
+        onNotice: logWarning,
         bytes: showsBytes,
         secrets: showsSecrets,
         // A trace needs every event. The page samples them itself then.
@@ -55,14 +69,17 @@ export async function inspect(command: InspectCommand): Promise<number> {
   try {
     await using page = await openInspector(inspectorPort, { view: inspector });
     const what =
-      program === undefined
-        ? `listening on ${formatTarget(target)}`
-        : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
+      selection !== undefined
+        ? describeProcess(target, selection)
+        : program === undefined
+          ? `listening on ${formatTarget(target)}`
+          : `${target.location.url} ${waitsForPage ? "is paused at its start" : "runs"}`;
     print(`${what}; stop with Ctrl-C`);
     if (waitsForPage) print("paused: continue on the page");
     printInspectorUrls(page, print);
     // The page stays available after a program has ended.
-    const exitCode = await (program === undefined ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
+    const isServer = program === undefined && selection === undefined;
+    const exitCode = await (isServer ? Promise.race([signal, target.ended.then(() => 0)]) : signal);
     await target.end();
     if (target.error !== undefined) throw new Error(target.error);
     if (target.stats !== undefined) print(formatStats(target.stats));
@@ -88,6 +105,11 @@ export async function inspectTrace(file: string, port: number): Promise<number> 
 /** Returns the options with TCP_DEFER_ACCEPT off by default, so that connections are shown before they have sent anything. */
 export function withIdleConnections(options: EpollServerOptions): EpollServerOptions {
   return { deferAccept: false, ...options };
+}
+
+/** Describes a process that is debugged, with its id. */
+export function describeProcess({ location, pid }: Target, { target }: ProcessSelection): string {
+  return "pid" in target ? `attached to process ${pid}` : `${location.url} was started as process ${pid}`;
 }
 
 export function formatTarget({ location: { url, addresses } }: Target): string {

@@ -10,9 +10,11 @@ import { Target } from "../../debugger/target.ts";
 import { LiveView } from "../../inspector/live-view.ts";
 import { onBunxExit } from "../bunx.ts";
 import type { StepCommand } from "../command-line.ts";
+import { exitCodeOfSignal } from "../exit-codes.ts";
 import { logWarning } from "../logger.ts";
 import { flushLines, printLine } from "../stdout.ts";
 import {
+  describeProcess,
   formatTarget,
   openInspector,
   printInspectorUrls,
@@ -59,7 +61,7 @@ export async function step(command: StepCommand): Promise<number> {
 
 /** Starts the server or the program, and prints where it is. */
 async function openTarget(
-  { options, app, program, showsBytes, showsSecrets, trace, inspectorPort }: StepCommand,
+  { options, app, program, process: selection, showsBytes, showsSecrets, trace, inspectorPort }: StepCommand,
   listeners: SessionListeners,
   resources: AsyncDisposableStack,
 ): Promise<Debuggee> {
@@ -73,7 +75,9 @@ async function openTarget(
           server: withIdleConnections({ ...NO_TIMEOUTS, ...options }),
           app,
           program,
+          process: selection === undefined ? undefined : { ...selection, hasPrompt: true },
           onHandlerError: logWarning,
+          onNotice: logWarning,
           bytes: showsBytes,
           secrets: showsSecrets,
           isPaused: true,
@@ -97,10 +101,14 @@ async function openTarget(
   const page =
     inspectorPort === undefined ? undefined : resources.use(await openInspector(inspectorPort, { view: inspector }));
   const what =
-    program === undefined ? `listening on ${formatTarget(target)}` : `${target.location.url} is ready to run`;
+    selection !== undefined
+      ? describeProcess(target, selection)
+      : program === undefined
+        ? `listening on ${formatTarget(target)}`
+        : `${target.location.url} is ready to run`;
   printLine(`${what}; h for help, q to quit`);
   if (page !== undefined) printInspectorUrls(page);
-  return { source: target, history, program: program?.[0] ?? app };
+  return { source: target, history, program: selection === undefined ? (program?.[0] ?? app) : target.program };
 }
 
 /** Steps through a saved trace. Returns the exit code. */
@@ -155,5 +163,7 @@ async function runPrompt(
   const { source, exitCode } = session;
   if (exitCode !== undefined) return exitCode;
   if (source instanceof Target && source.error !== undefined) throw new Error(source.error);
+  if (source.pid !== undefined && !session.hasEnded) return 0; // q has ended the program
+  if (source.signal !== undefined) return exitCodeOfSignal(source.signal);
   return source.exitCode ?? 0;
 }

@@ -28,7 +28,8 @@ export interface TraceWriter {
  */
 export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false): TraceWriter {
   const file = output.file === undefined ? undefined : new TraceFileWriter(output.file, output.maxFileBytes);
-  const printer = output.format === undefined ? undefined : createPrinter(output, usesStderr ? STDERR : STDOUT);
+  const { format, hasSummary } = output;
+  const printer = format === undefined && !hasSummary ? undefined : createPrinter(output, usesStderr ? STDERR : STDOUT);
   const flush = (): void => {
     printer?.writer.flush();
     file?.flush();
@@ -56,7 +57,7 @@ export function openTraceWriter(output: TraceOutput, usesStderr: boolean = false
 /** Prints a saved trace, or converts it. Returns the exit code. */
 export function replay(file: string, output: TraceOutput, chromeFile: string | undefined): number {
   if (chromeFile !== undefined) return convertToChrome(file, chromeFile);
-  const printer = createPrinter(output, STDOUT);
+  const printer = createPrinter(output.hasSummary ? { ...output, format: undefined } : output, STDOUT);
   let isWhole = false;
   try {
     for (const event of readEvents(file)) {
@@ -109,10 +110,25 @@ interface Printer {
   end(hasSummary: boolean): void;
 }
 
-function createPrinter({ format, isNumeric, hasTimestamps }: TraceOutput, fd: typeof STDOUT | typeof STDERR): Printer {
+function createPrinter(output: TraceOutput, fd: typeof STDOUT | typeof STDERR): Printer {
+  const { format, isNumeric, hasTimestamps, hasSummary: hasDetails } = output;
   const writer = new LineWriter(fd, fd === STDOUT ? "standard output" : "standard error");
+  const summary = new TraceSummary();
+  const printSummary = (hasSummary: boolean): void => {
+    writer.flush();
+    if (!hasSummary || writer.hasFailed) return;
+    for (const line of hasDetails ? summary.formatDetails() : summary.format()) writeError(line);
+  };
+  if (format === undefined) return { writer, add: (event) => summary.add(event), end: printSummary };
   if (format === "json") {
-    return { writer, add: (event) => writer.write(eventToJson(event)), end: () => writer.flush() };
+    return {
+      writer,
+      add: (event) => {
+        writer.write(eventToJson(event));
+        if (hasDetails) summary.add(event);
+      },
+      end: (hasSummary) => printSummary(hasSummary && hasDetails),
+    };
   }
   const isColored = hasColor(fd);
   const text = new TraceText({
@@ -123,7 +139,6 @@ function createPrinter({ format, isNumeric, hasTimestamps }: TraceOutput, fd: ty
       writer.write(style === undefined ? line : `\x1b[${style}m${line}\x1b[0m`);
     },
   });
-  const summary = new TraceSummary();
   return {
     writer,
     add: (event) => {
@@ -132,8 +147,7 @@ function createPrinter({ format, isNumeric, hasTimestamps }: TraceOutput, fd: ty
     },
     end: (hasSummary) => {
       text.end();
-      writer.flush();
-      if (hasSummary && !writer.hasFailed) for (const line of summary.format()) writeError(line);
+      printSummary(hasSummary);
     },
   };
 }

@@ -71,7 +71,9 @@ export const inspectionCommands: readonly Command[] = [
     help: "Compare the registered masks with the kernel's interest list.",
     run: (context) => {
       liveLocation(context);
-      const { messages, registered, instances } = compareInstances((pid) => context.source.kernelOf(pid), context.history.table.entries);
+      const { messages, registered, instances } = compareInstances(context.history.table.entries, (pid) =>
+        context.source.kernelOf(pid),
+      );
       for (const message of messages) context.print(message);
       if (messages.length > 0) return;
       const fds = registered === 1 ? "1 fd is" : `${registered} fds are`;
@@ -87,7 +89,7 @@ export const inspectionCommands: readonly Command[] = [
 /** @throws {Error} if the fd is not open */
 function explainOpenFd({ source, history }: DebuggerContext, { fd, pid }: ProcessFd): string {
   try {
-    return explainFd(source.kernelOf(pid), fd, history.table.entry(fd, pid)?.registrations ?? []);
+    return explainFd(fd, history.table.entry(fd, pid)?.registrations ?? [], source.kernelOf(pid));
   } catch (error) {
     if (error instanceof ErrnoError && error.code === "EBADF")
       throw new Error(`fd ${fd} is not open`, { cause: error });

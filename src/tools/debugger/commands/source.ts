@@ -68,6 +68,8 @@ export function printStack(context: DebuggerContext): void {
   if (context.viewed !== undefined) throw new Error("the calls of a past iteration are not recorded");
   if (stack.length === 0) {
     const isLive = context.source.location !== undefined;
+    if (context.source.pid !== undefined)
+      throw new Error("the calls of this thread are not known: its stack could not be read");
     throw new Error(isLive ? "no function of the program is running" : "the calls are not recorded in a trace");
   }
   for (const [i, { name, file, line }] of stack.entries()) {
@@ -80,6 +82,12 @@ export function printStack(context: DebuggerContext): void {
 
 /** Bun runs the program on a thread of its own, and its inspector does not attach to threads. */
 export function printLocals(context: DebuggerContext): void {
+  if (context.source.pid !== undefined) {
+    return context.print(
+      "Variables of another process cannot be read: use a debugger of its language, such as gdb or pdb. " +
+        "p reads what the trace knows: fds, event, events and iteration.",
+    );
+  }
   context.print(
     "Local variables cannot be read: Bun's inspector does not attach to a thread. " +
       "p reads what can be reached from here: fds, event, server, modules (await import) and globals.",

@@ -28,7 +28,11 @@ export const FILTER_KEYS: readonly { key: string; example: string; meaning: stri
   { key: "mask", example: "mask:EPOLLHUP", meaning: "a mask reported or registered" },
   { key: "state", example: "state:body", meaning: "a change to or from a connection state" },
   { key: "peer", example: "peer:51514", meaning: "the connection with this address or port" },
-  { key: "conn", example: "conn:7@120", meaning: "fd 7 from event 120 until it is closed; of process 4711: conn:4711:7@120" },
+  {
+    key: "conn",
+    example: "conn:7@120",
+    meaning: "fd 7 from event 120 until it is closed; of process 4711: conn:4711:7@120",
+  },
   { key: "iteration", example: "iteration:12", meaning: "an iteration of the loop" },
   { key: "code", example: "code:busy-loop", meaning: "a warning code" },
 ];
@@ -86,7 +90,11 @@ function keyPredicate(key: string, value: string, open: readonly FdEntry[]): Pre
         (event.type === "reset" && names.includes("setsockopt"));
     }
     case "errno":
-      return (event) => "result" in event && event.result !== undefined && event.result < 0 && (value === "*" || isOneOf(errnoName(-event.result)));
+      return (event) =>
+        "result" in event &&
+        event.result !== undefined &&
+        event.result < 0 &&
+        (value === "*" || isOneOf(errnoName(-event.result)));
     case "mask":
       return (event) => {
         const masks =

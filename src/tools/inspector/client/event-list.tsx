@@ -147,7 +147,17 @@ interface RowProps {
   onSelect: () => void;
 }
 
-function Row({ row, event, isNumeric, hasOrigin, isSelected, isActive, index, total, onSelect }: RowProps): JSX.Element | null {
+function Row({
+  row,
+  event,
+  isNumeric,
+  hasOrigin,
+  isSelected,
+  isActive,
+  index,
+  total,
+  onSelect,
+}: RowProps): JSX.Element | null {
   if (event === undefined) return null;
   const classes = ["event", event.type];
   if (isSelected) classes.push("is-selected");

@@ -34,7 +34,9 @@ export function KernelLists({ view, kernel, isNumeric, onSelectFd }: KernelLists
       ) : kernel.instances.length === 0 ? (
         <h2>Kernel: no epoll instance</h2>
       ) : (
-        kernel.instances.map((instance) => <Instance key={fdKey(instance.epfd, instance.pid)} instance={instance} hasSeveral={hasSeveral} {...chips} />)
+        kernel.instances.map((instance) => (
+          <Instance key={fdKey(instance.epfd, instance.pid)} instance={instance} hasSeveral={hasSeveral} {...chips} />
+        ))
       )}
       <h3 title="The events that epoll_wait has returned: the program handles these">
         Returned by the last epoll_wait ({formatCount(view.ready.length)})

@@ -2,6 +2,7 @@
 
 import type { TraceEvent } from "../../../trace/events.ts";
 import { type FdKey, fdKey } from "../../../trace/fd-key.ts";
+import { hasBlocked } from "../../has-blocked.ts";
 import type { EventHistory } from "./event-history.ts";
 
 export interface FdTotals {
@@ -36,9 +37,6 @@ export interface RangeTotals {
   /** By fd, the ones with the most time first. */
   fds: FdTotals[];
 }
-
-/** A wait that returned faster did not block: a loop that spins is not idle. */
-const BLOCKED_US = 20;
 
 /** Returns the totals of the events at positions from `from` to `to`, both included. */
 export function totalsOf(history: EventHistory, from: number, to: number): RangeTotals {
@@ -89,7 +87,7 @@ function add(totals: RangeTotals, totalsOfKey: (key: FdKey) => FdTotals, event: 
     case "wait": {
       totals.waits++;
       if (event.result === 0) totals.emptyWaits++;
-      const waitedUs = (event.blockedUs >= BLOCKED_US ? event.blockedUs : 0) + (event.awayUs ?? 0);
+      const waitedUs = (hasBlocked(event) ? event.blockedUs : 0) + (event.awayUs ?? 0);
       totals.idleUs += Math.min(waitedUs, event.us - startUs); // only the part within the range
       return;
     }

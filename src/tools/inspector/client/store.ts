@@ -195,8 +195,7 @@ export class Store {
     const { event, ready } = this.view;
     const fd = event !== undefined && event.type !== "wait" && "fd" in event ? event.fd : ready[0]?.[0];
     if (fd === undefined || fd === null) return this.step();
-    if (this.isFollowing)
-      this.#resume({ kind: "return", fd, ...(event?.pid === undefined ? {} : { pid: event.pid }) });
+    if (this.isFollowing) this.#resume({ kind: "return", fd, ...(event?.pid === undefined ? {} : { pid: event.pid }) });
     else this.move(1, (later) => hasLine(later) && (later.type === "wait" || !concerns(later, fd, event?.pid)));
   }
 
@@ -278,7 +277,9 @@ export class Store {
   async #loadConnection(query: ConnectionQuery): Promise<ConnectionResponse | string> {
     if (!this.isLive) return eventsInHistory(this.history, query);
     const { fd, pid, openedUs, afterSeq } = query;
-    const response = await this.#connection.get(`/connection?fd=${fd}${pidParameter(pid)}&opened=${openedUs}&after=${afterSeq}`);
+    const response = await this.#connection.get(
+      `/connection?fd=${fd}${pidParameter(pid)}&opened=${openedUs}&after=${afterSeq}`,
+    );
     if (response === undefined) return "The server does not respond.";
     return response.ok ? ((await response.json()) as ConnectionResponse) : await response.text();
   }

@@ -279,8 +279,8 @@ function EventMark({ id, mark, title, isSelected, isDimmed, onSelect, onZoom }: 
   return (
     <g id={id} class={classes.join(" ")} onClick={onSelect} onDblClick={onZoom} {...option}>
       <title>{title}</title>
-      {readyLanes.map(({ fd, y: laneY }) => (
-        <line key={fd} class="ready-line" x1={x} x2={x} y1={y} y2={laneY} />
+      {readyLanes.map(({ key, y: laneY }) => (
+        <line key={key} class="ready-line" x1={x} x2={x} y1={y} y2={laneY} />
       ))}
       <rect x={x - MARK_WIDTH / 2} y={y - MARK_HEIGHT / 2} width={MARK_WIDTH} height={MARK_HEIGHT} rx={3} />
       <text x={x} y={y + 4}>

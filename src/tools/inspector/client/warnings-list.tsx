@@ -27,7 +27,8 @@ export function WarningsList({ store }: { store: Store }): JSX.Element {
             <WarningButton
               group={group}
               hasSeveral={store.history.hasSeveralProcesses}
-              onClick={() => void showWarning(store, group.warning)} />
+              onClick={() => void showWarning(store, group.warning)}
+            />
           </li>
         ))}
       </ul>

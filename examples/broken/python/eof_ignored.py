@@ -1,0 +1,21 @@
+# Bug: recv returns b"" when the peer has closed its side, and the connection is not closed.
+
+import select
+import socket
+import sys
+
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+print("listening on", listener.getsockname()[1], flush=True)
+
+epoll = select.epoll()
+epoll.register(listener, select.EPOLLIN)
+clients = {}
+
+while True:
+    for fd, event in epoll.poll():
+        if fd == listener.fileno():
+            client, address = listener.accept()
+            clients[client.fileno()] = client
+            epoll.register(client, select.EPOLLIN)
+        else:
+            clients[fd].sendall(clients[fd].recv(1024))
