@@ -691,6 +691,7 @@ static void go_on(struct tracer *t, struct task *task) {
   int stops_at_calls = task->process->is_silent ? 0 : !task->process->is_filtered || task->in_call;
   task->signal = 0;
   task->is_stopped = task->is_held = 0;
+  if (task->is_interrupting) request(PTRACE_INTERRUPT, task->tid, 0, 0); /* each stop cancels it */
   request(stops_at_calls ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, 0, signal);
 }
 

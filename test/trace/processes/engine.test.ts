@@ -178,12 +178,29 @@ describe.skipIf(!hasPython)("the original server", () => {
     expect(field(child.pid, "State")).toMatch(/^[RS]/);
   });
 
+  test("goes on if the tracer is killed", async () => {
+    const { child, port } = await startServer();
+    const tracer = Bun.spawn([process.execPath, `${import.meta.dir}/attach-process.ts`, String(child.pid)], {
+      stdout: "pipe",
+    });
+    children.push(tracer);
+    const reader = tracer.stdout.getReader();
+    await reader.read(); // it has reported a wait
+    expect(field(child.pid, "TracerPid")).not.toBe("0");
+    tracer.kill("SIGKILL");
+    await tracer.exited;
+    while (field(child.pid, "TracerPid") !== "0") await Bun.sleep(1);
+    expect(await request(port)).toEndWith("Hello from Epoll server!");
+    expect(child.exitCode).toBeNull();
+  });
+
   test("is held after each return of a wait, until it is resumed", async () => {
     let hold = true;
     using traced = new Traced({}, { onCall: (call) => (call.isHeld === true && hold ? "hold" : undefined) });
     traced.engine.holdAt = "waits";
     traced.engine.start([python, SERVER, "--port", "0"]);
     await traced.until(() => traced.calls.some(({ isHeld }) => isHeld));
+    expect(traced.calls.find(({ isHeld }) => isHeld)?.locate?.()).toMatch(/^libc\.so\.6\+0x[\da-f]+$/);
     const { pid } = traced.engine;
     expect(field(pid, "State")).toStartWith("t");
     const count = traced.calls.length;
