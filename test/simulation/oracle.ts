@@ -218,8 +218,13 @@ export class Oracle {
   }
 
   onClosing(isReset: boolean): void {
-    if (this.#finMs === Infinity) this.#onEnd(isReset);
-    else if (isReset && !this.isFaulty && !this.isStopping) this.fail("reset while lingering");
+    if (this.#finMs === Infinity) {
+      this.#onEnd(isReset);
+      // Closing with unread input is a reset, and the client may lose what it has not read (RFC 9112, 9.6).
+      const losesReply = this.#endedBy === "last reply" && (this.socket?.in.unread ?? 0) > 0;
+      if (losesReply && !isReset) this.fail("closed with unread input after the last reply");
+    }
+    if (this.#finMs !== Infinity && isReset && !this.isFaulty && !this.isStopping) this.fail("reset while lingering");
     this.isClosed = true;
   }
 
@@ -351,7 +356,8 @@ export class Oracle {
       if (!this.#options.isStatic && Number(id) !== request.id) {
         this.fail(`the reply to request ${id} in place of that to request ${request.id}`);
       }
-      if (status !== request.status) this.fail(`status ${status} instead of ${request.status}`);
+      const isRefused = request.status === 101 && status === 200 && this.isStopping; // no upgrade while the server stops
+      if (status !== request.status && !isRefused) this.fail(`status ${status} instead of ${request.status}`);
       const mayClose = request.closes || request.mayClose || this.isStopping || !this.#options.keepAlive;
       if (closes && !mayClose) this.fail("a reply closes the connection without a reason");
       if (request.closes && !closes) this.fail("a reply does not close the connection");

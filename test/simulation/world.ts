@@ -313,7 +313,7 @@ class World implements Observer {
 
   async #readSlowly(oracle: Oracle, request: Request, size: number, id: number, delayMs: number): Promise<void> {
     let at = 0;
-    for await (const piece of request.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of (request.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
       oracle.onProgress();
       this.#checkUpload(piece, at, size, id);
       at += piece.length;
@@ -476,6 +476,8 @@ class World implements Observer {
 
   onAccepted(socket: TcpSocket, fd: number): void {
     this.#bySocket.get(socket)?.oracle.onAccepted(socket, fd);
+    const open = this.clients.filter(({ oracle }) => oracle.socket !== undefined && !oracle.isClosed).length;
+    if (open > this.#scenario.maxConnections) throw this.#reject(new Violation(`${open} connections are open`));
   }
 
   onReceived(socket: TcpSocket, length: number): void {
