@@ -13,8 +13,17 @@ const times = Array.from({ length: 45 }, (_, i) => 150 + i * 10);
 function failed(change: (sample: SoakSample) => Partial<SoakSample>, result: Partial<SoakResult> = {}): string[] {
   const samples = times.map((at) => ({ ...steady(at), ...change(steady(at)) }));
   const all: SoakResult = {
-    ...{ samples, connections: 10_000, replies: 1e6, lost: 0, wrong: 0, refused: 0 },
-    ...{ fdsBefore: 16, fdsAfter: 16, openAfter: 0, exitCode: 0, ...result },
+    samples,
+    connections: 10_000,
+    replies: 1e6,
+    lost: 0,
+    wrong: 0,
+    refused: 0,
+    fdsBefore: 16,
+    fdsAfter: 16,
+    openAfter: 0,
+    exitCode: 0,
+    ...result,
   };
   return checksOf(all).flatMap(({ what, isFine }) => (isFine ? [] : [what]));
 }
