@@ -27,7 +27,8 @@ import { syscalls } from "../../src/kernel/ffi.ts";
 import { leavesNoFd } from "../support/fds.ts";
 import { fuzz, isFuzzRun } from "../support/fuzzing.ts";
 
-setDefaultTimeout(isFuzzRun ? 10_000_000 : 60_000);
+setDefaultTimeout(60_000);
+if (isFuzzRun) setDefaultTimeout(10_000_000);
 
 // oxlint-disable-next-line typescript/no-explicit-any -- everything is passed to everything
 type Any = any;

@@ -120,7 +120,7 @@ read-only() {
 user() {
   local folder
   folder=$(make_root user "$(bun_for linux-x64)")
-  CHROOT_USER="--userspec=65534:65534" smoke "an ordinary user (nobody)" in_root "$folder" "$mounts" /bun "$program"
+  CHROOT_USER="--userspec=65534:65534" smoke "an ordinary user" in_root "$folder" "$mounts" /bun "$program"
 }
 
 compiled() {

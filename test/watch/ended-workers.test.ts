@@ -72,7 +72,7 @@ for (const work of ["exit", "throw"] as const) {
   });
 }
 
-test("an fd that the Worker has closed is left alone, whoever has its number now", async () => {
+test("an fd that the Worker has closed is left alone, although another owner has its number now", async () => {
   const { worker, opened, closed } = startWorker("close");
   const { fds = [] } = await opened;
   const kept = fds.pop() as number;
