@@ -62,11 +62,14 @@ export function isReadable(sys: FdSyscalls, fd: number): boolean {
   return ((pollFds(sys, [[fd, EPOLLIN]])[0] as number) & EPOLLIN) !== 0;
 }
 
+/** The part of struct tcp_info without which its state and options are unknown. */
+const MIN_TCP_INFO_BYTES = 8;
+
 /** Returns the TCP_INFO of a TCP socket; undefined for any other fd. */
 export function tcpInfo(sys: FdSyscalls, fd: number): TcpInfo | undefined {
   const bytes = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES));
   const size = sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, bytes.length);
-  return size < 0 ? undefined : decodeTcpInfo(bytes.subarray(0, size));
+  return size < MIN_TCP_INFO_BYTES ? undefined : decodeTcpInfo(bytes.subarray(0, size)); // qemu-user returns 4 bytes
 }
 
 /** The accept queue of a listening TCP socket. */

@@ -16,6 +16,7 @@ import {
   MessageBatch,
   pipe,
   PidFd,
+  Signals,
   SOCK_DGRAM,
   Socket,
   socketpair,
@@ -24,8 +25,10 @@ import {
 } from "../../src/index.ts";
 import { syscalls } from "../../src/kernel/ffi.ts";
 import { leavesNoFd } from "../support/fds.ts";
+import { fuzz, isFuzzRun } from "../support/fuzzing.ts";
 
 setDefaultTimeout(60_000);
+if (isFuzzRun) setDefaultTimeout(10_000_000);
 
 // oxlint-disable-next-line typescript/no-explicit-any -- everything is passed to everything
 type Any = any;
@@ -133,6 +136,7 @@ class World {
       Inotify: use(new Inotify()),
       PidFd: use(PidFd.fromfd(ended.dup())),
       MemFd: use(new MemFd("random")),
+      Signals: use(new Signals(["SIGUSR2"])),
     };
     (this.objects["Socket (listening)"] as Socket).bind({ address: "127.0.0.1", port: 0 });
     peer.send("some bytes to receive");
@@ -254,28 +258,28 @@ test("each function and method throws only this package's errors, whatever its a
 });
 
 test("sequences of random calls crash nothing, and leave no fd open", async () => {
-  const numRuns = Number(process.env["RUNS"] ?? 150);
+  let calls = 0;
   const value = fc.nat(values.length - 1);
   const step = fc.tuple(fc.nat(all.length - 1), fc.array(value, { maxLength: 5 }));
-  await leavesNoFd(() => {
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
-        const world = new World();
-        try {
-          for (const [i, args] of steps) {
-            const failure = attempt(
-              world,
-              all[i] as Function_,
-              args.map((j) => values[j]?.()),
-            );
-            expect(failure).toBeUndefined();
-          }
-        } finally {
-          world.close();
+  await leavesNoFd(async () => {
+    const property = fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+      const world = new World();
+      calls += steps.length;
+      try {
+        for (const [i, args] of steps) {
+          const failure = attempt(
+            world,
+            all[i] as Function_,
+            args.map((j) => values[j]?.()),
+          );
+          expect(failure).toBeUndefined();
         }
-      }),
-      { numRuns, seed: 20_250_101 },
-    );
+      } finally {
+        world.close();
+      }
+    });
+    await fuzz("calls", property, 150);
     Bun.gc(true);
   });
+  if (isFuzzRun) console.log(`fuzz: calls: ${calls} calls of ${all.length} functions and methods`);
 });

@@ -90,6 +90,8 @@ test("throws errors with a code for invalid calls", () =>
     poller.add(fd, Epoll.EPOLLIN);
     expect(() => poller.add(fd, Epoll.EPOLLIN)).toThrow("EEXIST");
     expect(() => new Epoll(() => {}).add(fd, Epoll.EPOLLIN)).toThrow("EEXIST");
+    poller.remove(fd);
+    expect(() => poller.remove(fd)).toThrow("ENOENT");
     poller.close();
     for (const call of [
       () => poller.add(fd, 1),

@@ -8,50 +8,11 @@
 # arm64 and for musl, and libuv's sources from GitHub (or from $LIBUV_REPOSITORY, a clone). It changes nothing else.
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-here=$root/test/platforms
-dir=${PLATFORMS_DIR:-/tmp/epoll-hello-platforms}
-bun_version=${BUN_VERSION:-1.4.5}
+here=$(cd "$(dirname "$0")" && pwd)
 libuv_repository=${LIBUV_REPOSITORY:-https://github.com/libuv/libuv}
 oldest=v1.30.1
 newest=v1.52.0
-mkdir -p "$dir"
-
-# ---- what the platforms share ----
-
-packages() { # NAME…: installs Debian packages that are missing
-  local missing=()
-  for name in "$@"; do dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name"); done
-  [ ${#missing[@]} -eq 0 ] || apt-get install -y -qq "${missing[@]}" >/dev/null
-}
-
-unpack() { # FOLDER NAME:ARCH…: unpacks Debian packages without installing them
-  local folder=$dir/$1 name
-  shift
-  [ -e "$folder.done" ] && return
-  mkdir -p "$folder" "$folder.debs"
-  for name in "$@"; do
-    case $name in *:arm64)
-      if ! dpkg --print-foreign-architectures | grep -qx arm64; then
-        dpkg --add-architecture arm64
-        apt-get update -qq
-      fi
-    esac
-    (cd "$folder.debs" && apt-get download -qq "$name" 2>/dev/null)
-  done
-  for name in "$folder.debs"/*.deb; do dpkg -x "$name" "$folder"; done
-  touch "$folder.done"
-}
-
-bun_for() { # linux-aarch64-musl: prints the path of Bun's executable
-  local folder=$dir/bun-$1
-  if [ ! -x "$folder/package/bin/bun" ]; then
-    mkdir -p "$folder"
-    (cd "$folder" && npm pack --silent "@oven/bun-$1@$bun_version" >/dev/null && tar -xzf ./*.tgz && rm ./*.tgz)
-    chmod +x "$folder/package/bin/bun"
-  fi
-  echo "$folder/package/bin/bun"
-}
+. "$here/common.sh"
 
 addons() { # x64 glibc: prints the paths of addons from npm
   local modules=$dir/npm/node_modules file

@@ -14,12 +14,14 @@ import {
   watch,
 } from "../../src/index.ts";
 
-export type Work = "run" | "start" | "tick" | "poll" | "watch" | "open" | "exit" | "throw";
+export type Work = "run" | "start" | "tick" | "poll" | "watch" | "open" | "close" | "exit" | "throw";
 
 /** Sent when the Worker has opened everything. */
 export interface Opened {
   /** The port of the server, if there is one. */
   port: number | undefined;
+  /** Fds that were closed again, and then one with a higher number that is open. */
+  fds?: number[];
 }
 
 declare const self: Worker;
@@ -53,6 +55,14 @@ const works: Record<Work, () => Promise<void> | void> = {
   open: () => {
     open();
     opened();
+    setInterval(() => {}, 1_000);
+  },
+  close() {
+    const all = [new EventFd(), new TimerFd(), ...pipe()];
+    const fds = all.map((each) => each.fileno());
+    const kept = new EventFd().fileno();
+    for (const each of all) each.close();
+    postMessage({ port: undefined, fds: [...fds, kept] } satisfies Opened);
     setInterval(() => {}, 1_000);
   },
   exit: () => (open(), process.exit()),

@@ -1,8 +1,11 @@
 // Workers that end: whatever they were doing, every fd and thread that this package opened there is closed.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { EpollServer } from "../../src/index.ts";
+import { fstatSync } from "node:fs";
+import { EpollServer, F_DUPFD_CLOEXEC, F_GETFD } from "../../src/index.ts";
+import { syscalls } from "../../src/kernel/ffi.ts";
 import type { Opened, Work } from "../support/ending-worker.ts";
+import { eventually } from "../support/eventually.ts";
 import { eventuallyLeavesNoFd } from "../support/fds.ts";
 import { expectBridgeThreads } from "../support/threads.ts";
 
@@ -68,3 +71,22 @@ for (const work of ["exit", "throw"] as const) {
     });
   });
 }
+
+test("an fd that the Worker has closed is left alone, although another owner has its number now", async () => {
+  const { worker, opened, closed } = startWorker("close");
+  const { fds = [] } = await opened;
+  const kept = fds.pop() as number;
+  const sys = syscalls();
+  // The kernel takes the first number from `fd` that is free.
+  const reused = fds.map((fd) => sys.fcntl(0, F_DUPFD_CLOEXEC, fd));
+  expect(reused).toEqual(fds);
+  worker.terminate();
+  await closed;
+  // The thread closes its fds in ascending order when it exits, a little later.
+  await eventually(
+    () => sys.fcntl(kept, F_GETFD, 0),
+    (result) => result < 0,
+  );
+  for (const fd of reused) expect(() => fstatSync(fd)).not.toThrow();
+  for (const fd of reused) sys.close(fd);
+});

@@ -65,11 +65,10 @@ function parseV1(sys: Syscalls, bytes: Uint8Array): ReturnType<typeof parseProxy
 
 /** Returns an address in the form that the kernel's addresses have; undefined if it is not valid. */
 function toAddress(sys: Syscalls, address: string, port: number, family: number): Address | undefined {
-  if (port > 65_535) return undefined;
   try {
     return decodeAddress(sys, encodeAddress(sys, { address, port }, family));
   } catch {
-    return undefined; // inet_pton does not accept it
+    return undefined; // inet_pton does not accept it, or the port is above 65535
   }
 }
 

@@ -19,6 +19,7 @@ import {
   TCP_KEEPINTVL,
   TCP_USER_TIMEOUT,
 } from "../../../src/index.ts";
+import { decodeTcpInfo, TCP_INFO_BYTES } from "../../../src/kernel/tcp-info.ts";
 import { leavesNoFd } from "../../support/fds.ts";
 import { accepted, eventually, failure } from "../../support/sockets.ts";
 
@@ -124,3 +125,11 @@ test("close resets the connection after setLinger(0), but not after setLinger(nu
       else expect(() => server.recv(1)).toThrow(end);
     }
   }));
+
+test("tcpInfo has the fields that the kernel's struct has, whatever its length is", () => {
+  for (let length = 8; length <= TCP_INFO_BYTES; length++) {
+    const info = decodeTcpInfo(new Uint8Array(length));
+    expect(info.pacingRate).toBe(length < 112 ? undefined : 0);
+    expect(info.receiveWindow).toBe(length < 236 ? undefined : 0);
+  }
+});
