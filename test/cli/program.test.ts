@@ -220,7 +220,10 @@ test("--inspect-brk pauses the program at its start, shows its source, and stays
   const source = (at: string): Promise<Response> =>
     getWithToken(`${page}#${token}`, `source?at=${encodeURIComponent(at)}`);
   expect(await (await source(`${file}:3`)).json()).toMatchObject({ line: 3, first: 1 });
-  expect((await source(`${echo}:3`)).status).toBe(404);
+  const other = mkdtempSync(join(tmpdir(), "epoll-hello-other-"));
+  writeFileSync(join(other, "secret.ts"), "");
+  expect((await source(join(other, "secret.ts:1"))).status).toBe(404);
+  rmSync(other, { recursive: true });
   program.kill("SIGINT");
   expect(await program.exited).toBe(130);
   expect(program.stderr).toBe("");
@@ -237,9 +240,9 @@ test.each([
   expect(code).toBe(expected);
 });
 
-test("rejects arguments after -- without a program, with exit code 2", async () => {
+test("rejects options of the server with a command after --, with exit code 2", async () => {
   const { code, stderr } = await run(["bun", cli, "--port", "0", "--", "x"]);
-  expect(stderr).toContain("arguments after -- are for a program: epoll-hello --trace program.ts -- 8801");
+  expect(stderr).toContain('--port applies to the server of epoll-hello, not to the command "x"');
   expect(code).toBe(2);
 });
 

@@ -182,9 +182,9 @@ describe("totals of a range", () => {
       idleUs: 1_000,
       busyUs: 400,
       fds: [
-        { fd: 7, events: 3, bytesIn: 400, bytesOut: 90, busyUs: 260 },
-        { fd: 9, events: 2, busyUs: 40 },
-        { fd: 11, events: 2, busyUs: 0 },
+        { key: 7, events: 3, bytesIn: 400, bytesOut: 90, busyUs: 260 },
+        { key: 9, events: 2, busyUs: 40 },
+        { key: 11, events: 2, busyUs: 0 },
       ],
     });
   });

@@ -1,7 +1,5 @@
 // The tls option, and what the server reports about a TLS connection, apart from what they do: the published types need no more.
 
-import type { X509Certificate } from "node:crypto";
-
 /** A file whose content is read when the server is created, such as a BunFile: `Bun.file("key.pem")`. */
 export interface FileLike {
   readonly name?: string | undefined;
@@ -11,6 +9,20 @@ export interface FileLike {
 
 /** Text in the PEM format, its bytes, or a file with it. */
 export type Pem = string | ArrayBufferView | ArrayBufferLike | FileLike;
+
+/** A client's certificate: the X509Certificate of node:crypto, of which these are the usual properties. */
+export interface PeerCertificate {
+  readonly subject: string;
+  readonly subjectAltName: string | undefined;
+  readonly issuer: string;
+  readonly serialNumber: string;
+  readonly fingerprint256: string;
+  /** Such as `Nov 28 12:00:00 2026 GMT`. */
+  readonly validFrom: string;
+  readonly validTo: string;
+  /** In the DER format. */
+  readonly raw: Uint8Array;
+}
 
 /** A certificate with its key, and how clients are verified. The names are those of Bun.serve and node:tls. */
 export interface TlsOptions {
@@ -71,5 +83,5 @@ export interface TlsInfo {
   /** Why the client's certificate is not valid: `"DEPTH_ZERO_SELF_SIGNED_CERT"`; undefined if it is, or without `requestCert`. */
   readonly authorizationError: string | undefined;
   /** The client's certificate; undefined if it has sent none. Check `isAuthorized` before you rely on it. */
-  readonly peerCertificate: X509Certificate | undefined;
+  readonly peerCertificate: PeerCertificate | undefined;
 }

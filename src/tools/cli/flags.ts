@@ -205,7 +205,7 @@ export const serveFlags: FlagTable<
   },
   summary: {
     type: "boolean",
-    description: "print totals at the end: by system call, by fd, and of the waits, like strace -c",
+    description: "print totals at the end, by system call and by fd, like strace -c",
   },
   pid: {
     type: "string",
