@@ -199,8 +199,7 @@ export class Oracle {
     const sent = Math.max(0, result);
     if (sent > 0) this.#lastOutMs = now;
     if (sent < wanted && (result >= 0 || result === -EAGAIN || result === -EINTR)) {
-      if (!this.#isBlocked) this.#blockedMs = now;
-      this.#isBlocked = true;
+      this.onSendPostponed();
     } else if (sent === wanted) {
       this.#isBlocked = false;
     }
@@ -209,6 +208,12 @@ export class Oracle {
     let at = offset;
     const end = offset + sent;
     while (at < end) at = this.#consume(bytes, at, end, base - offset);
+  }
+
+  /** The server has something to send, and waits until it can. */
+  onSendPostponed(): void {
+    if (!this.#isBlocked) this.#blockedMs = this.#now();
+    this.#isBlocked = true;
   }
 
   onShutdown(): void {

@@ -425,8 +425,14 @@ class World implements Observer {
     switch (call) {
       case "recv":
       case "send":
-        if (random.chance(weather.eagain)) return this.#injected(file, EAGAIN);
-        if (random.chance(weather.eintr)) return this.#injected(file, EINTR);
+        for (const [errno, chance] of [
+          [EAGAIN, weather.eagain],
+          [EINTR, weather.eintr],
+        ] as const) {
+          if (!random.chance(chance)) continue;
+          if (call === "send") this.#oracleOf(file, (oracle) => oracle.onSendPostponed());
+          return this.#injected(file, errno);
+        }
         if (!random.chance(weather.broken)) return 0;
         this.#oracleOf(file, (oracle) => (oracle.isFaulty = true));
         return this.#injected(file, TRANSFER_ERRNOS[random.below(TRANSFER_ERRNOS.length)] as number);
