@@ -64,6 +64,7 @@ export class SimClient {
       {
         isStatic,
         keepAlive: scenario.keepAlive,
+        isEager: scenario.isEager,
         prefixEnd: hasBadPrefix ? length : prefixEnd,
         hasBadPrefix,
         frames,

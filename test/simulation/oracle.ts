@@ -28,6 +28,7 @@ export class Violation extends Error {}
 export interface OracleOptions {
   readonly isStatic: boolean;
   readonly keepAlive: boolean;
+  readonly isEager: boolean;
   /** Positions in the client's stream. */
   readonly prefixEnd: number;
   /** The client's PROXY header is not valid, so the first reply is a 400. */
@@ -511,7 +512,11 @@ export class Oracle {
     if (socket.isDead || socket.error !== 0) return "reset by the peer";
     if (this.isStopping && now >= this.forcedMs) return "stopped";
     if (this.#isBlocked) {
-      const isLate = now - Math.max(this.#lastOutMs, this.#blockedMs) >= TIMEOUTS.writeTimeoutMs;
+      // Unless it is eager, the server first waits for room, and tries to send only once more when the time is over.
+      const waitsSince = this.#options.isEager
+        ? this.#blockedMs
+        : Math.min(this.#blockedMs, Math.max(this.#lastInMs, this.#progressMs));
+      const isLate = now - Math.max(this.#lastOutMs, waitsSince) >= TIMEOUTS.writeTimeoutMs;
       if (isLate && isReset) return "write timeout";
       if (!isReset) return undefined;
     }
