@@ -61,6 +61,7 @@ export interface Observer {
   onCall(call: string, fd: number, file: SimFile | undefined, result: number): void;
   onAccepted(socket: TcpSocket, fd: number): void;
   onReceived(socket: TcpSocket, length: number): void;
+  onReceivedEnd(socket: TcpSocket): void;
   onSent(socket: TcpSocket, bytes: Uint8Array, offset: number, length: number, wanted: number): void;
   onShutdown(socket: TcpSocket, how: number): void;
   /** The last fd of a socket is about to be closed. */
@@ -301,6 +302,7 @@ export class SimProcess {
     const n = socket.recv(bytes, offset, observer?.limit("recv", socket, length) ?? length);
     if (n >= 0 || (n !== -EAGAIN && n !== -EINTR)) socket.changes++;
     if (n > 0) observer?.onReceived(socket, socket.in.read - before);
+    else if (n === 0) observer?.onReceivedEnd(socket);
     if (n > 0) this.#deliver(socket);
     return n;
   }

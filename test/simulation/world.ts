@@ -491,6 +491,10 @@ class World implements Observer {
     this.#oracleOf(socket, (oracle) => oracle.onReceived(length));
   }
 
+  onReceivedEnd(socket: TcpSocket): void {
+    this.#oracleOf(socket, (oracle) => oracle.onPeerClosed());
+  }
+
   onSent(socket: TcpSocket, bytes: Uint8Array, offset: number, result: number, wanted: number): void {
     if (result > 0) this.totals.bytes += result;
     this.#oracleOf(socket, (oracle) => oracle.onSent(bytes, offset, result, wanted));
