@@ -198,7 +198,7 @@ test("while the file is replaced, it is never incomplete, and a process that is 
   );
   let replacements = 0;
   let last = 0;
-  for (const end = Date.now() + WAIT_TIMEOUT_MS; replacements < scaled(10, 1000) && Date.now() < end;) {
+  for (const end = Date.now() + WAIT_TIMEOUT_MS; replacements < scaled(10, 400) && Date.now() < end;) {
     const { ino, size } = statSync(file);
     if (ino !== last) replacements++;
     last = ino;

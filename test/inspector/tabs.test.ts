@@ -7,12 +7,11 @@ import { hasBrowser, openBrowser } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { getWithToken, type Inspected, inspected } from "../support/inspected.ts";
 import { cli } from "../support/programs.ts";
-import { scaled } from "../support/scale.ts";
 
 setDefaultTimeout(60_000);
 
 /** Browsers open at most 6 connections to a server. */
-const TABS = scaled(7, 10);
+const TABS = 7;
 
 let opened: Awaited<ReturnType<typeof openBrowser>>;
 

@@ -322,7 +322,7 @@ for (const [name, read] of sources) {
           expect(error.message).toStartWith("addon.node ");
         }
       }),
-      { numRuns: scaled(300, name.startsWith("a file") ? 20_000 : 500) },
+      { numRuns: scaled(300, name.startsWith("a file") ? 20_000 : 300) },
     );
   });
 }

@@ -198,7 +198,7 @@ test("any sequence of calls has the results, the bytes and the events of the rea
     const property = fc.property(stepsOf(LEVEL), (steps) => {
       events += compare(steps);
     });
-    fc.assert(property, { numRuns: scaled(300, 20_000) });
+    fc.assert(property, { numRuns: scaled(300, 8000) });
     expect(events).toBeGreaterThan(300);
   }));
 
@@ -209,7 +209,7 @@ test("EPOLLEXCLUSIVE and EPOLLET are accepted and refused as by the real kernel"
     const steps = fc.array(fc.record({ act: acts, at, mask: masksOf(bits), n }), { maxLength: 40, size: "max" });
     fc.assert(
       fc.property(steps, (list) => void compare(list)),
-      { numRuns: scaled(100, 5000) },
+      { numRuns: scaled(100, 2000) },
     );
   }));
 
@@ -220,7 +220,7 @@ test("with EPOLLET, data that arrives is reported once", () =>
     const steps = fc.array(fc.record({ act: acts, at, mask, n }), { maxLength: 80, size: "max" });
     fc.assert(
       fc.property(steps, (list) => void compare(list)),
-      { numRuns: scaled(100, 5000) },
+      { numRuns: scaled(100, 2000) },
     );
   }));
 
